@@ -1,0 +1,333 @@
+//! Where requests wait and are handed to workers: RabbitMQ ([`amqp`]) or, on one machine, an SQLite file ([`local`]).
+//!
+//! Both give the same guarantees. A submitted request is durable once [`Broker::submit`] returns. A worker holds a request
+//! through a [`Claim`] that lasts as long as its process, however long the test takes, and the request is back on its queue the
+//! moment that process dies. Attempts are counted. What can never be run goes to the dead letters of its queue, with the reason.
+
+pub mod amqp;
+pub mod local;
+mod url;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::release::QueueName;
+use crate::request::line::Submission;
+use crate::request::{InvalidRequest, Request};
+
+pub use self::url::{InvalidQueueUrl, QueueUrl};
+
+/// How long a connection may take before its broker counts as unreachable.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// What can go wrong between us and a broker.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// No answer, or no agreement, within [`CONNECT_TIMEOUT`]. The address has no password.
+    #[error("the queue server {address} cannot be reached: {reason}")]
+    Unreachable {
+        /// The broker's address, without its password.
+        address: String,
+        /// Why, in the words of the network or the broker.
+        reason: String,
+    },
+    /// A queue that requests should go to does not exist; nothing was submitted.
+    #[error("the queue {queue} does not exist")]
+    NoSuchQueue {
+        /// The missing queue.
+        queue: QueueName,
+        /// Existing queues with the most similar names, nearest first.
+        nearest: Vec<QueueName>,
+    },
+    /// The broker did not confirm every request. The first `confirmed` of the list are queued for certain.
+    #[error("{confirmed} of {total} requests were queued, then: {reason}")]
+    Unconfirmed {
+        /// How many requests, from the beginning of the list, are queued for certain.
+        confirmed: usize,
+        /// How many there were.
+        total: usize,
+        /// What ended it.
+        reason: String,
+    },
+    /// The claim is no longer ours: its connection was lost and another worker has taken the request over.
+    #[error("the claim was lost: {0}")]
+    ClaimLost(String),
+    /// The broker refused an operation, or the file of the embedded broker cannot be used.
+    #[error("the queue refused to {action}: {reason}")]
+    Refused {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        reason: String,
+    },
+}
+
+/// A connection to the place where requests wait.
+pub enum Broker {
+    /// RabbitMQ.
+    Amqp(amqp::AmqpBroker),
+    /// A file on this machine.
+    Local(local::LocalBroker),
+}
+
+/// One worker's place at a broker. It holds at most one request, and nothing at all while it waits.
+pub enum Slot {
+    /// At RabbitMQ.
+    Amqp(amqp::AmqpSlot),
+    /// At the file on this machine.
+    Local(local::LocalSlot),
+}
+
+/// How a slot looks for its next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Until there is one.
+    ForOne,
+    /// Not at all: `None` as soon as every queue is empty.
+    No,
+}
+
+/// What a worker decides about the request that it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its effect is complete: it leaves the queue.
+    Done,
+    /// Back to its queue, behind what waits there. The attempt counts.
+    Requeue,
+    /// To the dead letters of its queue, with the reason.
+    Dead(String),
+}
+
+/// A request held by this worker. Dropping it without [`Claim::settle`] gives the request back.
+pub struct Claim {
+    /// The queue that it came from.
+    pub queue: QueueName,
+    /// The request, with an id (it gets one here if it came without); or why the message is none.
+    pub request: Result<Request, InvalidRequest>,
+    /// Which attempt this is; the first is 1.
+    pub attempt: u32,
+    /// Whether another holder may have had it before: then its result may exist already.
+    pub redelivered: bool,
+    hold: Hold,
+}
+
+enum Hold {
+    Amqp(amqp::AmqpHold),
+    Local(local::LocalHold),
+}
+
+/// A queue, as seen from outside.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct QueueState {
+    /// Its name.
+    pub queue: QueueName,
+    /// How many requests wait.
+    pub ready: u64,
+    /// How many slots wait for a request. A slot that waits on several queues counts at each.
+    pub consumers: u64,
+    /// How many requests workers hold.
+    pub claimed: u64,
+    /// How many dead letters it has.
+    pub dead: u64,
+}
+
+/// What a queue holds. Looking gives every message back to its place.
+#[derive(Debug, Clone, Default)]
+pub struct QueueContents {
+    /// The messages that wait, in order.
+    pub ready: Vec<Vec<u8>>,
+    /// The messages that workers hold.
+    pub claimed: Vec<Vec<u8>>,
+    /// The dead letters, oldest first.
+    pub dead: Vec<DeadLetter>,
+}
+
+/// A message that can never be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The message as it came.
+    pub body: Vec<u8>,
+    /// Why it cannot be run.
+    pub reason: String,
+}
+
+/// Where a worker tells the world what happens. The names are those of the exchanges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// `teststatus.fanout`: what runs now.
+    TestStatus,
+    /// `testcomplete.fanout`: what has ended.
+    TestComplete,
+}
+
+impl Broker {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unreachable`] within [`CONNECT_TIMEOUT`].
+    pub async fn connect(url: &QueueUrl) -> Result<Self, BrokerError> {
+        match url {
+            QueueUrl::Amqp(url) => amqp::AmqpBroker::connect(url).await.map(Self::Amqp),
+            QueueUrl::Local(path) => local::LocalBroker::open(path).await.map(Self::Local),
+        }
+    }
+
+    /// Makes the queues exist. Existing ones stay as they are.
+    ///
+    /// # Errors
+    /// When the broker refuses, for instance because these credentials may not make queues.
+    pub async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.declare(queues).await,
+            Self::Local(broker) => broker.declare(queues).await,
+        }
+    }
+
+    /// Which of these queues exist.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.existing(queues).await,
+            Self::Local(broker) => broker.existing(queues).await,
+        }
+    }
+
+    /// Queues the requests, in order, each with an id. `confirmed` is called with the number of requests that are durable
+    /// so far. All queues are checked before anything is queued.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchQueue`] when a queue is missing; its `nearest` are chosen among `known`. Nothing is queued then.
+    /// [`BrokerError::Unconfirmed`] when the broker goes away in the middle.
+    pub async fn submit(
+        &self,
+        submissions: &[Submission],
+        known: &[QueueName],
+        confirmed: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), BrokerError> {
+        let mut queues: Vec<QueueName> = submissions.iter().map(|submission| submission.queue.clone()).collect();
+        queues.sort();
+        queues.dedup();
+        let existing = self.existing(&queues).await?;
+        if let Some(missing) = queues.into_iter().find(|queue| !existing.contains(queue)) {
+            let nearest = nearest(&missing, self.existing(known).await?);
+            return Err(BrokerError::NoSuchQueue { queue: missing, nearest });
+        }
+        match self {
+            Self::Amqp(broker) => broker.submit(submissions, confirmed).await,
+            Self::Local(broker) => broker.submit(submissions, confirmed).await,
+        }
+    }
+
+    /// A worker's place that serves these queues, in fair rotation. The queues are made to exist.
+    ///
+    /// # Errors
+    /// When the queues cannot be declared.
+    pub async fn slot(&self, queues: Vec<QueueName>) -> Result<Slot, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.slot(queues).await.map(Slot::Amqp),
+            Self::Local(broker) => broker.slot(queues).await.map(Slot::Local),
+        }
+    }
+
+    /// The state of these queues; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.inspect(queues).await,
+            Self::Local(broker) => broker.inspect(queues).await,
+        }
+    }
+
+    /// What a queue holds: at most `limit` messages of each kind.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchQueue`] (without neighbours) when it does not exist, or when the broker cannot be asked.
+    pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.contents(queue, limit).await,
+            Self::Local(broker) => broker.contents(queue, limit).await,
+        }
+    }
+
+    /// Tells every listener of a topic. The embedded broker has no listeners.
+    ///
+    /// # Errors
+    /// When the broker is away. What is announced then is lost: it is news, not a record.
+    pub async fn announce(&self, topic: Topic, message: &[u8]) -> Result<(), BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.announce(topic, message).await,
+            Self::Local(_) => Ok(()),
+        }
+    }
+
+    /// Says goodbye: gives everything unsettled back and closes the connection.
+    pub async fn close(self) {
+        match self {
+            Self::Amqp(broker) => broker.close().await,
+            Self::Local(_) => {}
+        }
+    }
+}
+
+impl Slot {
+    /// Claims the next request. `None` when `stop` is cancelled first, or when there is none and `wait` says not to wait.
+    ///
+    /// Not cancel-safe: end it with `stop`, so that no request is caught half-way. While the broker is away it reconnects
+    /// with backoff, and logs that.
+    ///
+    /// # Errors
+    /// With [`Wait::No`], when the broker cannot be reached; otherwise only when it refuses for good.
+    pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
+        match self {
+            Self::Amqp(slot) => slot.claim(wait, stop).await,
+            Self::Local(slot) => slot.claim(wait, stop).await,
+        }
+    }
+}
+
+impl Claim {
+    /// Waits until the claim is lost, with the reason: the connection broke and another worker has the request now. Its run
+    /// must be abandoned. Never returns while the claim is held or can still be renewed.
+    pub async fn lost(&mut self) -> String {
+        match &mut self.hold {
+            Hold::Amqp(hold) => hold.lost().await,
+            Hold::Local(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the claim is certainly held: at once, unless the broker is away and the claim has to be announced again.
+    ///
+    /// # Errors
+    /// [`BrokerError::ClaimLost`].
+    pub async fn held(&mut self) -> Result<(), BrokerError> {
+        match &mut self.hold {
+            Hold::Amqp(hold) => hold.held().await,
+            Hold::Local(_) => Ok(()),
+        }
+    }
+
+    /// Performs the verdict. Waits for the broker if it is away.
+    ///
+    /// # Errors
+    /// [`BrokerError::ClaimLost`], or when the broker refuses.
+    pub async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
+        match self.hold {
+            Hold::Amqp(hold) => hold.settle(verdict).await,
+            Hold::Local(hold) => hold.settle(verdict).await,
+        }
+    }
+}
+
+/// The existing queues whose names are most like the missing one's: at most three, nearest first.
+fn nearest(missing: &QueueName, existing: Vec<QueueName>) -> Vec<QueueName> {
+    let name = missing.to_string();
+    let mut ranked: Vec<(usize, QueueName)> =
+        existing.into_iter().map(|queue| (strsim::damerau_levenshtein(&name, &queue.to_string()), queue)).collect();
+    ranked.sort();
+    ranked.into_iter().take(3).map(|(_, queue)| queue).collect()
+}

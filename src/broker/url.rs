@@ -1,0 +1,112 @@
+//! Where the queue is: `amqp://…`, `amqps://…` or `local:PATH`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// A queue URL that cannot be used, and why. The text of the URL is left out: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a queue URL: {0}")]
+pub struct InvalidQueueUrl(String);
+
+/// The address of a broker. Its text form, and `Debug`, never show the password.
+#[derive(Clone)]
+pub enum QueueUrl {
+    /// RabbitMQ at `amqp://` or `amqps://`.
+    Amqp(AmqpUrl),
+    /// The embedded broker: an SQLite file in this folder.
+    Local(PathBuf),
+}
+
+/// An `amqp://` or `amqps://` URL with its password inside.
+#[derive(Clone)]
+pub struct AmqpUrl {
+    shown: String,
+    full: SecretString,
+}
+
+impl AmqpUrl {
+    /// The URL without its password.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The URL with its password, for the connection alone.
+    pub(super) fn full(&self) -> &str {
+        self.full.expose_secret()
+    }
+
+    /// The same address with this password.
+    ///
+    /// # Errors
+    /// When the URL names no user.
+    pub fn with_password(&self, password: &SecretString) -> Result<Self, InvalidQueueUrl> {
+        let mut url = parse(self.full())?;
+        if url.username().is_empty() {
+            return Err(InvalidQueueUrl("it names no user that the password belongs to".to_owned()));
+        }
+        let invalid = |()| InvalidQueueUrl("it cannot hold a password".to_owned());
+        url.set_password(Some(password.expose_secret())).map_err(invalid)?;
+        Ok(Self { shown: self.shown.clone(), full: url.as_str().to_owned().into() })
+    }
+}
+
+fn parse(text: &str) -> Result<url::Url, InvalidQueueUrl> {
+    url::Url::parse(text).map_err(|error| InvalidQueueUrl(error.to_string()))
+}
+
+impl FromStr for QueueUrl {
+    type Err = InvalidQueueUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidQueueUrl> {
+        if let Some(path) = text.strip_prefix("local:") {
+            if path.is_empty() {
+                return Err(InvalidQueueUrl("local: needs a folder, as in local:/var/lib/apt-ci/queue".to_owned()));
+            }
+            return Ok(Self::Local(PathBuf::from(path)));
+        }
+        let url = parse(text)?;
+        if !matches!(url.scheme(), "amqp" | "amqps") {
+            let hint = "it begins with amqp://, amqps:// or local:";
+            return Err(InvalidQueueUrl(hint.to_owned()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(InvalidQueueUrl("it names no host".to_owned()));
+        }
+        let mut shown = url.clone();
+        // Fails only for URLs without a host.
+        let _ = shown.set_password(None);
+        Ok(Self::Amqp(AmqpUrl { shown: shown.into(), full: String::from(url).into() }))
+    }
+}
+
+impl fmt::Display for QueueUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Amqp(url) => f.write_str(&url.shown),
+            Self::Local(path) => write!(f, "local:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Debug for QueueUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QueueUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url: QueueUrl = "amqps://worker:hunter2@mq.example/ci".parse().unwrap();
+        assert_eq!(url.to_string(), "amqps://worker@mq.example/ci");
+        assert!(!format!("{url:?}").contains("hunter2"));
+        let error = "http://worker:hunter2@mq.example".parse::<QueueUrl>().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,17 @@
+//! What a distribution's package-test CI does, as a library: requests, queues, workers, results and their store.
+//!
+//! The modules follow the way of a request: [`request`] → [`broker`] → [`worker`] → [`testbed`] → [`result`] → [`store`] →
+//! [`runs`]. The library never prints, prompts, exits or reads the environment; it returns values and typed errors. Words,
+//! colours and exit codes belong to the program in `commands/`.
+
+pub mod broker;
+pub mod environment;
+pub mod release;
+pub mod request;
+pub mod result;
+pub mod runs;
+pub mod site;
+pub mod status;
+pub mod store;
+pub mod testbed;
+pub mod worker;
