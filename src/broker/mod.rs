@@ -212,13 +212,29 @@ impl Broker {
         queues.dedup();
         let existing = self.existing(&queues).await?;
         if let Some(missing) = queues.into_iter().find(|queue| !existing.contains(queue)) {
-            let nearest = nearest(&missing, self.existing(known).await?);
+            let nearest = self.nearest(&missing, known).await?;
             return Err(BrokerError::NoSuchQueue { queue: missing, nearest });
         }
         match self {
             Self::Amqp(broker) => broker.submit(submissions, confirmed).await,
             Self::Local(broker) => broker.submit(submissions, confirmed).await,
         }
+    }
+
+    /// The existing queues, among the known ones, whose names are most like a missing one's: at most three, nearest first.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn nearest(&self, missing: &QueueName, known: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
+        let name = missing.to_string();
+        let mut ranked: Vec<(usize, QueueName)> = self
+            .existing(known)
+            .await?
+            .into_iter()
+            .map(|queue| (strsim::damerau_levenshtein(&name, &queue.to_string()), queue))
+            .collect();
+        ranked.sort();
+        Ok(ranked.into_iter().take(3).map(|(_, queue)| queue).collect())
     }
 
     /// A worker's place that serves these queues, in fair rotation. The queues are made to exist.
@@ -321,13 +337,4 @@ impl Claim {
             Hold::Local(hold) => hold.settle(verdict).await,
         }
     }
-}
-
-/// The existing queues whose names are most like the missing one's: at most three, nearest first.
-fn nearest(missing: &QueueName, existing: Vec<QueueName>) -> Vec<QueueName> {
-    let name = missing.to_string();
-    let mut ranked: Vec<(usize, QueueName)> =
-        existing.into_iter().map(|queue| (strsim::damerau_levenshtein(&name, &queue.to_string()), queue)).collect();
-    ranked.sort();
-    ranked.into_iter().take(3).map(|(_, queue)| queue).collect()
 }

@@ -99,6 +99,13 @@ impl Request {
         self
     }
 
+    /// The same request from this requester, unless it names one.
+    #[must_use]
+    pub fn requested_by(mut self, requester: &Text) -> Self {
+        self.parameters.requester.get_or_insert_with(|| requester.clone());
+        self
+    }
+
     /// Refuses a request with parameters that this version cannot run yet.
     ///
     /// # Errors

@@ -120,3 +120,147 @@ where
         Some(other) => Err(InvalidRequest::new(key, other.to_string(), "is a text")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::request::line::Submission;
+
+    fn parsed(text: &str) -> Request {
+        Request::parse(text.as_bytes()).unwrap()
+    }
+
+    fn refused(text: &str) -> String {
+        Request::parse(text.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_documented_forms_are_read() {
+        let seed = parsed(r#"gedit {"triggers": ["glib2.0/2.20-1"]}"#);
+        let today = parsed("gedit\n{\"triggers\": [\"glib2.0/2.20-1\"]}");
+        assert_eq!(seed, today);
+        assert_eq!(seed.package().as_str(), "gedit");
+        assert_eq!(seed.parameters().triggers[0].to_string(), "glib2.0/2.20-1");
+        assert_eq!(parsed("gzip").parameters(), &Parameters::default());
+        let env = parsed(r#"gedit {"env": ["XDG_SESSION_DESKTOP=xfce"], "all-proposed": "1"}"#);
+        assert_eq!(env.parameters().env[0].name(), "XDG_SESSION_DESKTOP");
+        assert!(env.parameters().all_proposed);
+        assert!(!parsed(r#"gedit {"all-proposed": ""}"#).parameters().all_proposed);
+    }
+
+    #[test]
+    fn the_file_mode_of_proposed_migration_is_read() {
+        let line = r#"debci-wily-amd64:gedit {"triggers": ["glib2.0/2.20-1 gtk+3.0/3.18.1-1"]}"#;
+        let submission = Submission::parse_line(line).unwrap();
+        assert_eq!(submission.queue.to_string(), "debci-wily-amd64");
+        assert_eq!(submission.request.parameters().triggers.len(), 2);
+    }
+
+    #[test]
+    fn the_newline_is_emitted() {
+        let wire = parsed(r#"gedit   {"triggers":["a/1"],"x":1}"#).to_wire();
+        assert_eq!(wire, "gedit\n{\"triggers\":[\"a/1\"],\"x\":1}");
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_named() {
+        for (text, field) in [
+            ("", "package"),
+            ("../etc {}", "package"),
+            (r#"gzip {"triggers": ["gzip"]}"#, "trigger"),
+            (r#"gzip {"triggers": ["gzip/1 2/"]}"#, "trigger"),
+            (r#"gzip {"triggers": 3}"#, "triggers"),
+            (r#"gzip {"env": ["1X=2"]}"#, "env"),
+            (r#"gzip {"env": ["X=1\n2"]}"#, "env"),
+            (r#"gzip {"env": ["ADT_TEST_TRIGGERS=x"]}"#, "env"),
+            (r#"gzip {"testname": "a b"}"#, "testname"),
+            (r#"gzip {"uuid": "../../x"}"#, "uuid"),
+            (r#"gzip {"triggers": ["migration-reference/0", "a/1"]}"#, "trigger"),
+            (r#"gzip {"triggers": ["migration-reference/0"], "all-proposed": "1"}"#, "trigger"),
+            (r#"gzip {"triggers": ["migration-reference/0"], "ppas": ["a/b"]}"#, "trigger"),
+            ("gzip []", "parameters"),
+            ("gzip {", "parameters"),
+        ] {
+            let message = refused(text);
+            assert!(message.starts_with(field), "{text}: {message}");
+        }
+        // Only the exact package and version is the baseline.
+        parsed(r#"gzip {"triggers": ["migration-reference/01", "my-migration-reference/0"]}"#);
+    }
+
+    #[test]
+    fn a_token_is_shown_nowhere() {
+        let request = parsed(r#"gzip {"ppas": ["user:hunter2@owner/name"]}"#);
+        assert!(!format!("{request:?} {}", request.check_supported().unwrap_err()).contains("hunter2"));
+        assert!(!refused(r#"gzip {"ppas": ["user:hunter2@owner/name"}"#).contains("hunter2"));
+        // It is passed on all the same.
+        assert!(request.to_wire().contains("hunter2"));
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(".{0,8}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    prop_compose! {
+        fn request()(
+            package in "[a-zA-Z0-9][a-zA-Z0-9.+-]{0,20}",
+            triggers in prop::collection::vec("[a-z0-9][a-z0-9.+-]{1,9}/[0-9][A-Za-z0-9.+:~-]{0,9}", 0..4),
+            env in prop::collection::vec("[A-Z_][A-Z0-9_]{0,8}=[^\\p{C}]{0,12}", 0..3),
+            all_proposed in any::<bool>(),
+            testname in prop::option::of("[a-zA-Z0-9][a-z0-9+._/-]{0,12}"),
+            requester in prop::option::of("[^\\p{C}]{1,20}"),
+            uuid in prop::option::of("[0-9a-f]{8}-[0-9a-f]{4}"),
+            mut other in prop::collection::btree_map("x-.{0,8}", json(), 0..4),
+        ) -> Request {
+            let parameters = Parameters {
+                triggers: triggers.iter().map(|text| text.parse().unwrap()).collect(),
+                env: env.iter().map(|text| text.parse().unwrap()).collect(),
+                all_proposed,
+                testname: testname.map(|text| text.parse().unwrap()),
+                requester: requester.map(|text| text.parse().unwrap()),
+                submit_time: None,
+                uuid: uuid.map(|text| text.parse().unwrap()),
+                other: std::mem::take(&mut other).into_iter().collect(),
+            };
+            Request::new(package.parse().unwrap(), parameters).unwrap()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(request in request()) {
+            prop_assert_eq!(&Request::parse(request.to_wire().as_bytes()).unwrap(), &request);
+            let submission = Submission { queue: "debci-ppa-noble-amd64".parse().unwrap(), request };
+            prop_assert_eq!(Submission::parse_line(&submission.to_line()).unwrap(), submission);
+        }
+
+        #[test]
+        fn no_bytes_make_the_parser_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Request::parse(&body);
+        }
+
+        #[test]
+        fn no_json_makes_the_parser_panic(package in "[a-z]{1,5}", mut object in prop::collection::btree_map(".{0,8}", json(), 0..4), key in 0..KNOWN_KEYS.len(), value in json()) {
+            object.insert(KNOWN_KEYS[key].to_owned(), value);
+            let object = Value::Object(object.into_iter().collect());
+            if let Ok(request) = Request::parse(format!("{package}\n{object}").as_bytes()) {
+                prop_assert_eq!(&Request::parse(request.to_wire().as_bytes()).unwrap(), &request);
+            }
+        }
+    }
+}

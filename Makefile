@@ -1,0 +1,43 @@
+# Two commands work on a fresh Debian machine that has a Rust toolchain: `make demo` and `make test`.
+# Everything else they need, they install themselves, with sudo only when not root.
+
+.PHONY: help demo test bench completions install
+
+CARGO ?= cargo
+
+help:
+	@echo 'make demo         build, and test gzip on the embedded queue and store'
+	@echo 'make test         install the real services and run every check and test'
+	@echo 'make bench        measure the worker against a bare client, side by side'
+	@echo 'make install      install the program to /usr/local/bin (PREFIX and DESTDIR are honoured)'
+	@echo 'make completions  write completions/ anew'
+
+demo:
+	scripts/install-packages demo
+	$(CARGO) build --locked
+	scripts/demo target/debug/apt-ci
+
+test:
+	scripts/install-packages test
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked
+
+bench:
+	scripts/install-packages test
+	$(CARGO) bench --locked
+
+PREFIX ?= /usr/local
+install:
+	$(CARGO) build --locked --release
+	install -D -m 755 target/release/apt-ci $(DESTDIR)$(PREFIX)/bin/apt-ci
+	install -D -m 644 completions/apt-ci.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apt-ci
+	install -D -m 644 completions/_apt-ci $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_apt-ci
+	install -D -m 644 completions/apt-ci.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apt-ci.fish
+
+completions:
+	$(CARGO) build --locked
+	mkdir -p completions
+	target/debug/apt-ci completions bash > completions/apt-ci.bash
+	target/debug/apt-ci completions zsh > completions/_apt-ci
+	target/debug/apt-ci completions fish > completions/apt-ci.fish
