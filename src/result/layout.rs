@@ -1,0 +1,253 @@
+//! Where a result lives in the store: container, path, run id, and the names of its files.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+use crate::release::{Architecture, Release};
+use crate::request::SourcePackage;
+
+/// The file with everything that programs want to know about a run. It is stored last: its presence marks a complete result.
+pub const RESULT: &str = "result.tar";
+/// autopkgtest's log, compressed.
+pub const LOG: &str = "log.gz";
+/// Everything else that the run left.
+pub const ARTIFACTS: &str = "artifacts.tar.gz";
+
+const SECONDS: &str = "%Y%m%d_%H%M%S";
+
+/// The public container with a release's results.
+pub fn container(release: &Release) -> String {
+    format!("autopkgtest-{release}")
+}
+
+/// Identifies a run of a package on a release and architecture: `YYYYMMDD_HHMMSS_xxxxx@`, the second (UTC) in which its
+/// result was published and five random hexadecimal digits. Ids without the digits come from older programs.
+///
+/// The order of run ids is the order of their texts, which is how stores list them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(String);
+
+/// A text that is not a run id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("run {0:?}: a run id has the form YYYYMMDD_HHMMSS_xxxxx@")]
+pub struct InvalidRunId(String);
+
+impl RunId {
+    /// A new id for a result that is published now. It comes after `newest`, the package's newest id so far, even when the
+    /// clock went back: readers ask for what comes after the newest run that they know, and must not miss one.
+    pub fn stamp(now: Timestamp, newest: Option<&Self>) -> Self {
+        let now = now.to_zoned(TimeZone::UTC).datetime();
+        let second = match newest.map(Self::second) {
+            // The same second is not enough: the random digits may sort before the older run's.
+            Some(newest) if now.strftime(SECONDS).to_string() <= newest.strftime(SECONDS).to_string() => {
+                newest.saturating_add(jiff::Span::new().seconds(1))
+            }
+            _ => now,
+        };
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        // The first digits of a version 4 UUID are all random.
+        Self(format!("{}_{}@", second.strftime(SECONDS), random.get(..5).unwrap_or("00000")))
+    }
+
+    /// The id as text, with its `@`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// When the result was published, in UTC.
+    pub fn published(&self) -> Timestamp {
+        self.second().to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn second(&self) -> DateTime {
+        // Checked when the id was read.
+        self.0.get(..15).and_then(read_second).unwrap_or(DateTime::MIN)
+    }
+}
+
+fn read_second(text: &str) -> Option<DateTime> {
+    let (date, time) = text.split_once('_')?;
+    let digits = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(date, 8) || !digits(time, 6) {
+        return None;
+    }
+    let number = |text: &str, range: std::ops::Range<usize>| text.get(range)?.parse::<i8>().ok();
+    DateTime::new(
+        date.get(..4)?.parse().ok()?,
+        number(date, 4..6)?,
+        number(date, 6..8)?,
+        number(time, 0..2)?,
+        number(time, 2..4)?,
+        number(time, 4..6)?,
+        0,
+    )
+    .ok()
+}
+
+impl FromStr for RunId {
+    type Err = InvalidRunId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRunId> {
+        let is_suffix = |suffix: &str| {
+            suffix.is_empty()
+                || suffix.strip_prefix('_').is_some_and(|hex| {
+                    hex.len() == 5 && hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+                })
+        };
+        let valid = text.strip_suffix('@').is_some_and(|stem| {
+            stem.get(..15).and_then(read_second).is_some() && stem.get(15..).is_some_and(is_suffix)
+        });
+        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidRunId(text.chars().take(80).collect())) }
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// The place of a package's runs on one release and architecture.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackagePath {
+    /// The release that the tests ran on.
+    pub release: Release,
+    /// The architecture that the tests ran on.
+    pub architecture: Architecture,
+    /// The tested package.
+    pub package: SourcePackage,
+}
+
+impl PackagePath {
+    /// What the names of the package's objects begin with: `bookworm/amd64/g/gzip/`, `bookworm/amd64/libp/libpng/`.
+    pub fn prefix(&self) -> String {
+        let Self { release, architecture, package } = self;
+        format!("{release}/{architecture}/{}/{package}/", shelf(package.as_str()))
+    }
+
+    /// The folder of one run, without a slash at its end: `bookworm/amd64/g/gzip/20261123_084000_0a1b2@`.
+    pub fn folder(&self, run: &RunId) -> String {
+        format!("{}{run}", self.prefix())
+    }
+
+    /// The name of one of a run's objects.
+    pub fn object(&self, run: &RunId, file: &str) -> String {
+        format!("{}{run}/{file}", self.prefix())
+    }
+}
+
+/// The archive's usual subfolder of a package: its first letter, or the first four when its name begins with `lib`.
+fn shelf(package: &str) -> &str {
+    let length = if package.starts_with("lib") { 4 } else { 1 };
+    package.get(..length).unwrap_or(package)
+}
+
+/// Takes an object's name apart: package, run, and the file's name. `None` when it is not a run's object.
+pub fn parse_object(name: &str) -> Option<(PackagePath, RunId, &str)> {
+    let mut parts = name.splitn(6, '/');
+    let path = PackagePath {
+        release: parts.next()?.parse().ok()?,
+        architecture: parts.next()?.parse().ok()?,
+        package: {
+            let folder = parts.next()?;
+            let package = parts.next()?;
+            if shelf(package) != folder {
+                return None;
+            }
+            package.parse().ok()?
+        },
+    };
+    let run = parts.next()?.parse().ok()?;
+    let file = parts.next().filter(|file| !file.is_empty())?;
+    Some((path, run, file))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path(package: &str) -> PackagePath {
+        PackagePath {
+            release: "bookworm".parse().unwrap(),
+            architecture: "amd64".parse().unwrap(),
+            package: package.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn packages_stand_where_the_archive_would_put_them() {
+        for (package, prefix) in [
+            ("gzip", "bookworm/amd64/g/gzip/"),
+            ("libpng", "bookworm/amd64/libp/libpng/"),
+            ("lib3mf", "bookworm/amd64/lib3/lib3mf/"),
+            ("lib", "bookworm/amd64/lib/lib/"),
+            ("libreoffice", "bookworm/amd64/libr/libreoffice/"),
+            ("0ad", "bookworm/amd64/0/0ad/"),
+        ] {
+            assert_eq!(path(package).prefix(), prefix);
+        }
+    }
+
+    #[test]
+    fn objects_read_as_they_are_written_with_old_and_new_run_ids() {
+        for run in ["20140321_130412@", "20261123_084000_0a1b2@"] {
+            let run: RunId = run.parse().unwrap();
+            let name = path("libpng").object(&run, LOG);
+            assert_eq!(parse_object(&name), Some((path("libpng"), run, LOG)));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_run_is_no_object_of_one() {
+        for name in [
+            "",
+            "bookworm/amd64/g/gzip/",
+            "bookworm/amd64/x/gzip/20140321_130412@/log.gz",
+            "bookworm/amd64/g/gzip/20140321_130412@",
+            "bookworm/amd64/g/gzip/20140321_130412@/",
+            "bookworm/amd64/g/gzip/20140321_130412/log.gz",
+            "bookworm/amd64/g/gzip/20141321_130412@/log.gz",
+            "bookworm/amd64/g/gzip/20140321_130412_ABCDE@/log.gz",
+            "bookworm/amd64/g/gzip/20140321_130412_abcd@/log.gz",
+        ] {
+            assert_eq!(parse_object(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_run_published_later_has_a_later_id_even_when_the_clock_went_back() {
+        let noon: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let first = RunId::stamp(noon, None);
+        assert!(first.as_str().starts_with("20261123_120000_"), "{first}");
+        let same_second = RunId::stamp(noon, Some(&first));
+        assert!(same_second.as_str().starts_with("20261123_120001_"), "{same_second}");
+        let morning = RunId::stamp("2026-11-23T08:00:00Z".parse().unwrap(), Some(&same_second));
+        assert!(morning.as_str().starts_with("20261123_120002_"), "{morning}");
+        assert_eq!(morning.published(), "2026-11-23T12:00:02Z".parse().unwrap());
+        let after_midnight = RunId::stamp(noon, Some(&"20261231_235959@".parse().unwrap()));
+        assert!(after_midnight.as_str().starts_with("20270101_000000_"), "{after_midnight}");
+    }
+
+    proptest! {
+        #[test]
+        fn stamps_are_ids_that_grow(now in 0i64..100_000_000_000, newest in 0i64..100_000_000_000) {
+            let newest = RunId::stamp(Timestamp::from_second(newest).unwrap(), None);
+            let stamped = RunId::stamp(Timestamp::from_second(now).unwrap(), Some(&newest));
+            prop_assert!(stamped > newest);
+            prop_assert_eq!(stamped.as_str().parse::<RunId>(), Ok(stamped.clone()));
+        }
+
+        #[test]
+        fn no_object_name_makes_the_reader_panic(name in any::<String>(), run in "[0-9_a-f@é]{0,24}") {
+            let _ = parse_object(&name);
+            let _ = run.parse::<RunId>();
+            let _ = parse_object(&format!("a/b/c/cé/{run}/{name}"));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What a store's listing tells about a run: the Content-Type of its result.tar carries the outcome as parameters, so that
+//! one page of a listing describes thousands of runs without fetching any of them.
+//!
+//! ```text
+//! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…
+//! ```
+
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+use super::outcome::Outcome;
+
+/// Longer Content-Types are not written: servers and proxies limit a header, often to 4 kB or 8 kB.
+const LIMIT: usize = 3000;
+/// More of a single text is not written.
+const TEXT_LIMIT: usize = 600;
+
+const MEDIA_TYPE: &str = "application/x-tar";
+
+/// What every proxy and every parser of header parameters, however simple, leaves as it is.
+const QUOTED: &AsciiSet = &CONTROLS.add(b'"').add(b'\\').add(b';').add(b',').add(b'%');
+/// The same within one word of a list whose words stand between spaces.
+const WORD: &AsciiSet = &QUOTED.add(b' ');
+
+/// What there is to know about a run without fetching it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSummary {
+    /// autopkgtest's exit code.
+    pub exitcode: i32,
+    /// The tested version; `unknown` when the run did not come so far, `blacklisted` when it was not to be run.
+    pub version: String,
+    /// How long the run took, in seconds.
+    pub duration: u64,
+    /// What caused the run, each `SRC/VERSION`. `None`: too many for a listing, or a listing without them; result.tar has them.
+    pub triggers: Option<Vec<String>>,
+    /// Who asked for it.
+    pub requester: Option<String>,
+    /// The request's id.
+    pub uuid: Option<String>,
+}
+
+impl RunSummary {
+    /// How the run ended.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::from_exit_code(self.exitcode)
+    }
+
+    /// The Content-Type that carries this summary. It has only printable ASCII characters and at most about 3 kB: triggers
+    /// that do not fit are left out and counted instead.
+    pub fn to_content_type(&self) -> String {
+        let mut text = format!("{MEDIA_TYPE}; exitcode={}", self.exitcode);
+        push_text(&mut text, "version", &self.version);
+        let _ = write!(text, "; duration={}", self.duration);
+        let mut tail = String::new();
+        if let Some(requester) = &self.requester {
+            push_text(&mut tail, "requester", requester);
+        }
+        if let Some(uuid) = &self.uuid {
+            push_text(&mut tail, "uuid", uuid);
+        }
+        if let Some(triggers) = &self.triggers {
+            let words: Vec<String> =
+                triggers.iter().map(|trigger| utf8_percent_encode(trigger, WORD).to_string()).collect();
+            let words = words.join(" ");
+            if text.len() + words.len() + tail.len() < LIMIT {
+                let _ = write!(text, "; triggers=\"{words}\"");
+            } else {
+                let _ = write!(text, "; triggers-omitted={}", triggers.len());
+            }
+        }
+        text + &tail
+    }
+
+    /// Reads a Content-Type. `None` when it carries no summary: then the result was stored by another program, and
+    /// result.tar itself has to be read.
+    pub fn parse(content_type: &str) -> Option<Self> {
+        let (media_type, parameters) = content_type.split_once(';')?;
+        if !media_type.trim().eq_ignore_ascii_case(MEDIA_TYPE) {
+            return None;
+        }
+        let (mut exitcode, mut version, mut duration) = (None, None, None);
+        let (mut triggers, mut requester, mut uuid) = (None, None, None);
+        for (name, value) in Parameters(parameters) {
+            match name.to_ascii_lowercase().as_str() {
+                "exitcode" => exitcode = value.parse().ok(),
+                "version" => version = Some(decode(&value)),
+                "duration" => duration = value.parse().ok(),
+                "triggers" => triggers = Some(value.split_ascii_whitespace().map(decode).collect()),
+                "requester" => requester = Some(decode(&value)),
+                "uuid" => uuid = Some(decode(&value)),
+                _ => {}
+            }
+        }
+        Some(Self { exitcode: exitcode?, version: version?, duration: duration?, triggers, requester, uuid })
+    }
+}
+
+fn decode(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn push_text(text: &mut String, name: &str, value: &str) {
+    let mut encoded = String::new();
+    for part in utf8_percent_encode(value, QUOTED) {
+        // Each part is a run of plain characters or one encoded byte.
+        if encoded.len() + part.len() > TEXT_LIMIT {
+            let rest = TEXT_LIMIT - encoded.len();
+            encoded.push_str(if part.starts_with('%') { "" } else { part.get(..rest).unwrap_or_default() });
+            break;
+        }
+        encoded.push_str(part);
+    }
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    // The version is always quoted, as other programs expect it.
+    if name != "version" && !encoded.is_empty() && encoded.bytes().all(is_token) {
+        let _ = write!(text, "; {name}={encoded}");
+    } else {
+        let _ = write!(text, "; {name}=\"{encoded}\"");
+    }
+}
+
+/// The parameters after a media type: `name=token` or `name="text"`, between semicolons. What is malformed is skipped.
+struct Parameters<'a>(&'a str);
+
+impl<'a> Iterator for Parameters<'a> {
+    type Item = (&'a str, String);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.0 = self.0.trim_start_matches(|c: char| c == ';' || c.is_ascii_whitespace());
+            if self.0.is_empty() {
+                return None;
+            }
+            let end = self.0.find(['=', ';']).unwrap_or(self.0.len());
+            let (name, rest) = self.0.split_at(end);
+            let Some(rest) = rest.strip_prefix('=') else {
+                self.0 = rest;
+                continue;
+            };
+            let rest = rest.trim_ascii_start();
+            let (value, rest) = match rest.strip_prefix('"') {
+                Some(quoted) => unquote(quoted),
+                None => {
+                    let (value, rest) = rest.split_at(rest.find(';').unwrap_or(rest.len()));
+                    (value.trim_ascii_end().to_owned(), rest)
+                }
+            };
+            self.0 = rest;
+            return Some((name.trim_ascii(), value));
+        }
+    }
+}
+
+/// The text up to the closing quotation mark, and what follows it.
+fn unquote(quoted: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut characters = quoted.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return (value, quoted.get(at + 1..).unwrap_or_default()),
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            other => value.push(other),
+        }
+    }
+    (value, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn summary() -> RunSummary {
+        RunSummary {
+            exitcode: 4,
+            version: "1.2-1".to_owned(),
+            duration: 12,
+            triggers: Some(vec!["a/1".to_owned(), "b/2".to_owned()]),
+            requester: Some("x".to_owned()),
+            uuid: Some("3f2c-1".to_owned()),
+        }
+    }
+
+    #[test]
+    fn the_content_type_is_the_documented_one() {
+        let text = r#"application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=3f2c-1"#;
+        assert_eq!(summary().to_content_type(), text);
+        assert_eq!(RunSummary::parse(text), Some(summary()));
+    }
+
+    #[test]
+    fn a_result_of_another_program_has_no_summary() {
+        for text in
+            ["", "application/x-tar", "text/plain; exitcode=0; version=1; duration=1", "application/x-tar; exitcode=x"]
+        {
+            assert_eq!(RunSummary::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_the_same_parameters_are_read() {
+        let text = r#"Application/X-Tar;EXITCODE=4;x; version = "1.2\-1" ;duration=12 ; charset=x;triggers="a/1  b/2";;requester="x"; uuid=3f2c-1 "#;
+        assert_eq!(RunSummary::parse(text), Some(summary()));
+    }
+
+    #[test]
+    fn many_triggers_are_left_out_so_that_the_header_stays_small() {
+        let triggers = (0..500).map(|n| format!("package-{n}/1.{n}-1")).collect();
+        let many = RunSummary { triggers: Some(triggers), ..summary() };
+        let text = many.to_content_type();
+        assert!(text.len() < 4000, "{} bytes", text.len());
+        assert!(text.contains("; triggers-omitted=500; requester=x"), "{text}");
+        assert_eq!(RunSummary::parse(&text), Some(RunSummary { triggers: None, ..summary() }));
+    }
+
+    #[test]
+    fn endless_texts_are_cut() {
+        let endless = Some("é,x".repeat(3000));
+        let long = RunSummary { version: "1".repeat(9000), requester: endless.clone(), uuid: endless, ..summary() };
+        let text = long.to_content_type();
+        assert!(text.len() < 4000, "{} bytes", text.len());
+        assert_eq!(RunSummary::parse(&text).map(|read| read.exitcode), Some(4));
+    }
+
+    fn summaries() -> impl Strategy<Value = RunSummary> {
+        let text = || proptest::option::of("\\PC{0,40}|[ -~]{0,60}");
+        let triggers = proptest::option::of(proptest::collection::vec("\\PC{1,12}|[ -~\t\n]{1,20}", 0..8));
+        (any::<i32>(), "\\PC{0,20}|[ -~]{0,40}", any::<u64>(), triggers, text(), text()).prop_map(
+            |(exitcode, version, duration, triggers, requester, uuid)| RunSummary {
+                exitcode,
+                version,
+                duration,
+                triggers,
+                requester,
+                uuid,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(summary in summaries()) {
+            let text = summary.to_content_type();
+            prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{}", text);
+            prop_assert_eq!(RunSummary::parse(&text), Some(summary));
+        }
+
+        #[test]
+        fn no_content_type_makes_the_reader_panic(text in "\\PC*", parameters in "[a-z=\"\\\\;% é]{0,60}") {
+            let _ = RunSummary::parse(&text);
+            let _ = RunSummary::parse(&format!("application/x-tar; exitcode=1; version={parameters}"));
+        }
+    }
+}

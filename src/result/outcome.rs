@@ -1,0 +1,114 @@
+//! The one vocabulary of outcomes, and the one table that leads from an exit code to it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+///
+/// | outcome | exit codes | proposed-migration | a pull request's status |
+/// | --- | --- | --- | --- |
+/// | pass | 0, 2 | pass | success |
+/// | neutral | 8 | neutral | success |
+/// | fail | 4, 6, 12, 14 | fail | failure |
+/// | tmpfail | 16 | fail | error |
+/// | denylisted | 99 | fail | error |
+/// | error | all others | fail | error |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Every test passed; some may have been skipped.
+    Pass,
+    /// There was nothing to say about the package: no tests, or only skipped ones.
+    Neutral,
+    /// A test failed, or the package is broken: the package's fault.
+    Fail,
+    /// The testbed failed: says nothing about the package, and the same test may succeed when it is run again.
+    Tmpfail,
+    /// Something unexpected happened that is not known to be the package's fault.
+    Error,
+    /// The site's operators said never to run this package, so it was not run.
+    Denylisted,
+}
+
+impl Outcome {
+    /// Every outcome, best first.
+    pub const ALL: [Self; 6] = [Self::Pass, Self::Neutral, Self::Fail, Self::Tmpfail, Self::Error, Self::Denylisted];
+
+    /// What an exit code of autopkgtest means. This is the only table of exit codes.
+    pub fn from_exit_code(exit_code: i32) -> Self {
+        match exit_code {
+            0 | 2 => Self::Pass,
+            8 => Self::Neutral,
+            4 | 6 | 12 | 14 => Self::Fail,
+            16 => Self::Tmpfail,
+            99 => Self::Denylisted,
+            _ => Self::Error,
+        }
+    }
+
+    /// The outcome's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Neutral => "neutral",
+            Self::Fail => "fail",
+            Self::Tmpfail => "tmpfail",
+            Self::Error => "error",
+            Self::Denylisted => "denylisted",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whether an exit code is certainly not the package's doing: 16, a testbed that failed, and 1, a crash of autopkgtest
+/// itself. Such a run is tried again, within bounds, before its result is believed.
+pub fn is_infrastructure(exit_code: i32) -> bool {
+    matches!(exit_code, 1 | 16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_documented_exit_code_has_its_outcome() {
+        let table = [
+            (0, Outcome::Pass),
+            (1, Outcome::Error),
+            (2, Outcome::Pass),
+            (4, Outcome::Fail),
+            (6, Outcome::Fail),
+            (8, Outcome::Neutral),
+            (12, Outcome::Fail),
+            (14, Outcome::Fail),
+            (16, Outcome::Tmpfail),
+            (20, Outcome::Error),
+            (99, Outcome::Denylisted),
+            (-1, Outcome::Error),
+            (255, Outcome::Error),
+        ];
+        for (code, outcome) in table {
+            assert_eq!(Outcome::from_exit_code(code), outcome, "exit code {code}");
+        }
+    }
+
+    #[test]
+    fn what_blames_infrastructure_never_blames_the_package() {
+        for code in (-300..300).filter(|code| is_infrastructure(*code)) {
+            assert!(matches!(Outcome::from_exit_code(code), Outcome::Tmpfail | Outcome::Error), "exit code {code}");
+        }
+    }
+
+    #[test]
+    fn the_word_is_the_same_for_people_and_programs() {
+        for outcome in Outcome::ALL {
+            assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{outcome}\""));
+        }
+    }
+}
