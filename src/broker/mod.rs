@@ -285,7 +285,7 @@ impl Broker {
     pub async fn close(self) {
         match self {
             Self::Amqp(broker) => broker.close().await,
-            Self::Local(_) => {}
+            Self::Local(broker) => broker.close().await,
         }
     }
 }

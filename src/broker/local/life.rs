@@ -1,0 +1,158 @@
+//! Who lives: the folder `slots`, where every slot holds a lock on a file of its own.
+//!
+//! The lock goes away with the process, however it ends, so a slot whose file can be locked is dead. Nothing here looks at
+//! a clock. A slot's id is random and never used again: once dead, always dead, and its file can be removed by anybody.
+//!
+//! A slot's file is made and locked inside the transaction that registers the slot, and files that no slot is registered
+//! for are removed inside another, so that nobody takes a file that is not locked *yet* for a dead slot's.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use uuid::Uuid;
+
+const DOORBELL: &str = "doorbell";
+
+/// The folder `slots` of a queue.
+#[derive(Debug, Clone)]
+pub(super) struct SlotFolder {
+    path: PathBuf,
+}
+
+/// A slot's file, locked as long as this lives.
+#[derive(Debug)]
+pub(super) struct SlotLock {
+    _file: File,
+}
+
+/// The open doorbell: it rings when this is dropped, or when the process dies before that.
+#[derive(Debug)]
+pub(super) struct Ring {
+    _file: File,
+}
+
+impl SlotFolder {
+    /// The folder in the queue's folder; made if it is missing.
+    pub(super) fn open(queue_folder: &Path) -> io::Result<Self> {
+        let path = queue_folder.join("slots");
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Ok(Self { path })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens for writing, also where nothing is written: only the end of such a file is told to those who wait.
+    fn open_writable(&self, name: &str) -> io::Result<File> {
+        let path = self.path.join(name);
+        let mut options = OpenOptions::new();
+        options.write(true).mode(0o600).create_new(name != DOORBELL).create(true);
+        options.open(&path).map_err(|error| at(&path, &error))
+    }
+
+    /// Makes and locks the file of a new slot. To be called inside a transaction that excludes [`SlotFolder::files`].
+    pub(super) fn lock_new(&self, slot: &str) -> io::Result<SlotLock> {
+        let file = self.open_writable(slot)?;
+        match file.try_lock() {
+            Ok(()) => Ok(SlotLock { _file: file }),
+            Err(TryLockError::Error(error)) => Err(error),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::ResourceBusy.into()),
+        }
+    }
+
+    /// Whether the slot's process lives. In doubt it does: a request must never have two holders.
+    pub(super) fn is_alive(&self, slot: &str) -> bool {
+        if Uuid::try_parse(slot).is_err() {
+            return false;
+        }
+        let file = match File::open(self.path.join(slot)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
+            Err(error) => {
+                tracing::warn!(slot, %error, "cannot tell whether this slot lives");
+                return true;
+            }
+        };
+        // Shared, so that two who look at the same time do not take each other for the holder.
+        match file.try_lock_shared() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(slot, %error, "cannot tell whether this slot lives");
+                true
+            }
+        }
+    }
+
+    /// Removes a dead slot's file.
+    pub(super) fn remove(&self, slot: &str) {
+        match std::fs::remove_file(self.path.join(slot)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Nothing depends on it: the next new slot tries again.
+            Err(error) => tracing::warn!(slot, %error, "cannot remove the file of a dead slot"),
+        }
+    }
+
+    /// The ids of all slots that have a file, living or dead.
+    pub(super) fn files(&self) -> io::Result<Vec<String>> {
+        let mut slots = Vec::new();
+        for entry in std::fs::read_dir(&self.path).map_err(|error| at(&self.path, &error))? {
+            if let Ok(name) = entry?.file_name().into_string()
+                && Uuid::try_parse(&name).is_ok()
+            {
+                slots.push(name);
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Takes hold of the doorbell, *before* the change that it tells of: should this process die right after the change, the
+    /// kernel closes the file and so rings in its place.
+    pub(super) fn doorbell(&self) -> io::Result<Ring> {
+        Ok(Ring { _file: self.open_writable(DOORBELL)? })
+    }
+
+    /// Whether this file is one whose end is followed by the end of a slot, as opposed to the doorbell.
+    pub(super) fn is_slot_file(name: &str) -> bool {
+        name != DOORBELL
+    }
+}
+
+/// The same error, with the path.
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_lives_as_long_as_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let slots = SlotFolder::open(folder.path()).unwrap();
+        let id = Uuid::new_v4().to_string();
+        assert!(!slots.is_alive(&id), "there is no such slot yet");
+        let lock = slots.lock_new(&id).unwrap();
+        assert!(slots.is_alive(&id));
+        assert!(slots.is_alive(&id), "looking does not kill it");
+        drop(lock);
+        assert!(!slots.is_alive(&id), "its file is still there, but nobody holds it");
+        assert!(slots.lock_new(&id).is_err(), "an id is never used twice");
+        slots.remove(&id);
+        assert!(!slots.is_alive(&id));
+    }
+
+    #[test]
+    fn a_holder_that_names_a_path_is_no_slot() {
+        let folder = tempfile::tempdir().unwrap();
+        let slots = SlotFolder::open(folder.path()).unwrap();
+        let outside = File::create(folder.path().join("outside")).unwrap();
+        outside.lock().unwrap();
+        assert!(!slots.is_alive("../outside"));
+    }
+}

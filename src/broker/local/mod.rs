@@ -1,0 +1,311 @@
+//! The embedded broker: an SQLite file in a folder, for one machine and any number of processes.
+//!
+//! - [`database`]: the file `queue.sqlite`, and the thread that works on it. Every change is on the disk before it counts.
+//! - [`ledger`]: the operations, each one transaction.
+//! - [`life`]: the files `slots/…`. A worker's claim is bound to a lock that the kernel releases when the worker's process
+//!   ends, so a test may take as long as it likes, and a killed worker's request is claimable at once.
+//! - [`bell`]: how a worker waits without looking again and again, and wakes up within milliseconds.
+
+mod bell;
+mod database;
+mod ledger;
+mod life;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
+use tokio_util::sync::CancellationToken;
+
+use self::bell::Bell;
+use self::database::{Database, Desk};
+use self::ledger::{Search, Taken};
+use self::life::SlotLock;
+use super::{BrokerError, Claim, Hold, QueueContents, QueueState, Verdict, Wait};
+use crate::release::QueueName;
+use crate::request::line::Submission;
+
+/// A connection to the embedded broker.
+pub struct LocalBroker {
+    database: Database,
+}
+
+/// A worker's place at the embedded broker.
+pub struct LocalSlot {
+    life: Arc<Life>,
+    queues: Vec<QueueName>,
+    /// The queue to look into first: the one after that which was served last.
+    start: usize,
+    /// Whether others see this slot as waiting.
+    shown_waiting: bool,
+}
+
+/// The hold on a request that was claimed from the embedded broker.
+pub struct LocalHold {
+    life: Arc<Life>,
+    row: i64,
+    settled: bool,
+}
+
+/// A slot's life: it ends with its place and its claim, or with the process.
+struct Life {
+    database: Database,
+    slot: String,
+    lock: Option<SlotLock>,
+    /// Rows of requests that could not be given back when their hold ended. Without this they would be stuck with a
+    /// living slot that does not run them.
+    owed: Mutex<Vec<i64>>,
+}
+
+impl Life {
+    fn owed(&self) -> std::sync::MutexGuard<'_, Vec<i64>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self, desk: &mut Desk, row: i64) {
+        if let Err(fault) = ledger::release(desk, &self.slot, row) {
+            tracing::warn!(%fault, "a request could not be given back now; trying again with the next claim");
+            self.owed().push(row);
+        }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let (slot, lock) = (std::mem::take(&mut self.slot), self.lock.take());
+        self.database.post(move |desk| {
+            if let Err(fault) = ledger::leave(desk, &slot) {
+                // With the lock gone it counts as dead, so the others do it.
+                tracing::debug!(slot, %fault, "a slot ended without clearing its place");
+            }
+            drop(lock);
+        });
+    }
+}
+
+impl LocalBroker {
+    /// Opens the queue in this folder, which is made if it is missing, for its owner alone.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unreachable`] when the folder or the file cannot be used, with the path and the reason.
+    pub async fn open(path: &Path) -> Result<Self, BrokerError> {
+        Ok(Self { database: Database::open(path).await? })
+    }
+
+    /// Makes the queues exist.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
+        let queues = queues.to_vec();
+        self.database.run("make queues", move |desk| ledger::declare(desk, &queues)).await
+    }
+
+    /// Which of these queues exist.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
+        let queues = queues.to_vec();
+        self.database.run("look for queues", move |desk| ledger::existing(desk, queues)).await
+    }
+
+    /// Queues all requests, each with an id, or none; `confirmed` is called once.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchQueue`], without neighbours; or when the file cannot be written.
+    pub async fn submit(
+        &self,
+        submissions: &[Submission],
+        confirmed: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), BrokerError> {
+        let count = submissions.len();
+        let submissions = submissions.to_vec();
+        self.database.run("queue requests", move |desk| ledger::submit(desk, submissions)).await?;
+        confirmed(count);
+        Ok(())
+    }
+
+    /// A worker's place that serves these queues; they are made to exist.
+    ///
+    /// # Errors
+    /// When the file or the folder `slots` cannot be written.
+    pub async fn slot(&self, queues: Vec<QueueName>) -> Result<LocalSlot, BrokerError> {
+        let names = queues.clone();
+        let database = self.database.clone();
+        let enter = move |desk: &mut Desk| {
+            let (slot, lock) = ledger::enter(desk, &names)?;
+            Ok(Life { database, slot, lock: Some(lock), owed: Mutex::default() })
+        };
+        let life = Arc::new(self.database.run("register a worker", enter).await?);
+        Ok(LocalSlot { life, queues, start: 0, shown_waiting: false })
+    }
+
+    /// The state of those of these queues that exist.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
+        let queues = queues.to_vec();
+        self.database.run("show its queues", move |desk| ledger::inspect(desk, queues)).await
+    }
+
+    /// What a queue holds: at most `limit` messages of each kind.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchQueue`], or when the file cannot be read.
+    pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
+        let queue = queue.clone();
+        self.database.run("show a queue", move |desk| ledger::contents(desk, queue, limit)).await
+    }
+
+    /// Waits until what was given back is back.
+    pub async fn close(self) {
+        // The thread works in order. Giving back a claim may end a life, and that is handed over as work of its own, so one
+        // round is not enough. Nothing in here can fail by itself.
+        for _ in 0..3 {
+            drop(self.database.run("close", |_| Ok(())).await);
+        }
+    }
+}
+
+/// The pauses while another process keeps the file locked; each try has waited by itself before.
+fn backoff() -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(10))
+        .with_jitter()
+        .without_max_times()
+}
+
+fn log_retry(error: &BrokerError, pause: Duration) {
+    tracing::warn!(%error, ?pause, "trying again");
+}
+
+impl LocalSlot {
+    /// Claims the next request; see [`super::Slot::claim`].
+    ///
+    /// # Errors
+    /// When the file cannot be used; with [`Wait::No`] also when another process keeps it locked.
+    pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
+        if stop.is_cancelled() {
+            return Ok(None);
+        }
+        match self.take(false).await {
+            Ok(None) if wait == Wait::ForOne => {}
+            Err(BrokerError::Unreachable { .. }) if wait == Wait::ForOne => {}
+            result => return result,
+        }
+        let mut bell = self.listen()?;
+        let mut pauses = backoff().build();
+        loop {
+            let pause = match self.take(true).await {
+                Ok(Some(claim)) => return Ok(Some(claim)),
+                Ok(None) => {
+                    pauses = backoff().build();
+                    None
+                }
+                Err(error @ BrokerError::Unreachable { .. }) => {
+                    let pause = pauses.next().unwrap_or(Duration::from_secs(10));
+                    log_retry(&error, pause);
+                    Some(pause)
+                }
+                Err(error) => return Err(error),
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {
+                    self.stop_waiting().await;
+                    return Ok(None);
+                }
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                rung = bell.rung(), if pause.is_none() => rung.map_err(|error| self.deaf(&error))?,
+            }
+        }
+    }
+
+    /// Listens from now on. To be called before looking, so that no ring is lost in between.
+    fn listen(&self) -> Result<Bell, BrokerError> {
+        Bell::listen(self.life.database.slots()).map_err(|error| self.deaf(&error))
+    }
+
+    fn deaf(&self, error: &std::io::Error) -> BrokerError {
+        let path = self.life.database.slots().path().display();
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "",
+            _ => " (the limits are the kernel's settings fs.inotify.max_user_instances and max_user_watches)",
+        };
+        self.life.database.refused("wait for requests", format!("cannot watch {path}: {error}{hint}"))
+    }
+
+    /// Takes the next request if there is one; otherwise shows this slot as waiting if it will wait.
+    async fn take(&mut self, will_wait: bool) -> Result<Option<Claim>, BrokerError> {
+        let search = Search {
+            slot: self.life.slot.clone(),
+            queues: self.queues.clone(),
+            start: self.start,
+            shown_waiting: self.shown_waiting,
+            will_wait,
+        };
+        let life = self.life.clone();
+        // The hold is made on the other side, so that a request is given back if nobody waits for it here any more.
+        let work = move |desk: &mut Desk| {
+            let owed = std::mem::take(&mut *life.owed());
+            owed.into_iter().for_each(|row| life.give_back(desk, row));
+            let taken = ledger::take(desk, &search)?;
+            Ok(taken.map(|taken| (LocalHold { life, row: taken.row, settled: false }, taken)))
+        };
+        let taken = self.life.database.run("hand out a request", work).await?;
+        self.shown_waiting = taken.is_none() && will_wait;
+        Ok(taken.map(|(hold, Taken { queue, request, attempt, .. })| {
+            self.start = (queue + 1) % self.queues.len();
+            let queue = self.queues[queue].clone();
+            Claim { queue, request, attempt, redelivered: attempt > 1, hold: Hold::Local(hold) }
+        }))
+    }
+
+    async fn stop_waiting(&mut self) {
+        let slot = self.life.slot.clone();
+        let result = self.life.database.run("end a wait", move |desk| ledger::stop_waiting(desk, &slot)).await;
+        match result {
+            Ok(()) => self.shown_waiting = false,
+            // Only what `inspect` shows is wrong, until this slot's end.
+            Err(error) => tracing::debug!(%error, "a worker is still shown as waiting"),
+        }
+    }
+}
+
+impl LocalHold {
+    /// Performs the verdict. Waits while another process keeps the file locked.
+    ///
+    /// # Errors
+    /// [`BrokerError::ClaimLost`], or when the file cannot be written; then the request is given back.
+    pub async fn settle(mut self, verdict: Verdict) -> Result<(), BrokerError> {
+        let row = self.row;
+        let try_once = || {
+            let (slot, verdict) = (self.life.slot.clone(), verdict.clone());
+            self.life.database.run("settle a request", move |desk| ledger::settle(desk, &slot, row, &verdict))
+        };
+        try_once
+            .retry(backoff())
+            .when(|error| matches!(error, BrokerError::Unreachable { .. }))
+            .notify(log_retry)
+            .await?;
+        self.settled = true;
+        Ok(())
+    }
+}
+
+impl Drop for LocalHold {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let (life, row) = (self.life.clone(), self.row);
+        self.life.database.post(move |desk| life.give_back(desk, row));
+    }
+}
+
+#[cfg(test)]
+mod tests;
