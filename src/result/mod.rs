@@ -1,12 +1,15 @@
 //! What a test run leaves: its [`outcome`], its files as a [`bundle`], their place in the store ([`layout`]) and what the
 //! store's listing tells about it ([`listing`]).
 
+mod artifacts;
 pub mod bundle;
+mod facts;
 pub mod layout;
 pub mod listing;
 pub mod outcome;
+mod sources;
 
-pub use self::bundle::{Bundle, BundleError, Material, pack};
+pub use self::bundle::{Bundle, BundleError, BundleFile, Material, pack};
 pub use self::layout::{PackagePath, RunId};
 pub use self::listing::RunSummary;
 pub use self::outcome::Outcome;

@@ -1,0 +1,92 @@
+//! What result.tar says about a run. proposed-migration ignores a result that lacks the exit code, the tested version or
+//! the triggers, and then waits for ever: so they are always there, made up from the request when autopkgtest left none.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::bundle::Material;
+use super::listing::RunSummary;
+use super::outcome::Outcome;
+use super::sources::read_text;
+
+/// autopkgtest's files are far smaller; what is larger is not autopkgtest's own.
+const TEXT_LIMIT: u64 = 1 << 20;
+const TRIGGERS_VARIABLE: &str = "ADT_TEST_TRIGGERS";
+
+/// The facts about a run.
+pub(super) struct Facts {
+    pub(super) summary: RunSummary,
+    /// The text of `testinfo.json`.
+    pub(super) testinfo: String,
+    /// Files of the output folder that are told here, so that the artifacts need not repeat them.
+    pub(super) told: Vec<&'static str>,
+}
+
+impl Facts {
+    pub(super) fn gather(material: &Material<'_>) -> Self {
+        let mut told = Vec::new();
+        let version = tested_version(material.output);
+        if version.is_some() {
+            told.push("testpkg-version");
+        }
+        let version = version.unwrap_or_else(|| {
+            let denylisted = Outcome::from_exit_code(material.exit_code) == Outcome::Denylisted;
+            if denylisted { "blacklisted" } else { "unknown" }.to_owned()
+        });
+        let testinfo = testinfo(material.output);
+        if testinfo.is_some() {
+            told.push("testinfo.json");
+        }
+        let parameters = material.request.parameters();
+        Self {
+            summary: RunSummary {
+                exitcode: material.exit_code,
+                version,
+                duration: material.duration.as_secs(),
+                triggers: Some(parameters.triggers.iter().map(ToString::to_string).collect()),
+                requester: parameters.requester.as_ref().map(ToString::to_string),
+                uuid: material.request.uuid().map(ToString::to_string),
+            },
+            testinfo: complete_testinfo(testinfo, material),
+            told,
+        }
+    }
+}
+
+/// The version that autopkgtest tested, from its `SRC VERSION` line.
+fn tested_version(output: &Path) -> Option<String> {
+    let text = read_text(&output.join("testpkg-version"), 4096)?;
+    let version = text.split_ascii_whitespace().nth(1)?;
+    let is_version = version.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && version.len() <= 200
+        && version.chars().all(|c| c.is_ascii_alphanumeric() || ".+:~-".contains(c));
+    is_version.then(|| version.to_owned())
+}
+
+/// autopkgtest's own testinfo.json, if it is what it should be.
+fn testinfo(output: &Path) -> Option<Map<String, Value>> {
+    match serde_json::from_str(&read_text(&output.join("testinfo.json"), TEXT_LIMIT)?) {
+        Ok(Value::Object(map)) => Some(map),
+        _ => None,
+    }
+}
+
+fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>) -> String {
+    let parameters = material.request.parameters();
+    let mut testinfo = testinfo.unwrap_or_default();
+    let mut environment: Vec<String> = match testinfo.get("custom_environment").and_then(Value::as_array) {
+        Some(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        None => parameters.env.iter().map(ToString::to_string).collect(),
+    };
+    // The request knows its triggers best: readers match results and requests by them.
+    environment.retain(|entry| entry.split_once('=').is_none_or(|(name, _)| name != TRIGGERS_VARIABLE));
+    if !parameters.triggers.is_empty() {
+        let triggers: Vec<String> = parameters.triggers.iter().map(ToString::to_string).collect();
+        environment.push(format!("{TRIGGERS_VARIABLE}={}", triggers.join(" ")));
+    }
+    testinfo.insert("custom_environment".to_owned(), json!(environment));
+    let own = json!({ "attempt": material.attempt, "uuid": material.request.uuid().map(|id| id.as_str()) });
+    testinfo.insert("apt-ci".to_owned(), own);
+    format!("{:#}\n", Value::Object(testinfo))
+}
