@@ -1,38 +1,139 @@
 //! A folder that holds containers as folders and objects as files.
+//!
+//! `ROOT/CONTAINER/OBJECT` are the bytes, so that they can be served or copied with anything. What HTTP would tell about an
+//! object is kept beside them in `ROOT/.headers/CONTAINER/OBJECT`. New bytes grow in `ROOT/.incoming` and appear under their
+//! name whole, after they are on the disk; a process that dies leaves a file there, which is swept a day later.
 
-use std::path::Path;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use super::{Access, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use super::listing::Rows;
+use super::names::{check_container, check_object};
+use super::{Access, Entry, ObjectHeaders, ObjectInfo, ObjectReader, Query, StoreError};
+
+/// Where new bytes grow. On the file system of the containers, because only there a rename is atomic.
+const INCOMING: &str = ".incoming";
+/// Where Content-Type and Content-Encoding are kept.
+const HEADERS: &str = ".headers";
+/// How old an unfinished file must be to count as left behind by a process that died.
+const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+/// What HTTP assumes about bytes that nobody described.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// A folder with results.
-pub struct FolderStore {}
+#[derive(Debug, Clone)]
+pub struct FolderStore {
+    root: PathBuf,
+}
 
-#[allow(unused_variables, missing_docs)]
+/// The file under [`HEADERS`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Headers {
+    content_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    content_encoding: Option<String>,
+}
+
 impl FolderStore {
+    /// The store in this folder, which comes into being with its first container.
     pub fn new(path: &Path) -> Self {
-        unimplemented!()
+        Self { root: path.to_owned() }
     }
 
+    /// The folder, as the URL that names it.
     pub fn address(&self) -> String {
-        unimplemented!()
+        format!("folder:{}", self.root.display())
     }
 
+    /// The names of the containers, in order.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
     pub async fn containers(&self) -> Result<Vec<String>, StoreError> {
-        unimplemented!()
+        self.blocking(|store| {
+            let mut names = Vec::new();
+            let entries = match fs::read_dir(&store.root) {
+                Ok(entries) => entries,
+                // Nothing was ever stored.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
+                Err(error) => return Err(cannot("list", &store.root, error)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(|error| cannot("list", &store.root, error))?;
+                if let Ok(name) = entry.file_name().into_string()
+                    && !name.starts_with('.')
+                    && entry.path().is_dir()
+                {
+                    names.push(name);
+                }
+            }
+            names.sort();
+            Ok(names)
+        })
+        .await
     }
 
+    /// Makes the container exist. A private one can be entered by this user only; a public one by all users of the machine.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
     pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
-        unimplemented!()
+        check_container(&self.address(), container)?;
+        let (container, public) = (container.to_owned(), *access == Access::Public);
+        self.blocking(move |store| {
+            // What triggers a private run has is as private as its log, and so is what is still arriving.
+            make_folder(&store.root, None)?;
+            make_folder(&store.root.join(INCOMING), Some(0o700))?;
+            make_folder(&store.root.join(HEADERS), Some(0o755))?;
+            let mode = if public { 0o755 } else { 0o700 };
+            make_folder(&store.root.join(HEADERS).join(&container), Some(mode))?;
+            make_folder(&store.root.join(&container), Some(mode))?;
+            store.sweep();
+            Ok(())
+        })
+        .await
     }
 
+    /// All entries that the query asks for.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the container does not exist, or when its folder cannot be read.
     pub async fn list(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
-        unimplemented!()
+        check_container(&self.address(), container)?;
+        let (container, query) = (container.to_owned(), query.clone());
+        self.blocking(move |store| store.list_now(&container, query)).await
     }
 
+    /// Opens an object for reading.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or when the file cannot be opened.
     pub async fn get(&self, container: &str, object: &str) -> Result<ObjectReader, StoreError> {
-        unimplemented!()
+        check_container(&self.address(), container)?;
+        check_object(&self.address(), object)?;
+        let path = self.root.join(container).join(object);
+        let name = format!("{container}/{object}");
+        let file = self
+            .blocking(move |_| match File::open(&path).and_then(|file| Ok((file.metadata()?.is_file(), file))) {
+                Ok((true, file)) => Ok(file),
+                Ok((false, _)) => Err(StoreError::NotFound(name)),
+                Err(error) if is_absent(&error) => Err(StoreError::NotFound(name)),
+                Err(error) => Err(cannot("open", &path, error)),
+            })
+            .await?;
+        Ok(Box::new(tokio::fs::File::from_std(file)))
     }
 
+    /// Stores a file as an object, whole or not at all: also when the power fails in the middle.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the container does not exist, or when the bytes cannot be written.
     pub async fn put(
         &self,
         container: &str,
@@ -40,10 +141,350 @@ impl FolderStore {
         file: &Path,
         headers: &ObjectHeaders,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        check_container(&self.address(), container)?;
+        check_object(&self.address(), object)?;
+        let (container, object, file) = (container.to_owned(), object.to_owned(), file.to_owned());
+        let headers = Headers {
+            content_type: headers.content_type.clone(),
+            content_encoding: headers.content_encoding.map(str::to_owned),
+        };
+        self.blocking(move |store| {
+            let folder = store.root.join(&container);
+            if !folder.is_dir() {
+                return Err(StoreError::NotFound(container));
+            }
+            let described = serde_json::to_vec(&headers)
+                .map_err(|error| cannot("describe", Path::new(&object), io::Error::other(error)))?;
+            let mut source = File::open(&file).map_err(|error| cannot("open", &file, error))?;
+            // First what describes the bytes, then the bytes: who sees the object sees its type.
+            let headers = store.root.join(HEADERS).join(&container);
+            let mode = fs::metadata(&folder).map_err(|error| cannot("look at", &folder, error))?.permissions().mode();
+            make_folder(&headers, Some(mode & 0o777))?;
+            store.appear(&headers, &object, |to| io::Write::write_all(to, &described))?;
+            store.appear(&folder, &object, |to| io::copy(&mut source, to).map(drop))
+        })
+        .await
     }
 
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
     pub async fn delete(&self, container: &str, object: &str) -> Result<(), StoreError> {
-        unimplemented!()
+        check_container(&self.address(), container)?;
+        check_object(&self.address(), object)?;
+        let (container, object) = (container.to_owned(), object.to_owned());
+        self.blocking(move |store| {
+            // The bytes first: an object without its description would be another object.
+            for path in [store.root.join(&container).join(&object), store.headers(&container, &object)] {
+                match fs::remove_file(&path) {
+                    Err(error) if !is_absent(&error) => return Err(cannot("remove", &path, error)),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.clone();
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(result) => result,
+            Err(stopped) => Err(cannot("use", &self.root, io::Error::other(stopped))),
+        }
+    }
+
+    fn headers(&self, container: &str, object: &str) -> PathBuf {
+        self.root.join(HEADERS).join(container).join(object)
+    }
+
+    /// Lets a file appear at `base/name`: written aside, flushed to the disk, renamed, and the folders flushed as well.
+    fn appear(
+        &self,
+        base: &Path,
+        name: &str,
+        write: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
+        let target = base.join(name);
+        let folder = target.parent().unwrap_or(base);
+        make_folder(folder, None)?;
+        let incoming = self.root.join(INCOMING);
+        make_folder(&incoming, Some(0o700))?;
+        let aside = incoming.join(uuid::Uuid::new_v4().to_string());
+        let written = File::create_new(&aside)
+            .and_then(|mut file| {
+                write(&mut file)?;
+                file.sync_all()
+            })
+            .and_then(|()| fs::rename(&aside, &target))
+            .and_then(|()| File::open(folder)?.sync_all());
+        written.map_err(|error| {
+            // Gone already when only the last step failed.
+            let _ = fs::remove_file(&aside);
+            cannot("write", &target, error)
+        })
+    }
+
+    /// Removes what processes that died left in [`INCOMING`]. Only tidiness: nothing depends on its success.
+    fn sweep(&self) {
+        let now = SystemTime::now();
+        for entry in fs::read_dir(self.root.join(INCOMING)).into_iter().flatten().flatten() {
+            let modified = entry.metadata().and_then(|metadata| metadata.modified());
+            let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
+            if age.is_some_and(|age| age > ABANDONED) {
+                debug!(file = %entry.path().display(), "removing an unfinished file that nobody works on");
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    fn list_now(&self, container: &str, query: Query) -> Result<Vec<Entry>, StoreError> {
+        let folder = self.root.join(container);
+        if !folder.is_dir() {
+            return Err(StoreError::NotFound(container.to_owned()));
+        }
+        // Nothing outside the folder that the prefix names can match; most listings ask for one package of thousands.
+        let start = query.prefix.rfind('/').map_or("", |slash| &query.prefix[..=slash]).to_owned();
+        let mut walk = Walk { store: self, container, rows: Rows::new(query) };
+        if start.is_empty() || check_object("", start.trim_end_matches('/')).is_ok() {
+            walk.folder(&folder.join(&start), &start)?;
+        }
+        Ok(walk.rows.finish())
+    }
+}
+
+/// One walk through a container.
+struct Walk<'a> {
+    store: &'a FolderStore,
+    container: &'a str,
+    rows: Rows,
+}
+
+impl Walk<'_> {
+    /// Collects what is below `folder`; the names there begin with `name`, which is empty or ends with a slash.
+    fn folder(&mut self, folder: &Path, name: &str) -> Result<(), StoreError> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(cannot("list", folder, error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| cannot("list", folder, error))?;
+            let Ok(part) = entry.file_name().into_string() else {
+                debug!(file = %entry.path().display(), "not an object: its name is not UTF-8");
+                continue;
+            };
+            let kind = entry.file_type().map_err(|error| cannot("look at", &entry.path(), error))?;
+            if kind.is_dir() {
+                let below = format!("{name}{part}/");
+                if self.rows.wants_below(&below) {
+                    self.folder(&entry.path(), &below)?;
+                }
+            } else if kind.is_file() {
+                let name = format!("{name}{part}");
+                if self.rows.folds(&name) {
+                    continue;
+                }
+                match self.info(&entry.path(), name) {
+                    Ok(info) => self.rows.object(info),
+                    // Removed since the folder was read.
+                    Err(error) if is_absent(&error) => {}
+                    Err(error) => return Err(cannot("look at", &entry.path(), error)),
+                }
+            }
+            // Once the fold that holds this whole folder is known, the rest of it adds nothing.
+            if self.rows.is_folded_whole(name) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn info(&self, path: &Path, name: String) -> io::Result<ObjectInfo> {
+        let metadata = fs::metadata(path)?;
+        let modified = jiff::Timestamp::try_from(metadata.modified()?).map_err(io::Error::other)?;
+        let content_type = match fs::read(self.store.headers(self.container, &name)) {
+            Ok(text) => serde_json::from_slice::<Headers>(&text).map_err(io::Error::other)?.content_type,
+            Err(error) if is_absent(&error) => UNKNOWN_TYPE.to_owned(),
+            Err(error) => return Err(error),
+        };
+        Ok(ObjectInfo { name, bytes: metadata.len(), content_type, modified })
+    }
+}
+
+/// Makes a folder and those above it, each flushed into the one above. A mode is given to a new folder, and added to an
+/// existing one: who could enter it still can.
+fn make_folder(path: &Path, mode: Option<u32>) -> Result<(), StoreError> {
+    let made = || -> io::Result<()> {
+        if !path.is_dir() {
+            if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty() && !above.is_dir()) {
+                make_folder(above, None).map_err(io::Error::other)?;
+            }
+            let mut builder = fs::DirBuilder::new();
+            // Never wider than asked for, not even for the moment until the mode is set.
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode.unwrap_or(0o777));
+            match builder.create(path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+                File::open(above)?.sync_all()?;
+            }
+        }
+        if let Some(mode) = mode {
+            let now = fs::metadata(path)?.permissions().mode() & 0o7777;
+            if now | mode != now {
+                fs::set_permissions(path, Permissions::from_mode(now | mode))?;
+            }
+        }
+        Ok(())
+    };
+    made().map_err(|error| cannot("make the folder", path, error))
+}
+
+/// Whether nothing is there, or a file stands where a folder would have to be.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn cannot(action: &str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io { action: format!("cannot {action} {}", path.display()), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_private_container_is_closed_with_all_that_tells_about_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(&folder.path().join("deep/results"));
+        let file = folder.path().join("f");
+        fs::write(&file, "x").unwrap();
+        let headers = ObjectHeaders { content_type: "a/b".into(), content_encoding: Some("gzip") };
+        run(store.ensure_container("private", &Access::Private(vec!["ann".into()]))).unwrap();
+        run(store.ensure_container("public", &Access::Public)).unwrap();
+        for (container, expected) in [("private", 0o700), ("public", 0o755)] {
+            run(store.put(container, "a/b", &file, &headers)).unwrap();
+            assert_eq!(mode(&store.root.join(container)), expected);
+            assert_eq!(mode(&store.root.join(HEADERS).join(container)), expected);
+        }
+        assert_eq!(mode(&store.root.join(INCOMING)), 0o700);
+        let described = fs::read_to_string(store.root.join(".headers/public/a/b")).unwrap();
+        assert_eq!(described, r#"{"content_type":"a/b","content_encoding":"gzip"}"#);
+        assert_eq!(run(store.containers()).unwrap(), ["private", "public"]);
+    }
+
+    #[test]
+    fn who_could_read_still_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        for access in [Access::Private(vec![]), Access::Public, Access::Private(vec![])] {
+            run(store.ensure_container("c", &access)).unwrap();
+        }
+        assert_eq!(mode(&folder.path().join("c")), 0o755);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        run(store.ensure_container("c", &Access::Public)).unwrap();
+        let headers = ObjectHeaders { content_type: "a/b".into(), content_encoding: None };
+        // A folder stands where the object would be.
+        fs::create_dir_all(folder.path().join("c/taken/x")).unwrap();
+        let file = folder.path().join("f");
+        fs::write(&file, "x").unwrap();
+        assert!(matches!(run(store.put("c", "taken", &file, &headers)), Err(StoreError::Io { .. })));
+        let missing = run(store.put("c", "o", &folder.path().join("missing"), &headers));
+        assert!(matches!(missing, Err(StoreError::Io { .. })));
+        assert_eq!(fs::read_dir(folder.path().join(INCOMING)).unwrap().count(), 0);
+        assert!(run(store.list("c", &Query::default())).unwrap().is_empty());
+        assert!(matches!(run(store.get("c", "taken")), Err(StoreError::NotFound(_))));
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_swept_after_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        run(store.ensure_container("c", &Access::Public)).unwrap();
+        let (old, new) = (folder.path().join(INCOMING).join("old"), folder.path().join(INCOMING).join("new"));
+        File::create(&old).unwrap().set_modified(SystemTime::now() - 2 * ABANDONED).unwrap();
+        File::create(&new).unwrap();
+        run(store.ensure_container("c", &Access::Public)).unwrap();
+        assert!(!old.exists() && new.exists());
+    }
+
+    /// Swift's rules in the fewest words: names in order, folded, resumed after the marker.
+    fn model(names: &BTreeMap<String, ()>, query: &Query) -> Vec<String> {
+        let mut rows: Vec<String> = Vec::new();
+        for name in names.keys().filter(|name| name.starts_with(&query.prefix) && **name > query.marker) {
+            let rest = &name[query.prefix.len()..];
+            let row =
+                match query.delimiter.and_then(|delimiter| rest.split_once(delimiter).map(|(a, _)| (delimiter, a))) {
+                    Some((delimiter, head)) => format!("{}{head}{delimiter}", query.prefix),
+                    None => name.clone(),
+                };
+            if rows.last() != Some(&row) && row != query.marker {
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+        #[test]
+        fn a_listing_is_what_swift_would_say(
+            wanted in prop::collection::btree_set("[ab@.é-]{1,3}(/[ab@.é+]{1,3}){0,3}", 0..25),
+            prefix in prop_oneof![Just(String::new()), "[ab@.é/-]{1,4}"],
+            delimiter in prop::option::of(prop::sample::select(vec!['@', '/', 'a', 'é'])),
+            marker in prop_oneof![Just(String::new()), "[ab@.é/-]{1,6}"],
+            from_names in prop::option::of((any::<prop::sample::Index>(), any::<prop::sample::Index>())),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let store = FolderStore::new(folder.path());
+            run(store.ensure_container("c", &Access::Public)).unwrap();
+            let mut names = BTreeMap::new();
+            for name in wanted {
+                let path = folder.path().join("c").join(&name);
+                // A file cannot stand where a folder is, nor the other way round.
+                let fits = check_object("", &name).is_ok()
+                    && fs::create_dir_all(path.parent().unwrap()).is_ok()
+                    && fs::write(&path, "x").is_ok();
+                if fits {
+                    names.insert(name, ());
+                }
+            }
+            let mut query = Query { prefix, delimiter, marker };
+            // Beginnings of real names hit more than free inventions do.
+            if let (Some((name, length)), false) = (from_names, names.is_empty()) {
+                let name = name.get(&names.keys().collect::<Vec<_>>()).to_string();
+                let cut: String = name.chars().take(length.index(name.chars().count() + 1)).collect();
+                query.prefix = cut.chars().take(cut.chars().count() / 2).collect();
+                query.marker = cut;
+            }
+            let listed: Vec<String> = run(store.list("c", &query)).unwrap().into_iter().map(|entry| match entry {
+                Entry::Object(info) => info.name,
+                Entry::Prefix(fold) => fold,
+            }).collect();
+            prop_assert_eq!(listed, model(&names, &query), "{:?} of {:?}", query, names);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Where results live: OpenStack Swift ([`swift`]) or a folder ([`folder`]), with the same containers and object names.
 
 pub mod folder;
+mod listing;
+mod names;
 pub mod swift;
 mod url;
 

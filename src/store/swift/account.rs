@@ -1,0 +1,368 @@
+//! Which account, and how to get in: what the environment, clouds.yaml and the site say, put together in the order of
+//! OpenStack's own clients.
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::SwiftSettings;
+use super::clouds::Cloud;
+use super::keystone::Keystone;
+use super::tempauth::TempAuth;
+use crate::environment::Environment;
+use crate::store::StoreError;
+
+/// An account and the way into it.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) login: Login,
+    /// The storage URL, if it is named; otherwise the login tells it.
+    pub(super) storage: Option<Url>,
+    /// A file with the certificates to trust instead of the system's.
+    pub(super) cacert: Option<PathBuf>,
+}
+
+/// How to get in.
+#[derive(Debug)]
+pub(super) enum Login {
+    /// Not at all: only what is public can be read.
+    Anonymous,
+    /// With a token that somebody else got.
+    Token(SecretString),
+    TempAuth(TempAuth),
+    Keystone(Box<Keystone>),
+}
+
+/// Where values come from. The keys are clouds.yaml's; `OS_` and capitals make the variables' names of them.
+pub(super) enum Source<'a> {
+    Environment(&'a Environment),
+    Cloud(&'a Cloud),
+}
+
+impl Source<'_> {
+    pub(super) fn get(&self, key: &str) -> Option<String> {
+        match self {
+            Self::Environment(environment) => {
+                // swiftclient lets the old variables hold Keystone's values, when the version is said to be Keystone's.
+                let old = match key {
+                    "auth_url" => "ST_AUTH",
+                    "username" => "ST_USER",
+                    "password" => "ST_KEY",
+                    _ => "",
+                };
+                environment.get(&variable(key)).or_else(|| environment.get(old)).map(str::to_owned)
+            }
+            Self::Cloud(cloud) => cloud.get(key).map(str::to_owned),
+        }
+    }
+
+    /// The first of these keys that has a value.
+    pub(super) fn first(&self, keys: &[&str]) -> Option<String> {
+        keys.iter().find_map(|key| self.get(key))
+    }
+
+    /// What to call a key when talking to people.
+    pub(super) fn label(&self, key: &str) -> String {
+        match self {
+            Self::Environment(_) => variable(key),
+            Self::Cloud(cloud) => format!("{key} (cloud {} in {})", cloud.name, cloud.file.display()),
+        }
+    }
+
+    pub(super) fn missing(&self, keys: &[&str], what: &str) -> StoreError {
+        let labels: Vec<String> = keys.iter().map(|key| self.label(key)).collect();
+        StoreError::Misconfigured(format!("{what}, but {} is not set", labels.join(" or ")))
+    }
+
+    /// A value that must be there.
+    pub(super) fn need(&self, keys: &[&str], what: &str) -> Result<String, StoreError> {
+        self.first(keys).ok_or_else(|| self.missing(keys, what))
+    }
+
+    /// A value that must be there and be a URL.
+    pub(super) fn need_url(&self, key: &str, what: &str) -> Result<Url, StoreError> {
+        parse_url(&self.label(key), &self.need(&[key], what)?)
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("OS_{}", key.to_ascii_uppercase())
+}
+
+/// Reads a URL. What is wrong with it is said without quoting it: it may hold a password.
+pub(super) fn parse_url(label: &str, text: &str) -> Result<Url, StoreError> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(url),
+        Ok(_) => Err(StoreError::Misconfigured(format!("{label} is not an http or https URL"))),
+        Err(error) => Err(StoreError::Misconfigured(format!("{label} is not a URL: {error}"))),
+    }
+}
+
+/// The variables with which the environment itself says how to get in.
+const CREDENTIALS: [&str; 13] = [
+    "ST_AUTH",
+    "ST_USER",
+    "ST_KEY",
+    "OS_AUTH_URL",
+    "OS_AUTH_TOKEN",
+    "OS_USERNAME",
+    "OS_USER_ID",
+    "OS_PASSWORD",
+    "OS_APPLICATION_CREDENTIAL_ID",
+    "OS_APPLICATION_CREDENTIAL_NAME",
+    "OS_APPLICATION_CREDENTIAL_SECRET",
+    "OS_PROJECT_NAME",
+    "OS_PROJECT_ID",
+];
+
+impl Account {
+    /// Puts the settings together.
+    pub(super) fn resolve(
+        url: Option<&Url>,
+        settings: &SwiftSettings,
+        environment: &Environment,
+    ) -> Result<Self, StoreError> {
+        let given = CREDENTIALS.iter().any(|variable| environment.get(variable).is_some());
+        // `envvars` is openstacksdk's name for the cloud that the variables themselves describe.
+        let asked = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars");
+        let named = asked.or(settings.cloud.as_deref().filter(|_| !given));
+        let cloud = match named {
+            Some(name) => Some(Cloud::find(name, settings.clouds_file.as_deref(), environment)?),
+            None => None,
+        };
+        let source = cloud.as_ref().map_or(Source::Environment(environment), Source::Cloud);
+        let storage = match (url, source.get("storage_url")) {
+            (Some(url), _) => Some(url.clone()),
+            (None, Some(text)) => Some(parse_url(&source.label("storage_url"), &text)?),
+            (None, None) => None,
+        };
+        let login = if cloud.is_some() {
+            from_source(&source, settings, environment, storage.is_some())?
+        } else if given {
+            from_environment(settings, environment, storage.is_some())?
+        } else if storage.is_some() {
+            Login::Anonymous
+        } else {
+            return Err(StoreError::Misconfigured(
+                "the store swift: needs credentials: set OS_CLOUD, or OS_AUTH_URL with what belongs to it, or ST_AUTH, \
+                 ST_USER and ST_KEY; to read what is public, name the storage URL, as in swift:https://HOST/v1/AUTH_x"
+                    .to_owned(),
+            ));
+        };
+        let cacert = environment.get("OS_CACERT").map(str::to_owned).or_else(|| source.get("cacert"));
+        Ok(Self { login, storage, cacert: cacert.map(PathBuf::from) })
+    }
+}
+
+/// As python-swiftclient decides: the old variables if all three are there and no version says otherwise, else Keystone's.
+fn from_environment(settings: &SwiftSettings, environment: &Environment, storage: bool) -> Result<Login, StoreError> {
+    let version = ["ST_AUTH_VERSION", "OS_AUTH_VERSION", "OS_IDENTITY_API_VERSION"]
+        .iter()
+        .find_map(|variable| environment.get(variable));
+    let keystone = matches!(version, Some("2" | "2.0" | "3" | "3.0"));
+    let old = ["ST_AUTH", "ST_USER", "ST_KEY"];
+    let newer = environment.get("OS_AUTH_URL").is_some() || environment.get("OS_AUTH_TOKEN").is_some();
+    match old.map(|variable| environment.get(variable)) {
+        [Some(url), Some(user), Some(key)] if !keystone => {
+            Ok(Login::TempAuth(TempAuth::new(parse_url("ST_AUTH", url)?, user.to_owned(), key.into())))
+        }
+        values if !keystone && !newer && values.iter().any(Option::is_some) => {
+            let missing: Vec<&str> = old.into_iter().filter(|variable| environment.get(variable).is_none()).collect();
+            Err(StoreError::Misconfigured(format!(
+                "ST_AUTH, ST_USER and ST_KEY belong together, but {} is not set",
+                missing.join(" and ")
+            )))
+        }
+        _ => from_source(&Source::Environment(environment), settings, environment, storage),
+    }
+}
+
+fn from_source(
+    source: &Source<'_>,
+    settings: &SwiftSettings,
+    environment: &Environment,
+    storage: bool,
+) -> Result<Login, StoreError> {
+    let kind = source.get("auth_type");
+    if let Some(token) = source.first(&["auth_token", "token"])
+        && storage
+    {
+        return Ok(Login::Token(token.into()));
+    }
+    match kind.as_deref() {
+        Some("v1password") => {
+            let what = "v1password needs a URL, a user and a password";
+            let url = source.need_url("auth_url", what)?;
+            let user = source.need(&["username"], what)?;
+            let key = source.need(&["password"], what)?;
+            Ok(Login::TempAuth(TempAuth::new(url, user, key.into())))
+        }
+        None | Some("password" | "v3password" | "v3applicationcredential") => {
+            // The machine's choice counts most, then the site's, then what is usual for the cloud.
+            let region = environment.get("OS_REGION_NAME").map(str::to_owned);
+            let region = region.or_else(|| settings.region.clone()).or_else(|| source.get("region_name"));
+            let interface = ["OS_INTERFACE", "OS_ENDPOINT_TYPE"].iter().find_map(|name| environment.get(name));
+            let interface = interface.map(str::to_owned).or_else(|| settings.interface.clone());
+            let interface = interface.or_else(|| source.get("interface"));
+            Ok(Login::Keystone(Box::new(Keystone::from_source(source, kind.as_deref(), region, interface)?)))
+        }
+        Some("none") => Ok(Login::Anonymous),
+        Some(other) => Err(StoreError::Misconfigured(format!(
+            "{} is {other:?}; known are password, v3password, v3applicationcredential and v1password",
+            source.label("auth_type")
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn resolve(url: Option<&str>, variables: &[(&str, &str)]) -> Result<Account, StoreError> {
+        let url = url.map(|url| Url::parse(url).unwrap());
+        Account::resolve(url.as_ref(), &SwiftSettings::default(), &environment(variables))
+    }
+
+    fn complaint(variables: &[(&str, &str)]) -> String {
+        match resolve(None, variables) {
+            Err(StoreError::Misconfigured(text)) => text,
+            other => panic!("not a complaint: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn without_credentials_a_named_account_is_read_as_anybody() {
+        let account = resolve(Some("http://s/v1/AUTH_x"), &[]).unwrap();
+        assert!(matches!(account.login, Login::Anonymous));
+        assert!(complaint(&[]).contains("ST_AUTH"));
+    }
+
+    #[test]
+    fn the_old_variables_belong_together() {
+        let old = [("ST_AUTH", "http://s/auth/v1.0"), ("ST_USER", "t:u"), ("ST_KEY", "k")];
+        assert!(matches!(resolve(None, &old).unwrap().login, Login::TempAuth(_)));
+        assert!(complaint(&old[..2]).contains("ST_KEY is not set"));
+        assert!(complaint(&[("ST_KEY", "k")]).contains("ST_AUTH and ST_USER"));
+    }
+
+    #[test]
+    fn the_old_variables_can_hold_keystones_values() {
+        let mixed = [
+            ("ST_AUTH_VERSION", "3"),
+            ("ST_AUTH", "http://k/v3"),
+            ("ST_USER", "u"),
+            ("ST_KEY", "k"),
+            ("OS_PROJECT_NAME", "p"),
+        ];
+        assert!(matches!(resolve(None, &mixed).unwrap().login, Login::Keystone(_)));
+    }
+
+    #[test]
+    fn what_keystone_needs_is_named() {
+        let all = [
+            ("OS_AUTH_URL", "http://k:5000"),
+            ("OS_USERNAME", "u"),
+            ("OS_PASSWORD", "very secret"),
+            ("OS_PROJECT_NAME", "p"),
+        ];
+        assert!(matches!(resolve(None, &all).unwrap().login, Login::Keystone(_)));
+        for (left_out, (name, _)) in all.iter().enumerate() {
+            let mut rest = all.to_vec();
+            rest.remove(left_out);
+            let complaint = complaint(&rest);
+            assert!(complaint.contains(name), "{name}: {complaint}");
+            assert!(!complaint.contains("very secret"));
+        }
+        let mut typed = all.to_vec();
+        typed.push(("OS_AUTH_TYPE", "v3applicationcredential"));
+        assert!(complaint(&typed).contains("OS_APPLICATION_CREDENTIAL_ID"));
+        typed.pop();
+        typed.push(("OS_AUTH_TYPE", "v3kerberos"));
+        assert!(complaint(&typed).contains("v3kerberos"));
+    }
+
+    #[test]
+    fn a_token_needs_no_login() {
+        let account = resolve(None, &[("OS_AUTH_TOKEN", "secret"), ("OS_STORAGE_URL", "http://s/v1/AUTH_x")]).unwrap();
+        assert!(matches!(account.login, Login::Token(_)));
+        assert!(!format!("{account:?}").contains("secret"));
+    }
+
+    #[test]
+    fn nothing_shows_passwords() {
+        let account = resolve(
+            None,
+            &[
+                ("OS_AUTH_URL", "http://k"),
+                ("OS_USERNAME", "u"),
+                ("OS_PASSWORD", "verysecret"),
+                ("OS_PROJECT_NAME", "p"),
+            ],
+        );
+        assert!(!format!("{account:?}").contains("verysecret"));
+        let account = resolve(None, &[("ST_AUTH", "http://s"), ("ST_USER", "u"), ("ST_KEY", "verysecret")]);
+        assert!(!format!("{account:?}").contains("verysecret"));
+    }
+
+    #[test]
+    fn a_cloud_comes_from_the_users_files() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join(".config/openstack");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(
+            folder.join("clouds.yaml"),
+            "clouds:\n  ci:\n    profile: shared\n    auth:\n      username: joe\n      project_name: 12345\n    \
+             regions: [{name: north}, south]\n  other: {}\n",
+        )
+        .unwrap();
+        fs::write(folder.join("secure.yaml"), "clouds: {ci: {auth: {password: very secret}}}\n").unwrap();
+        fs::write(
+            folder.join("clouds-public.yaml"),
+            "public-clouds: {shared: {auth: {auth_url: 'http://k.example/identity', username: nobody}}}\n",
+        )
+        .unwrap();
+        let home = home.path().to_str().unwrap();
+        let account = resolve(None, &[("HOME", home), ("OS_CLOUD", "ci"), ("OS_CACERT", "/ca.pem")]).unwrap();
+        let Login::Keystone(keystone) = &account.login else { panic!("{account:?}") };
+        let shown = format!("{keystone:?}");
+        for expected in ["http://k.example/identity/v3/auth/tokens", "joe", "12345", "north"] {
+            assert!(shown.contains(expected) || keystone.tokens_url().as_str() == expected, "{expected}: {shown}");
+        }
+        assert!(!shown.contains("very secret"));
+        assert_eq!(account.cacert, Some(PathBuf::from("/ca.pem")));
+
+        assert!(complaint(&[("HOME", home), ("OS_CLOUD", "CI")]).contains("ci, other"));
+        assert!(complaint(&[("HOME", home), ("OS_CLOUD", "other")]).contains("auth_url (cloud other in"));
+        assert!(complaint(&[("HOME", "/nonexistent"), ("OS_CLOUD", "ci")]).contains("/nonexistent/.config/openstack"));
+
+        // The variables describe another way in; the site's own choice of a cloud gives way.
+        let settings = SwiftSettings { cloud: Some("ci".into()), ..SwiftSettings::default() };
+        let old = [("HOME", home), ("ST_AUTH", "http://s"), ("ST_USER", "u"), ("ST_KEY", "k")];
+        let account = Account::resolve(None, &settings, &environment(&old)).unwrap();
+        assert!(matches!(account.login, Login::TempAuth(_)));
+        let account = Account::resolve(None, &settings, &environment(&old[..1])).unwrap();
+        assert!(matches!(account.login, Login::Keystone(_)));
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_but_not_quoted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.yaml");
+        for text in [
+            "clouds:\n  ci:\n    auth: verysecret\n",
+            "clouds: {ci: {auth: {password: [verysecret]}}}",
+            "a: 'verysecret",
+        ] {
+            fs::write(&file, text).unwrap();
+            let complaint = complaint(&[("OS_CLOUD", "ci"), ("OS_CLIENT_CONFIG_FILE", file.to_str().unwrap())]);
+            assert!(complaint.contains("c.yaml") && !complaint.contains("verysecret"), "{complaint}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! OpenStack's own settings files: clouds.yaml, secure.yaml and clouds-public.yaml, looked for where openstacksdk looks.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::environment::Environment;
+use crate::store::StoreError;
+
+/// One of these files. It may hold passwords, hence no `Debug`.
+#[derive(Default, Deserialize)]
+struct File {
+    #[serde(default)]
+    clouds: BTreeMap<String, Entry>,
+    /// In clouds-public.yaml: what many clouds have in common.
+    #[serde(default, rename = "public-clouds")]
+    public_clouds: BTreeMap<String, Entry>,
+}
+
+/// A cloud, as it is written. Keys of other services are nothing to us.
+#[derive(Default, Clone, Deserialize)]
+struct Entry {
+    profile: Option<String>,
+    /// An old word for `profile`.
+    cloud: Option<String>,
+    #[serde(default)]
+    auth: BTreeMap<String, Option<String>>,
+    #[serde(alias = "auth-type")]
+    auth_type: Option<String>,
+    #[serde(alias = "region-name")]
+    region_name: Option<OneOrMore>,
+    regions: Option<Vec<Region>>,
+    interface: Option<String>,
+    #[serde(alias = "endpoint-type")]
+    endpoint_type: Option<String>,
+    cacert: Option<String>,
+    #[serde(alias = "object-store-endpoint-override")]
+    object_store_endpoint_override: Option<String>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged)]
+enum Region {
+    Name(String),
+    Named { name: String },
+}
+
+/// A cloud's settings as plain values: `auth_url`, `username`, `region_name`, … It may hold passwords, hence no `Debug`.
+pub(super) struct Cloud {
+    /// Its name in the file.
+    pub(super) name: String,
+    /// The file, for messages.
+    pub(super) file: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+impl Cloud {
+    /// A value; an empty one counts as not set.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Reads the cloud of this name. A file that the environment names is looked at first, then `clouds_file`, then the
+    /// usual places; the first that is there counts.
+    pub(super) fn find(name: &str, clouds_file: Option<&Path>, environment: &Environment) -> Result<Self, StoreError> {
+        let folders = folders(environment);
+        let named = |variable: &str, file: Option<&Path>, stem: &str| -> Vec<PathBuf> {
+            let first = environment.get(variable).map(PathBuf::from);
+            let usual = folders.iter().flat_map(|folder| {
+                ["yaml", "yml", "json"].iter().map(move |suffix| folder.join(format!("{stem}.{suffix}")))
+            });
+            first.into_iter().chain(file.map(Path::to_owned)).chain(usual).collect()
+        };
+        let places = named("OS_CLIENT_CONFIG_FILE", clouds_file, "clouds");
+        let Some((file, mut clouds)) = read_first(&places)? else {
+            let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+            return Err(StoreError::Misconfigured(format!(
+                "the cloud {name:?} is asked for, but there is no clouds.yaml; looked at {}",
+                places.join(", ")
+            )));
+        };
+        let Some(mut entry) = clouds.clouds.remove(name) else {
+            let known: Vec<&str> = clouds.clouds.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(StoreError::Misconfigured(format!(
+                "{} has no cloud {name:?}; the clouds there: {known}",
+                file.display()
+            )));
+        };
+        if let Some((_, mut secure)) = read_first(&named("OS_CLIENT_SECURE_FILE", None, "secure"))?
+            && let Some(secret) = secure.clouds.remove(name)
+        {
+            entry = entry.overlaid(secret);
+        }
+        if let Some(profile) = entry.profile.clone().or_else(|| entry.cloud.clone())
+            && let Some((_, mut public)) = read_first(&named("", None, "clouds-public"))?
+            && let Some(common) = public.public_clouds.remove(&profile)
+        {
+            entry = common.overlaid(entry);
+        }
+        Ok(Self { name: name.to_owned(), file, values: entry.values() })
+    }
+}
+
+impl Entry {
+    /// This entry with another's values on top.
+    fn overlaid(mut self, over: Self) -> Self {
+        self.auth.extend(over.auth);
+        Self {
+            profile: over.profile.or(self.profile),
+            cloud: over.cloud.or(self.cloud),
+            auth: self.auth,
+            auth_type: over.auth_type.or(self.auth_type),
+            region_name: over.region_name.or(self.region_name),
+            regions: over.regions.or(self.regions),
+            interface: over.interface.or(self.interface),
+            endpoint_type: over.endpoint_type.or(self.endpoint_type),
+            cacert: over.cacert.or(self.cacert),
+            object_store_endpoint_override: over.object_store_endpoint_override.or(self.object_store_endpoint_override),
+        }
+    }
+
+    fn values(self) -> BTreeMap<String, String> {
+        // Of several regions openstacksdk takes the first, in a list as in a comma-separated line.
+        let region = match (self.regions, self.region_name) {
+            (Some(regions), _) if !regions.is_empty() => regions.into_iter().next().map(|region| match region {
+                Region::Name(name) | Region::Named { name } => name,
+            }),
+            (_, Some(OneOrMore::One(names))) => names.split(',').next().map(|name| name.trim().to_owned()),
+            (_, Some(OneOrMore::More(names))) => names.into_iter().next(),
+            (_, None) => None,
+        };
+        let top = [
+            ("auth_type", self.auth_type),
+            ("region_name", region),
+            ("interface", self.interface.or(self.endpoint_type)),
+            ("cacert", self.cacert),
+            ("storage_url", self.object_store_endpoint_override),
+        ];
+        let auth = self.auth.into_iter().map(|(key, value)| (key.replace('-', "_"), value));
+        let all = auth.chain(top.map(|(key, value)| (key.to_owned(), value)));
+        all.filter_map(|(key, value)| value.map(|value| (key, value))).collect()
+    }
+}
+
+/// The folders in the order of openstacksdk: the working directory, the user's, the machine's.
+fn folders(environment: &Environment) -> Vec<PathBuf> {
+    let mut folders = vec![PathBuf::from(".")];
+    if let Some(config) = environment.get("XDG_CONFIG_HOME") {
+        folders.push(Path::new(config).join("openstack"));
+    }
+    if let Some(home) = environment.get("HOME") {
+        folders.push(Path::new(home).join(".config/openstack"));
+    }
+    let machine = environment.get("XDG_CONFIG_DIRS").unwrap_or("/etc/xdg");
+    folders.extend(
+        machine.split(':').filter(|folder| !folder.is_empty()).map(|folder| Path::new(folder).join("openstack")),
+    );
+    folders.push(PathBuf::from("/etc/openstack"));
+    folders
+}
+
+/// Reads the first of these files that is there and may be read.
+fn read_first(places: &[PathBuf]) -> Result<Option<(PathBuf, File)>, StoreError> {
+    for place in places {
+        match std::fs::read_to_string(place) {
+            Ok(text) => return parse(place, &text).map(|file| Some((place.clone(), file))),
+            // As openstacksdk does, what others may not read is not meant for us.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+                ) => {}
+            Err(source) => return Err(StoreError::Io { action: format!("cannot read {}", place.display()), source }),
+        }
+    }
+    Ok(None)
+}
+
+/// JSON is YAML too. The parser's own words are left out: they quote the file, and the file holds passwords.
+fn parse(place: &Path, text: &str) -> Result<File, StoreError> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options::<Option<File>>(text, options).map(Option::unwrap_or_default).map_err(|error| {
+        let at = error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+        StoreError::Misconfigured(format!("{} is not a valid clouds.yaml{}", place.display(), at.unwrap_or_default()))
+    })
+}

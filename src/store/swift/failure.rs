@@ -1,0 +1,157 @@
+//! What a try came to when it failed, and the one rule that says what may be tried again.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+
+use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT};
+use crate::store::StoreError;
+
+/// Why a try failed. Unlike [`StoreError`] it can be given to everyone who waited for the same try.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// Trying again may help.
+    Passing {
+        address: String,
+        reason: String,
+        /// There was not even a connection.
+        connecting: bool,
+        /// When the store asks to come back.
+        after: Option<Duration>,
+    },
+    Refused {
+        address: String,
+        action: String,
+        reason: String,
+    },
+    NotFound(String),
+    Misconfigured(String),
+    Io {
+        action: String,
+        kind: io::ErrorKind,
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// A try that came to nothing on the way.
+    pub(super) fn broken(address: &str, reason: impl Into<String>) -> Self {
+        Self::Passing { address: address.to_owned(), reason: reason.into(), connecting: false, after: None }
+    }
+
+    /// What the HTTP client says, without the URL: the address names the place, and a query is nobody's business.
+    pub(super) fn of_client(address: &str, error: reqwest::Error) -> Self {
+        let connecting = error.is_connect();
+        let reason = if error.is_timeout() {
+            let (what, limit) = if connecting { ("connection", CONNECT_TIMEOUT) } else { ("answer", IDLE_TIMEOUT) };
+            format!("no {what} within {} seconds", limit.as_secs())
+        } else {
+            innermost(&error.without_url())
+        };
+        Self::Passing { address: address.to_owned(), reason, connecting, after: None }
+    }
+
+    /// What an answer says that is no success.
+    pub(super) fn of_answer(
+        address: &str,
+        action: &str,
+        subject: &str,
+        hint: &str,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Self {
+        let refused = |reason: String| Self::Refused { address: address.to_owned(), action: action.to_owned(), reason };
+        match status {
+            StatusCode::NOT_FOUND => Self::NotFound(subject.to_owned()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => refused(format!("it answered {status}; {hint}")),
+            StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
+                refused(format!("it answered {status}"))
+            }
+            _ if status.is_redirection() => {
+                let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("another place");
+                refused(format!("it answered {status} and points to {to}; if that is right, name that URL"))
+            }
+            _ if is_passing(status) => Self::Passing {
+                address: address.to_owned(),
+                reason: format!("it answered {status}"),
+                connecting: false,
+                after: retry_after(headers),
+            },
+            _ => refused(format!("it answered {status}")),
+        }
+    }
+
+    /// A file of this machine that cannot be read.
+    pub(super) fn of_file(action: String, error: &io::Error) -> Self {
+        Self::Io { action, kind: error.kind(), reason: error.to_string() }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Passing { address, reason, .. } => Self::Unreachable { address, reason },
+            Failure::Refused { address, action, reason } => Self::Refused { address, action, reason },
+            Failure::NotFound(subject) => Self::NotFound(subject),
+            Failure::Misconfigured(text) => Self::Misconfigured(text),
+            Failure::Io { action, kind, reason } => Self::Io { action, source: io::Error::new(kind, reason) },
+        }
+    }
+}
+
+/// Whether this answer means "later". 422 is Swift's word for bytes that arrived damaged, 498 for a rate limit.
+fn is_passing(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 408 | 422 | 425 | 429 | 498)
+}
+
+/// `Retry-After` in seconds. The other form, a date, is not worth trusting two clocks for.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The innermost cause: the others only say that sending failed.
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(reqwest::header::HeaderName, &str)]) -> Failure {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        Failure::of_answer("http://s", "store c/o", "c/o", "log in", StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_when_the_store_says() {
+        for status in [408, 422, 429, 498, 500, 502, 503, 504, 507] {
+            let Failure::Passing { after, .. } = answer(status, &[(RETRY_AFTER, "7")]) else {
+                panic!("{status} is not final");
+            };
+            assert_eq!(after, Some(Duration::from_secs(7)));
+        }
+        let dated = answer(503, &[(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT")]);
+        assert!(matches!(dated, Failure::Passing { after: None, .. }));
+    }
+
+    #[test]
+    fn what_is_refused_stays_refused_and_says_why() {
+        for status in [400, 401, 403, 409, 411, 412, 413, 501] {
+            let error = StoreError::from(answer(status, &[]));
+            assert!(!error.is_temporary(), "{status}");
+            assert!(error.to_string().contains("refused to store c/o: it answered"), "{error}");
+        }
+        assert!(StoreError::from(answer(403, &[])).to_string().contains("log in"));
+        let moved = StoreError::from(answer(301, &[(LOCATION, "https://s/")])).to_string();
+        assert!(moved.contains("points to https://s/"), "{moved}");
+        assert!(matches!(answer(404, &[]), Failure::NotFound(name) if name == "c/o"));
+    }
+}

@@ -1,0 +1,286 @@
+//! OpenStack Swift.
+//!
+//! [`account`] finds out who we are and where, [`tempauth`] and [`keystone`] log in, [`session`] keeps the token and sends
+//! requests, and [`retry`] tries again what [`failure`] says may pass. Here they make the operations of a store.
+
+mod account;
+mod acl;
+mod clouds;
+mod failure;
+mod grant;
+mod keystone;
+mod listing;
+mod retry;
+mod session;
+mod tempauth;
+mod upload;
+mod url;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ::url::Url;
+use futures_util::TryStreamExt;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use reqwest::{Method, Response};
+use tokio_util::io::StreamReader;
+use tracing::debug;
+
+use self::account::Account;
+use self::failure::Failure;
+use self::retry::{LONG, Patience, SHORT, persist};
+use self::session::{Ask, Session};
+use self::upload::Upload;
+use super::names::{check_container, check_object};
+use super::{Access, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
+use crate::environment::Environment;
+
+/// How long a connection may take. With a short second try, an unreachable store is reported within ten seconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long the store may be silent. There is no limit for a whole transfer: artifacts may be large and lines slow.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a list of readers is written again when somebody else writes it at the same time.
+const ACL_ROUNDS: usize = 5;
+const CONTAINER_READ: HeaderName = HeaderName::from_static("x-container-read");
+
+/// What a site says about its Swift, beside the environment's variables.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SwiftSettings {
+    /// The cloud of clouds.yaml to use, unless the environment says otherwise.
+    pub cloud: Option<String>,
+    /// Where clouds.yaml is, if not at one of the usual places.
+    pub clouds_file: Option<PathBuf>,
+    /// The region whose endpoint to take from the catalog.
+    pub region: Option<String>,
+    /// The interface to take from the catalog: `public` (the default), `internal` or `admin`.
+    pub interface: Option<String>,
+}
+
+/// A Swift account.
+pub struct SwiftStore {
+    session: Session,
+}
+
+impl SwiftStore {
+    /// The account at `url`, or the one that logging in leads to. Reads clouds.yaml if it is asked for; connects only when
+    /// it is used.
+    ///
+    /// # Errors
+    /// [`StoreError::Misconfigured`] when something is missing, with its name.
+    pub fn new(url: Option<&Url>, settings: &SwiftSettings, environment: &Environment) -> Result<Self, StoreError> {
+        let account = Account::resolve(url, settings, environment)?;
+        Ok(Self { session: Session::new(account)? })
+    }
+
+    /// The storage URL, or where to log in as long as only that is known.
+    pub fn address(&self) -> String {
+        self.session.address()
+    }
+
+    /// The names of the account's containers, in order.
+    ///
+    /// # Errors
+    /// When the account cannot be listed: anonymous readers cannot.
+    pub async fn containers(&self) -> Result<Vec<String>, StoreError> {
+        let mut names: Vec<String> = Vec::new();
+        loop {
+            let marker = names.last().map_or("", String::as_str);
+            let ask = Ask {
+                path: url::query(&[("format", "json"), ("marker", marker)]),
+                subject: "the account".to_owned(),
+                ..ask(Method::GET, "", "", "list its containers")
+            };
+            let page = self.page(&ask, marker, listing::containers, |name| name).await?;
+            if page.is_empty() {
+                return Ok(names);
+            }
+            names.extend(page);
+        }
+    }
+
+    /// Makes the container exist, with these readers on its list.
+    ///
+    /// # Errors
+    /// When the store refuses or is away.
+    pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
+        check_container(&self.address(), container)?;
+        let action = format!("make the container {container} readable");
+        let refused = |reason| StoreError::Refused { address: self.address(), action: action.clone(), reason };
+        let wanted = acl::wanted(access).map_err(refused)?;
+        for _ in 0..ACL_ROUNDS {
+            let look = ask(Method::HEAD, container, "", &format!("look at the container {container}"));
+            let (method, existing) = match self.request(LONG, &look).await {
+                Ok(response) => (Method::POST, readers(&response)),
+                Err(StoreError::NotFound(_)) => (Method::PUT, String::new()),
+                Err(error) => return Err(error),
+            };
+            let list = match acl::extended(&existing, &wanted) {
+                None if method == Method::POST => return Ok(()),
+                None => String::new(),
+                Some(list) => list,
+            };
+            debug!(container, list, "writing who may read");
+            let list = HeaderValue::from_bytes(list.as_bytes())
+                .map_err(|_| refused("its list of readers can be no header".to_owned()))?;
+            let write = Ask { headers: vec![(CONTAINER_READ, list)], ..ask(method, container, "", &action) };
+            self.request(LONG, &write).await?;
+            // Swift cannot write "if unchanged": look again whether somebody wrote another list at the same time.
+        }
+        Err(refused(format!("its list of readers was still not as written after {ACL_ROUNDS} times")))
+    }
+
+    /// All entries that the query asks for, page by page.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the container does not exist; or when any page cannot be had whole.
+    pub async fn list(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
+        check_container(&self.address(), container)?;
+        let delimiter = query.delimiter.map(String::from).unwrap_or_default();
+        let mut entries: Vec<Entry> = Vec::new();
+        loop {
+            let last = entries.last().map_or("", listing::name);
+            // No limit is named: a server refuses one above its own, and its own is the best there is.
+            let parameters = [
+                ("format", "json"),
+                ("prefix", query.prefix.as_str()),
+                ("delimiter", delimiter.as_str()),
+                ("marker", if entries.is_empty() { query.marker.as_str() } else { last }),
+            ];
+            let mut ask = ask(Method::GET, container, "", &format!("list {container}"));
+            ask.path += &url::query(&parameters);
+            let page = self.page(&ask, last, listing::objects, listing::name).await?;
+            if page.is_empty() {
+                return Ok(entries);
+            }
+            entries.extend(page);
+        }
+    }
+
+    /// Opens an object for reading. What is stored compressed arrives compressed. A transfer that breaks off ends with an
+    /// error, never as if the object were shorter.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or when the store is away.
+    pub async fn get(&self, container: &str, object: &str) -> Result<ObjectReader, StoreError> {
+        check_container(&self.address(), container)?;
+        check_object(&self.address(), object)?;
+        let ask = ask(Method::GET, container, object, &format!("read {container}/{object}"));
+        let response = self.request(SHORT, &ask).await?;
+        let address = self.address();
+        let bytes = response
+            .bytes_stream()
+            .map_err(move |error| io::Error::other(StoreError::from(Failure::of_client(&address, error))));
+        Ok(Box::new(StreamReader::new(Box::pin(bytes))))
+    }
+
+    /// Stores a file as an object. Swift shows the new object only when all bytes have arrived and their sum is right.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the container does not exist; when the file is larger than 5 GiB, which is the most
+    /// that Swift takes; when the store refuses or stays away.
+    pub async fn put(
+        &self,
+        container: &str,
+        object: &str,
+        file: &Path,
+        headers: &ObjectHeaders,
+    ) -> Result<(), StoreError> {
+        check_container(&self.address(), container)?;
+        check_object(&self.address(), object)?;
+        let action = format!("store {container}/{object}");
+        let refused = |reason: &str| StoreError::Refused {
+            address: self.address(),
+            action: action.clone(),
+            reason: reason.to_owned(),
+        };
+        let length = tokio::fs::metadata(file).await.map_or(0, |metadata| metadata.len());
+        if length > upload::LIMIT {
+            return Err(refused(&format!("the file has {length} bytes, and Swift takes at most 5 GiB")));
+        }
+        let content_type =
+            HeaderValue::from_str(&headers.content_type).map_err(|_| refused("its Content-Type can be no header"))?;
+        let mut lines = vec![(CONTENT_TYPE, content_type)];
+        if let Some(encoding) = headers.content_encoding {
+            lines.push((CONTENT_ENCODING, HeaderValue::from_static(encoding)));
+        }
+        let upload = Upload::measure(file).await?;
+        let subject = container.to_owned();
+        let ask =
+            Ask { headers: lines, upload: Some(&upload), subject, ..ask(Method::PUT, container, object, &action) };
+        let knock = self::ask(Method::HEAD, container, "", &action);
+        let broke = AtomicBool::new(false);
+        persist(LONG, || async {
+            // A server that refuses a token may close the line while we still send, and its answer is lost. Asked with an
+            // empty request, it can say so, and the token is renewed.
+            if broke.swap(false, Ordering::Relaxed) {
+                self.session.attempt(&knock).await?;
+            }
+            let response = self.session.attempt(&ask).await.inspect_err(|_| broke.store(true, Ordering::Relaxed))?;
+            let arrived = response.headers().get(ETAG).and_then(|sum| sum.to_str().ok());
+            match arrived.map(|sum| sum.trim_matches('"')) {
+                Some(sum) if !sum.eq_ignore_ascii_case(&upload.md5) => {
+                    Err(Failure::broken(&self.address(), "other bytes arrived than were sent"))
+                }
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Removes an object; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the store refuses or is away.
+    pub async fn delete(&self, container: &str, object: &str) -> Result<(), StoreError> {
+        check_container(&self.address(), container)?;
+        check_object(&self.address(), object)?;
+        let ask = ask(Method::DELETE, container, object, &format!("remove {container}/{object}"));
+        match self.request(SHORT, &ask).await {
+            Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn request(&self, patience: Patience, ask: &Ask<'_>) -> Result<Response, StoreError> {
+        persist(patience, || self.session.attempt(ask)).await
+    }
+
+    /// One page of a listing. It is read whole inside the same try, so that one that breaks off is asked for again. Its rows
+    /// must come after `last`: a server that ignores markers would be listed for ever.
+    async fn page<T>(
+        &self,
+        ask: &Ask<'_>,
+        last: &str,
+        read: fn(&[u8]) -> Result<Vec<T>, String>,
+        name: fn(&T) -> &str,
+    ) -> Result<Vec<T>, StoreError> {
+        persist(SHORT, || async {
+            let response = self.session.attempt(ask).await?;
+            let address = self.address();
+            let page = response.bytes().await.map_err(|error| Failure::of_client(&address, error))?;
+            let rows = read(&page).map_err(|reason| Failure::broken(&address, reason))?;
+            let ahead = rows.iter().map(name);
+            if [last].into_iter().filter(|last| !last.is_empty()).chain(ahead).is_sorted_by(|a, b| a < b) {
+                Ok(rows)
+            } else {
+                Err(Failure::broken(&address, "its listing is not in order"))
+            }
+        })
+        .await
+    }
+}
+
+/// A request without anything special.
+fn ask(method: Method, container: &str, object: &str, action: &str) -> Ask<'static> {
+    let subject = if object.is_empty() { container.to_owned() } else { format!("{container}/{object}") };
+    let path = url::path(container, object);
+    Ask { method, path, headers: Vec::new(), upload: None, action: action.to_owned(), subject }
+}
+
+/// The container's list of readers. Swift tells it to its owners.
+fn readers(response: &Response) -> String {
+    let list = response.headers().get(CONTAINER_READ).map(|list| String::from_utf8_lossy(list.as_bytes()).into_owned());
+    list.unwrap_or_default()
+}

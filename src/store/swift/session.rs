@@ -1,0 +1,208 @@
+//! One client at one account: it logs in when it must, once for everybody who waits, and sends requests.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Response, StatusCode};
+use secrecy::ExposeSecret;
+use tokio::sync::Mutex;
+use tracing::debug;
+use url::Url;
+
+use super::account::{Account, Login};
+use super::failure::Failure;
+use super::grant::Grant;
+use super::upload::Upload;
+use super::url::shown;
+use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT};
+use crate::store::StoreError;
+
+/// One request, as often as it is tried.
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    /// What comes after the storage URL, escaped.
+    pub(super) path: String,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) upload: Option<&'a Upload>,
+    /// What is tried, for messages: `list autopkgtest-bookworm`.
+    pub(super) action: String,
+    /// What does not exist when the answer is 404.
+    pub(super) subject: String,
+}
+
+/// A client and its way in.
+pub(super) struct Session {
+    client: Client,
+    account: Account,
+    state: Mutex<State>,
+    /// How many logins have ended. Read before waiting for `state`: if it is higher afterwards, somebody logged in meanwhile.
+    logins: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    grant: Option<Arc<Grant>>,
+    /// Why the last login failed, if it did.
+    failure: Option<Failure>,
+}
+
+impl Session {
+    pub(super) fn new(account: Account) -> Result<Self, StoreError> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(IDLE_TIMEOUT)
+            // A token must not follow a redirect to another server.
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(file) = &account.cacert {
+            builder = builder.tls_certs_only(certificates(file)?);
+        }
+        let client = builder.build().map_err(|error| {
+            StoreError::Misconfigured(format!("no HTTP client for the store can be made: {}", error.without_url()))
+        })?;
+        Ok(Self { client, account, state: Mutex::default(), logins: AtomicU64::new(0) })
+    }
+
+    /// The storage URL if it is named, otherwise where to log in.
+    pub(super) fn address(&self) -> String {
+        match (&self.account.storage, &self.account.login) {
+            (Some(url), _) => shown(url),
+            (None, Login::TempAuth(server)) => server.address(),
+            (None, Login::Keystone(server)) => server.address(),
+            // Only a storage URL makes these possible.
+            (None, Login::Anonymous | Login::Token(_)) => "swift:".to_owned(),
+        }
+    }
+
+    /// Tries once. A token that is no longer good is renewed on the way, also once.
+    pub(super) async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let grant = self.grant(None).await?;
+        let mut response = self.send(&grant, ask).await?;
+        if response.status() == StatusCode::UNAUTHORIZED && self.can_log_in() {
+            debug!("the token is no longer good");
+            let grant = self.grant(Some(&grant)).await?;
+            response = self.send(&grant, ask).await?;
+        }
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (status, headers) = (response.status(), response.headers());
+        Err(Failure::of_answer(&grant.storage, &ask.action, &ask.subject, self.hint(), status, headers))
+    }
+
+    fn can_log_in(&self) -> bool {
+        matches!(self.account.login, Login::TempAuth(_) | Login::Keystone(_))
+    }
+
+    fn hint(&self) -> &'static str {
+        match self.account.login {
+            Login::Anonymous => {
+                "without credentials only public containers can be read: set OS_CLOUD, or the OS_ or ST_ variables"
+            }
+            Login::Token(_) => "the token in OS_AUTH_TOKEN is not good for this, or no longer",
+            Login::TempAuth(_) | Login::Keystone(_) => "this user has no right to do that in this account",
+        }
+    }
+
+    /// Leave to use the account. With `stale`, another one than that. Of many who ask at the same time, one logs in, and its
+    /// success or failure is everybody's.
+    async fn grant(&self, stale: Option<&Arc<Grant>>) -> Result<Arc<Grant>, Failure> {
+        let seen = self.logins.load(Ordering::Acquire);
+        let mut state = self.state.lock().await;
+        if let Some(grant) = &state.grant
+            && grant.is_fresh()
+            && stale.is_none_or(|stale| !Arc::ptr_eq(stale, grant))
+        {
+            return Ok(Arc::clone(grant));
+        }
+        if let Some(failure) = &state.failure
+            && self.logins.load(Ordering::Acquire) > seen
+        {
+            return Err(failure.clone());
+        }
+        let result = self.log_in().await;
+        self.logins.fetch_add(1, Ordering::Release);
+        match result {
+            Ok(grant) => {
+                let grant = Arc::new(grant);
+                *state = State { grant: Some(Arc::clone(&grant)), failure: None };
+                Ok(grant)
+            }
+            Err(failure) => {
+                *state = State { grant: None, failure: Some(failure.clone()) };
+                Err(failure)
+            }
+        }
+    }
+
+    async fn log_in(&self) -> Result<Grant, Failure> {
+        let storage = self.account.storage.as_ref();
+        let without_login = |token: Option<&str>| {
+            let storage = storage.ok_or_else(|| Failure::Misconfigured("the storage URL is not set".to_owned()))?;
+            Grant::new(storage, token, None)
+                .ok_or_else(|| Failure::Misconfigured("OS_AUTH_TOKEN is no token".to_owned()))
+        };
+        match &self.account.login {
+            Login::Anonymous => without_login(None),
+            Login::Token(token) => without_login(Some(token.expose_secret())),
+            Login::TempAuth(server) => {
+                debug!(address = server.address(), "logging in");
+                server.log_in(&self.client, storage).await
+            }
+            Login::Keystone(server) => {
+                debug!(address = server.address(), "logging in");
+                server.log_in(&self.client, storage).await
+            }
+        }
+    }
+
+    async fn send(&self, grant: &Grant, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let url = format!("{}{}", grant.storage, ask.path);
+        let url = Url::parse(&url).map_err(|error| Failure::Misconfigured(format!("{url} is not a URL: {error}")))?;
+        let mut request = self.client.request(ask.method.clone(), url.clone());
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
+        }
+        if let Some(token) = &grant.token {
+            request = request.header("x-auth-token", token);
+        }
+        if let Some(upload) = ask.upload {
+            // With the sum, Swift itself refuses bytes that arrive damaged, and nobody ever sees them.
+            request =
+                request.header(CONTENT_LENGTH, upload.length).header(ETAG, &upload.md5).body(upload.body().await?);
+        }
+        let begin = Instant::now();
+        let result = request.send().await;
+        let took = begin.elapsed();
+        match result {
+            Ok(response) => {
+                debug!(method = %ask.method, %url, status = response.status().as_u16(), ?took, "request");
+                Ok(response)
+            }
+            Err(error) => {
+                debug!(method = %ask.method, %url, ?took, "request broke");
+                if let Some(upload) = ask.upload
+                    && let Some(fault) = upload.fault().await
+                {
+                    return Err(fault);
+                }
+                Err(Failure::of_client(&grant.storage, error))
+            }
+        }
+    }
+}
+
+/// The certificates that a setting names.
+fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>, StoreError> {
+    let text = std::fs::read(file)
+        .map_err(|source| StoreError::Io { action: format!("cannot read {} (OS_CACERT)", file.display()), source })?;
+    match reqwest::Certificate::from_pem_bundle(&text) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        _ => {
+            Err(StoreError::Misconfigured(format!("{} (OS_CACERT) holds no certificates in PEM form", file.display())))
+        }
+    }
+}

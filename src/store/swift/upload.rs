@@ -1,0 +1,103 @@
+//! A file on its way into the store: measured once, then sent from its beginning as often as it takes.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::TryStreamExt;
+use md5::{Digest, Md5};
+use tokio::io::AsyncReadExt;
+use tokio_util::io::ReaderStream;
+
+use super::failure::Failure;
+
+/// The most that Swift takes in one object.
+pub(super) const LIMIT: u64 = 5 << 30;
+/// How much is read at once.
+const CHUNK: usize = 128 << 10;
+
+/// A file to send.
+#[derive(Debug)]
+pub(super) struct Upload {
+    path: PathBuf,
+    /// Its length in bytes.
+    pub(super) length: u64,
+    /// Its MD5 sum in hexadecimal digits, which Swift compares with what arrived.
+    pub(super) md5: String,
+    /// Why reading it failed while it was sent: the HTTP client's own error would blame the network.
+    fault: Arc<Mutex<Option<io::Error>>>,
+}
+
+impl Upload {
+    /// Reads the file through once.
+    pub(super) async fn measure(path: &Path) -> Result<Self, Failure> {
+        let owned = path.to_owned();
+        let measured = tokio::task::spawn_blocking(move || -> io::Result<(u64, String)> {
+            let mut file = File::open(owned)?;
+            let mut digest = Md5::new();
+            let mut chunk = vec![0; CHUNK];
+            let mut length = 0;
+            loop {
+                match file.read(&mut chunk)? {
+                    0 => break,
+                    read => {
+                        digest.update(&chunk[..read]);
+                        length += read as u64;
+                    }
+                }
+            }
+            Ok((length, digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+        });
+        match measured.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
+            Ok((length, md5)) => Ok(Self { path: path.to_owned(), length, md5, fault: Arc::default() }),
+            Err(error) => Err(Failure::of_file(format!("cannot read {}", path.display()), &error)),
+        }
+    }
+
+    /// The bytes, from the beginning.
+    pub(super) async fn body(&self) -> Result<reqwest::Body, Failure> {
+        let file = tokio::fs::File::open(&self.path)
+            .await
+            .map_err(|error| Failure::of_file(format!("cannot open {}", self.path.display()), &error))?;
+        let fault = Arc::clone(&self.fault);
+        let bytes = ReaderStream::with_capacity(file.take(self.length), CHUNK).inspect_err(move |error| {
+            let copy = io::Error::new(error.kind(), error.to_string());
+            *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(copy);
+        });
+        Ok(reqwest::Body::wrap_stream(bytes))
+    }
+
+    /// Whether the file itself is why sending it failed.
+    pub(super) async fn fault(&self) -> Option<Failure> {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let fault = match fault {
+            Some(error) => error,
+            None => match tokio::fs::metadata(&self.path).await {
+                Ok(metadata) if metadata.len() == self.length => return None,
+                Ok(_) => io::Error::other("it changed while it was sent"),
+                Err(error) => error,
+            },
+        };
+        Some(Failure::of_file(format!("cannot send {}", self.path.display()), &fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_is_measured() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, "hello\n").unwrap();
+        let upload = Upload::measure(&path).await.unwrap();
+        assert_eq!((upload.length, upload.md5.as_str()), (6, "b1946ac92492d2347c6235b4d2611184"));
+        assert!(upload.fault().await.is_none());
+        std::fs::write(&path, "hell").unwrap();
+        assert!(matches!(upload.fault().await, Some(Failure::Io { .. })));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(upload.body().await, Err(Failure::Io { kind: io::ErrorKind::NotFound, .. })));
+    }
+}
