@@ -3,8 +3,10 @@
 
 pub mod command;
 pub mod conf;
+mod ini;
 pub mod log;
 pub mod process;
+mod template;
 
 use std::path::PathBuf;
 
