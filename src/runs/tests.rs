@@ -1,0 +1,230 @@
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::request::Request;
+use crate::result::bundle::{Material, pack};
+use crate::result::layout::LOG;
+use crate::store::folder::FolderStore;
+use crate::store::{Access, ObjectHeaders};
+
+fn path(release: &str, package: &str) -> PackagePath {
+    PackagePath {
+        release: release.parse().unwrap(),
+        architecture: "amd64".parse().unwrap(),
+        package: package.parse().unwrap(),
+    }
+}
+
+/// A store in a folder, filled as a worker and as other programs fill it.
+struct Scene {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::Folder(FolderStore::new(&folder.path().join("store")));
+        for container in ["autopkgtest-bookworm", "autopkgtest-sid"] {
+            store.ensure_container(container, &Access::Public).await.unwrap();
+        }
+        Self { folder, store }
+    }
+
+    fn file(&self, bytes: &[u8]) -> PathBuf {
+        let file = self.folder.path().join("file");
+        fs::write(&file, bytes).unwrap();
+        file
+    }
+
+    async fn put(&self, path: &PackagePath, id: &str, file: &str, bytes: &[u8], content_type: &str) {
+        let name = path.object(&id.parse().unwrap(), file);
+        let headers = ObjectHeaders { content_type: content_type.to_owned(), content_encoding: None };
+        self.store.put(&container(&path.release), &name, &self.file(bytes), &headers).await.unwrap();
+    }
+
+    /// Publishes a bundle as a worker does.
+    async fn publish(&self, path: &PackagePath, id: &str, request: &str) {
+        let folder = self.folder.path().join("bundle");
+        let request = Request::parse(request.as_bytes()).unwrap();
+        let output = self.folder.path().join("no output");
+        let material = Material {
+            output: &output,
+            exit_code: 4,
+            duration: Duration::from_secs(7),
+            request: &request,
+            attempt: 1,
+            note: None,
+        };
+        let bundle = pack(&material, &folder).unwrap();
+        for file in bundle.files() {
+            let name = path.object(&id.parse().unwrap(), file.name);
+            self.store.put(&container(&path.release), &name, &file.path, &file.headers).await.unwrap();
+        }
+    }
+}
+
+/// A result.tar as other programs make it.
+fn result(members: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, text) in members {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(text.len() as u64);
+        archive.append_data(&mut header, name, text.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+const OTHER: [(&str, &str); 5] = [
+    ("exitcode", "8\n"),
+    ("./testpkg-version", "gzip 1.10-4\n"),
+    ("duration", "95\n"),
+    ("testinfo.json", r#"{"custom_environment": ["X=1", "ADT_TEST_TRIGGERS=glibc/2.31-1 zlib/1"]}"#),
+    ("requester", "bob"),
+];
+
+#[tokio::test]
+async fn runs_of_this_and_of_other_programs_are_listed_together() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    let request = r#"gzip {"triggers": ["zlib/1"], "requester": "alice", "uuid": "u-1"}"#;
+    scene.publish(&gzip, "20261123_084000_0a1b2@", request).await;
+    scene.put(&gzip, "20210102_030405@", RESULT, &result(&OTHER), "application/x-tar").await;
+    // Not complete: its result.tar is still missing.
+    scene.put(&gzip, "20261123_090000_00000@", LOG, b"", "text/plain").await;
+    scene.put(&path("bookworm", "gzip2"), "20250102_030405@", RESULT, &result(&OTHER), "application/x-tar").await;
+
+    let runs = of_package(&scene.store, &gzip).await.unwrap();
+    let listed: Vec<(&str, Outcome, &str)> =
+        runs.iter().map(|run| (run.id.as_str(), run.outcome(), run.summary.version.as_str())).collect();
+    let expected =
+        [("20210102_030405@", Outcome::Neutral, "1.10-4"), ("20261123_084000_0a1b2@", Outcome::Fail, "unknown")];
+    assert_eq!(listed, expected);
+    assert_eq!(runs[0].summary.triggers, Some(vec!["glibc/2.31-1".to_owned(), "zlib/1".to_owned()]));
+    assert_eq!(runs[0].summary.requester.as_deref(), Some("bob"));
+    let flat = json!({
+        "release": "bookworm", "architecture": "amd64", "package": "gzip", "run": "20261123_084000_0a1b2@",
+        "container": "autopkgtest-bookworm", "outcome": "fail", "damaged": false, "exitcode": 4,
+        "version": "unknown", "duration": 7, "triggers": ["zlib/1"], "requester": "alice", "uuid": "u-1",
+    });
+    assert_eq!(serde_json::to_value(&runs[1]).unwrap(), flat);
+
+    let release = "bookworm".parse().unwrap();
+    let ids = |runs: Vec<StoredRun>| runs.iter().map(|run| run.id.to_string()).collect::<Vec<_>>();
+    let all = of_release(&scene.store, &release, None).await.unwrap();
+    assert_eq!(ids(all), ["20210102_030405@", "20250102_030405@", "20261123_084000_0a1b2@"], "oldest first");
+    let armhf = "armhf".parse().unwrap();
+    assert_eq!(of_release(&scene.store, &release, Some(&armhf)).await.unwrap(), []);
+    assert_eq!(of_package(&scene.store, &path("nowhere", "gzip")).await.unwrap(), [], "a release without a container");
+}
+
+#[tokio::test]
+async fn the_newest_id_counts_runs_that_are_still_being_published() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    assert_eq!(newest_id(&scene.store, &gzip).await.unwrap(), None);
+    for id in ["20261123_084000_0a1b2@", "20261123_090000_00000@", "20261123_084000@"] {
+        scene.put(&gzip, id, LOG, b"", "text/plain").await;
+    }
+    let newest = newest_id(&scene.store, &gzip).await.unwrap();
+    assert_eq!(newest, Some("20261123_090000_00000@".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_request_that_has_its_result_is_known_by_its_id() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    scene.publish(&gzip, "20261123_084000_0a1b2@", r#"gzip {"uuid": "u-1"}"#).await;
+    scene.publish(&gzip, "20261123_084001_0a1b2@", r#"gzip {"uuid": "u-2"}"#).await;
+    let run = with_uuid(&scene.store, &gzip, &"u-1".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(run.id.as_str(), "20261123_084000_0a1b2@");
+    assert_eq!(with_uuid(&scene.store, &gzip, &"u-3".parse().unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn triggers_that_are_too_many_for_the_listing_come_from_the_result() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    let triggers: Vec<String> = (0..400).map(|number| format!("package-{number}/1.{number}")).collect();
+    let request = format!("gzip {}", json!({"triggers": triggers, "uuid": "u-1"}));
+    scene.publish(&gzip, "20261123_084000_0a1b2@", &request).await;
+    let runs = of_package(&scene.store, &gzip).await.unwrap();
+    assert_eq!(runs[0].summary.triggers, Some(triggers));
+    assert_eq!(runs[0].summary.uuid.as_deref(), Some("u-1"));
+}
+
+#[tokio::test]
+async fn a_damaged_result_shows_what_is_left_of_it() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    let whole = result(&OTHER);
+    let cases: [(&[u8], i32, &str); 4] = [
+        (b"", 20, "unknown"),
+        (b"not an archive at all", 20, "unknown"),
+        (&whole[..1200], 8, "unknown"),
+        (&result(&OTHER[..1]), 8, "unknown"),
+    ];
+    for (bytes, exitcode, version) in cases {
+        scene.put(&gzip, "20210102_030405@", RESULT, bytes, "application/x-tar").await;
+        let runs = of_package(&scene.store, &gzip).await.unwrap();
+        assert!(runs[0].damaged, "{} bytes", bytes.len());
+        assert_eq!((runs[0].summary.exitcode, runs[0].summary.version.as_str()), (exitcode, version));
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_found_by_whatever_names_it() {
+    let scene = Scene::new().await;
+    let gzip = path("sid", "gzip");
+    scene.publish(&gzip, "20261123_084000_0a1b2@", "gzip").await;
+    let releases = ["bookworm".parse().unwrap(), "sid".parse().unwrap()];
+    for text in [
+        "sid/amd64/g/gzip/20261123_084000_0a1b2@",
+        "sid/amd64/g/gzip/20261123_084000_0a1b2@/",
+        " /sid/amd64/g/gzip/20261123_084000_0a1b2@/log.gz\n",
+        "autopkgtest-sid/sid/amd64/g/gzip/20261123_084000_0a1b2@",
+        "https://objects.example.com/v1/AUTH_x/autopkgtest-sid/sid/amd64/g/gzip/20261123_084000_0a1b2%40/log.gz?x#y",
+        "folder:/srv/results/autopkgtest-sid/sid/amd64/g/gzip/20261123_084000_0a1b2@/result.tar",
+        "20261123_084000_0a1b2@",
+        "20261123_084000_0a1b2",
+    ] {
+        let run = find(&scene.store, &releases, text).await.unwrap();
+        assert_eq!(
+            run.map(|run| (run.container, run.path)),
+            Some(("autopkgtest-sid".to_owned(), gzip.clone())),
+            "{text}"
+        );
+    }
+    for text in [
+        "",
+        "gzip",
+        "sid/amd64/g/gzip/20261123_084001_0a1b2@",
+        "sid/amd64/x/gzip/20261123_084000_0a1b2@",
+        "gzip/20261123_084000_0a1b2@",
+        "autopkgtest-other/sid/amd64/g/gzip/20261123_084000_0a1b2@",
+        "20261123_084000@",
+    ] {
+        assert_eq!(find(&scene.store, &releases, text).await.unwrap(), None, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_result_and_no_place_makes_the_readers_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000),
+            at in 0usize..3000, byte in any::<u8>(), text in "\\PC*|[a-z0-9_@/%]{0,60}") {
+        let _ = read_result(&bytes);
+        let mut archive = result(&OTHER);
+        if let Some(changed) = archive.get_mut(at) {
+            *changed = byte;
+        }
+        let _ = read_result(&archive);
+        let _ = Place::parse(&text);
+    }
+}
