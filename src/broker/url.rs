@@ -38,6 +38,11 @@ impl AmqpUrl {
         self.full.expose_secret()
     }
 
+    /// Whether it holds a password.
+    pub fn has_password(&self) -> bool {
+        parse(self.full()).is_ok_and(|url| url.password().is_some())
+    }
+
     /// The same address with this password.
     ///
     /// # Errors

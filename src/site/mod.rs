@@ -1,1 +1,265 @@
-//! (to come)
+//! A site: which queue, store, releases and workers belong together, each setting with the place that it comes from.
+//!
+//! A site is a folder, in practice a git repository, with the file `apt-ci.toml`. It is the folder that is named, or else the
+//! first one upwards from the working directory, or the user's own, or the machine's. A flag comes before a variable, a
+//! variable before the file, and the file before the built-in default, which needs no server and no file at all.
+
+mod create;
+mod error;
+mod file;
+mod folders;
+mod host;
+mod password;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::broker::QueueUrl;
+use crate::environment::Environment;
+use crate::release::{Architecture, QueueName, Release};
+use crate::store::StoreUrl;
+use crate::store::swift::SwiftSettings;
+
+pub use self::create::{Created, create};
+pub use self::error::SiteError;
+use self::file::{SiteFile, Swift, local_to, stored_below};
+
+/// What decides about the site and its settings, from the command line and its surroundings.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup<'a> {
+    /// `--site`: a folder with an `apt-ci.toml`, or such a file.
+    pub site: Option<&'a Path>,
+    /// `--queue`.
+    pub queue: Option<&'a str>,
+    /// `--store`.
+    pub store: Option<&'a str>,
+    /// The environment's variables.
+    pub environment: &'a Environment,
+    /// The working directory: absolute.
+    pub working_dir: &'a Path,
+}
+
+/// Where a setting comes from. Shown as `default`, `FILE:LINE`, the variable or the flag.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A line of a site's file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// A variable of the environment.
+    Variable(&'static str),
+    /// A flag of the command line.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.pad("default"),
+            Self::File { path, line } => f.pad(&format!("{}:{line}", path.display())),
+            Self::Variable(name) | Self::Flag(name) => f.pad(name),
+        }
+    }
+}
+
+/// A value, and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A setting as text, for people and programs. Secrets are hidden.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownSetting {
+    /// Its name, as in the file; `SECTION.KEY` in a section.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// A site with all its settings. Paths are absolute.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The site's folder; none with the built-in settings alone.
+    pub root: Option<PathBuf>,
+    /// Where requests wait. Connect to [`Site::queue_url`], which has the password of `queue-password-file`.
+    pub queue: Setting<QueueUrl>,
+    /// Where results are kept.
+    pub store: Setting<StoreUrl>,
+    /// What is tested: releases with their architectures.
+    pub releases: Setting<BTreeMap<Release, Vec<Architecture>>>,
+    /// How to find Swift.
+    pub swift: SwiftSettings,
+    /// The workers' configuration: the one that is named, or `worker.conf` beside the site's file.
+    pub worker_conf: Option<Setting<PathBuf>>,
+    /// Where workers of this machine keep results that are not published yet.
+    pub state_dir: PathBuf,
+    queue_password_file: Option<Setting<PathBuf>>,
+    release_origins: BTreeMap<Release, Origin>,
+    swift_settings: Swift,
+}
+
+impl Site {
+    /// Finds the site and reads its settings.
+    ///
+    /// # Errors
+    /// When the named site does not exist, its file has a fault, or a flag or variable has.
+    pub fn find(lookup: &Lookup<'_>) -> Result<Self, SiteError> {
+        Self::find_below(lookup, Path::new(folders::SYSTEM))
+    }
+
+    fn find_below(lookup: &Lookup<'_>, system: &Path) -> Result<Self, SiteError> {
+        let path = folders::find(lookup, system)?;
+        let file = path.as_deref().map(SiteFile::read).transpose()?.unwrap_or_default();
+        let root = path.as_deref().and_then(Path::parent).map(Path::to_owned);
+        Self::settle(lookup, root, file)
+    }
+
+    /// Lays the layers over each other.
+    fn settle(lookup: &Lookup<'_>, root: Option<PathBuf>, file: SiteFile) -> Result<Self, SiteError> {
+        let Lookup { environment, working_dir, .. } = lookup;
+        let data = folders::data(environment);
+        let queue = match overriding(lookup.queue, "--queue", environment, "APT_CI_QUEUE")? {
+            Some(Setting { value, origin }) => Setting { value: local_to(working_dir, value), origin },
+            None => {
+                file.queue.unwrap_or(Setting { value: QueueUrl::Local(data.join("queue")), origin: Origin::Default })
+            }
+        };
+        let store = match overriding(lookup.store, "--store", environment, "APT_CI_STORE")? {
+            Some(Setting { value, origin }) => Setting { value: stored_below(working_dir, value), origin },
+            None => {
+                file.store.unwrap_or(Setting { value: StoreUrl::Folder(data.join("results")), origin: Origin::Default })
+            }
+        };
+        // The password belongs to the file's queue: another server must not be told it.
+        let queue_password_file = file.queue_password_file.filter(|_| matches!(queue.origin, Origin::File { .. }));
+        let mut release_origins = BTreeMap::new();
+        let releases = match file.releases {
+            None => Setting { value: host::releases(), origin: Origin::Default },
+            Some(section) => {
+                let mut value = BTreeMap::new();
+                for (release, setting) in section.entries {
+                    release_origins.insert(release.clone(), setting.origin);
+                    value.insert(release, setting.value);
+                }
+                Setting { value, origin: section.origin }
+            }
+        };
+        let beside = root.as_ref().map(|root| root.join("worker.conf")).filter(|path| path.is_file());
+        let worker_conf = file.worker_conf.or_else(|| beside.map(|value| Setting { value, origin: Origin::Default }));
+        let Swift { cloud, clouds_file, region, interface } = file.swift.clone();
+        let swift = SwiftSettings {
+            cloud: cloud.map(|setting| setting.value),
+            clouds_file: clouds_file.map(|setting| setting.value),
+            region: region.map(|setting| setting.value),
+            interface: interface.map(|setting| setting.value),
+        };
+        let state_dir = folders::state(environment);
+        let swift_settings = file.swift;
+        Ok(Self {
+            root,
+            queue,
+            store,
+            releases,
+            swift,
+            worker_conf,
+            state_dir,
+            queue_password_file,
+            release_origins,
+            swift_settings,
+        })
+    }
+
+    /// The queue to connect to, with the password of `queue-password-file`. The file is read here, not earlier: who only
+    /// looks at results need not be allowed to read it.
+    ///
+    /// # Errors
+    /// When the password file cannot be read, or can be read by others than its owner.
+    pub fn queue_url(&self) -> Result<QueueUrl, SiteError> {
+        match (&self.queue.value, &self.queue_password_file) {
+            (QueueUrl::Amqp(url), Some(file)) => {
+                let url = url.with_password(&password::read(&file.value)?);
+                let reason = |error| SiteError::Value { origin: self.queue.origin.clone(), reason: format!("{error}") };
+                url.map(QueueUrl::Amqp).map_err(reason)
+            }
+            (url, _) => Ok(url.clone()),
+        }
+    }
+
+    /// The queues of all releases, architectures and contexts.
+    pub fn queues(&self) -> Vec<QueueName> {
+        let pairs = self.releases.value.iter().flat_map(|(release, list)| list.iter().map(move |a| (release, a)));
+        pairs.flat_map(|(release, architecture)| QueueName::all_contexts(release, architecture)).collect()
+    }
+
+    /// The architectures that a release is tested on; none if the site does not have that release.
+    pub fn architectures(&self, release: &Release) -> Option<&[Architecture]> {
+        self.releases.value.get(release).map(Vec::as_slice)
+    }
+
+    /// Every setting that has a value, in the order of the file.
+    pub fn settings(&self) -> Vec<ShownSetting> {
+        let mut shown = Vec::new();
+        let mut show = |key: &str, value: String, origin: &Origin| {
+            shown.push(ShownSetting { key: key.to_owned(), value, origin: origin.clone() });
+        };
+        show("queue", self.queue.value.to_string(), &self.queue.origin);
+        let path = |path: &Setting<PathBuf>| path.value.display().to_string();
+        if let Some(file) = &self.queue_password_file {
+            show("queue-password-file", path(file), &file.origin);
+        }
+        show("store", self.store.value.to_string(), &self.store.origin);
+        if let Some(file) = &self.worker_conf {
+            show("worker-conf", path(file), &file.origin);
+        }
+        for (release, architectures) in &self.releases.value {
+            let names: Vec<_> = architectures.iter().map(Architecture::as_str).collect();
+            let origin = self.release_origins.get(release).unwrap_or(&self.releases.origin);
+            show(&format!("releases.{release}"), names.join(" "), origin);
+        }
+        let Swift { cloud, clouds_file, region, interface } = &self.swift_settings;
+        if let Some(cloud) = cloud {
+            show("swift.cloud", cloud.value.clone(), &cloud.origin);
+        }
+        if let Some(file) = clouds_file {
+            show("swift.clouds-file", path(file), &file.origin);
+        }
+        if let Some(region) = region {
+            show("swift.region", region.value.clone(), &region.origin);
+        }
+        if let Some(interface) = interface {
+            show("swift.interface", interface.value.clone(), &interface.origin);
+        }
+        shown
+    }
+}
+
+/// A value that a flag, or else a variable, sets over the file's.
+fn overriding<T: std::str::FromStr<Err: fmt::Display>>(
+    flag: Option<&str>,
+    flag_name: &'static str,
+    environment: &Environment,
+    variable: &'static str,
+) -> Result<Option<Setting<T>>, SiteError> {
+    let given = flag.map(|text| (text, Origin::Flag(flag_name)));
+    let given = given.or_else(|| environment.get(variable).map(|text| (text, Origin::Variable(variable))));
+    let Some((text, origin)) = given else { return Ok(None) };
+    match text.parse() {
+        Ok(value) => Ok(Some(Setting { value, origin })),
+        Err(error) => Err(SiteError::Value { origin, reason: format!("{error}") }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

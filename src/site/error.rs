@@ -1,0 +1,110 @@
+//! What can be wrong with a site, and what helps.
+
+use std::path::{Path, PathBuf};
+
+use super::Origin;
+
+/// Why a site cannot be used or made. [`SiteError::hint`] says what may help.
+#[derive(Debug, thiserror::Error)]
+pub enum SiteError {
+    /// Something in `apt-ci.toml` is wrong.
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Fault {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column in characters, from 1.
+        column: usize,
+        /// What is wrong; values that may hold passwords are left out.
+        message: String,
+        /// What may help.
+        hint: Option<String>,
+    },
+    /// A flag's or variable's value is wrong.
+    #[error("{origin}: {reason}")]
+    Value {
+        /// The flag or variable.
+        origin: Origin,
+        /// What is wrong with its value.
+        reason: String,
+    },
+    /// The site that a flag or variable names does not exist.
+    #[error("{origin}: there is no site at {}", path.display())]
+    Missing {
+        /// The flag or variable.
+        origin: Origin,
+        /// Where it points.
+        path: PathBuf,
+    },
+    /// The file with the queue's password cannot be used.
+    #[error("the password file {}: {reason}", path.display())]
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+        /// What may help, such as the command that mends it.
+        hint: Option<String>,
+    },
+    /// A new site cannot be made there.
+    #[error("{} {reason}", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
+        /// What is there.
+        reason: &'static str,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// A file or folder cannot be used.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried, with the path.
+        action: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// git failed.
+    #[error("cannot {action}: {}", source.message())]
+    Git {
+        /// What was tried, with the path.
+        action: String,
+        /// Why it failed.
+        source: git2::Error,
+    },
+}
+
+impl SiteError {
+    /// What may help, in words for people.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Fault { hint, .. } | Self::PasswordFile { hint, .. } => hint.clone(),
+            Self::Missing { path, .. } => Some(format!("`apt-ci init {}` makes one", shell_word(path))),
+            Self::Occupied { hint, .. } => Some((*hint).to_owned()),
+            Self::Value { .. } | Self::Io { .. } | Self::Git { .. } => None,
+        }
+    }
+
+    pub(super) fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
+        Self::Io { action: format!("{action} {}", path.display()), source }
+    }
+}
+
+/// The path as one word of a shell's command line.
+pub(super) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_command_can_be_copied_into_a_shell() {
+        assert_eq!(shell_word(Path::new("/etc/apt-ci")), "/etc/apt-ci");
+        assert_eq!(shell_word(Path::new("/my site/it's")), r"'/my site/it'\''s'");
+    }
+}

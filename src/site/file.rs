@@ -1,0 +1,329 @@
+//! `apt-ci.toml`: read into checked values that know their lines. Everything else in the file is refused.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::folders::resolve;
+use super::{Origin, Setting, SiteError};
+use crate::broker::QueueUrl;
+use crate::release::{Architecture, Release};
+use crate::store::StoreUrl;
+
+/// The keys at the top of the file; the last two are sections.
+pub(super) const KEYS: [&str; 6] = ["queue", "queue-password-file", "store", "worker-conf", "releases", "swift"];
+/// The keys of `[swift]`.
+pub(super) const SWIFT_KEYS: [&str; 4] = ["cloud", "clouds-file", "region", "interface"];
+const INTERFACES: [&str; 3] = ["public", "internal", "admin"];
+
+/// What a site's file says.
+#[derive(Debug, Default)]
+pub(super) struct SiteFile {
+    pub(super) queue: Option<Setting<QueueUrl>>,
+    pub(super) queue_password_file: Option<Setting<PathBuf>>,
+    pub(super) store: Option<Setting<StoreUrl>>,
+    pub(super) worker_conf: Option<Setting<PathBuf>>,
+    pub(super) releases: Option<Releases>,
+    pub(super) swift: Swift,
+}
+
+/// The section `[releases]`.
+#[derive(Debug)]
+pub(super) struct Releases {
+    pub(super) origin: Origin,
+    pub(super) entries: BTreeMap<Release, Setting<Vec<Architecture>>>,
+}
+
+/// The section `[swift]`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Swift {
+    pub(super) cloud: Option<Setting<String>>,
+    pub(super) clouds_file: Option<Setting<PathBuf>>,
+    pub(super) region: Option<Setting<String>>,
+    pub(super) interface: Option<Setting<String>>,
+}
+
+/// A key and its value, with their places in the text.
+struct Item<'a> {
+    key: &'a str,
+    key_at: usize,
+    value: &'a DeValue<'a>,
+    value_at: usize,
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    folder: &'a Path,
+    text: &'a str,
+}
+
+impl SiteFile {
+    /// Reads the file at `path`. Relative paths in it are relative to its folder.
+    pub(super) fn read(path: &Path) -> Result<Self, SiteError> {
+        let text = std::fs::read_to_string(path).map_err(|error| SiteError::io("read", path, error))?;
+        Self::parse(path, &text)
+    }
+
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SiteError> {
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        Reader { path, folder, text }.file()
+    }
+}
+
+impl Reader<'_> {
+    fn place(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    fn fault(&self, offset: usize, message: impl Into<String>, hint: Option<String>) -> SiteError {
+        let (line, column) = self.place(offset);
+        SiteError::Fault { path: self.path.to_owned(), line, column, message: message.into(), hint }
+    }
+
+    fn origin(&self, offset: usize) -> Origin {
+        Origin::File { path: self.path.to_owned(), line: self.place(offset).0 }
+    }
+
+    fn setting<T>(&self, item: &Item<'_>, value: T) -> Setting<T> {
+        Setting { value, origin: self.origin(item.key_at) }
+    }
+
+    fn file(&self) -> Result<SiteFile, SiteError> {
+        // Only the error's message: its full text quotes the line, which may hold a password.
+        let table = DeTable::parse(self.text).map_err(|error| {
+            self.fault(error.span().map_or(0, |span| span.start), format!("not TOML: {}", error.message()), None)
+        })?;
+        let mut file = SiteFile::default();
+        for item in items(table.get_ref()) {
+            match item.key {
+                "queue" => {
+                    let url = self.url(&item, self.text_of(&item, "local:queue")?.parse())?;
+                    file.queue = Some(self.setting(&item, local_to(self.folder, url)));
+                }
+                "queue-password-file" => file.queue_password_file = Some(self.path_of(&item, "queue-password")?),
+                "store" => {
+                    let url = self.url(&item, self.text_of(&item, "folder:results")?.parse())?;
+                    file.store = Some(self.setting(&item, stored_below(self.folder, url)));
+                }
+                "worker-conf" => file.worker_conf = Some(self.path_of(&item, "worker.conf")?),
+                "releases" => file.releases = Some(self.releases(&item)?),
+                "swift" => file.swift = self.swift(&item)?,
+                _ => return Err(self.unknown(&item, &KEYS, "")),
+            }
+        }
+        self.check_password(&table, &file)?;
+        Ok(file)
+    }
+
+    /// A password file belongs to a queue URL with a user and without a password.
+    fn check_password(&self, table: &Spanned<DeTable<'_>>, file: &SiteFile) -> Result<(), SiteError> {
+        let Some(key) = table.get_ref().keys().find(|key| key.get_ref().as_ref() == "queue-password-file") else {
+            return Ok(());
+        };
+        let fault = |message: &str, hint: &str| Err(self.fault(key.span().start, message, Some(hint.to_owned())));
+        match file.queue.as_ref().map(|queue| &queue.value) {
+            None => {
+                fault("`queue-password-file` without `queue`", "say which queue it belongs to: queue = \"amqps://…\"")
+            }
+            Some(QueueUrl::Local(_)) => fault("a local queue has no password", "remove this line"),
+            Some(QueueUrl::Amqp(url)) if url.has_password() => {
+                fault("the queue has two passwords: here and in its URL", "take the one in the URL out")
+            }
+            Some(QueueUrl::Amqp(url)) if url.with_password(&String::new().into()).is_err() => {
+                fault("the queue's URL names no user that the password belongs to", "write amqps://USER@HOST")
+            }
+            Some(QueueUrl::Amqp(_)) => Ok(()),
+        }
+    }
+
+    fn releases(&self, section: &Item<'_>) -> Result<Releases, SiteError> {
+        let mut entries = BTreeMap::new();
+        for item in items(self.section(section)?) {
+            if let Some(fault) = self.misplaced(&item) {
+                return Err(fault);
+            }
+            let release: Release =
+                item.key.parse().map_err(|error| self.fault(item.key_at, format!("{error}"), None))?;
+            let list = item.value.as_array().filter(|list| !list.is_empty());
+            let Some(list) = list else {
+                let message = format!("`{release}` is a list of architectures");
+                return Err(self.fault(item.value_at, message, Some(format!("write {release} = [\"amd64\"]"))));
+            };
+            let mut architectures = Vec::new();
+            for value in list.iter() {
+                let at = value.span().start;
+                let Some(name) = value.get_ref().as_str() else {
+                    let message = format!("an architecture is a text, not {}", with_article(value.get_ref()));
+                    return Err(self.fault(at, message, Some("write \"amd64\"".to_owned())));
+                };
+                let architecture: Architecture =
+                    name.parse().map_err(|error| self.fault(at, format!("{error}"), None))?;
+                if architectures.contains(&architecture) {
+                    return Err(self.fault(at, format!("{architecture} is in this list twice"), None));
+                }
+                architectures.push(architecture);
+            }
+            entries.insert(release, self.setting(&item, architectures));
+        }
+        if entries.is_empty() {
+            let hint = "remove the section to test this host's release alone, or write bookworm = [\"amd64\"]";
+            return Err(self.fault(section.key_at, "`[releases]` names no release", Some(hint.to_owned())));
+        }
+        Ok(Releases { origin: self.origin(section.key_at), entries })
+    }
+
+    fn swift(&self, section: &Item<'_>) -> Result<Swift, SiteError> {
+        let mut swift = Swift::default();
+        for item in items(self.section(section)?) {
+            let text = |example| self.text_of(&item, example).map(|text| Some(self.setting(&item, text.to_owned())));
+            match item.key {
+                "cloud" => swift.cloud = text("openstack")?,
+                "clouds-file" => swift.clouds_file = Some(self.path_of(&item, "clouds.yaml")?),
+                "region" => swift.region = text("region-1")?,
+                "interface" => {
+                    swift.interface = text("public")?;
+                    let given = swift.interface.as_ref().map_or("", |setting| &setting.value);
+                    if !INTERFACES.contains(&given) {
+                        let message = format!("`interface` is public, internal or admin, not {given:?}");
+                        return Err(self.fault(item.value_at, message, did_you_mean(given, &INTERFACES)));
+                    }
+                }
+                _ => return Err(self.misplaced(&item).unwrap_or_else(|| self.unknown(&item, &SWIFT_KEYS, "swift."))),
+            }
+        }
+        Ok(swift)
+    }
+
+    fn section<'i>(&self, item: &Item<'i>) -> Result<&'i DeTable<'i>, SiteError> {
+        item.value.as_table().ok_or_else(|| {
+            let Item { key, value, .. } = item;
+            let message = format!("`{key}` is a section, not {}", with_article(value));
+            self.fault(item.value_at, message, Some(format!("write [{key}] on a line of its own")))
+        })
+    }
+
+    /// A text that is not empty.
+    fn text_of<'i>(&self, item: &Item<'i>, example: &str) -> Result<&'i str, SiteError> {
+        let key = item.key;
+        let hint = || Some(format!("write {key} = \"{example}\""));
+        match item.value.as_str() {
+            Some("") => Err(self.fault(item.value_at, format!("`{key}` is empty"), hint())),
+            Some(text) => Ok(text),
+            None => {
+                let message = format!("`{key}` is a text, not {}", with_article(item.value));
+                Err(self.fault(item.value_at, message, hint()))
+            }
+        }
+    }
+
+    fn path_of(&self, item: &Item<'_>, example: &str) -> Result<Setting<PathBuf>, SiteError> {
+        let text = self.text_of(item, example)?;
+        Ok(self.setting(item, resolve(self.folder, Path::new(text))))
+    }
+
+    fn url<T>(&self, item: &Item<'_>, parsed: Result<T, impl std::fmt::Display>) -> Result<T, SiteError> {
+        parsed.map_err(|error| {
+            let forms = match item.key {
+                "queue" => "a queue is \"amqps://USER@HOST/VHOST\", \"amqp://…\" or \"local:FOLDER\"",
+                _ => "a store is \"swift:\", \"swift:https://HOST/v1/AUTH_x\" or \"folder:FOLDER\"",
+            };
+            self.fault(item.value_at, format!("`{}`: {error}", item.key), Some(forms.to_owned()))
+        })
+    }
+
+    fn unknown(&self, item: &Item<'_>, known: &[&str], section: &str) -> SiteError {
+        let hint = did_you_mean(item.key, known).or_else(|| Some(format!("the keys here are {}", known.join(", "))));
+        self.fault(item.key_at, format!("unknown key `{section}{}`", item.key), hint)
+    }
+
+    /// In TOML everything below a section's heading belongs to that section, which is easily forgotten.
+    fn misplaced(&self, item: &Item<'_>) -> Option<SiteError> {
+        let belongs_at_top = KEYS.contains(&item.key) && item.value.is_str();
+        let hint = "move it up, before the first [section]";
+        belongs_at_top.then(|| {
+            self.fault(item.key_at, format!("`{}` does not belong into a section", item.key), Some(hint.to_owned()))
+        })
+    }
+}
+
+/// The items of a table in the order of the text, so that the first fault is the one that is told.
+fn items<'a>(table: &'a DeTable<'a>) -> Vec<Item<'a>> {
+    let mut items: Vec<_> = table
+        .iter()
+        .map(|(key, value)| Item {
+            key: key.get_ref(),
+            key_at: key.span().start,
+            value: value.get_ref(),
+            value_at: value.span().start,
+        })
+        .collect();
+    items.sort_by_key(|item| item.key_at);
+    items
+}
+
+fn did_you_mean(given: &str, known: &[&str]) -> Option<String> {
+    let given = given.to_lowercase().replace('_', "-");
+    let distance = |name: &str| strsim::damerau_levenshtein(&given, name);
+    let nearest = known.iter().min_by_key(|name| distance(name))?;
+    (distance(nearest) <= (nearest.len() / 3).max(1)).then(|| format!("did you mean `{nearest}`?"))
+}
+
+fn with_article(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a section",
+    }
+}
+
+/// The queue, with a local one's folder relative to `base`.
+pub(super) fn local_to(base: &Path, url: QueueUrl) -> QueueUrl {
+    match url {
+        QueueUrl::Local(path) => QueueUrl::Local(resolve(base, &path)),
+        QueueUrl::Amqp(url) => QueueUrl::Amqp(url),
+    }
+}
+
+/// The store, with a folder relative to `base`.
+pub(super) fn stored_below(base: &Path, url: StoreUrl) -> StoreUrl {
+    match url {
+        StoreUrl::Folder(path) => StoreUrl::Folder(resolve(base, &path)),
+        StoreUrl::Swift(url) => StoreUrl::Swift(url),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in any::<String>()) {
+            let _ = SiteFile::parse(Path::new("/site/apt-ci.toml"), &text);
+        }
+
+        #[test]
+        fn a_fault_is_on_a_line_of_the_file(
+            lines in prop::collection::vec(
+                "(|\\[(releases|swift|x)\\]|#é|(queue|store|wily|cloud|ü) = (5|\"é\"|\"local:é\"|\\[\"amd64\"\\]|\\{ a = 1 \\}|\"))",
+                0..8,
+            ),
+        ) {
+            let text = lines.join("\n");
+            if let Err(SiteError::Fault { line, column, .. }) = SiteFile::parse(Path::new("/site/apt-ci.toml"), &text) {
+                prop_assert!((1..=lines.len().max(1)).contains(&line), "{text:?}: line {line}");
+                let length = lines.get(line - 1).map_or(0, |line| line.chars().count());
+                prop_assert!((1..=length + 1).contains(&column), "{text:?}: column {column}");
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The file with the password of the queue's user: readable by its owner alone, or it is not used.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use super::SiteError;
+use super::error::shell_word;
+
+/// Longer than any password; a larger file is something else.
+const LIMIT: u64 = 4096;
+
+/// Reads the password: the file's text without the line's end.
+pub(super) fn read(path: &Path) -> Result<SecretString, SiteError> {
+    let refuse = |reason: String, hint: Option<String>| SiteError::PasswordFile { path: path.to_owned(), reason, hint };
+    let io = |error: std::io::Error| refuse(error.to_string(), None);
+    let file = File::open(path).map_err(io)?;
+    // Of the open file, so that it is the one that is read.
+    let metadata = file.metadata().map_err(io)?;
+    if !metadata.is_file() {
+        return Err(refuse("is not a file".to_owned(), None));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        let hint = format!("chmod 600 {}", shell_word(path));
+        return Err(refuse("can be read by others than its owner".to_owned(), Some(hint)));
+    }
+    let mut text = String::new();
+    file.take(LIMIT).read_to_string(&mut text).map_err(io)?;
+    let password = text.trim_end_matches(['\r', '\n']);
+    if password.is_empty() || password.contains('\n') {
+        return Err(refuse("holds no password, which is one line".to_owned(), None));
+    }
+    Ok(password.to_owned().into())
+}
