@@ -1,0 +1,217 @@
+//! One connection to RabbitMQ, dialled again when it is used after a loss.
+
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures_util::future::{Either, select};
+use lapin::options::ConfirmSelectOptions;
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::fault::{self, Fault};
+use super::names;
+use super::roll_call::Roll;
+use crate::broker::url::AmqpUrl;
+use crate::broker::{BrokerError, CONNECT_TIMEOUT};
+
+/// Both sides tell each other at least this often that they are there, unless the URL says otherwise. Seconds.
+const HEARTBEAT: u16 = 30;
+/// Frames of 128 KiB, the broker's default, would cost every connection 8 MiB of buffers. Requests are far smaller.
+const FRAME_MAX: u32 = 32 * 1024;
+/// A worker whose test runs comes back quickly: until it has announced its claim again, another worker may take the request.
+const LONGEST_PAUSE_WITH_CLAIMS: Duration = Duration::from_secs(1);
+
+/// The way to a broker: a live connection, or how to get one.
+pub(super) struct Link {
+    uri: AMQPUri,
+    address: String,
+    name: String,
+    live: Mutex<Option<Live>>,
+    dialling: tokio::sync::Mutex<Dialling>,
+    closed: CancellationToken,
+    /// The claims that are held through this link.
+    pub(super) roll: Roll,
+}
+
+/// A connection that was alive when it was handed out.
+#[derive(Clone)]
+pub(super) struct Live {
+    connection: Arc<Connection>,
+    /// Which connection of its link this is; the first is 1.
+    pub(super) number: u64,
+    /// When it was made.
+    pub(super) since: Instant,
+}
+
+struct Dialling {
+    dialled: u64,
+    pauses: ExponentialBackoff,
+    not_before: Instant,
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(10))
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+impl Link {
+    /// The link to the broker of a URL; nothing is dialled yet.
+    pub(super) fn new(url: &AmqpUrl) -> Result<Self, BrokerError> {
+        let unusable = |reason: String| BrokerError::Unreachable { address: url.shown().to_owned(), reason };
+        let mut uri: AMQPUri = url.full().parse().map_err(unusable)?;
+        // The library takes an IPv6 address for "no host", which it takes for localhost.
+        if let Some(url::Host::Ipv6(address)) = url::Url::parse(url.full()).ok().as_ref().and_then(url::Url::host) {
+            uri.authority.host = address.to_string();
+        }
+        // A URL that ends in a slash names the virtual host with the empty name, which nobody has and nobody means.
+        if uri.vhost.is_empty() {
+            uri.vhost = "/".to_owned();
+        }
+        uri.query.heartbeat.get_or_insert(HEARTBEAT);
+        uri.query.frame_max.get_or_insert(FRAME_MAX);
+        uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
+        Ok(Self {
+            uri,
+            address: url.shown().to_owned(),
+            name: format!("apt-ci {}", names::slot_id()),
+            live: Mutex::new(None),
+            dialling: tokio::sync::Mutex::new(Dialling { dialled: 0, pauses: pauses(), not_before: Instant::now() }),
+            closed: CancellationToken::new(),
+            roll: Roll::default(),
+        })
+    }
+
+    /// The live connection, if there is one now.
+    pub(super) fn current(&self) -> Option<Live> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.as_ref().filter(|live| live.connection.status().connected()).cloned()
+    }
+
+    /// The live connection, or else a new one: one attempt.
+    pub(super) async fn live(&self) -> Result<Live, BrokerError> {
+        match self.current() {
+            Some(live) => Ok(live),
+            None => {
+                let mut dialling = self.dialling.lock().await;
+                self.dial(&mut dialling).await
+            }
+        }
+    }
+
+    /// The live connection, or else a new one: as many attempts as it takes, with growing pauses that all users of this link
+    /// share. `None` when the link was closed meanwhile. Cancel-safe.
+    pub(super) async fn persistently(&self) -> Option<Live> {
+        let attempts = pin!(async {
+            loop {
+                if let Some(live) = self.current() {
+                    return live;
+                }
+                let mut dialling = self.dialling.lock().await;
+                let now = Instant::now();
+                if dialling.not_before > now {
+                    let until = dialling.not_before;
+                    // Not under the lock: a command that tries but once does not wait for the pause.
+                    drop(dialling);
+                    tokio::time::sleep_until(until).await;
+                    continue;
+                }
+                match self.dial(&mut dialling).await {
+                    Ok(live) => return live,
+                    Err(error) => tracing::warn!("{error}; trying again"),
+                }
+            }
+        });
+        match select(pin!(self.closed.cancelled()), attempts).await {
+            Either::Left(_) => None,
+            Either::Right((live, _)) => Some(live),
+        }
+    }
+
+    async fn dial(&self, dialling: &mut Dialling) -> Result<Live, BrokerError> {
+        // Somebody else may have succeeded while we waited for our turn.
+        if let Some(live) = self.current() {
+            return Ok(live);
+        }
+        if self.closed.is_cancelled() {
+            return Err(self.unreachable("the connection was closed"));
+        }
+        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let attempt = Connection::connect_uri(self.uri.clone(), properties);
+        let outcome = match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(fault::reason(&error)),
+            Err(_) => Err(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs())),
+        };
+        match outcome {
+            Ok(connection) => {
+                dialling.dialled += 1;
+                dialling.pauses = pauses();
+                // A connection that is lost as soon as it is made does not make us dial in a tight loop.
+                dialling.not_before = Instant::now() + Duration::from_millis(200);
+                if dialling.dialled > 1 {
+                    tracing::info!("connected to the queue server {} again", self.address);
+                }
+                let live = Live { connection: Arc::new(connection), number: dialling.dialled, since: Instant::now() };
+                *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
+                Ok(live)
+            }
+            Err(reason) => {
+                let longest = if self.roll.is_empty() { Duration::MAX } else { LONGEST_PAUSE_WITH_CLAIMS };
+                let pause = dialling.pauses.next().unwrap_or(LONGEST_PAUSE_WITH_CLAIMS).min(longest);
+                dialling.not_before = Instant::now() + pause;
+                Err(self.unreachable(reason))
+            }
+        }
+    }
+
+    fn unreachable(&self, reason: impl Into<String>) -> BrokerError {
+        BrokerError::Unreachable { address: self.address.clone(), reason: reason.into() }
+    }
+
+    /// The fault of an action as the error that callers see.
+    pub(super) fn error(&self, action: &str, fault: Fault) -> BrokerError {
+        match fault {
+            Fault::Away(reason) => self.unreachable(reason),
+            other => BrokerError::Refused { action: action.to_owned(), reason: other.to_string() },
+        }
+    }
+
+    /// Closes the connection for good; nobody dials again.
+    pub(super) async fn close(&self) {
+        self.closed.cancel();
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(live) = live {
+            let goodbye = live.connection.close(200, "goodbye".into());
+            // A broker that does not answer to a goodbye finds out by itself.
+            let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
+        }
+    }
+}
+
+impl Live {
+    /// A new channel.
+    pub(super) async fn channel(&self) -> Result<Channel, Fault> {
+        Ok(self.connection.create_channel().await?)
+    }
+
+    /// A new channel on which the broker confirms every publication.
+    pub(super) async fn confirming_channel(&self) -> Result<Channel, Fault> {
+        let channel = self.channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok(channel)
+    }
+
+    /// Whether the broker takes no publications for now, because its memory or disk runs out.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+}

@@ -1,0 +1,297 @@
+//! Keeps one claim: renews it, announces it again after an outage, and settles it. One task per claim.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::connection::{Link, Live};
+use super::copy::Copy;
+use super::fault::Fault;
+use super::lock::{self, Locking};
+use super::message::Subject;
+use super::names;
+use super::roll_call::{Place, Presence};
+use crate::broker::{BrokerError, Verdict};
+
+/// The broker closes a channel on which a delivery stays unacknowledged for its `consumer_timeout`, which clients cannot read
+/// and which sites set as low as 20 seconds.
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// Between two attempts to announce a claim again on a connection that is there.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The hold on a request that was claimed from RabbitMQ.
+pub struct AmqpHold {
+    standing: watch::Receiver<Standing>,
+    verdict: oneshot::Sender<Settlement>,
+}
+
+#[derive(Clone)]
+enum Standing {
+    Held,
+    Away,
+    Lost(String),
+}
+
+type Settlement = (Verdict, oneshot::Sender<Result<(), BrokerError>>);
+
+impl AmqpHold {
+    /// Waits until the claim is lost, with the reason. Cancel-safe.
+    pub async fn lost(&mut self) -> String {
+        match self.standing.wait_for(|standing| matches!(standing, Standing::Lost(_))).await.as_deref() {
+            Ok(Standing::Lost(reason)) => reason.clone(),
+            _ => GONE.to_owned(),
+        }
+    }
+
+    /// Waits while it is not known whether the claim is held. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`BrokerError::ClaimLost`].
+    pub async fn held(&mut self) -> Result<(), BrokerError> {
+        match self.standing.wait_for(|standing| !matches!(standing, Standing::Away)).await.as_deref() {
+            Ok(Standing::Held) => Ok(()),
+            Ok(Standing::Lost(reason)) => Err(BrokerError::ClaimLost(reason.clone())),
+            _ => Err(BrokerError::ClaimLost(GONE.to_owned())),
+        }
+    }
+
+    /// Performs the verdict, waiting for the broker if it is away.
+    ///
+    /// # Errors
+    /// [`BrokerError::ClaimLost`], or when the broker refuses; then the request is back on its queue.
+    pub async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
+        let (reply, outcome) = oneshot::channel();
+        let lost = || match &*self.standing.borrow() {
+            Standing::Lost(reason) => BrokerError::ClaimLost(reason.clone()),
+            _ => BrokerError::ClaimLost(GONE.to_owned()),
+        };
+        if self.verdict.send((verdict, reply)).is_err() {
+            return Err(lost());
+        }
+        outcome.await.unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+/// Why a claim is lost when nobody else has it.
+const GONE: &str = "the connection to the queue server was closed";
+
+/// Everything that the keeping of a claim needs.
+pub(super) struct Keeper {
+    pub(super) link: Arc<Link>,
+    pub(super) slot: String,
+    pub(super) subject: Subject,
+    pub(super) place: Place,
+    /// Answers roll-calls as long as something is held.
+    pub(super) _presence: Arc<Presence>,
+}
+
+impl Keeper {
+    /// Starts to keep the claim that this copy stands for. The lock is ours.
+    pub(super) fn start(self, live: Live, copy: Copy) -> AmqpHold {
+        let (standing, watched) = watch::channel(Standing::Held);
+        let (verdict, verdicts) = oneshot::channel();
+        self.place.set_copy(Some(&copy.channel));
+        tokio::spawn(Keeping { keeper: self, standing, verdicts, settlement: None }.run(live, copy));
+        AmqpHold { standing: watched, verdict }
+    }
+}
+
+struct Keeping {
+    keeper: Keeper,
+    standing: watch::Sender<Standing>,
+    verdicts: oneshot::Receiver<Settlement>,
+    settlement: Option<Settlement>,
+}
+
+/// Why the quiet keeping of a copy ended.
+enum Interruption {
+    Verdict,
+    Dropped,
+    Broken(String),
+}
+
+impl Keeping {
+    async fn run(mut self, mut live: Live, mut copy: Copy) {
+        loop {
+            let interruption = match self.settlement {
+                Some(_) => Interruption::Verdict,
+                None => self.keep(&mut copy).await,
+            };
+            let reason = match interruption {
+                Interruption::Dropped => return self.give_back(&live, copy).await,
+                Interruption::Broken(reason) => reason,
+                Interruption::Verdict => match self.perform(&live, &copy).await {
+                    Ok(()) => {
+                        copy.close().await;
+                        return self.reply(Ok(()));
+                    }
+                    Err(Fault::Away(reason)) => reason,
+                    Err(fault) => {
+                        let error = self.keeper.link.error("settle a claim", fault);
+                        self.give_back(&live, copy).await;
+                        return self.reply(Err(error));
+                    }
+                },
+            };
+            let package = self.name();
+            tracing::warn!("the claim of {package} has to be announced again: {reason}");
+            self.standing.send_replace(Standing::Away);
+            self.keeper.place.set_copy(None);
+            copy.close().await;
+            match self.announce_again().await {
+                Ok(again) => (live, copy) = again,
+                Err(lost) => {
+                    self.standing.send_replace(Standing::Lost(lost.clone()));
+                    return self.reply(Err(BrokerError::ClaimLost(lost)));
+                }
+            }
+            tracing::info!("the claim of {package} is held again");
+            self.keeper.place.set_copy(Some(&copy.channel));
+            self.standing.send_replace(Standing::Held);
+        }
+    }
+
+    fn name(&self) -> String {
+        let Subject { origin, uuid, .. } = &self.keeper.subject;
+        match uuid {
+            Some(uuid) => format!("request {uuid} from {origin}"),
+            None => format!("a message from {origin}"),
+        }
+    }
+
+    fn reply(&mut self, outcome: Result<(), BrokerError>) {
+        if let Some((_, reply)) = self.settlement.take() {
+            // Who asked may have stopped waiting.
+            let _ = reply.send(outcome);
+        }
+    }
+
+    async fn keep(&mut self, copy: &mut Copy) -> Interruption {
+        loop {
+            tokio::select! {
+                verdict = &mut self.verdicts => return self.note(verdict),
+                reason = copy.broken() => return Interruption::Broken(reason),
+                () = tokio::time::sleep(RENEW_EVERY) => {}
+            }
+            if let Err(fault) = copy.renew(&self.keeper.subject).await {
+                return Interruption::Broken(fault.to_string());
+            }
+        }
+    }
+
+    fn note(&mut self, verdict: Result<Settlement, oneshot::error::RecvError>) -> Interruption {
+        match verdict {
+            Ok(settlement) => {
+                self.settlement = Some(settlement);
+                Interruption::Verdict
+            }
+            Err(_) => Interruption::Dropped,
+        }
+    }
+
+    /// Performs the verdict. When the connection breaks here, everything can be done once more: a request that is
+    /// published twice then has the same id both times, and its attempts say that it may have a result.
+    async fn perform(&self, live: &Live, copy: &Copy) -> Result<(), Fault> {
+        let Keeper { subject, place, .. } = &self.keeper;
+        let Some((verdict, _)) = &self.settlement else { return Ok(()) };
+        match verdict {
+            Verdict::Done => {}
+            Verdict::Requeue => {
+                // From here on the lock must not make anybody drop the copy that goes back.
+                place.set_copy(None);
+                lock::unlock(live, subject).await?;
+                // Not by dead-lettering the copy: the broker does that without a confirmation.
+                self.publish(copy, names::short(&subject.origin), subject.properties()).await?;
+            }
+            Verdict::Dead(reason) => {
+                let queue = names::dead_queue(&subject.origin);
+                self.publish(copy, queue, subject.dead_properties(reason)).await?;
+            }
+        }
+        copy.acknowledge().await?;
+        place.set_copy(None);
+        if let Err(fault) = lock::unlock(live, subject).await {
+            // The verdict is performed; the lock goes with the connection.
+            tracing::warn!("the lock of {} stays until the connection ends: {fault}", self.name());
+        }
+        Ok(())
+    }
+
+    /// Publishes the message to a durable queue, which is made if it does not exist.
+    async fn publish(
+        &self,
+        copy: &Copy,
+        queue: lapin::types::ShortString,
+        properties: lapin::BasicProperties,
+    ) -> Result<(), Fault> {
+        let body = &self.keeper.subject.body;
+        match copy.publish(queue.clone(), body, properties.clone()).await {
+            Err(Fault::Missing(_)) => {
+                super::queues::declare_durable(&copy.channel, queue.clone()).await?;
+                copy.publish(queue, body, properties).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Gives the request back to its queue.
+    async fn give_back(&self, live: &Live, copy: Copy) {
+        self.keeper.place.set_copy(None);
+        // First the lock: who finds the request on its queue again must be able to run it.
+        let unlocked = lock::unlock(live, &self.keeper.subject).await;
+        copy.close().await;
+        if let Err(fault) = unlocked {
+            tracing::warn!("giving back {}: {fault}", self.name());
+        }
+    }
+
+    /// Makes a new copy and gets the lock again, however long that takes.
+    ///
+    /// # Errors
+    /// Why the claim is lost.
+    async fn announce_again(&mut self) -> Result<(Live, Copy), String> {
+        loop {
+            let live = match self.settlement {
+                Some(_) => self.keeper.link.persistently().await,
+                None => tokio::select! {
+                    live = self.keeper.link.persistently() => live,
+                    verdict = &mut self.verdicts => match self.note(verdict) {
+                        // The broker is away and has put the request back on its queue by itself.
+                        Interruption::Dropped => None,
+                        _ => continue,
+                    },
+                },
+            };
+            let Some(live) = live else { return Err(GONE.to_owned()) };
+            // A verdict that comes from here on waits until the claim is held again: an announcement is never left half-way.
+            match self.announce_on(&live).await {
+                Ok((copy, Locking::Ours { .. })) => return Ok((live, copy)),
+                Ok((copy, Locking::Taken)) => {
+                    // The other holder has a copy of its own: ours is one too many.
+                    if let Err(fault) = copy.acknowledge().await {
+                        tracing::debug!("a surplus copy of {} stays: {fault}", self.name());
+                    }
+                    copy.close().await;
+                    return Err("another worker has taken the request over".to_owned());
+                }
+                Err(fault) => {
+                    tracing::warn!("the claim of {} could not be announced again: {fault}", self.name());
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn announce_on(&self, live: &Live) -> Result<(Copy, Locking), Fault> {
+        let Keeper { slot, subject, .. } = &self.keeper;
+        let mut copy = Copy::make(live, slot, subject).await?;
+        match lock::lock(live, subject, &mut copy, || true).await {
+            Ok(locking) => Ok((copy, locking)),
+            Err(fault) => {
+                copy.close().await;
+                Err(fault)
+            }
+        }
+    }
+}

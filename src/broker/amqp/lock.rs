@@ -1,0 +1,100 @@
+//! At most one connection runs a request, even if the broker has two copies of it.
+//!
+//! Two copies exist when a worker dies between publishing its own and acknowledging the origin's, or when a claim that came
+//! back during an outage is announced again. The connection that has declared the exclusive queue named after the request's id runs
+//! it; the broker removes that queue with the connection.
+//!
+//! The lock alone is no proof that the other copy is safe: right after a worker's death its lock may still be there while its
+//! copy is on the way back already, and who drops that copy then, drops the last one. So a copy is dropped only when a
+//! living holder says that it has one of its own (`super::roll_call`).
+
+use std::time::Duration;
+
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
+use tokio::time::Instant;
+
+use super::connection::Live;
+use super::copy::{Copy, close, in_time};
+use super::fault::Fault;
+use super::message::Subject;
+use super::{names, roll_call};
+use crate::request::RequestId;
+
+/// Between two attempts to get a lock whose holder does not answer: it has just died, or is about to answer.
+const PAUSE: Duration = Duration::from_millis(100);
+/// While it waits for a lock, a copy is renewed as a claim is.
+const RENEW_EVERY: Duration = super::keeper::RENEW_EVERY;
+
+/// What came of the wish for a lock.
+pub(super) enum Locking {
+    /// It is ours. `contended` when somebody else had it when we first asked.
+    Ours { contended: bool },
+    /// A living connection holds the request: this copy may be dropped.
+    Taken,
+}
+
+/// Gets the lock, or finds out that a living connection has it. Waits as long as neither is certain. `free_here` says whether
+/// no other slot of this process is in the way.
+pub(super) async fn lock(
+    live: &Live,
+    subject: &Subject,
+    copy: &mut Copy,
+    mut free_here: impl FnMut() -> bool,
+) -> Result<Locking, Fault> {
+    // What is no request has no id, and dropping nothing is always right.
+    let Some(uuid) = &subject.uuid else {
+        free_here();
+        return Ok(Locking::Ours { contended: false });
+    };
+    let mut contended = false;
+    let mut renew_at = Instant::now() + RENEW_EVERY;
+    loop {
+        if free_here() && declare(live, uuid).await? {
+            return Ok(Locking::Ours { contended });
+        }
+        contended = true;
+        if in_time(roll_call::is_held(live, uuid)).await? {
+            return Ok(Locking::Taken);
+        }
+        tokio::time::sleep(PAUSE).await;
+        if Instant::now() >= renew_at {
+            copy.renew(subject).await?;
+            renew_at = Instant::now() + RENEW_EVERY;
+        }
+    }
+}
+
+/// Whether this connection has the lock now.
+async fn declare(live: &Live, uuid: &RequestId) -> Result<bool, Fault> {
+    in_time(async {
+        // A refusal closes the channel, so it is one for this purpose.
+        let channel = live.channel().await?;
+        let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+        let declared = channel.queue_declare(names::lock_queue(uuid), options, FieldTable::default()).await;
+        match declared.map_err(Fault::from) {
+            Ok(_) => {
+                close(&channel).await;
+                Ok(true)
+            }
+            Err(Fault::Locked) => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    })
+    .await
+}
+
+/// Gives the lock up.
+pub(super) async fn unlock(live: &Live, subject: &Subject) -> Result<(), Fault> {
+    let Some(uuid) = &subject.uuid else { return Ok(()) };
+    in_time(async {
+        let channel = live.channel().await?;
+        let deleted = channel.queue_delete(names::lock_queue(uuid), QueueDeleteOptions::default()).await;
+        close(&channel).await;
+        match deleted.map_err(Fault::from) {
+            Ok(_) | Err(Fault::Missing(_)) => Ok(()),
+            Err(fault) => Err(fault),
+        }
+    })
+    .await
+}

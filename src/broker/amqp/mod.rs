@@ -1,0 +1,146 @@
+//! RabbitMQ.
+//!
+//! A request waits in a durable queue. A worker that takes it makes a copy in a claim queue of its own ([`copy`]) before it
+//! acknowledges the origin's, renews that copy as long as the test runs ([`keeper`]), and removes it when the result is
+//! complete. If the worker dies, the broker moves the copy to the origin at once; if only the connection breaks, the
+//! worker announces its claim again. Two copies of one request never run at the same time ([`lock`]).
+//!
+//! Works on RabbitMQ 3.10, and uses nothing that 4.x has removed.
+
+mod announce;
+mod connection;
+mod copy;
+mod fault;
+mod inspect;
+mod keeper;
+mod lock;
+mod message;
+mod names;
+mod publish;
+mod queues;
+mod roll_call;
+mod slot;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use self::announce::Announcer;
+use self::connection::Link;
+use self::fault::Fault;
+use self::roll_call::Presence;
+use super::url::AmqpUrl;
+use super::{BrokerError, QueueContents, QueueState, Topic};
+use crate::release::QueueName;
+use crate::request::line::Submission;
+
+pub use self::keeper::AmqpHold;
+pub use self::slot::AmqpSlot;
+
+/// A connection to RabbitMQ, which is made again when it is used after a loss.
+pub struct AmqpBroker {
+    link: Arc<Link>,
+    announcer: tokio::sync::Mutex<Announcer>,
+    /// There from the first slot on, as long as slots or claims are.
+    presence: Mutex<Weak<Presence>>,
+}
+
+impl AmqpBroker {
+    /// Connects.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unreachable`] within [`super::CONNECT_TIMEOUT`].
+    pub async fn connect(url: &AmqpUrl) -> Result<Self, BrokerError> {
+        let link = Arc::new(Link::new(url)?);
+        link.live().await?;
+        Ok(Self { link, announcer: tokio::sync::Mutex::default(), presence: Mutex::default() })
+    }
+
+    /// Makes the queues exist.
+    ///
+    /// # Errors
+    /// When the broker is away or refuses.
+    pub async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
+        let live = self.link.live().await?;
+        queues::declare(&live, queues).await.map_err(|fault| self.link.error("declare the queues", fault))
+    }
+
+    /// Which of these queues exist.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
+        let live = self.link.live().await?;
+        let split = queues::split(&live, queues).await;
+        split.map(|(existing, _)| existing).map_err(|fault| self.link.error("look for queues", fault))
+    }
+
+    /// Queues the requests in order; `confirmed` is told how many are durable.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unconfirmed`] when not all were confirmed; [`BrokerError::NoSuchQueue`] when the only one was unroutable.
+    pub async fn submit(
+        &self,
+        submissions: &[Submission],
+        confirmed: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), BrokerError> {
+        publish::submit(&self.link, submissions, confirmed).await
+    }
+
+    /// A worker's place that serves these queues, which are made to exist.
+    ///
+    /// # Errors
+    /// When the broker is away, or the queues cannot be declared.
+    pub async fn slot(&self, queues: Vec<QueueName>) -> Result<AmqpSlot, BrokerError> {
+        self.declare(&queues).await?;
+        let presence = {
+            let mut current = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
+            current.upgrade().unwrap_or_else(|| {
+                let presence = Arc::new(Presence::start(Arc::clone(&self.link)));
+                *current = Arc::downgrade(&presence);
+                presence
+            })
+        };
+        Ok(AmqpSlot::new(Arc::clone(&self.link), queues, presence))
+    }
+
+    /// The state of those of the queues that exist.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
+        let live = self.link.live().await?;
+        inspect::states(&live, queues).await.map_err(|fault| self.link.error("tell the state of its queues", fault))
+    }
+
+    /// What a queue holds: at most `limit` messages of each kind.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchQueue`], or when the broker cannot be asked.
+    pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
+        let live = self.link.live().await?;
+        match inspect::contents(&live, queue, limit).await {
+            Ok(Some(contents)) => Ok(contents),
+            Ok(None) => Err(BrokerError::NoSuchQueue { queue: queue.clone(), nearest: Vec::new() }),
+            Err(fault) => Err(self.link.error("show a queue", fault)),
+        }
+    }
+
+    /// Tells every listener of a topic; at once or not at all.
+    ///
+    /// # Errors
+    /// When the broker is away. Somebody else may be making a connection then; the next announcement uses it.
+    pub async fn announce(&self, topic: Topic, message: &[u8]) -> Result<(), BrokerError> {
+        let action = "take an announcement";
+        let Some(live) = self.link.current() else {
+            let link = Arc::clone(&self.link);
+            tokio::spawn(async move { link.live().await.map(drop) });
+            return Err(self.link.error(action, Fault::Away("the connection was lost".to_owned())));
+        };
+        let mut announcer = self.announcer.lock().await;
+        announcer.announce(&live, topic, message).await.map_err(|fault| self.link.error(action, fault))
+    }
+
+    /// Gives everything unsettled back and closes the connection.
+    pub async fn close(self) {
+        self.link.close().await;
+    }
+}

@@ -1,0 +1,72 @@
+//! The names that we give to queues, exchanges and headers at RabbitMQ. Those of the request queues and of the topics are
+//! shared with other programs; everything of our own begins with `apt-ci.` or `x-apt-ci-`.
+
+use lapin::types::ShortString;
+
+use crate::release::QueueName;
+use crate::request::RequestId;
+
+/// Header: which attempt the copy in a claim queue is. It stays with a request that comes back.
+pub(super) const ATTEMPT: &str = "x-apt-ci-attempt";
+/// Header: why a dead letter cannot be run.
+pub(super) const REASON: &str = "x-apt-ci-reason";
+/// Header: the queue that a dead letter, or a claim in a roll-call's answer, came from.
+pub(super) const ORIGIN: &str = "x-apt-ci-origin";
+/// Header of a roll-call's question: only who holds this request shall answer.
+pub(super) const UUID: &str = "x-apt-ci-uuid";
+/// The exchange through which every worker's connection can be asked for the claims that it holds.
+pub(super) const ROLL_CALL: &str = "apt-ci.roll-call";
+/// RabbitMQ's pseudo-queue for answers to the asking channel alone.
+pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// The name of a request queue, as the protocol wants it.
+pub(super) fn short(queue: &QueueName) -> ShortString {
+    queue.to_string().into()
+}
+
+/// A name for a slot that no other slot has, nor a former life of this one: people find host and process in it.
+pub(super) fn slot_id() -> String {
+    // The kernel's own file: neither the environment nor a resolver is asked.
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!("{host}-{}-{}", std::process::id(), &random[..12])
+}
+
+/// The queue that holds a slot's copy of a request. Its origin is part of its arguments, hence of its name. The connection is
+/// too: after a reconnect the broker may not have noticed yet that the former connection's consumer is gone.
+pub(super) fn claim_queue(slot: &str, connection: u64, origin: &QueueName) -> ShortString {
+    match connection {
+        1 => format!("apt-ci.claim.{slot}.{origin}").into(),
+        later => format!("apt-ci.claim.{slot}-{later}.{origin}").into(),
+    }
+}
+
+/// The queue of an origin's dead letters.
+pub(super) fn dead_queue(origin: &QueueName) -> ShortString {
+    format!("apt-ci.dead.{origin}").into()
+}
+
+/// The queue whose existence says that some connection runs the request.
+pub(super) fn lock_queue(request: &RequestId) -> ShortString {
+    format!("apt-ci.lock.{request}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_names_fit_into_the_protocol() {
+        let long = "r".repeat(40);
+        let origin: QueueName = format!("debci-upstream-{long}-{long}").parse().unwrap();
+        let slot = format!("{}-{}-{}", "h".repeat(40), u32::MAX, "f".repeat(12));
+        assert!(claim_queue(&slot, u64::MAX, &origin).as_str().len() < 256);
+        assert!(lock_queue(&"a".repeat(64).parse().unwrap()).as_str().len() < 256);
+    }
+
+    #[test]
+    fn two_slots_never_share_a_name() {
+        assert_ne!(slot_id(), slot_id());
+    }
+}

@@ -1,0 +1,143 @@
+//! Publishing so that nothing is lost in silence: persistent, mandatory, confirmed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use lapin::options::BasicPublishOptions;
+use lapin::protocol::BasicProperties;
+use lapin::types::ShortString;
+use lapin::{Channel, Confirmation, PublisherConfirm};
+
+use super::connection::{Link, Live};
+use super::fault::Fault;
+use super::names;
+use crate::broker::BrokerError;
+use crate::request::line::Submission;
+
+/// How many publications may be without a confirmation at one time: enough to fill the way to the broker and back, and few
+/// enough that the progress shown is true.
+const WINDOW: usize = 512;
+/// A broker that confirms nothing for so long counts as unreachable.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// `delivery_mode`: the message survives a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// The properties of every message that carries a request.
+pub(super) fn persistent() -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("text/plain; charset=UTF-8".into())
+}
+
+/// Publishes one message to a queue, through the default exchange, and waits until the broker answers for it.
+pub(super) async fn confirmed(
+    channel: &Channel,
+    queue: ShortString,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Result<(), Fault> {
+    let name = queue.to_string();
+    let confirm = start(channel, queue, body, properties).await?;
+    verdict(confirm.await, &name)
+}
+
+async fn start(
+    channel: &Channel,
+    queue: ShortString,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Result<PublisherConfirm, Fault> {
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    Ok(channel.basic_publish(ShortString::default(), queue, options, body, properties).await?)
+}
+
+fn verdict(confirmation: lapin::Result<Confirmation>, queue: &str) -> Result<(), Fault> {
+    match confirmation? {
+        Confirmation::Ack(None) => Ok(()),
+        // An unroutable message is confirmed too, with the message that came back.
+        Confirmation::Ack(Some(_)) => Err(Fault::Missing(format!("the queue {queue} does not exist"))),
+        Confirmation::Nack(_) => Err(Fault::Away(format!("the broker could not store a message for {queue}"))),
+        Confirmation::NotRequested => Err(Fault::Refused("the channel has no publisher confirms".to_owned())),
+    }
+}
+
+/// Publishes requests in order, with many on their way at a time. `progress` is told the length of the confirmed beginning.
+pub(super) async fn submit(
+    link: &Link,
+    submissions: &[Submission],
+    progress: &mut (dyn FnMut(usize) + Send),
+) -> Result<(), BrokerError> {
+    let total = submissions.len();
+    let live = link.live().await?;
+    let channel = live.confirming_channel().await.map_err(|fault| link.error("open a channel", fault))?;
+    let mut pipeline = Pipeline { live, channel, waiting: VecDeque::new(), confirmed: 0, progress };
+    let outcome = pipeline.run(submissions).await;
+    let confirmed = pipeline.confirmed;
+    let _ = pipeline.channel.close(200, "done".into()).await;
+    match outcome {
+        Ok(()) => Ok(()),
+        Err((Fault::Missing(_), submission)) if total == 1 => {
+            Err(BrokerError::NoSuchQueue { queue: submission.queue.clone(), nearest: Vec::new() })
+        }
+        Err((fault, _)) => Err(BrokerError::Unconfirmed { confirmed, total, reason: fault.to_string() }),
+    }
+}
+
+struct Pipeline<'a> {
+    live: Live,
+    channel: Channel,
+    waiting: VecDeque<(PublisherConfirm, &'a Submission)>,
+    confirmed: usize,
+    progress: &'a mut (dyn FnMut(usize) + Send),
+}
+
+impl<'a> Pipeline<'a> {
+    async fn run(&mut self, submissions: &'a [Submission]) -> Result<(), (Fault, &'a Submission)> {
+        for submission in submissions {
+            if self.waiting.len() == WINDOW {
+                self.confirm_one().await?;
+            }
+            let request = submission.request.clone().identified();
+            let mut properties = persistent();
+            if let Some(uuid) = request.uuid() {
+                properties = properties.with_message_id(uuid.as_str().into());
+            }
+            let wire = request.to_wire();
+            let publication = start(&self.channel, names::short(&submission.queue), wire.as_bytes(), properties);
+            match bounded(&self.live, publication).await {
+                Ok(confirm) => self.waiting.push_back((confirm, submission)),
+                Err(fault) => {
+                    // What the broker has confirmed already counts, although the channel is gone.
+                    while !self.waiting.is_empty() {
+                        self.confirm_one().await?;
+                    }
+                    return Err((fault, submission));
+                }
+            }
+        }
+        while !self.waiting.is_empty() {
+            self.confirm_one().await?;
+        }
+        Ok(())
+    }
+
+    async fn confirm_one(&mut self) -> Result<(), (Fault, &'a Submission)> {
+        let Some((confirm, submission)) = self.waiting.pop_front() else { return Ok(()) };
+        let queue = submission.queue.to_string();
+        let outcome = bounded(&self.live, async { verdict(confirm.await, &queue) }).await;
+        outcome.map_err(|fault| (fault, submission))?;
+        self.confirmed += 1;
+        (self.progress)(self.confirmed);
+        Ok(())
+    }
+}
+
+/// Waits for one answer of the broker, but not for ever.
+async fn bounded<T>(live: &Live, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer,
+        Err(_) if live.is_blocked() => {
+            Err(Fault::Away("the broker takes no messages for now: its memory or disk runs out".to_owned()))
+        }
+        Err(_) => Err(Fault::Away(format!("the broker confirmed nothing for {} seconds", PATIENCE.as_secs()))),
+    }
+}

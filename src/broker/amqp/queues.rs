@@ -1,0 +1,88 @@
+//! The request queues: durable and without arguments, as every program that shares them declares them.
+
+use lapin::Channel;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{FieldTable, ShortString};
+
+use super::connection::Live;
+use super::copy::close;
+use super::fault::Fault;
+use super::names;
+use crate::release::QueueName;
+
+/// Looks at queues. Asking for one that does not exist makes the broker close the channel, so a new one is opened then.
+pub(super) struct Looking<'a> {
+    live: &'a Live,
+    channel: Option<Channel>,
+}
+
+/// What the broker tells about a queue.
+pub(super) struct Lengths {
+    pub(super) ready: u64,
+    pub(super) consumers: u64,
+}
+
+impl<'a> Looking<'a> {
+    pub(super) fn at(live: &'a Live) -> Self {
+        Self { live, channel: None }
+    }
+
+    /// The queue's lengths; `None` when it does not exist.
+    pub(super) async fn look(&mut self, queue: ShortString) -> Result<Option<Lengths>, Fault> {
+        let channel = match self.channel.take() {
+            Some(channel) => channel,
+            None => self.live.channel().await?,
+        };
+        let options = QueueDeclareOptions { passive: true, ..Default::default() };
+        match channel.queue_declare(queue, options, FieldTable::default()).await.map_err(Fault::from) {
+            Ok(queue) => {
+                self.channel = Some(channel);
+                let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());
+                Ok(Some(Lengths { ready, consumers }))
+            }
+            Err(Fault::Missing(_)) => Ok(None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    pub(super) async fn end(self) {
+        if let Some(channel) = self.channel {
+            close(&channel).await;
+        }
+    }
+}
+
+/// Makes the queues exist. Existing ones are not declared: these credentials may not be allowed to.
+pub(super) async fn declare(live: &Live, queues: &[QueueName]) -> Result<(), Fault> {
+    let missing = split(live, queues).await?.1;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let channel = live.channel().await?;
+    for queue in &missing {
+        declare_durable(&channel, names::short(queue)).await?;
+    }
+    close(&channel).await;
+    Ok(())
+}
+
+/// The queues that exist and those that do not, each in the given order.
+pub(super) async fn split(live: &Live, queues: &[QueueName]) -> Result<(Vec<QueueName>, Vec<QueueName>), Fault> {
+    let mut looking = Looking::at(live);
+    let (mut existing, mut missing) = (Vec::new(), Vec::new());
+    for queue in queues {
+        match looking.look(names::short(queue)).await? {
+            Some(_) => existing.push(queue.clone()),
+            None => missing.push(queue.clone()),
+        }
+    }
+    looking.end().await;
+    Ok((existing, missing))
+}
+
+/// Declares a durable queue without arguments.
+pub(super) async fn declare_durable(channel: &Channel, queue: ShortString) -> Result<(), Fault> {
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    channel.queue_declare(queue, options, FieldTable::default()).await?;
+    Ok(())
+}

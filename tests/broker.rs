@@ -1,0 +1,377 @@
+//! What a broker promises, told as stories. Most are true of both backends; those about connections are RabbitMQ's alone.
+
+mod amqp;
+mod helper;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use apt_ci::broker::{Broker, BrokerError, QueueUrl, Verdict, Wait};
+use apt_ci::release::QueueName;
+use apt_ci::request::Request;
+use libtest_mimic::Trial;
+use tokio_util::sync::CancellationToken;
+
+pub use self::helper::become_helper;
+use self::helper::{Helper, Stage, eventually, requests, submit, take, take_package};
+use crate::support::Services;
+
+/// Where a story happens.
+#[derive(Clone, Copy)]
+enum Backend {
+    RabbitMq,
+    Local,
+}
+
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Self::RabbitMq => "rabbitmq",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// Every story, under each backend that it is true of.
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let mut trials = amqp::trials(services);
+    macro_rules! stories {
+        ($($story:ident),* $(,)?) => {
+            for backend in [Backend::RabbitMq, Backend::Local] {
+                $(
+                    let own = Arc::clone(services);
+                    let name = format!("broker::{}::{}", backend.name(), stringify!($story));
+                    trials.push(Trial::test(name, move || {
+                        helper::play(async {
+                            let stage = Stage::set(&own, backend);
+                            $story(&stage).await;
+                        });
+                        Ok(())
+                    }));
+                )*
+            }
+        };
+    }
+    stories![
+        requests_come_in_the_order_of_their_submission,
+        a_slot_serves_its_queues_in_turn,
+        a_request_comes_back_when_its_worker_is_killed,
+        attempts_count_up_and_a_requeued_request_waits_behind_the_others,
+        a_dropped_claim_gives_the_request_back,
+        a_dead_letter_keeps_its_reason,
+        workers_never_share_a_request,
+        a_slot_holds_one_request_and_leaves_the_others,
+        a_waiting_slot_leaves_a_sudden_flood_to_the_others,
+        an_idle_slot_takes_a_request_at_once,
+        a_slot_that_is_told_to_stop_holds_nothing,
+        a_killed_submission_leaves_what_was_confirmed,
+        a_queue_that_does_not_exist_is_named_with_its_neighbours,
+        a_request_without_an_id_gets_one,
+        looking_into_a_queue_changes_nothing,
+        the_state_of_a_queue_counts_what_waits_runs_and_is_dead,
+    ];
+    trials
+}
+
+async fn requests_come_in_the_order_of_their_submission(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 30)).await;
+    let mut slot = broker.slot(vec![queue]).await.unwrap();
+    for number in 0..30 {
+        assert_eq!(take_package(&mut slot).await, format!("p{number}"));
+    }
+    assert!(slot.claim(Wait::No, &CancellationToken::new()).await.unwrap().is_none());
+}
+
+async fn a_slot_serves_its_queues_in_turn(stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(3);
+    broker.declare(&queues).await.unwrap();
+    for (name, queue) in ["a", "b", "c"].into_iter().zip(&queues) {
+        submit(&broker, queue, &requests(name, 3)).await;
+    }
+    let mut slot = broker.slot(queues).await.unwrap();
+    let mut order = Vec::new();
+    for _ in 0..9 {
+        order.push(take_package(&mut slot).await);
+    }
+    assert_eq!(order, ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]);
+}
+
+async fn a_request_comes_back_when_its_worker_is_killed(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 1);
+    submit(&broker, &queue, &sent).await;
+    let holder = Helper::start(&["hold-claim", &stage.address(), &queue.to_string()]);
+    holder.wait_for_line("held");
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    assert!(slot.claim(Wait::No, &CancellationToken::new()).await.unwrap().is_none(), "it is held elsewhere");
+
+    holder.kill();
+    let killed = Instant::now();
+    let claim = take(&mut slot).await;
+    assert!(killed.elapsed() < Duration::from_secs(2), "it took {:?}", killed.elapsed());
+    assert_eq!(claim.attempt, 2);
+    assert!(claim.redelivered);
+    assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
+    claim.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn attempts_count_up_and_a_requeued_request_waits_behind_the_others(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 2)).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let first = take(&mut slot).await;
+    assert_eq!((first.attempt, first.redelivered), (1, false));
+    first.settle(Verdict::Requeue).await.unwrap();
+    assert_eq!(take_package(&mut slot).await, "p1");
+    for attempt in 2..5 {
+        let again = take(&mut slot).await;
+        assert_eq!(again.request.as_ref().unwrap().package().as_str(), "p0");
+        assert_eq!((again.attempt, again.redelivered), (attempt, true));
+        again.settle(Verdict::Requeue).await.unwrap();
+    }
+    take(&mut slot).await.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn a_dropped_claim_gives_the_request_back(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 1)).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    drop(take(&mut slot).await);
+    let again = take(&mut slot).await;
+    assert_eq!(again.attempt, 2);
+    again.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn a_dead_letter_keeps_its_reason(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 2);
+    submit(&broker, &queue, &sent).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let first = take(&mut slot).await;
+    first.settle(Verdict::Dead("it killed its worker three times: été".to_owned())).await.unwrap();
+    take(&mut slot).await.settle(Verdict::Dead("no such test".to_owned())).await.unwrap();
+
+    let contents = broker.contents(&queue, 10).await.unwrap();
+    assert!(contents.ready.is_empty());
+    let letters: Vec<(Request, &str)> =
+        contents.dead.iter().map(|letter| (Request::parse(&letter.body).unwrap(), letter.reason.as_str())).collect();
+    let expected = [(sent[0].clone(), "it killed its worker three times: été"), (sent[1].clone(), "no such test")];
+    assert_eq!(letters, expected);
+    assert_eq!(broker.inspect(&[queue]).await.unwrap()[0].dead, 2);
+}
+
+async fn workers_never_share_a_request(stage: &Stage) {
+    const REQUESTS: usize = 120;
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", REQUESTS);
+    submit(&broker, &queue, &sent).await;
+    let other = stage.broker().await;
+    let running = Arc::new(std::sync::Mutex::new(HashSet::new()));
+    let mut workers = Vec::new();
+    for broker in [&broker, &other, &broker, &other] {
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+        let running = Arc::clone(&running);
+        workers.push(tokio::spawn(async move {
+            let mut done = Vec::new();
+            while let Some(claim) = slot.claim(Wait::No, &CancellationToken::new()).await.unwrap() {
+                let uuid = claim.request.as_ref().unwrap().uuid().unwrap().clone();
+                assert!(running.lock().unwrap().insert(uuid.clone()), "{uuid} runs already");
+                // Others get their turn while this one is held.
+                tokio::task::yield_now().await;
+                claim.settle(Verdict::Done).await.unwrap();
+                done.push(uuid);
+            }
+            done
+        }));
+    }
+    let mut done = Vec::new();
+    for worker in workers {
+        done.extend(worker.await.unwrap());
+    }
+    done.sort();
+    let mut expected: Vec<_> = sent.iter().map(|request| request.uuid().unwrap().clone()).collect();
+    expected.sort();
+    assert_eq!(done, expected);
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn a_slot_holds_one_request_and_leaves_the_others(stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(20);
+    broker.declare(&queues).await.unwrap();
+    for queue in &queues {
+        submit(&broker, queue, &requests("p", 5)).await;
+    }
+    let mut slot = broker.slot(queues.clone()).await.unwrap();
+    let claim = take(&mut slot).await;
+    one_runs_and_99_wait(stage, &queues).await;
+    claim.settle(Verdict::Done).await.unwrap();
+}
+
+async fn a_waiting_slot_leaves_a_sudden_flood_to_the_others(stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(20);
+    broker.declare(&queues).await.unwrap();
+    let mut slot = broker.slot(queues.clone()).await.unwrap();
+    let waiting = tokio::spawn(async move {
+        let claim = take(&mut slot).await;
+        (slot, claim)
+    });
+    stage.waits(&broker, &queues).await;
+    let flood: Vec<_> = queues
+        .iter()
+        .flat_map(|queue| requests("p", 5).into_iter().map(|request| helper::to(queue, request)))
+        .collect();
+    broker.submit(&flood, &[], &mut |_| {}).await.unwrap();
+    let (_slot, claim) = waiting.await.unwrap();
+    one_runs_and_99_wait(stage, &queues).await;
+    claim.settle(Verdict::Done).await.unwrap();
+}
+
+async fn one_runs_and_99_wait(stage: &Stage, queues: &[QueueName]) {
+    let outside = stage.broker().await;
+    let states = eventually("99 requests are ready for other workers", async || {
+        let states = outside.inspect(queues).await.unwrap();
+        (states.iter().map(|state| state.ready).sum::<u64>() == 99).then_some(states)
+    });
+    assert_eq!(states.await.iter().map(|state| state.claimed).sum::<u64>(), 1);
+}
+
+async fn an_idle_slot_takes_a_request_at_once(stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(20);
+    let mut slot = broker.slot(queues.clone()).await.unwrap();
+    let publisher = stage.broker().await;
+    let mut times = Vec::new();
+    for round in 0..21 {
+        let waiting = tokio::spawn(async move {
+            let claim = take(&mut slot).await;
+            let claimed = Instant::now();
+            (slot, claim, claimed)
+        });
+        stage.waits(&publisher, &queues).await;
+        let submission = [helper::to(&queues[round % 20], requests("p", 1).remove(0))];
+        let published = Instant::now();
+        publisher.submit(&submission, &[], &mut |_| {}).await.unwrap();
+        let (same_slot, claim, claimed) = waiting.await.unwrap();
+        slot = same_slot;
+        times.push(claimed - published);
+        claim.settle(Verdict::Done).await.unwrap();
+    }
+    times.sort();
+    eprintln!("from submit to claim, idle on 20 queues: median {:?}, slowest {:?}", times[10], times[20]);
+    // The machine may be busy with other tests; a poll would take far longer than this.
+    assert!(times[10] < Duration::from_millis(250), "{times:?}");
+}
+
+async fn a_slot_that_is_told_to_stop_holds_nothing(stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(3);
+    let mut slot = broker.slot(queues.clone()).await.unwrap();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let waiting = tokio::spawn(async move {
+        let outcome = slot.claim(Wait::ForOne, &stopped).await;
+        (slot, outcome)
+    });
+    stage.waits(&broker, &queues).await;
+    stop.cancel();
+    let (mut slot, outcome) = tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap().unwrap();
+    assert!(outcome.unwrap().is_none());
+    // Nobody waits any longer: what comes now is for others, in order.
+    submit(&broker, &queues[0], &requests("p", 2)).await;
+    assert!(slot.claim(Wait::ForOne, &stop).await.unwrap().is_none());
+    let states = broker.inspect(&queues).await.unwrap();
+    assert_eq!((states[0].ready, states[0].claimed), (2, 0));
+    let mut other = stage.broker().await.slot(queues).await.unwrap();
+    assert_eq!(take_package(&mut other).await, "p0");
+}
+
+async fn a_killed_submission_leaves_what_was_confirmed(stage: &Stage) {
+    const REQUESTS: usize = 5000;
+    let (broker, queue) = stage.broker_with_queue().await;
+    let count = REQUESTS.to_string();
+    let submitter = Helper::start(&["submit", &stage.address(), &queue.to_string(), &count]);
+    submitter.wait_for_line("confirmed 100");
+    submitter.kill();
+    let confirmed = submitter.last_number("confirmed ");
+    let bodies = broker.contents(&queue, REQUESTS).await.unwrap().ready;
+    assert!(bodies.len() >= confirmed, "{confirmed} were confirmed, {} are there", bodies.len());
+    for (number, body) in bodies.iter().enumerate() {
+        let request = Request::parse(body).unwrap();
+        assert_eq!(request.package().as_str(), format!("p{number}"), "a hole or a second copy");
+    }
+}
+
+async fn a_queue_that_does_not_exist_is_named_with_its_neighbours(stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(2);
+    broker.declare(&queues).await.unwrap();
+    let mistyped: QueueName = format!("{}x", queues[0]).parse().unwrap();
+    let [good, bad] = [&queues[0], &mistyped].map(|queue| helper::to(queue, requests("p", 1).remove(0)));
+    let error = broker.submit(&[good, bad], &queues, &mut |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains(&mistyped.to_string()), "{error}");
+    let BrokerError::NoSuchQueue { queue, nearest } = error else { panic!("{error}") };
+    assert_eq!(queue, mistyped);
+    assert_eq!(nearest[0], queues[0]);
+    assert_eq!(broker.existing(&[mistyped.clone(), queues[1].clone()]).await.unwrap(), [queues[1].clone()]);
+    assert!(matches!(broker.contents(&mistyped, 1).await, Err(BrokerError::NoSuchQueue { .. })));
+    // All or nothing: the good one was not queued either.
+    assert_eq!(broker.inspect(&queues[..1]).await.unwrap()[0].ready, 0);
+}
+
+async fn a_request_without_an_id_gets_one(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &[Request::parse(b"gzip").unwrap()]).await;
+    let queued = broker.contents(&queue, 1).await.unwrap().ready;
+    let queued = Request::parse(&queued[0]).unwrap();
+    let claim = take(&mut broker.slot(vec![queue]).await.unwrap()).await;
+    assert!(queued.uuid().is_some());
+    assert_eq!(claim.request.as_ref().unwrap().uuid(), queued.uuid());
+}
+
+async fn looking_into_a_queue_changes_nothing(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 12);
+    submit(&broker, &queue, &sent).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let held = take(&mut slot).await;
+    for limit in [3, 100] {
+        let contents = broker.contents(&queue, limit).await.unwrap();
+        let ready: Vec<Request> = contents.ready.iter().map(|body| Request::parse(body).unwrap()).collect();
+        assert_eq!(ready, sent[1..(1 + limit).min(12)]);
+        assert_eq!(contents.claimed.len(), 1);
+        assert_eq!(Request::parse(&contents.claimed[0]).unwrap(), sent[0]);
+    }
+    held.settle(Verdict::Done).await.unwrap();
+    for request in &sent[1..] {
+        assert_eq!(take_package(&mut slot).await, request.package().as_str());
+    }
+}
+
+async fn the_state_of_a_queue_counts_what_waits_runs_and_is_dead(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 4)).await;
+    let mut slots = Vec::new();
+    let mut claims = Vec::new();
+    for _ in 0..3 {
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+        claims.push(take(&mut slot).await);
+        slots.push(slot);
+    }
+    claims.remove(0).settle(Verdict::Dead("broken".to_owned())).await.unwrap();
+    let missing = stage.queues(1);
+    let states = eventually("two are held, one waits and one is dead", async || {
+        let states = stage.broker().await.inspect(&[queue.clone(), missing[0].clone()]).await.unwrap();
+        (states[0].claimed == 2).then_some(states)
+    });
+    let states = states.await;
+    assert_eq!(states.len(), 1, "a queue that does not exist has no state");
+    assert_eq!((states[0].ready, states[0].dead), (1, 1));
+}

@@ -1,0 +1,367 @@
+//! Stories about connections, and about what only RabbitMQ can do.
+
+use apt_ci::broker::{Claim, Topic};
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+
+use super::*;
+use crate::support::proxy::Proxy;
+use crate::support::rabbitmq::RabbitMq;
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    macro_rules! stories {
+        ($($story:ident),* $(,)?) => {
+            $(
+                let own = Arc::clone(services);
+                let name = concat!("broker::rabbitmq::", stringify!($story));
+                trials.push(Trial::test(name, move || {
+                    helper::play(async {
+                        let stage = Stage::set(&own, Backend::RabbitMq);
+                        $story(&own, &stage).await;
+                    });
+                    Ok(())
+                }));
+            )*
+        };
+    }
+    stories![
+        a_long_claim_outlives_the_brokers_patience,
+        a_copy_of_a_running_request_is_never_run,
+        a_message_that_is_no_request_is_handed_out_with_the_reason,
+        a_request_of_another_client_gets_an_id_and_keeps_its_headers,
+        a_claim_survives_a_short_outage,
+        a_claim_that_another_worker_has_taken_is_lost,
+        a_waiting_slot_survives_an_outage,
+        a_slot_survives_the_deletion_of_its_queue,
+        listeners_hear_what_runs_and_what_has_ended,
+        an_announcement_does_not_wait_for_a_broker_that_is_away,
+        a_broker_that_does_not_answer_is_an_error_without_the_password,
+    ];
+    for (name, story) in [
+        ("a_restart_of_the_broker_during_a_submission", restart_during_submission as fn()),
+        ("a_restart_of_the_broker_while_a_request_is_held", restart_during_claim as fn()),
+    ] {
+        trials.push(Trial::test(format!("broker::rabbitmq::{name}"), move || {
+            story();
+            Ok(())
+        }));
+    }
+    trials
+}
+
+/// A client that knows nothing of us.
+async fn stranger(address: &str) -> (Connection, Channel) {
+    let connection = Connection::connect(address, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    (connection, channel)
+}
+
+async fn publish(channel: &Channel, queue: &QueueName, body: &[u8], properties: BasicProperties) {
+    let queue = queue.to_string().as_str().into();
+    channel.basic_publish("".into(), queue, BasicPublishOptions::default(), body, properties).await.unwrap();
+}
+
+async fn a_long_claim_outlives_the_brokers_patience(_: &Services, stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 1)).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let mut claim = take(&mut slot).await;
+    // The broker allows 20 seconds and looks once a minute: the second look comes before this time is over.
+    let end = Instant::now() + Duration::from_secs(130);
+    let rival = stage.broker().await;
+    let mut rivals_slot = rival.slot(vec![queue.clone()]).await.unwrap();
+    while Instant::now() < end {
+        tokio::select! {
+            reason = claim.lost() => panic!("the claim was lost: {reason}"),
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        claim.held().await.unwrap();
+        let taken = rivals_slot.claim(Wait::No, &CancellationToken::new()).await.unwrap();
+        assert!(taken.is_none(), "the request was handed out a second time");
+    }
+    claim.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn a_copy_of_a_running_request_is_never_run(_: &Services, stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let twice = requests("p", 1);
+    submit(&broker, &queue, &twice).await;
+    submit(&broker, &queue, &twice).await;
+    submit(&broker, &queue, &twice).await;
+    submit(&broker, &queue, &requests("q", 1)).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let running = take(&mut slot).await;
+    assert_eq!(running.request.as_ref().unwrap(), &twice[0]);
+    // One rival shares the connection, the other does not.
+    let mut near = broker.slot(vec![queue.clone()]).await.unwrap();
+    assert_eq!(take_package(&mut near).await, "q0");
+    submit(&broker, &queue, &twice).await;
+    submit(&broker, &queue, &requests("r", 1)).await;
+    let mut far = stage.broker().await.slot(vec![queue.clone()]).await.unwrap();
+    assert_eq!(take_package(&mut far).await, "r0");
+    running.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+    // When it has ended, the same request may be asked for again.
+    submit(&broker, &queue, &twice).await;
+    assert_eq!(take_package(&mut far).await, "p0");
+}
+
+async fn a_message_that_is_no_request_is_handed_out_with_the_reason(_: &Services, stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let (_connection, channel) = stranger(&stage.address()).await;
+    for body in [b"%%% nonsense".as_slice(), b"\xff\xfe", b"", b"gzip {\"triggers\": 7}"] {
+        publish(&channel, &queue, body, BasicProperties::default()).await;
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+        let claim = take(&mut slot).await;
+        let reason = claim.request.as_ref().unwrap_err().to_string();
+        claim.settle(Verdict::Dead(reason.clone())).await.unwrap();
+        let letter = broker.contents(&queue, 10).await.unwrap().dead.pop().unwrap();
+        assert_eq!((letter.body.as_slice(), letter.reason), (body, reason));
+    }
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn a_request_of_another_client_gets_an_id_and_keeps_its_headers(_: &Services, stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let (_connection, channel) = stranger(&stage.address()).await;
+    let mut headers = FieldTable::default();
+    headers.insert("x-theirs".into(), lapin::types::AMQPValue::LongString("kept".into()));
+    // Somebody else's user name would make the broker refuse our copy, and an expiration would make it vanish.
+    let properties = BasicProperties::default().with_headers(headers).with_expiration("60000".into());
+    publish(&channel, &queue, b"gzip\n{\"triggers\": [\"gzip/1\"], \"unknown\": [1]}", properties).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let claim = take(&mut slot).await;
+    let request = claim.request.as_ref().unwrap().clone();
+    assert!(request.uuid().is_some());
+    assert_eq!(request.parameters().other["unknown"], serde_json::json!([1]));
+    claim.settle(Verdict::Requeue).await.unwrap();
+    let back = channel.basic_get(queue.to_string().as_str().into(), Default::default()).await.unwrap().unwrap();
+    assert_eq!(Request::parse(&back.data).unwrap(), request);
+    assert!(back.properties.headers().as_ref().unwrap().contains_key("x-theirs"));
+}
+
+/// A worker whose way to the broker can be cut, with a claim.
+async fn worker_behind(proxy: &Proxy, services: &Services, queue: &QueueName) -> (Broker, Claim) {
+    let broker = helper::connect(&services.rabbitmq().url_at(proxy.port())).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let claim = take(&mut slot).await;
+    (broker, claim)
+}
+
+async fn a_claim_survives_a_short_outage(services: &Services, stage: &Stage) {
+    let (outside, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 1);
+    submit(&outside, &queue, &sent).await;
+    let proxy = Proxy::to(services.rabbitmq().port()).await;
+    let (_broker, mut claim) = worker_behind(&proxy, services, &queue).await;
+    proxy.cut();
+    eventually("the broker has the request back", async || {
+        let state = outside.inspect(std::slice::from_ref(&queue)).await.unwrap().remove(0);
+        (state.ready == 1).then_some(())
+    })
+    .await;
+    proxy.mend();
+    eventually("the claim is announced again", async || {
+        let state = outside.inspect(std::slice::from_ref(&queue)).await.unwrap().remove(0);
+        (state.claimed == 1).then_some(())
+    })
+    .await;
+    claim.held().await.unwrap();
+    // What the broker took back is a second copy now, and is not run.
+    let mut other = outside.slot(vec![queue.clone()]).await.unwrap();
+    assert!(other.claim(Wait::No, &CancellationToken::new()).await.unwrap().is_none());
+    claim.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&outside, &queue).await;
+}
+
+async fn a_claim_that_another_worker_has_taken_is_lost(services: &Services, stage: &Stage) {
+    let (outside, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 1);
+    submit(&outside, &queue, &sent).await;
+    let proxy = Proxy::to(services.rabbitmq().port()).await;
+    let (_broker, mut claim) = worker_behind(&proxy, services, &queue).await;
+    proxy.cut();
+    let mut other = outside.slot(vec![queue.clone()]).await.unwrap();
+    let taken = take(&mut other).await;
+    assert_eq!((taken.attempt, taken.redelivered), (2, true));
+    assert_eq!(taken.request.as_ref().unwrap(), &sent[0]);
+    proxy.mend();
+    let reason = claim.lost().await;
+    assert!(reason.contains("another worker"), "{reason}");
+    assert!(matches!(claim.held().await, Err(BrokerError::ClaimLost(_))));
+    assert!(matches!(claim.settle(Verdict::Done).await, Err(BrokerError::ClaimLost(_))));
+    taken.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&outside, &queue).await;
+}
+
+async fn a_waiting_slot_survives_an_outage(services: &Services, stage: &Stage) {
+    let (outside, queue) = stage.broker_with_queue().await;
+    let proxy = Proxy::to(services.rabbitmq().port()).await;
+    let broker = helper::connect(&services.rabbitmq().url_at(proxy.port())).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let waiting = tokio::spawn(async move { take_package(&mut slot).await });
+    stage.waits(&outside, std::slice::from_ref(&queue)).await;
+    proxy.cut();
+    submit(&outside, &queue, &requests("p", 1)).await;
+    proxy.mend();
+    assert_eq!(waiting.await.unwrap(), "p0");
+    stage.is_empty(&outside, &queue).await;
+}
+
+async fn a_slot_survives_the_deletion_of_its_queue(_: &Services, stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(3);
+    let mut slot = broker.slot(queues.clone()).await.unwrap();
+    let waiting = tokio::spawn(async move { take_package(&mut slot).await });
+    stage.waits(&broker, &queues).await;
+    let (_connection, channel) = stranger(&stage.address()).await;
+    channel.queue_delete(queues[1].to_string().as_str().into(), Default::default()).await.unwrap();
+    stage.waits(&broker, &queues).await;
+    submit(&broker, &queues[1], &requests("p", 1)).await;
+    assert_eq!(waiting.await.unwrap(), "p0");
+}
+
+async fn listeners_hear_what_runs_and_what_has_ended(_: &Services, stage: &Stage) {
+    let (_connection, channel) = stranger(&stage.address()).await;
+    let mut heard = Vec::new();
+    for (exchange, durable) in [("teststatus.fanout", false), ("testcomplete.fanout", true)] {
+        // As the programs that listen today declare them.
+        let options = ExchangeDeclareOptions { durable, ..Default::default() };
+        channel.exchange_declare(exchange.into(), ExchangeKind::Fanout, options, FieldTable::default()).await.unwrap();
+        let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+        let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap().name().clone();
+        let binding = QueueBindOptions::default();
+        channel.queue_bind(queue.clone(), exchange.into(), "".into(), binding, FieldTable::default()).await.unwrap();
+        let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+        heard.push(channel.basic_consume(queue, "".into(), options, FieldTable::default()).await.unwrap());
+    }
+    let broker = stage.broker().await;
+    broker.announce(Topic::TestStatus, b"{\"running\":true}").await.unwrap();
+    broker.announce(Topic::TestComplete, b"{\"exitcode\":0}").await.unwrap();
+    assert_eq!(heard[0].next().await.unwrap().unwrap().data, b"{\"running\":true}");
+    let complete = heard[1].next().await.unwrap().unwrap();
+    assert_eq!(complete.data, b"{\"exitcode\":0}");
+    assert_eq!(*complete.properties.delivery_mode(), Some(2));
+}
+
+async fn an_announcement_does_not_wait_for_a_broker_that_is_away(services: &Services, _: &Stage) {
+    let proxy = Proxy::to(services.rabbitmq().port()).await;
+    let broker = helper::connect(&services.rabbitmq().url_at(proxy.port())).await;
+    broker.announce(Topic::TestStatus, b"{}").await.unwrap();
+    proxy.cut();
+    let asked = Instant::now();
+    let error = eventually("the loss is noticed", async || broker.announce(Topic::TestStatus, b"{}").await.err()).await;
+    assert!(matches!(error, BrokerError::Unreachable { .. }), "{error}");
+    assert!(asked.elapsed() < Duration::from_secs(5));
+    proxy.mend();
+    eventually("the next one goes through", async || broker.announce(Topic::TestStatus, b"{}").await.ok()).await;
+}
+
+async fn a_broker_that_does_not_answer_is_an_error_without_the_password(services: &Services, _: &Stage) {
+    // One takes connections and stays silent, one refuses them, one does not let us in.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap().port();
+    let port = services.rabbitmq().port();
+    for (url, reason) in [
+        (format!("amqp://me:hunter2@127.0.0.1:{silent}/"), "refused"),
+        (format!("amqp://me:hunter2@127.0.0.1:{port}/"), "ACCESS_REFUSED"),
+        (format!("amqp://guest:guest@127.0.0.1:{port}/nowhere"), "nowhere"),
+    ] {
+        let asked = Instant::now();
+        let url: QueueUrl = url.parse().unwrap();
+        let Err(error) = Broker::connect(&url).await else { panic!("{url} let us in") };
+        assert!(asked.elapsed() < Duration::from_secs(10));
+        let text = error.to_string();
+        assert!(text.contains("127.0.0.1") && text.contains(reason), "{text}");
+        assert!(!format!("{text} {error:?}").contains("hunter2"), "{text}");
+    }
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("amqp://me:hunter2@{}/", silent.local_addr().unwrap());
+    let asked = Instant::now();
+    let Err(error) = Broker::connect(&url.parse().unwrap()).await else { panic!("silence let us in") };
+    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert!(error.to_string().contains("no answer within 8 seconds"), "{error}");
+}
+
+fn restart_during_submission() {
+    const REQUESTS: usize = 8000;
+    let service = Arc::new(RabbitMq::start(""));
+    helper::play(async {
+        let stage = Stage::at(service.url(), 0);
+        let (broker, queue) = stage.broker_with_queue().await;
+        let sent = requests("p", REQUESTS);
+        let submissions: Vec<_> = sent.iter().map(|request| helper::to(&queue, request.clone())).collect();
+        let (mut shown, mut restart) = (0, None);
+        let mut progress = |count| {
+            shown = count;
+            if count == 1000 {
+                let service = Arc::clone(&service);
+                restart = Some(std::thread::spawn(move || {
+                    service.kill();
+                    service.start_again();
+                }));
+            }
+        };
+        let error = broker.submit(&submissions, &[], &mut progress).await.unwrap_err();
+        let restart = restart.unwrap();
+        tokio::task::spawn_blocking(|| restart.join().unwrap()).await.unwrap();
+        let BrokerError::Unconfirmed { confirmed, total, .. } = error else { panic!("{error}") };
+        assert_eq!((confirmed, total), (shown, REQUESTS));
+        let bodies = broker.contents(&queue, REQUESTS).await.unwrap().ready;
+        assert!(bodies.len() >= confirmed, "{confirmed} were confirmed, {} are there", bodies.len());
+        for (body, request) in bodies.iter().zip(&sent[..confirmed]) {
+            assert_eq!(&Request::parse(body).unwrap(), request);
+        }
+    });
+}
+
+fn restart_during_claim() {
+    let service = Arc::new(RabbitMq::start(""));
+    helper::play(async {
+        let stage = Stage::at(service.url(), 0);
+        let (broker, queue) = stage.broker_with_queue().await;
+        submit(&broker, &queue, &requests("p", 2)).await;
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+        let mut held = take(&mut slot).await;
+        let mut settled_meanwhile = broker.slot(vec![queue.clone()]).await.unwrap();
+        let settled_meanwhile = take(&mut settled_meanwhile).await;
+        // An idle worker waits all the time, and must not run what is running already.
+        let rival = stage.broker().await;
+        let mut rivals_slot = rival.slot(vec![queue.clone()]).await.unwrap();
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let rival = tokio::spawn(async move { rivals_slot.claim(Wait::ForOne, &stopped).await.unwrap() });
+
+        let stopping = Arc::clone(&service);
+        tokio::task::spawn_blocking(move || stopping.stop()).await.unwrap();
+        let settlement = tokio::spawn(settled_meanwhile.settle(Verdict::Done));
+        let starting = Arc::clone(&service);
+        tokio::task::spawn_blocking(move || starting.start_again()).await.unwrap();
+        settlement.await.unwrap().unwrap();
+        eventually("the claim is announced again", async || {
+            let state = broker.inspect(std::slice::from_ref(&queue)).await.ok()?.pop()?;
+            (state.claimed == 1).then_some(())
+        })
+        .await;
+        held.held().await.unwrap();
+        held.settle(Verdict::Done).await.unwrap();
+        // A copy that the broker took back says that it has been held before: the worker looks for its result.
+        stop.cancel();
+        if let Some(copy) = rival.await.unwrap() {
+            assert!(copy.redelivered);
+            copy.settle(Verdict::Done).await.unwrap();
+        }
+        let mut last = broker.slot(vec![queue.clone()]).await.unwrap();
+        while let Some(copy) = last.claim(Wait::No, &CancellationToken::new()).await.unwrap() {
+            assert!(copy.redelivered);
+            copy.settle(Verdict::Done).await.unwrap();
+        }
+        stage.is_empty(&broker, &queue).await;
+    });
+}

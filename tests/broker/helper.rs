@@ -1,0 +1,234 @@
+//! The stage of the stories, and the second processes that some of them need: this test program, started again.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use apt_ci::broker::{Claim, Slot};
+use apt_ci::request::line::Submission;
+
+use super::*;
+
+/// Runs a story to its end.
+pub fn play(story: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let patience = Duration::from_secs(240);
+    runtime.block_on(async { tokio::time::timeout(patience, story).await.expect("the story comes to its end") });
+}
+
+/// A broker, and queues that no other story uses.
+pub struct Stage {
+    address: String,
+    story: u32,
+    next: AtomicU32,
+}
+
+impl Stage {
+    /// A stage at the shared RabbitMQ, or in a folder of its own.
+    pub fn set(services: &Services, backend: Backend) -> Self {
+        static STORIES: AtomicU32 = AtomicU32::new(0);
+        let story = STORIES.fetch_add(1, Ordering::Relaxed);
+        let address = match backend {
+            Backend::RabbitMq => services.rabbitmq().url(),
+            Backend::Local => format!("local:{}", services.folder().join(format!("queue{story}")).display()),
+        };
+        Self::at(address, story)
+    }
+
+    /// A stage at this address.
+    pub fn at(address: String, story: u32) -> Self {
+        Self { address, story, next: AtomicU32::new(0) }
+    }
+
+    pub fn address(&self) -> String {
+        self.address.clone()
+    }
+
+    /// A connection of its own.
+    pub async fn broker(&self) -> Broker {
+        connect(&self.address).await
+    }
+
+    /// Names of queues that do not exist yet.
+    pub fn queues(&self, count: usize) -> Vec<QueueName> {
+        let name = |_| {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            format!("debci-s{}q{number}-amd64", self.story).parse().expect("a queue's name")
+        };
+        (0..count).map(name).collect()
+    }
+
+    pub async fn broker_with_queue(&self) -> (Broker, QueueName) {
+        let broker = self.broker().await;
+        let queue = self.queues(1).remove(0);
+        broker.declare(std::slice::from_ref(&queue)).await.expect("a queue");
+        (broker, queue)
+    }
+
+    /// Nothing waits in the queue, and nobody holds anything from it.
+    pub async fn is_empty(&self, broker: &Broker, queue: &QueueName) {
+        let queue = std::slice::from_ref(queue);
+        eventually("the queue is empty", async || {
+            let state = broker.inspect(queue).await.expect("its state").remove(0);
+            (state.ready == 0 && state.claimed == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// A slot waits on all of these queues.
+    pub async fn waits(&self, broker: &Broker, queues: &[QueueName]) {
+        eventually("the slot waits", async || {
+            let states = broker.inspect(queues).await.expect("their states");
+            (states.len() == queues.len() && states.iter().all(|state| state.consumers == 1)).then_some(())
+        })
+        .await;
+    }
+}
+
+pub async fn connect(address: &str) -> Broker {
+    let url: QueueUrl = address.parse().expect("a queue URL");
+    Broker::connect(&url).await.expect("a connection")
+}
+
+/// Requests for the packages NAME0, NAME1, … with ids.
+pub fn requests(name: &str, count: usize) -> Vec<Request> {
+    let request = |number| Request::parse(format!("{name}{number} {{\"triggers\": [\"gzip/1.12-1\"]}}").as_bytes());
+    (0..count).map(|number| request(number).expect("a request").identified()).collect()
+}
+
+pub fn to(queue: &QueueName, request: Request) -> Submission {
+    Submission { queue: queue.clone(), request }
+}
+
+pub async fn submit(broker: &Broker, queue: &QueueName, requests: &[Request]) {
+    let submissions: Vec<Submission> = requests.iter().map(|request| to(queue, request.clone())).collect();
+    let mut confirmed = 0;
+    broker.submit(&submissions, &[], &mut |count| confirmed = count).await.expect("a submission");
+    assert_eq!(confirmed, requests.len());
+}
+
+/// The next request.
+pub async fn take(slot: &mut Slot) -> Claim {
+    let stop = CancellationToken::new();
+    let claim = slot.claim(Wait::ForOne, &stop);
+    let claim = tokio::time::timeout(Duration::from_secs(60), claim).await.expect("a request within a minute");
+    claim.expect("a claim").expect("a request")
+}
+
+/// Runs the next request; its package.
+pub async fn take_package(slot: &mut Slot) -> String {
+    let claim = take(slot).await;
+    let package = claim.request.as_ref().expect("a request").package().to_string();
+    claim.settle(Verdict::Done).await.expect("a settlement");
+    package
+}
+
+/// Waits for a condition that must come true.
+pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "it never came true that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A second process that is killed at the latest when this value goes away.
+pub struct Helper {
+    child: Mutex<Child>,
+    output: Arc<(Mutex<Vec<String>>, Condvar)>,
+}
+
+impl Helper {
+    pub fn start(arguments: &[&str]) -> Self {
+        let program = std::env::current_exe().expect("this program");
+        let mut child = Command::new(program)
+            .arg(HELPER)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program, once more");
+        let stdout = BufReader::new(child.stdout.take().expect("its output"));
+        let output: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
+        let lines = Arc::clone(&output);
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                lines.0.lock().expect("the lines").push(line);
+                lines.1.notify_all();
+            }
+        });
+        Self { child: Mutex::new(child), output }
+    }
+
+    pub fn wait_for_line(&self, expected: &str) {
+        let (lines, news) = &*self.output;
+        let lines = lines.lock().expect("the lines");
+        let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line == expected);
+        let (lines, timeout) = news.wait_timeout_while(lines, Duration::from_secs(60), missing).expect("the lines");
+        assert!(!timeout.timed_out(), "no line {expected:?} came, but {lines:?}");
+    }
+
+    /// The last number that came after these words.
+    pub fn last_number(&self, words: &str) -> usize {
+        let lines = self.output.0.lock().expect("the lines");
+        let number = lines.iter().rev().find_map(|line| line.strip_prefix(words)?.parse().ok());
+        number.expect("such a line")
+    }
+
+    /// As `kill -9` does.
+    pub fn kill(&self) {
+        let mut child = self.child.lock().expect("the child");
+        child.kill().expect("a signal");
+        child.wait().expect("its end");
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+const HELPER: &str = "--be-a-second-process";
+
+/// If this process was started as a helper, what it has done as one.
+pub fn become_helper() -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [first, arguments @ ..] = arguments.as_slice() else { return None };
+    if first != HELPER {
+        return None;
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        match arguments.as_slice() {
+            ["hold-claim", address, queue] => hold_claim(address, queue).await,
+            ["submit", address, queue, count] => submit_many(address, queue, count.parse().expect("a number")).await,
+            other => panic!("unknown helper {other:?}"),
+        }
+    });
+    Some(ExitCode::SUCCESS)
+}
+
+/// Claims one request and holds it until this process is killed.
+async fn hold_claim(address: &str, queue: &str) {
+    let broker = connect(address).await;
+    let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
+    let mut claim = take(&mut slot).await;
+    println!("held");
+    claim.lost().await;
+}
+
+async fn submit_many(address: &str, queue: &str, count: usize) {
+    let queue = queue.parse().expect("a queue");
+    let submissions: Vec<Submission> = requests("p", count).into_iter().map(|request| to(&queue, request)).collect();
+    let broker = connect(address).await;
+    broker.submit(&submissions, &[], &mut |count| println!("confirmed {count}")).await.expect("a submission");
+    // The story kills this process before it gets here.
+    std::future::pending::<()>().await;
+}

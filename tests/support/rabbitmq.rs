@@ -1,0 +1,172 @@
+//! A private RabbitMQ: its own node, ports and folders, and its own epmd, so that nothing is shared with any other broker on
+//! this machine and nothing is left behind.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Starting takes 6 to 15 seconds on an idle machine.
+const START: Duration = Duration::from_secs(120);
+const STOP: Duration = Duration::from_secs(30);
+
+/// A broker that runs until this value goes away.
+pub struct RabbitMq {
+    folder: TempDir,
+    port: u16,
+    distribution_port: u16,
+    epmd_port: u16,
+    epmd: Child,
+    server: Mutex<Option<Child>>,
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+impl RabbitMq {
+    /// Starts a broker with these further lines in its rabbitmq.conf, and waits until it is ready.
+    pub fn start(configuration: &str) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (port, distribution_port, epmd_port) = (free_port(), free_port(), free_port());
+        let mut lines = String::new();
+        writeln!(lines, "listeners.tcp.1 = 127.0.0.1:{port}").expect("a line");
+        writeln!(lines, "disk_free_limit.absolute = 50MB\nlog.file.level = info\n{configuration}").expect("lines");
+        std::fs::write(folder.path().join("rabbitmq.conf"), lines).expect("rabbitmq.conf");
+        std::fs::write(folder.path().join("plugins"), "[].").expect("the list of plugins");
+        // In the foreground, so that it is ours to stop; the server finds it there and starts none of its own.
+        let epmd = Command::new("epmd")
+            .args(["-port", &epmd_port.to_string(), "-address", "127.0.0.1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("epmd, from rabbitmq-server's dependencies");
+        let broker = Self { folder, port, distribution_port, epmd_port, epmd, server: Mutex::new(None) };
+        broker.start_again();
+        broker
+    }
+
+    /// Where clients connect.
+    pub fn url(&self) -> String {
+        self.url_at(self.port)
+    }
+
+    /// The same through another port, such as a proxy's.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
+    }
+
+    /// The port that clients connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Starts the stopped broker on what it has stored, and waits until it is ready.
+    pub fn start_again(&self) {
+        let mut server = self.server.lock().expect("no test panics while it restarts the broker");
+        assert!(server.is_none(), "the broker runs");
+        let path = |name: &str| self.folder.path().join(name);
+        let log = std::fs::File::create(path("console.log")).expect("a log file");
+        let child = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server")
+            .env("HOME", self.folder.path())
+            .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port))
+            .env("RABBITMQ_NODE_PORT", self.port.to_string())
+            .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_MNESIA_BASE", path("mnesia"))
+            .env("RABBITMQ_LOG_BASE", path("log"))
+            .env("RABBITMQ_CONFIG_FILE", path("rabbitmq.conf"))
+            .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", path("plugins"))
+            .env("RABBITMQ_PID_FILE", path("pid"))
+            // Idle schedulers do not spin: the tests measure beside them.
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none")
+            // The script becomes the server instead of watching it, so that signals reach the server itself.
+            .env("RUNNING_UNDER_SYSTEMD", "1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("rabbitmq-server");
+        let child = server.insert(child);
+        let deadline = Instant::now() + START;
+        while !answers(self.port) {
+            if let Some(status) = child.try_wait().expect("the server's state") {
+                panic!("the broker ended with {status}:\n{}", self.logs());
+            }
+            assert!(Instant::now() < deadline, "the broker is not ready in time:\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Stops the broker in an orderly way, as a system's shutdown does.
+    pub fn stop(&self) {
+        let Some(mut child) = self.server.lock().expect("no test panics while it stops the broker").take() else {
+            return;
+        };
+        signal(&child, nix::sys::signal::Signal::SIGTERM);
+        let deadline = Instant::now() + STOP;
+        while child.try_wait().expect("the server's state").is_none() {
+            if Instant::now() > deadline {
+                end(&mut child);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Kills the broker: what it has not written is lost.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.server.lock().expect("no test panics while it kills the broker").take() {
+            end(&mut child);
+        }
+    }
+
+    fn logs(&self) -> String {
+        let mut text = String::new();
+        append(&mut text, &self.folder.path().join("console.log"));
+        for entry in std::fs::read_dir(self.folder.path().join("log")).into_iter().flatten().flatten() {
+            append(&mut text, &entry.path());
+        }
+        text
+    }
+}
+
+impl Drop for RabbitMq {
+    fn drop(&mut self) {
+        // What it stored goes away with it, so it need not tidy up.
+        if let Ok(Some(child)) = self.server.get_mut().map(Option::as_mut) {
+            end(child);
+        }
+        end(&mut self.epmd);
+    }
+}
+
+fn append(text: &mut String, path: &Path) {
+    text.push_str(&std::fs::read_to_string(path).unwrap_or_default());
+}
+
+fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+    let id = nix::unistd::Pid::from_raw(i32::try_from(child.id()).expect("a process id"));
+    nix::sys::signal::kill(id, signal).expect("a signal to a child");
+}
+
+fn end(child: &mut Child) {
+    child.kill().expect("a signal to a child");
+    child.wait().expect("the child's end");
+}
+
+/// Whether a broker answers to the first bytes of the protocol. It opens its port only when it has recovered its queues.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)) else { return false };
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    stream.write_all(b"AMQP\x00\x00\x09\x01").is_ok() && stream.read_exact(&mut [0]).is_ok()
+}
