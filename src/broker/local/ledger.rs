@@ -118,9 +118,8 @@ fn forget(transaction: &Transaction<'_>, slot: &str) -> Result<usize, rusqlite::
     Ok(returned)
 }
 
-/// The end of a slot in good order. Its lock must be held until this is done.
+/// The end of a slot in good order. Its lock must be held until this is done; that file's end rings for it.
 pub(super) fn leave(desk: &mut Desk, slot: &str) -> Result<(), Fault> {
-    let _ring = desk.slots.doorbell()?;
     let transaction = desk.write()?;
     forget(&transaction, slot)?;
     transaction.commit()?;
@@ -246,7 +245,8 @@ pub(super) fn release(desk: &mut Desk, slot: &str, row: i64) -> Result<(), Fault
 }
 
 pub(super) fn settle(desk: &mut Desk, slot: &str, row: i64, verdict: &Verdict) -> Result<(), Fault> {
-    let _ring = desk.slots.doorbell()?;
+    // The other verdicts leave nothing to claim: who waits is left in peace.
+    let _ring = (*verdict == Verdict::Requeue).then(|| desk.slots.doorbell()).transpose()?;
     let transaction = desk.write()?;
     match verdict {
         Verdict::Done => {}
