@@ -56,6 +56,10 @@ pub(super) fn read(text: &str) -> Result<Contents, Malformed> {
             _ => return Err(Malformed { line: Some(line), message: format!("{key:?} has no value: KEY = VALUE") }),
         }
     }
+    // Both readings of the file must agree: a key that only one of them sees would be ignored in silence.
+    if values.values().map(|keys| keys.len()).sum::<usize>() != settings.len() {
+        return Err(Malformed { line: None, message: "the lines cannot be told apart as KEY = VALUE".to_owned() });
+    }
     Ok(Contents { sections: outline.sections, settings })
 }
 
@@ -158,7 +162,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_value_has_a_line_and_nothing_panics(text in "([ ]{0,3}(\\[[a-c]\\]|[a-c]{1,2} ?[=:] ?[a-z#;= ]{0,6}|[#;]x|é|)\r?\n){0,12}") {
-            if let Ok(contents) = read(&text) {
+            let read = read(&text);
+            if let Err(malformed) = &read {
+                prop_assert!(malformed.line.is_some(), "{:?} of {:?}", malformed, text);
+            }
+            if let Ok(contents) = read {
                 for setting in contents.settings {
                     let line = text.lines().nth(setting.line - 1).unwrap();
                     prop_assert!(line.contains(&setting.key), "{:?} on {:?}", setting, line);
