@@ -2,6 +2,7 @@
 //! free loopback ports in a temporary folder, and stops them at the end, whatever the tests did.
 
 mod broker;
+mod store;
 mod support;
 
 use std::process::ExitCode;
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let services = Arc::new(Services::default());
-    let trials: Vec<Trial> = [broker::trials(&services)].into_iter().flatten().collect();
+    let trials: Vec<Trial> =
+        [broker::trials(&services), store::trials(&services)].into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // The trials held the other handles; with this one the services stop.
     drop(services);

@@ -102,7 +102,7 @@ pub struct ObjectInfo {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// Its Content-Type with all parameters.
+    /// Its Content-Type with all parameters. Swift leaves out the blanks between them.
     pub content_type: String,
     /// When it was stored.
     pub modified: jiff::Timestamp,

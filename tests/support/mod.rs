@@ -1,16 +1,27 @@
 //! What the tests stand on: real services, started on demand and stopped with [`Services`].
 
+pub mod daemon;
+pub mod keystone;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod stand_in;
+pub mod swift;
 
 use std::sync::OnceLock;
 
-use rabbitmq::RabbitMq;
 use tempfile::TempDir;
 
-/// Every service that tests share. Each starts when a test first asks for it.
+use self::keystone::Keystone;
+use self::rabbitmq::RabbitMq;
+use self::swift::{Auth, Swift};
+
+/// Every service that tests share. Each starts when a test first asks for it. They stop in the order of the fields, and
+/// their folder goes last.
 #[derive(Default)]
 pub struct Services {
+    swift: OnceLock<Swift>,
+    swift_keystone: OnceLock<Swift>,
+    keystone: OnceLock<Keystone>,
     folder: OnceLock<TempDir>,
     rabbitmq: OnceLock<RabbitMq>,
 }
@@ -26,4 +37,25 @@ impl Services {
     pub fn rabbitmq(&self) -> &RabbitMq {
         self.rabbitmq.get_or_init(|| RabbitMq::start("consumer_timeout = 20000"))
     }
+
+    /// A Swift whose users log in at its own proxy (tempauth).
+    pub fn swift(&self) -> &Swift {
+        self.swift.get_or_init(|| Swift::start(&self.folder().join("swift"), &Auth::TempAuth))
+    }
+
+    /// A Swift whose users log in at [`Services::keystone`].
+    pub fn swift_keystone(&self) -> &Swift {
+        self.swift_keystone
+            .get_or_init(|| Swift::start(&self.folder().join("swift-keystone"), &Auth::Keystone(self.keystone())))
+    }
+
+    /// A Keystone.
+    pub fn keystone(&self) -> &Keystone {
+        self.keystone.get_or_init(|| Keystone::start(&self.folder().join("keystone")))
+    }
+}
+
+/// Runs to its end what waits for the network. A runtime of its own each time: nothing lives on after a test.
+pub fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
 }

@@ -60,7 +60,8 @@ pub struct SwiftSettings {
 
 /// A Swift account.
 pub struct SwiftStore {
-    session: Session,
+    /// Boxed: a client is large, and a store of another kind should not pay for it.
+    session: Box<Session>,
 }
 
 impl SwiftStore {
@@ -71,7 +72,7 @@ impl SwiftStore {
     /// [`StoreError::Misconfigured`] when something is missing, with its name.
     pub fn new(url: Option<&Url>, settings: &SwiftSettings, environment: &Environment) -> Result<Self, StoreError> {
         let account = Account::resolve(url, settings, environment)?;
-        Ok(Self { session: Session::new(account)? })
+        Ok(Self { session: Box::new(Session::new(account)?) })
     }
 
     /// The storage URL, or where to log in as long as only that is known.

@@ -1,0 +1,733 @@
+//! Stores from outside: one suite against a folder, Swift with tempauth and Swift with Keystone; then what only a server can
+//! do to us.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use apt_ci::environment::Environment;
+use apt_ci::store::swift::SwiftSettings;
+use apt_ci::store::{Access, Entry, ObjectHeaders, Query, Store, StoreError, StoreUrl};
+use libtest_mimic::Trial;
+use tokio::io::AsyncReadExt;
+
+use crate::support::daemon::{free_port, run};
+use crate::support::keystone::Keystone;
+use crate::support::stand_in::{Exchange, StandIn};
+use crate::support::swift::{Auth, PAGE, Swift};
+use crate::support::{Services, block_on};
+
+/// The stores that every test of the suite runs against.
+#[derive(Clone, Copy)]
+enum Kind {
+    Folder,
+    TempAuth,
+    Keystone,
+}
+
+/// A store for one test, and a container of its own in it.
+struct Place {
+    store: Store,
+    container: String,
+    /// For files to store.
+    files: tempfile::TempDir,
+}
+
+/// The tests of this area.
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    type Test = fn(&Place);
+    let suite: [(&str, Test); 8] = [
+        ("difficult_names_come_back_as_they_were", difficult_names),
+        ("what_is_not_there_is_said_to_be_missing", missing),
+        ("a_delimiter_gives_one_row_per_run", one_row_per_run),
+        ("a_listing_goes_on_after_its_marker", marker),
+        ("a_listing_is_complete_however_many_pages_it_has", many_pages),
+        ("content_types_come_back_exactly", content_types),
+        ("a_newer_object_replaces_the_older_one_whole", replaced),
+        ("containers_are_made_once_and_listed", containers),
+    ];
+    let mut trials = Vec::new();
+    for (kind, name) in [(Kind::Folder, "folder"), (Kind::TempAuth, "swift"), (Kind::Keystone, "keystone")] {
+        for (title, test) in suite {
+            let services = Arc::clone(services);
+            trials.push(Trial::test(format!("store::{name}::{title}"), move || {
+                test(&place(&services, kind, title));
+                Ok(())
+            }));
+        }
+    }
+    type ServerTest = fn(&Swift);
+    let both: [(&str, ServerTest); 5] = [
+        ("anybody_reads_what_is_public", anonymous),
+        ("a_private_containers_readers_only_grow_in_number", private_readers),
+        ("a_wrong_password_is_refused_at_once_and_not_repeated", wrong_password),
+        ("openstacks_own_client_sees_the_same_objects", own_client),
+        ("a_file_beyond_swifts_limit_is_refused_before_it_is_sent", too_large),
+    ];
+    for (keystone, name) in [(false, "swift"), (true, "keystone")] {
+        for (title, test) in both {
+            let services = Arc::clone(services);
+            trials.push(Trial::test(format!("store::{name}::{title}"), move || {
+                test(if keystone { services.swift_keystone() } else { services.swift() });
+                Ok(())
+            }));
+        }
+    }
+    type SingleTest = fn(&Services);
+    let single: [(&str, SingleTest); 13] = [
+        ("swift::forgotten_tokens_are_renewed", forgotten_tokens),
+        ("keystone::revoked_tokens_are_renewed", revoked_tokens),
+        ("keystone::a_cloud_of_clouds_yaml_is_enough", clouds_yaml),
+        ("keystone::an_application_credential_is_enough", application_credential),
+        ("keystone::a_region_that_is_not_in_the_catalog_is_named", wrong_region),
+        ("swift::a_store_that_restarts_is_waited_for_when_bytes_are_at_stake", restarted),
+        ("server::nobody_listening_is_reported_soon", nobody_listens),
+        ("server::a_silent_host_is_reported_within_ten_seconds", silent_host),
+        ("server::an_upload_begins_anew_after_an_outage_in_the_middle", rewound),
+        ("server::a_listing_that_breaks_off_is_asked_for_again", listing_breaks_off),
+        ("server::a_listing_that_stays_damaged_is_an_error", listing_damaged),
+        ("server::an_object_cut_short_is_an_error_not_an_end", cut_short),
+        ("server::many_refused_requests_log_in_once", single_flight),
+    ];
+    for (title, test) in single {
+        let services = Arc::clone(services);
+        trials.push(Trial::test(format!("store::{title}"), move || {
+            test(&services);
+            Ok(())
+        }));
+    }
+    trials
+}
+
+fn place(services: &Services, kind: Kind, title: &str) -> Place {
+    let store = match kind {
+        Kind::Folder => {
+            let url = StoreUrl::Folder(services.folder().join("store"));
+            Store::open(&url, &SwiftSettings::default(), &Environment::default()).expect("a folder needs no settings")
+        }
+        Kind::TempAuth => services.swift().store(),
+        Kind::Keystone => services.swift_keystone().store(),
+    };
+    let container = format!("autopkgtest-{}", title.replace('_', "-"));
+    block_on(store.ensure_container(&container, &Access::Public)).expect("a new container");
+    Place { store, container, files: tempfile::tempdir().expect("a temporary folder") }
+}
+
+impl Place {
+    async fn put(&self, object: &str, content: &str, headers: &ObjectHeaders) {
+        put(&self.store, self.files.path(), &self.container, object, content, headers).await.expect("stored");
+    }
+
+    async fn list(&self, query: Query) -> Vec<Entry> {
+        self.store.list(&self.container, &query).await.expect("listed")
+    }
+
+    async fn read(&self, object: &str) -> String {
+        read(&self.store, &self.container, object).await.expect("read")
+    }
+}
+
+async fn put(
+    store: &Store,
+    files: &Path,
+    container: &str,
+    object: &str,
+    content: &str,
+    headers: &ObjectHeaders,
+) -> Result<(), StoreError> {
+    let file = files.join("content");
+    fs::write(&file, content).expect("a file");
+    store.put(container, object, &file, headers).await
+}
+
+async fn read(store: &Store, container: &str, object: &str) -> Result<String, StoreError> {
+    let mut text = String::new();
+    store.get(container, object).await?.read_to_string(&mut text).await.expect("the whole object");
+    Ok(text)
+}
+
+fn text() -> ObjectHeaders {
+    ObjectHeaders { content_type: "text/plain".into(), content_encoding: None }
+}
+
+fn names(entries: Vec<Entry>) -> Vec<String> {
+    let name = |entry| match entry {
+        Entry::Object(info) => info.name,
+        Entry::Prefix(fold) => fold,
+    };
+    entries.into_iter().map(name).collect()
+}
+
+fn prefix(prefix: &str) -> Query {
+    Query { prefix: prefix.into(), ..Query::default() }
+}
+
+// The suite.
+
+fn difficult_names(place: &Place) {
+    let difficult = [
+        "bookworm/amd64/libp/libpng/20260101_120000_ab12c@/log.gz",
+        "bookworm/amd64/g/g++-12/20260101_120000_ab12c@/a+b~c.d",
+        "plain%41/%2e%2e/100%",
+        "question?and=amp&hash#semi;colon:comma,",
+        "space and\ttab \"quoted\" <tag> \\ | ^ ` { } [ ]",
+        "ünïcode/日本語/🦀",
+    ];
+    block_on(async {
+        for name in difficult {
+            place.put(name, name, &text()).await;
+        }
+        for name in difficult {
+            assert_eq!(place.read(name).await, name);
+            assert_eq!(names(place.list(prefix(name)).await), [name], "a listing of just this one");
+        }
+        let sorted: BTreeSet<&str> = difficult.into();
+        assert_eq!(names(place.list(Query::default()).await), sorted.into_iter().collect::<Vec<_>>());
+        for name in difficult {
+            place.store.delete(&place.container, name).await.expect("removed");
+        }
+        assert!(place.list(Query::default()).await.is_empty());
+
+        for name in ["../escape", "a/./b", "a//b", "", "a/"] {
+            let file = place.files.path().join("content");
+            let result = place.store.put(&place.container, name, &file, &text()).await;
+            assert!(matches!(result, Err(StoreError::Refused { .. })), "{name:?}: {result:?}");
+        }
+    });
+}
+
+fn missing(place: &Place) {
+    block_on(async {
+        let is_missing = |error: StoreError| matches!(error, StoreError::NotFound(_));
+        assert!(is_missing(place.store.list("autopkgtest-nowhere", &Query::default()).await.unwrap_err()));
+        assert!(is_missing(read(&place.store, "autopkgtest-nowhere", "a").await.unwrap_err()));
+        assert!(is_missing(read(&place.store, &place.container, "bookworm/a").await.unwrap_err()));
+        let lost = put(&place.store, place.files.path(), "autopkgtest-nowhere", "a", "x", &text()).await;
+        assert!(is_missing(lost.unwrap_err()), "a result is not stored in a container that nobody made");
+        place.store.delete(&place.container, "bookworm/a").await.expect("nothing to remove is no error");
+        assert!(place.list(prefix("bookworm/amd64/")).await.is_empty());
+    });
+}
+
+async fn three_runs(place: &Place) -> [String; 3] {
+    let runs = ["20260101_120000_00001", "20260102_120000_00002", "20260103_120000_00003"]
+        .map(|run| format!("bookworm/amd64/g/gzip/{run}@"));
+    for run in &runs {
+        for file in ["artifacts.tar.gz", "log.gz", "result.tar"] {
+            place.put(&format!("{run}/{file}"), "x", &text()).await;
+        }
+    }
+    place.put("bookworm/amd64/g/gzipper/20260101_120000_00001@/result.tar", "x", &text()).await;
+    runs
+}
+
+fn one_row_per_run(place: &Place) {
+    block_on(async {
+        let runs = three_runs(place).await;
+        let query = Query { delimiter: Some('@'), ..prefix("bookworm/amd64/g/gzip/") };
+        let rows: Vec<Entry> = runs.iter().cloned().map(Entry::Prefix).collect();
+        assert_eq!(place.list(query).await, rows);
+        let packages = Query { delimiter: Some('/'), ..prefix("bookworm/amd64/g/") };
+        assert_eq!(names(place.list(packages).await), ["bookworm/amd64/g/gzip/", "bookworm/amd64/g/gzipper/"]);
+    });
+}
+
+fn marker(place: &Place) {
+    block_on(async {
+        let runs = three_runs(place).await;
+        let query = |marker: String| Query { delimiter: Some('@'), marker, ..prefix("bookworm/amd64/g/gzip/") };
+        // As proposed-migration asks: with the newest run that it knows, which has no @.
+        let bare = runs[1].trim_end_matches('@').to_owned();
+        assert_eq!(names(place.list(query(bare)).await), runs[1..]);
+        assert_eq!(names(place.list(query(runs[1].clone())).await), runs[2..]);
+        assert_eq!(names(place.list(query(format!("{}/result.tar", runs[1]))).await), runs[2..]);
+        assert!(place.list(query(runs[2].clone())).await.is_empty());
+        let plain = Query { marker: format!("{}/log.gz", runs[2]), ..prefix(&runs[2]) };
+        assert_eq!(names(place.list(plain).await), [format!("{}/result.tar", runs[2])]);
+    });
+}
+
+fn many_pages(place: &Place) {
+    block_on(async {
+        // Two pages of rows and a bit; once folded, once not.
+        let count = 2 * PAGE + 3;
+        let mut expected = Vec::new();
+        for number in 0..count {
+            let name = format!("bookworm/amd64/h/hello/20260101_{number:06}_abcde@/result.tar");
+            place.put(&name, "x", &text()).await;
+            expected.push(name);
+        }
+        assert_eq!(names(place.list(Query::default()).await), expected);
+        let folded = place.list(Query { delimiter: Some('@'), ..Query::default() }).await;
+        let runs: Vec<String> = expected.iter().map(|name| name.replace("/result.tar", "")).collect();
+        assert_eq!(names(folded), runs);
+        // A listing that ends exactly with a page.
+        let exact = Query { marker: expected[count - 1 - PAGE].clone(), ..Query::default() };
+        assert_eq!(names(place.list(exact).await), expected[count - PAGE..]);
+    });
+}
+
+fn content_types(place: &Place) {
+    let outcome = "application/x-tar; exitcode=4; version=\"1.2-1\"; duration=12; triggers=\"a/1 b/2+c~d\"; \
+                   requester=ann; uuid=6f2c";
+    block_on(async {
+        let before = jiff::Timestamp::now();
+        for (name, content_type, content_encoding) in
+            [("result.tar", outcome, None), ("log.gz", "text/plain; charset=UTF-8", Some("gzip"))]
+        {
+            let headers = ObjectHeaders { content_type: content_type.into(), content_encoding };
+            place.put(name, "12345", &headers).await;
+        }
+        let entries = place.list(Query::default()).await;
+        let [Entry::Object(log), Entry::Object(result)] = entries.as_slice() else { panic!("{entries:?}") };
+        // Swift leaves out the blanks that mean nothing, and only those.
+        let meant = |content_type: &str| match place.store {
+            Store::Swift(_) => content_type.replace("; ", ";"),
+            Store::Folder(_) => content_type.to_owned(),
+        };
+        assert_eq!((&*log.name, &*log.content_type), ("log.gz", &*meant("text/plain; charset=UTF-8")));
+        assert_eq!((&*result.name, &*result.content_type), ("result.tar", &*meant(outcome)));
+        assert_eq!(result.bytes, 5);
+        let age = before.duration_until(result.modified).as_secs();
+        assert!((-2..60).contains(&age), "stored {age} s after it was sent");
+        // What was stored compressed comes as it was stored.
+        assert_eq!(place.read("log.gz").await, "12345");
+    });
+}
+
+fn replaced(place: &Place) {
+    block_on(async {
+        place.put("a/b", &"old ".repeat(10_000), &text()).await;
+        let newer = ObjectHeaders { content_type: "text/html".into(), content_encoding: None };
+        place.put("a/b", "new", &newer).await;
+        assert_eq!(place.read("a/b").await, "new");
+        let entries = place.list(Query::default()).await;
+        let [Entry::Object(info)] = entries.as_slice() else { panic!("{entries:?}") };
+        assert_eq!((info.bytes, info.content_type.as_str()), (3, "text/html"));
+        place.put("empty", "", &text()).await;
+        assert_eq!(place.read("empty").await, "");
+    });
+}
+
+fn containers(place: &Place) {
+    block_on(async {
+        // More than a page of them: the account's listing has pages too.
+        let more: Vec<String> = (0..PAGE).map(|number| format!("autopkgtest-container-{number:02}")).collect();
+        for container in &more {
+            place.store.ensure_container(container, &Access::Public).await.expect("made");
+        }
+        place.put("kept", "kept", &text()).await;
+        place.store.ensure_container(&place.container, &Access::Public).await.expect("there already");
+        assert_eq!(place.read("kept").await, "kept");
+        let listed = place.store.containers().await.expect("listed");
+        assert!(listed.is_sorted());
+        assert!(more.iter().chain([&place.container]).all(|container| listed.contains(container)), "{listed:?}");
+        let odd = place.store.ensure_container("a/b", &Access::Public).await;
+        assert!(matches!(odd, Err(StoreError::Refused { .. })), "{odd:?}");
+    });
+}
+
+// Against Swift with either way to log in.
+
+fn ensure(store: &Store, container: &str, access: Access) {
+    block_on(store.ensure_container(container, &access)).expect("a container");
+}
+
+fn anonymous(swift: &Swift) {
+    let files = tempfile::tempdir().unwrap();
+    let store = swift.store();
+    ensure(&store, "autopkgtest-anybody", Access::Public);
+    ensure(&store, "private-autopkgtest-anybody", Access::Private(vec!["ann".into()]));
+    let object = "bookworm/amd64/g/gzip/20260101_120000_00001@/log.gz";
+    let log = ObjectHeaders { content_type: "text/plain; charset=UTF-8".into(), content_encoding: Some("gzip") };
+    block_on(async {
+        for container in ["autopkgtest-anybody", "private-autopkgtest-anybody"] {
+            put(&store, files.path(), container, object, "the log", &log).await.expect("stored");
+        }
+        let anybody = swift.anonymous();
+        let runs = Query { delimiter: Some('@'), ..Query::default() };
+        let listed = anybody.list("autopkgtest-anybody", &runs).await.expect("public listing");
+        assert_eq!(names(listed), ["bookworm/amd64/g/gzip/20260101_120000_00001@"]);
+        assert_eq!(read(&anybody, "autopkgtest-anybody", object).await.expect("public"), "the log");
+
+        // A browser gets a text that it can unpack by itself.
+        let url = format!("{}/autopkgtest-anybody/{}", swift.storage_url(), object.replace('@', "%40"));
+        let response = reqwest::get(url).await.expect("an answer");
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=UTF-8");
+
+        for refused in [
+            anybody.list("private-autopkgtest-anybody", &Query::default()).await.map(drop),
+            read(&anybody, "private-autopkgtest-anybody", object).await.map(drop),
+            anybody.containers().await.map(drop),
+            put(&anybody, files.path(), "autopkgtest-anybody", "a", "x", &text()).await,
+        ] {
+            let error = refused.expect_err("not for anybody");
+            assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+            assert!(error.to_string().contains("without credentials"), "{error}");
+        }
+    });
+}
+
+/// What the container's owner sees on its list of readers.
+async fn read_acl(swift: &Swift, token: &str, container: &str) -> String {
+    let url = format!("{}/{container}", swift.storage_url());
+    let response = reqwest::Client::new().head(url).header("x-auth-token", token).send().await.expect("an answer");
+    response.headers()["x-container-read"].to_str().expect("ASCII").to_owned()
+}
+
+fn private_readers(swift: &Swift) {
+    let container = "private-autopkgtest-readers";
+    let token = swift.token();
+    let store = swift.store();
+    let acl = || block_on(read_acl(swift, &token, container));
+    ensure(&store, container, Access::Private(vec!["ann".into()]));
+    assert_eq!(acl(), "*:ann");
+    ensure(&store, container, Access::Private(vec!["bob".into(), "cid".into()]));
+    assert_eq!(acl(), "*:ann,*:bob,*:cid");
+    ensure(&store, container, Access::Private(vec!["ann".into()]));
+    assert_eq!(acl(), "*:ann,*:bob,*:cid");
+    ensure(&store, container, Access::Public);
+    assert_eq!(acl(), "*:ann,*:bob,*:cid,.r:*,.rlistings");
+    let sneaky = block_on(store.ensure_container(container, &Access::Private(vec!["x,.r:*".into()])));
+    assert!(matches!(sneaky, Err(StoreError::Refused { .. })), "{sneaky:?}");
+}
+
+fn wrong_password(swift: &Swift) {
+    let wrong = "wrong-password-1234";
+    let mut variables = swift.environment();
+    for (name, value) in &mut variables {
+        if matches!(name.as_str(), "ST_KEY" | "OS_PASSWORD") {
+            *value = wrong.to_owned();
+        }
+    }
+    let begin = Instant::now();
+    let store = swift.open("swift:", &variables);
+    let error = block_on(store.list("autopkgtest-any", &Query::default())).expect_err("a wrong password");
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    assert!(!error.is_temporary());
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains(wrong), "{shown}");
+    assert!(shown.contains("check") && shown.contains("log "), "{shown}");
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+}
+
+fn own_client(swift: &Swift) {
+    let files = tempfile::tempdir().unwrap();
+    let store = swift.store();
+    let container = "autopkgtest-own-client";
+    ensure(&store, container, Access::Public);
+    let objects = ["bookworm/amd64/g/g++-12/20260101_120000_ab12c@/log.gz", "bookworm/plain%41?~"];
+    for object in objects {
+        block_on(put(&store, files.path(), container, object, object, &text())).expect("stored");
+    }
+    let listed = run(Command::new("swift")
+        .env_clear()
+        .envs(swift.environment())
+        .env("PATH", "/usr/bin:/bin")
+        .args(["list", container]));
+    assert_eq!(listed.lines().collect::<Vec<_>>(), objects);
+}
+
+fn too_large(swift: &Swift) {
+    let files = tempfile::tempdir().unwrap();
+    let store = swift.store();
+    ensure(&store, "autopkgtest-too-large", Access::Public);
+    let file = files.path().join("large");
+    // A hole takes no room.
+    fs::File::create(&file).and_then(|file| file.set_len((5 << 30) + 1)).expect("a sparse file");
+    let error = block_on(store.put("autopkgtest-too-large", "a", &file, &text())).expect_err("too large");
+    assert!(error.to_string().contains("5 GiB"), "{error}");
+    assert!(!error.is_temporary());
+}
+
+// Tokens and settings.
+
+fn forgotten_tokens(services: &Services) {
+    let mut swift = Swift::start(&services.folder().join("swift-forgetful"), &Auth::TempAuth);
+    let files = tempfile::tempdir().unwrap();
+    let store = swift.store();
+    ensure(&store, "autopkgtest-c", Access::Public);
+    let old = swift.token();
+    swift.forget_tokens();
+    // The proxy notices at its next use that its connection to the memory is gone, so ask until it has.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let status = |token: &str| {
+        let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
+        block_on(request.send()).expect("an answer").status().as_u16()
+    };
+    while status(&old) != 401 {
+        assert!(Instant::now() < deadline, "tempauth still knows the token");
+    }
+    block_on(put(&store, files.path(), "autopkgtest-c", "a", "x", &text())).expect("stored with a new token");
+    assert_eq!(block_on(read(&store, "autopkgtest-c", "a")).expect("read"), "x");
+}
+
+fn revoked_tokens(services: &Services) {
+    // One of its own: revoking ends the tokens of all tests that use the user.
+    let keystone = Keystone::start(&services.folder().join("keystone-revoking"));
+    let swift = Swift::start(&services.folder().join("swift-revoking"), &Auth::Keystone(&keystone));
+    let files = tempfile::tempdir().unwrap();
+    let store = swift.store();
+    ensure(&store, "autopkgtest-c", Access::Public);
+    let old = keystone.token();
+    let status = |token: &str| {
+        let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
+        block_on(request.send()).expect("an answer").status().as_u16()
+    };
+    assert_eq!(status(&old), 204);
+    keystone.revoke_tokens();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while status(&old) != 401 {
+        assert!(Instant::now() < deadline, "the token is still good");
+    }
+    block_on(put(&store, files.path(), "autopkgtest-c", "a", "x", &text())).expect("stored with a new token");
+    assert_eq!(block_on(read(&store, "autopkgtest-c", "a")).expect("read"), "x");
+}
+
+fn clouds_yaml(services: &Services) {
+    let swift = services.swift_keystone();
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/openstack");
+    fs::create_dir_all(&folder).unwrap();
+    let cloud = format!(
+        "clouds:\n  ci:\n    auth:\n      auth_url: {}\n      username: {}\n      project_name: {}\n      \
+         user_domain_name: Default\n      project_domain_name: Default\n    region_name: RegionOne\n    \
+         identity_api_version: 3\n",
+        services.keystone().url(),
+        Keystone::USER,
+        Keystone::PROJECT
+    );
+    fs::write(folder.join("clouds.yaml"), cloud).unwrap();
+    let secret = format!("clouds:\n  ci:\n    auth:\n      password: {}\n", Keystone::PASSWORD);
+    fs::write(folder.join("secure.yaml"), secret).unwrap();
+    let home = ("HOME".to_owned(), home.path().display().to_string());
+
+    let by_variable = swift.open("swift:", &[home.clone(), ("OS_CLOUD".to_owned(), "ci".to_owned())]);
+    ensure(&by_variable, "autopkgtest-clouds", Access::Public);
+    let settings = SwiftSettings { cloud: Some("ci".into()), ..SwiftSettings::default() };
+    let by_site = Store::open(&StoreUrl::Swift(None), &settings, &[home].into_iter().collect()).expect("complete");
+    assert!(block_on(by_site.containers()).expect("listed").contains(&"autopkgtest-clouds".to_owned()));
+}
+
+fn application_credential(services: &Services) {
+    let swift = services.swift_keystone();
+    let (id, secret) = services.keystone().application_credential("worker-on-host-1");
+    let variables = |secret: &str| {
+        [
+            ("OS_AUTH_TYPE", "v3applicationcredential"),
+            ("OS_AUTH_URL", &format!("{}/v3", services.keystone().url())),
+            ("OS_APPLICATION_CREDENTIAL_ID", &id),
+            ("OS_APPLICATION_CREDENTIAL_SECRET", secret),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    };
+    let store = swift.open("swift:", &variables(&secret));
+    ensure(&store, "autopkgtest-credential", Access::Public);
+    assert!(block_on(store.containers()).expect("listed").contains(&"autopkgtest-credential".to_owned()));
+    let store = swift.open("swift:", &variables("wrong-secret-99"));
+    let error = block_on(store.containers()).expect_err("a wrong secret");
+    assert!(matches!(error, StoreError::Refused { .. }) && !error.to_string().contains("wrong-secret-99"), "{error}");
+}
+
+fn wrong_region(services: &Services) {
+    let swift = services.swift_keystone();
+    let mut variables = swift.environment();
+    variables.retain(|(name, _)| name != "OS_REGION_NAME");
+    variables.push(("OS_REGION_NAME".to_owned(), "Atlantis".to_owned()));
+    let error = block_on(swift.open("swift:", &variables).containers()).expect_err("no such region");
+    assert!(matches!(error, StoreError::Misconfigured(_)), "{error}");
+    assert!(error.to_string().contains("Atlantis") && error.to_string().contains("RegionOne"), "{error}");
+}
+
+// Outages.
+
+fn restarted(services: &Services) {
+    let mut swift = Swift::start(&services.folder().join("swift-restarting"), &Auth::TempAuth);
+    let store = swift.store();
+    ensure(&store, "autopkgtest-c", Access::Public);
+    swift.stop();
+    let upload = std::thread::spawn(move || {
+        let files = tempfile::tempdir().unwrap();
+        block_on(put(&store, files.path(), "autopkgtest-c", "a", "bytes", &text()))
+    });
+    // Long enough that the first try has failed: nobody has listened since before it.
+    swift.restart();
+    upload.join().expect("no panic").expect("stored once the store was back");
+    assert_eq!(block_on(read(&swift.store(), "autopkgtest-c", "a")).expect("read"), "bytes");
+}
+
+fn nobody_listens(_: &Services) {
+    let address = format!("http://127.0.0.1:{}", free_port());
+    let url: StoreUrl = format!("swift:{address}/v1/AUTH_x").parse().unwrap();
+    let logins = [
+        vec![],
+        vec![("ST_AUTH", format!("{address}/auth/v1.0")), ("ST_USER", "t:u".into()), ("ST_KEY", "secret-key".into())],
+        vec![
+            ("OS_AUTH_URL", address.replace("http://", "http://joe:secret-key@")),
+            ("OS_USERNAME", "u".into()),
+            ("OS_PASSWORD", "secret-key".into()),
+            ("OS_PROJECT_NAME", "p".into()),
+        ],
+    ];
+    for variables in logins {
+        let environment: Environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let store = Store::open(&url, &SwiftSettings::default(), &environment).expect("complete settings");
+        let begin = Instant::now();
+        let error = block_on(store.list("c", &Query::default())).expect_err("nobody listens");
+        assert!(matches!(error, StoreError::Unreachable { .. }) && error.is_temporary(), "{error}");
+        let shown = error.to_string();
+        assert!(shown.contains(&address) && shown.contains("refused"), "{shown}");
+        assert!(!shown.contains("secret-key"), "{shown}");
+        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    }
+}
+
+fn silent_host(_: &Services) {
+    // A listener that accepts nobody: once its queue is full, a connection gets no answer at all, as from a dead host.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address: SocketAddr = listener.local_addr().expect("bound");
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+        queue.push(stream);
+        assert!(queue.len() < 100_000, "the queue never fills");
+    }
+    let url: StoreUrl = format!("swift:http://{address}/v1/AUTH_x").parse().unwrap();
+    let store = Store::open(&url, &SwiftSettings::default(), &Environment::default()).expect("complete settings");
+    let begin = Instant::now();
+    let error = block_on(store.list("c", &Query::default())).expect_err("nobody answers");
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("no connection within"), "{error}");
+}
+
+fn open_anonymous(server: &StandIn) -> Store {
+    let url: StoreUrl = format!("swift:{}/v1/AUTH_x", server.url()).parse().unwrap();
+    Store::open(&url, &SwiftSettings::default(), &Environment::default()).expect("complete settings")
+}
+
+fn rewound(_: &Services) {
+    // Larger than what the kernel takes in advance, so that the client is still sending when the server gives up.
+    let content = "0123456789abcdef".repeat(1 << 19);
+    let (uploads, expected) = (Arc::new(Mutex::new(Vec::new())), content.clone());
+    let arrived = Arc::clone(&uploads);
+    let server = StandIn::start(move |mut exchange: Exchange| {
+        if exchange.method != "PUT" {
+            return exchange.answer("204 No Content", "", "");
+        }
+        let length = exchange.length();
+        let nth = {
+            let mut uploads = arrived.lock().unwrap();
+            uploads.push(length);
+            uploads.len()
+        };
+        let sum = exchange.header("etag").expect("a sum").to_owned();
+        match nth {
+            1 => {
+                exchange.read(length / 2);
+                exchange.answer("503 Service Unavailable", "", "");
+            }
+            2 => {
+                exchange.read(length / 3);
+                // And once without a word.
+                drop(exchange);
+            }
+            _ => {
+                let whole = exchange.read(length) == expected.as_bytes();
+                let status = if whole { "201 Created" } else { "422 Unprocessable Entity" };
+                exchange.answer(status, &format!("ETag: \"{sum}\"\r\n"), "");
+            }
+        }
+    });
+    let store = open_anonymous(&server);
+    let files = tempfile::tempdir().unwrap();
+    block_on(put(&store, files.path(), "c", "a/b@/c", &content, &text())).expect("stored at the third try");
+    assert_eq!(*uploads.lock().unwrap(), [content.len(); 3]);
+}
+
+fn listing_breaks_off(_: &Services) {
+    let tries = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&tries);
+    let server = StandIn::start(move |exchange: Exchange| {
+        let row = |name: &str| format!("{{\"subdir\": \"{name}\"}}");
+        if exchange.target.contains("marker=b") {
+            return exchange.answer("204 No Content", "", "");
+        }
+        let page = format!("[{}, {}]", row("a@"), row("b@"));
+        if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+            let half = &page[..page.len() / 2];
+            let raw = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{half}", page.len());
+            return exchange.answer_raw(&raw);
+        }
+        exchange.answer("200 OK", "Content-Type: application/json\r\n", &page);
+    });
+    let listed = block_on(open_anonymous(&server).list("c", &Query { delimiter: Some('@'), ..Query::default() }));
+    assert_eq!(names(listed.expect("the second try is whole")), ["a@", "b@"]);
+    assert_eq!(tries.load(Ordering::SeqCst), 2);
+}
+
+fn listing_damaged(_: &Services) {
+    for page in
+        ["[{\"subdir\": \"a@\"}, {\"sub", "<html>Please log in</html>", "[{\"subdir\": \"b\"}, {\"subdir\": \"a\"}]"]
+    {
+        let server = StandIn::start(move |exchange: Exchange| exchange.answer("200 OK", "", page));
+        let error = block_on(open_anonymous(&server).list("c", &Query::default())).expect_err("never a part");
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().contains("its listing is"), "{error}");
+    }
+    // A server that ignores the marker would be listed for ever.
+    let server = StandIn::start(|exchange: Exchange| exchange.answer("200 OK", "", "[{\"subdir\": \"a@\"}]"));
+    let error = block_on(open_anonymous(&server).list("c", &Query::default())).expect_err("it turns in circles");
+    assert!(error.to_string().contains("not in order"), "{error}");
+}
+
+fn cut_short(_: &Services) {
+    let server = StandIn::start(|exchange: Exchange| {
+        exchange.answer_raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly the beginning");
+    });
+    block_on(async {
+        let mut object = open_anonymous(&server).get("c", "o").await.expect("it begins well");
+        let mut bytes = Vec::new();
+        let error = object.read_to_end(&mut bytes).await.expect_err("82 bytes are missing");
+        assert_eq!(bytes, b"only the beginning");
+        assert!(error.to_string().contains(&server.url()), "{error}");
+    });
+}
+
+fn single_flight(_: &Services) {
+    // Each login makes a new token; only the second one is good, as if the first had just ended.
+    let logins = Arc::new(AtomicUsize::new(0));
+    let (counted, address) = (Arc::clone(&logins), Arc::new(Mutex::new(String::new())));
+    let storage = Arc::clone(&address);
+    let server = StandIn::start(move |exchange: Exchange| {
+        if exchange.target == "/auth/v1.0" {
+            let nth = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            let storage = storage.lock().unwrap().clone();
+            return exchange.answer("200 OK", &format!("X-Auth-Token: t{nth}\r\nX-Storage-Url: {storage}\r\n"), "");
+        }
+        match exchange.header("x-auth-token") {
+            Some("t1") => exchange.answer("401 Unauthorized", "", ""),
+            Some("t2") => exchange.answer("200 OK", "", "[]"),
+            other => panic!("an unknown token: {other:?}"),
+        }
+    });
+    *address.lock().unwrap() = format!("{}/v1/AUTH_x", server.url());
+    let variables =
+        [("ST_AUTH", format!("{}/auth/v1.0", server.url())), ("ST_USER", "t:u".into()), ("ST_KEY", "k".into())];
+    let environment: Environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let store =
+        Store::open(&StoreUrl::Swift(None), &SwiftSettings::default(), &environment).expect("complete settings");
+    block_on(async {
+        let query = Query::default();
+        let requests = (0..20).map(|_| store.list("c", &query));
+        for listed in futures_util::future::join_all(requests).await {
+            assert!(listed.expect("listed").is_empty());
+        }
+    });
+    assert_eq!(logins.load(Ordering::SeqCst), 2, "one login to begin with, one when the token ended");
+}
