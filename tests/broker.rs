@@ -61,6 +61,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         a_dropped_claim_gives_the_request_back,
         a_dead_letter_keeps_its_reason,
         workers_never_share_a_request,
+        random_kills_lose_nothing_and_run_nothing_twice_at_a_time,
         a_slot_holds_one_request_and_leaves_the_others,
         a_waiting_slot_leaves_a_sudden_flood_to_the_others,
         an_idle_slot_takes_a_request_at_once,
@@ -201,6 +202,37 @@ async fn workers_never_share_a_request(stage: &Stage) {
     stage.is_empty(&broker, &queue).await;
 }
 
+async fn random_kills_lose_nothing_and_run_nothing_twice_at_a_time(stage: &Stage) {
+    const REQUESTS: usize = 150;
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", REQUESTS);
+    submit(&broker, &queue, &sent).await;
+    let runs = tempfile::TempDir::new().unwrap();
+    let folder = runs.path().to_str().unwrap();
+    let name = queue.to_string();
+    let start = || Helper::start(&["work", &stage.address(), &name, folder]);
+    let mut workers: Vec<Helper> = (0..3).map(|_| start()).collect();
+    let undone = || {
+        sent.iter().filter(|request| !runs.path().join(format!("{}.done", request.uuid().unwrap())).exists()).count()
+    };
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let mut turn = 0;
+    while undone() > 0 {
+        assert!(Instant::now() < deadline, "{} requests are lost", undone());
+        // Not a wait for anything: how long a worker lives.
+        tokio::time::sleep(Duration::from_millis(150 + turn * 37 % 200)).await;
+        let victim = usize::try_from(turn).unwrap() % workers.len();
+        let killed = std::mem::replace(&mut workers[victim], start());
+        killed.kill();
+        assert!(!killed.said("runs twice"));
+        turn += 1;
+    }
+    assert!(turn > 5, "only {turn} workers were killed");
+    // What was complete but not settled when its worker was killed is claimed and settled again.
+    stage.is_empty(&broker, &queue).await;
+    assert!(workers.iter().all(|worker| !worker.said("runs twice")));
+}
+
 async fn a_slot_holds_one_request_and_leaves_the_others(stage: &Stage) {
     let broker = stage.broker().await;
     let queues = stage.queues(20);
@@ -265,9 +297,14 @@ async fn an_idle_slot_takes_a_request_at_once(stage: &Stage) {
         claim.settle(Verdict::Done).await.unwrap();
     }
     times.sort();
-    eprintln!("from submit to claim, idle on 20 queues: median {:?}, slowest {:?}", times[10], times[20]);
+    note(&format!("from submit to claim, idle on 20 queues: median {:?}, slowest {:?}", times[10], times[20]));
     // The machine may be busy with other tests; a poll would take far longer than this.
     assert!(times[10] < Duration::from_millis(250), "{times:?}");
+}
+
+#[expect(clippy::print_stderr, reason = "a measurement for who reads the test's output")]
+fn note(text: &str) {
+    eprintln!("{text}");
 }
 
 async fn a_slot_that_is_told_to_stop_holds_nothing(stage: &Stage) {

@@ -1,6 +1,8 @@
 //! The stage of the stories, and the second processes that some of them need: this test program, started again.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -145,10 +147,16 @@ pub struct Helper {
 
 impl Helper {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// With these variables in its environment.
+    pub fn start_with(arguments: &[&str], variables: &[(&str, PathBuf)]) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut child = Command::new(program)
             .arg(HELPER)
             .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -171,6 +179,11 @@ impl Helper {
         let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line == expected);
         let (lines, timeout) = news.wait_timeout_while(lines, Duration::from_secs(60), missing).expect("the lines");
         assert!(!timeout.timed_out(), "no line {expected:?} came, but {lines:?}");
+    }
+
+    /// Whether such a line came.
+    pub fn said(&self, words: &str) -> bool {
+        self.output.0.lock().expect("the lines").iter().any(|line| line.contains(words))
     }
 
     /// The last number that came after these words.
@@ -208,6 +221,7 @@ pub fn become_helper() -> Option<ExitCode> {
     runtime.block_on(async {
         match arguments.as_slice() {
             ["hold-claim", address, queue] => hold_claim(address, queue).await,
+            ["work", address, queue, folder] => work(address, queue, Path::new(folder)).await,
             ["submit", address, queue, count] => submit_many(address, queue, count.parse().expect("a number")).await,
             other => panic!("unknown helper {other:?}"),
         }
@@ -215,20 +229,44 @@ pub fn become_helper() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
+#[expect(clippy::print_stdout, reason = "how a second process talks to its story")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
 /// Claims one request and holds it until this process is killed.
 async fn hold_claim(address: &str, queue: &str) {
     let broker = connect(address).await;
     let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
     let mut claim = take(&mut slot).await;
-    println!("held");
+    say("held");
     claim.lost().await;
+}
+
+/// Works off a queue, one request after the other. For each, the folder gets a file that is locked as long as it runs.
+async fn work(address: &str, queue: &str, folder: &Path) {
+    let broker = connect(address).await;
+    let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
+    loop {
+        let claim = take(&mut slot).await;
+        let uuid = claim.request.as_ref().expect("a request").uuid().expect("an id").clone();
+        let run = File::create(folder.join(uuid.as_str())).expect("a file");
+        if run.try_lock().is_err() {
+            say(&format!("{uuid} runs twice"));
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        // Complete, as a result in a store is before the claim is settled.
+        File::create(folder.join(format!("{uuid}.done"))).expect("a file");
+        claim.settle(Verdict::Done).await.expect("a settlement");
+        say("done");
+    }
 }
 
 async fn submit_many(address: &str, queue: &str, count: usize) {
     let queue = queue.parse().expect("a queue");
     let submissions: Vec<Submission> = requests("p", count).into_iter().map(|request| to(&queue, request)).collect();
     let broker = connect(address).await;
-    broker.submit(&submissions, &[], &mut |count| println!("confirmed {count}")).await.expect("a submission");
+    broker.submit(&submissions, &[], &mut |count| say(&format!("confirmed {count}"))).await.expect("a submission");
     // The story kills this process before it gets here.
     std::future::pending::<()>().await;
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ const STOP: Duration = Duration::from_secs(30);
 pub struct RabbitMq {
     folder: TempDir,
     port: u16,
+    encrypted_port: u16,
     distribution_port: u16,
     epmd_port: u16,
     epmd: Child,
@@ -35,9 +36,14 @@ impl RabbitMq {
     /// Starts a broker with these further lines in its rabbitmq.conf, and waits until it is ready.
     pub fn start(configuration: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let (port, distribution_port, epmd_port) = (free_port(), free_port(), free_port());
+        let [port, encrypted_port, distribution_port, epmd_port] = [(); 4].map(|()| free_port());
         let mut lines = String::new();
         writeln!(lines, "listeners.tcp.1 = 127.0.0.1:{port}").expect("a line");
+        let path = folder.path().display();
+        certify(folder.path());
+        writeln!(lines, "listeners.ssl.1 = 127.0.0.1:{encrypted_port}").expect("a line");
+        writeln!(lines, "ssl_options.certfile = {path}/certificate.pem").expect("a line");
+        writeln!(lines, "ssl_options.keyfile = {path}/key.pem\nssl_options.verify = verify_none").expect("lines");
         writeln!(lines, "disk_free_limit.absolute = 50MB\nlog.file.level = info\n{configuration}").expect("lines");
         std::fs::write(folder.path().join("rabbitmq.conf"), lines).expect("rabbitmq.conf");
         std::fs::write(folder.path().join("plugins"), "[].").expect("the list of plugins");
@@ -49,7 +55,8 @@ impl RabbitMq {
             .stderr(Stdio::null())
             .spawn()
             .expect("epmd, from rabbitmq-server's dependencies");
-        let broker = Self { folder, port, distribution_port, epmd_port, epmd, server: Mutex::new(None) };
+        let broker =
+            Self { folder, port, encrypted_port, distribution_port, epmd_port, epmd, server: Mutex::new(None) };
         broker.start_again();
         broker
     }
@@ -62,6 +69,16 @@ impl RabbitMq {
     /// The same through another port, such as a proxy's.
     pub fn url_at(&self, port: u16) -> String {
         format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
+    }
+
+    /// Where clients connect with TLS.
+    pub fn encrypted_url(&self) -> String {
+        format!("amqps://guest:guest@localhost:{}/%2f", self.encrypted_port)
+    }
+
+    /// The certificate that clients must trust for that.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
     }
 
     /// The port that clients connect to.
@@ -148,6 +165,20 @@ impl Drop for RabbitMq {
         }
         end(&mut self.epmd);
     }
+}
+
+/// Makes a certificate for localhost that nobody trusts who is not told to.
+fn certify(folder: &Path) {
+    let status = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl");
+    assert!(status.success(), "openssl made no certificate");
 }
 
 fn append(text: &mut String, path: &Path) {
