@@ -1,1 +1,84 @@
-fn main() {}
+//! `apt-ci`: what an operator types. Each file here is one subcommand: its arguments, the calls into the library, and what it
+//! prints. This one only dispatches.
+
+mod completions;
+mod config;
+mod init;
+mod log;
+mod queues;
+mod results;
+mod run;
+mod session;
+mod ui;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use session::{GlobalArgs, Session};
+use ui::exit::ExitStatus;
+
+/// Package-test CI for distributions: request autopkgtests, run them, and read their results.
+///
+/// Without any configuration, the queue and the results live in the user's data folder. `apt-ci init` makes a site, which
+/// names a RabbitMQ and a Swift.
+#[derive(Parser)]
+#[command(name = "apt-ci", version, arg_required_else_help = true, after_help = ui::exit::HELP)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Worker(worker::WorkerArgs),
+    Queues(queues::QueuesArgs),
+    Results(results::ResultsArgs),
+    Log(log::LogArgs),
+    Init(init::InitArgs),
+    Config(config::ConfigArgs),
+    Completions(completions::CompletionsArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let session = Session::new(cli.global);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ui::error::report(&anyhow::Error::new(error).context("the program cannot start")),
+    };
+    let end = runtime.block_on(dispatch(cli.command, &session));
+    // A pending lookup of a host name must not hold up the exit.
+    runtime.shutdown_background();
+    match end {
+        Ok(status) => status.into(),
+        Err(error) => ui::error::report(&error),
+    }
+}
+
+async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitStatus> {
+    match command {
+        Command::Run(args) => run::run(args, session).await,
+        Command::Worker(args) => worker::run(args, session).await,
+        Command::Queues(args) => queues::run(args, session).await,
+        Command::Results(args) => results::run(args, session).await,
+        Command::Log(args) => log::run(args, session).await,
+        Command::Init(args) => init::run(args, session),
+        Command::Config(args) => config::run(args, session),
+        Command::Completions(args) => completions::run::<Cli>(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -2,6 +2,12 @@
 //! free loopback ports in a temporary folder, and stops them at the end, whatever the tests did.
 
 mod broker;
+mod foreign;
+mod lives;
+mod outages;
+mod real;
+mod requests;
+mod sites;
 mod store;
 mod support;
 
@@ -18,8 +24,18 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let services = Arc::new(Services::default());
-    let trials: Vec<Trial> =
-        [broker::trials(&services), store::trials(&services)].into_iter().flatten().collect();
+    // The slow ones first, so that they run beside the others.
+    let areas = [
+        real::trials,
+        broker::trials,
+        outages::trials,
+        lives::trials,
+        store::trials,
+        foreign::trials,
+        requests::trials,
+        sites::trials,
+    ];
+    let trials: Vec<Trial> = areas.into_iter().flat_map(|trials| trials(&services)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // The trials held the other handles; with this one the services stop.
     drop(services);

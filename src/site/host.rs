@@ -26,8 +26,8 @@ fn release(os_release: &str) -> Option<Release> {
     }
 }
 
-/// The architecture of dpkg, which may differ from the kernel's; or that of this program.
-fn architecture() -> Option<Architecture> {
+/// This host's architecture: dpkg's, which may differ from the kernel's; or that of this program.
+pub fn architecture() -> Option<Architecture> {
     let dpkg = Command::new("dpkg").arg("--print-architecture").stdin(Stdio::null()).stderr(Stdio::null()).output();
     let printed = dpkg.ok().filter(|output| output.status.success()).and_then(|output| {
         let text = String::from_utf8(output.stdout).ok()?;

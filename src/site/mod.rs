@@ -8,7 +8,7 @@ mod create;
 mod error;
 mod file;
 mod folders;
-mod host;
+pub mod host;
 mod password;
 
 use std::collections::BTreeMap;

@@ -61,7 +61,7 @@ impl StoreError {
 /// A place for results.
 pub enum Store {
     /// OpenStack Swift.
-    Swift(swift::SwiftStore),
+    Swift(Box<swift::SwiftStore>),
     /// A folder of this machine.
     Folder(folder::FolderStore),
 }
@@ -132,7 +132,9 @@ impl Store {
         environment: &Environment,
     ) -> Result<Self, StoreError> {
         match url {
-            StoreUrl::Swift(url) => swift::SwiftStore::new(url.as_ref(), settings, environment).map(Self::Swift),
+            StoreUrl::Swift(url) => {
+                swift::SwiftStore::new(url.as_ref(), settings, environment).map(|store| Self::Swift(Box::new(store)))
+            }
             StoreUrl::Folder(path) => Ok(Self::Folder(folder::FolderStore::new(path))),
         }
     }

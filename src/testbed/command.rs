@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::TestbedError;
 use super::conf::WorkerConf;
 use super::template::{Template, Variable, quote};
+use crate::environment::Environment;
 use crate::release::{Architecture, QueueName, Release};
 use crate::request::{Request, Trigger};
 
@@ -25,7 +26,7 @@ const UBUNTU_BEFORE_FOCAL: [&str; 16] = [
     "artful", "bionic", "cosmic", "disco", "eoan",
 ];
 
-/// Debian's names of releases, all of which have i386 testbeds.
+/// Debian's names of releases, all of which have i386 testbeds, and none a proposed pocket.
 const DEBIAN: [&str; 14] = [
     "oldoldstable",
     "oldstable",
@@ -169,7 +170,7 @@ pub fn command_line(
     }
     if !is_null {
         args.push("--apt-upgrade".to_owned());
-        args.extend(proposed(&parameters.triggers, parameters.all_proposed));
+        args.extend(proposed(&queue.release, &parameters.triggers, parameters.all_proposed));
     }
     args.extend(parameters.env.iter().map(|variable| format!("--env={variable}")));
     if !parameters.triggers.is_empty() {
@@ -190,10 +191,24 @@ pub fn command_line(
     CommandLine { program: autopkgtest.program.clone(), args }
 }
 
+/// The variables of the worker's environment that are withheld from a test: those that hold credentials of the store and the
+/// queue. Tests are other people's programs. A virt server that rents machines from a cloud needs the `OS_…` ones, and keeps
+/// them from what runs inside the machine; the null server runs the test right here.
+pub fn withheld<'a>(conf: &WorkerConf, environment: &'a Environment) -> Vec<&'a str> {
+    let prefixes: &[&str] = if conf.is_null() { &["OS_", "ST_", "APT_CI_"] } else { &["ST_", "APT_CI_"] };
+    environment.names().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect()
+}
+
 /// What to take from the proposed pocket: everything, or the triggers' packages, each once.
-fn proposed(triggers: &[Trigger], all: bool) -> Option<String> {
+///
+/// Debian's releases have no such pocket, and apt would refuse to look for it: there the triggers are taken from where the testbed's
+/// sources have them. A request for all of a pocket that is not there fails, rather than testing something else.
+fn proposed(release: &Release, triggers: &[Trigger], all: bool) -> Option<String> {
     if all {
         return Some("--apt-pocket=proposed".to_owned());
+    }
+    if DEBIAN.contains(&release.as_str()) {
+        return None;
     }
     let mut sources: Vec<String> = Vec::new();
     for trigger in triggers.iter().filter(|trigger| !trigger.is_baseline()) {
@@ -353,5 +368,14 @@ mod tests {
         let conf = conf("[autopkgtest]\ncheckout_dir = nowhere\n[virt]\nargs = null\n");
         let error = Autopkgtest::find(&conf, Some("/usr/bin")).unwrap_err().to_string();
         assert!(error.contains("nowhere/runner/autopkgtest is not a program"), "{error}");
+    }
+
+    #[test]
+    fn a_test_gets_no_credentials_and_a_virt_server_those_of_its_cloud() {
+        let names = ["OS_PASSWORD", "ST_KEY", "APT_CI_QUEUE", "PATH"];
+        let environment = names.map(|name| (name.to_owned(), "x".to_owned())).into_iter().collect();
+        assert_eq!(withheld(&WorkerConf::null(), &environment), ["APT_CI_QUEUE", "OS_PASSWORD", "ST_KEY"]);
+        let cloud = conf("[virt]\nargs = ssh -s nova\n");
+        assert_eq!(withheld(&cloud, &environment), ["APT_CI_QUEUE", "ST_KEY"]);
     }
 }

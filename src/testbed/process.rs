@@ -25,9 +25,6 @@ pub const CONSOLE: &str = "console";
 /// always has.
 const SETPRIV: &str = "/usr/bin/setpriv";
 
-/// Variables whose names begin so hold the credentials of the store and the queue. Tests are other people's programs.
-const SECRET_PREFIXES: [&str; 3] = ["OS_", "ST_", "APT_CI_"];
-
 /// How long KILL may take.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -68,14 +65,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a test in the folder `work_dir`, with its output in the file [`CONSOLE`] there.
+    /// Starts a test in the folder `work_dir`, with its output in the file [`CONSOLE`] there, and without the variables that
+    /// are withheld from it.
     ///
     /// Call it from a task of the runtime, not from `spawn_blocking`: the system ends the child when the *thread* that
     /// started it ends.
     ///
     /// # Errors
     /// When the program is not there or cannot be started, or the file cannot be made.
-    pub fn start(command: &CommandLine, work_dir: &Path) -> Result<Self, TestbedError> {
+    pub fn start(command: &CommandLine, work_dir: &Path, withheld: &[&str]) -> Result<Self, TestbedError> {
         let program = &command.program;
         let starting = |source| TestbedError::Io { action: format!("starting {}", program.display()), source };
         // The wrapper would only say it on the console.
@@ -95,11 +93,8 @@ impl Process {
             Command::new(program)
         };
         child.args(&command.args).current_dir(work_dir).stdin(Stdio::null()).stdout(output).stderr(errors);
-        // Not a setting that we read: only the names matter, to keep the values from the child.
-        for (name, _) in std::env::vars_os() {
-            if name.to_str().is_some_and(|name| SECRET_PREFIXES.iter().any(|prefix| name.starts_with(prefix))) {
-                child.env_remove(name);
-            }
+        for name in withheld {
+            child.env_remove(name);
         }
         let child = child.process_group(0).kill_on_drop(true).spawn().map_err(starting)?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
@@ -218,11 +213,11 @@ mod tests {
     #[tokio::test]
     async fn exit_codes_and_the_console_are_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let mut process = Process::start(&shell("echo out; echo err >&2; exit 14"), folder.path()).unwrap();
+        let mut process = Process::start(&shell("echo out; echo err >&2; exit 14"), folder.path(), &[]).unwrap();
         assert_eq!(process.wait().await.unwrap(), Exit::Code(14));
         assert_eq!(process.wait().await.unwrap(), Exit::Code(14), "asked again");
         assert_eq!(fs::read_to_string(folder.path().join(CONSOLE)).unwrap(), "out\nerr\n");
-        let mut process = Process::start(&shell("kill -9 $$"), folder.path()).unwrap();
+        let mut process = Process::start(&shell("kill -9 $$"), folder.path(), &[]).unwrap();
         let exit = process.wait().await.unwrap();
         assert_eq!((exit, exit.exit_code()), (Exit::Signal(9), 1));
     }
@@ -231,14 +226,14 @@ mod tests {
     async fn a_program_that_is_not_there_is_an_error_that_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let command = CommandLine { program: "/nonexistent/autopkgtest".into(), args: Vec::new() };
-        let error = Process::start(&command, folder.path()).unwrap_err().to_string();
+        let error = Process::start(&command, folder.path(), &[]).unwrap_err().to_string();
         assert!(error.starts_with("starting /nonexistent/autopkgtest: No such file"), "{error}");
     }
 
     #[tokio::test]
     async fn nothing_of_a_test_outlives_its_end() {
         let folder = tempfile::tempdir().unwrap();
-        let mut process = Process::start(&shell("sleep 600 & echo $! > left; exit 0"), folder.path()).unwrap();
+        let mut process = Process::start(&shell("sleep 600 & echo $! > left; exit 0"), folder.path(), &[]).unwrap();
         assert_eq!(process.wait().await.unwrap(), Exit::Code(0));
         let left = read_when_there(&folder, "left").await;
         until("the process left behind is gone", || !is_alive(&left)).await;
@@ -251,7 +246,7 @@ mod tests {
         let script =
             "sh -c 'trap \"sleep 0.3; echo > cleaned; exit\" TERM; echo > ready; while :; do sleep 0.05; done' &
                       trap 'exit 7' TERM; while :; do sleep 0.05; done";
-        let mut process = Process::start(&shell(script), folder.path()).unwrap();
+        let mut process = Process::start(&shell(script), folder.path(), &[]).unwrap();
         read_when_there(&folder, "ready").await;
         assert_eq!(process.terminate(Duration::from_secs(60)).await.unwrap(), Exit::Code(7));
         assert!(folder.path().join("cleaned").exists());
@@ -261,7 +256,7 @@ mod tests {
     async fn a_test_that_ignores_the_request_is_killed_with_its_helpers() {
         let folder = tempfile::tempdir().unwrap();
         let script = "trap '' TERM; sleep 600 & echo $! > helper; while :; do sleep 0.05; done";
-        let mut process = Process::start(&shell(script), folder.path()).unwrap();
+        let mut process = Process::start(&shell(script), folder.path(), &[]).unwrap();
         let helper = read_when_there(&folder, "helper").await;
         assert_eq!(process.terminate(Duration::from_millis(200)).await.unwrap(), Exit::Signal(9));
         until("the helper is gone", || !is_alive(&helper)).await;
@@ -270,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn a_dropped_test_is_killed_with_its_helpers() {
         let folder = tempfile::tempdir().unwrap();
-        let process = Process::start(&shell("sleep 600 & echo $! > helper; wait"), folder.path()).unwrap();
+        let process = Process::start(&shell("sleep 600 & echo $! > helper; wait"), folder.path(), &[]).unwrap();
         let helper = read_when_there(&folder, "helper").await;
         drop(process);
         until("the helper is gone", || !is_alive(&helper)).await;
@@ -280,39 +275,20 @@ mod tests {
     async fn waiting_can_be_given_up_and_taken_up_again() {
         let folder = tempfile::tempdir().unwrap();
         let script = "while [ ! -e go ]; do sleep 0.02; done; exit 4";
-        let mut process = Process::start(&shell(script), folder.path()).unwrap();
+        let mut process = Process::start(&shell(script), folder.path(), &[]).unwrap();
         assert!(timeout(Duration::from_millis(50), process.wait()).await.is_err());
         fs::write(folder.path().join("go"), "").unwrap();
         assert_eq!(process.wait().await.unwrap(), Exit::Code(4));
     }
 
-    /// A part of the test below: a worker with the store's credentials in its environment, which starts a test and waits.
     #[tokio::test]
-    #[ignore = "a part of a_test_ends_with_its_worker_and_never_sees_its_credentials"]
-    async fn a_worker_that_waits() {
-        let folder = std::env::var("FOLDER").unwrap();
-        let script = "echo $$ > test; env > environment.new; mv environment.new environment; exec sleep 600";
-        Process::start(&shell(script), Path::new(&folder)).unwrap().wait().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_test_ends_with_its_worker_and_never_sees_its_credentials() {
+    async fn a_test_never_sees_what_is_withheld_from_it() {
         let folder = tempfile::tempdir().unwrap();
-        let mut worker = Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "testbed::process::tests::a_worker_that_waits"])
-            .env("FOLDER", folder.path())
-            .envs([("OS_PASSWORD", "SECRET"), ("ST_KEY", "SECRET"), ("APT_CI_QUEUE", "SECRET"), ("PLAIN", "seen")])
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let environment = folder.path().join("environment");
-        until("the test runs", || environment.exists()).await;
-        let environment = fs::read_to_string(environment).unwrap();
-        assert!(environment.contains("PLAIN=seen") && !environment.contains("SECRET"), "{environment}");
-        let test = read_when_there(&folder, "test").await;
-        assert!(is_alive(&test));
-        worker.kill().await.unwrap();
-        until("the test is gone", || !is_alive(&test)).await;
+        // Variables that cargo sets for every test.
+        let (withheld, other) = ("CARGO_PKG_NAME", "CARGO_PKG_VERSION");
+        let mut process = Process::start(&shell("env > environment"), folder.path(), &[withheld]).unwrap();
+        assert_eq!(process.wait().await.unwrap(), Exit::Code(0));
+        let environment = fs::read_to_string(folder.path().join("environment")).unwrap();
+        assert!(environment.contains(other) && !environment.contains(withheld), "{environment}");
     }
 }

@@ -4,16 +4,32 @@ pub mod daemon;
 pub mod keystone;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod site;
 pub mod stand_in;
 pub mod swift;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+use libtest_mimic::{Failed, Trial};
 
 use tempfile::TempDir;
 
 use self::keystone::Keystone;
 use self::rabbitmq::RabbitMq;
+use self::site::TestSite;
 use self::swift::{Auth, Swift};
+
+/// What a test does: a story that a user could tell.
+pub type Story = fn(&Services) -> Result<(), Failed>;
+
+/// The stories of an area as tests.
+pub fn stories(area: &str, services: &Arc<Services>, stories: &[(&str, Story)]) -> Vec<Trial> {
+    let trial = |(name, story): &(&str, Story)| {
+        let (services, story) = (Arc::clone(services), *story);
+        Trial::test(format!("{area}::{name}"), move || story(&services))
+    };
+    stories.iter().map(trial).collect()
+}
 
 /// Every service that tests share. Each starts when a test first asks for it. They stop in the order of the fields, and
 /// their folder goes last.
@@ -47,6 +63,11 @@ impl Services {
     pub fn swift_keystone(&self) -> &Swift {
         self.swift_keystone
             .get_or_init(|| Swift::start(&self.folder().join("swift-keystone"), &Auth::Keystone(self.keystone())))
+    }
+
+    /// A site on the shared RabbitMQ and Swift.
+    pub fn site(&self) -> TestSite {
+        TestSite::on(&self.rabbitmq().url(), "swift:", self.swift().environment())
     }
 
     /// A Keystone.

@@ -267,33 +267,3 @@ fn a_full_disk_is_called_a_full_disk() {
     assert!(matches!(full, BundleError::DiskFull { .. }), "{full:?}");
     assert!(full.to_string().starts_with("the disk is full: /dev/full cannot be written"), "{full}");
 }
-
-/// Runs in a process of its own (see the test after it), so that other tests' memory does not count.
-#[test]
-#[ignore = "a part of large_artifacts_do_not_sit_in_memory"]
-fn pack_a_large_artifact() {
-    let scene = Scene::new("gzip");
-    scene.write("log", "ok\n");
-    scene.write("artifacts/core", "");
-    File::options().write(true).open(scene.output("artifacts/core")).unwrap().set_len(300 << 20).unwrap();
-    let peak = || {
-        let status = fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    let before = peak();
-    scene.pack().unwrap();
-    let grown = peak() - before;
-    assert!(grown < 8 << 10, "memory grew by {grown} kB");
-    assert_eq!(scene.members(ARTIFACTS)["artifacts/core"], 300 << 20);
-}
-
-#[test]
-fn large_artifacts_do_not_sit_in_memory() {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "result::bundle::tests::pack_a_large_artifact"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-}

@@ -1,5 +1,7 @@
 //! The runs that a store holds, read from its listings; only results without listing metadata are fetched themselves.
 
+mod log;
+
 use std::io::Read;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -58,6 +60,8 @@ impl Serialize for StoredRun {
             package: &'a str,
             run: &'a str,
             container: &'a str,
+            /// The folder of its files in the container.
+            path: String,
             outcome: Outcome,
             damaged: bool,
             #[serde(flatten)]
@@ -69,6 +73,7 @@ impl Serialize for StoredRun {
             package: self.path.package.as_str(),
             run: self.id.as_str(),
             container: &self.container,
+            path: self.path.folder(&self.id),
             outcome: self.outcome(),
             damaged: self.damaged,
             summary: &self.summary,
@@ -103,6 +108,22 @@ pub async fn of_release(
     let mut runs = read_all(store, results).await?;
     runs.sort_by(|a, b| (&a.id, &a.path).cmp(&(&b.id, &b.path)));
     Ok(runs)
+}
+
+/// Whether a run of the package with a later id is complete in the store. Runs that are still being published do not count.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn published_after(store: &Store, path: &PackagePath, id: &RunId) -> Result<bool, StoreError> {
+    // `0` comes right after the `/` that follows a run's id.
+    let marker = format!("{}0", path.folder(id));
+    let query = Query { prefix: path.prefix(), delimiter: None, marker };
+    let entries = match store.list(&container(&path.release), &query).await {
+        Err(StoreError::NotFound(_)) => return Ok(false),
+        other => other?,
+    };
+    let is_result = |name: &str| parse_object(name).is_some_and(|(_, _, file)| file == RESULT);
+    Ok(entries.iter().any(|entry| matches!(entry, Entry::Object(object) if is_result(&object.name))))
 }
 
 /// The newest id among a package's runs, those without a result.tar (yet) included: the next one has to come after it.

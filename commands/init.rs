@@ -1,0 +1,33 @@
+//! `apt-ci init`: a new site.
+
+use std::path::PathBuf;
+
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// Make a new site: a git repository with a commented configuration and a first commit.
+#[derive(clap::Args)]
+pub struct InitArgs {
+    /// The folder, which is made if it is not there
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+}
+
+pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let created = apt_ci::site::create(&args.dir)?;
+    if session.ui.json {
+        session
+            .ui
+            .json(&serde_json::json!({"root": created.root, "files": created.files, "commit": created.commit}))?;
+        return Ok(ExitStatus::Success);
+    }
+    session.ui.data(created.root.display())?;
+    let files: Vec<String> = created.files.iter().map(|file| file.display().to_string()).collect();
+    session.ui.note(format!(
+        "Committed {} as {}. Next: edit apt-ci.toml, then see what counts with `apt-ci --site {} config`.",
+        files.join(", "),
+        created.commit.get(..7).unwrap_or(&created.commit),
+        args.dir.display(),
+    ));
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,56 @@
+//! `apt-ci log`: the log of a run.
+
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::SourcePackage;
+use apt_ci::runs::{self, StoredRun};
+use apt_ci::site::Site;
+use apt_ci::store::Store;
+
+use super::results;
+use crate::session::Session;
+use crate::ui::error::NotFound;
+use crate::ui::exit::ExitStatus;
+use crate::ui::pager;
+
+/// Show the log of a run, or of a package's latest one.
+#[derive(clap::Args)]
+pub struct LogArgs {
+    /// A run (RELEASE/ARCH/PREFIX/PACKAGE/RUN@, its log's URL, or the run's id alone), or a source package
+    #[arg(value_name = "RUN|PACKAGE")]
+    run: String,
+    /// Only this release's runs
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    release: Option<Release>,
+    /// Only this architecture's runs
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architecture: Option<Architecture>,
+}
+
+pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let store = session.store(&site)?;
+    let run = find(&args, &site, &store).await?;
+    let mut text = run.log(&store).await?;
+    pager::show(&session.ui, &session.environment, &mut text).await?;
+    Ok(ExitStatus::Success)
+}
+
+async fn find(args: &LogArgs, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
+    let places = results::places(args.release.as_ref(), args.architecture.as_ref(), site)?;
+    if args.run.contains(['/', '@']) {
+        let releases: Vec<Release> = places.into_iter().map(|(release, _)| release).collect();
+        return runs::find(store, &releases, &args.run).await?.ok_or_else(|| not_found(&args.run, store));
+    }
+    let package: SourcePackage = args.run.parse()?;
+    let mut latest: Option<StoredRun> = None;
+    for (release, architectures) in places {
+        let found = results::of_package(store, &release, &architectures, &package).await?;
+        latest = found.into_iter().chain(latest).max_by(|a, b| a.id.cmp(&b.id));
+    }
+    latest.ok_or_else(|| not_found(&args.run, store))
+}
+
+fn not_found(what: &str, store: &Store) -> anyhow::Error {
+    let message = format!("{} holds no run {what:?}", store.address());
+    NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into()
+}

@@ -1,0 +1,127 @@
+//! `apt-ci queues`: what waits, what runs, and what can never be run.
+
+use apt_ci::broker::{BrokerError, QueueContents};
+use apt_ci::release::QueueName;
+use apt_ci::request::Request;
+use apt_ci::site::Site;
+use serde_json::{Value, json};
+
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell};
+
+/// Show the queues, or the requests of one.
+///
+/// Looking at a queue's requests takes them for a moment and gives them back in their order.
+#[derive(clap::Args)]
+pub struct QueuesArgs {
+    /// The queue whose requests to show
+    queue: Option<QueueName>,
+    /// How many requests to show at most, of each kind
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    limit: usize,
+}
+
+pub async fn run(args: QueuesArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    match args.queue {
+        None => lengths(session, &site).await,
+        Some(queue) => contents(&queue, args.limit, session, &site).await,
+    }
+}
+
+async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let known = site.queues();
+    if known.is_empty() {
+        let message = format!("no releases are configured ({})", site.releases.origin);
+        return Err(BadInput { message, hint: Some("name them under [releases] in apt-ci.toml".to_owned()) }.into());
+    }
+    let broker = session.broker(site).await?;
+    let states = broker.inspect(&known).await?;
+    broker.close().await;
+    if session.ui.json {
+        session.ui.json(&states)?;
+        return Ok(ExitStatus::Success);
+    }
+    if states.is_empty() {
+        session.ui.note("None of the configured queues exists yet: a worker makes those that it serves.");
+    }
+    let number = |count: u64| Cell::new(count).styled(if count == 0 { faint() } else { anstyle::Style::new() });
+    let rows = states
+        .into_iter()
+        .map(|state| {
+            let dead = if state.dead > 0 { anstyle::AnsiColor::Red.on_default() } else { faint() };
+            vec![
+                Cell::new(&state.queue),
+                number(state.ready),
+                number(state.claimed),
+                number(state.consumers),
+                Cell::new(state.dead).styled(dead),
+            ]
+        })
+        .collect();
+    table::print(&session.ui, &["QUEUE", "READY", "RUNNING", "IDLE WORKERS", "DEAD"], rows)?;
+    Ok(ExitStatus::Success)
+}
+
+fn faint() -> anstyle::Style {
+    anstyle::Style::new().dimmed()
+}
+
+async fn contents(queue: &QueueName, limit: usize, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let broker = session.broker(site).await?;
+    let contents = match broker.contents(queue, limit).await {
+        Err(BrokerError::NoSuchQueue { queue, .. }) => {
+            let nearest = broker.nearest(&queue, &site.queues()).await?;
+            return Err(BrokerError::NoSuchQueue { queue, nearest }.into());
+        }
+        other => other?,
+    };
+    broker.close().await;
+    if session.ui.json {
+        let QueueContents { ready, claimed, dead } = &contents;
+        let list = |bodies: &[Vec<u8>]| bodies.iter().map(|body| document(body)).collect::<Vec<_>>();
+        let dead: Vec<Value> =
+            dead.iter().map(|letter| json!({"message": document(&letter.body), "reason": letter.reason})).collect();
+        session.ui.json(&json!({"queue": queue, "running": list(claimed), "ready": list(ready), "dead": dead}))?;
+        return Ok(ExitStatus::Success);
+    }
+    let states = [("running", &contents.claimed), ("ready", &contents.ready)];
+    let mut rows: Vec<Vec<Cell>> =
+        states.into_iter().flat_map(|(state, bodies)| bodies.iter().map(move |body| row(state, body, ""))).collect();
+    rows.extend(contents.dead.iter().map(|letter| row("dead", &letter.body, &letter.reason)));
+    if rows.is_empty() {
+        session.ui.note(format!("{queue} is empty."));
+        return Ok(ExitStatus::Success);
+    }
+    table::print(&session.ui, &["STATE", "PACKAGE", "TRIGGERS", "REQUEST", "REASON"], rows)?;
+    Ok(ExitStatus::Success)
+}
+
+/// A message for programs. What is not a request is given as text; parameters that may hold a token are left out.
+fn document(body: &[u8]) -> Value {
+    match Request::parse(body) {
+        Err(_) => json!({"body": String::from_utf8_lossy(body)}),
+        Ok(request) => {
+            let mut parameters = request.wire_parameters();
+            if let Some(ppas) = parameters.get_mut("ppas") {
+                *ppas = json!("hidden");
+            }
+            json!({"package": request.package().as_str(), "parameters": parameters})
+        }
+    }
+}
+
+fn row(state: &str, body: &[u8], reason: &str) -> Vec<Cell> {
+    let cells = match Request::parse(body) {
+        Ok(request) => {
+            let triggers: Vec<String> = request.parameters().triggers.iter().map(ToString::to_string).collect();
+            let id = request.uuid().map(ToString::to_string).unwrap_or_default();
+            [request.package().to_string(), triggers.join(" "), id]
+        }
+        Err(_) => [String::from_utf8_lossy(body).escape_debug().take(60).collect(), String::new(), String::new()],
+    };
+    let [package, triggers, id] = cells.map(Cell::new);
+    vec![Cell::new(state), package, triggers, id, Cell::new(reason)]
+}

@@ -1,0 +1,122 @@
+//! `apt-ci results`: what the store knows about past runs, newest first.
+
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::SourcePackage;
+use apt_ci::result::PackagePath;
+use apt_ci::runs::{self, StoredRun};
+use apt_ci::site::Site;
+use apt_ci::store::Store;
+use jiff::Timestamp;
+
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell};
+use crate::ui::when;
+
+/// Show results, newest first.
+#[derive(clap::Args)]
+pub struct ResultsArgs {
+    /// Only this source package's
+    package: Option<SourcePackage>,
+    /// Only this release's [default: every release that the site configures]
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    release: Option<Release>,
+    /// Only this architecture's
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architecture: Option<Architecture>,
+    /// How many to show at most
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    limit: usize,
+}
+
+pub async fn run(args: ResultsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let store = session.store(&site)?;
+    let mut runs = Vec::new();
+    for (release, architectures) in places(args.release.as_ref(), args.architecture.as_ref(), &site)? {
+        match &args.package {
+            None => {
+                let found = runs::of_release(&store, &release, args.architecture.as_ref()).await?;
+                runs.extend(found);
+            }
+            Some(package) => runs.extend(of_package(&store, &release, &architectures, package).await?),
+        }
+    }
+    runs.sort_by(|a, b| b.id.cmp(&a.id));
+    let all = runs.len();
+    runs.truncate(args.limit);
+    if session.ui.json {
+        session.ui.json(&runs)?;
+        return Ok(ExitStatus::Success);
+    }
+    if runs.is_empty() {
+        session.ui.note(format!("No results in {}.", store.address()));
+        return Ok(ExitStatus::Success);
+    }
+    show(&runs, session)?;
+    if all > runs.len() {
+        session.ui.note(format!("{} more; show them with --limit.", all - runs.len()));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Which releases to look in, and which architectures of each.
+pub fn places(
+    release: Option<&Release>,
+    architecture: Option<&Architecture>,
+    site: &Site,
+) -> anyhow::Result<Vec<(Release, Vec<Architecture>)>> {
+    let chosen = |configured: &[Architecture]| architecture.map_or(configured.to_vec(), |one| vec![one.clone()]);
+    match release {
+        None => Ok(site.releases.value.iter().map(|(name, archs)| (name.clone(), chosen(archs))).collect()),
+        Some(release) => match (site.architectures(release), architecture) {
+            (Some(configured), _) => Ok(vec![(release.clone(), chosen(configured))]),
+            (None, Some(one)) => Ok(vec![(release.clone(), vec![one.clone()])]),
+            (None, None) => {
+                let message = format!("release {release} is not configured, so its architectures are not known");
+                let hint = "name the architecture with -a, or add the release to [releases]".to_owned();
+                Err(BadInput { message, hint: Some(hint) }.into())
+            }
+        },
+    }
+}
+
+/// A package's runs on these architectures, oldest first on each.
+pub async fn of_package(
+    store: &Store,
+    release: &Release,
+    architectures: &[Architecture],
+    package: &SourcePackage,
+) -> anyhow::Result<Vec<StoredRun>> {
+    let mut runs = Vec::new();
+    for architecture in architectures {
+        let path =
+            PackagePath { release: release.clone(), architecture: architecture.clone(), package: package.clone() };
+        runs.extend(runs::of_package(store, &path).await?);
+    }
+    Ok(runs)
+}
+
+fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let rows = runs
+        .iter()
+        .map(|run| {
+            let summary = &run.summary;
+            vec![
+                table::outcome(summary.outcome()),
+                Cell::new(&run.path.package),
+                Cell::new(&summary.version),
+                Cell::new(&run.path.release),
+                Cell::new(&run.path.architecture),
+                Cell::new(summary.triggers.as_deref().unwrap_or_default().join(" ")),
+                Cell::new(when::duration(summary.duration)).for_programs(summary.duration),
+                Cell::new(when::ago(run.id.published(), now)).for_programs(run.id.published()),
+                Cell::new(&run.id),
+            ]
+        })
+        .collect();
+    let headings = ["OUTCOME", "PACKAGE", "VERSION", "RELEASE", "ARCH", "TRIGGERS", "DURATION", "WHEN", "RUN"];
+    Ok(table::print(&session.ui, &headings, rows)?)
+}

@@ -1,0 +1,204 @@
+//! `apt-ci run`: puts test requests into the queues.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use apt_ci::broker::BrokerError;
+use apt_ci::release::{Architecture, Context, QueueName, Release};
+use apt_ci::request::line::Submission;
+use apt_ci::request::{EnvVar, Parameters, Request, SourcePackage, TestName, Text, Trigger};
+use apt_ci::site::Site;
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::{progress, table};
+
+/// Request tests of packages.
+///
+/// Everything is checked before anything is queued: one bad argument or line, and nothing is.
+///
+/// Prints one line per request: queue, package and the request's id.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  apt-ci run -s xenial --trigger glib2.0/2.46.1-2 libpng udisks2
+  apt-ci run -s xenial -a armhf --trigger php-foo/1-1 --trigger php-foo-helpers/2-2 php-foo
+  proposed-migration-output | apt-ci run --batch -")]
+pub struct RunArgs {
+    /// The release to test on
+    #[arg(
+        short = 's',
+        long = "release",
+        visible_alias = "series",
+        value_name = "RELEASE",
+        required_unless_present = "batch"
+    )]
+    release: Option<Release>,
+    /// An architecture to test on; repeat for more [default: all that the site configures for the release]
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architectures: Vec<Architecture>,
+    /// The package and version that causes the test; repeat for packages that must land together
+    #[arg(long = "trigger", value_name = "SRC/VERSION", required_unless_present = "batch")]
+    triggers: Vec<Trigger>,
+    /// A variable for the test's environment; repeat for more
+    #[arg(long, value_name = "VAR=VALUE")]
+    env: Vec<EnvVar>,
+    /// Take every package from the proposed pocket, not only the triggers
+    #[arg(long)]
+    all_proposed: bool,
+    /// Run only this test of the package
+    #[arg(long, value_name = "TEST")]
+    testname: Option<TestName>,
+    /// Who asks for it, for those who look at the results
+    #[arg(long, value_name = "NAME")]
+    requester: Option<Text>,
+    /// Print the requests instead of queueing them, in the form that --batch reads
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Read requests from a file, or from standard input with `-`: lines of the form QUEUE:SRC {json}
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "architectures", "triggers", "env", "all_proposed", "testname", "packages"])]
+    batch: Option<PathBuf>,
+    /// The source packages whose tests to run
+    #[arg(value_name = "PACKAGE", required_unless_present = "batch")]
+    packages: Vec<SourcePackage>,
+}
+
+pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let dry_run = args.dry_run;
+    let submissions = match &args.batch {
+        Some(file) => read_batch(file, args.requester.as_ref()).await?,
+        None => requests(args, &site)?,
+    };
+    let now = jiff::Timestamp::now();
+    let submissions: Vec<Submission> = submissions
+        .into_iter()
+        .map(|Submission { queue, request }| Submission { queue, request: request.identified().submitted_at(now) })
+        .collect();
+    if dry_run {
+        for submission in &submissions {
+            session.ui.data(submission.to_line())?;
+        }
+        return Ok(ExitStatus::Success);
+    }
+    submit(&submissions, session, &site).await
+}
+
+/// One request per package and architecture.
+fn requests(args: RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
+    let release = args.release.context("no release is given")?;
+    let architectures = match (args.architectures, site.architectures(&release)) {
+        (given, _) if !given.is_empty() => given,
+        (_, Some(configured)) => configured.to_vec(),
+        (_, None) => return Err(unknown_release(&release, site).into()),
+    };
+    let parameters = Parameters {
+        triggers: args.triggers,
+        env: args.env,
+        all_proposed: args.all_proposed,
+        testname: args.testname,
+        requester: args.requester,
+        ..Parameters::default()
+    };
+    let mut submissions = Vec::new();
+    let mut seen = BTreeSet::new();
+    for package in args.packages {
+        for architecture in &architectures {
+            let queue = QueueName::new(Context::Distribution, release.clone(), architecture.clone());
+            // The same package or architecture named twice is a slip, not a wish for two runs.
+            if seen.insert((package.clone(), queue.clone())) {
+                let request = Request::new(package.clone(), parameters.clone())?;
+                submissions.push(Submission { queue, request });
+            }
+        }
+    }
+    Ok(submissions)
+}
+
+fn unknown_release(release: &Release, site: &Site) -> BadInput {
+    let known: Vec<String> = site.releases.value.keys().map(ToString::to_string).collect();
+    BadInput {
+        message: format!(
+            "release {release} is not configured ({}: {})",
+            site.releases.origin,
+            if known.is_empty() { "no releases".to_owned() } else { known.join(", ") }
+        ),
+        hint: Some(format!(
+            "name the architecture with -a if a queue for {release} exists, or add {release} to [releases]"
+        )),
+    }
+}
+
+async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> anyhow::Result<Vec<Submission>> {
+    let mut text = String::new();
+    let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+    let read = if file.as_os_str() == "-" {
+        tokio::io::stdin().read_to_string(&mut text).await.map(drop)
+    } else {
+        tokio::fs::read_to_string(file).await.map(|content| text = content)
+    };
+    read.with_context(|| format!("the batch {name} cannot be read"))?;
+    let mut submissions = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let at = || format!("{name}, line {}", number + 1);
+        let Submission { queue, mut request } = Submission::parse_line(line).with_context(at)?;
+        request.check_supported().with_context(at)?;
+        if let Some(requester) = requester {
+            request = request.requested_by(requester);
+        }
+        submissions.push(Submission { queue, request });
+    }
+    if submissions.is_empty() {
+        return Err(BadInput { message: format!("{name} holds no requests"), hint: None }.into());
+    }
+    Ok(submissions)
+}
+
+async fn submit(submissions: &[Submission], session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let broker = session.broker(site).await?;
+    // The queues that the site configures are its own to make; any other has to be there.
+    let known = site.queues();
+    let wanted: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
+    let ours: Vec<QueueName> = known.iter().filter(|queue| wanted.contains(queue)).cloned().collect();
+    broker.declare(&ours).await?;
+
+    let bar = progress::bar(&session.ui, submissions.len(), "queueing");
+    let result = broker.submit(submissions, &known, &mut |confirmed| bar.set_position(confirmed as u64)).await;
+    bar.finish_and_clear();
+    let confirmed = match &result {
+        Ok(()) => submissions.len(),
+        Err(BrokerError::Unconfirmed { confirmed, .. }) => *confirmed,
+        Err(_) => 0,
+    };
+    show(&submissions[..confirmed], session)?;
+    result?;
+    broker.close().await;
+    Ok(ExitStatus::Success)
+}
+
+fn show(queued: &[Submission], session: &Session) -> anyhow::Result<()> {
+    let id = |request: &Request| request.uuid().map(ToString::to_string).unwrap_or_default();
+    if session.ui.json {
+        let list: Vec<_> = queued
+            .iter()
+            .map(|Submission { queue, request }| {
+                json!({"queue": queue, "package": request.package().as_str(), "uuid": id(request)})
+            })
+            .collect();
+        return session.ui.json(&list);
+    }
+    let rows = queued
+        .iter()
+        .map(|Submission { queue, request }| {
+            vec![table::Cell::new(queue), table::Cell::new(request.package()), table::Cell::new(id(request))]
+        })
+        .collect();
+    Ok(table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"], rows)?)
+}

@@ -1,0 +1,88 @@
+//! What every subcommand starts from: the global options, the environment, and the site that they lead to.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use apt_ci::broker::Broker;
+use apt_ci::environment::Environment;
+use apt_ci::site::{Lookup, Site};
+use apt_ci::store::Store;
+
+use crate::ui::{ColorChoice, Ui};
+
+/// Options that every subcommand takes.
+#[derive(clap::Args)]
+pub struct GlobalArgs {
+    /// The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    site: Option<PathBuf>,
+    /// Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site's]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    queue: Option<String>,
+    /// Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site's]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    store: Option<String>,
+    /// Print JSON, the stable form for programs
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// Print less: no notes, no progress
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    quiet: bool,
+    /// Log what happens; twice: in detail
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    verbose: u8,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    color: ColorChoice,
+}
+
+/// A subcommand's view of the world.
+pub struct Session {
+    /// How to speak to the user.
+    pub ui: Ui,
+    /// The environment, read once.
+    pub environment: Environment,
+    global: GlobalArgs,
+}
+
+impl Session {
+    /// Reads the environment and sets up output.
+    pub fn new(global: GlobalArgs) -> Self {
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let ui = Ui::new(global.color, global.json, global.quiet, global.verbose);
+        Self { ui, environment, global }
+    }
+
+    /// The site that the options, the environment and the working directory lead to.
+    pub fn site(&self) -> anyhow::Result<Site> {
+        let working_dir = std::env::current_dir().context("the working directory is gone")?;
+        let lookup = Lookup {
+            site: self.global.site.as_deref(),
+            queue: self.global.queue.as_deref(),
+            store: self.global.store.as_deref(),
+            environment: &self.environment,
+            working_dir: &working_dir,
+        };
+        Ok(Site::find(&lookup)?)
+    }
+
+    /// A connection to the site's queue.
+    pub async fn broker(&self, site: &Site) -> anyhow::Result<Broker> {
+        use_one_tls_provider();
+        Ok(Broker::connect(&site.queue_url()?).await?)
+    }
+
+    /// The site's store.
+    pub fn store(&self, site: &Site) -> anyhow::Result<Store> {
+        use_one_tls_provider();
+        Ok(Store::open(&site.store.value, &site.swift, &self.environment)?)
+    }
+}
+
+/// AMQP and HTTP share one TLS library; it wants its cryptography chosen once for the process.
+fn use_one_tls_provider() {
+    // The second call finds the first one's choice, which is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

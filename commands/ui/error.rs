@@ -1,0 +1,138 @@
+//! One place turns every error into words, a hint and an exit code.
+
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use anstyle::{AnsiColor, Style};
+use apt_ci::broker::BrokerError;
+use apt_ci::request::InvalidRequest;
+use apt_ci::site::SiteError;
+use apt_ci::store::StoreError;
+use apt_ci::testbed::{ConfError, TestbedError};
+
+use super::exit::ExitStatus;
+
+const RED: Style = AnsiColor::Red.on_default().bold();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+
+/// Bad input that only the commands can see, such as flags that do not fit the site.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct BadInput {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// What was asked for is not there.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct NotFound {
+    /// What was looked for, and where.
+    pub message: String,
+    /// Where to look instead.
+    pub hint: &'static str,
+}
+
+/// Prints the error with its causes and a hint, and gives the exit code.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitStatus::Success.into();
+    }
+    anstream::eprintln!("{RED}error:{RED:#} {}", chain(error));
+    if let Some(hint) = hint(error) {
+        anstream::eprintln!("{CYAN}hint:{CYAN:#} {hint}");
+    }
+    status(error).into()
+}
+
+/// The error and its causes, each once: some errors already quote their cause.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe))
+}
+
+fn status(error: &anyhow::Error) -> ExitStatus {
+    let bad_input = error.chain().any(|cause| {
+        cause.is::<BadInput>()
+            || cause.is::<InvalidRequest>()
+            || cause.is::<SiteError>()
+            || cause.is::<ConfError>()
+            || matches!(cause.downcast_ref(), Some(BrokerError::NoSuchQueue { .. }))
+            || matches!(cause.downcast_ref(), Some(StoreError::Misconfigured(_)))
+    });
+    if bad_input { ExitStatus::BadInput } else { ExitStatus::Failure }
+}
+
+fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        if let Some(bad) = cause.downcast_ref::<BadInput>() {
+            return bad.hint.clone();
+        }
+        if let Some(missing) = cause.downcast_ref::<NotFound>() {
+            return Some(missing.hint.to_owned());
+        }
+        if let Some(error) = cause.downcast_ref::<SiteError>() {
+            return error.hint();
+        }
+        if let Some(error) = cause.downcast_ref::<ConfError>() {
+            return error.hint.clone();
+        }
+        if let Some(TestbedError::NotInstalled { hint, .. }) = cause.downcast_ref() {
+            return Some(hint.clone());
+        }
+        if let Some(error) = cause.downcast_ref::<BrokerError>() {
+            return broker_hint(error);
+        }
+        if let Some(error) = cause.downcast_ref::<StoreError>() {
+            return store_hint(error);
+        }
+        None
+    })
+}
+
+fn broker_hint(error: &BrokerError) -> Option<String> {
+    match error {
+        BrokerError::Unreachable { .. } => Some(
+            "is the server up, and are address and password right? `apt-ci config` shows where the address comes from"
+                .to_owned(),
+        ),
+        BrokerError::NoSuchQueue { nearest, .. } if nearest.is_empty() => {
+            Some("a queue exists once a worker serves it, or once the site's [releases] name it".to_owned())
+        }
+        BrokerError::NoSuchQueue { nearest, .. } => {
+            let names: Vec<String> = nearest.iter().map(ToString::to_string).collect();
+            Some(format!("existing queues with similar names: {}", names.join(", ")))
+        }
+        BrokerError::Unconfirmed { .. } => {
+            Some("the requests printed above are queued; submit the others again".to_owned())
+        }
+        BrokerError::ClaimLost(_) | BrokerError::Refused { .. } => None,
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Unreachable { .. } => Some(
+            "is the server up, and is the address right? `apt-ci config` shows where the address comes from".to_owned(),
+        ),
+        StoreError::Refused { .. } => {
+            Some("are the credentials (OS_… or ST_… variables, clouds.yaml) right?".to_owned())
+        }
+        _ => None,
+    }
+}

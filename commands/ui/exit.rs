@@ -1,0 +1,35 @@
+//! The exit codes, which are part of the interface.
+
+use std::process::ExitCode;
+
+/// How the program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitStatus {
+    /// It did what was asked.
+    Success,
+    /// It could not.
+    Failure,
+    /// The input breaks a rule; nothing was changed. clap uses the same code.
+    BadInput,
+    /// A worker was told to restart (SIGHUP): its unit starts it again.
+    Restart,
+}
+
+/// The codes, as `--help` shows them.
+pub const HELP: &str = "\
+Exit codes:
+  0   done
+  1   failed: a server was away, something was not found, a worker took itself out of service
+  2   the input breaks a rule; nothing was changed
+  10  a worker ended after SIGHUP and wants to be started again";
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(match status {
+            ExitStatus::Success => 0,
+            ExitStatus::Failure => 1,
+            ExitStatus::BadInput => 2,
+            ExitStatus::Restart => 10,
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! How the program speaks: data on standard output, everything else on standard error, each in a shape for people or programs.
+
+pub mod error;
+pub mod exit;
+pub mod pager;
+pub mod progress;
+pub mod table;
+pub mod when;
+
+use std::io::{IsTerminal, Write};
+
+use tracing_subscriber::EnvFilter;
+
+/// When to use colours.
+#[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How to speak to the user of this process.
+#[derive(Clone, Copy)]
+pub struct Ui {
+    /// Data goes out as JSON.
+    pub json: bool,
+    /// Standard output is a terminal.
+    pub terminal: bool,
+    quiet: bool,
+}
+
+impl Ui {
+    /// Decides once about colours, quietness and logs.
+    pub fn new(color: ColorChoice, json: bool, quiet: bool, verbose: u8) -> Self {
+        match color {
+            ColorChoice::Auto => {}
+            ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
+            ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
+        }
+        Self::log(quiet, verbose);
+        Self { json, quiet, terminal: std::io::stdout().is_terminal() }
+    }
+
+    fn log(quiet: bool, verbose: u8) {
+        // What the worker does is its output; the other commands log only faults, unless asked.
+        let level = match (quiet, verbose) {
+            (true, _) => "error",
+            (false, 0) => "warn,apt_ci::worker=info",
+            (false, 1) => "info",
+            (false, 2) => "info,apt_ci=debug",
+            (false, _) => "debug",
+        };
+        tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(level))
+            .with_target(verbose > 0)
+            .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+            .with_writer(std::io::stderr)
+            .init();
+    }
+
+    /// Progress bars and other things that move: only where a person watches.
+    pub fn moves(&self) -> bool {
+        !self.quiet && !self.json && std::io::stderr().is_terminal()
+    }
+
+    /// Data, on standard output. The end of a pipe's reader ends us without noise.
+    pub fn data(&self, text: impl std::fmt::Display) -> std::io::Result<()> {
+        let mut out = anstream::stdout().lock();
+        writeln!(out, "{text}")
+    }
+
+    /// Data as one JSON document, on standard output.
+    pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
+        let text = if self.terminal { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
+        Ok(self.data(text)?)
+    }
+
+    /// A remark for a person, on standard error.
+    pub fn note(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            anstream::eprintln!("{text}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Times and durations as people say them.
+
+use jiff::Timestamp;
+
+/// How long ago, in the largest unit that fits: `3 minutes ago`.
+pub fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second() - then.as_second();
+    if seconds < 5 {
+        return "just now".to_owned();
+    }
+    let (count, unit) = match seconds {
+        ..60 => (seconds, "second"),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural} ago")
+}
+
+/// A duration in seconds as `1h 02m`, `3m 20s` or `12s`.
+pub fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_said_in_the_largest_unit_that_fits() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let said = |seconds: i64| ago(Timestamp::from_second(1_000_000 - seconds).unwrap(), now);
+        assert_eq!(said(0), "just now");
+        assert_eq!(said(-30), "just now");
+        assert_eq!(said(59), "59 seconds ago");
+        assert_eq!(said(60), "1 minute ago");
+        assert_eq!(said(7_300), "2 hours ago");
+        assert_eq!(said(200_000), "2 days ago");
+        assert_eq!((duration(12), duration(200), duration(3_725)), ("12s".into(), "3m 20s".into(), "1h 02m".into()));
+    }
+}

@@ -1,0 +1,337 @@
+//! The life of one claim: claim → run → bundle → publish → settle.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::publish::{PublishError, publish};
+use super::spool::{Spool, SpoolEntry};
+use super::stop::Stop;
+use super::{Worker, pause};
+use crate::broker::{BrokerError, Claim, Topic, Verdict};
+use crate::release::QueueName;
+use crate::request::{Request, RequestId};
+use crate::result::outcome::is_infrastructure;
+use crate::result::{Bundle, Material, PackagePath, RunId, pack};
+use crate::runs;
+use crate::status;
+use crate::testbed::command::{Autopkgtest, command_line, withheld};
+use crate::testbed::log::LiveLog;
+use crate::testbed::process::{Exit, Process};
+
+/// A testbed that fails says nothing about the package: so many attempts before that becomes the result.
+const TESTBED_ATTEMPTS: u32 = 3;
+
+/// A request that was claimed so often without coming to an end keeps killing its workers.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// autopkgtest's exit code for a testbed failure.
+const TESTBED_FAILURE: i32 = 16;
+
+/// How often the world is told what runs.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// How long autopkgtest may take to clean up its testbed when its test is cancelled, before it is killed.
+const CANCEL_GRACE: Duration = Duration::from_secs(20);
+
+/// How long a worker waits between two attempts to publish, at most.
+const LONGEST_PUBLISH_DELAY: Duration = Duration::from_secs(60);
+
+/// What became of a claim.
+pub enum JobEnd {
+    /// It is settled: its result is published, or it went to the dead letters.
+    Settled,
+    /// Its request is back in the queue, or another worker has it, through no fault of this host.
+    GivenBack,
+    /// Its request is back in the queue because something on this host does not work.
+    Infrastructure(String),
+}
+
+/// What a claim's life needs.
+pub struct Job<'a> {
+    pub worker: &'a Worker<'a>,
+    pub spool: &'a Spool,
+    pub autopkgtest: &'a Autopkgtest,
+    pub stop: &'a Stop,
+}
+
+/// How a test's run ended.
+enum RunEnd {
+    /// There is a result to publish.
+    Bundled(Bundle),
+    /// The worker was told to cancel.
+    Cancelled,
+    /// Another worker has the request now.
+    Lost(String),
+    /// Something on this host does not work.
+    Infrastructure(String),
+}
+
+impl Job<'_> {
+    /// Takes the claim to its end.
+    ///
+    /// # Errors
+    /// When the broker refuses to settle it.
+    pub async fn run(&self, mut claim: Claim) -> Result<JobEnd, BrokerError> {
+        let request = match self.runnable(&claim) {
+            Ok(request) => request,
+            Err(reason) => {
+                tracing::warn!(queue = %claim.queue, "a dead letter: {reason}");
+                claim.settle(Verdict::Dead(reason)).await?;
+                return Ok(JobEnd::Settled);
+            }
+        };
+        let Some(id) = request.uuid() else {
+            // Brokers give every claimed request an id; the name of its folder and of its result depends on it.
+            claim.settle(Verdict::Dead("the request has no uuid".to_owned())).await?;
+            return Ok(JobEnd::Settled);
+        };
+        let queue = claim.queue.clone();
+        let path = PackagePath {
+            release: queue.release.clone(),
+            architecture: queue.architecture.clone(),
+            package: request.package().clone(),
+        };
+        let entry = match self.spool.entry(id) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => {
+                let reason =
+                    format!("another process of this host works in {}/{id}", self.worker.work_folder.display());
+                return give_back(claim, JobEnd::Infrastructure(reason)).await;
+            }
+            Err(error) => {
+                let reason = format!("the folder for {id} cannot be made: {error}");
+                return give_back(claim, JobEnd::Infrastructure(reason)).await;
+            }
+        };
+        if claim.redelivered {
+            match self.published_before(&path, id).await {
+                Some(true) => {
+                    tracing::info!(package = %path.package, uuid = %id, "has its result already");
+                    entry.remove();
+                    return settle(claim, Verdict::Done, JobEnd::Settled).await;
+                }
+                Some(false) => {}
+                None => return give_back(claim, JobEnd::GivenBack).await,
+            }
+        }
+        let bundle = match entry.bundle() {
+            Ok(Some(bundle)) => {
+                tracing::info!(package = %path.package, uuid = %id, "was run before; its result is published now");
+                bundle
+            }
+            _ => match self.test(&mut claim, &request, &entry).await {
+                RunEnd::Bundled(bundle) => bundle,
+                RunEnd::Cancelled => {
+                    entry.remove();
+                    return give_back(claim, JobEnd::GivenBack).await;
+                }
+                RunEnd::Infrastructure(reason) => {
+                    entry.remove();
+                    return give_back(claim, JobEnd::Infrastructure(reason)).await;
+                }
+                RunEnd::Lost(reason) => {
+                    tracing::warn!(package = %path.package, uuid = %id, "abandoned: {reason}");
+                    entry.remove();
+                    return Ok(JobEnd::GivenBack);
+                }
+            },
+        };
+        match self.publish(&path, &bundle, &mut claim).await {
+            Ok(run) => {
+                self.announce_complete(&queue, &request, &path, &bundle, &run).await;
+                let end = settle(claim, Verdict::Done, JobEnd::Settled).await;
+                entry.remove();
+                end
+            }
+            Err(PublishError::Claim(BrokerError::ClaimLost(reason))) => {
+                tracing::warn!(package = %path.package, uuid = %id, "abandoned: {reason}");
+                entry.remove();
+                Ok(JobEnd::GivenBack)
+            }
+            Err(error) => {
+                let reason = format!("the result of {} is kept in {}: {error}", path.package, entry.folder().display());
+                tracing::error!("{reason}");
+                // The store's fault, once we are told to stop; else a refusal, which the next request would meet as well.
+                let stopped = self.stop.finish.is_cancelled();
+                give_back(claim, if stopped { JobEnd::GivenBack } else { JobEnd::Infrastructure(reason) }).await
+            }
+        }
+    }
+
+    /// The claim's request, or why it can never be run.
+    fn runnable(&self, claim: &Claim) -> Result<Request, String> {
+        let request = claim.request.as_ref().map_err(ToString::to_string)?;
+        request.check_supported().map_err(|error| error.to_string())?;
+        if claim.attempt > MAX_ATTEMPTS {
+            return Err(format!("its worker died, or could not finish it, {MAX_ATTEMPTS} times"));
+        }
+        Ok(request.clone())
+    }
+
+    /// Whether the request has a complete result. `None` when the store could not be asked before the worker was told to stop.
+    async fn published_before(&self, path: &PackagePath, uuid: &RequestId) -> Option<bool> {
+        let mut delay = Duration::from_secs(1);
+        loop {
+            match runs::with_uuid(self.worker.store, path, uuid).await {
+                Ok(run) => return Some(run.is_some()),
+                Err(error) => tracing::warn!("whether {uuid} has a result already is not known yet: {error}"),
+            }
+            pause(delay, &self.stop.finish).await;
+            if self.stop.finish.is_cancelled() {
+                return None;
+            }
+            delay = (delay * 2).min(LONGEST_PUBLISH_DELAY);
+        }
+    }
+
+    /// Runs the test and makes its bundle.
+    async fn test(&self, claim: &mut Claim, request: &Request, entry: &SpoolEntry) -> RunEnd {
+        let infrastructure =
+            |what: &str, error: &dyn std::fmt::Display| RunEnd::Infrastructure(format!("{what}: {error}"));
+        if let Err(error) = entry.clear() {
+            return infrastructure("the work folder cannot be cleared", &error);
+        }
+        let output = entry.output(claim.attempt);
+        let command = command_line(self.worker.conf, self.autopkgtest, request, &claim.queue, &output);
+        tracing::info!(queue = %claim.queue, attempt = claim.attempt, "{} starts: {command}", request.package());
+        let withheld = withheld(self.worker.conf, self.worker.environment);
+        let started = Instant::now();
+        let mut process = match Process::start(&command, entry.folder(), &withheld) {
+            Ok(process) => process,
+            Err(error) => return infrastructure("autopkgtest cannot be started", &error),
+        };
+        let mut log = LiveLog::new(output.join("log"));
+        let mut beat = interval(STATUS_EVERY);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let exit = loop {
+            tokio::select! {
+                exit = process.wait() => break exit,
+                _ = beat.tick() => self.announce_status(&claim.queue, request, started, &mut log, true).await,
+                reason = claim.lost() => {
+                    end(&mut process).await;
+                    return RunEnd::Lost(reason);
+                }
+                () = self.stop.cancel.cancelled() => {
+                    end(&mut process).await;
+                    return RunEnd::Cancelled;
+                }
+            }
+        };
+        let duration = started.elapsed();
+        self.announce_status(&claim.queue, request, started, &mut log, false).await;
+        let exit_code = match exit {
+            Err(error) => return infrastructure("autopkgtest's end cannot be learnt", &error),
+            Ok(exit) if !is_infrastructure(exit.exit_code()) => exit.exit_code(),
+            Ok(exit) => {
+                let reason = match exit {
+                    Exit::Code(code) => format!("autopkgtest ended with {code}"),
+                    Exit::Signal(signal) => format!("autopkgtest was ended by signal {signal}"),
+                };
+                let reason = format!("the testbed of {} failed: {reason}", request.package());
+                if claim.attempt < TESTBED_ATTEMPTS {
+                    return RunEnd::Infrastructure(reason);
+                }
+                tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
+                TESTBED_FAILURE
+            }
+        };
+        let material = OwnedMaterial { output, exit_code, duration, request: request.clone(), attempt: claim.attempt };
+        let folder = entry.bundle_folder();
+        let packed = tokio::task::spawn_blocking(move || pack(&material.borrow(), &folder)).await;
+        match packed {
+            Ok(Ok(bundle)) => RunEnd::Bundled(bundle),
+            Ok(Err(error)) => infrastructure("the result cannot be bundled", &error),
+            Err(error) => infrastructure("bundling the result ended early", &error),
+        }
+    }
+
+    /// Publishes with patience: an outage of the store must not cost a second run. Gives up when it makes no sense to try again, or
+    /// when the worker is told to stop.
+    async fn publish(&self, path: &PackagePath, bundle: &Bundle, claim: &mut Claim) -> Result<RunId, PublishError> {
+        let mut delay = Duration::from_secs(1);
+        loop {
+            match publish(self.worker.store, path, bundle, claim).await {
+                Err(error) if error.is_temporary() && !self.stop.finish.is_cancelled() => {
+                    tracing::warn!("the result of {} waits for the store: {error}", path.package);
+                }
+                end => return end,
+            }
+            pause(delay, &self.stop.finish).await;
+            delay = (delay * 2).min(LONGEST_PUBLISH_DELAY);
+        }
+    }
+
+    /// Tells who listens what runs. News only: a broker that is away misses it.
+    async fn announce_status(
+        &self,
+        queue: &QueueName,
+        request: &Request,
+        started: Instant,
+        log: &mut LiveLog,
+        running: bool,
+    ) {
+        let logtail = log.tail().unwrap_or_default();
+        let message = status::test_status(queue, request, running, started.elapsed(), &logtail);
+        if let Err(error) = self.worker.broker.announce(Topic::TestStatus, &message).await {
+            tracing::debug!("status not announced: {error}");
+        }
+    }
+
+    async fn announce_complete(
+        &self,
+        queue: &QueueName,
+        request: &Request,
+        path: &PackagePath,
+        bundle: &Bundle,
+        run: &RunId,
+    ) {
+        let summary = &bundle.summary;
+        tracing::info!(
+            %queue, uuid = summary.uuid.as_deref().unwrap_or_default(),
+            "{} {}: {} after {} s, stored as {}",
+            path.package, summary.version, summary.outcome(), summary.duration, path.folder(run),
+        );
+        let message = status::test_complete(path, run, request, summary);
+        if let Err(error) = self.worker.broker.announce(Topic::TestComplete, &message).await {
+            tracing::warn!("the completion of {} was not announced: {error}", path.package);
+        }
+    }
+}
+
+/// What a bundle is made from, in a form that can move to the thread that packs it.
+struct OwnedMaterial {
+    output: std::path::PathBuf,
+    exit_code: i32,
+    duration: Duration,
+    request: Request,
+    attempt: u32,
+}
+
+impl OwnedMaterial {
+    fn borrow(&self) -> Material<'_> {
+        let Self { output, exit_code, duration, request, attempt } = self;
+        Material { output, exit_code: *exit_code, duration: *duration, request, attempt: *attempt, note: None }
+    }
+}
+
+async fn end(process: &mut Process) {
+    if let Err(error) = process.terminate(CANCEL_GRACE).await {
+        tracing::warn!("a cancelled test may still run: {error}");
+    }
+}
+
+async fn give_back(claim: Claim, end: JobEnd) -> Result<JobEnd, BrokerError> {
+    settle(claim, Verdict::Requeue, end).await
+}
+
+/// A claim that was lost while it was being settled is in other hands; whoever has it finds the result in the store.
+async fn settle(claim: Claim, verdict: Verdict, end: JobEnd) -> Result<JobEnd, BrokerError> {
+    match claim.settle(verdict).await {
+        Err(BrokerError::ClaimLost(reason)) => {
+            tracing::warn!("the request was taken over by another worker: {reason}");
+            Ok(end)
+        }
+        other => other.map(|()| end),
+    }
+}

@@ -1,0 +1,132 @@
+//! The worker's disk: one folder per request, which outlives the worker.
+//!
+//! `WORK/REQUEST-ID/` holds `output.ATTEMPT/` (autopkgtest's) and `bundle/` (what will be published, and under which run id once that is
+//! decided). A bundle that could not be published waits here for its request: the next worker of this host that claims it
+//! publishes the bundle and does not run the test again.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::WorkerError;
+use crate::request::RequestId;
+use crate::result::{Bundle, BundleError};
+
+/// A bundle whose request never came back, because it was removed from the queue or another host has run it, is kept so long.
+const KEEP_BUNDLES: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// A folder as young as this may belong to a worker that has made it and not locked it yet.
+const SETTLING: Duration = Duration::from_secs(60);
+
+/// The file whose lock says that a worker works in the folder.
+const LOCK: &str = "lock";
+
+/// The work folder.
+pub struct Spool {
+    root: PathBuf,
+}
+
+/// The folder of one request, locked against other workers for as long as this value lives.
+pub struct SpoolEntry {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Spool {
+    pub fn open(root: &Path) -> Result<Self, WorkerError> {
+        let failed = |source| WorkerError::WorkFolder { path: root.to_owned(), source };
+        fs::create_dir_all(root).map_err(failed)?;
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// Free space in bytes, for this user.
+    pub fn free_space(&self) -> io::Result<u64> {
+        // Also notices that somebody removed the folder while the worker ran.
+        fs::create_dir_all(&self.root)?;
+        let disk = nix::sys::statvfs::statvfs(&self.root)?;
+        Ok(disk.blocks_available() * disk.fragment_size())
+    }
+
+    /// The folder of a request. `None` when another process is working in it.
+    pub fn entry(&self, request: &RequestId) -> io::Result<Option<SpoolEntry>> {
+        let folder = self.root.join(request.as_str());
+        fs::create_dir_all(&folder)?;
+        SpoolEntry::lock(folder)
+    }
+
+    /// Removes what dead workers left half-done, and bundles that nobody will ask for any more.
+    pub fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(&self.root) else { return };
+        for folder in entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()) {
+            if age(&folder) < SETTLING {
+                continue;
+            }
+            let Ok(Some(entry)) = SpoolEntry::lock(folder.clone()) else { continue };
+            match entry.bundle() {
+                Ok(Some(_)) if age(&entry.bundle_folder()) < KEEP_BUNDLES => {
+                    tracing::info!("{} holds a result that waits for its request to come back", folder.display());
+                }
+                _ => entry.remove(),
+            }
+        }
+    }
+}
+
+impl SpoolEntry {
+    fn lock(folder: PathBuf) -> io::Result<Option<Self>> {
+        let lock = File::create(folder.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(Self { folder, _lock: lock })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The request's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where autopkgtest writes. Every attempt has a folder of its own: the autopkgtest of a killed worker may still be busy
+    /// cleaning up in the former one.
+    pub fn output(&self, attempt: u32) -> PathBuf {
+        self.folder.join(format!("output.{attempt}"))
+    }
+
+    /// Where the bundle is made.
+    pub fn bundle_folder(&self) -> PathBuf {
+        self.folder.join("bundle")
+    }
+
+    /// The complete bundle of an earlier attempt, if there is one.
+    pub fn bundle(&self) -> Result<Option<Bundle>, BundleError> {
+        Bundle::open(&self.bundle_folder())
+    }
+
+    /// Makes room for a new attempt: whatever an earlier one left is gone.
+    pub fn clear(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            } else if entry.file_name() != LOCK {
+                fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the folder: its request is settled.
+    pub fn remove(self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::warn!("{} cannot be removed: {error}", self.folder.display());
+        }
+    }
+}
+
+/// How long ago the folder was last changed. A clock that was set back makes it young: nothing is removed then.
+fn age(folder: &Path) -> Duration {
+    let changed = fs::metadata(folder).and_then(|data| data.modified());
+    changed.ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default()
+}

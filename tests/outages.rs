@@ -1,0 +1,171 @@
+//! Bad days of the servers and of the worker's own host: nothing is lost, and nothing is done twice.
+
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::Signal;
+
+use crate::support::rabbitmq::RabbitMq;
+use crate::support::site::{TestSite, finish, until};
+use crate::support::swift::{Auth, Swift};
+use crate::support::{Services, Story, stories};
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("rabbitmq_restarts_during_a_test", rabbitmq_restarts),
+        ("swift_is_away_when_the_test_is_done", swift_is_away),
+        ("a_kept_result_is_published_by_the_next_worker", kept_result),
+        ("a_full_disk_gives_the_request_back", full_disk),
+        ("a_large_artifact_does_not_sit_in_memory", large_artifact),
+        ("a_killed_workers_test_does_not_go_on", orphans),
+    ];
+    stories("outages", services, all)
+}
+
+fn gate(site: &TestSite) -> std::path::PathBuf {
+    site.path().join("gate")
+}
+
+fn held_request(site: &TestSite) -> String {
+    site.request("held", &[&format!("STUB_WAIT={}", gate(site).display())])
+}
+
+fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = RabbitMq::start("");
+    let swift = services.swift();
+    let site = TestSite::on(&rabbitmq.url(), "swift:", swift.environment());
+    let id = held_request(&site);
+    let mut worker = site.start(&["worker"]);
+    until("the test starts", || site.starts().len() == 1);
+    rabbitmq.stop();
+    rabbitmq.start_again();
+    until("the worker has its claim again", || site.queue()["claimed"] == 1);
+    fs::write(gate(&site), "")?;
+    until("the result is there", || site.finished() == [id.clone()]);
+    until("nothing is left", || site.is_idle());
+    assert_eq!(site.starts().len(), 1, "the test ran once");
+    assert_eq!(site.results().len(), 1);
+    // The idle worker survives a restart as well.
+    rabbitmq.stop();
+    rabbitmq.start_again();
+    let next = site.request("next", &[]);
+    until("the next request is run", || site.finished().contains(&next));
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+fn swift_is_away(_: &Services) -> Result<(), Failed> {
+    let folder = tempfile::TempDir::new()?;
+    let mut swift = Swift::start(folder.path(), &Auth::TempAuth);
+    let site = TestSite::on("local:queue", "swift:", swift.environment());
+    let id = held_request(&site);
+    let mut worker = site.start(&["worker"]);
+    until("the test starts", || site.starts().len() == 1);
+    swift.stop();
+    fs::write(gate(&site), "")?;
+    until("the worker notices", || worker.stderr().contains("waits for the store"));
+    swift.restart();
+    until("the result is there", || site.finished() == [id.clone()]);
+    assert_eq!(site.starts().len(), 1, "the test ran once");
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+fn kept_result(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    // A file in the place of the store's folder: nothing can be stored.
+    let store = site.path().join("results");
+    fs::write(&store, "")?;
+    let id = site.request("kept", &[]);
+    let mut worker = site.start(&["worker"]);
+    until("the worker notices", || worker.stderr().contains("waits for the store"));
+    worker.signal(Signal::SIGTERM);
+    let finished = worker.wait();
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert!(finished.err.contains("is kept in"), "{}", finished.err);
+    assert_eq!(site.queue()["ready"], 1, "the request is back");
+    fs::remove_file(&store)?;
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.finished(), [id]);
+    assert_eq!(site.starts().len(), 1, "the test ran once");
+    let work = site.path().join("home/.local/state/apt-ci/work");
+    assert_eq!(fs::read_dir(&work)?.count(), 0, "nothing is left in {}", work.display());
+    Ok(())
+}
+
+fn full_disk(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let work = site.path().join("home/.local/state/apt-ci/work");
+    fs::create_dir_all(&work)?;
+    let on_a_disk_of = |size: &str| {
+        // A file system of our own in a mount namespace of our own.
+        let program = env!("CARGO_BIN_EXE_apt-ci");
+        let script = format!("mount -t tmpfs -o size={size} tmpfs {} && exec {program} worker --drain", work.display());
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c", &script]).current_dir(site.path());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", site.path().join("home"));
+        finish(command)
+    };
+    let id = site.request("large", &["STUB_SIZE=90000"]);
+    // Too small to begin with: no request is taken. Full in the middle: it goes back.
+    for (size, started) in [("1m", 0), ("100m", 3)] {
+        let finished = on_a_disk_of(size);
+        assert_eq!(finished.status.code(), Some(1), "{size}: {finished:#?}");
+        assert!(finished.err.contains("out of service"), "{size}: {}", finished.err);
+        assert!(finished.err.contains("full") || finished.err.contains("space"), "{size}: {}", finished.err);
+        assert_eq!(site.starts().len(), started, "{size}");
+        assert_eq!(site.queue()["ready"], 1, "{size}: the request is back");
+        assert_eq!(site.results().len(), 0, "{size}");
+    }
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.finished(), [id]);
+    Ok(())
+}
+
+fn orphans(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    held_request(&site);
+    let worker = site.start(&["worker"]);
+    until("the test starts", || site.starts().len() == 1);
+    let stub = site.path().join("checkout/runner/autopkgtest");
+    let running = || {
+        let mut command = Command::new("pgrep");
+        command.args(["-f", stub.to_str().expect("a path in UTF-8")]);
+        !finish(command).out.is_empty()
+    };
+    assert!(running());
+    worker.kill();
+    until("the test has ended with its worker", || !running());
+    Ok(())
+}
+
+fn large_artifact(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let megabytes: u64 = 500;
+    let mut worker = site.start(&["worker"]);
+    let id = site.request("large", &[&format!("STUB_HOLE={}", megabytes << 10)]);
+    until("the result is there", || site.finished() == [id.clone()]);
+    let status = fs::read_to_string(format!("/proc/{}/status", worker.id()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the highest resident memory");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse()?;
+    assert!(peak < 64 << 10, "the worker grew to {peak} kB");
+    worker.signal(Signal::SIGTERM);
+    worker.wait();
+    let list = r#"
+import sys, tarfile
+with tarfile.open(sys.argv[1]) as tar:
+    print(tar.getmember("hole").size)
+"#;
+    let run = &site.results()[0];
+    let text = |key: &str| run[key].as_str().expect("a text").to_owned();
+    let archive = site.path().join("results").join(text("container")).join(text("path")).join("artifacts.tar.gz");
+    let mut python = Command::new("python3");
+    python.args(["-c", list]).arg(archive);
+    assert_eq!(finish(python).out.trim(), (megabytes << 20).to_string());
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! What people and scripts type at `apt-ci run`, and what they get wrong.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::support::site::{Finished, TestSite};
+use crate::support::{Services, Story, stories};
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("one_line_per_request_with_queue_and_id", one_line_per_request),
+        ("bad_input_names_the_rule_and_queues_nothing", bad_input),
+        ("a_batch_is_all_or_nothing", batch),
+        ("a_dry_run_prints_what_a_batch_reads", dry_run),
+        ("a_mistyped_release_is_refused", mistyped_release),
+        ("a_queue_that_does_not_exist_is_refused_with_its_neighbours", missing_queue),
+        ("ten_thousand_requests_in_one_call", ten_thousand),
+        ("a_broker_that_is_away_is_said_so_within_ten_seconds", broker_away),
+    ];
+    stories("requests", services, all)
+}
+
+fn refused(site: &TestSite, arguments: &[&str]) -> Finished {
+    let finished = site.run(arguments);
+    assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:#?}");
+    assert_eq!(finished.out, "", "{arguments:?}");
+    finished
+}
+
+fn one_line_per_request(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let out = site.ok(&["run", "-s", &site.release, "--trigger", "glib2.0/2.46.1-2", "libpng", "udisks2", "libpng"]);
+    let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split('\t').collect()).collect();
+    assert_eq!(lines.len(), 2, "a package that is named twice is tested once: {out}");
+    assert_eq!((lines[0][0], lines[0][1], lines[1][1]), (site.queue_name().as_str(), "libpng", "udisks2"));
+    assert!(uuid::Uuid::parse_str(lines[0][2]).is_ok(), "{out}");
+    assert_ne!(lines[0][2], lines[1][2]);
+    let queued = site.json(&["queues", &site.queue_name()]);
+    assert_eq!(queued["ready"][0]["package"], "libpng");
+    assert_eq!(queued["ready"][0]["parameters"]["triggers"][0], "glib2.0/2.46.1-2");
+    assert_eq!(queued["ready"][0]["parameters"]["uuid"], lines[0][2]);
+    assert!(queued["ready"][0]["parameters"]["submit-time"].is_string());
+    Ok(())
+}
+
+fn bad_input(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let release = site.release.clone();
+    site.request("first", &[]);
+    let good = ["run", "-s", &release, "--trigger", "a/1", "good"];
+    for (bad, rule) in [
+        (&["../etc"][..], "a source package's name is"),
+        (&["--trigger", "gzip"], "a trigger has the form SRC/VERSION"),
+        (&["--trigger", "gzip/1;2"], "a version is"),
+        (&["--env", "1X=2"], "a variable's name is"),
+        (&["--env", "NOVALUE"], "VAR=value"),
+        (&["--testname", "a b"], "a test's name is"),
+        (&["-a", "AMD64"], "an architecture is"),
+        (&["--trigger", "migration-reference/0"], "the baseline stands alone"),
+    ] {
+        let arguments: Vec<&str> = good.iter().chain(bad).copied().collect();
+        let finished = refused(&site, &arguments);
+        assert!(finished.err.contains(rule), "{bad:?}: {}", finished.err);
+    }
+    refused(&site, &["run", "-s", "Xenial", "--trigger", "a/1", "good"]);
+    refused(&site, &["run", "-s", &release, "good"]);
+    refused(&site, &["run", "-s", &release, "--trigger", "a/1"]);
+    assert_eq!(site.queue()["ready"], 1, "only the good request before them is queued");
+    Ok(())
+}
+
+fn batch(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let queue = site.queue_name();
+    let file = site.path().join("batch");
+    let name = file.to_str().expect("a path in UTF-8");
+    let good = format!("{queue}:gedit {{\"triggers\": [\"glib2.0/2.20-1 gtk/3\"]}}\n\n{queue}:gzip\n");
+    for (line, message) in [
+        ("nonsense", "has the form QUEUE:SRC"),
+        ("debci-x:gzip", "a queue is named"),
+        (&format!("{queue}:gzip {{"), "are not JSON"),
+        (&format!("{queue}:gzip {{\"ppas\": [\"u:hunter2@o/n\"]}}"), "is not supported by this version"),
+    ] {
+        fs::write(&file, format!("{good}{line}\n"))?;
+        let finished = refused(&site, &["run", "--batch", name]);
+        assert!(finished.err.contains("line 4") && finished.err.contains(message), "{line}: {}", finished.err);
+        assert!(!finished.err.contains("hunter2"), "a token is not shown");
+    }
+    fs::write(&file, good)?;
+    site.ok(&["run", "--batch", name, "--requester", "britney"]);
+    let queued = site.json(&["queues", &queue]);
+    assert_eq!(queued["ready"].as_array().map(Vec::len), Some(2));
+    assert_eq!(queued["ready"][0]["parameters"]["triggers"], serde_json::json!(["glib2.0/2.20-1", "gtk/3"]));
+    assert_eq!(queued["ready"][1]["parameters"]["requester"], "britney");
+    Ok(())
+}
+
+fn dry_run(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let lines = site.ok(&[
+        "run",
+        "-n",
+        "-s",
+        &site.release,
+        "--trigger",
+        "a/1",
+        "--env",
+        "X=1 \"2\"",
+        "--all-proposed",
+        "gzip",
+    ]);
+    assert!(!site.path().join("queue").exists(), "nothing is touched");
+    let file = site.path().join("batch");
+    fs::write(&file, &lines)?;
+    let again = site.ok(&["run", "-n", "--batch", file.to_str().expect("a path in UTF-8")]);
+    assert_eq!(lines, again);
+    Ok(())
+}
+
+fn mistyped_release(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let finished = refused(&site, &["run", "-s", "bokworm", "--trigger", "a/1", "gzip"]);
+    assert!(finished.err.contains("release bokworm is not configured"), "{}", finished.err);
+    assert!(finished.err.contains(&site.release) && finished.err.contains("apt-ci.toml"), "{}", finished.err);
+    Ok(())
+}
+
+fn missing_queue(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.request("first", &[]);
+    let mistyped = format!("{}x", site.release);
+    let finished = refused(&site, &["run", "-s", &mistyped, "-a", "amd64", "--trigger", "a/1", "gzip"]);
+    assert!(finished.err.contains(&format!("the queue debci-{mistyped}-amd64 does not exist")), "{}", finished.err);
+    assert!(finished.err.contains(&format!("similar names: {}", site.queue_name())), "{}", finished.err);
+    // With one good queue beside it: nothing either.
+    let file = site.path().join("batch");
+    fs::write(&file, format!("{}:gzip\ndebci-{mistyped}-amd64:gzip\n", site.queue_name()))?;
+    refused(&site, &["run", "--batch", file.to_str().expect("a path in UTF-8")]);
+    assert_eq!(site.queue()["ready"], 1);
+    Ok(())
+}
+
+fn ten_thousand(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let file = site.path().join("batch");
+    let lines: String =
+        (0..10_000).map(|n| format!("{}:p{n} {{\"triggers\": [\"a/1\"]}}\n", site.queue_name())).collect();
+    fs::write(&file, lines)?;
+    let out = site.ok(&["run", "--batch", file.to_str().expect("a path in UTF-8")]);
+    assert_eq!(out.lines().count(), 10_000);
+    assert_eq!(site.queue()["ready"], 10_000);
+    let shown = site.json(&["queues", &site.queue_name(), "--limit", "3"]);
+    assert_eq!(shown["ready"].as_array().map(Vec::len), Some(3));
+    assert_eq!(shown["ready"][2]["package"], "p2");
+    Ok(())
+}
+
+fn broker_away(_: &Services) -> Result<(), Failed> {
+    // A port that was free a moment ago, and an address that swallows everything: a listener that never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let refusing = { std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()? };
+    for address in [refusing, silent.local_addr()?] {
+        let queue = format!("amqp://ci:hunter2@{address}/");
+        let site = TestSite::local();
+        let started = Instant::now();
+        let finished = site.run(&["run", "--queue", &queue, "-s", &site.release, "--trigger", "a/1", "gzip"]);
+        assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
+        assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+        assert!(finished.err.contains(&address.to_string()) && finished.err.contains("hint:"), "{}", finished.err);
+        assert!(!finished.err.contains("hunter2"), "the password is not shown: {}", finished.err);
+    }
+    Ok(())
+}

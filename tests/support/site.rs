@@ -1,0 +1,292 @@
+//! A site in a temporary folder, and the installed program run in it by a user with a private home and a clean environment.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+const STUB: &str = include_str!("stub/autopkgtest");
+
+/// How long a test waits for what must come. Generous: the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A site with a queue, a store and a worker.conf.
+pub struct TestSite {
+    folder: TempDir,
+    variables: Vec<(String, String)>,
+    program: PathBuf,
+    queue: String,
+    user: Option<(u32, u32)>,
+    /// The site's release. Every site has one of its own, so that tests can share a broker and a store.
+    pub release: String,
+}
+
+/// What a finished command printed.
+#[derive(Debug)]
+pub struct Finished {
+    pub status: ExitStatus,
+    pub out: String,
+    pub err: String,
+}
+
+/// The program, running. Killed when dropped.
+pub struct Running {
+    child: Child,
+    err: PathBuf,
+}
+
+impl TestSite {
+    /// A site on the embedded queue and store that serves its release on amd64 with the stub.
+    pub fn local() -> Self {
+        Self::on("local:queue", "folder:results", Vec::new())
+    }
+
+    /// A site on these servers that serves its release on amd64 with the stub.
+    pub fn on(queue: &str, store: &str, variables: Vec<(String, String)>) -> Self {
+        let release = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..10]);
+        let program = env!("CARGO_BIN_EXE_apt-ci").into();
+        let folder = TempDir::new().expect("a temporary folder");
+        let site = Self { folder, variables, program, queue: queue.to_owned(), user: None, release };
+        let stub = site.path().join("checkout/runner");
+        fs::create_dir_all(&stub).expect("the stub's folder");
+        fs::write(stub.join("autopkgtest"), STUB).expect("the stub");
+        fs::set_permissions(stub.join("autopkgtest"), fs::Permissions::from_mode(0o755)).expect("an executable stub");
+        fs::create_dir_all(site.path().join("home")).expect("a home");
+        let checkout = site.path().join("checkout");
+        site.worker_conf(&format!("[autopkgtest]\ncheckout_dir = {}\n\n[virt]\nargs = null\n", checkout.display()));
+        site.configure(queue, store);
+        site
+    }
+
+    /// The same site for a real release.
+    pub fn of_release(mut self, release: &str) -> Self {
+        self.release = release.to_owned();
+        self.configure("local:queue", "folder:results");
+        self
+    }
+
+    /// The same site in the hands of an ordinary user. When the tests run as root that is `apt-ci-test`, whom
+    /// scripts/install-packages makes.
+    pub fn of_ordinary_user(mut self) -> Self {
+        if !nix::unistd::geteuid().is_root() {
+            return self;
+        }
+        let user =
+            nix::unistd::User::from_name("apt-ci-test").expect("the users").expect("scripts/install-packages test");
+        // The build's folder may be closed to others.
+        let program = self.path().join("apt-ci");
+        fs::copy(&self.program, &program).expect("a copy of the program");
+        let owner = format!("{}:{}", user.uid, user.gid);
+        let status = Command::new("chown").args(["-R", &owner]).arg(self.path()).status().expect("chown");
+        assert!(status.success(), "chown {owner}");
+        self.program = program;
+        self.user = Some((user.uid.as_raw(), user.gid.as_raw()));
+        self
+    }
+
+    /// Writes apt-ci.toml anew.
+    pub fn configure(&self, queue: &str, store: &str) {
+        let text = format!("queue = {queue:?}\nstore = {store:?}\n\n[releases]\n{} = [\"amd64\"]\n", self.release);
+        fs::write(self.path().join("apt-ci.toml"), text).expect("apt-ci.toml");
+    }
+
+    /// Writes worker.conf anew.
+    pub fn worker_conf(&self, text: &str) {
+        fs::write(self.path().join("worker.conf"), text).expect("worker.conf");
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program with these arguments, in the site, with nothing of this process's environment but PATH.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        if let Some((user, group)) = self.user {
+            command.uid(user).gid(group);
+        }
+        command.args(arguments).current_dir(self.path()).env_clear().stdin(Stdio::null());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.path().join("home"));
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        finish(self.command(arguments))
+    }
+
+    /// Runs the program, which must succeed, and gives what it printed.
+    #[track_caller]
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let finished = self.run(arguments);
+        assert!(finished.status.success(), "apt-ci {arguments:?}: {finished:#?}");
+        finished.out
+    }
+
+    /// Runs the program with `--json`, which must succeed, and reads what it printed.
+    #[track_caller]
+    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        serde_json::from_str(&self.ok(&arguments)).expect("JSON on standard output")
+    }
+
+    /// Asks for a test of a package on the site's release, with these variables for the stub, and gives the request's id.
+    #[track_caller]
+    pub fn request(&self, package: &str, env: &[&str]) -> String {
+        let mut arguments = vec!["run", "-s", &self.release, "--trigger", "trigger/1", package];
+        for variable in env {
+            arguments.extend(["--env", variable]);
+        }
+        let submitted = self.json(&arguments);
+        submitted[0]["uuid"].as_str().expect("the request's id").to_owned()
+    }
+
+    /// Puts a message into the site's queue as another program might, past all checks.
+    pub fn plant(&self, body: &str) {
+        if self.queue.starts_with("amqp") {
+            super::block_on(async {
+                let connection =
+                    Connection::connect(&self.queue, ConnectionProperties::default()).await.expect("a connection");
+                let channel = connection.create_channel().await.expect("a channel");
+                channel.confirm_select(ConfirmSelectOptions::default()).await.expect("confirms");
+                let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+                let properties = BasicProperties::default().with_delivery_mode(2);
+                let queue = self.queue_name().into();
+                let published = channel.basic_publish("".into(), queue, options, body.as_bytes(), properties);
+                let confirmation = published.await.expect("published").await.expect("confirmed");
+                assert!(matches!(confirmation, Confirmation::Ack(None)), "{confirmation:?}");
+            });
+        } else {
+            let file = self.path().join("queue/queue.sqlite");
+            let database = rusqlite::Connection::open(file).expect("the queue's file");
+            let insert = "INSERT INTO request (queue, body) VALUES (?1, ?2)";
+            database.execute(insert, (self.queue_name(), body.as_bytes())).expect("a row");
+        }
+    }
+
+    /// Starts the program and lets it run.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let err = self.path().join(format!("stderr.{}", uuid::Uuid::new_v4()));
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(fs::File::create(&err).expect("a file for standard error"));
+        Running { child: command.spawn().expect("apt-ci starts"), err }
+    }
+
+    /// When the stub was started, and for which packages.
+    pub fn starts(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path().join("checkout/runner/starts")).unwrap_or_default();
+        text.lines().filter_map(|line| line.split_once(' ')).map(|(_, package)| package.to_owned()).collect()
+    }
+
+    /// All results, as `results --json` tells them.
+    #[track_caller]
+    pub fn results(&self) -> Vec<serde_json::Value> {
+        match self.json(&["results", "--limit", "100000"]) {
+            serde_json::Value::Array(list) => list,
+            other => panic!("not a list: {other}"),
+        }
+    }
+
+    /// The request ids of all results, sorted.
+    #[track_caller]
+    pub fn finished(&self) -> Vec<String> {
+        let mut ids: Vec<String> =
+            self.results().iter().filter_map(|run| Some(run["uuid"].as_str()?.to_owned())).collect();
+        ids.sort();
+        ids
+    }
+
+    /// The name of the site's queue.
+    pub fn queue_name(&self) -> String {
+        format!("debci-{}-amd64", self.release)
+    }
+
+    /// The state of the site's queue, as `queues --json` tells it.
+    #[track_caller]
+    pub fn queue(&self) -> serde_json::Value {
+        let states = self.json(&["queues"]);
+        let list = states.as_array().expect("a list of queues");
+        list.iter().find(|state| state["queue"] == self.queue_name()).expect("the queue exists").clone()
+    }
+
+    /// Whether the site's queue is empty and nothing of it runs.
+    #[track_caller]
+    pub fn is_idle(&self) -> bool {
+        let queue = self.queue();
+        queue["ready"] == 0 && queue["claimed"] == 0
+    }
+}
+
+/// Runs a command to its end.
+pub fn finish(mut command: Command) -> Finished {
+    let output = command.output().expect("the command starts");
+    Finished {
+        status: output.status,
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Running {
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), signal);
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> Finished {
+        let deadline = Instant::now() + PATIENCE;
+        until("the program ends", || {
+            assert!(Instant::now() < deadline, "still running: {}", self.stderr());
+            self.child.try_wait().expect("a child of ours").is_some()
+        });
+        let status = self.child.wait().expect("a child of ours");
+        Finished { status, out: String::new(), err: self.stderr() }
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_none())
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(&self.err).unwrap_or_default()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until the condition holds, looking often; fails the test when it does not come true.
+#[track_caller]
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
