@@ -14,7 +14,7 @@ pub struct InitArgs {
 }
 
 pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
-    let created = apt_ci::site::create(&args.dir)?;
+    let created = apt_ci::site::create(&std::path::absolute(&args.dir)?)?;
     if session.ui.json {
         session
             .ui

@@ -17,7 +17,9 @@ use crate::ui::table::{self, Cell};
 #[derive(clap::Args)]
 pub struct QueuesArgs {
     /// The queue whose requests to show
-    queue: Option<QueueName>,
+    // Not called `queue`: that is the global option's name.
+    #[arg(value_name = "QUEUE")]
+    name: Option<QueueName>,
     /// How many requests to show at most, of each kind
     #[arg(long, default_value_t = 1000, value_name = "N")]
     limit: usize,
@@ -25,7 +27,7 @@ pub struct QueuesArgs {
 
 pub async fn run(args: QueuesArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
-    match args.queue {
+    match args.name {
         None => lengths(session, &site).await,
         Some(queue) => contents(&queue, args.limit, session, &site).await,
     }

@@ -391,7 +391,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__queues)
-            opts="-q -v -h --limit --site --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --limit --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,6 +402,10 @@ _apt__ci() {
                     return 0
                     ;;
                 --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -79,6 +79,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s v -l verbose -d
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l limit -d 'How many requests to show at most, of each kind' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'

@@ -55,7 +55,8 @@ impl Drop for Listener {
 }
 
 fn python(script: &str) -> Command {
-    let mut command = Command::new("python3");
+    // Debian's, which has pika: another one may come first in PATH.
+    let mut command = Command::new("/usr/bin/python3");
     command.args(["-c", script]);
     command
 }

@@ -164,7 +164,7 @@ with tarfile.open(sys.argv[1]) as tar:
     let run = &site.results()[0];
     let text = |key: &str| run[key].as_str().expect("a text").to_owned();
     let archive = site.path().join("results").join(text("container")).join(text("path")).join("artifacts.tar.gz");
-    let mut python = Command::new("python3");
+    let mut python = Command::new("/usr/bin/python3");
     python.args(["-c", list]).arg(archive);
     assert_eq!(finish(python).out.trim(), (megabytes << 20).to_string());
     Ok(())

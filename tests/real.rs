@@ -97,7 +97,7 @@ with tarfile.open(sys.argv[1]) as tar:
     assert int(read("duration").strip()) >= 0
     assert "base-files" in read("testbed-packages")
 "#;
-    output(Command::new("python3").args(["-c", script]).arg(file));
+    output(Command::new("/usr/bin/python3").args(["-c", script]).arg(file));
     Ok(())
 }
 

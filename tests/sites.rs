@@ -70,7 +70,7 @@ fn origins(_: &Services) -> Result<(), Failed> {
     let mut command = site.command(&["config"]);
     command.env("APT_CI_QUEUE", "local:elsewhere");
     let out = finish(command).out;
-    assert!(out.contains("local:elsewhere") && out.contains("\tAPT_CI_QUEUE\n"), "{out}");
+    assert!(out.contains("/elsewhere\tAPT_CI_QUEUE\n"), "{out}");
     Ok(())
 }
 
@@ -80,7 +80,7 @@ fn faults(_: &Services) -> Result<(), Failed> {
     for (text, line, message) in [
         ("queue = \"local:q\"\nstroe = \"swift:\"\n", 2, "store"),
         ("queue = \"http://x\"\n", 1, "amqps://"),
-        ("queue = \"local:q\"\n\nstore = 7\n", 3, "string"),
+        ("queue = \"local:q\"\n\nstore = 7\n", 3, "`store` is a text"),
         ("[releases]\nXenial = [\"amd64\"]\n", 2, "release"),
         ("[releases]\nxenial = [\"AMD64\"]\n", 2, "architecture"),
         ("queue = \"local:q\nstore = 1\n", 1, ""),

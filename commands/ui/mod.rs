@@ -46,11 +46,12 @@ impl Ui {
     }
 
     fn log(quiet: bool, verbose: u8) {
-        // What the worker does is its output; the other commands log only faults, unless asked.
+        // What the worker does is its output; the other commands log only faults, unless asked. Libraries log as errors what is
+        // none here, such as a queue that does not exist yet.
         let level = match (quiet, verbose) {
-            (true, _) => "error",
-            (false, 0) => "warn,apt_ci::worker=info",
-            (false, 1) => "info",
+            (true, _) => "off,apt_ci=error",
+            (false, 0) => "off,apt_ci=warn,apt_ci::worker=info",
+            (false, 1) => "off,apt_ci=info",
             (false, 2) => "info,apt_ci=debug",
             (false, _) => "debug",
         };

@@ -94,12 +94,13 @@ impl Autopkgtest {
             Ok(Err(error)) => return Err(failed(error.to_string())),
             Err(_) => return Err(failed(format!("no answer within {} s", PROBE_TIMEOUT.as_secs()))),
         };
-        if !output.status.success() {
+        // Its exit code says nothing: autopkgtest 5.28 prints the help and ends with 20.
+        let help = String::from_utf8_lossy(&output.stdout);
+        if !help.contains("--output-dir") {
             let errors = String::from_utf8_lossy(&output.stderr);
-            let last = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+            let last = errors.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it prints no help");
             return Err(failed(format!("{}: {last}", output.status)));
         }
-        let help = String::from_utf8_lossy(&output.stdout);
         let old = !help.contains("--test-name") && help.contains("--testname");
         Ok(Self { test_name_option: if old { "--testname" } else { "--test-name" }, ..self })
     }
@@ -340,9 +341,9 @@ mod tests {
     #[tokio::test]
     async fn an_older_autopkgtest_gets_its_own_spelling() {
         for (help, option) in [
-            ("echo '--test-name ONLY_TESTS; replaces --testname'", "--test-name"),
-            ("echo '  --testname TESTNAME'", "--testname"),
-            ("echo a stub", "--test-name"),
+            ("echo '--output-dir --test-name ONLY_TESTS; replaces --testname'; exit 20", "--test-name"),
+            ("echo '--output-dir --testname TESTNAME'", "--testname"),
+            ("echo '--output-dir, and nothing else'", "--test-name"),
         ] {
             let folder = tempfile::tempdir().unwrap();
             program(help, folder.path());
