@@ -65,6 +65,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         a_slot_holds_one_request_and_leaves_the_others,
         a_waiting_slot_leaves_a_sudden_flood_to_the_others,
         an_idle_slot_takes_a_request_at_once,
+        an_idle_slot_uses_no_processor_time,
         a_slot_that_is_told_to_stop_holds_nothing,
         a_killed_submission_leaves_what_was_confirmed,
         a_queue_that_does_not_exist_is_named_with_its_neighbours,
@@ -300,6 +301,24 @@ async fn an_idle_slot_takes_a_request_at_once(stage: &Stage) {
     note(&format!("from submit to claim, idle on 20 queues: median {:?}, slowest {:?}", times[10], times[20]));
     // The machine may be busy with other tests; a poll would take far longer than this.
     assert!(times[10] < Duration::from_millis(250), "{times:?}");
+}
+
+async fn an_idle_slot_uses_no_processor_time(stage: &Stage) {
+    let broker = stage.broker().await;
+    let queues = stage.queues(20);
+    let address = stage.address();
+    let names: Vec<String> = queues.iter().map(ToString::to_string).collect();
+    let arguments: Vec<&str> = ["hold-claim", &address].into_iter().chain(names.iter().map(String::as_str)).collect();
+    let idle = Helper::start(&arguments);
+    stage.waits(&broker, &queues).await;
+    let before = idle.processor_time();
+    // Not a wait for anything: the time that is measured.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let used = idle.processor_time() - before;
+    note(&format!("idle on 20 queues for 5 s: {used:?} of processor time, {} KiB of memory", idle.memory()));
+    assert!(used <= Duration::from_millis(20), "{used:?}");
+    submit(&broker, &queues[7], &requests("p", 1)).await;
+    idle.wait_for_line("held");
 }
 
 #[expect(clippy::print_stderr, reason = "a measurement for who reads the test's output")]

@@ -193,6 +193,28 @@ impl Helper {
         number.expect("such a line")
     }
 
+    /// The processor time that it has used: user and system.
+    pub fn processor_time(&self) -> Duration {
+        let stat = self.proc("stat");
+        // The second field is the name in parentheses, which may hold anything; user and system time are the 14th and 15th.
+        let fields: Vec<&str> = stat.rsplit_once(") ").expect("a stat line").1.split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number of ticks")).sum();
+        // Linux counts in hundredths of a second for every program, whatever it does inside.
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Its resident memory, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
+    fn proc(&self, file: &str) -> String {
+        let id = self.child.lock().expect("the child").id();
+        std::fs::read_to_string(format!("/proc/{id}/{file}")).expect("a running process")
+    }
+
     /// As `kill -9` does.
     pub fn kill(&self) {
         let mut child = self.child.lock().expect("the child");
@@ -220,7 +242,7 @@ pub fn become_helper() -> Option<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         match arguments.as_slice() {
-            ["hold-claim", address, queue] => hold_claim(address, queue).await,
+            ["hold-claim", address, queues @ ..] => hold_claim(address, queues).await,
             ["work", address, queue, folder] => work(address, queue, Path::new(folder)).await,
             ["submit", address, queue, count] => submit_many(address, queue, count.parse().expect("a number")).await,
             other => panic!("unknown helper {other:?}"),
@@ -235,9 +257,10 @@ fn say(line: &str) {
 }
 
 /// Claims one request and holds it until this process is killed.
-async fn hold_claim(address: &str, queue: &str) {
+async fn hold_claim(address: &str, queues: &[&str]) {
     let broker = connect(address).await;
-    let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
+    let queues = queues.iter().map(|queue| queue.parse().expect("a queue")).collect();
+    let mut slot = broker.slot(queues).await.expect("a slot");
     let mut claim = take(&mut slot).await;
     say("held");
     claim.lost().await;

@@ -63,24 +63,29 @@ fn pauses() -> ExponentialBackoff {
         .build()
 }
 
+/// Where and how to connect. What the URL's query sets, stays.
+fn destination(url: &str) -> Result<AMQPUri, String> {
+    let mut uri: AMQPUri = url.parse()?;
+    // The library takes an IPv6 address for "no host", which it takes for localhost.
+    if let Some(url::Host::Ipv6(address)) = url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
+        uri.authority.host = address.to_string();
+    }
+    // A URL that ends in a slash names the virtual host with the empty name, which nobody has and nobody means.
+    if uri.vhost.is_empty() {
+        uri.vhost = "/".to_owned();
+    }
+    uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    uri.query.frame_max.get_or_insert(FRAME_MAX);
+    uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
+    Ok(uri)
+}
+
 impl Link {
     /// The link to the broker of a URL; nothing is dialled yet.
     pub(super) fn new(url: &AmqpUrl) -> Result<Self, BrokerError> {
         let unusable = |reason: String| BrokerError::Unreachable { address: url.shown().to_owned(), reason };
-        let mut uri: AMQPUri = url.full().parse().map_err(unusable)?;
-        // The library takes an IPv6 address for "no host", which it takes for localhost.
-        if let Some(url::Host::Ipv6(address)) = url::Url::parse(url.full()).ok().as_ref().and_then(url::Url::host) {
-            uri.authority.host = address.to_string();
-        }
-        // A URL that ends in a slash names the virtual host with the empty name, which nobody has and nobody means.
-        if uri.vhost.is_empty() {
-            uri.vhost = "/".to_owned();
-        }
-        uri.query.heartbeat.get_or_insert(HEARTBEAT);
-        uri.query.frame_max.get_or_insert(FRAME_MAX);
-        uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
         Ok(Self {
-            uri,
+            uri: destination(url.full()).map_err(unusable)?,
             address: url.shown().to_owned(),
             name: format!("apt-ci {}", names::slot_id()),
             live: Mutex::new(None),
@@ -213,5 +218,38 @@ impl Live {
     /// Whether the broker takes no publications for now, because its memory or disk runs out.
     pub(super) fn is_blocked(&self) -> bool {
         self.connection.status().blocked()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heartbeats_are_on_unless_the_url_says_otherwise() {
+        assert_eq!(destination("amqp://mq.example").unwrap().query.heartbeat, Some(HEARTBEAT));
+        assert_eq!(destination("amqp://mq.example?heartbeat=7").unwrap().query.heartbeat, Some(7));
+    }
+
+    #[test]
+    fn hosts_and_virtual_hosts_are_those_that_people_mean() {
+        for (url, host, port, vhost) in [
+            ("amqp://mq.example", "mq.example", 5672, "/"),
+            ("amqp://mq.example/", "mq.example", 5672, "/"),
+            ("amqps://mq.example/%2f", "mq.example", 5671, "/"),
+            ("amqp://mq.example:1/ci", "mq.example", 1, "ci"),
+            ("amqp://10.0.0.7/ci", "10.0.0.7", 5672, "ci"),
+            ("amqp://[fd00::7]:5673/ci", "fd00::7", 5673, "ci"),
+        ] {
+            let uri = destination(url).unwrap();
+            assert_eq!((uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()), (host, port, vhost));
+        }
+    }
+
+    #[test]
+    fn pauses_between_attempts_grow_up_to_a_limit() {
+        let pauses: Vec<Duration> = pauses().take(20).collect();
+        assert!(pauses[0] < Duration::from_millis(500));
+        assert!(pauses[10..].iter().all(|pause| (10..=20).contains(&pause.as_secs())), "{pauses:?}");
     }
 }
