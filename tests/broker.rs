@@ -351,18 +351,27 @@ async fn a_slot_that_is_told_to_stop_holds_nothing(stage: &Stage) {
 
 async fn a_killed_submission_leaves_what_was_confirmed(stage: &Stage) {
     const REQUESTS: usize = 5000;
-    let (broker, queue) = stage.broker_with_queue().await;
-    let count = REQUESTS.to_string();
-    let submitter = Helper::start(&["submit", &stage.address(), &queue.to_string(), &count]);
-    submitter.wait_for_line("confirmed 100");
-    submitter.kill();
-    let confirmed = submitter.last_number("confirmed ");
-    let bodies = broker.contents(&queue, REQUESTS).await.unwrap().ready;
-    assert!(bodies.len() >= confirmed, "{confirmed} were confirmed, {} are there", bodies.len());
-    for (number, body) in bodies.iter().enumerate() {
-        let request = Request::parse(body).unwrap();
-        assert_eq!(request.package().as_str(), format!("p{number}"), "a hole or a second copy");
+    let broker = stage.broker().await;
+    let mut interrupted = 0;
+    for life in [2, 10, 40, 100, 250] {
+        let queue = stage.queues(1).remove(0);
+        broker.declare(std::slice::from_ref(&queue)).await.unwrap();
+        let count = REQUESTS.to_string();
+        let submitter = Helper::start(&["submit", &stage.address(), &queue.to_string(), &count]);
+        submitter.wait_for_line("submitting");
+        // Not a wait for anything: how far the submitter gets.
+        tokio::time::sleep(Duration::from_millis(life)).await;
+        submitter.kill();
+        let confirmed = submitter.last_number("confirmed ");
+        let bodies = broker.contents(&queue, REQUESTS).await.unwrap().ready;
+        assert!(bodies.len() >= confirmed, "{confirmed} were confirmed, {} are there", bodies.len());
+        for (number, body) in bodies.iter().enumerate() {
+            let request = Request::parse(body).unwrap();
+            assert_eq!(request.package().as_str(), format!("p{number}"), "a hole or a second copy");
+        }
+        interrupted += usize::from(bodies.len() < REQUESTS);
     }
+    assert!(interrupted > 0, "no submitter was killed in the middle");
 }
 
 async fn a_queue_that_does_not_exist_is_named_with_its_neighbours(stage: &Stage) {

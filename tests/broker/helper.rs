@@ -186,11 +186,11 @@ impl Helper {
         self.output.0.lock().expect("the lines").iter().any(|line| line.contains(words))
     }
 
-    /// The last number that came after these words.
+    /// The last number that came after these words; zero when they never came.
     pub fn last_number(&self, words: &str) -> usize {
         let lines = self.output.0.lock().expect("the lines");
         let number = lines.iter().rev().find_map(|line| line.strip_prefix(words)?.parse().ok());
-        number.expect("such a line")
+        number.unwrap_or(0)
     }
 
     /// The processor time that it has used: user and system.
@@ -289,6 +289,7 @@ async fn submit_many(address: &str, queue: &str, count: usize) {
     let queue = queue.parse().expect("a queue");
     let submissions: Vec<Submission> = requests("p", count).into_iter().map(|request| to(&queue, request)).collect();
     let broker = connect(address).await;
+    say("submitting");
     broker.submit(&submissions, &[], &mut |count| say(&format!("confirmed {count}"))).await.expect("a submission");
     // The story kills this process before it gets here.
     std::future::pending::<()>().await;

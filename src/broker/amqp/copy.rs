@@ -55,6 +55,8 @@ impl Copy {
         // Per consumer: what `global` would mean is gone from newer brokers.
         channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
         let mut arguments = FieldTable::default();
+        // Sites may have made another type the default, which has no such exact time to live.
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
         arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(0));
         arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
         let origin = AMQPValue::LongString(subject.origin.to_string().into());
