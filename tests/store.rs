@@ -475,7 +475,7 @@ fn revoked_tokens(services: &Services) {
     let files = tempfile::tempdir().unwrap();
     let store = swift.store();
     ensure(&store, "autopkgtest-c", Access::Public);
-    let old = keystone.token();
+    let old = swift.token();
     let status = |token: &str| {
         let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
         block_on(request.send()).expect("an answer").status().as_u16()
@@ -672,18 +672,24 @@ fn listing_breaks_off(_: &Services) {
 }
 
 fn listing_damaged(_: &Services) {
-    for page in
-        ["[{\"subdir\": \"a@\"}, {\"sub", "<html>Please log in</html>", "[{\"subdir\": \"b\"}, {\"subdir\": \"a\"}]"]
-    {
-        let server = StandIn::start(move |exchange: Exchange| exchange.answer("200 OK", "", page));
-        let error = block_on(open_anonymous(&server).list("c", &Query::default())).expect_err("never a part");
-        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
-        assert!(error.to_string().contains("its listing is"), "{error}");
-    }
-    // A server that ignores the marker would be listed for ever.
-    let server = StandIn::start(|exchange: Exchange| exchange.answer("200 OK", "", "[{\"subdir\": \"a@\"}]"));
-    let error = block_on(open_anonymous(&server).list("c", &Query::default())).expect_err("it turns in circles");
-    assert!(error.to_string().contains("not in order"), "{error}");
+    let damaged = [
+        ("[{\"subdir\": \"a@\"}, {\"sub", "its listing is damaged"),
+        ("<html>Please log in</html>", "its listing is damaged"),
+        ("[{\"subdir\": \"b\"}, {\"subdir\": \"a\"}]", "its listing is not in order"),
+        // The same page whatever the marker says: it would be listed for ever.
+        ("[{\"subdir\": \"a@\"}]", "its listing is not in order"),
+    ];
+    std::thread::scope(|scope| {
+        for (page, reason) in damaged {
+            scope.spawn(move || {
+                let server = StandIn::start(move |exchange: Exchange| exchange.answer("200 OK", "", page));
+                let listed = block_on(open_anonymous(&server).list("c", &Query::default()));
+                let error = listed.expect_err("never a part");
+                assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+                assert!(error.to_string().contains(reason), "{error}");
+            });
+        }
+    });
 }
 
 fn cut_short(_: &Services) {

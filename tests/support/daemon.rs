@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 
 /// Kills the process group `$0` as soon as the other end of its standard input is gone: also when the tests themselves are
 /// killed and can stop nothing any more.
-const WATCHER: &str = r#"cat >/dev/null; kill -KILL -- "-$0""#;
+const WATCHER: &str = r#"cat >/dev/null; kill -KILL "-$0""#;
 
 /// A running program, with everything that it started. Dropping it stops them all.
 pub struct Daemon {

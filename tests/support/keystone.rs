@@ -108,7 +108,7 @@ impl Keystone {
              www_authenticate_uri = {url}\nauth_url = {url}\nauth_type = password\n\
              project_domain_id = default\nuser_domain_id = default\nproject_name = admin\n\
              username = admin\npassword = {ADMIN_PASSWORD}\n\
-             delay_auth_decision = True\ncache = swift.cache\ntoken_cache_time = 1\n",
+             interface = public\ndelay_auth_decision = True\ncache = swift.cache\ntoken_cache_time = 1\n",
             url = self.url()
         )
     }
@@ -127,11 +127,6 @@ impl Keystone {
             }});
             self.call(Method::POST, "/endpoints", Some(&token), endpoint).await;
         });
-    }
-
-    /// A token of the user for the tests.
-    pub fn token(&self) -> String {
-        block_on(self.log_in(Self::USER, Self::PASSWORD, Self::PROJECT))
     }
 
     /// Makes an application credential of the user for the tests: its id and its secret.

@@ -27,7 +27,7 @@ pub(super) struct Patience {
 pub(super) const SHORT: Patience = Patience {
     connecting: Duration::from_millis(1500),
     total: Duration::from_secs(45),
-    times: 6,
+    times: 4,
     pause: Duration::from_secs(5),
 };
 
