@@ -19,7 +19,7 @@ use tokio::io::AsyncReadExt;
 use crate::support::daemon::{free_port, run};
 use crate::support::keystone::Keystone;
 use crate::support::stand_in::{Exchange, StandIn};
-use crate::support::swift::{Auth, PAGE, Swift};
+use crate::support::swift::{Auth, PAGE, Swift, token_of};
 use crate::support::{Services, block_on};
 
 /// The stores that every test of the suite runs against.
@@ -450,44 +450,42 @@ fn too_large(swift: &Swift) {
 
 fn forgotten_tokens(services: &Services) {
     let mut swift = Swift::start(&services.folder().join("swift-forgetful"), &Auth::TempAuth);
-    let files = tempfile::tempdir().unwrap();
     let store = swift.store();
     ensure(&store, "autopkgtest-c", Access::Public);
     let old = swift.token();
     swift.forget_tokens();
-    // The proxy notices at its next use that its connection to the memory is gone, so ask until it has.
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let status = |token: &str| {
-        let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
-        block_on(request.send()).expect("an answer").status().as_u16()
-    };
-    while status(&old) != 401 {
-        assert!(Instant::now() < deadline, "tempauth still knows the token");
-    }
-    block_on(put(&store, files.path(), "autopkgtest-c", "a", "x", &text())).expect("stored with a new token");
-    assert_eq!(block_on(read(&store, "autopkgtest-c", "a")).expect("read"), "x");
+    wait_until_refused(&swift, &old);
+    store_with_a_new_token(&store, "autopkgtest-c");
 }
 
 fn revoked_tokens(services: &Services) {
-    // One of its own: revoking ends the tokens of all tests that use the user.
-    let keystone = Keystone::start(&services.folder().join("keystone-revoking"));
-    let swift = Swift::start(&services.folder().join("swift-revoking"), &Auth::Keystone(&keystone));
-    let files = tempfile::tempdir().unwrap();
-    let store = swift.store();
-    ensure(&store, "autopkgtest-c", Access::Public);
-    let old = swift.token();
-    let status = |token: &str| {
+    let swift = services.swift_keystone();
+    let (user_id, variables) = services.keystone().add_user("revoked");
+    let store = swift.open("swift:", &variables);
+    ensure(&store, "autopkgtest-revoked", Access::Public);
+    let old = token_of(&variables);
+    services.keystone().revoke_tokens(&user_id);
+    wait_until_refused(swift, &old);
+    store_with_a_new_token(&store, "autopkgtest-revoked");
+}
+
+/// A server remembers for a moment that a token was good: asks until it no longer does.
+fn wait_until_refused(swift: &Swift, token: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let status = || {
         let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
         block_on(request.send()).expect("an answer").status().as_u16()
     };
-    assert_eq!(status(&old), 204);
-    keystone.revoke_tokens();
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while status(&old) != 401 {
+    while status() != 401 {
         assert!(Instant::now() < deadline, "the token is still good");
+        std::thread::sleep(Duration::from_millis(50));
     }
-    block_on(put(&store, files.path(), "autopkgtest-c", "a", "x", &text())).expect("stored with a new token");
-    assert_eq!(block_on(read(&store, "autopkgtest-c", "a")).expect("read"), "x");
+}
+
+fn store_with_a_new_token(store: &Store, container: &str) {
+    let files = tempfile::tempdir().unwrap();
+    block_on(put(store, files.path(), container, "a", "x", &text())).expect("stored with a new token");
+    assert_eq!(block_on(read(store, container, "a")).expect("read"), "x");
 }
 
 fn clouds_yaml(services: &Services) {

@@ -19,6 +19,7 @@ pub struct Keystone {
     port: u16,
     /// The project whose account the tests use.
     pub project_id: String,
+    role_id: String,
     user_id: String,
     _server: Daemon,
 }
@@ -72,10 +73,9 @@ impl Keystone {
         );
         server.wait_until(|| http_status(port, "/v3") == Some(200));
 
-        let mut keystone = Self { port, project_id: String::new(), user_id: String::new(), _server: server };
-        let (project_id, user_id) = block_on(keystone.populate());
-        keystone.project_id = project_id;
-        keystone.user_id = user_id;
+        let [project_id, role_id, user_id] = [(); 3].map(|()| String::new());
+        let mut keystone = Self { port, project_id, role_id, user_id, _server: server };
+        keystone.populate();
         keystone
     }
 
@@ -86,10 +86,14 @@ impl Keystone {
 
     /// The variables with which the user for the tests logs in.
     pub fn environment(&self) -> Vec<(String, String)> {
+        self.environment_of(Self::USER)
+    }
+
+    fn environment_of(&self, user: &str) -> Vec<(String, String)> {
         [
             ("OS_AUTH_URL", self.url().as_str()),
             ("OS_IDENTITY_API_VERSION", "3"),
-            ("OS_USERNAME", Self::USER),
+            ("OS_USERNAME", user),
             ("OS_PASSWORD", Self::PASSWORD),
             ("OS_USER_DOMAIN_NAME", "Default"),
             ("OS_PROJECT_NAME", Self::PROJECT),
@@ -102,13 +106,13 @@ impl Keystone {
 
     /// What Swift's proxy needs to ask this Keystone about tokens.
     pub fn authtoken(&self) -> String {
-        // Tokens are remembered for a second only: a revoked one must be seen to be revoked.
+        // Tokens are remembered for a few seconds only: a revoked one must be seen to be revoked.
         format!(
             "paste.filter_factory = keystonemiddleware.auth_token:filter_factory\n\
              www_authenticate_uri = {url}\nauth_url = {url}\nauth_type = password\n\
              project_domain_id = default\nuser_domain_id = default\nproject_name = admin\n\
              username = admin\npassword = {ADMIN_PASSWORD}\n\
-             interface = public\ndelay_auth_decision = True\ncache = swift.cache\ntoken_cache_time = 1\n",
+             interface = public\ndelay_auth_decision = True\ncache = swift.cache\ntoken_cache_time = 3\n",
             url = self.url()
         )
     }
@@ -118,14 +122,14 @@ impl Keystone {
         block_on(async {
             let token = self.admin().await;
             let service = json!({"service": {"type": "object-store", "name": "swift"}});
-            let (_, service) = self.call(Method::POST, "/services", Some(&token), service).await;
+            let service = self.make(&token, "service", service).await;
             let endpoint = json!({"endpoint": {
-                "service_id": service["service"]["id"],
+                "service_id": service,
                 "interface": "public",
                 "region_id": "RegionOne",
                 "url": format!("http://127.0.0.1:{proxy_port}/v1/AUTH_%(tenant_id)s"),
             }});
-            self.call(Method::POST, "/endpoints", Some(&token), endpoint).await;
+            self.make(&token, "endpoint", endpoint).await;
         });
     }
 
@@ -141,27 +145,43 @@ impl Keystone {
         })
     }
 
-    /// Ends all tokens of the user for the tests. The password stays.
-    pub fn revoke_tokens(&self) {
+    /// Adds another user to the project of the tests, whose tokens can be ended without disturbing others: its id, and the
+    /// variables with which it logs in.
+    pub fn add_user(&self, name: &str) -> (String, Vec<(String, String)>) {
+        let user = block_on(async {
+            let token = self.admin().await;
+            let wanted = json!({"user": {"name": name, "domain_id": "default", "password": Self::PASSWORD}});
+            let user = self.make(&token, "user", wanted).await;
+            let grant = format!("/projects/{}/users/{user}/roles/{}", self.project_id, self.role_id);
+            self.call(Method::PUT, &grant, Some(&token), Value::Null).await;
+            user
+        });
+        (user, self.environment_of(name))
+    }
+
+    /// Ends all tokens of the user with this id. The password stays.
+    pub fn revoke_tokens(&self, user_id: &str) {
         block_on(async {
             let token = self.admin().await;
             let password = json!({"user": {"password": Self::PASSWORD}});
-            self.call(Method::PATCH, &format!("/users/{}", self.user_id), Some(&token), password).await;
+            self.call(Method::PATCH, &format!("/users/{user_id}"), Some(&token), password).await;
         });
     }
 
-    async fn populate(&self) -> (String, String) {
-        let token = self.admin().await;
-        let id = |kind: &str, made: &Value| made[kind]["id"].as_str().expect("an id").to_owned();
-        let wanted = json!({"project": {"name": Self::PROJECT, "domain_id": "default"}});
-        let (_, project) = self.call(Method::POST, "/projects", Some(&token), wanted).await;
-        let wanted = json!({"user": {"name": Self::USER, "domain_id": "default", "password": Self::PASSWORD}});
-        let (_, user) = self.call(Method::POST, "/users", Some(&token), wanted).await;
-        let (_, role) = self.call(Method::POST, "/roles", Some(&token), json!({"role": {"name": Self::ROLE}})).await;
-        let (project, user, role) = (id("project", &project), id("user", &user), id("role", &role));
-        let grant = format!("/projects/{project}/users/{user}/roles/{role}");
-        self.call(Method::PUT, &grant, Some(&token), Value::Null).await;
-        (project, user)
+    fn populate(&mut self) {
+        (self.project_id, self.role_id) = block_on(async {
+            let token = self.admin().await;
+            let project = json!({"project": {"name": Self::PROJECT, "domain_id": "default"}});
+            let role = json!({"role": {"name": Self::ROLE}});
+            (self.make(&token, "project", project).await, self.make(&token, "role", role).await)
+        });
+        (self.user_id, _) = self.add_user(Self::USER);
+    }
+
+    /// Makes something, and returns its id.
+    async fn make(&self, token: &str, kind: &str, wanted: Value) -> String {
+        let (_, made) = self.call(Method::POST, &format!("/{kind}s"), Some(token), wanted).await;
+        made[kind]["id"].as_str().expect("an id").to_owned()
     }
 
     async fn admin(&self) -> String {

@@ -110,9 +110,7 @@ impl Swift {
 
     /// A token of its user, got by OpenStack's own client.
     pub fn token(&self) -> String {
-        let told = run(Command::new("swift").envs(self.environment()).arg("auth"));
-        let token = told.lines().find_map(|line| line.strip_prefix("export OS_AUTH_TOKEN="));
-        token.unwrap_or_else(|| panic!("no token: {told}")).to_owned()
+        token_of(&self.environment)
     }
 
     /// Stops the proxy: nobody answers any more. What is stored stays.
@@ -148,6 +146,13 @@ impl Swift {
         memcached.wait_until(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
         self.memcached = Some(memcached);
     }
+}
+
+/// A token of the user whom these variables describe, got by OpenStack's own client.
+pub fn token_of(variables: &[(String, String)]) -> String {
+    let told = run(Command::new("swift").envs(variables.iter().cloned()).arg("auth"));
+    let token = told.lines().find_map(|line| line.strip_prefix("export OS_AUTH_TOKEN="));
+    token.unwrap_or_else(|| panic!("no token: {told}")).to_owned()
 }
 
 /// Starts one of Swift's servers. It reads swift.conf's limits from /etc/swift whatever its own settings say, so it is told
