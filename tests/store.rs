@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
@@ -466,18 +467,26 @@ fn revoked_tokens(services: &Services) {
     let old = token_of(&variables);
     services.keystone().revoke_tokens(&user_id);
     wait_until_refused(swift, &old);
+    // Keystone counts in seconds: what it gives out in the second of the revocation is revoked too.
+    wait_until("a new token is good", || status(swift, &token_of(&variables)) == 204);
     store_with_a_new_token(&store, "autopkgtest-revoked");
 }
 
 /// A server remembers for a moment that a token was good: asks until it no longer does.
 fn wait_until_refused(swift: &Swift, token: &str) {
+    wait_until("the old token is refused", || status(swift, token) == 401);
+}
+
+/// What the account answers to this token.
+fn status(swift: &Swift, token: &str) -> u16 {
+    let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
+    block_on(request.send()).expect("an answer").status().as_u16()
+}
+
+fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    let status = || {
-        let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
-        block_on(request.send()).expect("an answer").status().as_u16()
-    };
-    while status() != 401 {
-        assert!(Instant::now() < deadline, "the token is still good");
+    while !happened() {
+        assert!(Instant::now() < deadline, "not within half a minute: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -550,14 +559,20 @@ fn restarted(services: &Services) {
     let store = swift.store();
     ensure(&store, "autopkgtest-c", Access::Public);
     swift.stop();
+    // In the proxy's place somebody takes a part of the bytes and goes away.
+    let dying = TcpListener::bind((Ipv4Addr::LOCALHOST, swift.port())).expect("the proxy's port is free");
+    let content = "bytes ".repeat(1 << 20);
+    let sent = content.clone();
     let upload = std::thread::spawn(move || {
         let files = tempfile::tempdir().unwrap();
-        block_on(put(&store, files.path(), "autopkgtest-c", "a", "bytes", &text()))
+        block_on(put(&store, files.path(), "autopkgtest-c", "a", &sent, &text()))
     });
-    // Long enough that the first try has failed: nobody has listened since before it.
+    let (mut stream, _) = dying.accept().expect("the upload begins");
+    stream.read_exact(&mut vec![0; 100_000]).expect("a part of it");
+    drop((stream, dying));
     swift.restart();
     upload.join().expect("no panic").expect("stored once the store was back");
-    assert_eq!(block_on(read(&swift.store(), "autopkgtest-c", "a")).expect("read"), "bytes");
+    assert_eq!(block_on(read(&swift.store(), "autopkgtest-c", "a")).expect("read"), content);
 }
 
 fn nobody_listens(_: &Services) {

@@ -86,6 +86,11 @@ impl Swift {
         format!("http://127.0.0.1:{}/v1/{}", self.port, self.account)
     }
 
+    /// The proxy's port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The variables with which its user logs in.
     pub fn environment(&self) -> Vec<(String, String)> {
         self.environment.clone()
