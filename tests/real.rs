@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -25,6 +25,15 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 /// autopkgtest on this host, as installed.
 const NULL: &str = "[virt]\nargs = null\n";
 
+/// The null server installs packages on this host, where dpkg lets one do that at a time.
+static HOST: Mutex<()> = Mutex::new(());
+
+fn gzip_on_host(site: &TestSite) -> Value {
+    let _alone = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    site.worker_conf(NULL);
+    gzip(site)
+}
+
 fn gzip(site: &TestSite) -> Value {
     site.ok(&["run", "-s", &site.release, "-a", "amd64", "--trigger", "gzip/1.12-1", "gzip"]);
     site.ok(&["worker", "--drain"]);
@@ -40,8 +49,7 @@ fn gzip(site: &TestSite) -> Value {
 
 fn gzip_embedded(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    site.worker_conf(NULL);
-    let run = gzip(&site);
+    let run = gzip_on_host(&site);
     // The folder has the layout of the container, so that any web server can show it.
     let folder = site.path().join("results").join(run["container"].as_str().expect("a container"));
     let folder = folder.join(run["path"].as_str().expect("a path"));
@@ -53,8 +61,7 @@ fn gzip_embedded(_: &Services) -> Result<(), Failed> {
 
 fn gzip_on_servers(services: &Services, swift: &Swift) -> Result<(), Failed> {
     let site = TestSite::on(&services.rabbitmq().url(), "swift:", swift.environment());
-    site.worker_conf(NULL);
-    let run = gzip(&site);
+    let run = gzip_on_host(&site);
     let container = format!("autopkgtest-{}", site.release);
     let path = run["path"].as_str().expect("a path");
     assert!(path.starts_with(&format!("{}/amd64/g/gzip/", site.release)) && path.ends_with('@'), "{path}");
@@ -104,7 +111,9 @@ with tarfile.open(sys.argv[1]) as tar:
 fn gzip_isolated(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local().of_release("bookworm");
     let tarball = site.path().join("bookworm.tar");
-    output(Command::new("mmdebstrap").args(["--quiet", "--variant=apt", "bookworm"]).arg(&tarball));
+    // autopkgtest fetches the package's source inside the testbed.
+    let sources = r#"--customize-hook=sed -i -n 'p;s/^deb /deb-src /p' "$1/etc/apt/sources.list""#;
+    output(Command::new("mmdebstrap").args(["--quiet", "--variant=apt", sources, "bookworm"]).arg(&tarball));
     site.worker_conf(&format!("[virt]\nargs = unshare --tarball {}\n", tarball.display()));
     // The testbed is made in a user namespace: by an ordinary user, who has a range of user ids.
     let site = site.of_ordinary_user();

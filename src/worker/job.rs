@@ -228,7 +228,9 @@ impl Job<'_> {
                     Exit::Code(code) => format!("autopkgtest ended with {code}"),
                     Exit::Signal(signal) => format!("autopkgtest was ended by signal {signal}"),
                 };
-                let reason = format!("the testbed of {} failed: {reason}", request.package());
+                let said = log.tail().unwrap_or_default();
+                let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
+                let reason = format!("the testbed of {} failed: {reason}: {said}", request.package());
                 if claim.attempt < TESTBED_ATTEMPTS {
                     return RunEnd::Infrastructure(reason);
                 }
