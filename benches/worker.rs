@@ -81,11 +81,8 @@ fn site(queue: &str) -> TestSite {
     let program = site.path().join("checkout/runner").join(STUB_NAME);
     fs::remove_file(&program).expect("the other stub");
     symlink(std::env::current_exe().expect("this program"), &program).expect("a link to this program");
-    // Four contexts of five releases.
-    let releases: Vec<String> = (0..QUEUES / 4).map(|n| format!("{}{n} = [\"amd64\"]\n", site.release)).collect();
-    let releases = releases.concat().replacen(&format!("{}0", site.release), &site.release, 1);
-    let text = format!("queue = {queue:?}\nstore = \"folder:results\"\n\n[releases]\n{releases}");
-    fs::write(site.path().join("apt-ci.toml"), text).expect("apt-ci.toml");
+    // Four contexts of each release.
+    site.configure_with(queue, "folder:results", QUEUES / 4 - 1);
     site
 }
 

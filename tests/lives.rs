@@ -13,7 +13,7 @@ use crate::support::site::{Running, TestSite, until};
 
 type Story = fn(TestSite) -> Result<(), Failed>;
 
-const STORIES: [(&str, Story); 9] = [
+const STORIES: [(&str, Story); 10] = [
     ("a_request_becomes_a_result", main_job),
     ("a_killed_workers_request_is_run_by_the_next_one", killed_worker),
     ("two_workers_run_no_test_twice", two_workers),
@@ -22,6 +22,7 @@ const STORIES: [(&str, Story); 9] = [
     ("a_testbed_that_keeps_failing_is_not_the_packages_fault", testbed_failure),
     ("a_message_that_is_no_request_becomes_a_dead_letter", dead_letter),
     ("a_worker_without_autopkgtest_takes_itself_out_of_service", no_autopkgtest),
+    ("a_worker_on_twenty_queues_holds_one_request", one_of_a_hundred),
     ("workers_under_fire_lose_and_repeat_nothing", under_fire),
 ];
 
@@ -198,8 +199,33 @@ fn no_autopkgtest(site: TestSite) -> Result<(), Failed> {
     Ok(())
 }
 
+fn one_of_a_hundred(site: TestSite) -> Result<(), Failed> {
+    let (queue, store) = site.addresses();
+    site.configure_with(queue, store, 4);
+    let gate = site.path().join("gate");
+    let states = || site.json(&["queues"]).as_array().expect("a list").clone();
+    // A worker that finds nothing makes its queues.
+    site.ok(&["worker", "--drain"]);
+    let names: Vec<String> = states().iter().map(|state| state["queue"].as_str().expect("a name").to_owned()).collect();
+    assert_eq!(names.len(), 20);
+    let parameters = serde_json::json!({"env": [format!("STUB_WAIT={}", gate.display())]});
+    let batch: String = (0..100).map(|n| format!("{}:package{n} {parameters}\n", names[n % 20])).collect();
+    let file = site.path().join("batch");
+    fs::write(&file, batch)?;
+    site.ok(&["run", "--batch", file.to_str().expect("a path in UTF-8")]);
+    let mut worker = site.start(&["worker", "--drain"]);
+    until("the first test runs", || site.starts().len() == 1);
+    let sum = |key: &str| states().iter().map(|state| state[key].as_u64().expect("a number")).sum::<u64>();
+    assert_eq!((sum("ready"), sum("claimed")), (99, 1), "the other 99 are there for other workers");
+    fs::write(gate, "")?;
+    assert!(worker.wait().status.success());
+    assert_eq!(site.starts().len(), 100);
+    Ok(())
+}
+
 fn under_fire(site: TestSite) -> Result<(), Failed> {
-    let count = 200;
+    // A longer fire: APT_CI_TEST_REQUESTS=2000 make test
+    let count = std::env::var("APT_CI_TEST_REQUESTS").map_or(200, |text| text.parse().expect("a number"));
     let batch: String =
         (0..count).map(|n| format!("{}:package{n} {{\"triggers\": [\"a/1\"]}}\n", site.queue_name())).collect();
     let file = site.path().join("batch");

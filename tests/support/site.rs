@@ -24,6 +24,7 @@ pub struct TestSite {
     variables: Vec<(String, String)>,
     program: PathBuf,
     queue: String,
+    store: String,
     user: Option<(u32, u32)>,
     /// The site's release. Every site has one of its own, so that tests can share a broker and a store.
     pub release: String,
@@ -54,7 +55,8 @@ impl TestSite {
         let release = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..10]);
         let program = env!("CARGO_BIN_EXE_apt-ci").into();
         let folder = TempDir::new().expect("a temporary folder");
-        let site = Self { folder, variables, program, queue: queue.to_owned(), user: None, release };
+        let site =
+            Self { folder, variables, program, queue: queue.to_owned(), store: store.to_owned(), user: None, release };
         let stub = site.path().join("checkout/runner");
         fs::create_dir_all(&stub).expect("the stub's folder");
         fs::write(stub.join("autopkgtest"), STUB).expect("the stub");
@@ -94,8 +96,20 @@ impl TestSite {
 
     /// Writes apt-ci.toml anew.
     pub fn configure(&self, queue: &str, store: &str) {
-        let text = format!("queue = {queue:?}\nstore = {store:?}\n\n[releases]\n{} = [\"amd64\"]\n", self.release);
+        self.configure_with(queue, store, 0);
+    }
+
+    /// Writes apt-ci.toml anew with so many further releases. Each release has four queues, one per context.
+    pub fn configure_with(&self, queue: &str, store: &str, further: usize) {
+        let release = &self.release;
+        let mut text = format!("queue = {queue:?}\nstore = {store:?}\n\n[releases]\n{release} = [\"amd64\"]\n");
+        text.extend((0..further).map(|number| format!("{release}n{number} = [\"amd64\"]\n")));
         fs::write(self.path().join("apt-ci.toml"), text).expect("apt-ci.toml");
+    }
+
+    /// The URLs of the site's queue and store.
+    pub fn addresses(&self) -> (&str, &str) {
+        (&self.queue, &self.store)
     }
 
     /// Writes worker.conf anew.
