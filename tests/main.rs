@@ -3,6 +3,7 @@
 
 mod broker;
 mod foreign;
+mod leaving;
 mod lives;
 mod outages;
 mod real;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         real::trials,
         broker::trials,
         outages::trials,
+        leaving::trials,
         lives::trials,
         store::trials,
         foreign::trials,

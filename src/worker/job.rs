@@ -77,14 +77,13 @@ impl Job<'_> {
             Ok(request) => request,
             Err(reason) => {
                 tracing::warn!(queue = %claim.queue, "a dead letter: {reason}");
-                claim.settle(Verdict::Dead(reason)).await?;
-                return Ok(JobEnd::Settled);
+                return self.settle(claim, Verdict::Dead(reason), JobEnd::Settled).await;
             }
         };
         let Some(id) = request.uuid() else {
             // Brokers give every claimed request an id; the name of its folder and of its result depends on it.
-            claim.settle(Verdict::Dead("the request has no uuid".to_owned())).await?;
-            return Ok(JobEnd::Settled);
+            let reason = "the request has no uuid".to_owned();
+            return self.settle(claim, Verdict::Dead(reason), JobEnd::Settled).await;
         };
         let queue = claim.queue.clone();
         let path = PackagePath {
@@ -97,11 +96,11 @@ impl Job<'_> {
             Ok(None) => {
                 let reason =
                     format!("another process of this host works in {}/{id}", self.worker.work_folder.display());
-                return give_back(claim, JobEnd::Infrastructure(reason)).await;
+                return self.give_back(claim, JobEnd::Infrastructure(reason)).await;
             }
             Err(error) => {
                 let reason = format!("the folder for {id} cannot be made: {error}");
-                return give_back(claim, JobEnd::Infrastructure(reason)).await;
+                return self.give_back(claim, JobEnd::Infrastructure(reason)).await;
             }
         };
         if claim.redelivered {
@@ -109,10 +108,10 @@ impl Job<'_> {
                 Some(true) => {
                     tracing::info!(package = %path.package, uuid = %id, "has its result already");
                     entry.remove();
-                    return settle(claim, Verdict::Done, JobEnd::Settled).await;
+                    return self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 }
                 Some(false) => {}
-                None => return give_back(claim, JobEnd::GivenBack).await,
+                None => return self.give_back(claim, JobEnd::GivenBack).await,
             }
         }
         let bundle = match entry.bundle() {
@@ -124,11 +123,11 @@ impl Job<'_> {
                 RunEnd::Bundled(bundle) => bundle,
                 RunEnd::Cancelled => {
                     entry.remove();
-                    return give_back(claim, JobEnd::GivenBack).await;
+                    return self.give_back(claim, JobEnd::GivenBack).await;
                 }
                 RunEnd::Infrastructure(reason) => {
                     entry.remove();
-                    return give_back(claim, JobEnd::Infrastructure(reason)).await;
+                    return self.give_back(claim, JobEnd::Infrastructure(reason)).await;
                 }
                 RunEnd::Lost(reason) => {
                     tracing::warn!(package = %path.package, uuid = %id, "abandoned: {reason}");
@@ -140,7 +139,7 @@ impl Job<'_> {
         match self.publish(&path, &bundle, &mut claim).await {
             Ok(run) => {
                 self.announce_complete(&queue, &request, &path, &bundle, &run).await;
-                let end = settle(claim, Verdict::Done, JobEnd::Settled).await;
+                let end = self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 entry.remove();
                 end
             }
@@ -149,12 +148,18 @@ impl Job<'_> {
                 entry.remove();
                 Ok(JobEnd::GivenBack)
             }
+            Err(PublishError::Stopped) => {
+                // The claim goes back with its hold: its broker may be away, and is not waited for once more.
+                let kept = entry.folder().display();
+                tracing::warn!("the result of {} is kept in {kept}: {}", path.package, PublishError::Stopped);
+                Ok(JobEnd::GivenBack)
+            }
             Err(error) => {
                 let reason = format!("the result of {} is kept in {}: {error}", path.package, entry.folder().display());
                 tracing::error!("{reason}");
                 // The store's fault, once we are told to stop; else a refusal, which the next request would meet as well.
                 let stopped = self.stop.finish.is_cancelled();
-                give_back(claim, if stopped { JobEnd::GivenBack } else { JobEnd::Infrastructure(reason) }).await
+                self.give_back(claim, if stopped { JobEnd::GivenBack } else { JobEnd::Infrastructure(reason) }).await
             }
         }
     }
@@ -173,7 +178,11 @@ impl Job<'_> {
     async fn published_before(&self, path: &PackagePath, uuid: &RequestId) -> Option<bool> {
         let mut delay = Duration::from_secs(1);
         loop {
-            match runs::with_uuid(self.worker.store, path, uuid).await {
+            let answer = tokio::select! {
+                answer = runs::with_uuid(self.worker.store, path, uuid) => answer,
+                () = self.stop.cancel.cancelled() => return None,
+            };
+            match answer {
                 Ok(run) => return Some(run.is_some()),
                 Err(error) => tracing::warn!("whether {uuid} has a result already is not known yet: {error}"),
             }
@@ -253,7 +262,12 @@ impl Job<'_> {
     async fn publish(&self, path: &PackagePath, bundle: &Bundle, claim: &mut Claim) -> Result<RunId, PublishError> {
         let mut delay = Duration::from_secs(1);
         loop {
-            match publish(self.worker.store, path, bundle, claim).await {
+            let end = tokio::select! {
+                biased;
+                end = publish(self.worker.store, path, bundle, claim, self.stop) => end,
+                () = self.stop.cancel.cancelled() => return Err(PublishError::Stopped),
+            };
+            match end {
                 Err(error) if error.is_temporary() && !self.stop.finish.is_cancelled() => {
                     tracing::warn!("the result of {} waits for the store: {error}", path.package);
                 }
@@ -261,6 +275,29 @@ impl Job<'_> {
             }
             pause(delay, &self.stop.finish).await;
             delay = (delay * 2).min(LONGEST_PUBLISH_DELAY);
+        }
+    }
+
+    async fn give_back(&self, claim: Claim, end: JobEnd) -> Result<JobEnd, BrokerError> {
+        self.settle(claim, Verdict::Requeue, end).await
+    }
+
+    /// A claim that was lost while it was being settled is in other hands; whoever has it finds the result in the store.
+    async fn settle(&self, claim: Claim, verdict: Verdict, end: JobEnd) -> Result<JobEnd, BrokerError> {
+        let settled = tokio::select! {
+            biased;
+            settled = claim.settle(verdict) => settled,
+            () = self.stop.out_of_patience() => {
+                tracing::warn!("the queue server is away, and the worker was told to stop: the request goes back");
+                return Ok(JobEnd::GivenBack);
+            }
+        };
+        match settled {
+            Err(BrokerError::ClaimLost(reason)) => {
+                tracing::warn!("the request was taken over by another worker: {reason}");
+                Ok(end)
+            }
+            other => other.map(|()| end),
         }
     }
 
@@ -320,20 +357,5 @@ impl OwnedMaterial {
 async fn end(process: &mut Process) {
     if let Err(error) = process.terminate(CANCEL_GRACE).await {
         tracing::warn!("a cancelled test may still run: {error}");
-    }
-}
-
-async fn give_back(claim: Claim, end: JobEnd) -> Result<JobEnd, BrokerError> {
-    settle(claim, Verdict::Requeue, end).await
-}
-
-/// A claim that was lost while it was being settled is in other hands; whoever has it finds the result in the store.
-async fn settle(claim: Claim, verdict: Verdict, end: JobEnd) -> Result<JobEnd, BrokerError> {
-    match claim.settle(verdict).await {
-        Err(BrokerError::ClaimLost(reason)) => {
-            tracing::warn!("the request was taken over by another worker: {reason}");
-            Ok(end)
-        }
-        other => other.map(|()| end),
     }
 }

@@ -93,6 +93,15 @@ impl Worker<'_> {
     /// # Errors
     /// When the work folder or the broker cannot be used at the start, or the broker refuses for good.
     pub async fn serve(&self, service: Service, stop: &Stop) -> Result<Ended, WorkerError> {
+        tokio::select! {
+            biased;
+            ended = self.serve_on(service, stop) => ended,
+            // What is dropped here gives its request back and kills its test.
+            () = stop.abandon.cancelled() => Ok(Ended::Stopped),
+        }
+    }
+
+    async fn serve_on(&self, service: Service, stop: &Stop) -> Result<Ended, WorkerError> {
         let spool = Spool::open(&self.work_folder)?;
         spool.sweep();
         let mut slot = self.broker.slot(self.queues.clone()).await?;

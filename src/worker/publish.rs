@@ -1,5 +1,6 @@
 //! Puts a bundle into the store: the log and the artifacts first, result.tar last. It is the commit mark.
 
+use super::stop::Stop;
 use crate::broker::{BrokerError, Claim};
 use crate::result::layout::container;
 use crate::result::{Bundle, BundleError, PackagePath, RunId};
@@ -18,6 +19,9 @@ pub enum PublishError {
     /// The run's name cannot be kept on disk.
     #[error("the run id cannot be kept in the work folder: {0}")]
     Spool(#[from] BundleError),
+    /// It takes longer than whoever stops the worker wants to wait.
+    #[error("the worker was told to stop before the result was published")]
+    Stopped,
 }
 
 impl PublishError {
@@ -25,7 +29,7 @@ impl PublishError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Store(error) => error.is_temporary(),
-            Self::Claim(_) | Self::Spool(_) => false,
+            Self::Claim(_) | Self::Spool(_) | Self::Stopped => false,
         }
     }
 }
@@ -40,6 +44,7 @@ pub async fn publish(
     path: &PackagePath,
     bundle: &Bundle,
     claim: &mut Claim,
+    stop: &Stop,
 ) -> Result<RunId, PublishError> {
     let container = container(&path.release);
     store.ensure_container(&container, &Access::Public).await?;
@@ -62,7 +67,11 @@ pub async fn publish(
             store.put(&container, &path.object(&id, file.name), &file.path, &file.headers).await?;
         }
         // The upload may have taken long. Somebody else may hold the request now, or have published a newer run.
-        claim.held().await?;
+        tokio::select! {
+            biased;
+            held = claim.held() => held?,
+            () = stop.out_of_patience() => return Err(PublishError::Stopped),
+        }
         if !runs::published_after(store, path, &id).await? {
             store.put(&container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
             return Ok(id);

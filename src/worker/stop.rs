@@ -2,9 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// How long a server that is away is waited for, once the worker was told to finish.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The same, once it was told to cancel: a server that is there has answered by then.
+const SHORT_GRACE: Duration = Duration::from_secs(5);
 
 /// What the worker has been asked to do.
 #[derive(Debug, Clone, Default)]
@@ -13,12 +20,14 @@ pub struct Stop {
     pub finish: CancellationToken,
     /// End what runs, and give its request back.
     pub cancel: CancellationToken,
+    /// End at once, whatever is half-done: the next worker sees to it.
+    pub abandon: CancellationToken,
     restart: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Listens to SIGTERM, SIGINT and SIGHUP from now on. The first asks to finish, the second to cancel; the first one's kind
-    /// decides whether a restart is wanted.
+    /// Listens to SIGTERM, SIGINT and SIGHUP from now on. The first asks to finish, the second to cancel, the third to
+    /// abandon everything; the first one's kind decides whether a restart is wanted.
     ///
     /// # Errors
     /// When the signals cannot be caught.
@@ -38,8 +47,27 @@ impl Stop {
             signals.next().await;
             tracing::warn!("cancelling: the test that runs is ended, and its request goes back to its queue");
             wishes.cancel.cancel();
+            signals.next().await;
+            tracing::warn!("ending at once: what is half-done is left to the next worker");
+            wishes.abandon.cancel();
         });
         Ok(stop)
+    }
+
+    /// Returns when a server that is away is to be waited for no longer. Never returns as long as nobody wants the worker to stop.
+    pub async fn out_of_patience(&self) {
+        let finishing = async {
+            self.finish.cancelled().await;
+            tokio::time::sleep(GRACE).await;
+        };
+        let cancelling = async {
+            self.cancel.cancelled().await;
+            tokio::time::sleep(SHORT_GRACE).await;
+        };
+        tokio::select! {
+            () = finishing => {}
+            () = cancelling => {}
+        }
     }
 
     /// Whether the wish to stop was SIGHUP: whoever started the worker starts it again.

@@ -1,0 +1,112 @@
+//! A worker that is told to leave on a bad day: it leaves soon, and what it held is done by the next one, once.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::Signal;
+
+use crate::support::rabbitmq::RabbitMq;
+use crate::support::site::{Finished, Running, TestSite, until};
+use crate::support::stand_in::StandIn;
+use crate::support::{Services, Story, stories};
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("while_the_queue_server_is_away", broker_away),
+        ("while_the_store_does_not_answer", store_silent),
+        ("while_a_test_does_not_want_to_end", stubborn_test),
+    ];
+    stories("leaving", services, all)
+}
+
+/// Longer than the worker may take to leave, and much shorter than any server's or test's own patience.
+const SOON: Duration = Duration::from_secs(15);
+
+fn gate(site: &TestSite) -> PathBuf {
+    site.path().join("gate")
+}
+
+fn held_request(site: &TestSite) -> String {
+    site.request("held", &[&format!("STUB_WAIT={}", gate(site).display())])
+}
+
+/// Whether the request's result is ready to be published.
+fn is_bundled(site: &TestSite, id: &str) -> bool {
+    site.path().join("home/.local/state/apt-ci/work").join(id).join("bundle/bundle.json").exists()
+}
+
+/// Tells the worker to stop, so often, and each time only when it has heard the time before.
+fn leaves_soon(worker: &mut Running, signals: usize) -> Finished {
+    let begin = Instant::now();
+    for heard in ["stopping", "cancelling", "at once"].iter().take(signals) {
+        worker.signal(Signal::SIGTERM);
+        until("the worker has heard the signal", || !worker.is_running() || worker.stderr().contains(heard));
+    }
+    let finished = worker.wait();
+    assert!(begin.elapsed() < SOON, "it took {:?}: {}", begin.elapsed(), finished.err);
+    finished
+}
+
+fn broker_away(_: &Services) -> Result<(), Failed> {
+    let rabbitmq = RabbitMq::start("");
+    let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
+    let id = held_request(&site);
+    let mut worker = site.start(&["worker"]);
+    until("the test starts", || site.starts().len() == 1);
+    rabbitmq.stop();
+    fs::write(gate(&site), "")?;
+    until("the test is done", || is_bundled(&site, &id));
+    let finished = leaves_soon(&mut worker, 2);
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert!(finished.err.contains("is kept in"), "{}", finished.err);
+    rabbitmq.start_again();
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.finished(), [id]);
+    assert_eq!(site.starts().len(), 1, "the test ran once");
+    Ok(())
+}
+
+fn store_silent(_: &Services) -> Result<(), Failed> {
+    let silent = StandIn::start(|exchange| {
+        std::thread::sleep(Duration::from_secs(600));
+        drop(exchange);
+    });
+    let token = vec![("OS_AUTH_TOKEN".to_owned(), "token".to_owned())];
+    let site = TestSite::on("local:queue", &format!("swift:{}/v1/AUTH_x", silent.url()), token);
+    let id = site.request("kept", &[]);
+    let mut worker = site.start(&["worker"]);
+    until("the test is done", || is_bundled(&site, &id));
+    let finished = leaves_soon(&mut worker, 2);
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert_eq!(site.queue()["ready"], 1, "the request is back");
+    // The next worker asks the store whether it has the result already.
+    let mut worker = site.start(&["worker"]);
+    until("it has the request", || site.queue()["claimed"] == 1);
+    let finished = leaves_soon(&mut worker, 2);
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    site.configure("local:queue", "folder:results");
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.finished(), [id]);
+    assert_eq!(site.starts().len(), 1, "the test ran once");
+    Ok(())
+}
+
+fn stubborn_test(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let stub = site.path().join("checkout/runner/autopkgtest");
+    let text = fs::read_to_string(&stub)?.replacen('\n', "\ntrap '' TERM\n", 1);
+    fs::write(&stub, text)?;
+    let id = held_request(&site);
+    let mut worker = site.start(&["worker"]);
+    until("the test starts", || site.starts().len() == 1);
+    let finished = leaves_soon(&mut worker, 3);
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert_eq!(site.queue()["ready"], 1, "the request is back");
+    fs::write(gate(&site), "")?;
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.finished(), [id]);
+    Ok(())
+}
