@@ -135,6 +135,19 @@ async fn attempts_count_up_and_a_requeued_request_waits_behind_the_others(stage:
         assert_eq!((again.attempt, again.redelivered), (attempt, true));
         again.settle(Verdict::Requeue).await.unwrap();
     }
+    // An attempt that was not the request's own does not count, but the next holder knows that there was one.
+    for _ in 0..2 {
+        let again = take(&mut slot).await;
+        assert_eq!((again.attempt, again.redelivered), (5, true));
+        again.settle(Verdict::Return).await.unwrap();
+    }
+    take(&mut slot).await.settle(Verdict::Done).await.unwrap();
+    submit(&broker, &queue, &requests("q", 1)).await;
+    for (attempt, redelivered) in [(1, false), (2, true), (2, true)] {
+        let again = take(&mut slot).await;
+        assert_eq!((again.attempt, again.redelivered), (attempt, redelivered));
+        again.settle(Verdict::Return).await.unwrap();
+    }
     take(&mut slot).await.settle(Verdict::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }

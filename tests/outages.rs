@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, finish, until};
+use crate::support::stand_in::StandIn;
 use crate::support::swift::{Auth, Swift};
 use crate::support::{Services, Story, stories};
 
@@ -17,6 +18,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("rabbitmq_restarts_during_a_test", rabbitmq_restarts),
         ("swift_is_away_when_the_test_is_done", swift_is_away),
         ("a_kept_result_is_published_by_the_next_worker", kept_result),
+        ("a_store_that_refuses_costs_no_request", store_refuses),
         ("a_full_disk_gives_the_request_back", full_disk),
         ("a_large_artifact_does_not_sit_in_memory", large_artifact),
         ("a_killed_workers_test_does_not_go_on", orphans),
@@ -94,6 +96,26 @@ fn kept_result(_: &Services) -> Result<(), Failed> {
     assert_eq!(site.starts().len(), 1, "the test ran once");
     let work = site.path().join("home/.local/state/apt-ci/work");
     assert_eq!(fs::read_dir(&work)?.count(), 0, "nothing is left in {}", work.display());
+    Ok(())
+}
+
+fn store_refuses(_: &Services) -> Result<(), Failed> {
+    let refusing = StandIn::start(|exchange| exchange.answer("403 Forbidden", "", ""));
+    let token = vec![("OS_AUTH_TOKEN".to_owned(), "hunter2".to_owned())];
+    let site = TestSite::on("local:queue", &format!("swift:{}/v1/AUTH_x", refusing.url()), token);
+    let id = site.request("kept", &[]);
+    // The service manager starts it again and again: more often than a request may kill its worker.
+    for _ in 0..3 {
+        let finished = site.run(&["worker"]);
+        assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+        assert!(finished.err.contains("out of service") && finished.err.contains("403"), "{}", finished.err);
+        assert!(!finished.err.contains("hunter2"), "{}", finished.err);
+        assert_eq!((&site.queue()["ready"], &site.queue()["dead"]), (&1.into(), &0.into()));
+    }
+    site.configure("local:queue", "folder:results");
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.finished(), [id]);
+    assert_eq!(site.starts().len(), 1, "the test ran once");
     Ok(())
 }
 

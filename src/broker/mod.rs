@@ -95,6 +95,9 @@ pub enum Verdict {
     Done,
     /// Back to its queue, behind what waits there. The attempt counts.
     Requeue,
+    /// The same, but the attempt does not count: it said nothing about the request. A first one counts all the same, because the
+    /// count is what tells the next holder that somebody had the request before.
+    Return,
     /// To the dead letters of its queue, with the reason.
     Dead(String),
 }

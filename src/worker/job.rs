@@ -73,17 +73,13 @@ impl Job<'_> {
     /// # Errors
     /// When the broker refuses to settle it.
     pub async fn run(&self, mut claim: Claim) -> Result<JobEnd, BrokerError> {
-        let request = match self.runnable(&claim) {
+        let request = match runnable(&claim) {
             Ok(request) => request,
-            Err(reason) => {
-                tracing::warn!(queue = %claim.queue, "a dead letter: {reason}");
-                return self.settle(claim, Verdict::Dead(reason), JobEnd::Settled).await;
-            }
+            Err(reason) => return self.bury(claim, reason).await,
         };
         let Some(id) = request.uuid() else {
             // Brokers give every claimed request an id; the name of its folder and of its result depends on it.
-            let reason = "the request has no uuid".to_owned();
-            return self.settle(claim, Verdict::Dead(reason), JobEnd::Settled).await;
+            return self.bury(claim, "the request has no uuid".to_owned()).await;
         };
         let queue = claim.queue.clone();
         let path = PackagePath {
@@ -96,22 +92,22 @@ impl Job<'_> {
             Ok(None) => {
                 let reason =
                     format!("another process of this host works in {}/{id}", self.worker.work_folder.display());
-                return self.give_back(claim, JobEnd::Infrastructure(reason)).await;
+                return self.settle(claim, Verdict::Return, JobEnd::Infrastructure(reason)).await;
             }
             Err(error) => {
                 let reason = format!("the folder for {id} cannot be made: {error}");
-                return self.give_back(claim, JobEnd::Infrastructure(reason)).await;
+                return self.settle(claim, Verdict::Return, JobEnd::Infrastructure(reason)).await;
             }
         };
         if claim.redelivered {
             match self.published_before(&path, id).await {
-                Some(true) => {
+                Ok(true) => {
                     tracing::info!(package = %path.package, uuid = %id, "has its result already");
                     entry.remove();
                     return self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 }
-                Some(false) => {}
-                None => return self.give_back(claim, JobEnd::GivenBack).await,
+                Ok(false) => {}
+                Err(end) => return self.settle(claim, Verdict::Return, end).await,
             }
         }
         let bundle = match entry.bundle() {
@@ -119,15 +115,21 @@ impl Job<'_> {
                 tracing::info!(package = %path.package, uuid = %id, "was run before; its result is published now");
                 bundle
             }
+            // Only now: neither a result nor a bundle is given up because it took many attempts to get it published.
+            _ if claim.attempt > MAX_ATTEMPTS => {
+                entry.remove();
+                let reason = format!("its worker died, or could not finish it, {MAX_ATTEMPTS} times");
+                return self.bury(claim, reason).await;
+            }
             _ => match self.test(&mut claim, &request, &entry).await {
                 RunEnd::Bundled(bundle) => bundle,
                 RunEnd::Cancelled => {
                     entry.remove();
-                    return self.give_back(claim, JobEnd::GivenBack).await;
+                    return self.settle(claim, Verdict::Return, JobEnd::GivenBack).await;
                 }
                 RunEnd::Infrastructure(reason) => {
                     entry.remove();
-                    return self.give_back(claim, JobEnd::Infrastructure(reason)).await;
+                    return self.settle(claim, Verdict::Requeue, JobEnd::Infrastructure(reason)).await;
                 }
                 RunEnd::Lost(reason) => {
                     tracing::warn!(package = %path.package, uuid = %id, "abandoned: {reason}");
@@ -159,36 +161,34 @@ impl Job<'_> {
                 tracing::error!("{reason}");
                 // The store's fault, once we are told to stop; else a refusal, which the next request would meet as well.
                 let stopped = self.stop.finish.is_cancelled();
-                self.give_back(claim, if stopped { JobEnd::GivenBack } else { JobEnd::Infrastructure(reason) }).await
+                let end = if stopped { JobEnd::GivenBack } else { JobEnd::Infrastructure(reason) };
+                self.settle(claim, Verdict::Return, end).await
             }
         }
     }
 
-    /// The claim's request, or why it can never be run.
-    fn runnable(&self, claim: &Claim) -> Result<Request, String> {
-        let request = claim.request.as_ref().map_err(ToString::to_string)?;
-        request.check_supported().map_err(|error| error.to_string())?;
-        if claim.attempt > MAX_ATTEMPTS {
-            return Err(format!("its worker died, or could not finish it, {MAX_ATTEMPTS} times"));
-        }
-        Ok(request.clone())
-    }
-
-    /// Whether the request has a complete result. `None` when the store could not be asked before the worker was told to stop.
-    async fn published_before(&self, path: &PackagePath, uuid: &RequestId) -> Option<bool> {
+    /// Whether the request has a complete result. An error, with what to do, when the store refuses to tell, or could not be asked
+    /// before the worker was told to stop.
+    async fn published_before(&self, path: &PackagePath, uuid: &RequestId) -> Result<bool, JobEnd> {
         let mut delay = Duration::from_secs(1);
         loop {
             let answer = tokio::select! {
                 answer = runs::with_uuid(self.worker.store, path, uuid) => answer,
-                () = self.stop.cancel.cancelled() => return None,
+                () = self.stop.cancel.cancelled() => return Err(JobEnd::GivenBack),
             };
             match answer {
-                Ok(run) => return Some(run.is_some()),
-                Err(error) => tracing::warn!("whether {uuid} has a result already is not known yet: {error}"),
+                Ok(run) => return Ok(run.is_some()),
+                Err(error) if error.is_temporary() => {
+                    tracing::warn!("whether {uuid} has a result already is not known yet: {error}");
+                }
+                Err(error) => {
+                    let reason = format!("whether {uuid} has a result already cannot be learnt: {error}");
+                    return Err(JobEnd::Infrastructure(reason));
+                }
             }
             pause(delay, &self.stop.finish).await;
             if self.stop.finish.is_cancelled() {
-                return None;
+                return Err(JobEnd::GivenBack);
             }
             delay = (delay * 2).min(LONGEST_PUBLISH_DELAY);
         }
@@ -278,8 +278,10 @@ impl Job<'_> {
         }
     }
 
-    async fn give_back(&self, claim: Claim, end: JobEnd) -> Result<JobEnd, BrokerError> {
-        self.settle(claim, Verdict::Requeue, end).await
+    /// Sends a request that can never be run to the dead letters.
+    async fn bury(&self, claim: Claim, reason: String) -> Result<JobEnd, BrokerError> {
+        tracing::warn!(queue = %claim.queue, "a dead letter: {reason}");
+        self.settle(claim, Verdict::Dead(reason), JobEnd::Settled).await
     }
 
     /// A claim that was lost while it was being settled is in other hands; whoever has it finds the result in the store.
@@ -336,6 +338,13 @@ impl Job<'_> {
             tracing::warn!("the completion of {} was not announced: {error}", path.package);
         }
     }
+}
+
+/// The claim's request, or why it can never be run.
+fn runnable(claim: &Claim) -> Result<Request, String> {
+    let request = claim.request.as_ref().map_err(ToString::to_string)?;
+    request.check_supported().map_err(|error| error.to_string())?;
+    Ok(request.clone())
 }
 
 /// What a bundle is made from, in a form that can move to the thread that packs it.

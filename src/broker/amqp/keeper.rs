@@ -197,12 +197,16 @@ impl Keeping {
         let Some((verdict, _)) = &self.settlement else { return Ok(()) };
         match verdict {
             Verdict::Done => {}
-            Verdict::Requeue => {
+            Verdict::Requeue | Verdict::Return => {
                 // From here on the lock must not make anybody drop the copy that goes back.
                 place.set_copy(None);
                 lock::unlock(live, subject).await?;
                 // Not by dead-lettering the copy: the broker does that without a confirmation.
-                self.publish(copy, names::short(&subject.origin), subject.properties()).await?;
+                let properties = match verdict {
+                    Verdict::Return => subject.uncounted_properties(),
+                    _ => subject.properties(),
+                };
+                self.publish(copy, names::short(&subject.origin), properties).await?;
             }
             Verdict::Dead(reason) => {
                 let queue = names::dead_queue(&subject.origin);

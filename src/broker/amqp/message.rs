@@ -66,6 +66,15 @@ impl Subject {
         self.with_headers(self.headers.clone())
     }
 
+    /// The properties of a copy back in the origin whose attempt does not count. The first one always does: the count is
+    /// what makes the next holder look for a result.
+    pub(super) fn uncounted_properties(&self) -> BasicProperties {
+        let mut headers = self.headers.clone();
+        let before = self.attempt.saturating_sub(1).max(1);
+        headers.insert(names::ATTEMPT.into(), AMQPValue::LongLongInt(before.into()));
+        self.with_headers(headers)
+    }
+
     /// The properties of the dead letter.
     pub(super) fn dead_properties(&self, reason: &str) -> BasicProperties {
         let mut headers = self.headers.clone();
@@ -149,6 +158,9 @@ mod tests {
         assert_eq!(subject.attempt, 3);
         let copy = subject.properties().headers().clone().unwrap();
         assert_eq!(attempts(&copy), 3);
+        let returned = |subject: &Subject| attempts(&subject.uncounted_properties().headers().clone().unwrap());
+        assert_eq!(returned(&subject), 2, "an attempt that does not count");
+        assert_eq!(returned(&Subject::read(origin(), &delivery("gzip", FieldTable::default())).0), 1);
         assert!(copy.contains_key("x-mine") && !copy.contains_key("x-death") && !copy.contains_key("CC"));
     }
 

@@ -246,15 +246,16 @@ pub(super) fn release(desk: &mut Desk, slot: &str, row: i64) -> Result<(), Fault
 
 pub(super) fn settle(desk: &mut Desk, slot: &str, row: i64, verdict: &Verdict) -> Result<(), Fault> {
     // The other verdicts leave nothing to claim: who waits is left in peace.
-    let _ring = (*verdict == Verdict::Requeue).then(|| desk.slots.doorbell()).transpose()?;
+    let _ring = matches!(verdict, Verdict::Requeue | Verdict::Return).then(|| desk.slots.doorbell()).transpose()?;
     let transaction = desk.write()?;
     match verdict {
         Verdict::Done => {}
-        Verdict::Requeue => {
+        Verdict::Requeue | Verdict::Return => {
+            let uncounted = i64::from(*verdict == Verdict::Return);
             transaction.execute(
                 "INSERT INTO request (queue, body, uuid, attempt)
-                 SELECT queue, body, uuid, attempt FROM request WHERE id = ?1 AND holder = ?2",
-                params![row, slot],
+                 SELECT queue, body, uuid, max(attempt - ?3, 1) FROM request WHERE id = ?1 AND holder = ?2",
+                params![row, slot, uncounted],
             )?;
         }
         Verdict::Dead(reason) => {
