@@ -19,6 +19,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("swift_is_away_when_the_test_is_done", swift_is_away),
         ("a_kept_result_is_published_by_the_next_worker", kept_result),
         ("a_store_that_refuses_costs_no_request", store_refuses),
+        ("a_folder_that_another_worker_still_keeps_is_waited_for", kept_folder),
         ("a_full_disk_gives_the_request_back", full_disk),
         ("a_large_artifact_does_not_sit_in_memory", large_artifact),
         ("a_killed_workers_test_does_not_go_on", orphans),
@@ -116,6 +117,27 @@ fn store_refuses(_: &Services) -> Result<(), Failed> {
     site.ok(&["worker", "--drain"]);
     assert_eq!(site.finished(), [id]);
     assert_eq!(site.starts().len(), 1, "the test ran once");
+    Ok(())
+}
+
+fn kept_folder(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let id = site.request("kept", &[]);
+    let folder = site.path().join("home/.local/state/apt-ci/work").join(&id);
+    fs::create_dir_all(&folder)?;
+    let other = fs::File::create(folder.join("lock"))?;
+    other.lock()?;
+    let mut worker = site.start(&["worker", "--drain"]);
+    until("the worker waits", || worker.stderr().contains("works in") || !worker.is_running());
+    // Longer than three failures in a row would take.
+    let begin = std::time::Instant::now();
+    until("the worker gives up, or some time is over", || !worker.is_running() || begin.elapsed().as_secs() >= 5);
+    assert!(worker.is_running(), "{}", worker.stderr());
+    drop(other);
+    let finished = worker.wait();
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert_eq!(site.finished(), [id]);
+    assert_eq!(site.json(&["queues"])[0]["dead"], 0);
     Ok(())
 }
 

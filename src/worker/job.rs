@@ -34,6 +34,12 @@ const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// How long autopkgtest may take to clean up its testbed when its test is cancelled, before it is killed.
 const CANCEL_GRACE: Duration = Duration::from_secs(20);
 
+/// How long another worker of this host may keep a request's folder: longer than it takes to end a test.
+const LONGEST_WAIT_FOR_FOLDER: Duration = Duration::from_secs(120);
+
+/// Between two looks at a folder that another worker keeps.
+const FOLDER_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long a worker waits between two attempts to publish, at most.
 const LONGEST_PUBLISH_DELAY: Duration = Duration::from_secs(60);
 
@@ -87,17 +93,9 @@ impl Job<'_> {
             architecture: queue.architecture.clone(),
             package: request.package().clone(),
         };
-        let entry = match self.spool.entry(id) {
-            Ok(Some(entry)) => entry,
-            Ok(None) => {
-                let reason =
-                    format!("another process of this host works in {}/{id}", self.worker.work_folder.display());
-                return self.settle(claim, Verdict::Return, JobEnd::Infrastructure(reason)).await;
-            }
-            Err(error) => {
-                let reason = format!("the folder for {id} cannot be made: {error}");
-                return self.settle(claim, Verdict::Return, JobEnd::Infrastructure(reason)).await;
-            }
+        let entry = match self.entry(&mut claim, id).await {
+            Ok(entry) => entry,
+            Err(end) => return self.settle(claim, Verdict::Return, end).await,
         };
         if claim.redelivered {
             match self.published_before(&path, id).await {
@@ -167,6 +165,42 @@ impl Job<'_> {
         }
     }
 
+    /// The request's folder. Another worker of this host may still be in it, when it has lost the request and is ending its test,
+    /// or a new one that looks for what dead ones left: it is waited for.
+    async fn entry(&self, claim: &mut Claim, id: &RequestId) -> Result<SpoolEntry, JobEnd> {
+        let until = Instant::now() + LONGEST_WAIT_FOR_FOLDER;
+        let mut told = false;
+        loop {
+            let reason = match self.spool.entry(id) {
+                Ok(Some(entry)) => return Ok(entry),
+                Ok(None) => "another process of this host works in it".to_owned(),
+                // Somebody removes it while we make it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => error.to_string(),
+                Err(error) => {
+                    return Err(JobEnd::Infrastructure(format!("the folder for {id} cannot be made: {error}")));
+                }
+            };
+            let folder = self.worker.work_folder.join(id.as_str());
+            if Instant::now() >= until {
+                let reason = format!("{} stays in use: {reason}", folder.display());
+                return Err(JobEnd::Infrastructure(reason));
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::info!("waiting for {}: {reason}", folder.display());
+            }
+            tokio::select! {
+                () = pause(FOLDER_PAUSE, &self.stop.finish) => {}
+                reason = claim.lost() => {
+                    tracing::warn!(uuid = %id, "abandoned: {reason}");
+                    return Err(JobEnd::GivenBack);
+                }
+            }
+            if self.stop.finish.is_cancelled() {
+                return Err(JobEnd::GivenBack);
+            }
+        }
+    }
+
     /// Whether the request has a complete result. An error, with what to do, when the store refuses to tell, or could not be asked
     /// before the worker was told to stop.
     async fn published_before(&self, path: &PackagePath, uuid: &RequestId) -> Result<bool, JobEnd> {
@@ -198,7 +232,7 @@ impl Job<'_> {
     async fn test(&self, claim: &mut Claim, request: &Request, entry: &SpoolEntry) -> RunEnd {
         let infrastructure =
             |what: &str, error: &dyn std::fmt::Display| RunEnd::Infrastructure(format!("{what}: {error}"));
-        if let Err(error) = entry.clear() {
+        if let Err(error) = entry.clear(claim.attempt) {
             return infrastructure("the work folder cannot be cleared", &error);
         }
         let output = entry.output(claim.attempt);

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -18,6 +19,9 @@ const KEEP_BUNDLES: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A folder as young as this may belong to a worker that has made it and not locked it yet.
 const SETTLING: Duration = Duration::from_secs(60);
+
+/// What a folder's name ends with while it is being removed. No request's id has a dot.
+const GOING: &str = ".going";
 
 /// The file whose lock says that a worker works in the folder.
 const LOCK: &str = "lock";
@@ -48,7 +52,7 @@ impl Spool {
         Ok(disk.blocks_available() * disk.fragment_size())
     }
 
-    /// The folder of a request. `None` when another process is working in it.
+    /// The folder of a request. `None` while another process works in it, or is just removing it.
     pub fn entry(&self, request: &RequestId) -> io::Result<Option<SpoolEntry>> {
         let folder = self.root.join(request.as_str());
         fs::create_dir_all(&folder)?;
@@ -63,6 +67,10 @@ impl Spool {
                 continue;
             }
             let Ok(Some(entry)) = SpoolEntry::lock(folder.clone()) else { continue };
+            if folder.extension().is_some_and(|extension| format!(".{}", extension.display()) == GOING) {
+                entry.remove();
+                continue;
+            }
             match entry.bundle() {
                 Ok(Some(_)) if age(&entry.bundle_folder()) < KEEP_BUNDLES => {
                     tracing::info!("{} holds a result that waits for its request to come back", folder.display());
@@ -77,7 +85,12 @@ impl SpoolEntry {
     fn lock(folder: PathBuf) -> io::Result<Option<Self>> {
         let lock = File::create(folder.join(LOCK))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self { folder, _lock: lock })),
+            Ok(()) => {
+                // Its former holder may have removed the folder between our two steps: then this lock keeps nobody out.
+                let (mine, there) = (lock.metadata()?, fs::metadata(folder.join(LOCK)));
+                let still_there = there.is_ok_and(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino()));
+                Ok(still_there.then_some(Self { folder, _lock: lock }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -104,12 +117,18 @@ impl SpoolEntry {
         Bundle::open(&self.bundle_folder())
     }
 
-    /// Makes room for a new attempt: whatever an earlier one left is gone.
-    pub fn clear(&self) -> io::Result<()> {
+    /// Makes room for a new attempt: whatever an earlier one left is gone. The autopkgtest of a killed worker may still be writing
+    /// into its own output folder; what cannot be removed of that now, is removed with the rest.
+    pub fn clear(&self, attempt: u32) -> io::Result<()> {
+        let output = self.output(attempt);
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {
-                fs::remove_dir_all(entry.path())?;
+                match fs::remove_dir_all(entry.path()) {
+                    Err(error) if entry.path() == output || entry.path() == self.bundle_folder() => return Err(error),
+                    Err(error) => tracing::debug!("{} cannot be removed yet: {error}", entry.path().display()),
+                    Ok(()) => {}
+                }
             } else if entry.file_name() != LOCK {
                 fs::remove_file(entry.path())?;
             }
@@ -119,7 +138,11 @@ impl SpoolEntry {
 
     /// Removes the folder: its request is settled.
     pub fn remove(self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
+        // Under another name first: who takes up the request from now on gets a new folder, and not one that loses its files.
+        let mut going = self.folder.clone().into_os_string();
+        going.push(format!(".{}{GOING}", uuid::Uuid::new_v4().simple()));
+        let removed = fs::rename(&self.folder, &going).and_then(|()| fs::remove_dir_all(&going));
+        if let Err(error) = removed {
             tracing::warn!("{} cannot be removed: {error}", self.folder.display());
         }
     }
@@ -129,4 +152,63 @@ impl SpoolEntry {
 fn age(folder: &Path) -> Duration {
     let changed = fs::metadata(folder).and_then(|data| data.modified());
     changed.ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_worker_even_when_the_former_one_is_just_leaving() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = Spool::open(root.path()).unwrap();
+        let id: RequestId = "one".parse().unwrap();
+        let inside = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let mut turns = 0;
+                    while turns < 200 {
+                        // The folder may go away between its making and its locking; then it is tried again.
+                        let Ok(Some(entry)) = spool.entry(&id) else { continue };
+                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two workers in it");
+                        fs::write(entry.folder().join("mine"), "").unwrap();
+                        entry.clear(1).unwrap();
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        entry.remove();
+                        turns += 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_dying_test_still_writes_is_not_in_the_next_ones_way() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = Spool::open(root.path()).unwrap();
+        let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
+        let old = entry.output(1);
+        fs::create_dir(&old).unwrap();
+        let stop = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut number = 0;
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    number += 1;
+                    let _ = fs::create_dir_all(&old);
+                    let _ = fs::write(old.join(format!("{number}")), "");
+                }
+            });
+            for _ in 0..300 {
+                let cleared = entry.clear(2);
+                if cleared.is_err() {
+                    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+                }
+                cleared.unwrap();
+            }
+            stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+    }
 }
