@@ -7,6 +7,7 @@ use std::sync::Arc;
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
 
+use crate::support::proxy::Proxy;
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, finish, until};
 use crate::support::stand_in::StandIn;
@@ -16,6 +17,7 @@ use crate::support::{Services, Story, stories};
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
         ("rabbitmq_restarts_during_a_test", rabbitmq_restarts),
+        ("a_request_done_elsewhere_during_an_outage_gets_no_second_result", done_elsewhere),
         ("swift_is_away_when_the_test_is_done", swift_is_away),
         ("a_kept_result_is_published_by_the_next_worker", kept_result),
         ("a_store_that_refuses_costs_no_request", store_refuses),
@@ -57,6 +59,36 @@ fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
     until("the next request is run", || site.finished().contains(&next));
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+fn done_elsewhere(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    // Only the first run waits.
+    let stub = site.path().join("checkout/runner/autopkgtest");
+    let text = fs::read_to_string(&stub)?;
+    let changed = text.replace("mkdir -p", "[ -e \"$here/first\" ] && wait=\n: > \"$here/first\"\nmkdir -p");
+    assert_ne!(text, changed);
+    fs::write(&stub, changed)?;
+    let id = held_request(&site);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let proxy = runtime.block_on(Proxy::to(services.rabbitmq().port()));
+    let way = services.rabbitmq().url_at(proxy.port());
+    let mut cut_off = site.start_elsewhere(&["worker", "--queue", &way]);
+    until("the test starts", || site.starts().len() == 1);
+    proxy.cut();
+    site.ok(&["worker", "--once"]);
+    assert_eq!(site.finished(), std::slice::from_ref(&id));
+    let first = site.results();
+    proxy.mend();
+    until("the first worker has its claim again", || site.queue()["claimed"] == 1);
+    fs::write(gate(&site), "")?;
+    until("nothing is left", || site.is_idle());
+    cut_off.signal(Signal::SIGTERM);
+    let finished = cut_off.wait();
+    assert!(finished.err.contains("another worker has published"), "{}", finished.err);
+    assert_eq!(site.starts().len(), 2, "it was run by both");
+    assert_eq!(site.results(), first, "exactly one result");
     Ok(())
 }
 

@@ -51,7 +51,7 @@ impl Ui {
         let level = match (quiet, verbose) {
             (true, _) => "off,apt_ci=error",
             (false, 0) => "off,apt_ci=warn,apt_ci::worker=info",
-            (false, 1) => "off,apt_ci=info",
+            (false, 1) => "off,apt_ci=info,apt_ci::worker=debug",
             (false, 2) => "info,apt_ci=debug",
             (false, _) => "debug",
         };

@@ -3,7 +3,8 @@
 use anstyle::{AnsiColor, Style};
 use apt_ci::result::Outcome;
 use tabled::builder::Builder;
-use tabled::settings::{Padding, Style as Borders, object::Columns};
+use tabled::settings::peaker::Priority;
+use tabled::settings::{Padding, Style as Borders, Width, object::Columns};
 
 use super::Ui;
 
@@ -65,5 +66,9 @@ pub fn print(ui: &Ui, headings: &[&str], rows: Vec<Vec<Cell>>) -> std::io::Resul
     let mut table = table.build();
     table.with(Borders::empty()).modify(Columns::new(..), Padding::new(0, 2, 0, 0));
     table.modify(Columns::last(), Padding::zero());
+    if let Some((terminal_size::Width(width), _)) = terminal_size::terminal_size() {
+        // The widest columns, such as triggers, give way first.
+        table.with(Width::truncate(usize::from(width)).suffix("…").priority(Priority::max(true)));
+    }
     ui.data(table)
 }

@@ -330,6 +330,14 @@ impl Claim {
         }
     }
 
+    /// Whether the claim was away for a time and announced again: meanwhile another worker may have taken the request and done it.
+    pub fn was_interrupted(&self) -> bool {
+        match &self.hold {
+            Hold::Amqp(hold) => hold.was_interrupted(),
+            Hold::Local(_) => false,
+        }
+    }
+
     /// Performs the verdict. Waits for the broker if it is away.
     ///
     /// # Errors

@@ -126,6 +126,18 @@ pub async fn published_after(store: &Store, path: &PackagePath, id: &RunId) -> R
     Ok(entries.iter().any(|entry| matches!(entry, Entry::Object(object) if is_result(&object.name))))
 }
 
+/// Whether a run is complete in the store. Asks for the object itself, because a listing may lag behind.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn is_complete(store: &Store, path: &PackagePath, id: &RunId) -> Result<bool, StoreError> {
+    match store.get(&container(&path.release), &path.object(id, RESULT)).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The newest id among a package's runs, those without a result.tar (yet) included: the next one has to come after it.
 ///
 /// # Errors

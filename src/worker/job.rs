@@ -136,9 +136,14 @@ impl Job<'_> {
                 }
             },
         };
-        match self.publish(&path, &bundle, &mut claim).await {
+        match self.publish(&path, &bundle, id, &mut claim).await {
             Ok(run) => {
-                self.announce_complete(&queue, &request, &path, &bundle, &run).await;
+                match run {
+                    Some(run) => self.announce_complete(&queue, &request, &path, &bundle, &run).await,
+                    None => {
+                        tracing::info!(package = %path.package, uuid = %id, "another worker has published its result")
+                    }
+                }
                 let end = self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 entry.remove();
                 end
@@ -237,7 +242,9 @@ impl Job<'_> {
         }
         let output = entry.output(claim.attempt);
         let command = command_line(self.worker.conf, self.autopkgtest, request, &claim.queue, &output);
-        tracing::info!(queue = %claim.queue, attempt = claim.attempt, "{} starts: {command}", request.package());
+        let uuid = request.uuid().map(RequestId::as_str).unwrap_or_default();
+        tracing::info!(queue = %claim.queue, attempt = claim.attempt, uuid, "{} starts", request.package());
+        tracing::debug!(uuid, "{command}");
         let withheld = withheld(self.worker.conf, self.worker.environment);
         let started = Instant::now();
         let mut process = match Process::start(&command, entry.folder(), &withheld) {
@@ -293,12 +300,18 @@ impl Job<'_> {
 
     /// Publishes with patience: an outage of the store must not cost a second run. Gives up when it makes no sense to try again, or
     /// when the worker is told to stop.
-    async fn publish(&self, path: &PackagePath, bundle: &Bundle, claim: &mut Claim) -> Result<RunId, PublishError> {
+    async fn publish(
+        &self,
+        path: &PackagePath,
+        bundle: &Bundle,
+        uuid: &RequestId,
+        claim: &mut Claim,
+    ) -> Result<Option<RunId>, PublishError> {
         let mut delay = Duration::from_secs(1);
         loop {
             let end = tokio::select! {
                 biased;
-                end = publish(self.worker.store, path, bundle, claim, self.stop) => end,
+                end = publish(self.worker.store, path, bundle, uuid, claim, self.stop) => end,
                 () = self.stop.cancel.cancelled() => return Err(PublishError::Stopped),
             };
             match end {

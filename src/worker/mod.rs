@@ -133,7 +133,7 @@ impl Worker<'_> {
                 JobEnd::GivenBack => {}
                 JobEnd::Infrastructure(reason) => {
                     failures += 1;
-                    tracing::error!(failures, "infrastructure failure: {reason}");
+                    tracing::error!("infrastructure failure {failures} of {FAILURES_IN_A_ROW} in a row: {reason}");
                     if failures == FAILURES_IN_A_ROW {
                         return Ok(Ended::OutOfService(reason));
                     }

@@ -2,6 +2,7 @@
 
 use super::stop::Stop;
 use crate::broker::{BrokerError, Claim};
+use crate::request::RequestId;
 use crate::result::layout::container;
 use crate::result::{Bundle, BundleError, PackagePath, RunId};
 use crate::runs;
@@ -34,7 +35,8 @@ impl PublishError {
     }
 }
 
-/// Publishes the bundle and gives the id of its run. Can be called again after an error.
+/// Publishes the bundle and gives the id of its run; `None` when another worker has published the request's result. Can be called
+/// again after an error.
 ///
 /// Run ids grow in the order of publication, because proposed-migration asks only for runs after the newest that it knows. So the
 /// id is stamped here, kept on disk before anything is stored under it, and given up for a later one when a newer run of the same
@@ -43,12 +45,19 @@ pub async fn publish(
     store: &Store,
     path: &PackagePath,
     bundle: &Bundle,
+    uuid: &RequestId,
     claim: &mut Claim,
     stop: &Stop,
-) -> Result<RunId, PublishError> {
+) -> Result<Option<RunId>, PublishError> {
     let container = container(&path.release);
     store.ensure_container(&container, &Access::Public).await?;
     let mut kept = bundle.run_id()?;
+    if let Some(id) = &kept
+        && runs::is_complete(store, path, id).await?
+    {
+        // It was stored to its end the last time, only we never heard of it. Readers may have seen it: it must stay what it is.
+        return Ok(kept);
+    }
     loop {
         let id = match kept {
             Some(id) if !runs::published_after(store, path, &id).await? => id,
@@ -67,14 +76,24 @@ pub async fn publish(
             store.put(&container, &path.object(&id, file.name), &file.path, &file.headers).await?;
         }
         // The upload may have taken long. Somebody else may hold the request now, or have published a newer run.
-        tokio::select! {
+        let held = tokio::select! {
             biased;
-            held = claim.held() => held?,
+            held = claim.held() => held,
             () = stop.out_of_patience() => return Err(PublishError::Stopped),
+        };
+        if let Err(error) = held {
+            withdraw(store, path, bundle, &id).await;
+            return Err(error.into());
+        }
+        // Who had the request before us may have gone on with it without knowing that it was not theirs any more; and while our
+        // own claim was away, another worker may have taken the request and done it.
+        if (claim.redelivered || claim.was_interrupted()) && runs::with_uuid(store, path, uuid).await?.is_some() {
+            withdraw(store, path, bundle, &id).await;
+            return Ok(None);
         }
         if !runs::published_after(store, path, &id).await? {
             store.put(&container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
-            return Ok(id);
+            return Ok(Some(id));
         }
         kept = Some(id);
     }
@@ -88,5 +107,117 @@ async fn withdraw(store: &Store, path: &PackagePath, bundle: &Bundle, id: &RunId
         if let Err(error) = store.delete(&container, &path.object(id, file.name)).await {
             tracing::warn!("{} is left over in the store: {error}", path.object(id, file.name));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use tempfile::TempDir;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::broker::{Broker, QueueUrl, Wait};
+    use crate::release::QueueName;
+    use crate::request::Request;
+    use crate::request::line::Submission;
+    use crate::result::layout::RESULT;
+    use crate::result::{Material, pack};
+    use crate::store::folder::FolderStore;
+
+    /// A queue and a store in a folder, and claimed requests for the same package.
+    struct Stage {
+        folder: TempDir,
+        store: Store,
+        path: PackagePath,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::Folder(FolderStore::new(&folder.path().join("results")));
+            let path = PackagePath {
+                release: "sid".parse().unwrap(),
+                architecture: "amd64".parse().unwrap(),
+                package: "gzip".parse().unwrap(),
+            };
+            Self { folder, store, path }
+        }
+
+        async fn claim(&self) -> (Claim, RequestId, Bundle) {
+            let broker = Broker::connect(&QueueUrl::Local(self.folder.path().join("queue"))).await.unwrap();
+            let queue: QueueName = "debci-sid-amd64".parse().unwrap();
+            let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+            let request = Request::parse(b"gzip {\"triggers\": [\"gzip/1\"]}").unwrap();
+            broker.submit(&[Submission { queue, request }], &[], &mut |_| {}).await.unwrap();
+            let claim = slot.claim(Wait::No, &CancellationToken::new()).await.unwrap().unwrap();
+            let request = claim.request.as_ref().unwrap();
+            let id = request.uuid().unwrap().clone();
+            let output = self.folder.path().join("output");
+            let duration = Duration::from_secs(1);
+            let material = Material { output: &output, exit_code: 0, duration, request, attempt: 1, note: None };
+            let bundle = pack(&material, &self.folder.path().join(id.as_str())).unwrap();
+            (claim, id, bundle)
+        }
+
+        async fn publish(&self, (claim, uuid, bundle): &mut (Claim, RequestId, Bundle)) -> Option<RunId> {
+            publish(&self.store, &self.path, bundle, uuid, claim, &Stop::default()).await.unwrap()
+        }
+
+        fn folders(&self) -> Vec<String> {
+            let all = self.folder.path().join("results/autopkgtest-sid").join(self.path.prefix());
+            let names = fs::read_dir(all).unwrap().map(|entry| entry.unwrap().path());
+            let complete = names.filter(|run| run.join(RESULT).exists());
+            complete.map(|run| run.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_result_that_was_stored_unheard_stays_when_a_newer_one_follows() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        let first = stage.publish(&mut one).await.unwrap();
+        let mut two = stage.claim().await;
+        let second = stage.publish(&mut two).await.unwrap();
+        assert!(first < second, "{first} {second}");
+        // The answer to the first one was lost.
+        assert_eq!(stage.publish(&mut one).await, Some(first));
+        assert_eq!(stage.folders().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_id_whose_upload_was_interrupted_is_given_up_for_a_later_one() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        let early = RunId::stamp(jiff::Timestamp::now(), None);
+        one.2.remember_run_id(&early).unwrap();
+        let mut two = stage.claim().await;
+        let newer = stage.publish(&mut two).await.unwrap();
+        // The clock of this host is an hour late, and the other one's run is in its future.
+        let future = RunId::stamp(jiff::Timestamp::now() + jiff::Span::new().hours(1), Some(&newer));
+        let mut other = stage.claim().await;
+        other.2.remember_run_id(&future).unwrap();
+        assert_eq!(stage.publish(&mut other).await.as_ref(), Some(&future));
+        let late = stage.publish(&mut one).await.unwrap();
+        assert!(late > future, "{late} {future}");
+    }
+
+    #[tokio::test]
+    async fn a_request_that_was_done_meanwhile_gets_no_second_result() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        let first = stage.publish(&mut one).await.unwrap();
+        // The same request in other hands, with a bundle of its own.
+        let (mut claim, _, _) = stage.claim().await;
+        claim.redelivered = true;
+        let request = one.0.request.as_ref().unwrap();
+        let output = stage.folder.path().join("output");
+        let material =
+            Material { output: &output, exit_code: 4, duration: Duration::ZERO, request, attempt: 2, note: None };
+        let bundle = pack(&material, &stage.folder.path().join("other")).unwrap();
+        assert_eq!(stage.publish(&mut (claim, one.1, bundle)).await, None);
+        assert_eq!(stage.folders(), [first.to_string()]);
     }
 }

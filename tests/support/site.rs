@@ -190,8 +190,18 @@ impl TestSite {
 
     /// Starts the program and lets it run.
     pub fn start(&self, arguments: &[&str]) -> Running {
+        self.start_in("home", arguments)
+    }
+
+    /// The same with another home, hence another work folder: as on another host.
+    pub fn start_elsewhere(&self, arguments: &[&str]) -> Running {
+        self.start_in("elsewhere", arguments)
+    }
+
+    fn start_in(&self, home: &str, arguments: &[&str]) -> Running {
         let err = self.path().join(format!("stderr.{}", uuid::Uuid::new_v4()));
         let mut command = self.command(arguments);
+        command.env("HOME", self.path().join(home));
         command.stdout(Stdio::null()).stderr(fs::File::create(&err).expect("a file for standard error"));
         Running { child: command.spawn().expect("apt-ci starts"), err }
     }

@@ -28,7 +28,10 @@ pub struct AmqpHold {
 
 #[derive(Clone)]
 enum Standing {
-    Held,
+    Held {
+        /// Whether it was not held for a time.
+        again: bool,
+    },
     Away,
     Lost(String),
 }
@@ -50,10 +53,15 @@ impl AmqpHold {
     /// [`BrokerError::ClaimLost`].
     pub async fn held(&mut self) -> Result<(), BrokerError> {
         match self.standing.wait_for(|standing| !matches!(standing, Standing::Away)).await.as_deref() {
-            Ok(Standing::Held) => Ok(()),
+            Ok(Standing::Held { .. }) => Ok(()),
             Ok(Standing::Lost(reason)) => Err(BrokerError::ClaimLost(reason.clone())),
             _ => Err(BrokerError::ClaimLost(GONE.to_owned())),
         }
+    }
+
+    /// Whether the claim has not been held all the time.
+    pub fn was_interrupted(&self) -> bool {
+        !matches!(&*self.standing.borrow(), Standing::Held { again: false })
     }
 
     /// Performs the verdict, waiting for the broker if it is away.
@@ -89,7 +97,7 @@ pub(super) struct Keeper {
 impl Keeper {
     /// Starts to keep the claim that this copy stands for. The lock is ours.
     pub(super) fn start(self, live: Live, copy: Copy) -> AmqpHold {
-        let (standing, watched) = watch::channel(Standing::Held);
+        let (standing, watched) = watch::channel(Standing::Held { again: false });
         let (verdict, verdicts) = oneshot::channel();
         self.place.set_copy(Some(&copy.channel));
         tokio::spawn(Keeping { keeper: self, standing, verdicts, settlement: None }.run(live, copy));
@@ -148,7 +156,7 @@ impl Keeping {
             }
             tracing::info!("the claim of {package} is held again");
             self.keeper.place.set_copy(Some(&copy.channel));
-            self.standing.send_replace(Standing::Held);
+            self.standing.send_replace(Standing::Held { again: true });
         }
     }
 
