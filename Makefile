@@ -25,7 +25,7 @@ test:
 
 bench:
 	scripts/install-packages test
-	$(CARGO) bench --locked
+	$(CARGO) bench --locked --bench worker
 
 PREFIX ?= /usr/local
 install:

@@ -9,7 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
 
 use crate::support::Services;
-use crate::support::site::{Running, TestSite, until};
+use crate::support::site::{PATIENCE, Running, TestSite, until, until_within};
 
 type Story = fn(TestSite) -> Result<(), Failed>;
 
@@ -237,7 +237,8 @@ fn under_fire(site: TestSite) -> Result<(), Failed> {
     let mut workers: Vec<Running> = (0..4).map(|_| site.start(&["worker"])).collect();
     let mut fire = 0;
     let mut last_shot = Instant::now();
-    until("every request has its result", || {
+    let patience = PATIENCE + Duration::from_millis(500) * u32::try_from(count)?;
+    until_within(patience, "every request has its result", || {
         let done = site.finished().len();
         if done < count && last_shot.elapsed() > Duration::from_millis(1000) {
             workers.remove(0).kill();
