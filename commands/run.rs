@@ -177,7 +177,7 @@ async fn submit(submissions: &[Submission], session: &Session, site: &Site) -> a
         Err(BrokerError::Unconfirmed { confirmed, .. }) => *confirmed,
         Err(_) => 0,
     };
-    show(&submissions[..confirmed], session)?;
+    show(&submissions[..confirmed], session).context("the requests are queued, but cannot be printed")?;
     result?;
     broker.close().await;
     Ok(ExitStatus::Success)
