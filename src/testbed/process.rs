@@ -243,9 +243,9 @@ mod tests {
     async fn a_test_that_is_asked_to_end_may_clean_up() {
         let folder = tempfile::tempdir().unwrap();
         // The helper, a virt server, ends later than the shell that leads the group.
-        let script =
-            "sh -c 'trap \"sleep 0.3; echo > cleaned; exit\" TERM; echo > ready; while :; do sleep 0.05; done' &
-                      trap 'exit 7' TERM; while :; do sleep 0.05; done";
+        let script = r#"trap 'exit 7' TERM
+            sh -c 'trap "sleep 0.3; echo > cleaned; exit" TERM; echo > ready; while :; do sleep 0.05; done' &
+            while :; do sleep 0.05; done"#;
         let mut process = Process::start(&shell(script), folder.path(), &[]).unwrap();
         read_when_there(&folder, "ready").await;
         assert_eq!(process.terminate(Duration::from_secs(60)).await.unwrap(), Exit::Code(7));
