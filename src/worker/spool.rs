@@ -141,11 +141,22 @@ impl SpoolEntry {
         // Under another name first: who takes up the request from now on gets a new folder, and not one that loses its files.
         let mut going = self.folder.clone().into_os_string();
         going.push(format!(".{}{GOING}", uuid::Uuid::new_v4().simple()));
-        let removed = fs::rename(&self.folder, &going).and_then(|()| fs::remove_dir_all(&going));
+        let removed = fs::rename(&self.folder, &going).and_then(|()| remove_busy(Path::new(&going)));
         if let Err(error) = removed {
             tracing::warn!("{} cannot be removed: {error}", self.folder.display());
         }
     }
+}
+
+/// Removes a folder in which somebody who opened it under its former name may still make a file: few do, and only once each.
+fn remove_busy(folder: &Path) -> io::Result<()> {
+    for _ in 0..100 {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            end => return end,
+        }
+    }
+    fs::remove_dir_all(folder)
 }
 
 /// How long ago the folder was last changed. A clock that was set back makes it young: nothing is removed then.
