@@ -20,6 +20,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_request_done_elsewhere_during_an_outage_gets_no_second_result", done_elsewhere),
         ("swift_is_away_when_the_test_is_done", swift_is_away),
         ("a_kept_result_is_published_by_the_next_worker", kept_result),
+        ("a_result_that_is_removed_while_it_waits_is_made_again", removed_result),
+        ("an_autopkgtest_that_crashes_says_why", crash),
         ("a_store_that_refuses_costs_no_request", store_refuses),
         ("a_folder_that_another_worker_still_keeps_is_waited_for", kept_folder),
         ("a_full_disk_gives_the_request_back", full_disk),
@@ -129,6 +131,36 @@ fn kept_result(_: &Services) -> Result<(), Failed> {
     assert_eq!(site.starts().len(), 1, "the test ran once");
     let work = site.path().join("home/.local/state/apt-ci/work");
     assert_eq!(fs::read_dir(&work)?.count(), 0, "nothing is left in {}", work.display());
+    Ok(())
+}
+
+fn removed_result(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let store = site.path().join("results");
+    fs::write(&store, "")?;
+    let id = site.request("removed", &[]);
+    let mut worker = site.start(&["worker", "--drain"]);
+    until("the worker waits", || worker.stderr().contains("waits for the store"));
+    fs::remove_dir_all(site.path().join("home/.local/state/apt-ci/work"))?;
+    fs::remove_file(&store)?;
+    let finished = worker.wait();
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert_eq!(site.finished(), [id]);
+    assert_eq!(site.starts().len(), 2, "there was nothing left of the first run");
+    Ok(())
+}
+
+fn crash(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let stub = site.path().join("checkout/runner/autopkgtest");
+    let script = "#!/bin/sh\n[ \"$1\" = --help ] && echo --output-dir && exit\necho 'ImportError: no module distro_info' >&2\nexit 1\n";
+    fs::write(&stub, script)?;
+    site.request("crashes", &[]);
+    let finished = site.run(&["worker", "--drain"]);
+    assert!(finished.err.contains("ImportError: no module distro_info"), "{}", finished.err);
+    let results = site.results();
+    assert_eq!(results[0]["outcome"], "tmpfail", "{results:?}");
+    assert!(site.ok(&["log", "crashes"]).contains("ImportError: no module distro_info"));
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::runs;
 use crate::status;
 use crate::testbed::command::{Autopkgtest, command_line, withheld};
 use crate::testbed::log::LiveLog;
-use crate::testbed::process::{Exit, Process};
+use crate::testbed::process::{CONSOLE, Exit, Process};
 
 /// A testbed that fails says nothing about the package: so many attempts before that becomes the result.
 const TESTBED_ATTEMPTS: u32 = 3;
@@ -160,7 +160,10 @@ impl Job<'_> {
                 Ok(JobEnd::GivenBack)
             }
             Err(error) => {
-                let reason = format!("the result of {} is kept in {}: {error}", path.package, entry.folder().display());
+                let reason = match &error {
+                    PublishError::Gone(_) => format!("the result of {} is lost: {error}", path.package),
+                    _ => format!("the result of {} is kept in {}: {error}", path.package, entry.folder().display()),
+                };
                 tracing::error!("{reason}");
                 // The store's fault, once we are told to stop; else a refusal, which the next request would meet as well.
                 let stopped = self.stop.finish.is_cancelled();
@@ -278,7 +281,11 @@ impl Job<'_> {
                     Exit::Code(code) => format!("autopkgtest ended with {code}"),
                     Exit::Signal(signal) => format!("autopkgtest was ended by signal {signal}"),
                 };
-                let said = log.tail().unwrap_or_default();
+                let mut said = log.tail().unwrap_or_default();
+                if said.trim().is_empty() {
+                    // It crashed before it made its log: what it said is on its console.
+                    said = LiveLog::new(entry.folder().join(CONSOLE)).tail().unwrap_or_default();
+                }
                 let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
                 let reason = format!("the testbed of {} failed: {reason}: {said}", request.package());
                 if claim.attempt < TESTBED_ATTEMPTS {
@@ -288,7 +295,11 @@ impl Job<'_> {
                 TESTBED_FAILURE
             }
         };
-        let material = OwnedMaterial { output, exit_code, duration, request: request.clone(), attempt: claim.attempt };
+        // Without a log of its own, the result's log is what autopkgtest said on its console.
+        let console = || LiveLog::new(entry.folder().join(CONSOLE)).tail().ok().filter(|text| !text.trim().is_empty());
+        let note = if output.join("log").exists() { None } else { console() };
+        let attempt = claim.attempt;
+        let material = OwnedMaterial { output, exit_code, duration, request: request.clone(), attempt, note };
         let folder = entry.bundle_folder();
         let packed = tokio::task::spawn_blocking(move || pack(&material.borrow(), &folder)).await;
         match packed {
@@ -316,6 +327,10 @@ impl Job<'_> {
             };
             match end {
                 Err(error) if error.is_temporary() && !self.stop.finish.is_cancelled() => {
+                    // What cannot be read may be our own file: without it, trying again is in vain.
+                    if Bundle::open(&bundle.dir)?.is_none() {
+                        return Err(PublishError::Gone(bundle.dir.clone()));
+                    }
                     tracing::warn!("the result of {} waits for the store: {error}", path.package);
                 }
                 end => return end,
@@ -401,12 +416,14 @@ struct OwnedMaterial {
     duration: Duration,
     request: Request,
     attempt: u32,
+    note: Option<String>,
 }
 
 impl OwnedMaterial {
     fn borrow(&self) -> Material<'_> {
-        let Self { output, exit_code, duration, request, attempt } = self;
-        Material { output, exit_code: *exit_code, duration: *duration, request, attempt: *attempt, note: None }
+        let Self { output, exit_code, duration, request, attempt, note } = self;
+        let note = note.as_deref();
+        Material { output, exit_code: *exit_code, duration: *duration, request, attempt: *attempt, note }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Puts a bundle into the store: the log and the artifacts first, result.tar last. It is the commit mark.
 
+use std::path::PathBuf;
+
 use super::stop::Stop;
 use crate::broker::{BrokerError, Claim};
 use crate::request::RequestId;
@@ -20,6 +22,9 @@ pub enum PublishError {
     /// The run's name cannot be kept on disk.
     #[error("the run id cannot be kept in the work folder: {0}")]
     Spool(#[from] BundleError),
+    /// Somebody removed the bundle from this host's disk.
+    #[error("its bundle {} is gone", .0.display())]
+    Gone(PathBuf),
     /// It takes longer than whoever stops the worker wants to wait.
     #[error("the worker was told to stop before the result was published")]
     Stopped,
@@ -30,7 +35,7 @@ impl PublishError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Store(error) => error.is_temporary(),
-            Self::Claim(_) | Self::Spool(_) | Self::Stopped => false,
+            Self::Claim(_) | Self::Spool(_) | Self::Gone(_) | Self::Stopped => false,
         }
     }
 }
