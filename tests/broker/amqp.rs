@@ -39,6 +39,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         a_claim_that_another_worker_has_taken_is_lost,
         a_waiting_slot_survives_an_outage,
         a_slot_survives_the_deletion_of_its_queue,
+        a_worker_may_serve_longer_than_its_connection_has_channel_numbers,
+        a_worker_goes_on_when_all_channel_numbers_are_used_up,
         listeners_hear_what_runs_and_what_has_ended,
         an_announcement_does_not_wait_for_a_broker_that_is_away,
         a_broker_that_does_not_answer_is_an_error_without_the_password,
@@ -249,6 +251,41 @@ async fn a_slot_survives_the_deletion_of_its_queue(_: &Services, stage: &Stage) 
     stage.waits(&broker, &queues).await;
     submit(&broker, &queues[1], &requests("p", 1)).await;
     assert_eq!(waiting.await.unwrap(), "p0");
+}
+
+/// A connection with few channel numbers: a worker uses up the usual 2047 within an hour.
+async fn short_of_numbers(stage: &Stage) -> Broker {
+    helper::connect(&format!("{}?channel_max=30", stage.address())).await
+}
+
+async fn a_worker_may_serve_longer_than_its_connection_has_channel_numbers(_: &Services, stage: &Stage) {
+    let broker = short_of_numbers(stage).await;
+    // The broker closes a channel for each of these that does not exist yet.
+    let queues = stage.queues(4);
+    let mut slot = broker.slot(queues.clone()).await.unwrap();
+    for _ in 0..50 {
+        submit(&broker, &queues[0], &requests("p", 1)).await;
+        take(&mut slot).await.settle(Verdict::Done).await.unwrap();
+    }
+    stage.is_empty(&broker, &queues[0]).await;
+}
+
+async fn a_worker_goes_on_when_all_channel_numbers_are_used_up(_: &Services, stage: &Stage) {
+    let (outside, queue) = stage.broker_with_queue().await;
+    let broker = short_of_numbers(stage).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    submit(&outside, &queue, &requests("held", 1)).await;
+    let mut held = take(&mut slot).await;
+    for missing in stage.queues(60) {
+        // One of these pays for it: its connection is replaced.
+        let _ = broker.existing(&[missing]).await;
+    }
+    submit(&outside, &queue, &requests("next", 1)).await;
+    let mut other = broker.slot(vec![queue.clone()]).await.unwrap();
+    take(&mut other).await.settle(Verdict::Done).await.unwrap();
+    held.held().await.unwrap();
+    held.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&outside, &queue).await;
 }
 
 async fn listeners_hear_what_runs_and_what_has_ended(_: &Services, stage: &Stage) {

@@ -8,7 +8,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::future::{Either, select};
 use lapin::options::ConfirmSelectOptions;
 use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +22,8 @@ use crate::broker::{BrokerError, CONNECT_TIMEOUT};
 const HEARTBEAT: u16 = 30;
 /// Frames of 128 KiB, the broker's default, would cost every connection 8 MiB of buffers. Requests are far smaller.
 const FRAME_MAX: u32 = 32 * 1024;
+/// How long a broker may take to answer to a goodbye.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// A worker whose test runs comes back quickly: until it has announced its claim again, another worker may take the request.
 const LONGEST_PAUSE_WITH_CLAIMS: Duration = Duration::from_secs(1);
 
@@ -197,15 +199,30 @@ impl Link {
         if let Some(live) = live {
             let goodbye = live.connection.close(200, "goodbye".into());
             // A broker that does not answer to a goodbye finds out by itself.
-            let _ = tokio::time::timeout(Duration::from_secs(2), goodbye).await;
+            let _ = tokio::time::timeout(GOODBYE, goodbye).await;
         }
     }
 }
 
 impl Live {
     /// A new channel.
+    ///
+    /// The client library never forgets why the broker closed a channel: a later one with the same number, which comes round again
+    /// after a few thousand channels, gets that old error for an answer when it is opened. Opening by itself is never refused in
+    /// such a way, so the number is passed over. When no number is left, the connection is given up for a new one.
     pub(super) async fn channel(&self) -> Result<Channel, Fault> {
-        Ok(self.connection.create_channel().await?)
+        for _ in 0..=u16::MAX {
+            match self.connection.create_channel().await {
+                Err(error) if error.is_amqp_soft_error() => {}
+                Err(error) if matches!(error.kind(), ErrorKind::ChannelsLimitReached) => break,
+                outcome => return Ok(outcome?),
+            }
+        }
+        tracing::info!("the connection to the queue server has no channel numbers left; it is made anew");
+        let end = self.connection.close(200, "out of channel numbers".into());
+        // Whether it ends in good order or not, it does not count as connected from now on.
+        let _ = tokio::time::timeout(GOODBYE, end).await;
+        Err(Fault::Away("its connection had no channel numbers left".to_owned()))
     }
 
     /// A new channel on which the broker confirms every publication.
