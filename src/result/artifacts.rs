@@ -28,13 +28,23 @@ pub(super) fn write<W: Write>(root: &Path, except: &[&str], writer: W) -> io::Re
     }
     if !archive.left_out.is_empty() {
         let text = archive.left_out.concat();
-        let name = if name_taken { "left-out.apt-ci" } else { LEFT_OUT };
-        let mut header = Header::new_gnu();
-        header.set_mode(0o644);
-        header.set_size(text.len() as u64);
-        archive.tar.append_data(&mut header, name, text.as_bytes())?;
+        append_text(&mut archive.tar, if name_taken { "left-out.apt-ci" } else { LEFT_OUT }, &text)?;
     }
     archive.tar.into_inner()
+}
+
+/// Writes an archive of which everything was left out, for this reason.
+pub(super) fn write_nothing<W: Write>(reason: &str, writer: W) -> io::Result<W> {
+    let mut tar = Builder::new(writer);
+    append_text(&mut tar, LEFT_OUT, &format!("{reason}\n"))?;
+    tar.into_inner()
+}
+
+fn append_text<W: Write>(tar: &mut Builder<W>, name: &str, text: &str) -> io::Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_mode(0o644);
+    header.set_size(text.len() as u64);
+    tar.append_data(&mut header, name, text.as_bytes())
 }
 
 struct Archive<W: Write> {

@@ -28,6 +28,9 @@ const RUN_ID: &str = "run-id";
 const SMALL: u64 = 4 << 20;
 const COPIED: [&str; 2] = ["testbed-packages", "summary"];
 
+/// Swift takes no larger object. A result whose artifacts nobody can store would go round from worker to worker for ever.
+const MOST_ARTIFACTS: u64 = 5 << 30;
+
 /// What a bundle is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Material<'a> {
@@ -134,8 +137,12 @@ struct Sizes {
 ///
 /// # Errors
 /// [`BundleError::DiskFull`], or when a file cannot be written. What cannot be read of the output is named in the archive
-/// instead.
+/// instead. Artifacts that are too large for a store, more than 5 GiB when compressed, are left out, which the archive says.
 pub fn pack(material: &Material<'_>, destination: &Path) -> Result<Bundle, BundleError> {
+    pack_within(MOST_ARTIFACTS, material, destination)
+}
+
+fn pack_within(most: u64, material: &Material<'_>, destination: &Path) -> Result<Bundle, BundleError> {
     fs::create_dir_all(destination).map_err(|error| BundleError::new("making", destination, error))?;
     let mark = destination.join(MARK);
     match fs::remove_file(&mark) {
@@ -152,9 +159,15 @@ pub fn pack(material: &Material<'_>, destination: &Path) -> Result<Bundle, Bundl
         told.extend(write_result(material, &facts, file)?);
         Ok(())
     })?;
-    let artifacts = write_durably(&destination.join(ARTIFACTS), |file| {
+    let mut artifacts = write_durably(&destination.join(ARTIFACTS), |file| {
         artifacts::write(material.output, &told, GzEncoder::new(file, Compression::new(6)))?.finish().map(drop)
     })?;
+    if artifacts > most {
+        let reason = format!("everything: {artifacts} bytes when compressed, and a store takes at most {most}");
+        artifacts = write_durably(&destination.join(ARTIFACTS), |file| {
+            artifacts::write_nothing(&reason, GzEncoder::new(file, Compression::new(6)))?.finish().map(drop)
+        })?;
+    }
     let summary = facts.summary;
     let mark = Mark { summary, sizes: Sizes { log, artifacts, result } };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;

@@ -38,6 +38,10 @@ impl Scene {
     }
 
     fn pack(&self) -> Result<Bundle, BundleError> {
+        self.pack_within(MOST_ARTIFACTS)
+    }
+
+    fn pack_within(&self, most: u64) -> Result<Bundle, BundleError> {
         let material = Material {
             output: &self.output(""),
             exit_code: self.exit_code,
@@ -46,7 +50,7 @@ impl Scene {
             attempt: 2,
             note: self.note,
         };
-        pack(&material, &self.destination())
+        pack_within(most, &material, &self.destination())
     }
 
     fn log(&self) -> String {
@@ -266,4 +270,17 @@ fn a_full_disk_is_called_a_full_disk() {
     let full = write_durably(Path::new("/dev/full"), |file| file.write_all(&[0; 1 << 20])).unwrap_err();
     assert!(matches!(full, BundleError::DiskFull { .. }), "{full:?}");
     assert!(full.to_string().starts_with("the disk is full: /dev/full cannot be written"), "{full}");
+}
+
+#[test]
+fn artifacts_that_no_store_takes_are_left_out_and_the_result_is_told_all_the_same() {
+    let scene = Scene::new("gzip");
+    scene.write("log", "a log\n");
+    scene.write("large", "x".repeat(100_000));
+    let bundle = scene.pack_within(150).unwrap();
+    let members = scene.members(ARTIFACTS);
+    assert_eq!(members.as_object().unwrap().len(), 1, "{members}");
+    assert!(members["left-out"].as_str().unwrap().contains("a store takes at most 150"), "{members}");
+    assert_eq!(scene.log(), "a log\n");
+    assert_eq!(Bundle::open(&scene.destination()).unwrap(), Some(bundle));
 }
