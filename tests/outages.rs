@@ -136,17 +136,20 @@ fn kept_result(_: &Services) -> Result<(), Failed> {
 
 fn removed_result(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    let store = site.path().join("results");
-    fs::write(&store, "")?;
+    // A file in the place of the release's folder: the result has its run id, and cannot be stored.
+    let container = site.path().join("results").join(format!("autopkgtest-{}", site.release));
+    fs::create_dir_all(&container)?;
+    let obstacle = container.join(&site.release);
+    fs::write(&obstacle, "")?;
     let id = site.request("removed", &[]);
     let mut worker = site.start(&["worker", "--drain"]);
     until("the worker waits", || worker.stderr().contains("waits for the store"));
-    fs::remove_dir_all(site.path().join("home/.local/state/apt-ci/work"))?;
-    fs::remove_file(&store)?;
+    fs::remove_file(site.path().join("home/.local/state/apt-ci/work").join(&id).join("bundle/log.gz"))?;
+    fs::remove_file(&obstacle)?;
     let finished = worker.wait();
     assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
     assert_eq!(site.finished(), [id]);
-    assert_eq!(site.starts().len(), 2, "there was nothing left of the first run");
+    assert_eq!(site.starts().len(), 2, "there was not enough left of the first run");
     Ok(())
 }
 

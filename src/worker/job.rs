@@ -327,7 +327,7 @@ impl Job<'_> {
             };
             match end {
                 Err(error) if error.is_temporary() && !self.stop.finish.is_cancelled() => {
-                    // What cannot be read may be our own file: without it, trying again is in vain.
+                    // What cannot be read may be a file of our own: without it, trying again is in vain.
                     if Bundle::open(&bundle.dir)?.is_none() {
                         return Err(PublishError::Gone(bundle.dir.clone()));
                     }
