@@ -2,7 +2,7 @@
 
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
-use crate::ui::table::{self, Cell};
+use crate::ui::table::{self, Cell, Column};
 
 /// Show each setting with its origin. Passwords are hidden.
 #[derive(clap::Args)]
@@ -20,10 +20,11 @@ pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         session.ui.json(&list)?;
         return Ok(ExitStatus::Success);
     }
-    let rows = settings
+    let rows: Vec<_> = settings
         .into_iter()
         .map(|setting| vec![Cell::new(setting.key), Cell::new(setting.value), Cell::new(setting.origin)])
         .collect();
-    table::print(&session.ui, &["SETTING", "VALUE", "ORIGIN"], rows)?;
+    // Nothing is cut: who asks for the settings wants to see all of them.
+    table::print(&session.ui, &["SETTING", "VALUE", "ORIGIN"].map(Column::new), &rows)?;
     Ok(ExitStatus::Success)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
-use crate::ui::table::{self, Cell};
+use crate::ui::table::{self, Cell, Column};
 
 /// Show the queues, or the requests of one.
 ///
@@ -50,7 +50,7 @@ async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
         session.ui.note("None of the configured queues exists yet: a worker makes those that it serves.");
     }
     let number = |count: u64| Cell::new(count).styled(if count == 0 { faint() } else { anstyle::Style::new() });
-    let rows = states
+    let rows: Vec<_> = states
         .into_iter()
         .map(|state| {
             let dead = if state.dead > 0 { anstyle::AnsiColor::Red.on_default() } else { faint() };
@@ -63,7 +63,8 @@ async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
             ]
         })
         .collect();
-    table::print(&session.ui, &["QUEUE", "READY", "RUNNING", "IDLE WORKERS", "DEAD"], rows)?;
+    let columns = ["QUEUE", "READY", "RUNNING", "IDLE WORKERS", "DEAD"].map(Column::new);
+    table::print(&session.ui, &columns, &rows)?;
     Ok(ExitStatus::Success)
 }
 
@@ -97,7 +98,15 @@ async fn contents(queue: &QueueName, limit: usize, session: &Session, site: &Sit
         session.ui.note(format!("{queue} is empty."));
         return Ok(ExitStatus::Success);
     }
-    table::print(&session.ui, &["STATE", "PACKAGE", "TRIGGERS", "REQUEST", "REASON"], rows)?;
+    let columns = [
+        Column::new("STATE"),
+        // A message that is no request is shown here, and can be long.
+        Column::new("PACKAGE").cut(),
+        Column::new("TRIGGERS").cut().spare(),
+        Column::new("REQUEST"),
+        Column::new("REASON").cut(),
+    ];
+    table::print(&session.ui, &columns, &rows)?;
     Ok(ExitStatus::Success)
 }
 

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
-use crate::ui::table::{self, Cell};
+use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
 /// Show results, newest first.
@@ -100,7 +100,7 @@ pub async fn of_package(
 
 fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
     let now = Timestamp::now();
-    let rows = runs
+    let rows: Vec<_> = runs
         .iter()
         .map(|run| {
             let summary = &run.summary;
@@ -117,6 +117,17 @@ fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    let headings = ["OUTCOME", "PACKAGE", "VERSION", "RELEASE", "ARCH", "TRIGGERS", "DURATION", "WHEN", "RUN"];
-    Ok(table::print(&session.ui, &headings, rows)?)
+    // The run's id stays: it is what `apt-ci log` takes, and it tells the time as well.
+    const COLUMNS: [Column; 9] = [
+        Column::new("OUTCOME"),
+        Column::new("PACKAGE"),
+        Column::new("VERSION").cut(),
+        Column::new("RELEASE"),
+        Column::new("ARCH"),
+        Column::new("TRIGGERS").cut().spare(),
+        Column::new("DURATION").spare(),
+        Column::new("WHEN").spare(),
+        Column::new("RUN"),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
 }

@@ -194,11 +194,11 @@ fn show(queued: &[Submission], session: &Session) -> anyhow::Result<()> {
             .collect();
         return session.ui.json(&list);
     }
-    let rows = queued
+    let rows: Vec<_> = queued
         .iter()
         .map(|Submission { queue, request }| {
             vec![table::Cell::new(queue), table::Cell::new(request.package()), table::Cell::new(id(request))]
         })
         .collect();
-    Ok(table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"], rows)?)
+    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(table::Column::new), &rows)
 }

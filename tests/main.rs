@@ -11,6 +11,7 @@ mod requests;
 mod sites;
 mod store;
 mod support;
+mod terminal;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         foreign::trials,
         requests::trials,
         sites::trials,
+        terminal::trials,
     ];
     let trials: Vec<Trial> = areas.into_iter().flat_map(|trials| trials(&services)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

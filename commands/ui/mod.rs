@@ -30,6 +30,8 @@ pub struct Ui {
     pub json: bool,
     /// Standard output is a terminal.
     pub terminal: bool,
+    /// How many columns that terminal has, if it tells.
+    pub width: Option<usize>,
     quiet: bool,
 }
 
@@ -42,7 +44,10 @@ impl Ui {
             ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
         }
         Self::log(quiet, verbose);
-        Self { json, quiet, terminal: std::io::stdout().is_terminal() }
+        let terminal = std::io::stdout().is_terminal();
+        let size = terminal.then(|| terminal_size::terminal_size_of(std::io::stdout())).flatten();
+        let width = size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
+        Self { json, quiet, terminal, width }
     }
 
     fn log(quiet: bool, verbose: u8) {

@@ -1,0 +1,57 @@
+//! What a person sees: the program on a pseudo terminal of a known width.
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+
+use crate::support::site::{Finished, TestSite, finish};
+use crate::support::{Services, Story, stories};
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[("a_table_fits_the_terminal", table_fits)];
+    stories("terminal", services, all)
+}
+
+/// Runs the program with its output on a terminal that is so many columns wide.
+fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+    let program = site.command(arguments);
+    let words = std::iter::once(program.get_program()).chain(program.get_args());
+    let quoted: Vec<String> =
+        words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"))).collect();
+    let mut command = Command::new("script");
+    command.args(["-qec", &format!("stty rows 24 cols {columns} -onlcr; exec {}", quoted.join(" ")), "/dev/null"]);
+    command.env_clear().current_dir(site.path()).stdin(Stdio::null());
+    command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("TERM", "xterm").envs(variables.iter().copied());
+    finish(command)
+}
+
+fn table_fits(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let mut arguments = vec!["run", "-s", &site.release, "libreoffice-dictionaries"];
+    let triggers: Vec<String> = (0..9).map(|number| format!("--trigger=long-name-{number}/{number}.0-1")).collect();
+    arguments.extend(triggers.iter().map(String::as_str));
+    site.ok(&arguments);
+    site.ok(&["worker", "--drain", "-q"]);
+    // What is there at these widths, and what is not.
+    for (columns, there, gone) in
+        [(90, "RUN", "TRIGGERS"), (140, "long-name-1/1…", "long-name-8"), (400, "long-name-8/8.0-1  ", "…")]
+    {
+        let shown = on_terminal(&site, columns, &[("NO_COLOR", "1")], &["results"]);
+        assert!(shown.status.success(), "{shown:#?}");
+        assert_eq!(shown.out.lines().count(), 2, "{}", shown.out);
+        for line in shown.out.lines() {
+            assert!(line.chars().count() <= columns, "{columns}: {line:?}");
+            assert_eq!(line, line.trim_end());
+        }
+        assert!(shown.out.contains("libreoffice-dictionaries"), "the first columns stay whole: {}", shown.out);
+        assert!(shown.out.contains(there) && !shown.out.contains(gone), "{columns}: {}", shown.out);
+    }
+    let run = site.results()[0]["run"].as_str().expect("a run's id").to_owned();
+    let narrow = on_terminal(&site, 70, &[], &["results"]);
+    assert!(narrow.out.contains(&run) && narrow.out.contains("\u{1b}[32mpass"), "{}", narrow.out);
+    // A pipe gets everything.
+    assert!(site.ok(&["results"]).contains("long-name-8/8.0-1\t"), "nothing is cut in a pipe");
+    Ok(())
+}
