@@ -62,7 +62,11 @@ pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStat
     );
     let ended = worker.serve(service, &stop).await;
     broker.close().await;
-    match ended? {
+    let ended = ended?;
+    if ended == Ended::Drained {
+        tracing::info!(target: "apt_ci::worker", "the queues are empty");
+    }
+    match ended {
         Ended::Stopped if stop.wants_restart() => Ok(ExitStatus::Restart),
         Ended::Stopped | Ended::Drained | Ended::ServedOne => Ok(ExitStatus::Success),
         Ended::OutOfService(reason) => {

@@ -9,7 +9,8 @@ use crate::support::site::{Finished, TestSite, finish};
 use crate::support::{Services, Story, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    let all: &[(&str, Story)] = &[("a_table_fits_the_terminal", table_fits)];
+    let all: &[(&str, Story)] =
+        &[("a_table_fits_the_terminal", table_fits), ("a_person_can_follow_a_worker", worker_log)];
     stories("terminal", services, all)
 }
 
@@ -36,7 +37,7 @@ fn table_fits(_: &Services) -> Result<(), Failed> {
     site.ok(&["worker", "--drain", "-q"]);
     // What is there at these widths, and what is not.
     for (columns, there, gone) in
-        [(90, "RUN", "TRIGGERS"), (140, "long-name-1/1…", "long-name-8"), (400, "long-name-8/8.0-1  ", "…")]
+        [(90, "RUN", "TRIGGERS"), (140, "…", "long-name-8"), (400, "long-name-8/8.0-1  ", "…")]
     {
         let shown = on_terminal(&site, columns, &[("NO_COLOR", "1")], &["results"]);
         assert!(shown.status.success(), "{shown:#?}");
@@ -53,5 +54,31 @@ fn table_fits(_: &Services) -> Result<(), Failed> {
     assert!(narrow.out.contains(&run) && narrow.out.contains("\u{1b}[32mpass"), "{}", narrow.out);
     // A pipe gets everything.
     assert!(site.ok(&["results"]).contains("long-name-8/8.0-1\t"), "nothing is cut in a pipe");
+    Ok(())
+}
+
+fn worker_log(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let drain = |options: &[&str]| {
+        let id = site.request("gzip", &[]);
+        let shown = on_terminal(&site, 200, &[("NO_COLOR", "1")], &[&["worker", "--drain"], options].concat());
+        assert!(shown.status.success(), "{shown:#?}");
+        (shown.out, id)
+    };
+    let (shown, id) = drain(&[]);
+    // The time, what, and where.
+    let starts = shown.lines().find(|line| line.contains("starts")).expect("the start of a test");
+    assert_eq!(&starts[8..], format!(" gzip starts queue={}", site.queue_name()));
+    assert!(shown.contains(" gzip 1.0-1: pass after ") && shown.ends_with("the queues are empty\n"), "{shown}");
+    for noise in ["INFO", "--output-dir", &id] {
+        assert!(!shown.contains(noise), "{noise}: {shown}");
+    }
+    let (shown, id) = drain(&["-v"]);
+    assert!(shown.contains("--output-dir") && shown.contains(&format!("uuid={id}")), "{shown}");
+    assert_eq!(drain(&["-q"]).0, "");
+    // A file gets everything, with exact times.
+    let id = site.request("gzip", &[]);
+    let logged = site.run(&["worker", "--drain"]).err;
+    assert!(logged.contains("Z  INFO gzip starts") && logged.contains(&id), "{logged}");
     Ok(())
 }

@@ -2,14 +2,13 @@
 
 pub mod error;
 pub mod exit;
+mod log;
 pub mod pager;
 pub mod progress;
 pub mod table;
 pub mod when;
 
 use std::io::{IsTerminal, Write};
-
-use tracing_subscriber::EnvFilter;
 
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -43,29 +42,11 @@ impl Ui {
             ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
             ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
         }
-        Self::log(quiet, verbose);
+        log::start(quiet, verbose);
         let terminal = std::io::stdout().is_terminal();
         let size = terminal.then(|| terminal_size::terminal_size_of(std::io::stdout())).flatten();
         let width = size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
         Self { json, quiet, terminal, width }
-    }
-
-    fn log(quiet: bool, verbose: u8) {
-        // What the worker does is its output; the other commands log only faults, unless asked. Libraries log as errors what is
-        // none here, such as a queue that does not exist yet.
-        let level = match (quiet, verbose) {
-            (true, _) => "off,apt_ci=error",
-            (false, 0) => "off,apt_ci=warn,apt_ci::worker=info",
-            (false, 1) => "off,apt_ci=info,apt_ci::worker=debug",
-            (false, 2) => "info,apt_ci=debug",
-            (false, _) => "debug",
-        };
-        tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(level))
-            .with_target(verbose > 0)
-            .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-            .with_writer(std::io::stderr)
-            .init();
     }
 
     /// Progress bars and other things that move: only where a person watches.

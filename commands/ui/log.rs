@@ -1,0 +1,145 @@
+//! The log in two shapes: short lines for a person at a terminal, all fields and exact times for a file or the journal.
+
+use std::fmt::{self, Write as _};
+use std::io::IsTerminal;
+
+use anstyle::{AnsiColor, Style};
+use jiff::Zoned;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+
+/// Sends logs to standard error.
+pub fn start(quiet: bool, verbose: u8) {
+    // What the worker does is its output; the other commands log only faults, unless asked. Libraries log as errors what is
+    // none here, such as a queue that does not exist yet.
+    let level = match (quiet, verbose) {
+        (true, _) => "off,apt_ci=error",
+        (false, 0) => "off,apt_ci=warn,apt_ci::worker=info",
+        (false, 1) => "off,apt_ci=info,apt_ci::worker=debug",
+        (false, 2) => "info,apt_ci=debug",
+        (false, _) => "debug",
+    };
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
+        .with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() && verbose < 2 {
+        log.event_format(ForPeople { everything: verbose > 0 }).init();
+    } else {
+        log.with_target(verbose > 0).init();
+    }
+}
+
+/// `14:05:59 gzip starts queue=debci-bookworm-amd64`: the time of the day here, what happened, and what helps to place it.
+struct ForPeople {
+    /// All fields, not only those that say something to a person who follows the work.
+    everything: bool,
+}
+
+/// What an event says.
+#[derive(Default)]
+struct Said {
+    message: String,
+    package: Option<String>,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            "package" => self.package = Some(value.to_owned()),
+            name => self.fields.push((name, value.to_owned())),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for ForPeople
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut said = Said::default();
+        event.record(&mut said);
+        let colours = to.has_ansi_escapes();
+        let time = Zoned::now().strftime("%H:%M:%S").to_string();
+        to.write_str(&line(said, *event.metadata().level(), &time, self.everything, colours))
+    }
+}
+
+fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -> String {
+    let styled = |style: Style, text: &str| if colours { format!("{style}{text}{style:#}") } else { text.to_owned() };
+    let mut line = styled(DIM, time);
+    line.push(' ');
+    match level {
+        Level::ERROR => line.push_str(&styled(RED, "error: ")),
+        Level::WARN => line.push_str(&styled(YELLOW, "warning: ")),
+        _ => {}
+    }
+    if let Some(package) = &said.package {
+        line.push_str(&format!("{package}: "));
+    }
+    // Texts of other programs and servers are quoted in messages: they must not steer the terminal.
+    line.push_str(&said.message.replace(char::is_control, " "));
+    // A first attempt is the rule, and a request's id is long.
+    let told = |(name, value): &&(&str, String)| match *name {
+        "queue" => true,
+        "attempt" => value != "1",
+        _ => false,
+    };
+    let mut fields = String::new();
+    for (name, value) in said.fields.iter().filter(|field| everything || told(field)) {
+        // Writing to a text cannot fail.
+        let _ = write!(fields, " {name}={}", value.replace(char::is_control, " "));
+    }
+    line.push_str(&styled(DIM, &fields));
+    line.push('\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(message: &str, fields: &[(&'static str, &str)]) -> Said {
+        let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Said { message: message.to_owned(), package: None, fields }
+    }
+
+    #[test]
+    fn a_person_reads_what_happened_where() {
+        let fields = [("queue", "debci-sid-amd64"), ("attempt", "1"), ("uuid", "7e89460a")];
+        let starts = || said("gzip starts", &fields);
+        assert_eq!(
+            line(starts(), Level::INFO, "12:00:01", false, false),
+            "12:00:01 gzip starts queue=debci-sid-amd64\n"
+        );
+        let all = "12:00:01 gzip starts queue=debci-sid-amd64 attempt=1 uuid=7e89460a\n";
+        assert_eq!(line(starts(), Level::INFO, "12:00:01", true, false), all);
+        let again = said("gzip starts", &[("attempt", "2")]);
+        assert_eq!(line(again, Level::INFO, "12:00:01", false, false), "12:00:01 gzip starts attempt=2\n");
+    }
+
+    #[test]
+    fn faults_stand_out_and_noise_does_not_show() {
+        let fault = said("infrastructure failure: no disk", &[("failures", "1")]);
+        let shown = line(fault, Level::ERROR, "12:00:01", false, false);
+        assert_eq!(shown, "12:00:01 error: infrastructure failure: no disk\n");
+        let abandoned = Said { package: Some("gzip".to_owned()), ..said("abandoned: \u{1b}[2Jgone\n", &[]) };
+        let shown = line(abandoned, Level::WARN, "12:00:01", false, false);
+        assert_eq!(shown, "12:00:01 warning: gzip: abandoned:  [2Jgone \n");
+    }
+}
