@@ -1,5 +1,10 @@
 //! `apt-ci config`: what is configured, and where each value comes from.
 
+use apt_ci::broker::QueueUrl;
+use apt_ci::site::{Origin, ShownSetting, Site};
+use apt_ci::store::StoreUrl;
+
+use super::worker;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -9,22 +14,93 @@ use crate::ui::table::{self, Cell, Column};
 pub struct ConfigArgs {}
 
 pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
-    let settings = session.site()?.settings();
+    let site = session.site()?;
+    // The keys of the file, between what is no key but decides as well.
+    let mut shown: Vec<(String, String, String)> = vec![found_site(&site, session)];
+    for ShownSetting { key, value, origin } in site.settings() {
+        let follows = match key.as_str() {
+            "queue" => queue_password(&site),
+            "store" => store_credentials(&site, session),
+            _ => None,
+        };
+        shown.push((key, value, origin.to_string()));
+        shown.extend(follows);
+    }
+    shown.push((
+        "work-folder".to_owned(),
+        worker::work_folder(&site).display().to_string(),
+        Origin::Default.to_string(),
+    ));
     if session.ui.json {
-        let list: Vec<_> = settings
+        let list: Vec<_> = shown
             .iter()
-            .map(|setting| {
-                serde_json::json!({"key": setting.key, "value": setting.value, "origin": setting.origin.to_string()})
-            })
+            .map(|(key, value, origin)| serde_json::json!({"key": key, "value": value, "origin": origin}))
             .collect();
         session.ui.json(&list)?;
         return Ok(ExitStatus::Success);
     }
-    let rows: Vec<_> = settings
-        .into_iter()
-        .map(|setting| vec![Cell::new(setting.key), Cell::new(setting.value), Cell::new(setting.origin)])
-        .collect();
+    let rows: Vec<_> =
+        shown.iter().map(|(key, value, origin)| [key, value, origin].map(Cell::new).into_iter().collect()).collect();
     // Nothing is cut: who asks for the settings wants to see all of them.
     table::print(&session.ui, &["SETTING", "VALUE", "ORIGIN"].map(Column::new), &rows)?;
     Ok(ExitStatus::Success)
 }
+
+fn found_site(site: &Site, session: &Session) -> (String, String, String) {
+    let origin = match &site.root {
+        _ if session.names_site() => "--site",
+        _ if session.environment.get("APT_CI_SITE").is_some() => "APT_CI_SITE",
+        Some(root) if std::env::current_dir().is_ok_and(|here| here.starts_with(root)) => "working directory",
+        _ => "default",
+    };
+    let value = site.root.as_ref().map_or("none".to_owned(), |root| root.display().to_string());
+    ("site".to_owned(), value, origin.to_owned())
+}
+
+/// A password that is written into the queue's URL, which is shown without it.
+fn queue_password(site: &Site) -> Option<(String, String, String)> {
+    match &site.queue.value {
+        QueueUrl::Amqp(url) if url.has_password() => {
+            Some(("queue-password".to_owned(), "in the URL, hidden".to_owned(), site.queue.origin.to_string()))
+        }
+        _ => None,
+    }
+}
+
+/// What Swift is told about who we are: the names, never the values.
+fn store_credentials(site: &Site, session: &Session) -> Option<(String, String, String)> {
+    let StoreUrl::Swift(address) = &site.store.value else { return None };
+    let environment = &session.environment;
+    let of_cloud = |cloud: &str| format!("the cloud {cloud} of clouds.yaml");
+    let variables: Vec<&str> = LOGIN.into_iter().filter(|name| environment.get(name).is_some()).collect();
+    // The order is that of the store itself.
+    let (value, origin) = if let Some(cloud) = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars") {
+        (of_cloud(cloud), "OS_CLOUD")
+    } else if !variables.is_empty() {
+        (variables.join(" "), "environment")
+    } else if let Some(cloud) = &site.swift.cloud {
+        (of_cloud(cloud), "swift.cloud")
+    } else if address.is_some() {
+        ("none: what is public can be read".to_owned(), "default")
+    } else {
+        ("none: set OS_CLOUD, the OS_ variables, or ST_AUTH, ST_USER and ST_KEY".to_owned(), "default")
+    };
+    Some(("store-credentials".to_owned(), value, origin.to_owned()))
+}
+
+/// The variables of OpenStack's clients that say who we are.
+const LOGIN: [&str; 13] = [
+    "ST_AUTH",
+    "ST_USER",
+    "ST_KEY",
+    "OS_AUTH_URL",
+    "OS_AUTH_TOKEN",
+    "OS_USERNAME",
+    "OS_USER_ID",
+    "OS_PASSWORD",
+    "OS_APPLICATION_CREDENTIAL_ID",
+    "OS_APPLICATION_CREDENTIAL_NAME",
+    "OS_APPLICATION_CREDENTIAL_SECRET",
+    "OS_PROJECT_NAME",
+    "OS_PROJECT_ID",
+];

@@ -55,6 +55,11 @@ impl Session {
         Self { ui, environment, global }
     }
 
+    /// Whether `--site` names the site.
+    pub fn names_site(&self) -> bool {
+        self.global.site.is_some()
+    }
+
     /// The site that the options, the environment and the working directory lead to.
     pub fn site(&self) -> anyhow::Result<Site> {
         let working_dir = std::env::current_dir().context("the working directory is gone")?;

@@ -52,7 +52,7 @@ pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStat
         store: &store,
         queues,
         conf: &conf,
-        work_folder: site.state_dir.join("work"),
+        work_folder: work_folder(&site),
         environment: &session.environment,
     };
     tracing::info!(
@@ -73,6 +73,11 @@ pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStat
             anyhow::bail!("this worker took itself out of service after repeated failures; the last one: {reason}")
         }
     }
+}
+
+/// Where tests run, and where results wait until they are stored.
+pub fn work_folder(site: &Site) -> PathBuf {
+    site.state_dir.join("work")
 }
 
 /// The queues of every context, release and architecture that this worker serves.

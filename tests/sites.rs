@@ -14,6 +14,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_new_site_is_a_git_repository_that_works", new_site),
         ("a_site_is_not_made_over_something_else", no_overwriting),
         ("every_value_tells_where_it_comes_from", origins),
+        ("config_names_the_credentials_and_hides_them", credentials),
         ("a_fault_in_the_configuration_is_named_with_its_line", faults),
         ("the_completions_are_up_to_date", completions),
     ];
@@ -71,6 +72,28 @@ fn origins(_: &Services) -> Result<(), Failed> {
     command.env("APT_CI_QUEUE", "local:elsewhere");
     let out = finish(command).out;
     assert!(out.contains("/elsewhere\tAPT_CI_QUEUE\n"), "{out}");
+    Ok(())
+}
+
+fn credentials(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.configure("amqp://ci:hunter2@mq.example/", "swift:https://swift.example/v1/AUTH_x");
+    let shown = |variables: &[(&str, &str)]| {
+        let mut command = site.command(&["config"]);
+        command.envs(variables.iter().copied());
+        let out = finish(command).out;
+        assert!(!out.contains("hunter2"), "{out}");
+        assert!(out.starts_with(&format!("site\t{}\tworking directory\n", site.path().display())), "{out}");
+        assert!(out.contains("\nqueue-password\tin the URL, hidden\t"), "{out}");
+        assert!(out.contains("/home/.local/state/apt-ci/work\tdefault\n"), "{out}");
+        let line = out.lines().find(|line| line.starts_with("store-credentials\t")).expect("the credentials");
+        line.trim_start_matches("store-credentials\t").to_owned()
+    };
+    assert_eq!(shown(&[]), "none: what is public can be read\tdefault");
+    let old = [("ST_KEY", "hunter2"), ("ST_USER", "test:tester"), ("ST_AUTH", "http://swift.example/auth/v1.0")];
+    assert_eq!(shown(&old), "ST_AUTH ST_USER ST_KEY\tenvironment");
+    assert_eq!(shown(&[("OS_CLOUD", "ci"), ("OS_PASSWORD", "hunter2")]), "the cloud ci of clouds.yaml\tOS_CLOUD");
+    assert_eq!(shown(&[("OS_CLOUD", "envvars"), ("OS_PASSWORD", "hunter2")]), "OS_PASSWORD\tenvironment");
     Ok(())
 }
 
