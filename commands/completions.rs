@@ -1,8 +1,10 @@
 //! `apt-ci completions`: what shells need to complete the command line.
 
+use std::io::Write;
+
 use clap_complete::Shell;
 
-use crate::ui::exit::ExitStatus;
+use crate::ui::{self, exit::ExitStatus};
 
 /// Print the completions for a shell.
 #[derive(clap::Args)]
@@ -15,6 +17,7 @@ pub fn run<C: clap::CommandFactory>(args: CompletionsArgs) -> anyhow::Result<Exi
     // Into memory first: the generator panics when it cannot write.
     let mut text = Vec::new();
     clap_complete::generate(args.shell, &mut C::command(), "apt-ci", &mut text);
-    std::io::Write::write_all(&mut std::io::stdout(), &text)?;
+    let mut out = std::io::stdout();
+    out.write_all(&text).and_then(|()| out.flush()).map_err(ui::unwritable)?;
     Ok(ExitStatus::Success)
 }

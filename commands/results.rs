@@ -5,7 +5,7 @@ use apt_ci::request::SourcePackage;
 use apt_ci::result::PackagePath;
 use apt_ci::runs::{self, StoredRun};
 use apt_ci::site::Site;
-use apt_ci::store::Store;
+use apt_ci::store::{Store, StoreUrl};
 use jiff::Timestamp;
 
 use crate::session::Session;
@@ -51,7 +51,10 @@ pub async fn run(args: ResultsArgs, session: &Session) -> anyhow::Result<ExitSta
         return Ok(ExitStatus::Success);
     }
     if runs.is_empty() {
-        session.ui.note(format!("No results in {}.", store.address()));
+        session.ui.note(match all {
+            0 => none(&args, &site, &store),
+            more => format!("{more} more; show them with --limit."),
+        });
         return Ok(ExitStatus::Success);
     }
     show(&runs, session)?;
@@ -59,6 +62,21 @@ pub async fn run(args: ResultsArgs, session: &Session) -> anyhow::Result<ExitSta
         session.ui.note(format!("{} more; show them with --limit.", all - runs.len()));
     }
     Ok(ExitStatus::Success)
+}
+
+/// What was looked for in vain, and where.
+fn none(args: &ResultsArgs, site: &Site, store: &Store) -> String {
+    let of = args.package.as_ref().map(|package| format!(" of {package}")).unwrap_or_default();
+    let releases: Vec<String> = match &args.release {
+        Some(release) => vec![release.to_string()],
+        None => site.releases.value.keys().map(ToString::to_string).collect(),
+    };
+    let on = args.architecture.as_ref().map(|architecture| format!(" on {architecture}")).unwrap_or_default();
+    let absent = match &site.store.value {
+        StoreUrl::Folder(folder) if !folder.exists() => ", which does not exist yet",
+        _ => "",
+    };
+    format!("No results{of} for {}{on} in {}{absent}.", releases.join(", "), store.address())
 }
 
 /// Which releases to look in, and which architectures of each.

@@ -6,8 +6,9 @@ use anyhow::Context;
 use apt_ci::broker::Broker;
 use apt_ci::environment::Environment;
 use apt_ci::site::{Lookup, Site};
-use apt_ci::store::Store;
+use apt_ci::store::{Store, StoreUrl};
 
+use crate::ui::error::BadInput;
 use crate::ui::{ColorChoice, Ui};
 
 /// Options that every subcommand takes.
@@ -82,6 +83,13 @@ impl Session {
     /// The site's store.
     pub fn store(&self, site: &Site) -> anyhow::Result<Store> {
         use_one_tls_provider();
+        if let StoreUrl::Folder(folder) = &site.store.value
+            && folder.exists()
+            && !folder.is_dir()
+        {
+            let message = format!("the store {} is not a folder", folder.display());
+            return Err(BadInput { message, hint: Some(format!("it is named by {}", site.store.origin)) }.into());
+        }
         Ok(Store::open(&site.store.value, &site.swift, &self.environment)?)
     }
 }

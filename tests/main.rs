@@ -6,6 +6,7 @@ mod foreign;
 mod leaving;
 mod lives;
 mod outages;
+mod reading;
 mod real;
 mod requests;
 mod sites;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         store::trials,
         foreign::trials,
         requests::trials,
+        reading::trials,
         sites::trials,
         terminal::trials,
     ];

@@ -57,7 +57,7 @@ impl Ui {
     /// Data, on standard output. The end of a pipe's reader ends us without noise.
     pub fn data(&self, text: impl std::fmt::Display) -> std::io::Result<()> {
         let mut out = anstream::stdout().lock();
-        writeln!(out, "{text}")
+        writeln!(out, "{text}").map_err(unwritable)
     }
 
     /// Data as one JSON document, on standard output.
@@ -72,4 +72,9 @@ impl Ui {
             anstream::eprintln!("{text}");
         }
     }
+}
+
+/// Says which of the many files of a command failed; the end of a pipe's reader stays recognisable.
+pub fn unwritable(error: std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("standard output cannot be written: {error}"))
 }

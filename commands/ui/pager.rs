@@ -3,19 +3,26 @@
 use std::io;
 use std::process::Stdio;
 
+use anyhow::Context;
 use apt_ci::environment::Environment;
-use tokio::io::{AsyncRead, AsyncWriteExt, copy};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, copy};
 use tokio::process::Command;
 
-use super::Ui;
+use super::{Ui, unwritable};
 
 /// Copies the text to the user: `APT_CI_PAGER`, `PAGER`, else `less`, which leaves short text on the screen and keeps colours.
 pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<()> {
     let pager = environment.get("APT_CI_PAGER").or(environment.get("PAGER")).unwrap_or("less");
     if !ui.terminal || pager == "cat" {
         let mut out = tokio::io::stdout();
-        copy(text, &mut out).await?;
-        return Ok(out.flush().await?);
+        let mut window = vec![0; 64 << 10];
+        loop {
+            let length = text.read(&mut window).await.context("the log cannot be read to its end")?;
+            if length == 0 {
+                return Ok(out.flush().await.map_err(unwritable)?);
+            }
+            out.write_all(&window[..length]).await.map_err(unwritable)?;
+        }
     }
     let mut command = Command::new("sh");
     command.args(["-c", pager]).stdin(Stdio::piped());
