@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use apt_ci::site::shell_word;
+
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
@@ -27,7 +29,7 @@ pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         "Committed {} as {}. Next: edit apt-ci.toml, then see what counts with `apt-ci --site {} config`.",
         files.join(", "),
         created.commit.get(..7).unwrap_or(&created.commit),
-        args.dir.display(),
+        shell_word(&args.dir),
     ));
     Ok(ExitStatus::Success)
 }

@@ -36,6 +36,9 @@ fn new_site(_: &Services) -> Result<(), Failed> {
     let site = root.to_str().expect("a path in UTF-8");
     let settings = home.ok(&["--site", site, "config"]);
     assert!(settings.contains("queue\tlocal:"), "{settings}");
+    // What to do next can be copied into a shell.
+    let spaced = home.run(&["init", "two words"]);
+    assert!(spaced.err.contains("`apt-ci --site 'two words' config`"), "{}", spaced.err);
     // It can be used as it is.
     home.ok(&["--site", site, "queues"]);
     Ok(())

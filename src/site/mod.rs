@@ -22,7 +22,7 @@ use crate::store::StoreUrl;
 use crate::store::swift::SwiftSettings;
 
 pub use self::create::{Created, create};
-pub use self::error::SiteError;
+pub use self::error::{SiteError, shell_word};
 use self::file::{SiteFile, Swift, local_to, stored_below};
 
 /// What decides about the site and its settings, from the command line and its surroundings.
