@@ -47,7 +47,7 @@ async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
         return Ok(ExitStatus::Success);
     }
     if states.is_empty() {
-        session.ui.note("None of the configured queues exists yet: a worker makes those that it serves.");
+        session.ui.note("None of the configured queues exists yet: the first request or worker makes them.");
     }
     let number = |count: u64| Cell::new(count).styled(if count == 0 { faint() } else { anstyle::Style::new() });
     let rows: Vec<_> = states

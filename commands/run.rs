@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use apt_ci::broker::BrokerError;
 use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::line::Submission;
@@ -134,14 +134,18 @@ fn unknown_release(release: &Release, site: &Site) -> BadInput {
 }
 
 async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> anyhow::Result<Vec<Submission>> {
-    let mut text = String::new();
     let name = if file.as_os_str() == "-" { "standard input".to_owned() } else { file.display().to_string() };
+    let mut bytes = Vec::new();
     let read = if file.as_os_str() == "-" {
-        tokio::io::stdin().read_to_string(&mut text).await.map(drop)
+        tokio::io::stdin().read_to_end(&mut bytes).await.map(drop)
     } else {
-        tokio::fs::read_to_string(file).await.map(|content| text = content)
+        tokio::fs::read(file).await.map(|content| bytes = content)
     };
     read.with_context(|| format!("the batch {name} cannot be read"))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let lines = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        BadInput { message: format!("{name}, line {}: not a text in UTF-8", lines + 1), hint: None }
+    })?;
     let mut submissions = Vec::new();
     for (number, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -170,12 +174,26 @@ async fn submit(submissions: &[Submission], session: &Session, site: &Site) -> a
     broker.declare(&ours).await?;
 
     let bar = progress::bar(&session.ui, submissions.len(), "queueing");
-    let result = broker.submit(submissions, &known, &mut |confirmed| bar.set_position(confirmed as u64)).await;
+    let mut durable = 0;
+    let mut count = |confirmed| {
+        durable = confirmed;
+        bar.set_position(confirmed as u64);
+    };
+    let result = tokio::select! {
+        result = broker.submit(submissions, &known, &mut count) => result.map_err(anyhow::Error::from),
+        // Who stops in the middle must learn what is queued.
+        _ = tokio::signal::ctrl_c() => Err(anyhow!(
+            "interrupted: the requests printed above are queued; whether any of the others is, `apt-ci queues QUEUE` shows"
+        )),
+    };
     bar.finish_and_clear();
     let confirmed = match &result {
         Ok(()) => submissions.len(),
-        Err(BrokerError::Unconfirmed { confirmed, .. }) => *confirmed,
-        Err(_) => 0,
+        Err(error) => match error.downcast_ref() {
+            Some(BrokerError::Unconfirmed { confirmed, .. }) => *confirmed,
+            Some(_) => 0,
+            None => durable,
+        },
     };
     show(&submissions[..confirmed], session).context("the requests are queued, but cannot be printed")?;
     result?;

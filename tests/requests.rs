@@ -18,6 +18,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_mistyped_release_is_refused", mistyped_release),
         ("a_queue_that_does_not_exist_is_refused_with_its_neighbours", missing_queue),
         ("ten_thousand_requests_in_one_call", ten_thousand),
+        ("a_folder_that_cannot_be_a_queue_is_not_called_a_server", no_folder),
         ("a_broker_that_is_away_is_said_so_within_ten_seconds", broker_away),
     ];
     stories("requests", services, all)
@@ -89,6 +90,9 @@ fn batch(_: &Services) -> Result<(), Failed> {
         assert!(finished.err.contains("line 4") && finished.err.contains(message), "{line}: {}", finished.err);
         assert!(!finished.err.contains("hunter2"), "a token is not shown");
     }
+    fs::write(&file, [good.as_bytes(), b"gzip\xff\n"].concat())?;
+    let finished = refused(&site, &["run", "--batch", name]);
+    assert!(finished.err.contains("line 4: not a text in UTF-8"), "{}", finished.err);
     fs::write(&file, good)?;
     site.ok(&["run", "--batch", name, "--requester", "britney"]);
     let queued = site.json(&["queues", &queue]);
@@ -155,6 +159,19 @@ fn ten_thousand(_: &Services) -> Result<(), Failed> {
     let shown = site.json(&["queues", &site.queue_name(), "--limit", "3"]);
     assert_eq!(shown["ready"].as_array().map(Vec::len), Some(3));
     assert_eq!(shown["ready"][2]["package"], "p2");
+    Ok(())
+}
+
+fn no_folder(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let finished = site.run(&["queues", "--queue", "local:apt-ci.toml"]);
+    assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+    assert!(finished.err.contains("apt-ci.toml cannot be reached"), "{}", finished.err);
+    assert!(finished.err.contains("hint: may you make and write that folder?"), "{}", finished.err);
+    for forms in ["mq.example", "http://mq.example"] {
+        let finished = refused(&site, &["queues", "--queue", forms]);
+        assert!(finished.err.contains("it begins with amqp://, amqps:// or local:"), "{}", finished.err);
+    }
     Ok(())
 }
 

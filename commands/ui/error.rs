@@ -107,6 +107,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
 
 fn broker_hint(error: &BrokerError) -> Option<String> {
     match error {
+        BrokerError::Unreachable { address, .. } if address.starts_with("local:") => {
+            Some("may you make and write that folder? `apt-ci config` shows where its name comes from".to_owned())
+        }
         BrokerError::Unreachable { .. } => Some(
             "is the server up, and are address and password right? `apt-ci config` shows where the address comes from"
                 .to_owned(),
@@ -116,7 +119,8 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
         }
         BrokerError::NoSuchQueue { nearest, .. } => {
             let names: Vec<String> = nearest.iter().map(ToString::to_string).collect();
-            Some(format!("existing queues with similar names: {}", names.join(", ")))
+            let names = names.join(", ");
+            Some(format!("existing queues with similar names: {names}; what is new belongs into the site's [releases]"))
         }
         BrokerError::Unconfirmed { .. } => {
             Some("the requests printed above are queued; submit the others again".to_owned())

@@ -25,7 +25,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// No answer, or no agreement, within [`CONNECT_TIMEOUT`]. The address has no password.
-    #[error("the queue server {address} cannot be reached: {reason}")]
+    #[error("the queue {address} cannot be reached: {reason}")]
     Unreachable {
         /// The broker's address, without its password.
         address: String,

@@ -58,8 +58,13 @@ impl AmqpUrl {
     }
 }
 
+const FORMS: &str = "it begins with amqp://, amqps:// or local:";
+
 fn parse(text: &str) -> Result<url::Url, InvalidQueueUrl> {
-    url::Url::parse(text).map_err(|error| InvalidQueueUrl(error.to_string()))
+    url::Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => InvalidQueueUrl(FORMS.to_owned()),
+        other => InvalidQueueUrl(other.to_string()),
+    })
 }
 
 impl FromStr for QueueUrl {
@@ -74,8 +79,7 @@ impl FromStr for QueueUrl {
         }
         let url = parse(text)?;
         if !matches!(url.scheme(), "amqp" | "amqps") {
-            let hint = "it begins with amqp://, amqps:// or local:";
-            return Err(InvalidQueueUrl(hint.to_owned()));
+            return Err(InvalidQueueUrl(FORMS.to_owned()));
         }
         if url.host_str().is_none_or(str::is_empty) {
             return Err(InvalidQueueUrl("it names no host".to_owned()));
