@@ -6,7 +6,7 @@ use clap_complete::Shell;
 
 use crate::ui::{self, exit::ExitStatus};
 
-/// Print the completions for a shell.
+/// Print the completions for a shell
 #[derive(clap::Args)]
 pub struct CompletionsArgs {
     /// The shell

@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// Show each setting with its origin. Passwords are hidden.
+/// Show each setting with the place it comes from; passwords are hidden
 #[derive(clap::Args)]
 pub struct ConfigArgs {}
 

@@ -7,7 +7,7 @@ use apt_ci::site::shell_word;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Make a new site: a git repository with a commented configuration and a first commit.
+/// Make a new site: a git repository with a commented configuration
 #[derive(clap::Args)]
 pub struct InitArgs {
     /// The folder, which is made if it is not there

@@ -15,10 +15,16 @@ use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 use crate::ui::pager;
 
-/// Show the log of a run, or of a package's latest one.
+/// Show the log of a run, or of a package's latest one
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  apt-ci log gzip -s bookworm
+  apt-ci log 20261123_112202_ece40@
+
+On a terminal, the log goes through APT_CI_PAGER, PAGER, or less.")]
 pub struct LogArgs {
-    /// A run (RELEASE/ARCH/PREFIX/PACKAGE/RUN@, its log's URL, or the run's id alone), or a source package
+    /// A run (its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL), or a source package
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
     /// Only this release's runs

@@ -19,10 +19,7 @@ use clap::{Parser, Subcommand};
 use session::{GlobalArgs, Session};
 use ui::exit::ExitStatus;
 
-/// Package-test CI for distributions: request autopkgtests, run them, and read their results.
-///
-/// Without any configuration, the queue and the results live in the user's data folder. `apt-ci init` makes a site, which
-/// names a RabbitMQ and a Swift.
+/// Package-test CI for distributions: request autopkgtests, run them, and read their results
 #[derive(Parser)]
 #[command(name = "apt-ci", version, arg_required_else_help = true, after_help = ui::exit::HELP)]
 struct Cli {

@@ -14,8 +14,12 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
-/// Show results, newest first.
+/// Show results, newest first
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  apt-ci results gzip -s bookworm
+  apt-ci results gzip -s bookworm -a amd64 --store swift:https://HOST/v1/AUTH_x   # public")]
 pub struct ResultsArgs {
     /// Only this source package's
     package: Option<SourcePackage>,

@@ -17,17 +17,16 @@ use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::{progress, table};
 
-/// Request tests of packages.
-///
-/// Everything is checked before anything is queued: one bad argument or line, and nothing is.
-///
-/// Prints one line per request: queue, package and the request's id.
+/// Request tests of packages
 #[derive(clap::Args)]
 #[command(after_help = "\
+Everything is checked before anything is queued: one bad argument or line, and nothing is.
+Prints one line per request: queue, package and the request's id.
+
 Examples:
-  apt-ci run -s xenial --trigger glib2.0/2.46.1-2 libpng udisks2
-  apt-ci run -s xenial -a armhf --trigger php-foo/1-1 --trigger php-foo-helpers/2-2 php-foo
-  proposed-migration-output | apt-ci run --batch -")]
+  apt-ci run -s noble --trigger glib2.0/2.80.0-6 libpng udisks2
+  apt-ci run -s noble -a armhf --trigger php-foo/1-1 --trigger php-foo-helpers/2-2 php-foo
+  echo 'debci-noble-amd64:gzip {\"triggers\": [\"glibc/2.39-1\"]}' | apt-ci run --batch -")]
 pub struct RunArgs {
     /// The release to test on
     #[arg(

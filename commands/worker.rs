@@ -12,11 +12,15 @@ use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 
-/// Run the tests that wait in the queues.
-///
-/// SIGTERM or Ctrl-C: finish the test that runs, then end with 0. SIGHUP: the same, and end with 10. A second signal ends the
-/// test; its request goes back to its queue.
+/// Run the tests that wait in the queues
 #[derive(clap::Args)]
+#[command(after_help = "\
+SIGTERM or Ctrl-C: finish the test that runs, then end with 0. SIGHUP: the same, and end with 10.
+A second signal ends the test; its request goes back to its queue.
+
+Examples:
+  apt-ci worker --drain
+  apt-ci worker -c /etc/apt-ci/armhf.conf -a armhf")]
 pub struct WorkerArgs {
     /// The testbed's configuration [default: the site's worker.conf; without one, tests run on this host with `null`]
     #[arg(short, long = "config", value_name = "FILE")]

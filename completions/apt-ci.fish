@@ -27,21 +27,21 @@ end
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -s V -l version -d 'Print version'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "run" -d 'Request tests of packages'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "worker" -d 'Run the tests that wait in the queues'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "queues" -d 'Show the queues, or the requests of one'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "results" -d 'Show results, newest first'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "init" -d 'Make a new site: a git repository with a commented configuration and a first commit'
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "config" -d 'Show each setting with its origin. Passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s s -l release -l series -d 'The release to test on' -r
@@ -54,101 +54,101 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l batch -d 'Read req
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that --batch reads'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s c -l config -d 'The testbed\'s configuration [default: the site\'s worker.conf; without one, tests run on this host with `null`]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s a -l arch -l architecture -d 'An architecture to serve; repeat for more [default: worker.conf\'s, else this host\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l drain -d 'End when the queues are empty'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l once -d 'End after one request'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l limit -d 'How many requests to show at most, of each kind' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s s -l release -l series -d 'Only this release\'s [default: every release that the site configures]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l limit -d 'How many to show at most' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
-always\t'Always'
-never\t'Never'"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "run" -d 'Request tests of packages'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "results" -d 'Show results, newest first'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration and a first commit'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "config" -d 'Show each setting with its origin. Passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "completions" -d 'Print the completions for a shell'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

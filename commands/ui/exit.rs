@@ -15,8 +15,17 @@ pub enum ExitStatus {
     Restart,
 }
 
-/// The codes, as `--help` shows them.
+/// The codes, as `--help` shows them, after what a first reader wants to know.
 pub const HELP: &str = "\
+Without any configuration, queue and results live in the user's data folder.
+`apt-ci init` makes a site, which can name a RabbitMQ and a Swift.
+
+Examples:
+  apt-ci run -s bookworm --trigger gzip/1.12-1 gzip   request a test
+  apt-ci worker --drain                               run the tests that wait
+  apt-ci results gzip                                 see how they ended
+  apt-ci log gzip                                     read what the last one said
+
 Exit codes:
   0   done
   1   failed: a server was away, something was not found, a worker took itself out of service

@@ -13,12 +13,11 @@ use std::io::{IsTerminal, Write};
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR is set
+    // Not documentation: texts for single values would make every help twice as long.
+    // On a terminal, unless NO_COLOR is set.
     #[default]
     Auto,
-    /// Always
     Always,
-    /// Never
     Never,
 }
 
