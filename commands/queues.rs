@@ -11,10 +11,9 @@ use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// Show the queues, or the requests of one.
-///
-/// Looking at a queue's requests takes them for a moment and gives them back in their order.
+/// Show the queues, or the requests of one
 #[derive(clap::Args)]
+#[command(after_help = "Looking at a queue's requests takes them for a moment and gives them back in their order.")]
 pub struct QueuesArgs {
     /// The queue whose requests to show
     // Not called `queue`: that is the global option's name.
@@ -107,6 +106,10 @@ async fn contents(queue: &QueueName, limit: usize, session: &Session, site: &Sit
         Column::new("REASON").cut(),
     ];
     table::print(&session.ui, &columns, &rows)?;
+    let lists = [contents.ready.len(), contents.claimed.len(), contents.dead.len()];
+    if lists.iter().any(|length| *length >= limit) {
+        session.ui.note(format!("There may be more than {limit} of a kind; show them with --limit."));
+    }
     Ok(ExitStatus::Success)
 }
 

@@ -1,5 +1,8 @@
 //! What a person sees: the program on a pseudo terminal of a known width.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -9,8 +12,12 @@ use crate::support::site::{Finished, TestSite, finish};
 use crate::support::{Services, Story, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    let all: &[(&str, Story)] =
-        &[("a_table_fits_the_terminal", table_fits), ("a_person_can_follow_a_worker", worker_log)];
+    let all: &[(&str, Story)] = &[
+        ("a_table_fits_the_terminal", table_fits),
+        ("a_person_can_follow_a_worker", worker_log),
+        ("a_log_goes_through_the_pager", pager),
+        ("help_is_short_and_shows_how", help),
+    ];
     stories("terminal", services, all)
 }
 
@@ -80,5 +87,43 @@ fn worker_log(_: &Services) -> Result<(), Failed> {
     let id = site.request("gzip", &[]);
     let logged = site.run(&["worker", "--drain"]).err;
     assert!(logged.contains("Z  INFO gzip starts") && logged.contains(&id), "{logged}");
+    Ok(())
+}
+
+fn pager(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.request("gzip", &[]);
+    site.ok(&["worker", "--drain"]);
+    let log = site.ok(&["log", "gzip"]);
+    let through = |variables: &[(&str, &str)]| on_terminal(&site, 80, variables, &["log", "gzip"]);
+    let paged = through(&[("PAGER", "sed 's/^/> /'")]);
+    assert_eq!(paged.out.lines().count(), log.lines().count(), "{}", paged.out);
+    assert!(paged.out.lines().all(|line| line.starts_with("> ")), "{}", paged.out);
+    // Ctrl-C reaches both; the pager decides what it means.
+    let interrupted = through(&[("PAGER", "trap '' INT; kill -INT 0; cat > /dev/null; echo still there")]);
+    assert_eq!((interrupted.status.code(), interrupted.out.as_str()), (Some(0), "still there\n"));
+    let mistyped = through(&[("PAGER", "no-such-pager")]);
+    assert_eq!(mistyped.status.code(), Some(1), "{mistyped:#?}");
+    assert!(mistyped.out.contains("set PAGER to another one"), "{}", mistyped.out);
+    // A machine without less shows the log all the same.
+    let few = site.path().join("few-programs");
+    fs::create_dir(&few)?;
+    for program in ["script", "stty"] {
+        symlink(Path::new("/usr/bin").join(program), few.join(program))?;
+    }
+    assert_eq!(through(&[("PATH", few.to_str().expect("a path in UTF-8"))]).out, log);
+    Ok(())
+}
+
+fn help(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    for command in ["", "run", "worker", "queues", "results", "log", "init", "config", "completions"] {
+        let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let shown = on_terminal(&site, 100, &[("NO_COLOR", "1")], &arguments);
+        assert!(shown.status.success(), "{shown:#?}");
+        let lines = shown.out.lines().count();
+        assert!(lines <= 50, "{command}: {lines} lines do not fit a screen\n{}", shown.out);
+        assert!(shown.out.lines().all(|line| line.chars().count() <= 100), "{}", shown.out);
+    }
     Ok(())
 }

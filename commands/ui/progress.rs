@@ -9,7 +9,7 @@ pub fn bar(ui: &Ui, total: usize, what: &'static str) -> ProgressBar {
     if !ui.moves() || total < 100 {
         return ProgressBar::hidden();
     }
-    let template = "{msg} {wide_bar} {pos}/{len}  {per_sec}  {eta} left";
+    let template = "{msg} {wide_bar} {pos}/{len}  {eta} left";
     // A template that does not parse is a fault of this file; a plain bar still tells the progress.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(total as u64).with_style(style).with_message(what)

@@ -86,6 +86,9 @@ pub fn print(ui: &Ui, columns: &[Column], rows: &[Vec<Cell>]) -> anyhow::Result<
         }
         return Ok(());
     }
+    if rows.is_empty() {
+        return Ok(());
+    }
     let widths: Vec<usize> = (0..columns.len()).map(|column| natural_width(column, columns, rows)).collect();
     let widths = fit(columns, &widths, ui.width);
     ui.data(line(&widths, columns.iter().map(|column| (column.heading, HEADING))))?;
