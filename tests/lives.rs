@@ -13,7 +13,7 @@ use crate::support::site::{PATIENCE, Running, TestSite, until, until_within};
 
 type Story = fn(TestSite) -> Result<(), Failed>;
 
-const STORIES: [(&str, Story); 10] = [
+const STORIES: [(&str, Story); 11] = [
     ("a_request_becomes_a_result", main_job),
     ("a_killed_workers_request_is_run_by_the_next_one", killed_worker),
     ("two_workers_run_no_test_twice", two_workers),
@@ -22,6 +22,7 @@ const STORIES: [(&str, Story); 10] = [
     ("a_testbed_that_keeps_failing_is_not_the_packages_fault", testbed_failure),
     ("a_message_that_is_no_request_becomes_a_dead_letter", dead_letter),
     ("a_worker_without_autopkgtest_takes_itself_out_of_service", no_autopkgtest),
+    ("a_mistyped_virt_server_costs_no_request_its_result", no_virt_server),
     ("a_worker_on_twenty_queues_holds_one_request", one_of_a_hundred),
     ("workers_under_fire_lose_and_repeat_nothing", under_fire),
 ];
@@ -183,6 +184,20 @@ fn dead_letter(site: TestSite) -> Result<(), Failed> {
     assert!(contents.contains("a source package's name is"), "{contents}");
     assert!(contents.contains("is not supported by this version"), "{contents}");
     assert!(!contents.contains("hunter2"), "{contents}");
+    Ok(())
+}
+
+fn no_virt_server(site: TestSite) -> Result<(), Failed> {
+    let id = site.request("gzip", &[]);
+    let conf = fs::read_to_string(site.path().join("worker.conf"))?;
+    site.worker_conf(&conf.replace("args = null", "args = nul"));
+    let finished = site.run(&["worker", "--drain"]);
+    assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+    assert!(finished.err.contains("there is no virt server nul"), "{}", finished.err);
+    assert_eq!(site.queue()["ready"], 1, "the request waits for a worker that can run it");
+    site.worker_conf(&conf);
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.finished(), [id]);
     Ok(())
 }
 

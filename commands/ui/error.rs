@@ -92,7 +92,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<ConfError>() {
             return error.hint.clone();
         }
-        if let Some(TestbedError::NotInstalled { hint, .. }) = cause.downcast_ref() {
+        if let Some(TestbedError::NotInstalled { hint, .. } | TestbedError::NoVirtServer { hint, .. }) =
+            cause.downcast_ref()
+        {
             return Some(hint.clone());
         }
         if let Some(error) = cause.downcast_ref::<BrokerError>() {
@@ -135,7 +137,7 @@ fn store_hint(error: &StoreError) -> Option<String> {
             "is the server up, and is the address right? `apt-ci config` shows where the address comes from".to_owned(),
         ),
         StoreError::Refused { .. } => {
-            Some("are the credentials (OS_… or ST_… variables, clouds.yaml) right?".to_owned())
+            Some("`apt-ci config` shows where the address and the credentials come from".to_owned())
         }
         _ => None,
     }

@@ -56,11 +56,15 @@ impl Autopkgtest {
     /// Finds the program: in the configuration's checkout, or else in the folders of `path_variable`, the text of `PATH`.
     ///
     /// # Errors
-    /// [`TestbedError::NotInstalled`], with a hint.
+    /// [`TestbedError::NotInstalled`] or [`TestbedError::NoVirtServer`], with a hint.
     pub fn find(conf: &WorkerConf, path_variable: Option<&str>) -> Result<Self, TestbedError> {
         let found = |program| Self { program, test_name_option: "--test-name" };
+        let path_variable = path_variable.unwrap_or("/usr/local/bin:/usr/bin:/bin");
+        let folders = || path_variable.split(':').map(Path::new).filter(|folder| folder.is_absolute());
         if let Some(runner) = &conf.runner {
             return if is_executable(runner) {
+                let own = runner.ancestors().nth(2).map(|checkout| checkout.join("virt"));
+                find_virt_server(conf, folders().chain(own.as_deref()))?;
                 Ok(found(runner.clone()))
             } else {
                 Err(TestbedError::NotInstalled {
@@ -70,10 +74,8 @@ impl Autopkgtest {
                 })
             };
         }
-        let path_variable = path_variable.unwrap_or("/usr/local/bin:/usr/bin:/bin");
-        let folders = path_variable.split(':').filter(|folder| folder.starts_with('/'));
-        match folders.map(|folder| Path::new(folder).join("autopkgtest")).find(|program| is_executable(program)) {
-            Some(program) => Ok(found(program)),
+        match folders().map(|folder| folder.join("autopkgtest")).find(|program| is_executable(program)) {
+            Some(program) => find_virt_server(conf, folders()).map(|()| found(program)),
             None => Err(TestbedError::NotInstalled {
                 looked: format!("it is not in {path_variable}"),
                 hint: "install it with: apt install autopkgtest".to_owned(),
@@ -109,6 +111,22 @@ impl Autopkgtest {
     pub fn program(&self) -> &Path {
         &self.program
     }
+}
+
+/// Checks that the virt server is there, so that a mistyped one is this machine's fault and not a result of every package.
+fn find_virt_server<'a>(conf: &WorkerConf, mut folders: impl Iterator<Item = &'a Path>) -> Result<(), TestbedError> {
+    let Some(server) = conf.virt_server() else { return Ok(()) };
+    let (there, looked) = if server.contains('/') {
+        (is_executable(Path::new(&server)), "it is not a program".to_owned())
+    } else {
+        let program = format!("autopkgtest-virt-{}", server.strip_prefix("autopkgtest-virt-").unwrap_or(&server));
+        (folders.any(|folder| is_executable(&folder.join(&program))), format!("{program} is not installed"))
+    };
+    if there {
+        return Ok(());
+    }
+    let hint = "args of [virt] in worker.conf begins with its name, such as null, unshare, qemu or lxd".to_owned();
+    Err(TestbedError::NoVirtServer { server, looked, hint })
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -330,12 +348,14 @@ mod tests {
         }
     }
 
-    /// A program that answers `--help` with this text.
+    /// An autopkgtest that answers `--help` with this text, and its null server.
     fn program(help: &str, folder: &Path) -> PathBuf {
-        let path = folder.join("autopkgtest");
-        fs::write(&path, format!("#!/bin/sh\n{help}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path
+        let [program, server] = ["autopkgtest", "autopkgtest-virt-null"].map(|name| folder.join(name));
+        for path in [&program, &server] {
+            fs::write(path, format!("#!/bin/sh\n{help}\n")).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        program
     }
 
     #[tokio::test]
@@ -369,6 +389,35 @@ mod tests {
         let conf = conf("[autopkgtest]\ncheckout_dir = nowhere\n[virt]\nargs = null\n");
         let error = Autopkgtest::find(&conf, Some("/usr/bin")).unwrap_err().to_string();
         assert!(error.contains("nowhere/runner/autopkgtest is not a program"), "{error}");
+    }
+
+    #[test]
+    fn a_mistyped_virt_server_is_noticed_before_any_test() {
+        let folder = tempfile::tempdir().unwrap();
+        program("exit 0", folder.path());
+        let find = |server: &str| {
+            Autopkgtest::find(&conf(&format!("[virt]\nargs = {server} --option\n")), folder.path().to_str())
+        };
+        for server in ["null", "autopkgtest-virt-null", folder.path().join("autopkgtest-virt-null").to_str().unwrap()] {
+            assert!(find(server).is_ok(), "{server}");
+        }
+        for server in ["nul", "/nowhere/autopkgtest-virt-null"] {
+            let error = find(server).unwrap_err();
+            assert!(matches!(error, TestbedError::NoVirtServer { .. }), "{error}");
+            assert!(error.to_string().contains(server), "{error}");
+        }
+        // A checkout has its own.
+        let runner = folder.path().join("checkout/runner");
+        fs::create_dir_all(&runner).unwrap();
+        program("exit 0", &runner);
+        let of_checkout = conf(&format!(
+            "[autopkgtest]\ncheckout_dir = {}\n[virt]\nargs = null\n",
+            folder.path().join("checkout").display()
+        ));
+        assert!(Autopkgtest::find(&of_checkout, Some("/nowhere")).is_err());
+        fs::create_dir(folder.path().join("checkout/virt")).unwrap();
+        program("exit 0", &folder.path().join("checkout/virt"));
+        assert!(Autopkgtest::find(&of_checkout, Some("/nowhere")).is_ok());
     }
 
     #[test]

@@ -112,9 +112,14 @@ impl WorkerConf {
         &self.big_size
     }
 
+    /// The virt server as worker.conf names it: a name such as `unshare`, or a path.
+    pub(super) fn virt_server(&self) -> Option<String> {
+        self.virt_args.first().map(|word| word.fill(|_| ""))
+    }
+
     /// Whether tests run on this machine itself, which no test may upgrade or give other package sources.
     pub fn is_null(&self) -> bool {
-        let server = self.virt_args.first().map(|word| word.fill(|_| ""));
+        let server = self.virt_server();
         let server = server.as_deref().and_then(|server| server.rsplit('/').next());
         server.is_some_and(|server| server.strip_prefix("autopkgtest-virt-").unwrap_or(server) == "null")
     }

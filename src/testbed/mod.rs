@@ -26,6 +26,16 @@ pub enum TestbedError {
         /// How to mend it.
         hint: String,
     },
+    /// There is no such virt server. autopkgtest would end with the same code as for a test that cannot be run.
+    #[error("there is no virt server {server}: {looked}")]
+    NoVirtServer {
+        /// The server, as worker.conf names it.
+        server: String,
+        /// Where it was looked for.
+        looked: String,
+        /// How to mend it.
+        hint: String,
+    },
     /// autopkgtest does not answer as it should.
     #[error("{} --help: {reason}", program.display())]
     Probe {
