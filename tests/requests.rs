@@ -1,12 +1,15 @@
 //! What people and scripts type at `apt-ci run`, and what they get wrong.
 
 use std::fs;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use crate::support::site::{Finished, TestSite};
+use crate::support::site::{Finished, TestSite, until};
 use crate::support::{Services, Story, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
@@ -18,6 +21,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_mistyped_release_is_refused", mistyped_release),
         ("a_queue_that_does_not_exist_is_refused_with_its_neighbours", missing_queue),
         ("ten_thousand_requests_in_one_call", ten_thousand),
+        ("who_interrupts_a_bulk_learns_what_is_queued", interrupted),
         ("a_folder_that_cannot_be_a_queue_is_not_called_a_server", no_folder),
         ("a_broker_that_is_away_is_said_so_within_ten_seconds", broker_away),
     ];
@@ -189,5 +193,30 @@ fn broker_away(_: &Services) -> Result<(), Failed> {
         assert!(finished.err.contains(&address.to_string()) && finished.err.contains("hint:"), "{}", finished.err);
         assert!(!finished.err.contains("hunter2"), "the password is not shown: {}", finished.err);
     }
+    Ok(())
+}
+
+fn interrupted(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    let queue = site.queue_name();
+    let lines: String = (0..10_000).map(|n| format!("{queue}:p{n} {{\"triggers\": [\"a/1\"]}}\n")).collect();
+    fs::write(site.path().join("batch"), lines)?;
+    let mut command = site.command(&["run", "--batch", "batch"]);
+    let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let pid = Pid::from_raw(run.id().cast_signed());
+    until("run listens to Ctrl-C", || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+        u64::from_str_radix(caught.trim(), 16).unwrap_or(0) & (1 << (Signal::SIGINT as u64 - 1)) != 0
+            || !matches!(run.try_wait(), Ok(None))
+    });
+    kill(pid, Signal::SIGINT)?;
+    let finished = run.wait_with_output()?;
+    let (out, err) = (String::from_utf8_lossy(&finished.stdout), String::from_utf8_lossy(&finished.stderr));
+    assert_eq!(finished.status.code(), Some(1), "{err}");
+    assert!(err.contains("interrupted: the requests printed above are queued"), "{err}");
+    let ready = site.queue()["ready"].as_u64().expect("a number");
+    let printed = out.lines().count() as u64;
+    assert!(printed <= ready && ready < 10_000, "{printed} were printed, {ready} are queued");
     Ok(())
 }
