@@ -126,9 +126,12 @@ fn unknown_release(release: &Release, site: &Site) -> BadInput {
             site.releases.origin,
             if known.is_empty() { "no releases".to_owned() } else { known.join(", ") }
         ),
-        hint: Some(format!(
-            "name the architecture with -a if a queue for {release} exists, or add {release} to [releases]"
-        )),
+        hint: Some(match known.iter().find(|name| strsim::damerau_levenshtein(name, release.as_str()) <= 2) {
+            Some(name) => format!("did you mean {name}?"),
+            None => {
+                format!("name the architecture with -a if a queue for {release} exists, or add {release} to [releases]")
+            }
+        }),
     }
 }
 

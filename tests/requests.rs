@@ -133,6 +133,9 @@ fn mistyped_release(_: &Services) -> Result<(), Failed> {
     let finished = refused(&site, &["run", "-s", "bokworm", "--trigger", "a/1", "gzip"]);
     assert!(finished.err.contains("release bokworm is not configured"), "{}", finished.err);
     assert!(finished.err.contains(&site.release) && finished.err.contains("apt-ci.toml"), "{}", finished.err);
+    assert!(finished.err.contains("add bokworm to [releases]"), "{}", finished.err);
+    let finished = refused(&site, &["run", "-s", &site.release[..9], "--trigger", "a/1", "gzip"]);
+    assert!(finished.err.contains(&format!("hint: did you mean {}?", site.release)), "{}", finished.err);
     Ok(())
 }
 
