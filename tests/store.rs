@@ -80,7 +80,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         }
     }
     type SingleTest = fn(&Services);
-    let single: [(&str, SingleTest); 13] = [
+    let single: [(&str, SingleTest); 14] = [
         ("swift::forgotten_tokens_are_renewed", forgotten_tokens),
         ("keystone::revoked_tokens_are_renewed", revoked_tokens),
         ("keystone::a_cloud_of_clouds_yaml_is_enough", clouds_yaml),
@@ -89,6 +89,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("swift::a_store_that_restarts_is_waited_for_when_bytes_are_at_stake", restarted),
         ("server::nobody_listening_is_reported_soon", nobody_listens),
         ("server::a_silent_host_is_reported_within_ten_seconds", silent_host),
+        ("server::a_server_that_never_answers_is_reported_within_ten_seconds", never_answers),
         ("server::an_upload_begins_anew_after_an_outage_in_the_middle", rewound),
         ("server::a_listing_that_breaks_off_is_asked_for_again", listing_breaks_off),
         ("server::a_listing_that_stays_damaged_is_an_error", listing_damaged),
@@ -617,6 +618,37 @@ fn silent_host(_: &Services) {
     assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("no connection within"), "{error}");
+}
+
+fn never_answers(_: &Services) {
+    // The kernel takes the connections, and nobody ever reads from them.
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let server = format!("http://{}", listener.local_addr().expect("bound"));
+    let variables =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let tempauth = [("ST_AUTH", server.as_str()), ("ST_USER", "a:b"), ("ST_KEY", "secret-key")];
+    let keystone = [
+        ("OS_AUTH_URL", server.as_str()),
+        ("OS_USERNAME", "a"),
+        ("OS_PASSWORD", "secret-key"),
+        ("OS_PROJECT_NAME", "p"),
+    ];
+    let ways: [(String, Environment); 3] = [
+        (format!("swift:{server}/v1/AUTH_x"), Environment::default()),
+        ("swift:".to_owned(), variables(&tempauth)),
+        ("swift:".to_owned(), variables(&keystone)),
+    ];
+    for (url, environment) in ways {
+        let store =
+            Store::open(&url.parse().unwrap(), &SwiftSettings::default(), &environment).expect("complete settings");
+        let begin = Instant::now();
+        let error = block_on(store.list("c", &Query::default())).expect_err("nobody answers");
+        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+        let shown = error.to_string();
+        assert!(shown.contains(&server) && shown.contains("no answer within 8 seconds"), "{shown}");
+        assert!(!shown.contains("secret-key"), "{shown}");
+    }
 }
 
 fn open_anonymous(server: &StandIn) -> Store {

@@ -17,7 +17,7 @@ pub(super) enum Failure {
     Passing {
         address: String,
         reason: String,
-        /// There was not even a connection.
+        /// There was not even a connection, or never an answer on it.
         connecting: bool,
         /// When the store asks to come back.
         after: Option<Duration>,

@@ -12,6 +12,7 @@ use url::Url;
 use super::account::Source;
 use super::failure::Failure;
 use super::grant::Grant;
+use super::retry::first_answer;
 use super::url::shown;
 use crate::store::StoreError;
 
@@ -132,8 +133,7 @@ impl Keystone {
 
     pub(super) async fn log_in(&self, client: &reqwest::Client, storage: Option<&Url>) -> Result<Grant, Failure> {
         let address = self.address();
-        let response = client.post(self.tokens.clone()).json(&self.body()).send().await;
-        let response = response.map_err(|error| Failure::of_client(&address, error))?;
+        let response = first_answer(&address, client.post(self.tokens.clone()).json(&self.body()).send()).await?;
         let action = format!("log {} in", self.identity);
         let refused = |reason: &str| Failure::Refused {
             address: address.clone(),

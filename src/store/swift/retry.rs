@@ -4,8 +4,11 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
+use reqwest::Response;
+use tokio::time::timeout;
 use tracing::debug;
 
+use super::CONNECT_TIMEOUT;
 use super::failure::Failure;
 use crate::store::StoreError;
 
@@ -38,6 +41,23 @@ pub(super) const LONG: Patience = Patience {
     times: 12,
     pause: Duration::from_secs(15),
 };
+
+/// Sends a request to a server that has not answered yet. One that takes the connection and then says nothing is no better than one
+/// that is not there, and is reported as soon.
+pub(super) async fn first_answer(
+    address: &str,
+    sending: impl Future<Output = Result<Response, reqwest::Error>>,
+) -> Result<Response, Failure> {
+    match timeout(CONNECT_TIMEOUT, sending).await {
+        Ok(answer) => answer.map_err(|error| Failure::of_client(address, error)),
+        Err(_) => Err(Failure::Passing {
+            address: address.to_owned(),
+            reason: format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
+            connecting: true,
+            after: None,
+        }),
+    }
+}
 
 /// Tries until it works, fails for good, or patience ends. `work` begins anew each time.
 pub(super) async fn persist<T, F>(patience: Patience, work: impl FnMut() -> F) -> Result<T, StoreError>

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use reqwest::header::{CONTENT_LENGTH, ETAG, HeaderName, HeaderValue};
@@ -15,6 +15,7 @@ use url::Url;
 use super::account::{Account, Login};
 use super::failure::Failure;
 use super::grant::Grant;
+use super::retry::first_answer;
 use super::upload::Upload;
 use super::url::shown;
 use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT};
@@ -40,6 +41,8 @@ pub(super) struct Session {
     state: Mutex<State>,
     /// How many logins have ended. Read before waiting for `state`: if it is higher afterwards, somebody logged in meanwhile.
     logins: AtomicU64,
+    /// Whether the storage has ever answered: then it is there, and may be slow.
+    answered: AtomicBool,
 }
 
 #[derive(Default)]
@@ -63,7 +66,13 @@ impl Session {
         let client = builder.build().map_err(|error| {
             StoreError::Misconfigured(format!("no HTTP client for the store can be made: {}", error.without_url()))
         })?;
-        Ok(Self { client, account, state: Mutex::default(), logins: AtomicU64::new(0) })
+        Ok(Self {
+            client,
+            account,
+            state: Mutex::default(),
+            logins: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
+        })
     }
 
     /// The storage URL if it is named, otherwise where to log in.
@@ -175,21 +184,28 @@ impl Session {
                 request.header(CONTENT_LENGTH, upload.length).header(ETAG, &upload.md5).body(upload.body().await?);
         }
         let begin = Instant::now();
-        let result = request.send().await;
+        // An upload may take its time before it is answered; it is never the first thing that we ask.
+        let first = ask.upload.is_none() && !self.answered.load(Ordering::Relaxed);
+        let result = if first {
+            first_answer(&grant.storage, request.send()).await
+        } else {
+            request.send().await.map_err(|error| Failure::of_client(&grant.storage, error))
+        };
+        self.answered.fetch_or(result.is_ok(), Ordering::Relaxed);
         let took = begin.elapsed();
         match result {
             Ok(response) => {
                 debug!(method = %ask.method, %url, status = response.status().as_u16(), ?took, "request");
                 Ok(response)
             }
-            Err(error) => {
+            Err(failure) => {
                 debug!(method = %ask.method, %url, ?took, "request broke");
                 if let Some(upload) = ask.upload
                     && let Some(fault) = upload.fault().await
                 {
                     return Err(fault);
                 }
-                Err(Failure::of_client(&grant.storage, error))
+                Err(failure)
             }
         }
     }

@@ -8,6 +8,7 @@ use url::Url;
 
 use super::failure::Failure;
 use super::grant::Grant;
+use super::retry::first_answer;
 use super::url::shown;
 
 /// A user of such a server.
@@ -41,8 +42,7 @@ impl TempAuth {
         key.set_sensitive(true);
         headers.insert("x-auth-user", user);
         headers.insert("x-auth-key", key);
-        let response = client.get(self.url.clone()).headers(headers).send().await;
-        let response = response.map_err(|error| Failure::of_client(&address, error))?;
+        let response = first_answer(&address, client.get(self.url.clone()).headers(headers).send()).await?;
         let action = format!("log {} in", self.user);
         let refused = |reason: &str| Failure::Refused {
             address: address.clone(),
