@@ -16,7 +16,7 @@ use crate::ui::exit::ExitStatus;
 #[derive(clap::Args)]
 #[command(after_help = "\
 SIGTERM or Ctrl-C: finish the test that runs, then end with 0. SIGHUP: the same, and end with 10.
-A second signal ends the test; its request goes back to its queue.
+A second signal ends the test; its request goes back to its queue. A third one ends the worker at once.
 
 Examples:
   apt-ci worker --drain
