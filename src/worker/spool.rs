@@ -117,20 +117,14 @@ impl SpoolEntry {
         Bundle::open(&self.bundle_folder())
     }
 
-    /// Makes room for a new attempt: whatever an earlier one left is gone. The autopkgtest of a killed worker may still be writing
-    /// into its own output folder; what cannot be removed of that now, is removed with the rest.
+    /// Makes room for a new attempt: there is no bundle, and nothing in this attempt's output folder. Those of earlier attempts stay
+    /// until the request is settled: the test of a killed worker may still be writing there, perhaps without end, and removing
+    /// what somebody fills would never be done.
     pub fn clear(&self, attempt: u32) -> io::Result<()> {
-        let output = self.output(attempt);
-        for entry in fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                match fs::remove_dir_all(entry.path()) {
-                    Err(error) if entry.path() == output || entry.path() == self.bundle_folder() => return Err(error),
-                    Err(error) => tracing::debug!("{} cannot be removed yet: {error}", entry.path().display()),
-                    Ok(()) => {}
-                }
-            } else if entry.file_name() != LOCK {
-                fs::remove_file(entry.path())?;
+        for folder in [self.output(attempt), self.bundle_folder()] {
+            match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
         Ok(())
@@ -200,26 +194,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let spool = Spool::open(root.path()).unwrap();
         let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
-        let old = entry.output(1);
-        fs::create_dir(&old).unwrap();
-        let stop = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                let mut number = 0;
-                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-                    number += 1;
-                    let _ = fs::create_dir_all(&old);
-                    let _ = fs::write(old.join(format!("{number}")), "");
-                }
-            });
-            for _ in 0..300 {
-                let cleared = entry.clear(2);
-                if cleared.is_err() {
-                    stop.store(true, std::sync::atomic::Ordering::SeqCst);
-                }
-                cleared.unwrap();
-            }
-            stop.store(true, std::sync::atomic::Ordering::SeqCst);
-        });
+        let [old, new] = [1, 2].map(|attempt| entry.output(attempt));
+        for folder in [&old, &new, &entry.bundle_folder()] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("file"), "").unwrap();
+        }
+        entry.clear(2).unwrap();
+        assert!(old.join("file").exists() && !new.exists() && !entry.bundle_folder().exists());
+        entry.remove();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "with the request, all of it goes");
     }
 }
