@@ -1,6 +1,7 @@
 //! Bad days of the servers and of the worker's own host: nothing is lost, and nothing is done twice.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories("outages", services, all)
 }
 
-fn gate(site: &TestSite) -> std::path::PathBuf {
+fn gate(site: &TestSite) -> PathBuf {
     site.path().join("gate")
 }
 
@@ -112,11 +113,17 @@ fn swift_is_away(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Puts a file in the place of the release's folder in the store: a result has its run id, and cannot be stored.
+fn obstruct(site: &TestSite) -> std::io::Result<PathBuf> {
+    let container = site.path().join("results").join(format!("autopkgtest-{}", site.release));
+    fs::create_dir_all(&container)?;
+    let obstacle = container.join(&site.release);
+    fs::write(&obstacle, "").map(|()| obstacle)
+}
+
 fn kept_result(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    // A file in the place of the store's folder: nothing can be stored.
-    let store = site.path().join("results");
-    fs::write(&store, "")?;
+    let obstacle = obstruct(&site)?;
     let id = site.request("kept", &[]);
     let mut worker = site.start(&["worker"]);
     until("the worker notices", || worker.stderr().contains("waits for the store"));
@@ -125,7 +132,7 @@ fn kept_result(_: &Services) -> Result<(), Failed> {
     assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
     assert!(finished.err.contains("is kept in"), "{}", finished.err);
     assert_eq!(site.queue()["ready"], 1, "the request is back");
-    fs::remove_file(&store)?;
+    fs::remove_file(&obstacle)?;
     site.ok(&["worker", "--drain"]);
     assert_eq!(site.finished(), [id]);
     assert_eq!(site.starts().len(), 1, "the test ran once");
@@ -136,11 +143,7 @@ fn kept_result(_: &Services) -> Result<(), Failed> {
 
 fn removed_result(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    // A file in the place of the release's folder: the result has its run id, and cannot be stored.
-    let container = site.path().join("results").join(format!("autopkgtest-{}", site.release));
-    fs::create_dir_all(&container)?;
-    let obstacle = container.join(&site.release);
-    fs::write(&obstacle, "")?;
+    let obstacle = obstruct(&site)?;
     let id = site.request("removed", &[]);
     let mut worker = site.start(&["worker", "--drain"]);
     until("the worker waits", || worker.stderr().contains("waits for the store"));
