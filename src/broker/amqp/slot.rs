@@ -24,7 +24,7 @@ use crate::release::QueueName;
 
 /// After an outage, workers whose tests have gone on announce their claims again. An idle one leaves them so much time
 /// before it takes requests: what it would take is most likely what they are running.
-const AFTER_YOU: Duration = Duration::from_secs(2);
+const AFTER_YOU: Duration = Duration::from_secs(5);
 /// Between two attempts on a connection that is there.
 const PAUSE: Duration = Duration::from_millis(500);
 
