@@ -3,6 +3,7 @@
 use apt_ci::broker::QueueUrl;
 use apt_ci::site::{Origin, ShownSetting, Site};
 use apt_ci::store::StoreUrl;
+use apt_ci::store::swift::CREDENTIAL_VARIABLES;
 
 use super::worker;
 use crate::session::Session;
@@ -72,7 +73,8 @@ fn store_credentials(site: &Site, session: &Session) -> Option<(String, String, 
     let StoreUrl::Swift(address) = &site.store.value else { return None };
     let environment = &session.environment;
     let of_cloud = |cloud: &str| format!("the cloud {cloud} of clouds.yaml");
-    let variables: Vec<&str> = LOGIN.into_iter().filter(|name| environment.get(name).is_some()).collect();
+    let variables: Vec<&str> =
+        CREDENTIAL_VARIABLES.into_iter().filter(|name| environment.get(name).is_some()).collect();
     // The order is that of the store itself.
     let (value, origin) = if let Some(cloud) = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars") {
         (of_cloud(cloud), "OS_CLOUD")
@@ -87,20 +89,3 @@ fn store_credentials(site: &Site, session: &Session) -> Option<(String, String, 
     };
     Some(("store-credentials".to_owned(), value, origin.to_owned()))
 }
-
-/// The variables of OpenStack's clients that say who we are.
-const LOGIN: [&str; 13] = [
-    "ST_AUTH",
-    "ST_USER",
-    "ST_KEY",
-    "OS_AUTH_URL",
-    "OS_AUTH_TOKEN",
-    "OS_USERNAME",
-    "OS_USER_ID",
-    "OS_PASSWORD",
-    "OS_APPLICATION_CREDENTIAL_ID",
-    "OS_APPLICATION_CREDENTIAL_NAME",
-    "OS_APPLICATION_CREDENTIAL_SECRET",
-    "OS_PROJECT_NAME",
-    "OS_PROJECT_ID",
-];

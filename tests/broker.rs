@@ -311,7 +311,6 @@ async fn an_idle_slot_takes_a_request_at_once(stage: &Stage) {
         claim.settle(Verdict::Done).await.unwrap();
     }
     times.sort();
-    note(&format!("from submit to claim, idle on 20 queues: median {:?}, slowest {:?}", times[10], times[20]));
     // The machine may be busy with other tests; a poll would take far longer than this.
     assert!(times[10] < Duration::from_millis(250), "{times:?}");
 }
@@ -325,18 +324,12 @@ async fn an_idle_slot_uses_no_processor_time(stage: &Stage) {
     let idle = Helper::start(&arguments);
     stage.waits(&broker, &queues).await;
     let before = idle.processor_time();
-    // Not a wait for anything: the time that is measured.
+    // Not a wait for anything: the time in which it must do nothing.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let used = idle.processor_time() - before;
-    note(&format!("idle on 20 queues for 5 s: {used:?} of processor time, {} KiB of memory", idle.memory()));
     assert!(used <= Duration::from_millis(20), "{used:?}");
     submit(&broker, &queues[7], &requests("p", 1)).await;
     idle.wait_for_line("held");
-}
-
-#[expect(clippy::print_stderr, reason = "a measurement for who reads the test's output")]
-fn note(text: &str) {
-    eprintln!("{text}");
 }
 
 async fn a_slot_that_is_told_to_stop_holds_nothing(stage: &Stage) {

@@ -145,7 +145,11 @@ impl Job<'_> {
                     }
                 }
                 let end = self.settle(claim, Verdict::Done, JobEnd::Settled).await;
-                entry.remove();
+                // A request that is not settled comes back, perhaps before the store's listing shows its result. Then the bundle
+                // and its run id tell the next worker of this host that it was published.
+                if matches!(end, Ok(JobEnd::Settled)) {
+                    entry.remove();
+                }
                 end
             }
             Err(PublishError::Claim(BrokerError::ClaimLost(reason))) => {

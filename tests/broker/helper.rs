@@ -195,24 +195,13 @@ impl Helper {
 
     /// The processor time that it has used: user and system.
     pub fn processor_time(&self) -> Duration {
-        let stat = self.proc("stat");
+        let id = self.child.lock().expect("the child").id();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("a running process");
         // The second field is the name in parentheses, which may hold anything; user and system time are the 14th and 15th.
         let fields: Vec<&str> = stat.rsplit_once(") ").expect("a stat line").1.split(' ').collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number of ticks")).sum();
         // Linux counts in hundredths of a second for every program, whatever it does inside.
         Duration::from_millis(ticks * 10)
-    }
-
-    /// Its resident memory, in KiB.
-    pub fn memory(&self) -> u64 {
-        let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
-    }
-
-    fn proc(&self, file: &str) -> String {
-        let id = self.child.lock().expect("the child").id();
-        std::fs::read_to_string(format!("/proc/{id}/{file}")).expect("a running process")
     }
 
     /// As `kill -9` does.

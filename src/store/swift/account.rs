@@ -99,8 +99,8 @@ pub(super) fn parse_url(label: &str, text: &str) -> Result<Url, StoreError> {
     }
 }
 
-/// The variables with which the environment itself says how to get in.
-const CREDENTIALS: [&str; 13] = [
+/// The variables with which the environment itself says how to get in. One of them is enough to leave a site's cloud aside.
+pub const CREDENTIAL_VARIABLES: [&str; 13] = [
     "ST_AUTH",
     "ST_USER",
     "ST_KEY",
@@ -123,7 +123,7 @@ impl Account {
         settings: &SwiftSettings,
         environment: &Environment,
     ) -> Result<Self, StoreError> {
-        let given = CREDENTIALS.iter().any(|variable| environment.get(variable).is_some());
+        let given = CREDENTIAL_VARIABLES.iter().any(|variable| environment.get(variable).is_some());
         // `envvars` is openstacksdk's name for the cloud that the variables themselves describe.
         let asked = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars");
         let named = asked.or(settings.cloud.as_deref().filter(|_| !given));

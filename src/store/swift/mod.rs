@@ -29,6 +29,7 @@ use tokio_util::io::StreamReader;
 use tracing::debug;
 
 use self::account::Account;
+pub use self::account::CREDENTIAL_VARIABLES;
 use self::failure::Failure;
 use self::retry::{LONG, Patience, SHORT, persist};
 use self::session::{Ask, Session};
