@@ -155,7 +155,6 @@ async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> anyhow::Result<
         }
         let at = || format!("{name}, line {}", number + 1);
         let Submission { queue, mut request } = Submission::parse_line(line).with_context(at)?;
-        request.check_supported().with_context(at)?;
         if let Some(requester) = requester {
             request = request.requested_by(requester);
         }

@@ -14,7 +14,7 @@ use crate::result::listing::RunSummary;
 ///
 /// A private run shows nothing but that it is there: its package, parameters and log are nobody else's business.
 pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration: Duration, logtail: &str) -> Vec<u8> {
-    let (package, params, logtail) = if is_private(request) {
+    let (package, params, logtail) = if request.is_private() {
         ("private-test", json!({}), "Running private test")
     } else {
         (request.package().as_str(), Value::Object(request.wire_parameters()), logtail)
@@ -59,14 +59,6 @@ pub fn test_complete(path: &PackagePath, run: &RunId, request: &Request, summary
     })
     .to_string()
     .into_bytes()
-}
-
-/// Whether a request's run is not for everybody's eyes: it is for a user of the store, or uses a PPA with a token.
-fn is_private(request: &Request) -> bool {
-    let other = &request.parameters().other;
-    let has_token = |ppa: &Value| ppa.as_str().is_some_and(|ppa| ppa.contains('@'));
-    other.contains_key("swiftuser")
-        || other.get("ppas").and_then(Value::as_array).is_some_and(|ppas| ppas.iter().any(has_token))
 }
 
 #[cfg(test)]

@@ -173,7 +173,7 @@ fn testbed_failure(site: TestSite) -> Result<(), Failed> {
 fn dead_letter(site: TestSite) -> Result<(), Failed> {
     let good = site.request("good", &[]);
     site.plant("-broken- {\"triggers\": 1}");
-    site.plant("private {\"ppas\": [\"u:hunter2@owner/name\"]}");
+    site.plant("private {\"ppas\": [\"u:hunter2@owner\"]}");
     let after = site.request("after", &[]);
     site.ok(&["worker", "--drain"]);
     let mut done = [good, after];
@@ -182,7 +182,7 @@ fn dead_letter(site: TestSite) -> Result<(), Failed> {
     assert_eq!(site.queue()["dead"], 2);
     let contents = site.ok(&["queues", &site.queue_name(), "--json"]);
     assert!(contents.contains("a source package's name is"), "{contents}");
-    assert!(contents.contains("is not supported by this version"), "{contents}");
+    assert!(contents.contains("a PPA has the form OWNER/NAME"), "{contents}");
     assert!(!contents.contains("hunter2"), "{contents}");
     Ok(())
 }

@@ -87,7 +87,7 @@ fn batch(_: &Services) -> Result<(), Failed> {
         ("nonsense", "has the form QUEUE:SRC"),
         ("debci-x:gzip", "a queue is named"),
         (&format!("{queue}:gzip {{"), "are not JSON"),
-        (&format!("{queue}:gzip {{\"ppas\": [\"u:hunter2@o/n\"]}}"), "is not supported by this version"),
+        (&format!("{queue}:gzip {{\"ppas\": [\"u:hunter2@o\"]}}"), "a PPA has the form OWNER/NAME"),
     ] {
         fs::write(&file, format!("{good}{line}\n"))?;
         let finished = refused(&site, &["run", "--batch", name]);

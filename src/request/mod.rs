@@ -5,17 +5,17 @@
 
 pub mod line;
 mod parts;
+mod ppa;
+mod source;
 pub mod wire;
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 
-pub use parts::{EnvVar, InvalidRequest, RequestId, SourcePackage, TestName, Text, Trigger};
-
-/// Parameters that other programs may send and that this version cannot run yet. They are refused, never ignored:
-/// running the test without them would give a result for something else than what was asked for.
-const UNSUPPORTED: [&str; 6] = ["ppas", "test-git", "build-git", "test-bzr", "swiftuser", "readable-by"];
+pub use parts::{EnvVar, InvalidRequest, RequestId, SourcePackage, TestName, Text, Trigger, UserName};
+pub use ppa::{Fingerprint, Login, Ppa};
+pub use source::{BzrSource, GitSource};
 
 /// A test request. Read it with [`Request::package`] and [`Request::parameters`]; make one with [`Request::new`].
 #[derive(Clone, PartialEq)]
@@ -29,12 +29,20 @@ pub struct Request {
 pub struct Parameters {
     /// The packages, with their versions, whose upload caused the test.
     pub triggers: Vec<Trigger>,
+    /// Package archives to take packages from; the last one names the results' container.
+    pub ppas: Vec<Ppa>,
+    /// Where the test comes from instead of the archive.
+    pub source: Option<TestSource>,
     /// Environment of the test.
     pub env: Vec<EnvVar>,
     /// Take everything from the proposed pocket, not only the triggers.
     pub all_proposed: bool,
     /// Run only this test of the package.
     pub testname: Option<TestName>,
+    /// The only user of the store who may read the result.
+    pub swiftuser: Option<UserName>,
+    /// Who else may read the result of a private run, in the eyes of web pages.
+    pub readable_by: Vec<UserName>,
     /// Who asked for it.
     pub requester: Option<Text>,
     /// When it was asked for: `%Y-%m-%d %H:%M:%S%z`; other programs leave out the offset or add fractions of a second.
@@ -43,6 +51,17 @@ pub struct Parameters {
     pub uuid: Option<RequestId>,
     /// Every other parameter, as it came: kept and passed on.
     pub other: Map<String, Value>,
+}
+
+/// Where a test comes from when it is not the archive's source package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TestSource {
+    /// A git branch, tested against the archive's binary packages.
+    TestGit(GitSource),
+    /// A git branch, tested against the binary packages that are built from it.
+    BuildGit(GitSource),
+    /// A Bazaar branch, tested against the archive's binary packages.
+    TestBzr(BzrSource),
 }
 
 impl Request {
@@ -54,8 +73,7 @@ impl Request {
     pub fn new(package: SourcePackage, parameters: Parameters) -> Result<Self, InvalidRequest> {
         let baseline = parameters.triggers.iter().find(|trigger| trigger.is_baseline());
         if let Some(baseline) = baseline {
-            let alone =
-                parameters.triggers.len() == 1 && !parameters.all_proposed && !parameters.other.contains_key("ppas");
+            let alone = parameters.triggers.len() == 1 && !parameters.all_proposed && parameters.ppas.is_empty();
             if !alone {
                 let rule = "the baseline stands alone: no other trigger, no PPA, no all-proposed";
                 return Err(InvalidRequest::new("trigger", baseline.to_string(), rule));
@@ -106,28 +124,29 @@ impl Request {
         self
     }
 
-    /// Refuses a request with parameters that this version cannot run yet.
-    ///
-    /// # Errors
-    /// Names the first such parameter. Its value is left out: a PPA may hold a token.
-    pub fn check_supported(&self) -> Result<(), InvalidRequest> {
-        match UNSUPPORTED.into_iter().find(|key| self.parameters.other.contains_key(*key)) {
-            None => Ok(()),
-            Some(key) => {
-                Err(InvalidRequest::new("parameter", key, "is not supported by this version, so the test was not run"))
-            }
-        }
+    /// Whether the run is not for everybody's eyes: it is for one user of the store, or uses a private PPA.
+    pub fn is_private(&self) -> bool {
+        self.parameters.swiftuser.is_some() || self.parameters.ppas.iter().any(|ppa| ppa.login().is_some())
+    }
+
+    /// Whether this is the baseline: a run of the release as it is, to compare others with.
+    pub fn is_baseline(&self) -> bool {
+        self.parameters.triggers.iter().any(Trigger::is_baseline)
     }
 }
 
-/// Names other parameters without their values: a PPA may hold a token.
+/// Names other parameters without their values: nobody knows what they hold.
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parameters")
             .field("triggers", &self.triggers)
+            .field("ppas", &self.ppas)
+            .field("source", &self.source)
             .field("env", &self.env)
             .field("all_proposed", &self.all_proposed)
             .field("testname", &self.testname)
+            .field("swiftuser", &self.swiftuser)
+            .field("readable_by", &self.readable_by)
             .field("requester", &self.requester)
             .field("submit_time", &self.submit_time)
             .field("uuid", &self.uuid)

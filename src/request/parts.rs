@@ -51,7 +51,7 @@ text_type!(SourcePackage);
 const PACKAGE_RULE: &str =
     "a source package's name is letters, digits and the characters . + -, and begins with a letter or digit";
 
-fn is_word(text: &str, extra: &str) -> bool {
+pub(super) fn is_word(text: &str, extra: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || extra.contains(c))
 }
@@ -206,6 +206,26 @@ impl FromStr for Text {
             Err(InvalidRequest::new("text", text, "at most 200 bytes on one line, without control characters"))
         } else {
             Ok(Self(text.to_owned()))
+        }
+    }
+}
+
+/// A user of the store or of Launchpad: at most 200 letters, digits and the characters `. _ @ + -`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserName(String);
+text_type!(UserName);
+
+impl FromStr for UserName {
+    type Err = InvalidRequest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRequest> {
+        // An asterisk would open a private container to everybody.
+        if is_word(text, "._@+-") && text.len() <= 200 {
+            Ok(Self(text.to_owned()))
+        } else {
+            let rule =
+                "a user's name is letters, digits and the characters . _ @ + -, and begins with a letter or digit";
+            Err(InvalidRequest::new("user", text, rule))
         }
     }
 }

@@ -2,11 +2,24 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{InvalidRequest, Parameters, Request};
+use super::{InvalidRequest, Parameters, Ppa, Request, TestSource};
 
 /// The parameters that have a field of their own.
-pub(super) const KNOWN_KEYS: [&str; 7] =
-    ["triggers", "env", "all-proposed", "testname", "requester", "submit-time", "uuid"];
+pub(super) const KNOWN_KEYS: [&str; 13] = [
+    "triggers",
+    "ppas",
+    "env",
+    "test-git",
+    "build-git",
+    "test-bzr",
+    "all-proposed",
+    "testname",
+    "swiftuser",
+    "readable-by",
+    "requester",
+    "submit-time",
+    "uuid",
+];
 
 impl Request {
     /// Reads a queue's message: a package alone, or a package, white space and a JSON object.
@@ -35,24 +48,32 @@ impl Request {
         format!("{}\n{}", self.package(), Value::Object(self.wire_parameters()))
     }
 
-    /// The parameters as the JSON object of the wire form; what is not set is left out.
+    /// The parameters as the JSON object of the wire form, a private PPA's token included; what is not set is left out.
     pub fn wire_parameters(&self) -> Map<String, Value> {
-        let Parameters { triggers, env, all_proposed, testname, requester, submit_time, uuid, other } =
-            self.parameters();
-        let mut map = other.clone();
+        let parameters = self.parameters();
+        let mut map = parameters.other.clone();
         let mut put = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
                 map.insert(key.to_owned(), value);
             }
         };
         let list = |items: Vec<String>| (!items.is_empty()).then(|| json!(items));
-        put("triggers", list(triggers.iter().map(ToString::to_string).collect()));
-        put("env", list(env.iter().map(ToString::to_string).collect()));
-        put("all-proposed", all_proposed.then(|| json!("1")));
-        put("testname", testname.as_ref().map(|name| json!(name.as_str())));
-        put("requester", requester.as_ref().map(|name| json!(name.as_str())));
-        put("submit-time", submit_time.as_ref().map(|time| json!(time.as_str())));
-        put("uuid", uuid.as_ref().map(|id| json!(id.as_str())));
+        put("triggers", list(parameters.triggers.iter().map(ToString::to_string).collect()));
+        put("ppas", list(parameters.ppas.iter().map(Ppa::to_wire).collect()));
+        put("env", list(parameters.env.iter().map(ToString::to_string).collect()));
+        match &parameters.source {
+            None => {}
+            Some(TestSource::TestGit(source)) => put("test-git", Some(json!(source.to_string()))),
+            Some(TestSource::BuildGit(source)) => put("build-git", Some(json!(source.to_string()))),
+            Some(TestSource::TestBzr(source)) => put("test-bzr", Some(json!(source.url()))),
+        }
+        put("all-proposed", parameters.all_proposed.then(|| json!("1")));
+        put("testname", parameters.testname.as_ref().map(|name| json!(name.as_str())));
+        put("swiftuser", parameters.swiftuser.as_ref().map(|user| json!(user.as_str())));
+        put("readable-by", list(parameters.readable_by.iter().map(ToString::to_string).collect()));
+        put("requester", parameters.requester.as_ref().map(|name| json!(name.as_str())));
+        put("submit-time", parameters.submit_time.as_ref().map(|time| json!(time.as_str())));
+        put("uuid", parameters.uuid.as_ref().map(|id| json!(id.as_str())));
         map
     }
 }
@@ -71,8 +92,22 @@ fn read_parameters(json: &str) -> Result<Parameters, InvalidRequest> {
             parameters.triggers.push(trigger.parse()?);
         }
     }
+    for text in take_list(&mut map, "ppas")? {
+        parameters.ppas.push(text.parse()?);
+    }
     for text in take_list(&mut map, "env")? {
         parameters.env.push(text.parse()?);
+    }
+    let sources = [
+        take(&mut map, "test-git")?.map(TestSource::TestGit),
+        take(&mut map, "build-git")?.map(TestSource::BuildGit),
+        take(&mut map, "test-bzr")?.map(TestSource::TestBzr),
+    ];
+    for source in sources.into_iter().flatten() {
+        if parameters.source.replace(source).is_some() {
+            let rule = "a test comes from one place: test-git, build-git or test-bzr";
+            return Err(InvalidRequest::new("parameters", "", rule));
+        }
     }
     parameters.all_proposed = match map.remove("all-proposed") {
         None | Some(Value::Null | Value::Bool(false)) => false,
@@ -81,6 +116,10 @@ fn read_parameters(json: &str) -> Result<Parameters, InvalidRequest> {
         Some(_) => return Err(InvalidRequest::new("all-proposed", "", "is a text: set when it is not empty")),
     };
     parameters.testname = take(&mut map, "testname")?;
+    parameters.swiftuser = take(&mut map, "swiftuser")?;
+    for text in take_list(&mut map, "readable-by")? {
+        parameters.readable_by.push(text.parse().map_err(|error| InvalidRequest { field: "readable-by", ..error })?);
+    }
     parameters.requester = take(&mut map, "requester")?;
     parameters.submit_time = take(&mut map, "submit-time")?;
     parameters.uuid = take(&mut map, "uuid")?;
@@ -90,7 +129,8 @@ fn read_parameters(json: &str) -> Result<Parameters, InvalidRequest> {
 
 /// A list of texts; a lone text counts as a list of one.
 fn take_list(map: &mut Map<String, Value>, key: &'static str) -> Result<Vec<String>, InvalidRequest> {
-    let wrong = |value: &Value| InvalidRequest::new(key, value.to_string(), "is a list of texts");
+    // What is no text is not quoted: with PPAs it may hold a token.
+    let wrong = |_: &Value| InvalidRequest::new(key, "", "is a list of texts");
     match map.remove(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
@@ -180,6 +220,13 @@ mod tests {
             (r#"gzip {"triggers": ["migration-reference/0", "a/1"]}"#, "trigger"),
             (r#"gzip {"triggers": ["migration-reference/0"], "all-proposed": "1"}"#, "trigger"),
             (r#"gzip {"triggers": ["migration-reference/0"], "ppas": ["a/b"]}"#, "trigger"),
+            (r#"gzip {"ppas": ["a"]}"#, "ppas"),
+            (r#"gzip {"test-git": "ssh://host/x"}"#, "test-git"),
+            (r#"gzip {"build-git": "http://host/x#-u"}"#, "build-git"),
+            (r#"gzip {"test-bzr": "file:///x"}"#, "test-bzr"),
+            (r#"gzip {"test-git": "http://host/x", "build-git": "http://host/x"}"#, "parameters"),
+            (r#"gzip {"swiftuser": "*"}"#, "swiftuser"),
+            (r#"gzip {"readable-by": ["a b"]}"#, "readable-by"),
             ("gzip []", "parameters"),
             ("gzip {", "parameters"),
         ] {
@@ -193,7 +240,14 @@ mod tests {
     #[test]
     fn a_token_is_shown_nowhere() {
         let request = parsed(r#"gzip {"ppas": ["user:hunter2@owner/name"]}"#);
-        assert!(!format!("{request:?} {}", request.check_supported().unwrap_err()).contains("hunter2"));
+        assert!(!format!("{request:?}").contains("hunter2") && request.is_private());
+        for body in [
+            r#"gzip {"ppas": ["a:hunter2@b"]}"#,
+            r#"gzip {"ppas": [["u:hunter2@o/n"]]}"#,
+            r#"gzip {"ppas": {"a:hunter2@b": 1}}"#,
+        ] {
+            assert!(!refused(body).contains("hunter2"));
+        }
         assert!(!refused(r#"gzip {"ppas": ["user:hunter2@owner/name"}"#).contains("hunter2"));
         // It is passed on all the same.
         assert!(request.to_wire().contains("hunter2"));
@@ -222,6 +276,9 @@ mod tests {
             triggers in prop::collection::vec("[a-z0-9][a-z0-9.+-]{1,9}/[0-9][A-Za-z0-9.+:~-]{0,9}", 0..4),
             env in prop::collection::vec("[A-Z_][A-Z0-9_]{0,8}=[^\\p{C}]{0,12}", 0..3),
             all_proposed in any::<bool>(),
+            ppas in prop::collection::vec("([a-z]{1,5}:[a-z0-9]{1,9}@)?[a-z0-9]{1,5}/[a-z0-9][a-z0-9.+-]{0,5}(:[0-9A-F]{40})?", 0..3),
+            source in prop::option::of((0..3, "https?://h[a-z0-9]{0,9}/[a-z0-9./~]{0,9}(#[a-z0-9/]{0,3}[a-z])?")),
+            users in prop::collection::vec("[a-zA-Z0-9][a-z0-9+.@_-]{0,12}", 0..3),
             testname in prop::option::of("[a-zA-Z0-9][a-z0-9+._/-]{0,12}"),
             requester in prop::option::of("[^\\p{C}]{1,20}"),
             uuid in prop::option::of("[0-9a-f]{8}-[0-9a-f]{4}"),
@@ -229,7 +286,15 @@ mod tests {
         ) -> Request {
             let parameters = Parameters {
                 triggers: triggers.iter().map(|text| text.parse().unwrap()).collect(),
+                ppas: ppas.iter().map(|text| text.parse().unwrap()).collect(),
+                source: source.filter(|(_, url)| !url.contains("#/")).map(|(kind, url)| match kind {
+                    0 => TestSource::TestGit(url.parse().unwrap()),
+                    1 => TestSource::BuildGit(url.parse().unwrap()),
+                    _ => TestSource::TestBzr(url.split('#').next().unwrap_or_default().parse().unwrap()),
+                }),
                 env: env.iter().map(|text| text.parse().unwrap()).collect(),
+                swiftuser: users.first().map(|text| text.parse().unwrap()),
+                readable_by: users.iter().skip(1).map(|text| text.parse().unwrap()).collect(),
                 all_proposed,
                 testname: testname.map(|text| text.parse().unwrap()),
                 requester: requester.map(|text| text.parse().unwrap()),
