@@ -3,6 +3,7 @@
 use apt_ci::broker::{BrokerError, QueueContents};
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
+use apt_ci::request::wire::shown;
 use apt_ci::site::Site;
 use serde_json::{Value, json};
 
@@ -113,17 +114,11 @@ async fn contents(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     Ok(ExitStatus::Success)
 }
 
-/// A message for programs. What is not a request is given as text; parameters that may hold a token are left out.
+/// A message for programs, without tokens. What is not a request is given as text.
 fn document(body: &[u8]) -> Value {
     match Request::parse(body) {
-        Err(_) => json!({"body": String::from_utf8_lossy(body)}),
-        Ok(request) => {
-            let mut parameters = request.wire_parameters();
-            if let Some(ppas) = parameters.get_mut("ppas") {
-                *ppas = json!("hidden");
-            }
-            json!({"package": request.package().as_str(), "parameters": parameters})
-        }
+        Err(_) => json!({"body": shown(body)}),
+        Ok(request) => json!({"package": request.package().as_str(), "parameters": request.public_parameters()}),
     }
 }
 
@@ -134,7 +129,7 @@ fn row(state: &str, body: &[u8], reason: &str) -> Vec<Cell> {
             let id = request.uuid().map(ToString::to_string).unwrap_or_default();
             [request.package().to_string(), triggers.join(" "), id]
         }
-        Err(_) => [String::from_utf8_lossy(body).escape_debug().take(60).collect(), String::new(), String::new()],
+        Err(_) => [shown(body).escape_debug().take(60).collect(), String::new(), String::new()],
     };
     let [package, triggers, id] = cells.map(Cell::new);
     vec![Cell::new(state), package, triggers, id, Cell::new(reason)]

@@ -48,6 +48,15 @@ impl Request {
         format!("{}\n{}", self.package(), Value::Object(self.wire_parameters()))
     }
 
+    /// The parameters for everybody's eyes: the wire form without tokens.
+    pub fn public_parameters(&self) -> Map<String, Value> {
+        let mut map = self.wire_parameters();
+        if let Some(ppas) = map.get_mut("ppas") {
+            *ppas = json!(self.parameters().ppas.iter().map(ToString::to_string).collect::<Vec<_>>());
+        }
+        map
+    }
+
     /// The parameters as the JSON object of the wire form, a private PPA's token included; what is not set is left out.
     pub fn wire_parameters(&self) -> Map<String, Value> {
         let parameters = self.parameters();
@@ -76,6 +85,29 @@ impl Request {
         put("uuid", parameters.uuid.as_ref().map(|id| json!(id.as_str())));
         map
     }
+}
+
+/// A message as it may be shown, whatever it is: what stands where a login does, between the beginning of a word and an `@`, is
+/// left out. A message that is no request can hold a PPA's token all the same.
+pub fn shown(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let mut shown = String::new();
+    let mut pieces = text.split('@').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            shown.push_str(piece);
+            break;
+        }
+        let start = piece.rfind(|c: char| c.is_whitespace() || "\"'[]{},\\".contains(c)).map_or(0, |at| {
+            // One character on: it may be longer than a byte.
+            at + piece.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
+        });
+        let (before, word) = piece.split_at(start);
+        shown.push_str(before);
+        shown.push_str(if word.contains(':') { "hidden" } else { word });
+        shown.push('@');
+    }
+    shown
 }
 
 fn read_parameters(json: &str) -> Result<Parameters, InvalidRequest> {
@@ -249,6 +281,11 @@ mod tests {
             assert!(!refused(body).contains("hunter2"));
         }
         assert!(!refused(r#"gzip {"ppas": ["user:hunter2@owner/name"}"#).contains("hunter2"));
+        assert_eq!(request.public_parameters()["ppas"], json!(["owner/name"]));
+        assert_eq!(
+            shown(r#"x {"ppas": ["user:hunter2@owner", "a@b", "é:x@y"]} @"#.as_bytes()),
+            r#"x {"ppas": ["hidden@owner", "a@b", "hidden@y"]} @"#
+        );
         // It is passed on all the same.
         assert!(request.to_wire().contains("hunter2"));
     }
@@ -317,6 +354,7 @@ mod tests {
         #[test]
         fn no_bytes_make_the_parser_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Request::parse(&body);
+            let _ = shown(&body);
         }
 
         #[test]
