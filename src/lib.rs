@@ -6,6 +6,7 @@
 
 pub mod broker;
 pub mod environment;
+pub mod launchpad;
 pub mod release;
 pub mod request;
 pub mod result;

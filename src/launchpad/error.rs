@@ -1,0 +1,87 @@
+//! What can go wrong on the way to a key.
+
+use super::key::MalformedKey;
+use crate::request::Fingerprint;
+
+/// Why an archive's signing key cannot be had.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LaunchpadError {
+    /// A server is away or has trouble: later it may work.
+    #[error("{address} cannot be asked for the signing key of the PPA {ppa}: {reason}")]
+    Away {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Launchpad shows no such archive.
+    #[error(
+        "{address} knows no PPA {ppa} that everybody may see; for a private one, name the fingerprint of its signing key"
+    )]
+    NoSuchPpa {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
+    },
+    /// The archive has no signing key yet; Launchpad makes it with the first upload.
+    #[error("the PPA {ppa} has no signing key: nothing was ever published in it")]
+    NoKey {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+    },
+    /// The key server does not have the key.
+    #[error("{address} has no key with the fingerprint {fingerprint}, which the PPA {ppa} is asked for with")]
+    NoSuchKey {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
+        /// What was asked for.
+        fingerprint: Fingerprint,
+    },
+    /// The key is another one than it must be.
+    #[error("the signing key of the PPA {ppa} must be {expected}, but {address} has {found}")]
+    WrongFingerprint {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
+        /// What it must be.
+        expected: Fingerprint,
+        /// What it is.
+        found: Fingerprint,
+    },
+    /// What should be a key is none.
+    #[error("what {address} has as the signing key of the PPA {ppa} cannot be used: {source}")]
+    MalformedKey {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
+        /// Why not.
+        source: MalformedKey,
+    },
+    /// A server gives an answer that makes no sense.
+    #[error("{address} refused to tell the signing key of the PPA {ppa}: {reason}")]
+    Refused {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
+        /// What it answered.
+        reason: String,
+    },
+    /// No client can be made on this machine.
+    #[error("no HTTP client for Launchpad can be made: {0}")]
+    Client(String),
+}
+
+impl LaunchpadError {
+    /// Whether the same question may have an answer later. This is the infrastructure's failure, not the request's.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Away { .. })
+    }
+}

@@ -1,0 +1,121 @@
+//! One GET, as often as it takes.
+
+use std::error::Error;
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Response, StatusCode};
+use tracing::debug;
+use url::Url;
+
+/// How long one try may take, from the connection to the last byte.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// How often a question is asked again.
+const RETRIES: usize = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+/// The longest pause, whatever the server asks for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// The most bytes that an answer may have. A key with a thousand signatures has less.
+const LIMIT: usize = 1024 * 1024;
+const REDIRECTS: usize = 4;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Asking again may help.
+    Passing { reason: String, after: Option<Duration> },
+    /// The server's answer is no.
+    Answer(StatusCode),
+    /// The server's answer cannot be taken.
+    Unusable(String),
+}
+
+/// A client that sends nothing secret.
+pub(super) fn client() -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
+        .timeout(TIMEOUT)
+        .redirect(Policy::custom(redirect))
+        .build()
+}
+
+/// Launchpad has pages under several names. What came safely must not be continued in the open, where anybody on the way could
+/// put another key in.
+fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
+    let safe = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
+    if safe && attempt.url().scheme() != "https" {
+        attempt.error("it redirects from https to an unsafe address")
+    } else if attempt.previous().len() > REDIRECTS {
+        attempt.error("it redirects too often")
+    } else {
+        attempt.follow()
+    }
+}
+
+/// Asks until there is an answer, good or bad, or too often.
+pub(super) async fn get(client: &Client, url: &Url, accept: &'static str) -> Result<String, Fault> {
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_max_times(RETRIES)
+        .with_jitter();
+    (|| attempt(client, url, accept))
+        .retry(backoff)
+        .when(|fault| matches!(fault, Fault::Passing { .. }))
+        .adjust(|fault, pause| {
+            let Fault::Passing { after, .. } = fault else { return None };
+            Some(pause?.max(after.unwrap_or_default()).min(LONGEST_PAUSE))
+        })
+        .notify(|fault, pause| debug!(%url, ?fault, ?pause, "asking again"))
+        .await
+}
+
+async fn attempt(client: &Client, url: &Url, accept: &'static str) -> Result<String, Fault> {
+    let response = client.get(url.clone()).header(ACCEPT, accept).send().await.map_err(of_client)?;
+    let status = response.status();
+    debug!(%url, status = status.as_u16(), "asked");
+    if status.is_success() {
+        return read(response).await;
+    }
+    if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
+        // `Retry-After` in seconds; its other form, a date, is not worth trusting two clocks for.
+        let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
+        return Err(Fault::Passing { reason: format!("it answered {status}"), after: after.map(Duration::from_secs) });
+    }
+    Err(Fault::Answer(status))
+}
+
+/// The whole answer, as long as it is not too long.
+async fn read(mut response: Response) -> Result<String, Fault> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(of_client)? {
+        if bytes.len() + chunk.len() > LIMIT {
+            return Err(Fault::Unusable(format!("its answer has more than {LIMIT} bytes")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    String::from_utf8(bytes).map_err(|_| Fault::Unusable("its answer is no text".to_owned()))
+}
+
+fn of_client(error: reqwest::Error) -> Fault {
+    if error.is_redirect() {
+        return Fault::Unusable(innermost(&error.without_url()));
+    }
+    let reason = if error.is_timeout() {
+        format!("no answer within {} seconds", TIMEOUT.as_secs())
+    } else {
+        innermost(&error.without_url())
+    };
+    Fault::Passing { reason, after: None }
+}
+
+/// The innermost cause: the others only say that asking failed.
+fn innermost(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
