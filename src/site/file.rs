@@ -9,13 +9,17 @@ use toml::de::{DeTable, DeValue};
 use super::folders::resolve;
 use super::{Origin, Setting, SiteError};
 use crate::broker::QueueUrl;
+use crate::launchpad::ServerUrl;
 use crate::release::{Architecture, Release};
 use crate::store::StoreUrl;
 
-/// The keys at the top of the file; the last two are sections.
-pub(super) const KEYS: [&str; 6] = ["queue", "queue-password-file", "store", "worker-conf", "releases", "swift"];
+/// The keys at the top of the file; the last three are sections.
+pub(super) const KEYS: [&str; 7] =
+    ["queue", "queue-password-file", "store", "worker-conf", "releases", "swift", "launchpad"];
 /// The keys of `[swift]`.
 pub(super) const SWIFT_KEYS: [&str; 4] = ["cloud", "clouds-file", "region", "interface"];
+/// The keys of `[launchpad]`.
+pub(super) const LAUNCHPAD_KEYS: [&str; 4] = ["api", "keyserver", "archive", "private-archive"];
 const INTERFACES: [&str; 3] = ["public", "internal", "admin"];
 
 /// What a site's file says.
@@ -27,6 +31,7 @@ pub(super) struct SiteFile {
     pub(super) worker_conf: Option<Setting<PathBuf>>,
     pub(super) releases: Option<Releases>,
     pub(super) swift: Swift,
+    pub(super) launchpad: Launchpad,
 }
 
 /// The section `[releases]`.
@@ -43,6 +48,15 @@ pub(super) struct Swift {
     pub(super) clouds_file: Option<Setting<PathBuf>>,
     pub(super) region: Option<Setting<String>>,
     pub(super) interface: Option<Setting<String>>,
+}
+
+/// The section `[launchpad]`.
+#[derive(Debug, Default)]
+pub(super) struct Launchpad {
+    pub(super) api: Option<Setting<ServerUrl>>,
+    pub(super) keyserver: Option<Setting<ServerUrl>>,
+    pub(super) archive: Option<Setting<ServerUrl>>,
+    pub(super) private_archive: Option<Setting<ServerUrl>>,
 }
 
 /// A key and its value, with their places in the text.
@@ -112,6 +126,7 @@ impl Reader<'_> {
                 "worker-conf" => file.worker_conf = Some(self.path_of(&item, "worker.conf")?),
                 "releases" => file.releases = Some(self.releases(&item)?),
                 "swift" => file.swift = self.swift(&item)?,
+                "launchpad" => file.launchpad = self.launchpad(&item)?,
                 _ => return Err(self.unknown(&item, &KEYS, "")),
             }
         }
@@ -198,6 +213,25 @@ impl Reader<'_> {
         Ok(swift)
     }
 
+    fn launchpad(&self, section: &Item<'_>) -> Result<Launchpad, SiteError> {
+        let mut launchpad = Launchpad::default();
+        for item in items(self.section(section)?) {
+            let server = match item.key {
+                "api" => &mut launchpad.api,
+                "keyserver" => &mut launchpad.keyserver,
+                "archive" => &mut launchpad.archive,
+                "private-archive" => &mut launchpad.private_archive,
+                _ => {
+                    let unknown = || self.unknown(&item, &LAUNCHPAD_KEYS, "launchpad.");
+                    return Err(self.misplaced(&item).unwrap_or_else(unknown));
+                }
+            };
+            let url = self.url(&item, self.text_of(&item, "https://HOST")?.parse())?;
+            *server = Some(self.setting(&item, url));
+        }
+        Ok(launchpad)
+    }
+
     fn section<'i>(&self, item: &Item<'i>) -> Result<&'i DeTable<'i>, SiteError> {
         item.value.as_table().ok_or_else(|| {
             let Item { key, value, .. } = item;
@@ -229,7 +263,8 @@ impl Reader<'_> {
         parsed.map_err(|error| {
             let forms = match item.key {
                 "queue" => "a queue is \"amqps://USER@HOST/VHOST\", \"amqp://…\" or \"local:FOLDER\"",
-                _ => "a store is \"swift:\", \"swift:https://HOST/v1/AUTH_x\" or \"folder:FOLDER\"",
+                "store" => "a store is \"swift:\", \"swift:https://HOST/v1/AUTH_x\" or \"folder:FOLDER\"",
+                _ => "a server is \"https://HOST\" or \"http://HOST\", perhaps with a port and a path",
             };
             self.fault(item.value_at, format!("`{}`: {error}", item.key), Some(forms.to_owned()))
         })
@@ -314,7 +349,7 @@ mod tests {
         #[test]
         fn a_fault_is_on_a_line_of_the_file(
             lines in prop::collection::vec(
-                "(|\\[(releases|swift|x)\\]|#é|(queue|store|wily|cloud|ü) = (5|\"é\"|\"local:é\"|\\[\"amd64\"\\]|\\{ a = 1 \\}|\"))",
+                "(|\\[(releases|swift|launchpad|x)\\]|#é|(queue|store|wily|cloud|api|ü) = (5|\"é\"|\"local:é\"|\\[\"amd64\"\\]|\\{ a = 1 \\}|\"))",
                 0..8,
             ),
         ) {

@@ -17,13 +17,14 @@ use std::path::{Path, PathBuf};
 
 use crate::broker::QueueUrl;
 use crate::environment::Environment;
+use crate::launchpad::{LaunchpadSettings, ServerUrl};
 use crate::release::{Architecture, QueueName, Release};
 use crate::store::StoreUrl;
 use crate::store::swift::SwiftSettings;
 
 pub use self::create::{Created, create};
 pub use self::error::{SiteError, shell_word};
-use self::file::{SiteFile, Swift, local_to, stored_below};
+use self::file::{LAUNCHPAD_KEYS, SiteFile, Swift, local_to, stored_below};
 
 /// What decides about the site and its settings, from the command line and its surroundings.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +102,8 @@ pub struct Site {
     pub releases: Setting<BTreeMap<Release, Vec<Architecture>>>,
     /// How to find Swift.
     pub swift: SwiftSettings,
+    /// Where Launchpad is.
+    pub launchpad: LaunchpadSettings,
     /// The workers' configuration: the one that is named, or `worker.conf` beside the site's file.
     pub worker_conf: Option<Setting<PathBuf>>,
     /// Where workers of this machine keep results that are not published yet.
@@ -108,6 +111,7 @@ pub struct Site {
     queue_password_file: Option<Setting<PathBuf>>,
     release_origins: BTreeMap<Release, Origin>,
     swift_settings: Swift,
+    launchpad_origins: [Origin; LAUNCHPAD_KEYS.len()],
 }
 
 impl Site {
@@ -165,6 +169,7 @@ impl Site {
             region: region.map(|setting| setting.value),
             interface: interface.map(|setting| setting.value),
         };
+        let (launchpad, launchpad_origins) = servers(file.launchpad);
         let state_dir = folders::state(environment);
         let swift_settings = file.swift;
         Ok(Self {
@@ -173,11 +178,13 @@ impl Site {
             store,
             releases,
             swift,
+            launchpad,
             worker_conf,
             state_dir,
             queue_password_file,
             release_origins,
             swift_settings,
+            launchpad_origins,
         })
     }
 
@@ -241,8 +248,30 @@ impl Site {
         if let Some(interface) = interface {
             show("swift.interface", interface.value.clone(), &interface.origin);
         }
+        let LaunchpadSettings { api, keyserver, archive, private_archive } = &self.launchpad;
+        let servers = [api, keyserver, archive, private_archive].into_iter().zip(&self.launchpad_origins);
+        for (key, (server, origin)) in LAUNCHPAD_KEYS.iter().zip(servers) {
+            show(&format!("launchpad.{key}"), server.to_string(), origin);
+        }
         shown
     }
+}
+
+/// Launchpad's servers, and where each is named; in the order of the keys.
+fn servers(file: file::Launchpad) -> (LaunchpadSettings, [Origin; LAUNCHPAD_KEYS.len()]) {
+    let default = LaunchpadSettings::default();
+    let or = |setting: Option<Setting<ServerUrl>>, value| setting.unwrap_or(Setting { value, origin: Origin::Default });
+    let api = or(file.api, default.api);
+    let keyserver = or(file.keyserver, default.keyserver);
+    let archive = or(file.archive, default.archive);
+    let private_archive = or(file.private_archive, default.private_archive);
+    let settings = LaunchpadSettings {
+        api: api.value,
+        keyserver: keyserver.value,
+        archive: archive.value,
+        private_archive: private_archive.value,
+    };
+    (settings, [api.origin, keyserver.origin, archive.origin, private_archive.origin])
 }
 
 /// A value that a flag, or else a variable, sets over the file's.

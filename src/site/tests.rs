@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use secrecy::ExposeSecret;
 
 use super::create::SKELETON;
-use super::file::{KEYS, SWIFT_KEYS};
+use super::file::{KEYS, LAUNCHPAD_KEYS, SWIFT_KEYS};
 use super::*;
 
 /// A machine of its own: a home, a system folder, and a place to work in.
@@ -89,6 +89,7 @@ fn without_any_site_everything_is_local() {
     assert_eq!(site.state_dir, machine.path("home/.local/state/apt-ci"));
     assert_eq!(site.releases, Setting { value: host::releases(), origin: Origin::Default });
     assert_eq!(site.swift, SwiftSettings::default());
+    assert_eq!(site.launchpad, LaunchpadSettings::default());
 }
 
 #[test]
@@ -189,6 +190,10 @@ cloud = "prod"
 clouds-file = "clouds.yaml"
 region = "r1"
 interface = "internal"
+
+[launchpad]
+archive = "http://127.0.0.1:8000/ppa/"
+api = "https://lp.example/devel"
 "#;
 
 #[test]
@@ -208,6 +213,10 @@ fn every_setting_knows_its_line() {
             "swift.clouds-file work/clouds.yaml work/apt-ci.toml:12",
             "swift.region r1 work/apt-ci.toml:13",
             "swift.interface internal work/apt-ci.toml:14",
+            "launchpad.api https://lp.example/devel work/apt-ci.toml:18",
+            "launchpad.keyserver https://keyserver.ubuntu.com default",
+            "launchpad.archive http://127.0.0.1:8000/ppa work/apt-ci.toml:17",
+            "launchpad.private-archive https://private-ppa.launchpadcontent.net default",
         ]
     );
     let site = machine.find().unwrap();
@@ -293,7 +302,7 @@ fn unknown_keys_are_refused_with_the_one_that_was_meant() {
     assert_eq!(fault("[swift]\ncluod = \"x\""), "2:1: unknown key `swift.cluod` | did you mean `cloud`?");
     assert_eq!(
         fault("colour = true"),
-        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, releases, swift"
+        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, releases, swift, launchpad"
     );
 }
 
@@ -377,6 +386,8 @@ fn the_template_documents_every_key_and_changes_nothing() {
     assert_eq!(table.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), KEYS.into());
     let swift = table["swift"].as_table().unwrap();
     assert_eq!(swift.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), SWIFT_KEYS.into());
+    let launchpad = table["launchpad"].as_table().unwrap();
+    assert_eq!(launchpad.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), LAUNCHPAD_KEYS.into());
 
     // The password file is an example that needs another queue; the rest is what it says it is.
     machine.site_at("work", &all.replace("queue-password-file", "#"));
@@ -385,6 +396,25 @@ fn the_template_documents_every_key_and_changes_nothing() {
     assert_eq!(explicit.store.value, without.store.value);
     assert_eq!(explicit.worker_conf.unwrap().value, machine.path("work/worker.conf"));
     assert_eq!(explicit.swift.interface.as_deref(), Some("public"));
+    assert_eq!(explicit.launchpad, without.launchpad);
+}
+
+#[test]
+fn only_servers_of_the_web_are_launchpads() {
+    let forms = "a server is \"https://HOST\" or \"http://HOST\", perhaps with a port and a path";
+    assert_eq!(
+        fault("[launchpad]\napi = \"https://lp.example\"\narchive = \"ftp://lp.example\""),
+        format!("3:11: `archive`: not the address of a server: it begins with https:// or http:// | {forms}")
+    );
+    let secret = fault("[launchpad]\nkeyserver = \"https://me:hunter2@keys.example\"");
+    assert!(secret.starts_with("2:13: `keyserver`: not the address of a server: a user or password"), "{secret}");
+    assert!(!secret.contains("hunter2"), "{secret}");
+    assert_eq!(
+        fault("[launchpad]\nkey-server = \"https://keys.example\""),
+        "2:1: unknown key `launchpad.key-server` | did you mean `keyserver`?"
+    );
+    assert_eq!(fault("[launchpad]\napi = 5"), "2:7: `api` is a text, not a number | write api = \"https://HOST\"");
+    assert!(fault("[launchpad]\nstore = \"swift:\"").contains("`store` does not belong into a section"));
 }
 
 #[test]
