@@ -3,6 +3,7 @@
 
 mod broker;
 mod foreign;
+mod launchpad;
 mod leaving;
 mod lives;
 mod outages;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         lives::trials,
         store::trials,
         foreign::trials,
+        launchpad::trials,
         requests::trials,
         reading::trials,
         sites::trials,

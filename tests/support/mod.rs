@@ -1,7 +1,10 @@
 //! What the tests stand on: real services, started on demand and stopped with [`Services`].
 
+pub mod archive;
 pub mod daemon;
+pub mod files;
 pub mod keystone;
+pub mod launchpad;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod site;

@@ -40,6 +40,13 @@ impl Exchange {
         self.answer_raw(&format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"));
     }
 
+    /// Answers whole, with a body that need not be text.
+    pub fn answer_bytes(mut self, status: &str, headers: &str, body: &[u8]) {
+        let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+        let stream = self.stream.get_mut();
+        let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+    }
+
     /// Answers with exactly these bytes, and closes the line.
     pub fn answer_raw(mut self, bytes: &str) {
         // The client may have gone already; that is its own affair.
