@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::{ACCEPT, RETRY_AFTER};
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Client, Response, StatusCode};
 use tracing::debug;
 use url::Url;
@@ -41,17 +41,23 @@ pub(super) fn client() -> Result<Client, reqwest::Error> {
         .build()
 }
 
+fn redirect(attempt: Attempt<'_>) -> Action {
+    match may_follow(attempt.previous(), attempt.url()) {
+        Ok(()) => attempt.follow(),
+        Err(reason) => attempt.error(reason),
+    }
+}
+
 /// Launchpad has pages under several names. What came safely must not be continued in the open, where anybody on the way could
 /// put another key in.
-fn redirect(attempt: Attempt<'_>) -> reqwest::redirect::Action {
-    let safe = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-    if safe && attempt.url().scheme() != "https" {
-        attempt.error("it redirects from https to an unsafe address")
-    } else if attempt.previous().len() > REDIRECTS {
-        attempt.error("it redirects too often")
-    } else {
-        attempt.follow()
+fn may_follow(previous: &[Url], next: &Url) -> Result<(), &'static str> {
+    if next.scheme() != "https" && previous.iter().any(|url| url.scheme() == "https") {
+        return Err("it redirects from https to an unsafe address");
     }
+    if previous.len() > REDIRECTS {
+        return Err("it redirects too often");
+    }
+    Ok(())
 }
 
 /// Asks until there is an answer, good or bad, or too often.
@@ -118,4 +124,23 @@ fn innermost(error: &dyn Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_safe_line_is_not_left() {
+        let url = |text: &str| Url::parse(text).unwrap();
+        let (safe, open) = (url("https://lp/devel"), url("http://127.0.0.1/devel"));
+        assert_eq!(may_follow(std::slice::from_ref(&safe), &url("https://elsewhere/")), Ok(()));
+        assert_eq!(may_follow(std::slice::from_ref(&open), &safe), Ok(()));
+        assert_eq!(may_follow(std::slice::from_ref(&open), &open), Ok(()));
+        let unsafe_again = Err("it redirects from https to an unsafe address");
+        assert_eq!(may_follow(std::slice::from_ref(&safe), &open), unsafe_again);
+        assert_eq!(may_follow(&[open.clone(), safe.clone()], &url("ftp://lp/")), unsafe_again);
+        assert_eq!(may_follow(&[open.clone(), open.clone(), open.clone(), open.clone()], &open), Ok(()));
+        assert!(may_follow(&vec![open.clone(); 5], &open).is_err());
+    }
 }
