@@ -7,8 +7,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apt_ci::broker::{Broker, BrokerError, QueueUrl, Verdict, Wait};
-use apt_ci::release::QueueName;
+use apt_ci::broker::{Broker, BrokerError, QueueUrl, Rotation, Verdict, Wait};
+use apt_ci::release::{Context, QueueName};
 use apt_ci::request::Request;
 use libtest_mimic::Trial;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories![
         requests_come_in_the_order_of_their_submission,
         a_slot_serves_its_queues_in_turn,
+        slots_that_share_a_rotation_give_bulk_requests_a_tenth,
         a_request_comes_back_when_its_worker_is_killed,
         attempts_count_up_and_a_requeued_request_waits_behind_the_others,
         a_dropped_claim_gives_the_request_back,
@@ -99,6 +100,33 @@ async fn a_slot_serves_its_queues_in_turn(stage: &Stage) {
         order.push(take_package(&mut slot).await);
     }
     assert_eq!(order, ["a0", "b0", "c0", "a1", "b1", "c1", "a2", "b2", "c2"]);
+}
+
+async fn slots_that_share_a_rotation_give_bulk_requests_a_tenth(stage: &Stage) {
+    let broker = stage.broker().await;
+    let [one, other] = stage.queues(2).try_into().unwrap();
+    let of = |context| QueueName { context, ..one.clone() };
+    let queues = vec![of(Context::Huge), of(Context::Ppa), one.clone(), other.clone()];
+    broker.declare(&queues).await.unwrap();
+    for (name, queue) in ["huge", "ppa", "one", "other"].into_iter().zip(&queues) {
+        submit(&broker, queue, &requests(name, 20)).await;
+    }
+    let rotation = Rotation::new(queues);
+    let mut slots = Vec::new();
+    for _ in 0..4 {
+        slots.push(broker.slot(rotation.clone()).await.unwrap());
+    }
+    let mut order = Vec::new();
+    for turn in 0..80 {
+        let package = take_package(&mut slots[turn % 4]).await;
+        order.push(package.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned());
+    }
+    let expected = ["ppa", "other", "one", "other", "ppa", "other", "one", "other", "ppa", "huge"];
+    assert_eq!(order[..10], expected, "{order:?}");
+    for (number, package) in order.iter().enumerate() {
+        let due = number % 10 == 9 || number >= 66;
+        assert_eq!(package == "huge", due, "serving {number}: {order:?}");
+    }
 }
 
 async fn a_request_comes_back_when_its_worker_is_killed(stage: &Stage) {

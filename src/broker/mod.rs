@@ -6,6 +6,7 @@
 
 pub mod amqp;
 pub mod local;
+mod rotation;
 mod url;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
 
+pub use self::rotation::Rotation;
 pub use self::url::{InvalidQueueUrl, QueueUrl};
 
 /// How long a connection may take before its broker counts as unreachable.
@@ -240,14 +242,16 @@ impl Broker {
         Ok(ranked.into_iter().take(3).map(|(_, queue)| queue).collect())
     }
 
-    /// A worker's place that serves these queues, in fair rotation. The queues are made to exist.
+    /// A worker's place that serves these queues, in fair rotation. The queues are made to exist. Slots of one process share a
+    /// [`Rotation`]; a list of queues makes a new one.
     ///
     /// # Errors
     /// When the queues cannot be declared.
-    pub async fn slot(&self, queues: Vec<QueueName>) -> Result<Slot, BrokerError> {
+    pub async fn slot(&self, queues: impl Into<Rotation>) -> Result<Slot, BrokerError> {
+        let rotation = queues.into();
         match self {
-            Self::Amqp(broker) => broker.slot(queues).await.map(Slot::Amqp),
-            Self::Local(broker) => broker.slot(queues).await.map(Slot::Local),
+            Self::Amqp(broker) => broker.slot(rotation).await.map(Slot::Amqp),
+            Self::Local(broker) => broker.slot(rotation).await.map(Slot::Local),
         }
     }
 

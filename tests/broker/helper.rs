@@ -248,7 +248,7 @@ fn say(line: &str) {
 /// Claims one request and holds it until this process is killed.
 async fn hold_claim(address: &str, queues: &[&str]) {
     let broker = connect(address).await;
-    let queues = queues.iter().map(|queue| queue.parse().expect("a queue")).collect();
+    let queues: Vec<QueueName> = queues.iter().map(|queue| queue.parse().expect("a queue")).collect();
     let mut slot = broker.slot(queues).await.expect("a slot");
     let mut claim = take(&mut slot).await;
     say("held");

@@ -20,6 +20,7 @@ mod publish;
 mod queues;
 mod roll_call;
 mod slot;
+mod survey;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -28,7 +29,7 @@ use self::connection::Link;
 use self::fault::Fault;
 use self::roll_call::Presence;
 use super::url::AmqpUrl;
-use super::{BrokerError, QueueContents, QueueState, Topic};
+use super::{BrokerError, QueueContents, QueueState, Rotation, Topic};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 
@@ -89,8 +90,8 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker is away, or the queues cannot be declared.
-    pub async fn slot(&self, queues: Vec<QueueName>) -> Result<AmqpSlot, BrokerError> {
-        self.declare(&queues).await?;
+    pub async fn slot(&self, rotation: Rotation) -> Result<AmqpSlot, BrokerError> {
+        self.declare(rotation.queues()).await?;
         let presence = {
             let mut current = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
             current.upgrade().unwrap_or_else(|| {
@@ -99,7 +100,7 @@ impl AmqpBroker {
                 presence
             })
         };
-        Ok(AmqpSlot::new(Arc::clone(&self.link), queues, presence))
+        Ok(AmqpSlot::new(Arc::clone(&self.link), rotation, presence))
     }
 
     /// The state of those of the queues that exist.

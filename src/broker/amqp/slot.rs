@@ -18,8 +18,9 @@ use super::keeper::Keeper;
 use super::lock::{self, Locking};
 use super::message::Subject;
 use super::roll_call::{Place, Presence};
+use super::survey::Survey;
 use super::{names, queues};
-use crate::broker::{BrokerError, Claim, Hold, Wait};
+use crate::broker::{BrokerError, Claim, Hold, Rotation, Wait};
 use crate::release::QueueName;
 
 /// After an outage, workers whose tests have gone on announce their claims again. An idle one leaves them so much time
@@ -32,9 +33,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct AmqpSlot {
     link: Arc<Link>,
     id: String,
-    queues: Vec<QueueName>,
-    /// The index of the queue whose turn it is.
-    turn: usize,
+    rotation: Rotation,
+    survey: Survey,
     /// Where requests are taken. What is taken and not acknowledged goes back with it.
     channel: Option<Channel>,
     presence: Arc<Presence>,
@@ -56,8 +56,8 @@ enum Outcome {
 }
 
 impl AmqpSlot {
-    pub(super) fn new(link: Arc<Link>, queues: Vec<QueueName>, presence: Arc<Presence>) -> Self {
-        Self { link, id: names::slot_id(), queues, turn: 0, channel: None, presence }
+    pub(super) fn new(link: Arc<Link>, rotation: Rotation, presence: Arc<Presence>) -> Self {
+        Self { link, id: names::slot_id(), rotation, survey: Survey::default(), channel: None, presence }
     }
 
     /// Claims the next request: see [`super::super::Slot::claim`].
@@ -98,7 +98,7 @@ impl AmqpSlot {
             match fault {
                 // A queue was deleted, or a broker came back without it.
                 Fault::Missing(_) => {
-                    let declared = queues::declare(&live, &self.queues).await;
+                    let declared = queues::declare(&live, self.rotation.queues()).await;
                     declared.map_err(|fault| self.link.error("declare the queues", fault))?;
                 }
                 Fault::Away(reason) if wait == Wait::ForOne || failures < 2 => {
@@ -133,25 +133,59 @@ impl AmqpSlot {
     /// Takes a request. While there is work, each queue has its turn; only when all are empty, the broker is asked to say
     /// when that changes.
     async fn take(&mut self, channel: &Channel, wait: Wait, stop: &CancellationToken) -> Result<Option<Taken>, Fault> {
-        for offset in 0..self.queues.len() {
-            let index = (self.turn + offset) % self.queues.len();
-            let queue = &self.queues[index];
-            let message = channel.basic_get(names::short(queue), BasicGetOptions::default()).await?;
-            if let Some(message) = message {
-                self.turn = index + 1;
-                return Ok(Some(Taken { queue: queue.clone(), delivery: message.delivery }));
+        let rotation = self.rotation.clone();
+        let taken = tokio::select! {
+            asking = rotation.asking() => {
+                let taken = self.ask(channel).await;
+                drop(asking);
+                taken?
             }
+            () = stop.cancelled() => return Ok(None),
+        };
+        match (taken, wait) {
+            (None, Wait::ForOne) => self.wait(channel, stop).await,
+            (taken, _) => Ok(taken),
         }
-        match wait {
-            Wait::No => Ok(None),
-            Wait::ForOne => self.wait(channel, stop).await,
+    }
+
+    /// Asks the queues in the order of the rotation. Where nothing was found a moment ago nothing is looked for, until there
+    /// is nothing elsewhere.
+    async fn ask(&mut self, channel: &Channel) -> Result<Option<Taken>, Fault> {
+        let Self { rotation, survey, .. } = self;
+        let mut certain = false;
+        if survey.is_outdated() {
+            survey.make(channel, rotation.queues()).await?;
+            certain = true;
+        }
+        loop {
+            let next = rotation.order().into_iter().find(|index| survey.ready[*index] > 0);
+            let out_of_turn = |index: usize| rotation.is_huge(index) && !rotation.huge_is_due();
+            match next {
+                None if certain => return Ok(None),
+                // Before a bulk request is served because nothing else waits, that must be true.
+                Some(index) if certain || !out_of_turn(index) => {
+                    let queue = &rotation.queues()[index];
+                    let message = channel.basic_get(names::short(queue), BasicGetOptions::default()).await?;
+                    if let Some(message) = message {
+                        survey.ready[index] -= 1;
+                        rotation.served(index);
+                        return Ok(Some(Taken { queue: queue.clone(), delivery: message.delivery }));
+                    }
+                    survey.ready[index] = 0;
+                }
+                _ => {
+                    survey.make(channel, rotation.queues()).await?;
+                    certain = true;
+                }
+            }
         }
     }
 
     /// Consumes from all queues until the first delivery, and gives back what comes beyond it.
     async fn wait(&mut self, channel: &Channel, stop: &CancellationToken) -> Result<Option<Taken>, Fault> {
+        let _waiting = self.rotation.wait();
         channel.basic_qos(1, BasicQosOptions { global: false }).await?;
-        let consumers = try_join_all(self.queues.iter().map(|queue| {
+        let consumers = try_join_all(self.rotation.queues().iter().map(|queue| {
             let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
             channel.basic_consume(names::short(queue), tag, options, FieldTable::default())
         }));
@@ -190,8 +224,8 @@ impl AmqpSlot {
             copy::flush(channel).await?;
         }
         Ok(kept.map(|(index, delivery)| {
-            self.turn = index + 1;
-            Taken { queue: self.queues[index].clone(), delivery }
+            self.rotation.served(index);
+            Taken { queue: self.rotation.queues()[index].clone(), delivery }
         }))
     }
 

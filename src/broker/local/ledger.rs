@@ -5,15 +5,15 @@ use uuid::Uuid;
 
 use super::database::{Desk, Fault};
 use super::life::{SlotFolder, SlotLock};
-use crate::broker::{DeadLetter, QueueContents, QueueState, Verdict};
+use crate::broker::{DeadLetter, QueueContents, QueueState, Rotation, Verdict};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
 
 /// A request that a slot has just taken.
 pub(super) struct Taken {
-    /// Which of the slot's queues it came from.
-    pub(super) queue: usize,
+    /// The queue that it came from.
+    pub(super) queue: QueueName,
     pub(super) row: i64,
     pub(super) request: Result<Request, InvalidRequest>,
     /// This attempt; the first is 1.
@@ -23,9 +23,7 @@ pub(super) struct Taken {
 /// What a slot looks for.
 pub(super) struct Search {
     pub(super) slot: String,
-    pub(super) queues: Vec<QueueName>,
-    /// The queue to begin with.
-    pub(super) start: usize,
+    pub(super) rotation: Rotation,
     /// Whether the slot is shown as waiting, and whether it will wait if there is nothing.
     pub(super) shown_waiting: bool,
     pub(super) will_wait: bool,
@@ -155,16 +153,16 @@ fn bury_dead(desk: &mut Desk) -> Result<(), Fault> {
 pub(super) fn take(desk: &mut Desk, search: &Search) -> Result<Option<Taken>, Fault> {
     bury_dead(desk)?;
     // Many wake up for one request: those who find nothing do not stand in the way of the one who writes.
-    if !any_ready(desk, &search.queues)? && search.shown_waiting == search.will_wait {
+    if !any_ready(desk, search.rotation.queues())? && search.shown_waiting == search.will_wait {
         return Ok(None);
     }
     let slots = desk.slots.clone();
     let transaction = desk.write()?;
-    let mut taken = None;
-    let count = search.queues.len();
-    for index in (0..count).map(|offset| (search.start + offset) % count) {
-        taken = take_from(&transaction, &slots, search, index)?;
+    let (mut taken, mut served) = (None, None);
+    for index in search.rotation.order() {
+        taken = take_from(&transaction, &slots, &search.slot, &search.rotation.queues()[index])?;
         if taken.is_some() {
+            served = Some(index);
             break;
         }
     }
@@ -174,6 +172,9 @@ pub(super) fn take(desk: &mut Desk, search: &Search) -> Result<Option<Taken>, Fa
         return Err(Fault::Unusable("somebody removed this worker's slot".to_owned()));
     }
     transaction.commit()?;
+    if let Some(index) = served {
+        search.rotation.served(index);
+    }
     Ok(taken)
 }
 
@@ -191,10 +192,9 @@ fn any_ready(desk: &Desk, queues: &[QueueName]) -> Result<bool, rusqlite::Error>
 fn take_from(
     transaction: &Transaction<'_>,
     slots: &SlotFolder,
-    search: &Search,
-    index: usize,
+    slot: &str,
+    queue: &QueueName,
 ) -> Result<Option<Taken>, Fault> {
-    let queue = &search.queues[index];
     loop {
         let next: Option<(i64, Vec<u8>, i64)> = transaction
             .prepare_cached(
@@ -216,8 +216,8 @@ fn take_from(
         let body = request.as_ref().map_or(body, |request| request.to_wire().into_bytes());
         transaction
             .prepare_cached("UPDATE request SET holder = ?2, attempt = ?3, body = ?4, uuid = ?5 WHERE id = ?1")?
-            .execute(params![row, search.slot, attempt, body, request.as_ref().ok().and_then(uuid)])?;
-        return Ok(Some(Taken { queue: index, row, request, attempt }));
+            .execute(params![row, slot, attempt, body, request.as_ref().ok().and_then(uuid)])?;
+        return Ok(Some(Taken { queue: queue.clone(), row, request, attempt }));
     }
 }
 

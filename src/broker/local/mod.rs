@@ -22,7 +22,7 @@ use self::bell::Bell;
 use self::database::{Database, Desk};
 use self::ledger::{Search, Taken};
 use self::life::SlotLock;
-use super::{BrokerError, Claim, Hold, QueueContents, QueueState, Verdict, Wait};
+use super::{BrokerError, Claim, Hold, QueueContents, QueueState, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 
@@ -34,9 +34,7 @@ pub struct LocalBroker {
 /// A worker's place at the embedded broker.
 pub struct LocalSlot {
     life: Arc<Life>,
-    queues: Vec<QueueName>,
-    /// The queue to look into first: the one after that which was served last.
-    start: usize,
+    rotation: Rotation,
     /// Whether others see this slot as waiting.
     shown_waiting: bool,
 }
@@ -131,15 +129,15 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file or the folder `slots` cannot be written.
-    pub async fn slot(&self, queues: Vec<QueueName>) -> Result<LocalSlot, BrokerError> {
-        let names = queues.clone();
+    pub async fn slot(&self, rotation: Rotation) -> Result<LocalSlot, BrokerError> {
+        let names = rotation.queues().to_vec();
         let database = self.database.clone();
         let enter = move |desk: &mut Desk| {
             let (slot, lock) = ledger::enter(desk, &names)?;
             Ok(Life { database, slot, lock: Some(lock), owed: Mutex::default() })
         };
         let life = Arc::new(self.database.run("register a worker", enter).await?);
-        Ok(LocalSlot { life, queues, start: 0, shown_waiting: false })
+        Ok(LocalSlot { life, rotation, shown_waiting: false })
     }
 
     /// The state of those of these queues that exist.
@@ -243,8 +241,7 @@ impl LocalSlot {
     async fn take(&mut self, will_wait: bool) -> Result<Option<Claim>, BrokerError> {
         let search = Search {
             slot: self.life.slot.clone(),
-            queues: self.queues.clone(),
-            start: self.start,
+            rotation: self.rotation.clone(),
             shown_waiting: self.shown_waiting,
             will_wait,
         };
@@ -258,10 +255,12 @@ impl LocalSlot {
         };
         let taken = self.life.database.run("hand out a request", work).await?;
         self.shown_waiting = taken.is_none() && will_wait;
-        Ok(taken.map(|(hold, Taken { queue, request, attempt, .. })| {
-            self.start = (queue + 1) % self.queues.len();
-            let queue = self.queues[queue].clone();
-            Claim { queue, request, attempt, redelivered: attempt > 1, hold: Hold::Local(hold) }
+        Ok(taken.map(|(hold, Taken { queue, request, attempt, .. })| Claim {
+            queue,
+            request,
+            attempt,
+            redelivered: attempt > 1,
+            hold: Hold::Local(hold),
         }))
     }
 

