@@ -50,23 +50,35 @@ async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
         session.ui.note("None of the configured queues exists yet: the first request or worker makes them.");
     }
     let number = |count: u64| Cell::new(count).styled(if count == 0 { faint() } else { anstyle::Style::new() });
+    let some_delayed = states.iter().any(|state| state.delayed > 0);
     let rows: Vec<_> = states
         .into_iter()
         .map(|state| {
             let dead = if state.dead > 0 { anstyle::AnsiColor::Red.on_default() } else { faint() };
-            vec![
+            let mut row = vec![
                 Cell::new(&state.queue),
                 number(state.ready),
                 number(state.claimed),
                 number(state.consumers),
                 Cell::new(state.dead).styled(dead),
-            ]
+            ];
+            if some_delayed {
+                row.insert(DELAYED, number(state.delayed));
+            }
+            row
         })
         .collect();
-    let columns = ["QUEUE", "READY", "RUNNING", "IDLE WORKERS", "DEAD"].map(Column::new);
+    let mut columns = vec!["QUEUE", "READY", "RUNNING", "IDLE WORKERS", "DEAD"];
+    if some_delayed {
+        columns.insert(DELAYED, "DELAYED");
+    }
+    let columns: Vec<Column> = columns.into_iter().map(Column::new).collect();
     table::print(&session.ui, &columns, &rows)?;
     Ok(ExitStatus::Success)
 }
+
+/// The place of a column that is shown only when there is something to show.
+const DELAYED: usize = 2;
 
 fn faint() -> anstyle::Style {
     anstyle::Style::new().dimmed()
@@ -83,14 +95,16 @@ async fn contents(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     };
     broker.close().await;
     if session.ui.json {
-        let QueueContents { ready, claimed, dead } = &contents;
+        let QueueContents { ready, claimed, delayed, dead } = &contents;
         let list = |bodies: &[Vec<u8>]| bodies.iter().map(|body| document(body)).collect::<Vec<_>>();
         let dead: Vec<Value> =
             dead.iter().map(|letter| json!({"message": document(&letter.body), "reason": letter.reason})).collect();
-        session.ui.json(&json!({"queue": queue, "running": list(claimed), "ready": list(ready), "dead": dead}))?;
+        let (running, ready, delayed) = (list(claimed), list(ready), list(delayed));
+        let document = json!({"queue": queue, "running": running, "ready": ready, "delayed": delayed, "dead": dead});
+        session.ui.json(&document)?;
         return Ok(ExitStatus::Success);
     }
-    let states = [("running", &contents.claimed), ("ready", &contents.ready)];
+    let states = [("running", &contents.claimed), ("ready", &contents.ready), ("delayed", &contents.delayed)];
     let mut rows: Vec<Vec<Cell>> =
         states.into_iter().flat_map(|(state, bodies)| bodies.iter().map(move |body| row(state, body, ""))).collect();
     rows.extend(contents.dead.iter().map(|letter| row("dead", &letter.body, &letter.reason)));
@@ -107,8 +121,9 @@ async fn contents(queue: &QueueName, limit: usize, session: &Session, site: &Sit
         Column::new("REASON").cut(),
     ];
     table::print(&session.ui, &columns, &rows)?;
-    let lists = [contents.ready.len(), contents.claimed.len(), contents.dead.len()];
-    if lists.iter().any(|length| *length >= limit) {
+    let lists = [&contents.ready, &contents.claimed, &contents.delayed].map(Vec::len);
+    let longest = lists.into_iter().chain([contents.dead.len()]).max();
+    if longest >= Some(limit) {
         session.ui.note(format!("There may be more than {limit} of a kind; show them with --limit."));
     }
     Ok(ExitStatus::Success)

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apt_ci::broker::{Broker, BrokerError, QueueUrl, Rotation, Verdict, Wait};
+use apt_ci::broker::{Broker, BrokerError, Failure, QueueUrl, Rotation, Verdict, Wait};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::Request;
 use libtest_mimic::Trial;
@@ -58,6 +58,10 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         a_slot_serves_its_queues_in_turn,
         slots_that_share_a_rotation_give_bulk_requests_a_tenth,
         a_request_comes_back_when_its_worker_is_killed,
+        a_failed_request_comes_back_after_its_delay_and_tells_why,
+        a_delayed_request_outlives_who_delayed_it,
+        a_worker_that_empties_its_queues_waits_for_delayed_requests,
+        a_request_is_passed_on_when_another_worker_waits,
         attempts_count_up_and_a_requeued_request_waits_behind_the_others,
         a_dropped_claim_gives_the_request_back,
         a_dead_letter_keeps_its_reason,
@@ -84,7 +88,7 @@ async fn requests_come_in_the_order_of_their_submission(stage: &Stage) {
     for number in 0..30 {
         assert_eq!(take_package(&mut slot).await, format!("p{number}"));
     }
-    assert!(slot.claim(Wait::No, &CancellationToken::new()).await.unwrap().is_none());
+    assert!(slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().is_none());
 }
 
 async fn a_slot_serves_its_queues_in_turn(stage: &Stage) {
@@ -136,7 +140,7 @@ async fn a_request_comes_back_when_its_worker_is_killed(stage: &Stage) {
     let holder = Helper::start(&["hold-claim", &stage.address(), &queue.to_string()]);
     holder.wait_for_line("held");
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
-    assert!(slot.claim(Wait::No, &CancellationToken::new()).await.unwrap().is_none(), "it is held elsewhere");
+    assert!(slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().is_none(), "it is held elsewhere");
 
     holder.kill();
     let killed = Instant::now();
@@ -146,6 +150,134 @@ async fn a_request_comes_back_when_its_worker_is_killed(stage: &Stage) {
     assert!(claim.redelivered);
     assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
     claim.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+fn failed(reason: &str, attempt: u32) -> Failure {
+    // Whole seconds, as some clocks have no more.
+    let time = "2026-11-20T10:00:00Z".parse().unwrap();
+    Failure { worker: "here".to_owned(), reason: reason.to_owned(), attempt, time }
+}
+
+fn later(after: u64, failure: Option<Failure>, counts: bool) -> Verdict {
+    Verdict::Later { after: Duration::from_secs(after), failure, counts }
+}
+
+async fn a_failed_request_comes_back_after_its_delay_and_tells_why(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 1);
+    submit(&broker, &queue, &sent).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let mut known = Vec::new();
+    for (attempt, reason) in [(1, "no testbed"), (2, "the testbed \"gone\": été")] {
+        let claim = take(&mut slot).await;
+        let passes = if attempt == 1 { 0 } else { 2 };
+        assert_eq!((claim.attempt, claim.redelivered, claim.passes), (attempt, attempt > 1, passes));
+        assert_eq!(claim.failures, known);
+        known.push(failed(reason, attempt));
+        let settled = Instant::now();
+        claim.settle(later(1, known.last().cloned(), true)).await.unwrap();
+        let state = stage.broker().await.inspect(std::slice::from_ref(&queue)).await.unwrap().remove(0);
+        if settled.elapsed() < Duration::from_millis(900) {
+            assert_eq!((state.ready, state.claimed, state.delayed, state.dead), (0, 0, 1, 0));
+        }
+        let contents = broker.contents(&queue, 10).await.unwrap();
+        if settled.elapsed() < Duration::from_millis(900) {
+            assert_eq!(Request::parse(&contents.delayed[0]).unwrap(), sent[0]);
+            assert!(contents.ready.is_empty());
+        }
+        // Others are served meanwhile, and a slot that waits already is woken.
+        submit(&broker, &queue, &requests("other", 1)).await;
+        assert_eq!(take_package(&mut slot).await, "other0");
+        let again = take(&mut slot).await;
+        let waited = settled.elapsed();
+        assert!((950..5000).contains(&waited.as_millis()), "it came back after {waited:?}");
+        // Passed on, it comes back with the same attempt.
+        again.settle(later(1, None, false)).await.unwrap();
+        let again = take(&mut slot).await;
+        assert_eq!((again.attempt, again.redelivered, again.passes), (attempt + 1, true, 1));
+        again.settle(later(1, None, false)).await.unwrap();
+    }
+    let last = take(&mut slot).await;
+    assert_eq!((last.attempt, last.passes), (3, 2));
+    assert_eq!(last.failures, known);
+    assert_eq!(last.request.as_ref().unwrap(), &sent[0]);
+    last.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn a_delayed_request_outlives_who_delayed_it(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 1);
+    submit(&broker, &queue, &sent).await;
+    let worker = Helper::start(&["delay-claim", &stage.address(), &queue.to_string()]);
+    worker.wait_for_line("delayed");
+    worker.kill();
+    let state = broker.inspect(std::slice::from_ref(&queue)).await.unwrap().remove(0);
+    assert_eq!((state.ready, state.delayed), (0, 1));
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let claim = take(&mut slot).await;
+    assert_eq!((claim.attempt, claim.redelivered), (2, true));
+    assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
+    assert_eq!(claim.failures, [failed("no testbed", 1)]);
+    claim.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+async fn a_worker_that_empties_its_queues_waits_for_delayed_requests(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let elsewhere = stage.queues(1).remove(0);
+    broker.declare(std::slice::from_ref(&elsewhere)).await.unwrap();
+    for queue in [&queue, &elsewhere] {
+        submit(&broker, queue, &requests("p", 1)).await;
+    }
+    // What other queues wait for is not waited for.
+    let mut other = broker.slot(vec![elsewhere.clone()]).await.unwrap();
+    take(&mut other).await.settle(later(3600, None, false)).await.unwrap();
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let stop = CancellationToken::new();
+    let mut runs = 0;
+    while let Some(claim) = slot.claim(Wait::UntilEmpty, &stop).await.unwrap() {
+        runs += 1;
+        claim.settle(if runs < 3 { later(1, None, true) } else { Verdict::Done }).await.unwrap();
+    }
+    assert_eq!(runs, 3, "it waited until nothing was delayed any more");
+    let state = broker.inspect(std::slice::from_ref(&elsewhere)).await.unwrap().remove(0);
+    assert_eq!((state.ready, state.delayed), (0, 1));
+    // Who is told to stop does not wait either.
+    let stopping = tokio::spawn({
+        let stop = stop.clone();
+        async move { other.claim(Wait::UntilEmpty, &stop).await.unwrap().is_none() }
+    });
+    tokio::task::yield_now().await;
+    stop.cancel();
+    assert!(tokio::time::timeout(Duration::from_secs(10), stopping).await.unwrap().unwrap());
+}
+
+async fn a_request_is_passed_on_when_another_worker_waits(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 1)).await;
+    let rotation = Rotation::new(vec![queue.clone()]);
+    let mut slot = broker.slot(rotation.clone()).await.unwrap();
+    let claim = take(&mut slot).await;
+    assert!(!claim.others_wait().await.unwrap());
+    // Another slot of the same worker is no other worker.
+    let mut own = broker.slot(rotation).await.unwrap();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let own = tokio::spawn(async move { own.claim(Wait::ForOne, &stopped).await.unwrap().is_none() });
+    stage.waits(&broker, std::slice::from_ref(&queue)).await;
+    assert!(!claim.others_wait().await.unwrap());
+    let elsewhere = stage.broker().await;
+    let mut others = elsewhere.slot(vec![queue.clone()]).await.unwrap();
+    let other = tokio::spawn(async move { take(&mut others).await });
+    eventually("the other worker waits", async || claim.others_wait().await.unwrap().then_some(())).await;
+    stop.cancel();
+    assert!(own.await.unwrap());
+    claim.settle(later(1, None, false)).await.unwrap();
+    let taken = other.await.unwrap();
+    assert_eq!((taken.attempt, taken.passes, taken.redelivered), (1, 1, true));
+    taken.settle(Verdict::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }
 
@@ -222,7 +354,7 @@ async fn workers_never_share_a_request(stage: &Stage) {
         let running = Arc::clone(&running);
         workers.push(tokio::spawn(async move {
             let mut done = Vec::new();
-            while let Some(claim) = slot.claim(Wait::No, &CancellationToken::new()).await.unwrap() {
+            while let Some(claim) = slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap() {
                 let uuid = claim.request.as_ref().unwrap().uuid().unwrap().clone();
                 assert!(running.lock().unwrap().insert(uuid.clone()), "{uuid} runs already");
                 // Others get their turn while this one is held.

@@ -5,6 +5,7 @@
 //! moment that process dies. Attempts are counted. What can never be run goes to the dead letters of its queue, with the reason.
 
 pub mod amqp;
+mod history;
 pub mod local;
 mod rotation;
 mod url;
@@ -17,6 +18,7 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
 
+pub use self::history::{DELAYS, Failure, delay};
 pub use self::rotation::Rotation;
 pub use self::url::{InvalidQueueUrl, QueueUrl};
 
@@ -86,8 +88,8 @@ pub enum Slot {
 pub enum Wait {
     /// Until there is one.
     ForOne,
-    /// Not at all: `None` as soon as every queue is empty.
-    No,
+    /// As long as requests come back by themselves: `None` as soon as every queue is empty, and no request waits out a delay.
+    UntilEmpty,
 }
 
 /// What a worker decides about the request that it holds.
@@ -100,6 +102,15 @@ pub enum Verdict {
     /// The same, but the attempt does not count: it said nothing about the request. A first one counts all the same, because the
     /// count is what tells the next holder that somebody had the request before.
     Return,
+    /// Back to its queue when a time has passed. No slot waits for it meanwhile.
+    Later {
+        /// How long: one of [`DELAYS`], see [`delay`].
+        after: Duration,
+        /// What went wrong here. It travels with the request: see [`Claim::failures`].
+        failure: Option<Failure>,
+        /// Whether this was an attempt. If not, the request was only passed on, and that is counted: see [`Claim::passes`].
+        counts: bool,
+    },
     /// To the dead letters of its queue, with the reason.
     Dead(String),
 }
@@ -114,6 +125,10 @@ pub struct Claim {
     pub attempt: u32,
     /// Whether another holder may have had it before: then its result may exist already.
     pub redelivered: bool,
+    /// How often it was passed on, by [`Verdict::Later`] that does not count, since an attempt last counted.
+    pub passes: u32,
+    /// The failures of earlier attempts, oldest first: the ten latest that [`Verdict::Later`] told.
+    pub failures: Vec<Failure>,
     hold: Hold,
 }
 
@@ -133,6 +148,8 @@ pub struct QueueState {
     pub consumers: u64,
     /// How many requests workers hold.
     pub claimed: u64,
+    /// How many requests wait out a delay before they come back to it.
+    pub delayed: u64,
     /// How many dead letters it has.
     pub dead: u64,
 }
@@ -144,6 +161,8 @@ pub struct QueueContents {
     pub ready: Vec<Vec<u8>>,
     /// The messages that workers hold.
     pub claimed: Vec<Vec<u8>>,
+    /// The messages that wait out a delay, those with short delays first.
+    pub delayed: Vec<Vec<u8>>,
     /// The dead letters, oldest first.
     pub dead: Vec<DeadLetter>,
 }
@@ -298,13 +317,13 @@ impl Broker {
 }
 
 impl Slot {
-    /// Claims the next request. `None` when `stop` is cancelled first, or when there is none and `wait` says not to wait.
+    /// Claims the next request. `None` when `stop` is cancelled first, or when the queues are empty and `wait` ends then.
     ///
     /// Not cancel-safe: end it with `stop`, so that no request is caught half-way. While the broker is away it reconnects
     /// with backoff, and logs that.
     ///
     /// # Errors
-    /// With [`Wait::No`], when the broker cannot be reached; otherwise only when it refuses for good.
+    /// With [`Wait::UntilEmpty`], when the broker cannot be reached; otherwise only when it refuses for good.
     pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
         match self {
             Self::Amqp(slot) => slot.claim(wait, stop).await,
@@ -339,6 +358,18 @@ impl Claim {
         match &self.hold {
             Hold::Amqp(hold) => hold.was_interrupted(),
             Hold::Local(_) => false,
+        }
+    }
+
+    /// Whether another worker waits for requests of this queue right now. Slots that share this claim's [`Rotation`] do not count.
+    /// By the time that the request is back on its queue, this may have changed.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn others_wait(&self) -> Result<bool, BrokerError> {
+        match &self.hold {
+            Hold::Amqp(hold) => hold.others_wait().await,
+            Hold::Local(hold) => hold.others_wait().await,
         }
     }
 

@@ -105,7 +105,7 @@ impl Worker<'_> {
         let spool = Spool::open(&self.work_folder)?;
         spool.sweep();
         let mut slot = self.broker.slot(self.queues.clone()).await?;
-        let wait = if service == Service::Drain { Wait::No } else { Wait::ForOne };
+        let wait = if service == Service::Drain { Wait::UntilEmpty } else { Wait::ForOne };
         let mut failures = 0;
         let mut known = None;
         loop {

@@ -157,7 +157,7 @@ mod tests {
             let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
             let request = Request::parse(b"gzip {\"triggers\": [\"gzip/1\"]}").unwrap();
             broker.submit(&[Submission { queue, request }], &[], &mut |_| {}).await.unwrap();
-            let claim = slot.claim(Wait::No, &CancellationToken::new()).await.unwrap().unwrap();
+            let claim = slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().unwrap();
             let request = claim.request.as_ref().unwrap();
             let id = request.uuid().unwrap().clone();
             let output = self.folder.path().join("output");

@@ -74,7 +74,7 @@ impl Stage {
         let queue = std::slice::from_ref(queue);
         eventually("the queue is empty", async || {
             let state = broker.inspect(queue).await.expect("its state").remove(0);
-            (state.ready == 0 && state.claimed == 0).then_some(())
+            (state.ready == 0 && state.claimed == 0 && state.delayed == 0).then_some(())
         })
         .await;
     }
@@ -232,6 +232,7 @@ pub fn become_helper() -> Option<ExitCode> {
     runtime.block_on(async {
         match arguments.as_slice() {
             ["hold-claim", address, queues @ ..] => hold_claim(address, queues).await,
+            ["delay-claim", address, queue] => delay_claim(address, queue).await,
             ["work", address, queue, folder] => work(address, queue, Path::new(folder)).await,
             ["submit", address, queue, count] => submit_many(address, queue, count.parse().expect("a number")).await,
             other => panic!("unknown helper {other:?}"),
@@ -253,6 +254,16 @@ async fn hold_claim(address: &str, queues: &[&str]) {
     let mut claim = take(&mut slot).await;
     say("held");
     claim.lost().await;
+}
+
+/// Claims one request, lets it come back after a delay, and lives on until it is killed.
+async fn delay_claim(address: &str, queue: &str) {
+    let broker = connect(address).await;
+    let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
+    let claim = take(&mut slot).await;
+    claim.settle(later(5, Some(failed("no testbed", 1)), true)).await.expect("a settlement");
+    say("delayed");
+    std::future::pending::<()>().await;
 }
 
 /// Works off a queue, one request after the other. For each, the folder gets a file that is locked as long as it runs.

@@ -8,15 +8,16 @@ use super::connection::Live;
 use super::copy::close;
 use super::fault::Fault;
 use super::message::text_header;
-use super::names;
 use super::queues::Looking;
 use super::roll_call::{self, HeldClaim};
+use super::{delay, names};
 use crate::broker::{DeadLetter, QueueContents, QueueState};
 use crate::release::QueueName;
 
 /// The state of those of the queues that exist.
 pub(super) async fn states(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
     let claims = claims(live).await?;
+    let delayed = delay::waiting(live).await?;
     let mut looking = Looking::at(live);
     let mut states = Vec::new();
     for queue in queues {
@@ -28,6 +29,7 @@ pub(super) async fn states(live: &Live, queues: &[QueueName]) -> Result<Vec<Queu
             ready: lengths.ready,
             consumers: lengths.consumers,
             claimed: claims.iter().filter(|claim| claim.origin == name).count() as u64,
+            delayed: delayed.iter().filter(|message| message.routing_key.as_str() == name).count() as u64,
             dead,
         });
     }
@@ -46,10 +48,12 @@ pub(super) async fn contents(live: &Live, queue: &QueueName, limit: usize) -> Re
     }
     let name = queue.to_string();
     let claimed = claims(live).await?.into_iter().filter(|claim| claim.origin == name);
+    let delayed = delay::waiting(live).await?.into_iter().filter(|message| message.routing_key.as_str() == name);
     let dead = if has_dead { peek(live, names::dead_queue(queue), limit).await? } else { Vec::new() };
     Ok(Some(QueueContents {
         claimed: claimed.map(|claim| claim.body).take(limit).collect(),
         ready: peek(live, names::short(queue), limit).await?.into_iter().map(|message| message.data).collect(),
+        delayed: delayed.map(|message| message.data).take(limit).collect(),
         dead: dead
             .into_iter()
             .map(|message| DeadLetter { reason: text_header(&message.properties, names::REASON), body: message.data })
@@ -69,7 +73,7 @@ async fn claims(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
 }
 
 /// Takes up to `limit` messages and gives all of them back to their places, by closing the channel: also when this process dies.
-async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<Vec<Delivery>, Fault> {
+pub(super) async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<Vec<Delivery>, Fault> {
     let channel = live.channel().await?;
     let mut messages = Vec::new();
     while messages.len() < limit {

@@ -6,13 +6,15 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::connection::{Link, Live};
-use super::copy::Copy;
+use super::copy::{Copy, in_time};
 use super::fault::Fault;
 use super::lock::{self, Locking};
 use super::message::Subject;
-use super::names;
+use super::queues::Looking;
 use super::roll_call::{Place, Presence};
-use crate::broker::{BrokerError, Verdict};
+use super::{delay, names};
+use crate::broker::{BrokerError, Rotation, Verdict};
+use crate::release::QueueName;
 
 /// The broker closes a channel on which a delivery stays unacknowledged for its `consumer_timeout`, which clients cannot read
 /// and which sites set as low as 20 seconds.
@@ -22,6 +24,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// The hold on a request that was claimed from RabbitMQ.
 pub struct AmqpHold {
+    link: Arc<Link>,
+    origin: QueueName,
+    rotation: Rotation,
     standing: watch::Receiver<Standing>,
     verdict: oneshot::Sender<Settlement>,
 }
@@ -64,6 +69,21 @@ impl AmqpHold {
         !matches!(&*self.standing.borrow(), Standing::Held { again: false })
     }
 
+    /// Whether slots of another worker wait for requests of this queue.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn others_wait(&self) -> Result<bool, BrokerError> {
+        let live = self.link.live().await?;
+        let look = async {
+            let mut looking = Looking::at(&live);
+            let lengths = looking.look(names::short(&self.origin)).await?;
+            looking.end().await;
+            Ok(lengths.map_or(0, |lengths| lengths.consumers) > self.rotation.waiting())
+        };
+        in_time(look).await.map_err(|fault| self.link.error("tell who waits", fault))
+    }
+
     /// Performs the verdict, waiting for the broker if it is away.
     ///
     /// # Errors
@@ -88,6 +108,7 @@ const GONE: &str = "the connection to the queue server was closed";
 pub(super) struct Keeper {
     pub(super) link: Arc<Link>,
     pub(super) slot: String,
+    pub(super) rotation: Rotation,
     pub(super) subject: Subject,
     pub(super) place: Place,
     /// Answers roll-calls as long as something is held.
@@ -100,8 +121,9 @@ impl Keeper {
         let (standing, watched) = watch::channel(Standing::Held { again: false });
         let (verdict, verdicts) = oneshot::channel();
         self.place.set_copy(Some(&copy.channel));
+        let (link, origin, rotation) = (Arc::clone(&self.link), self.subject.origin.clone(), self.rotation.clone());
         tokio::spawn(Keeping { keeper: self, standing, verdicts, settlement: None }.run(live, copy));
-        AmqpHold { standing: watched, verdict }
+        AmqpHold { link, origin, rotation, standing: watched, verdict }
     }
 }
 
@@ -205,16 +227,16 @@ impl Keeping {
         let Some((verdict, _)) = &self.settlement else { return Ok(()) };
         match verdict {
             Verdict::Done => {}
-            Verdict::Requeue | Verdict::Return => {
+            Verdict::Requeue | Verdict::Return | Verdict::Later { .. } => {
                 // From here on the lock must not make anybody drop the copy that goes back.
                 place.set_copy(None);
                 lock::unlock(live, subject).await?;
                 // Not by dead-lettering the copy: the broker does that without a confirmation.
-                let properties = match verdict {
-                    Verdict::Return => subject.uncounted_properties(),
-                    _ => subject.properties(),
-                };
-                self.publish(copy, names::short(&subject.origin), properties).await?;
+                if let Verdict::Later { .. } = verdict {
+                    delay::publish(live, &copy.channel, subject, verdict).await?;
+                } else {
+                    self.publish(copy, names::short(&subject.origin), subject.properties_after(verdict)).await?;
+                }
             }
             Verdict::Dead(reason) => {
                 let queue = names::dead_queue(&subject.origin);

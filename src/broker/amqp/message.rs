@@ -5,6 +5,8 @@ use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
 use super::{names, publish};
+use crate::broker::Verdict;
+use crate::broker::history::History;
 use crate::release::QueueName;
 use crate::request::{InvalidRequest, Request, RequestId};
 
@@ -16,13 +18,16 @@ pub(super) struct Subject {
     pub(super) uuid: Option<RequestId>,
     /// The message: with an id, even if it came without.
     pub(super) body: Vec<u8>,
-    /// Which attempt this is; the first is 1.
-    pub(super) attempt: u32,
+    /// The request's past, with this attempt.
+    pub(super) history: History,
     headers: FieldTable,
 }
 
-/// Headers that a copy does not take over: RabbitMQ's own notes, and those that would send the copy to further queues.
-const DROPPED: [&str; 10] = [
+/// Headers that a copy does not take over: our own, which it gets anew, RabbitMQ's notes, and those that would send the copy to further queues.
+const DROPPED: [&str; 13] = [
+    names::ATTEMPT,
+    names::PASSES,
+    names::FAILURES,
     "x-death",
     "x-first-death-exchange",
     "x-first-death-queue",
@@ -40,8 +45,10 @@ impl Subject {
     /// had it before.
     pub(super) fn read(origin: QueueName, delivery: &Delivery) -> (Self, Result<Request, InvalidRequest>, bool) {
         let came_with = delivery.properties.headers().clone().unwrap_or_default();
-        let attempt = attempts(&came_with).saturating_add(1);
-        let redelivered = attempt > 1 || delivery.redelivered || came_with.contains_key("x-death");
+        let number = |name| number_header(&came_with, name);
+        let failures = History::failures_from(&text_header(&delivery.properties, names::FAILURES));
+        let history = History { attempts: number(names::ATTEMPT), passes: number(names::PASSES), failures }.claimed();
+        let redelivered = history.had_another_holder() || delivery.redelivered || came_with.contains_key("x-death");
         let parsed = Request::parse(&delivery.data);
         let (request, body) = match parsed {
             Ok(request) if request.uuid().is_some() => (Ok(request), delivery.data.clone()),
@@ -57,27 +64,34 @@ impl Subject {
         for (name, value) in came_with.inner().iter().filter(|(name, _)| !DROPPED.contains(&name.as_str())) {
             headers.insert(name.clone(), value.clone());
         }
-        headers.insert(names::ATTEMPT.into(), AMQPValue::LongLongInt(attempt.into()));
-        (Self { origin, uuid, body, attempt, headers }, request, redelivered)
+        (Self { origin, uuid, body, history, headers }, request, redelivered)
     }
 
-    /// The properties of a copy in a claim queue, or back in the origin.
+    /// The properties of a copy in a claim queue.
     pub(super) fn properties(&self) -> BasicProperties {
-        self.with_headers(self.headers.clone())
+        self.with_headers(self.headers_with(&self.history))
     }
 
-    /// The properties of a copy back in the origin whose attempt does not count. The first one always does: the count is
-    /// what makes the next holder look for a result.
-    pub(super) fn uncounted_properties(&self) -> BasicProperties {
+    /// The properties of a copy that goes back to the origin.
+    pub(super) fn properties_after(&self, verdict: &Verdict) -> BasicProperties {
+        self.with_headers(self.headers_with(&self.history.after(verdict)))
+    }
+
+    fn headers_with(&self, history: &History) -> FieldTable {
         let mut headers = self.headers.clone();
-        let before = self.attempt.saturating_sub(1).max(1);
-        headers.insert(names::ATTEMPT.into(), AMQPValue::LongLongInt(before.into()));
-        self.with_headers(headers)
+        headers.insert(names::ATTEMPT.into(), AMQPValue::LongLongInt(history.attempts.into()));
+        if history.passes > 0 {
+            headers.insert(names::PASSES.into(), AMQPValue::LongLongInt(history.passes.into()));
+        }
+        if !history.failures.is_empty() {
+            headers.insert(names::FAILURES.into(), AMQPValue::LongString(history.failures_text().into()));
+        }
+        headers
     }
 
     /// The properties of the dead letter.
     pub(super) fn dead_properties(&self, reason: &str) -> BasicProperties {
-        let mut headers = self.headers.clone();
+        let mut headers = self.headers_with(&self.history);
         headers.insert(names::REASON.into(), AMQPValue::LongString(reason.into()));
         headers.insert(names::ORIGIN.into(), AMQPValue::LongString(self.origin.to_string().into()));
         self.with_headers(headers)
@@ -92,9 +106,9 @@ impl Subject {
     }
 }
 
-/// How often the request was claimed before. Other clients write numbers in whatever width they like.
-fn attempts(headers: &FieldTable) -> u32 {
-    let number = match headers.inner().get(names::ATTEMPT) {
+/// A header's number; 0 when it is missing or none. Other clients write numbers in whatever width they like.
+fn number_header(headers: &FieldTable, name: &str) -> u32 {
+    let number = match headers.inner().get(name) {
         Some(AMQPValue::ShortShortInt(number)) => i64::from(*number),
         Some(AMQPValue::ShortShortUInt(number)) => i64::from(*number),
         Some(AMQPValue::ShortInt(number)) => i64::from(*number),
@@ -119,6 +133,7 @@ pub(super) fn text_header(properties: &BasicProperties, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Failure;
 
     fn delivery(body: &str, headers: FieldTable) -> Delivery {
         let mut delivery = Delivery::mock(1, "".into(), "debci-sid-amd64".into(), false, body.into());
@@ -136,7 +151,7 @@ mod tests {
         let uuid = request.unwrap().uuid().cloned();
         assert!(uuid.is_some() && !redelivered);
         assert_eq!(Request::parse(&subject.body).unwrap().uuid().cloned(), uuid);
-        assert_eq!(subject.attempt, 1);
+        assert_eq!(subject.history.attempts, 1);
     }
 
     #[test]
@@ -155,13 +170,35 @@ mod tests {
         headers.insert("x-mine".into(), AMQPValue::Boolean(true));
         let (subject, _, redelivered) = Subject::read(origin(), &delivery("gzip", headers));
         assert!(redelivered);
-        assert_eq!(subject.attempt, 3);
+        assert_eq!(subject.history.attempts, 3);
         let copy = subject.properties().headers().clone().unwrap();
+        let attempts = |headers: &FieldTable| number_header(headers, names::ATTEMPT);
+        let after = |subject: &Subject| subject.properties_after(&Verdict::Return).headers().clone().unwrap();
+        let returned = |subject: &Subject| attempts(&after(subject));
         assert_eq!(attempts(&copy), 3);
-        let returned = |subject: &Subject| attempts(&subject.uncounted_properties().headers().clone().unwrap());
         assert_eq!(returned(&subject), 2, "an attempt that does not count");
         assert_eq!(returned(&Subject::read(origin(), &delivery("gzip", FieldTable::default())).0), 1);
         assert!(copy.contains_key("x-mine") && !copy.contains_key("x-death") && !copy.contains_key("CC"));
+    }
+
+    #[test]
+    fn a_request_takes_its_history_along() {
+        let (first, ..) = Subject::read(origin(), &delivery("gzip", FieldTable::default()));
+        let time = "2026-11-20T10:00:00Z".parse().unwrap();
+        let failure = Failure { worker: "one".to_owned(), reason: "no testbed".to_owned(), attempt: 1, time };
+        let after = std::time::Duration::from_secs(60);
+        let failed = Verdict::Later { after, failure: Some(failure.clone()), counts: true };
+        let headers = first.properties_after(&failed).headers().clone().unwrap();
+        let (second, _, redelivered) = Subject::read(origin(), &delivery("gzip", headers));
+        assert!(redelivered);
+        assert_eq!((second.history.attempts, second.history.passes), (2, 0));
+        let passed = Verdict::Later { after, failure: None, counts: false };
+        let headers = second.properties_after(&passed).headers().clone().unwrap();
+        let (third, ..) = Subject::read(origin(), &delivery("gzip", headers));
+        assert_eq!((third.history.attempts, third.history.passes), (2, 1));
+        assert_eq!(third.history.failures, [failure]);
+        let dead = third.dead_properties("enough").headers().clone().unwrap();
+        assert!(dead.contains_key(names::FAILURES) && dead.contains_key(names::REASON));
     }
 
     #[test]
@@ -169,7 +206,7 @@ mod tests {
         for value in [AMQPValue::LongInt(-5), AMQPValue::LongString("many".into()), AMQPValue::Void] {
             let mut headers = FieldTable::default();
             headers.insert(names::ATTEMPT.into(), value);
-            assert_eq!(attempts(&headers), 0);
+            assert_eq!(number_header(&headers, names::ATTEMPT), 0);
         }
     }
 }

@@ -10,6 +10,7 @@
 mod announce;
 mod connection;
 mod copy;
+mod delay;
 mod fault;
 mod inspect;
 mod keeper;

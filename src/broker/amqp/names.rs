@@ -1,6 +1,8 @@
 //! The names that we give to queues, exchanges and headers at RabbitMQ. Those of the request queues and of the topics are
 //! shared with other programs; everything of our own begins with `apt-ci.` or `x-apt-ci-`.
 
+use std::time::Duration;
+
 use lapin::types::ShortString;
 
 use crate::release::QueueName;
@@ -8,6 +10,10 @@ use crate::request::RequestId;
 
 /// Header: which attempt the copy in a claim queue is. It stays with a request that comes back.
 pub(super) const ATTEMPT: &str = "x-apt-ci-attempt";
+/// Header: how often the request was passed on.
+pub(super) const PASSES: &str = "x-apt-ci-passes";
+/// Header: why earlier attempts failed, a JSON list.
+pub(super) const FAILURES: &str = "x-apt-ci-failures";
 /// Header: why a dead letter cannot be run.
 pub(super) const REASON: &str = "x-apt-ci-reason";
 /// Header: the queue that a dead letter, or a claim in a roll-call's answer, came from.
@@ -45,6 +51,11 @@ pub(super) fn claim_queue(slot: &str, connection: u64, origin: &QueueName) -> Sh
 /// The queue of an origin's dead letters.
 pub(super) fn dead_queue(origin: &QueueName) -> ShortString {
     format!("apt-ci.dead.{origin}").into()
+}
+
+/// The queue in which requests of all origins wait out a delay, and the exchange that leads there.
+pub(super) fn delay_queue(delay: Duration) -> ShortString {
+    format!("apt-ci.delay.{}", delay.as_secs()).into()
 }
 
 /// The queue whose existence says that some connection runs the request.

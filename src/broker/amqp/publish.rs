@@ -35,19 +35,31 @@ pub(super) async fn confirmed(
     body: &[u8],
     properties: BasicProperties,
 ) -> Result<(), Fault> {
-    let name = queue.to_string();
-    let confirm = start(channel, queue, body, properties).await?;
+    to_exchange(channel, ShortString::default(), queue, body, properties).await
+}
+
+/// Publishes one message to an exchange, and waits until the broker answers for it.
+pub(super) async fn to_exchange(
+    channel: &Channel,
+    exchange: ShortString,
+    key: ShortString,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Result<(), Fault> {
+    let name = if exchange.as_str().is_empty() { &key } else { &exchange }.to_string();
+    let confirm = start(channel, exchange, key, body, properties).await?;
     verdict(confirm.await, &name)
 }
 
 async fn start(
     channel: &Channel,
-    queue: ShortString,
+    exchange: ShortString,
+    key: ShortString,
     body: &[u8],
     properties: BasicProperties,
 ) -> Result<PublisherConfirm, Fault> {
     let options = BasicPublishOptions { mandatory: true, immediate: false };
-    Ok(channel.basic_publish(ShortString::default(), queue, options, body, properties).await?)
+    Ok(channel.basic_publish(exchange, key, options, body, properties).await?)
 }
 
 fn verdict(confirmation: lapin::Result<Confirmation>, queue: &str) -> Result<(), Fault> {
@@ -102,7 +114,8 @@ impl<'a> Pipeline<'a> {
                 properties = properties.with_message_id(uuid.as_str().into());
             }
             let wire = request.to_wire();
-            let publication = start(&self.channel, names::short(&submission.queue), wire.as_bytes(), properties);
+            let (exchange, key) = (ShortString::default(), names::short(&submission.queue));
+            let publication = start(&self.channel, exchange, key, wire.as_bytes(), properties);
             match bounded(&self.live, publication).await {
                 Ok(confirm) => self.waiting.push_back((confirm, submission)),
                 Err(fault) => {

@@ -19,7 +19,8 @@ use super::lock::{self, Locking};
 use super::message::Subject;
 use super::roll_call::{Place, Presence};
 use super::survey::Survey;
-use super::{names, queues};
+use super::{delay, names, queues};
+use crate::broker::history::History;
 use crate::broker::{BrokerError, Claim, Hold, Rotation, Wait};
 use crate::release::QueueName;
 
@@ -28,6 +29,8 @@ use crate::release::QueueName;
 const AFTER_YOU: Duration = Duration::from_secs(5);
 /// Between two attempts on a connection that is there.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How often a slot looks that waits for nothing but requests that wait out a delay.
+const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
 
 /// A worker's place at RabbitMQ.
 pub struct AmqpSlot {
@@ -63,12 +66,12 @@ impl AmqpSlot {
     /// Claims the next request: see [`super::super::Slot::claim`].
     ///
     /// # Errors
-    /// With [`Wait::No`], when the broker cannot be reached; otherwise only when it refuses for good.
+    /// With [`Wait::UntilEmpty`], when the broker cannot be reached; otherwise only when it refuses for good.
     pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
         let mut failures = 0;
         while !stop.is_cancelled() {
             let live = match wait {
-                Wait::No => self.link.live().await?,
+                Wait::UntilEmpty => self.link.live().await?,
                 Wait::ForOne => {
                     tokio::select! {
                         live = self.link.persistently() => match live {
@@ -121,7 +124,7 @@ impl AmqpSlot {
                 _ => live.channel().await?,
             };
             self.channel = Some(channel.clone());
-            let Some(taken) = self.take(&channel, wait, stop).await? else { return Ok(None) };
+            let Some(taken) = self.take(live, &channel, wait, stop).await? else { return Ok(None) };
             match self.secure(live, &channel, taken, stop).await? {
                 Outcome::Claimed(claim) => return Ok(Some(*claim)),
                 Outcome::Stopped => return Ok(None),
@@ -132,19 +135,41 @@ impl AmqpSlot {
 
     /// Takes a request. While there is work, each queue has its turn; only when all are empty, the broker is asked to say
     /// when that changes.
-    async fn take(&mut self, channel: &Channel, wait: Wait, stop: &CancellationToken) -> Result<Option<Taken>, Fault> {
+    async fn take(
+        &mut self,
+        live: &Live,
+        channel: &Channel,
+        wait: Wait,
+        stop: &CancellationToken,
+    ) -> Result<Option<Taken>, Fault> {
         let rotation = self.rotation.clone();
-        let taken = tokio::select! {
-            asking = rotation.asking() => {
-                let taken = self.ask(channel).await;
-                drop(asking);
-                taken?
+        // What is on its way from its delay to its queue is in neither for a moment: empty is what was found empty twice.
+        let mut empty = true;
+        loop {
+            let taken = tokio::select! {
+                asking = rotation.asking() => {
+                    let taken = self.ask(channel).await;
+                    drop(asking);
+                    taken?
+                }
+                () = stop.cancelled() => return Ok(None),
+            };
+            match (taken, wait) {
+                (None, Wait::ForOne) => return self.wait(channel, stop).await,
+                (None, Wait::UntilEmpty) => {
+                    let delayed = delay::any_waiting(live, rotation.queues()).await?;
+                    if !delayed && empty {
+                        return Ok(None);
+                    }
+                    empty = !delayed;
+                    tokio::select! {
+                        () = tokio::time::sleep(LOOK_FOR_DELAYED_EVERY) => {}
+                        () = stop.cancelled() => return Ok(None),
+                    }
+                    self.survey = Survey::default();
+                }
+                (taken, _) => return Ok(taken),
             }
-            () = stop.cancelled() => return Ok(None),
-        };
-        match (taken, wait) {
-            (None, Wait::ForOne) => self.wait(channel, stop).await,
-            (taken, _) => Ok(taken),
         }
     }
 
@@ -258,17 +283,18 @@ impl AmqpSlot {
         };
         match (locking, place) {
             (Some(Ok(Locking::Ours { contended })), Some(place)) => {
-                let attempt = subject.attempt;
+                let History { attempts: attempt, passes, failures } = subject.history.clone();
                 let keeper = Keeper {
                     link: Arc::clone(&self.link),
                     slot: self.id.clone(),
+                    rotation: self.rotation.clone(),
                     subject,
                     place,
                     _presence: Arc::clone(&self.presence),
                 };
                 let hold = Hold::Amqp(keeper.start(live.clone(), own));
                 let redelivered = redelivered || contended;
-                Ok(Outcome::Claimed(Box::new(Claim { queue, request, attempt, redelivered, hold })))
+                Ok(Outcome::Claimed(Box::new(Claim { queue, request, attempt, redelivered, passes, failures, hold })))
             }
             (Some(Ok(Locking::Taken)), _) => {
                 let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();

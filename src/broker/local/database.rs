@@ -21,7 +21,14 @@ const FILE: &str = "queue.sqlite";
 /// Marks the file as ours: `aptq`.
 const APPLICATION_ID: i32 = 0x6170_7471;
 /// Raise it with every change of schema.sql, and bring older files up to it in [`migrate`].
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
+/// Brings a file of version 1 up to version 2.
+const DELAYS: &str = "
+    ALTER TABLE request ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE request ADD COLUMN failures TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE request ADD COLUMN delayed_since INTEGER;
+    ALTER TABLE request ADD COLUMN delayed_until INTEGER;
+    CREATE INDEX request_delayed ON request (queue) WHERE delayed_until IS NOT NULL;";
 
 /// What the thread works with.
 pub(super) struct Desk {
@@ -193,6 +200,12 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
         (0, 0) if tables == 0 => {
             transaction.execute_batch(include_str!("schema.sql"))?;
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            transaction.commit()?;
+            Ok(())
+        }
+        (1, APPLICATION_ID) => {
+            transaction.execute_batch(DELAYS)?;
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
             transaction.commit()?;
             Ok(())

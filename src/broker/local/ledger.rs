@@ -1,10 +1,14 @@
 //! What is done to the queue's file, each operation in one transaction.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, ToSql, Transaction, params};
 use uuid::Uuid;
 
 use super::database::{Desk, Fault};
 use super::life::{SlotFolder, SlotLock};
+use crate::broker::history::{History, delay};
 use crate::broker::{DeadLetter, QueueContents, QueueState, Rotation, Verdict};
 use crate::release::QueueName;
 use crate::request::line::Submission;
@@ -16,8 +20,36 @@ pub(super) struct Taken {
     pub(super) queue: QueueName,
     pub(super) row: i64,
     pub(super) request: Result<Request, InvalidRequest>,
-    /// This attempt; the first is 1.
-    pub(super) attempt: u32,
+    /// With this attempt.
+    pub(super) history: History,
+}
+
+/// What a search came to.
+pub(super) enum Found {
+    Request(Box<Taken>),
+    /// Nothing is there now. `due` is when to look again, if requests wait out a delay.
+    Nothing {
+        due: Option<Duration>,
+    },
+}
+
+/// A claimed request's way back.
+pub(super) struct Settlement<'a> {
+    pub(super) slot: &'a str,
+    pub(super) row: i64,
+    pub(super) verdict: &'a Verdict,
+    /// The history that goes back with it.
+    pub(super) history: &'a History,
+}
+
+/// Whether a request that nobody holds can be claimed at the time `?1`, in milliseconds. One whose delay begins in the future is due:
+/// the clock was set back.
+const IS_DUE: &str = "(delayed_until IS NULL OR NOT ?1 BETWEEN delayed_since AND delayed_until - 1)";
+/// Delays are looked at again after so long: the clock may have been set.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
 }
 
 /// What a slot looks for.
@@ -150,17 +182,19 @@ fn bury_dead(desk: &mut Desk) -> Result<(), Fault> {
 }
 
 /// Takes the next request for a slot, or shows it as waiting.
-pub(super) fn take(desk: &mut Desk, search: &Search) -> Result<Option<Taken>, Fault> {
+pub(super) fn take(desk: &mut Desk, search: &Search) -> Result<Found, Fault> {
     bury_dead(desk)?;
+    let now = now();
+    let queues = search.rotation.queues();
     // Many wake up for one request: those who find nothing do not stand in the way of the one who writes.
-    if !any_ready(desk, search.rotation.queues())? && search.shown_waiting == search.will_wait {
-        return Ok(None);
+    if !any_ready(desk, queues, now)? && search.shown_waiting == search.will_wait {
+        return Ok(Found::Nothing { due: next_due(&desk.connection, queues, now)? });
     }
     let slots = desk.slots.clone();
     let transaction = desk.write()?;
     let (mut taken, mut served) = (None, None);
     for index in search.rotation.order() {
-        taken = take_from(&transaction, &slots, &search.slot, &search.rotation.queues()[index])?;
+        taken = take_from(&transaction, &slots, &search.slot, &queues[index], now)?;
         if taken.is_some() {
             served = Some(index);
             break;
@@ -171,22 +205,41 @@ pub(super) fn take(desk: &mut Desk, search: &Search) -> Result<Option<Taken>, Fa
     if transaction.prepare_cached(sql)?.execute(params![search.slot, waiting])? == 0 {
         return Err(Fault::Unusable("somebody removed this worker's slot".to_owned()));
     }
+    let due = next_due(&transaction, queues, now)?;
     transaction.commit()?;
     if let Some(index) = served {
         search.rotation.served(index);
     }
-    Ok(taken)
+    Ok(taken.map_or(Found::Nothing { due }, |taken| Found::Request(Box::new(taken))))
 }
 
-fn any_ready(desk: &Desk, queues: &[QueueName]) -> Result<bool, rusqlite::Error> {
-    let mut statement =
-        desk.connection.prepare_cached("SELECT 1 FROM request WHERE queue = ?1 AND holder IS NULL LIMIT 1")?;
+fn any_ready(desk: &Desk, queues: &[QueueName], now: i64) -> Result<bool, rusqlite::Error> {
+    let sql = format!("SELECT 1 FROM request WHERE queue = ?2 AND holder IS NULL AND {IS_DUE} LIMIT 1");
+    let mut statement = desk.connection.prepare_cached(&sql)?;
     for queue in queues {
-        if statement.exists([queue.to_string()])? {
+        if statement.exists(params![now, queue.to_string()])? {
             return Ok(true);
         }
     }
     Ok(false)
+}
+
+/// In how long the first delayed request of these queues is due.
+fn next_due(
+    connection: &rusqlite::Connection,
+    queues: &[QueueName],
+    now: i64,
+) -> Result<Option<Duration>, rusqlite::Error> {
+    let sql =
+        "SELECT min(delayed_until) FROM request WHERE queue = ?1 AND delayed_until IS NOT NULL AND holder IS NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut first: Option<i64> = None;
+    for queue in queues {
+        let next: Option<i64> = statement.query_row([queue.to_string()], |row| row.get(0))?;
+        first = first.into_iter().chain(next).min();
+    }
+    let wait = |until: i64| Duration::from_millis(u64::try_from(until - now).unwrap_or_default());
+    Ok(first.map(|until| wait(until).min(LONGEST_WAIT)))
 }
 
 fn take_from(
@@ -194,15 +247,23 @@ fn take_from(
     slots: &SlotFolder,
     slot: &str,
     queue: &QueueName,
+    now: i64,
 ) -> Result<Option<Taken>, Fault> {
     loop {
-        let next: Option<(i64, Vec<u8>, i64)> = transaction
-            .prepare_cached(
-                "SELECT id, body, attempt FROM request WHERE queue = ?1 AND holder IS NULL ORDER BY id LIMIT 1",
-            )?
-            .query_row([queue.to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        let sql = format!(
+            "SELECT id, body, attempt, passes, failures FROM request
+             WHERE queue = ?2 AND holder IS NULL AND {IS_DUE} ORDER BY id LIMIT 1"
+        );
+        let next: Option<(i64, Vec<u8>, History)> = transaction
+            .prepare_cached(&sql)?
+            .query_row(params![now, queue.to_string()], |row| {
+                let number =
+                    |index| Ok::<_, rusqlite::Error>(u32::try_from(row.get::<_, i64>(index)?).unwrap_or(u32::MAX));
+                let failures = History::failures_from(&row.get::<_, String>(4)?);
+                Ok((row.get(0)?, row.get(1)?, History { attempts: number(2)?, passes: number(3)?, failures }))
+            })
             .optional()?;
-        let Some((row, body, attempt)) = next else { return Ok(None) };
+        let Some((row, body, history)) = next else { return Ok(None) };
         let request = Request::parse(&body).map(Request::identified);
         if let Ok(request) = &request
             && is_held(transaction, slots, request)?
@@ -211,13 +272,16 @@ fn take_from(
             transaction.prepare_cached("DELETE FROM request WHERE id = ?1")?.execute([row])?;
             continue;
         }
-        let attempt = u32::try_from(attempt).unwrap_or(u32::MAX).saturating_add(1);
+        let history = history.claimed();
         // The id that it got here must be the same if this worker dies and another takes it.
         let body = request.as_ref().map_or(body, |request| request.to_wire().into_bytes());
         transaction
-            .prepare_cached("UPDATE request SET holder = ?2, attempt = ?3, body = ?4, uuid = ?5 WHERE id = ?1")?
-            .execute(params![row, slot, attempt, body, request.as_ref().ok().and_then(uuid)])?;
-        return Ok(Some(Taken { queue: queue.clone(), row, request, attempt }));
+            .prepare_cached(
+                "UPDATE request SET holder = ?2, attempt = ?3, body = ?4, uuid = ?5, delayed_since = NULL, delayed_until = NULL
+                 WHERE id = ?1",
+            )?
+            .execute(params![row, slot, history.attempts, body, request.as_ref().ok().and_then(uuid)])?;
+        return Ok(Some(Taken { queue: queue.clone(), row, request, history }));
     }
 }
 
@@ -244,27 +308,30 @@ pub(super) fn release(desk: &mut Desk, slot: &str, row: i64) -> Result<(), Fault
     Ok(())
 }
 
-pub(super) fn settle(desk: &mut Desk, slot: &str, row: i64, verdict: &Verdict) -> Result<(), Fault> {
-    // The other verdicts leave nothing to claim: who waits is left in peace.
-    let _ring = matches!(verdict, Verdict::Requeue | Verdict::Return).then(|| desk.slots.doorbell()).transpose()?;
+pub(super) fn settle(desk: &mut Desk, settlement: &Settlement<'_>) -> Result<(), Fault> {
+    let Settlement { slot, row, verdict, history } = settlement;
+    // The other verdicts leave nothing to claim, and nothing to look at later: who waits is left in peace.
+    let goes_back = matches!(verdict, Verdict::Requeue | Verdict::Return | Verdict::Later { .. });
+    let _ring = goes_back.then(|| desk.slots.doorbell()).transpose()?;
     let transaction = desk.write()?;
-    match verdict {
-        Verdict::Done => {}
-        Verdict::Requeue | Verdict::Return => {
-            let uncounted = i64::from(*verdict == Verdict::Return);
-            transaction.execute(
-                "INSERT INTO request (queue, body, uuid, attempt)
-                 SELECT queue, body, uuid, max(attempt - ?3, 1) FROM request WHERE id = ?1 AND holder = ?2",
-                params![row, slot, uncounted],
-            )?;
-        }
-        Verdict::Dead(reason) => {
-            transaction.execute(
-                "INSERT INTO dead_letter (queue, body, attempt, reason)
-                 SELECT queue, body, attempt, ?3 FROM request WHERE id = ?1 AND holder = ?2",
-                params![row, slot, reason],
-            )?;
-        }
+    let wait = match verdict {
+        Verdict::Later { after, .. } => Some(i64::try_from(delay(*after).as_millis()).unwrap_or(i64::MAX)),
+        _ => None,
+    };
+    if goes_back {
+        let since = wait.map(|_| now());
+        transaction.execute(
+            "INSERT INTO request (queue, body, uuid, attempt, passes, failures, delayed_since, delayed_until)
+             SELECT queue, body, uuid, ?3, ?4, ?5, ?6, ?6 + ?7 FROM request WHERE id = ?1 AND holder = ?2",
+            params![row, slot, history.attempts, history.passes, history.failures_text(), since, wait],
+        )?;
+    }
+    if let Verdict::Dead(reason) = verdict {
+        transaction.execute(
+            "INSERT INTO dead_letter (queue, body, attempt, reason)
+             SELECT queue, body, attempt, ?3 FROM request WHERE id = ?1 AND holder = ?2",
+            params![row, slot, reason],
+        )?;
     }
     if transaction.execute("DELETE FROM request WHERE id = ?1 AND holder = ?2", params![row, slot])? == 0 {
         return Err(Fault::ClaimLost);
@@ -272,25 +339,43 @@ pub(super) fn settle(desk: &mut Desk, slot: &str, row: i64, verdict: &Verdict) -
     Ok(transaction.commit()?)
 }
 
+/// How many slots wait for requests of this queue.
+pub(super) fn consumers(connection: &rusqlite::Connection, queue: &QueueName) -> Result<u64, Fault> {
+    let sql = "SELECT count(*) FROM slot_queue JOIN slot ON slot.id = slot WHERE queue = ?1 AND waiting";
+    let count: i64 = connection.prepare_cached(sql)?.query_row([queue.to_string()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// The same, without slots whose workers have died.
+pub(super) fn living_consumers(desk: &mut Desk, queue: &QueueName) -> Result<u64, Fault> {
+    bury_dead(desk)?;
+    consumers(&desk.connection, queue)
+}
+
 pub(super) fn inspect(desk: &mut Desk, queues: Vec<QueueName>) -> Result<Vec<QueueState>, Fault> {
     bury_dead(desk)?;
     // One snapshot, so that the numbers belong together.
     let transaction = desk.connection.transaction()?;
+    let now = now();
     let mut states = Vec::new();
     for queue in queues {
         if !exists(&transaction, &queue)? {
             continue;
         }
-        let count = |sql: &str| -> Result<u64, rusqlite::Error> {
-            let count: i64 = transaction.prepare_cached(sql)?.query_row([queue.to_string()], |row| row.get(0))?;
+        let name = queue.to_string();
+        let count = |sql: &str, values: &[&dyn ToSql]| -> Result<u64, rusqlite::Error> {
+            let count: i64 = transaction.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
             Ok(count.unsigned_abs())
         };
-        let ready = count("SELECT count(*) FROM request WHERE queue = ?1 AND holder IS NULL")?;
-        let claimed = count("SELECT count(*) FROM request WHERE queue = ?1 AND holder IS NOT NULL")?;
-        let dead = count("SELECT count(*) FROM dead_letter WHERE queue = ?1")?;
-        let consumers =
-            count("SELECT count(*) FROM slot_queue JOIN slot ON slot.id = slot WHERE queue = ?1 AND waiting")?;
-        states.push(QueueState { queue, ready, consumers, claimed, dead });
+        let idle = |not: &str| {
+            let sql = format!("SELECT count(*) FROM request WHERE queue = ?2 AND holder IS NULL AND {not} {IS_DUE}");
+            count(&sql, &[&now, &name])
+        };
+        let (ready, delayed) = (idle("")?, idle("NOT")?);
+        let claimed = count("SELECT count(*) FROM request WHERE queue = ?1 AND holder IS NOT NULL", &[&name])?;
+        let dead = count("SELECT count(*) FROM dead_letter WHERE queue = ?1", &[&name])?;
+        let consumers = consumers(&transaction, &queue)?;
+        states.push(QueueState { queue, ready, consumers, claimed, delayed, dead });
     }
     Ok(states)
 }
@@ -302,14 +387,23 @@ pub(super) fn contents(desk: &mut Desk, queue: QueueName, limit: usize) -> Resul
     if !exists(&transaction, &queue)? {
         return Err(Fault::NoSuchQueue(queue));
     }
-    let bodies = |sql: &str| -> Result<Vec<Vec<u8>>, rusqlite::Error> {
-        transaction.prepare_cached(sql)?.query_map(params![queue.to_string(), limit], |row| row.get(0))?.collect()
+    let name = queue.to_string();
+    let bodies = |sql: &str, values: &[&dyn ToSql]| -> Result<Vec<Vec<u8>>, rusqlite::Error> {
+        transaction.prepare_cached(sql)?.query_map(values, |row| row.get(0))?.collect()
     };
-    let ready = bodies("SELECT body FROM request WHERE queue = ?1 AND holder IS NULL ORDER BY id LIMIT ?2")?;
-    let claimed = bodies("SELECT body FROM request WHERE queue = ?1 AND holder IS NOT NULL ORDER BY id LIMIT ?2")?;
+    let now = now();
+    let idle = |not: &str| {
+        let sql = format!(
+            "SELECT body FROM request WHERE queue = ?2 AND holder IS NULL AND {not} {IS_DUE} ORDER BY id LIMIT ?3"
+        );
+        bodies(&sql, &[&now, &name, &limit])
+    };
+    let (ready, delayed) = (idle("")?, idle("NOT")?);
+    let sql = "SELECT body FROM request WHERE queue = ?1 AND holder IS NOT NULL ORDER BY id LIMIT ?2";
+    let claimed = bodies(sql, &[&name, &limit])?;
     let dead = transaction
         .prepare_cached("SELECT body, reason FROM dead_letter WHERE queue = ?1 ORDER BY id LIMIT ?2")?
-        .query_map(params![queue.to_string(), limit], |row| Ok(DeadLetter { body: row.get(0)?, reason: row.get(1)? }))?
+        .query_map(params![name, limit], |row| Ok(DeadLetter { body: row.get(0)?, reason: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
-    Ok(QueueContents { ready, claimed, dead })
+    Ok(QueueContents { ready, claimed, delayed, dead })
 }

@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::bell::Bell;
 use self::database::{Database, Desk};
-use self::ledger::{Search, Taken};
+use self::ledger::{Found, Search, Settlement, Taken};
 use self::life::SlotLock;
+use super::history::History;
 use super::{BrokerError, Claim, Hold, QueueContents, QueueState, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 use crate::request::line::Submission;
@@ -43,7 +44,28 @@ pub struct LocalSlot {
 pub struct LocalHold {
     life: Arc<Life>,
     row: i64,
+    queue: QueueName,
+    rotation: Rotation,
+    history: History,
     settled: bool,
+}
+
+/// What a look at the queues came to.
+enum Look {
+    Claim(Box<Claim>),
+    /// Nothing is there now. `due` is when to look again, if requests wait out a delay.
+    Nothing {
+        due: Option<Duration>,
+    },
+}
+
+impl Look {
+    fn claim(self) -> Option<Claim> {
+        match self {
+            Self::Claim(claim) => Some(*claim),
+            Self::Nothing { .. } => None,
+        }
+    }
 }
 
 /// A slot's life: it ends with its place and its claim, or with the process.
@@ -185,29 +207,35 @@ impl LocalSlot {
     /// Claims the next request; see [`super::Slot::claim`].
     ///
     /// # Errors
-    /// When the file cannot be used; with [`Wait::No`] also when another process keeps it locked.
+    /// When the file cannot be used; with [`Wait::UntilEmpty`] also when another process keeps it locked.
     pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
         if stop.is_cancelled() {
             return Ok(None);
         }
         match self.take(false).await {
-            Ok(None) if wait == Wait::ForOne => {}
+            Ok(Look::Nothing { due }) if wait == Wait::ForOne || due.is_some() => {}
+            Ok(look) => return Ok(look.claim()),
             Err(BrokerError::Unreachable { .. }) if wait == Wait::ForOne => {}
-            result => return result,
+            Err(error) => return Err(error),
         }
+        let _waiting = self.rotation.wait();
         let mut bell = self.listen()?;
         let mut pauses = backoff().build();
         loop {
-            let pause = match self.take(true).await {
-                Ok(Some(claim)) => return Ok(Some(claim)),
-                Ok(None) => {
+            let (pause, listens) = match self.take(true).await {
+                Ok(Look::Claim(claim)) => return Ok(Some(*claim)),
+                Ok(Look::Nothing { due: None }) if wait == Wait::UntilEmpty => {
+                    self.stop_waiting().await;
+                    return Ok(None);
+                }
+                Ok(Look::Nothing { due }) => {
                     pauses = backoff().build();
-                    None
+                    (due, true)
                 }
                 Err(error @ BrokerError::Unreachable { .. }) => {
                     let pause = pauses.next().unwrap_or(Duration::from_secs(10));
                     log_retry(&error, pause);
-                    Some(pause)
+                    (Some(pause), false)
                 }
                 Err(error) => return Err(error),
             };
@@ -218,7 +246,7 @@ impl LocalSlot {
                     return Ok(None);
                 }
                 () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
-                rung = bell.rung(), if pause.is_none() => rung.map_err(|error| self.deaf(&error))?,
+                rung = bell.rung(), if listens => rung.map_err(|error| self.deaf(&error))?,
             }
         }
     }
@@ -238,7 +266,7 @@ impl LocalSlot {
     }
 
     /// Takes the next request if there is one; otherwise shows this slot as waiting if it will wait.
-    async fn take(&mut self, will_wait: bool) -> Result<Option<Claim>, BrokerError> {
+    async fn take(&mut self, will_wait: bool) -> Result<Look, BrokerError> {
         let search = Search {
             slot: self.life.slot.clone(),
             rotation: self.rotation.clone(),
@@ -250,18 +278,29 @@ impl LocalSlot {
         let work = move |desk: &mut Desk| {
             let owed = std::mem::take(&mut *life.owed());
             owed.into_iter().for_each(|row| life.give_back(desk, row));
-            let taken = ledger::take(desk, &search)?;
-            Ok(taken.map(|taken| (LocalHold { life, row: taken.row, settled: false }, taken)))
+            Ok(match ledger::take(desk, &search)? {
+                Found::Nothing { due } => Look::Nothing { due },
+                Found::Request(taken) => {
+                    let Taken { queue, row, request, history } = *taken;
+                    let rotation = search.rotation;
+                    let hold = LocalHold {
+                        life,
+                        row,
+                        queue: queue.clone(),
+                        rotation,
+                        history: history.clone(),
+                        settled: false,
+                    };
+                    let redelivered = history.had_another_holder();
+                    let History { attempts: attempt, passes, failures } = history;
+                    let hold = Hold::Local(hold);
+                    Look::Claim(Box::new(Claim { queue, request, attempt, redelivered, passes, failures, hold }))
+                }
+            })
         };
-        let taken = self.life.database.run("hand out a request", work).await?;
-        self.shown_waiting = taken.is_none() && will_wait;
-        Ok(taken.map(|(hold, Taken { queue, request, attempt, .. })| Claim {
-            queue,
-            request,
-            attempt,
-            redelivered: attempt > 1,
-            hold: Hold::Local(hold),
-        }))
+        let look = self.life.database.run("hand out a request", work).await?;
+        self.shown_waiting = will_wait && matches!(look, Look::Nothing { .. });
+        Ok(look)
     }
 
     async fn stop_waiting(&mut self) {
@@ -276,15 +315,28 @@ impl LocalSlot {
 }
 
 impl LocalHold {
+    /// Whether slots of another worker wait for requests of this queue.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn others_wait(&self) -> Result<bool, BrokerError> {
+        let queue = self.queue.clone();
+        let look = move |desk: &mut Desk| ledger::living_consumers(desk, &queue);
+        Ok(self.life.database.run("tell who waits", look).await? > self.rotation.waiting())
+    }
+
     /// Performs the verdict. Waits while another process keeps the file locked.
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`], or when the file cannot be written; then the request is given back.
     pub async fn settle(mut self, verdict: Verdict) -> Result<(), BrokerError> {
         let row = self.row;
+        let history = self.history.after(&verdict);
         let try_once = || {
-            let (slot, verdict) = (self.life.slot.clone(), verdict.clone());
-            self.life.database.run("settle a request", move |desk| ledger::settle(desk, &slot, row, &verdict))
+            let (slot, verdict, history) = (self.life.slot.clone(), verdict.clone(), history.clone());
+            self.life.database.run("settle a request", move |desk| {
+                ledger::settle(desk, &Settlement { slot: &slot, row, verdict: &verdict, history: &history })
+            })
         };
         try_once
             .retry(backoff())

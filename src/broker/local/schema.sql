@@ -11,9 +11,16 @@ CREATE TABLE request (
     uuid TEXT,
     attempt INTEGER NOT NULL DEFAULT 0,
     -- The slot that holds it, while that slot lives; see life.rs.
-    holder TEXT
+    holder TEXT,
+    -- How often it was passed on, and a JSON list of why earlier attempts failed; see ../history.rs.
+    passes INTEGER NOT NULL DEFAULT 0,
+    failures TEXT NOT NULL DEFAULT '[]',
+    -- A request that waits out a delay: since when and until when, in milliseconds since 1970.
+    delayed_since INTEGER,
+    delayed_until INTEGER
 ) STRICT;
 CREATE INDEX request_ready ON request (queue, id) WHERE holder IS NULL;
+CREATE INDEX request_delayed ON request (queue) WHERE delayed_until IS NOT NULL;
 CREATE INDEX request_held ON request (holder) WHERE holder IS NOT NULL;
 CREATE INDEX request_uuid ON request (uuid) WHERE uuid IS NOT NULL;
 

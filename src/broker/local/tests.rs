@@ -77,7 +77,7 @@ async fn submit(broker: &Broker, queue: &QueueName, packages: &[&str]) {
 }
 
 async fn next(slot: &mut Slot) -> Option<Claim> {
-    slot.claim(Wait::No, &CancellationToken::new()).await.unwrap()
+    slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap()
 }
 
 async fn next_package(slot: &mut Slot) -> String {
@@ -186,7 +186,7 @@ async fn verdicts_are_performed() {
     let one = next(&mut slot).await.unwrap();
     assert_eq!(
         state(&broker, &wily()).await,
-        QueueState { queue: wily(), ready: 1, consumers: 0, claimed: 1, dead: 0 }
+        QueueState { queue: wily(), ready: 1, consumers: 0, claimed: 1, delayed: 0, dead: 0 }
     );
     assert_eq!(broker.contents(&wily(), 10).await.unwrap().claimed.len(), 1);
     one.settle(Verdict::Requeue).await.unwrap();
@@ -197,7 +197,7 @@ async fn verdicts_are_performed() {
 
     assert_eq!(
         state(&broker, &wily()).await,
-        QueueState { queue: wily(), ready: 0, consumers: 0, claimed: 0, dead: 1 }
+        QueueState { queue: wily(), ready: 0, consumers: 0, claimed: 0, delayed: 0, dead: 1 }
     );
     let contents = broker.contents(&wily(), 10).await.unwrap();
     assert_eq!(contents.dead[0].reason, "kills every worker");
@@ -321,7 +321,7 @@ async fn stop_ends_a_wait_and_leaves_nothing_held() {
     submit(&broker, &wily(), &["gzip"]).await;
     assert_eq!(
         state(&broker, &wily()).await,
-        QueueState { queue: wily(), ready: 1, consumers: 0, claimed: 0, dead: 0 }
+        QueueState { queue: wily(), ready: 1, consumers: 0, claimed: 0, delayed: 0, dead: 0 }
     );
     assert!(slot.claim(Wait::ForOne, &stop).await.unwrap().is_none(), "stopped is stopped");
 }
@@ -506,4 +506,64 @@ async fn a_folder_that_vanishes_ends_the_wait_with_an_error() {
     std::fs::rename(place.path().join("slots"), place.path().join("elsewhere")).unwrap();
     let error = tokio::time::timeout(DEADLINE, waiting).await.unwrap().unwrap().unwrap_err().to_string();
     assert!(error.contains("slots"), "{error}");
+}
+
+/// The file as version 1 of its format had it.
+const FIRST_FORMAT: &str = "
+    CREATE TABLE queue (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE request (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL REFERENCES queue (name), body BLOB NOT NULL, uuid TEXT,
+        attempt INTEGER NOT NULL DEFAULT 0, holder TEXT
+    ) STRICT;
+    CREATE INDEX request_ready ON request (queue, id) WHERE holder IS NULL;
+    CREATE INDEX request_held ON request (holder) WHERE holder IS NOT NULL;
+    CREATE INDEX request_uuid ON request (uuid) WHERE uuid IS NOT NULL;
+    CREATE TABLE dead_letter (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL REFERENCES queue (name), body BLOB NOT NULL,
+        attempt INTEGER NOT NULL, reason TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX dead_letter_queue ON dead_letter (queue, id);
+    CREATE TABLE slot (id TEXT NOT NULL PRIMARY KEY, waiting INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+    CREATE TABLE slot_queue (
+        slot TEXT NOT NULL REFERENCES slot (id) ON DELETE CASCADE, queue TEXT NOT NULL, PRIMARY KEY (slot, queue)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO queue VALUES ('debci-wily-amd64');
+    INSERT INTO request (queue, body, attempt) VALUES ('debci-wily-amd64', x'677a6970', 2);
+    PRAGMA application_id = 0x61707471;
+    PRAGMA user_version = 1;";
+
+#[tokio::test]
+async fn a_file_of_the_former_format_is_brought_up_to_date_with_what_it_holds() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path()).unwrap();
+    place.sqlite().execute_batch(FIRST_FORMAT).unwrap();
+    let opening = (0..4).map(|_| place.open());
+    let brokers = futures_util::future::join_all(opening).await;
+    let schema = |sqlite: Connection| -> Vec<String> {
+        let mut statement = sqlite
+            .prepare("SELECT name FROM pragma_table_info('request') UNION SELECT name FROM sqlite_schema")
+            .unwrap();
+        statement.query_map((), |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let new = Place::new();
+    new.open().await.close().await;
+    assert_eq!(schema(place.sqlite()), schema(new.sqlite()));
+    let claim = next(&mut brokers[0].slot(vec![wily()]).await.unwrap()).await.unwrap();
+    assert_eq!((claim.attempt, claim.passes, claim.failures.len()), (3, 0, 0));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_makes_delayed_requests_due() {
+    let place = Place::new();
+    let broker = place.open().await;
+    submit(&broker, &wily(), &["gzip"]).await;
+    let mut slot = broker.slot(vec![wily()]).await.unwrap();
+    let later = Verdict::Later { after: Duration::from_secs(3600), failure: None, counts: true };
+    next(&mut slot).await.unwrap().settle(later).await.unwrap();
+    assert_eq!((state(&broker, &wily()).await.ready, state(&broker, &wily()).await.delayed), (0, 1));
+    // As if the clock had been an hour ahead when the delay began.
+    let sql = "UPDATE request SET delayed_since = delayed_since + 3600000, delayed_until = delayed_until + 3600000";
+    place.sqlite().execute(sql, ()).unwrap();
+    assert_eq!((state(&broker, &wily()).await.ready, state(&broker, &wily()).await.delayed), (1, 0));
+    assert_eq!(next(&mut slot).await.unwrap().attempt, 2);
 }

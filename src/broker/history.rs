@@ -1,0 +1,193 @@
+//! What travels with a request from one holder to the next: how often it was tried, and why it is here again.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Verdict;
+
+/// The delays that [`Verdict::Later`] knows; others are rounded up to the next one, or down to the last. RabbitMQ has a queue
+/// for each.
+pub const DELAYS: [Duration; 7] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(300),
+    Duration::from_secs(900),
+    Duration::from_secs(3600),
+];
+
+/// So many failures of a request are remembered, the latest ones.
+const FAILURES: usize = 10;
+/// In characters. RabbitMQ's headers must fit into one frame, however many bytes a character takes.
+const LONGEST_REASON: usize = 500;
+const LONGEST_WORKER: usize = 100;
+
+/// The delay of [`DELAYS`] that a request waits out.
+#[must_use]
+pub fn delay(after: Duration) -> Duration {
+    DELAYS.into_iter().find(|delay| *delay >= after).unwrap_or(DELAYS[DELAYS.len() - 1])
+}
+
+/// An attempt that failed for a reason that is not the request's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Who tried.
+    pub worker: String,
+    /// What failed. At most 500 characters are kept, without control characters.
+    pub reason: String,
+    /// Which attempt it was; the first is 1.
+    pub attempt: u32,
+    /// When it failed.
+    #[serde(with = "rfc_3339")]
+    pub time: Timestamp,
+}
+
+impl Failure {
+    fn bounded(&self) -> Self {
+        let Self { worker, reason, attempt, time } = self;
+        Self {
+            worker: cut(worker, LONGEST_WORKER),
+            reason: cut(reason, LONGEST_REASON),
+            attempt: *attempt,
+            time: *time,
+        }
+    }
+}
+
+/// One line of at most so many characters.
+fn cut(text: &str, longest: usize) -> String {
+    let line = |c: char| if c.is_control() { ' ' } else { c };
+    match text.char_indices().nth(longest) {
+        None => text.chars().map(line).collect(),
+        Some(_) => text.chars().take(longest - 1).map(line).chain(['…']).collect(),
+    }
+}
+
+/// What is known about a request's past.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct History {
+    /// How often it was claimed, less the attempts that do not count.
+    pub(super) attempts: u32,
+    /// How often it was passed on since an attempt last counted.
+    pub(super) passes: u32,
+    /// The latest failures, oldest first.
+    pub(super) failures: Vec<Failure>,
+}
+
+impl History {
+    /// The history of a request that is claimed now.
+    pub(super) fn claimed(mut self) -> Self {
+        self.attempts = self.attempts.saturating_add(1);
+        self
+    }
+
+    /// Whether somebody else may have had a claimed request before.
+    pub(super) fn had_another_holder(&self) -> bool {
+        self.attempts > 1 || self.passes > 0
+    }
+
+    /// The history of a claimed request that goes back to its queue.
+    pub(super) fn after(&self, verdict: &Verdict) -> Self {
+        let mut after = self.clone();
+        let before = self.attempts.saturating_sub(1);
+        match verdict {
+            Verdict::Done | Verdict::Dead(_) => {}
+            Verdict::Requeue => after.passes = 0,
+            // The first one counts in any case: the count is what makes the next holder look for a result.
+            Verdict::Return => after.attempts = before.max(1),
+            Verdict::Later { failure, counts, .. } => {
+                (after.attempts, after.passes) =
+                    if *counts { (self.attempts, 0) } else { (before, self.passes.saturating_add(1)) };
+                after.failures.extend(failure.as_ref().map(Failure::bounded));
+                let surplus = after.failures.len().saturating_sub(FAILURES);
+                after.failures.drain(..surplus);
+            }
+        }
+        after
+    }
+
+    /// The failures as JSON.
+    pub(super) fn failures_text(&self) -> String {
+        serde_json::to_string(&self.failures).expect("text and numbers can always be written")
+    }
+
+    /// Reads what [`History::failures_text`] wrote. What somebody else has made of it is forgotten: it must not keep a request
+    /// from running.
+    pub(super) fn failures_from(text: &str) -> Vec<Failure> {
+        let failures: Vec<Failure> = serde_json::from_str(text).unwrap_or_default();
+        let surplus = failures.len().saturating_sub(FAILURES);
+        failures[surplus..].iter().map(Failure::bounded).collect()
+    }
+}
+
+mod rfc_3339 {
+    use jiff::Timestamp;
+    use serde::de::{Deserialize, Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(time)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(attempt: u32, reason: &str) -> Failure {
+        let time = "2026-11-20T10:00:00Z".parse().unwrap();
+        Failure { worker: "host".to_owned(), reason: reason.to_owned(), attempt, time }
+    }
+
+    fn later(failure: Option<Failure>, counts: bool) -> Verdict {
+        Verdict::Later { after: DELAYS[0], failure, counts }
+    }
+
+    #[test]
+    fn delays_are_those_that_have_a_queue() {
+        let seconds = |after| delay(Duration::from_secs_f64(after)).as_secs();
+        assert_eq!([0.0, 0.2, 1.0, 1.1, 60.0, 61.0, 3600.0, 86400.0].map(seconds), [1, 1, 1, 5, 60, 300, 3600, 3600]);
+    }
+
+    #[test]
+    fn attempts_that_do_not_count_are_passes_or_nothing() {
+        let first = History::default().claimed();
+        assert!(!first.had_another_holder());
+        let passed = first.after(&later(None, false));
+        assert_eq!((passed.attempts, passed.passes), (0, 1));
+        let second = passed.claimed();
+        assert!(second.had_another_holder());
+        assert_eq!(second.after(&later(None, false)).passes, 2);
+        assert_eq!((second.after(&Verdict::Return).attempts, second.after(&Verdict::Return).passes), (1, 1));
+        for counted in [later(None, true), Verdict::Requeue] {
+            let after = second.after(&counted);
+            assert_eq!((after.attempts, after.passes), (1, 0));
+        }
+    }
+
+    #[test]
+    fn failures_are_kept_in_order_and_bounded() {
+        let mut history = History::default();
+        for attempt in 1..=30 {
+            history = history.claimed().after(&later(Some(failure(attempt, &"\u{1f4a5}\n".repeat(400))), true));
+        }
+        assert_eq!(
+            history.failures.iter().map(|failure| failure.attempt).collect::<Vec<_>>(),
+            (21..=30).collect::<Vec<_>>()
+        );
+        let reason = &history.failures[0].reason;
+        assert_eq!(reason.chars().count(), 500);
+        assert!(reason.ends_with('…') && !reason.contains('\n'));
+        let text = history.failures_text();
+        assert!(text.len() < 24 * 1024, "{} bytes do not fit into a frame with the other headers", text.len());
+        assert_eq!(History::failures_from(&text), history.failures);
+        assert!(History::failures_from("nonsense").is_empty() && History::failures_from("").is_empty());
+    }
+}
