@@ -6,78 +6,74 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::{join, try_join};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::options::{BasicAckOptions, BasicQosOptions};
+use lapin::types::ShortString;
 use lapin::{Channel, Consumer};
 
-use super::connection::Live;
+use super::claim_queue::{ClaimQueue, PREFETCH};
 use super::fault::Fault;
 use super::message::Subject;
 use super::{names, publish};
+use crate::request::RequestId;
 
-/// A claim queue that nobody has used for so long is removed by the broker. Milliseconds.
-const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
-/// The copy that is held and the one that renews it; and one more, so that neither ever waits for the other.
-const PREFETCH: u16 = 3;
 /// The broker answers within milliseconds; when it has not after this time, the connection is as good as lost.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A copy that the broker has stored, confirmed and delivered to us.
 pub(super) struct Copy {
-    pub(super) channel: Channel,
-    queue: ShortString,
-    consumer: Consumer,
+    pub(super) queue: ClaimQueue,
     delivery: Delivery,
 }
 
 impl Copy {
-    /// Makes a copy on a channel of its own. When this fails half-way, the channel is closed, and a copy that the broker
-    /// may have taken already goes to the origin.
-    pub(super) async fn make(live: &Live, slot: &str, subject: &Subject) -> Result<Self, Fault> {
-        let channel = live.confirming_channel().await?;
-        let made =
-            in_time(Self::make_on(&channel, names::claim_queue(slot, live.number, &subject.origin), subject)).await;
-        match made {
-            Ok((queue, consumer, delivery)) => Ok(Self { channel, queue, consumer, delivery }),
+    /// Makes a copy. When this fails half-way, the queue's channel is closed, and a copy that the broker may have taken already goes
+    /// to the origin.
+    pub(super) async fn make(mut queue: ClaimQueue, subject: &Subject) -> Result<Self, Fault> {
+        let ClaimQueue { name, channel, consumer, .. } = &mut queue;
+        match in_time(publish_and_receive(channel, name, consumer, subject)).await {
+            Ok(delivery) => Ok(Self { queue, delivery }),
             Err(fault) => {
-                close(&channel).await;
+                queue.close().await;
                 Err(fault)
             }
         }
     }
 
-    async fn make_on(
-        channel: &Channel,
-        queue: ShortString,
+    /// Makes a copy and asks for a request's lock meanwhile: whether it is ours. Who has the lock but no copy yet does not say that
+    /// the request is held: others that have a copy keep it and wait. When either fails, there is neither.
+    pub(super) async fn make_and_lock(
+        mut queue: ClaimQueue,
         subject: &Subject,
-    ) -> Result<(ShortString, Consumer, Delivery), Fault> {
-        // Per consumer: what `global` would mean is gone from newer brokers.
-        channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
-        let mut arguments = FieldTable::default();
-        // Sites may have made another type the default, which has no such exact time to live.
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
-        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(0));
-        arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
-        let origin = AMQPValue::LongString(subject.origin.to_string().into());
-        arguments.insert("x-dead-letter-routing-key".into(), origin);
-        arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED_CLAIM_QUEUE_EXPIRES));
-        let options = QueueDeclareOptions { durable: true, ..Default::default() };
-        channel.queue_declare(queue.clone(), options, arguments).await?;
-        // The consumer must be there before the copy: a message that cannot be delivered at once has expired.
-        let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
-        let tag = ShortString::default();
-        let mut consumer = channel.basic_consume(queue.clone(), tag, options, FieldTable::default()).await?;
-        let delivery = publish_and_receive(channel, &queue, &mut consumer, subject).await?;
-        Ok((queue, consumer, delivery))
+        request: Option<&RequestId>,
+    ) -> Result<(Self, bool), Fault> {
+        let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
+        let lock = async {
+            match request {
+                Some(request) => locks.lock(request).await,
+                None => Ok(false),
+            }
+        };
+        match join(in_time(publish_and_receive(channel, name, consumer, subject)), lock).await {
+            (Ok(delivery), Ok(locked)) => Ok((Self { queue, delivery }, locked)),
+            (delivery, locked) => {
+                // The lock may be ours without our knowing: nobody else could run the request then.
+                if request.is_some() && !matches!(locked, Ok(false)) {
+                    let _ = queue.locks.unlock(subject).await;
+                }
+                queue.close().await;
+                Err(delivery.err().or(locked.err()).expect("one of them has failed"))
+            }
+        }
     }
 
     /// Replaces the copy by a fresh one, so that the broker never sees a delivery that has been unacknowledged for long.
     pub(super) async fn renew(&mut self, subject: &Subject) -> Result<(), Fault> {
-        let Self { channel, queue, consumer, delivery } = self;
         in_time(async {
-            let fresh = publish_and_receive(channel, queue, consumer, subject).await?;
-            let older = std::mem::replace(delivery, fresh);
+            let ClaimQueue { name, channel, consumer, .. } = &mut self.queue;
+            let fresh = publish_and_receive(channel, name, consumer, subject).await?;
+            let older = std::mem::replace(&mut self.delivery, fresh);
             acknowledge(channel, &older).await
         })
         .await
@@ -86,7 +82,7 @@ impl Copy {
     /// Waits until the broker has ended the consumer, which it does only when the connection or the channel is lost or
     /// somebody has deleted the queue. Cancel-safe.
     pub(super) async fn broken(&mut self) -> String {
-        match self.consumer.next().await {
+        match self.queue.consumer.next().await {
             Some(Err(error)) => super::fault::reason(&error),
             None => "the broker ended the consumer".to_owned(),
             // Only copies of our own come here, and each is received where it is published.
@@ -96,7 +92,7 @@ impl Copy {
 
     /// Removes the copy for good.
     pub(super) async fn acknowledge(&self) -> Result<(), Fault> {
-        in_time(acknowledge(&self.channel, &self.delivery)).await
+        in_time(acknowledge(&self.queue.channel, &self.delivery)).await
     }
 
     /// Publishes on the copy's channel, confirmed.
@@ -106,26 +102,36 @@ impl Copy {
         body: &[u8],
         properties: lapin::BasicProperties,
     ) -> Result<(), Fault> {
-        in_time(publish::confirmed(&self.channel, queue, body, properties)).await
+        in_time(publish::confirmed(&self.queue.channel, queue, body, properties)).await
     }
 
     /// Gives up the channel. A copy that is still unacknowledged goes to the origin.
     pub(super) async fn close(self) {
-        close(&self.channel).await;
+        self.queue.close().await;
     }
 }
 
 async fn publish_and_receive(
     channel: &Channel,
-    queue: &ShortString,
+    name: &ShortString,
     consumer: &mut Consumer,
     subject: &Subject,
 ) -> Result<Delivery, Fault> {
-    publish::confirmed(channel, queue.clone(), &subject.body, subject.properties()).await?;
-    match consumer.next().await {
-        Some(delivery) => Ok(delivery?),
-        None => Err(Fault::Away("the broker ended the consumer".to_owned())),
+    let origin = names::short(&subject.origin);
+    let publication = publish::to_exchange(channel, name.clone(), origin, &subject.body, subject.properties());
+    let delivery = async {
+        match consumer.next().await {
+            Some(delivery) => Ok(delivery?),
+            None => Err(Fault::Away("the broker ended the consumer".to_owned())),
+        }
+    };
+    // The broker delivers the copy before it confirms that it is on its disk.
+    let ((), delivery) = try_join(publication, delivery).await?;
+    // It has been another's only if something went wrong before. Whatever it is goes to its own origin with the channel.
+    if delivery.data != subject.body || delivery.routing_key != names::short(&subject.origin) {
+        return Err(Fault::Away("a copy came that was not expected".to_owned()));
     }
+    Ok(delivery)
 }
 
 /// Acknowledges a delivery, and makes sure that the broker has seen it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::claim_queue::Shelf;
 use super::connection::{Link, Live};
 use super::copy::{Copy, in_time};
 use super::fault::Fault;
@@ -107,7 +108,7 @@ const GONE: &str = "the connection to the queue server was closed";
 /// Everything that the keeping of a claim needs.
 pub(super) struct Keeper {
     pub(super) link: Arc<Link>,
-    pub(super) slot: String,
+    pub(super) shelf: Arc<Shelf>,
     pub(super) rotation: Rotation,
     pub(super) subject: Subject,
     pub(super) place: Place,
@@ -120,7 +121,7 @@ impl Keeper {
     pub(super) fn start(self, live: Live, copy: Copy) -> AmqpHold {
         let (standing, watched) = watch::channel(Standing::Held { again: false });
         let (verdict, verdicts) = oneshot::channel();
-        self.place.set_copy(Some(&copy.channel));
+        self.place.set_copy(Some(&copy.queue.channel));
         let (link, origin, rotation) = (Arc::clone(&self.link), self.subject.origin.clone(), self.rotation.clone());
         tokio::spawn(Keeping { keeper: self, standing, verdicts, settlement: None }.run(live, copy));
         AmqpHold { link, origin, rotation, standing: watched, verdict }
@@ -149,17 +150,17 @@ impl Keeping {
                 None => self.keep(&mut copy).await,
             };
             let reason = match interruption {
-                Interruption::Dropped => return self.give_back(&live, copy).await,
+                Interruption::Dropped => return self.give_back(copy).await,
                 Interruption::Broken(reason) => reason,
-                Interruption::Verdict => match self.perform(&live, &copy).await {
+                Interruption::Verdict => match self.perform(&live, &mut copy).await {
                     Ok(()) => {
-                        copy.close().await;
+                        self.keeper.shelf.put(copy.queue).await;
                         return self.reply(Ok(()));
                     }
                     Err(Fault::Away(reason)) => reason,
                     Err(fault) => {
                         let error = self.keeper.link.error("settle a claim", fault);
-                        self.give_back(&live, copy).await;
+                        self.give_back(copy).await;
                         return self.reply(Err(error));
                     }
                 },
@@ -177,7 +178,7 @@ impl Keeping {
                 }
             }
             tracing::info!("the claim of {package} is held again");
-            self.keeper.place.set_copy(Some(&copy.channel));
+            self.keeper.place.set_copy(Some(&copy.queue.channel));
             self.standing.send_replace(Standing::Held { again: true });
         }
     }
@@ -222,7 +223,7 @@ impl Keeping {
 
     /// Performs the verdict. When the connection breaks here, everything can be done once more: a request that is
     /// published twice then has the same id both times, and its attempts say that it may have a result.
-    async fn perform(&self, live: &Live, copy: &Copy) -> Result<(), Fault> {
+    async fn perform(&self, live: &Live, copy: &mut Copy) -> Result<(), Fault> {
         let Keeper { subject, place, .. } = &self.keeper;
         let Some((verdict, _)) = &self.settlement else { return Ok(()) };
         match verdict {
@@ -230,10 +231,10 @@ impl Keeping {
             Verdict::Requeue | Verdict::Return | Verdict::Later { .. } => {
                 // From here on the lock must not make anybody drop the copy that goes back.
                 place.set_copy(None);
-                lock::unlock(live, subject).await?;
+                copy.queue.locks.unlock(subject).await?;
                 // Not by dead-lettering the copy: the broker does that without a confirmation.
                 if let Verdict::Later { .. } = verdict {
-                    delay::publish(live, &copy.channel, subject, verdict).await?;
+                    delay::publish(live, &copy.queue.channel, subject, verdict).await?;
                 } else {
                     self.publish(copy, names::short(&subject.origin), subject.properties_after(verdict)).await?;
                 }
@@ -245,7 +246,7 @@ impl Keeping {
         }
         copy.acknowledge().await?;
         place.set_copy(None);
-        if let Err(fault) = lock::unlock(live, subject).await {
+        if let Err(fault) = copy.queue.locks.unlock(subject).await {
             // The verdict is performed; the lock goes with the connection.
             tracing::warn!("the lock of {} stays until the connection ends: {fault}", self.name());
         }
@@ -262,7 +263,7 @@ impl Keeping {
         let body = &self.keeper.subject.body;
         match copy.publish(queue.clone(), body, properties.clone()).await {
             Err(Fault::Missing(_)) => {
-                super::queues::declare_durable(&copy.channel, queue.clone()).await?;
+                super::queues::declare_durable(&copy.queue.channel, queue.clone()).await?;
                 copy.publish(queue, body, properties).await
             }
             outcome => outcome,
@@ -270,10 +271,10 @@ impl Keeping {
     }
 
     /// Gives the request back to its queue.
-    async fn give_back(&self, live: &Live, copy: Copy) {
+    async fn give_back(&self, mut copy: Copy) {
         self.keeper.place.set_copy(None);
         // First the lock: who finds the request on its queue again must be able to run it.
-        let unlocked = lock::unlock(live, &self.keeper.subject).await;
+        let unlocked = copy.queue.locks.unlock(&self.keeper.subject).await;
         copy.close().await;
         if let Err(fault) = unlocked {
             tracing::warn!("giving back {}: {fault}", self.name());
@@ -318,9 +319,9 @@ impl Keeping {
     }
 
     async fn announce_on(&self, live: &Live) -> Result<(Copy, Locking), Fault> {
-        let Keeper { slot, subject, .. } = &self.keeper;
-        let mut copy = Copy::make(live, slot, subject).await?;
-        match lock::lock(live, subject, &mut copy, || true).await {
+        let Keeper { shelf, subject, .. } = &self.keeper;
+        let mut copy = Copy::make(shelf.take(live).await?, subject).await?;
+        match lock::lock(live, subject, &mut copy, false, || true).await {
             Ok(locking) => Ok((copy, locking)),
             Err(fault) => {
                 copy.close().await;

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use lapin::Channel;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use tokio::time::Instant;
@@ -34,12 +35,71 @@ pub(super) enum Locking {
     Taken,
 }
 
+/// The channel on which a slot asks for locks and gives them up.
+pub(super) struct Locks {
+    live: Live,
+    channel: Option<Channel>,
+}
+
+impl Locks {
+    /// Ready to ask on this connection.
+    pub(super) async fn on(live: &Live) -> Result<Self, Fault> {
+        Ok(Self { live: live.clone(), channel: Some(live.channel().await?) })
+    }
+
+    async fn channel(&mut self) -> Result<Channel, Fault> {
+        if let Some(channel) = self.channel.as_ref().filter(|channel| channel.status().connected()) {
+            return Ok(channel.clone());
+        }
+        let channel = self.live.channel().await?;
+        self.channel = Some(channel.clone());
+        Ok(channel)
+    }
+
+    /// Whether this connection has the lock of a request from now on, or still.
+    pub(super) async fn lock(&mut self, uuid: &RequestId) -> Result<bool, Fault> {
+        in_time(async {
+            // A refusal closes the channel; the next one is for the next time.
+            let channel = self.channel().await?;
+            let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+            let declared = channel.queue_declare(names::lock_queue(uuid), options, FieldTable::default()).await;
+            match declared.map_err(Fault::from) {
+                Ok(_) => Ok(true),
+                Err(Fault::Locked) => Ok(false),
+                Err(fault) => Err(fault),
+            }
+        })
+        .await
+    }
+
+    /// Gives up the lock of a request.
+    pub(super) async fn unlock(&mut self, subject: &Subject) -> Result<(), Fault> {
+        let Some(uuid) = &subject.uuid else { return Ok(()) };
+        in_time(async {
+            let channel = self.channel().await?;
+            let deleted = channel.queue_delete(names::lock_queue(uuid), QueueDeleteOptions::default()).await;
+            match deleted.map_err(Fault::from) {
+                Ok(_) | Err(Fault::Missing(_)) => Ok(()),
+                Err(fault) => Err(fault),
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn close(self) {
+        if let Some(channel) = self.channel {
+            close(&channel).await;
+        }
+    }
+}
+
 /// Gets the lock, or finds out that a living connection has it. Waits as long as neither is certain. `free_here` says whether
-/// no other slot of this process is in the way.
+/// no other slot of this process is in the way, `contended` whether somebody else is known to have had it already.
 pub(super) async fn lock(
     live: &Live,
     subject: &Subject,
     copy: &mut Copy,
+    mut contended: bool,
     mut free_here: impl FnMut() -> bool,
 ) -> Result<Locking, Fault> {
     // What is no request has no id, and dropping nothing is always right.
@@ -47,10 +107,9 @@ pub(super) async fn lock(
         free_here();
         return Ok(Locking::Ours { contended: false });
     };
-    let mut contended = false;
     let mut renew_at = Instant::now() + RENEW_EVERY;
     loop {
-        if free_here() && declare(live, uuid).await? {
+        if free_here() && copy.queue.locks.lock(uuid).await? {
             return Ok(Locking::Ours { contended });
         }
         contended = true;
@@ -63,38 +122,4 @@ pub(super) async fn lock(
             renew_at = Instant::now() + RENEW_EVERY;
         }
     }
-}
-
-/// Whether this connection has the lock now.
-async fn declare(live: &Live, uuid: &RequestId) -> Result<bool, Fault> {
-    in_time(async {
-        // A refusal closes the channel, so it is one for this purpose.
-        let channel = live.channel().await?;
-        let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
-        let declared = channel.queue_declare(names::lock_queue(uuid), options, FieldTable::default()).await;
-        match declared.map_err(Fault::from) {
-            Ok(_) => {
-                close(&channel).await;
-                Ok(true)
-            }
-            Err(Fault::Locked) => Ok(false),
-            Err(fault) => Err(fault),
-        }
-    })
-    .await
-}
-
-/// Gives the lock up.
-pub(super) async fn unlock(live: &Live, subject: &Subject) -> Result<(), Fault> {
-    let Some(uuid) = &subject.uuid else { return Ok(()) };
-    in_time(async {
-        let channel = live.channel().await?;
-        let deleted = channel.queue_delete(names::lock_queue(uuid), QueueDeleteOptions::default()).await;
-        close(&channel).await;
-        match deleted.map_err(Fault::from) {
-            Ok(_) | Err(Fault::Missing(_)) => Ok(()),
-            Err(fault) => Err(fault),
-        }
-    })
-    .await
 }

@@ -39,12 +39,12 @@ pub(super) fn slot_id() -> String {
     format!("{host}-{}-{}", std::process::id(), &random[..12])
 }
 
-/// The queue that holds a slot's copy of a request. Its origin is part of its arguments, hence of its name. The connection is
-/// too: after a reconnect the broker may not have noticed yet that the former connection's consumer is gone.
-pub(super) fn claim_queue(slot: &str, connection: u64, origin: &QueueName) -> ShortString {
-    match connection {
-        1 => format!("apt-ci.claim.{slot}.{origin}").into(),
-        later => format!("apt-ci.claim.{slot}-{later}.{origin}").into(),
+/// The queue that holds a slot's copy of a request, and the exchange that leads there. A slot may need more than one, one after
+/// the other or beside each other: they are numbered from 1.
+pub(super) fn claim_queue(slot: &str, number: u64) -> ShortString {
+    match number {
+        1 => format!("apt-ci.claim.{slot}").into(),
+        later => format!("apt-ci.claim.{slot}-{later}").into(),
     }
 }
 
@@ -72,7 +72,8 @@ mod tests {
         let long = "r".repeat(40);
         let origin: QueueName = format!("debci-upstream-{long}-{long}").parse().unwrap();
         let slot = format!("{}-{}-{}", "h".repeat(40), u32::MAX, "f".repeat(12));
-        assert!(claim_queue(&slot, u64::MAX, &origin).as_str().len() < 256);
+        assert!(claim_queue(&slot, u64::MAX).as_str().len() < 256);
+        assert!(dead_queue(&origin).as_str().len() < 256);
         assert!(lock_queue(&"a".repeat(64).parse().unwrap()).as_str().len() < 256);
     }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt};
 use lapin::Channel;
 use lapin::message::Delivery;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use tokio_util::sync::CancellationToken;
 
+use super::claim_queue::{ClaimQueue, Shelf};
 use super::connection::{Link, Live};
 use super::copy::{self, Copy};
 use super::fault::Fault;
@@ -21,6 +22,7 @@ use super::roll_call::{Place, Presence};
 use super::survey::Survey;
 use super::{delay, names, queues};
 use crate::broker::history::History;
+use crate::broker::rotation::Waiting;
 use crate::broker::{BrokerError, Claim, Hold, Rotation, Wait};
 use crate::release::QueueName;
 
@@ -35,7 +37,7 @@ const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
 /// A worker's place at RabbitMQ.
 pub struct AmqpSlot {
     link: Arc<Link>,
-    id: String,
+    shelf: Arc<Shelf>,
     rotation: Rotation,
     survey: Survey,
     /// Where requests are taken. What is taken and not acknowledged goes back with it.
@@ -47,6 +49,27 @@ pub struct AmqpSlot {
 struct Taken {
     queue: QueueName,
     delivery: Delivery,
+    /// What the wait for it leaves to be done.
+    wait: Option<EndedWait>,
+}
+
+/// A wait on all queues that has brought a request. Others may have come after it.
+struct EndedWait {
+    channel: Channel,
+    consumers: Box<dyn Send>,
+    waiting: Waiting,
+}
+
+impl EndedWait {
+    /// Gives back what else has come, all at once, and ends the consumers with the channel. Nobody waits for that.
+    fn give_back(self) {
+        let Self { channel, consumers, waiting } = self;
+        tokio::spawn(async move {
+            copy::close(&channel).await;
+            // Not before: each would be cancelled by itself.
+            drop((consumers, waiting));
+        });
+    }
 }
 
 /// What became of a taken request.
@@ -60,7 +83,8 @@ enum Outcome {
 
 impl AmqpSlot {
     pub(super) fn new(link: Arc<Link>, rotation: Rotation, presence: Arc<Presence>) -> Self {
-        Self { link, id: names::slot_id(), rotation, survey: Survey::default(), channel: None, presence }
+        let shelf = Arc::new(Shelf::of_a_new_slot());
+        Self { link, shelf, rotation, survey: Survey::default(), channel: None, presence }
     }
 
     /// Claims the next request: see [`super::super::Slot::claim`].
@@ -124,8 +148,16 @@ impl AmqpSlot {
                 _ => live.channel().await?,
             };
             self.channel = Some(channel.clone());
-            let Some(taken) = self.take(live, &channel, wait, stop).await? else { return Ok(None) };
-            match self.secure(live, &channel, taken, stop).await? {
+            // Ready before a request comes.
+            let claims = self.shelf.take(live).await?;
+            let taken = match self.take(live, &channel, wait, stop).await {
+                Ok(Some(taken)) => taken,
+                none => {
+                    self.shelf.put(claims).await;
+                    return none.map(|_| None);
+                }
+            };
+            match self.secure(live, &channel, claims, taken, stop).await? {
                 Outcome::Claimed(claim) => return Ok(Some(*claim)),
                 Outcome::Stopped => return Ok(None),
                 Outcome::Duplicate => {}
@@ -194,7 +226,7 @@ impl AmqpSlot {
                     if let Some(message) = message {
                         survey.ready[index] -= 1;
                         rotation.served(index);
-                        return Ok(Some(Taken { queue: queue.clone(), delivery: message.delivery }));
+                        return Ok(Some(Taken { queue: queue.clone(), delivery: message.delivery, wait: None }));
                     }
                     survey.ready[index] = 0;
                 }
@@ -206,87 +238,79 @@ impl AmqpSlot {
         }
     }
 
-    /// Consumes from all queues until the first delivery, and gives back what comes beyond it.
+    /// Consumes from all queues until the first delivery.
     async fn wait(&mut self, channel: &Channel, stop: &CancellationToken) -> Result<Option<Taken>, Fault> {
-        let _waiting = self.rotation.wait();
+        let waiting = self.rotation.wait();
         channel.basic_qos(1, BasicQosOptions { global: false }).await?;
         let consumers = try_join_all(self.rotation.queues().iter().map(|queue| {
             let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
             channel.basic_consume(names::short(queue), tag, options, FieldTable::default())
         }));
-        let consumers = consumers.await?;
-        let tags: Vec<ShortString> = consumers.iter().map(lapin::Consumer::tag).collect();
         // The end of one of many streams would go unnoticed, so each says it.
-        let each = consumers.into_iter().enumerate().map(|(index, consumer)| {
+        let each = consumers.await?.into_iter().enumerate().map(|(index, consumer)| {
             let deliveries = consumer.map(move |delivery| Some((index, delivery)));
             deliveries.chain(stream::iter([None]))
         });
         let mut deliveries = stream::select_all(each);
         let first = tokio::select! {
             biased;
-            () = stop.cancelled() => None,
-            first = deliveries.next() => Some(first.flatten()),
-        };
-        let kept = match first {
-            None => None,
-            Some(None) => return Err(Fault::Missing("a queue was deleted".to_owned())),
-            Some(Some((index, delivery))) => Some((index, delivery?)),
-        };
-        // All at once: while they are cancelled one by one, each of the others could bring a request.
-        let cancelled = join_all(tags.into_iter().map(|tag| channel.basic_cancel(tag, BasicCancelOptions::default())));
-        for outcome in cancelled.await {
-            outcome?;
-        }
-        // The broker answers to a cancellation after the consumer's last delivery, so that the streams end with it.
-        let mut surplus = false;
-        while let Some(item) = deliveries.next().await {
-            if let Some((_, delivery)) = item {
-                surplus = true;
-                delivery?.acker.nack(BasicNackOptions { requeue: true, multiple: false }).await?;
+            () = stop.cancelled() => {
+                // With what may have come just now.
+                self.channel = None;
+                copy::close(channel).await;
+                return Ok(None);
             }
-        }
-        if surplus {
-            copy::flush(channel).await?;
-        }
-        Ok(kept.map(|(index, delivery)| {
-            self.rotation.served(index);
-            Taken { queue: self.rotation.queues()[index].clone(), delivery }
-        }))
+            first = deliveries.next() => first.flatten(),
+        };
+        let Some((index, delivery)) = first else { return Err(Fault::Missing("a queue was deleted".to_owned())) };
+        self.rotation.served(index);
+        let wait = EndedWait { channel: channel.clone(), consumers: Box::new(deliveries), waiting };
+        Ok(Some(Taken { queue: self.rotation.queues()[index].clone(), delivery: delivery?, wait: Some(wait) }))
     }
 
-    /// Makes a taken request ours: our own copy first, then the origin's is acknowledged, then the lock.
+    /// Makes a taken request ours: our own copy and the lock first, then the origin's is acknowledged.
     async fn secure(
         &mut self,
         live: &Live,
         channel: &Channel,
+        claims: ClaimQueue,
         taken: Taken,
         stop: &CancellationToken,
     ) -> Result<Outcome, Fault> {
-        let Taken { queue, delivery } = taken;
+        let Taken { queue, delivery, wait } = taken;
         let (subject, request, redelivered) = Subject::read(queue.clone(), &delivery);
-        let mut own = Copy::make(live, &self.id, &subject).await?;
+        let mut place = Place::take(&self.link, subject.uuid.as_ref(), &subject.origin, &subject.body);
+        let request_to_lock = subject.uuid.as_ref().filter(|_| place.is_some());
+        let (mut own, locked) = Copy::make_and_lock(claims, &subject, request_to_lock).await?;
         if let Err(fault) = copy::in_time(copy::acknowledge(channel, &delivery)).await {
             // Both copies go back. They have the same id, and the attempts of one say that the other may have a result.
-            own.close().await;
+            give_back(own, &subject, locked).await;
             return Err(fault);
         }
-        let mut place = None;
+        if let Some(wait) = wait {
+            self.channel = None;
+            wait.give_back();
+        }
         let free_here = || {
             if place.is_none() {
                 place = Place::take(&self.link, subject.uuid.as_ref(), &subject.origin, &subject.body);
             }
             place.is_some()
         };
-        let locking = tokio::select! {
-            locking = lock::lock(live, &subject, &mut own, free_here) => Some(locking),
-            () = stop.cancelled() => None,
+        let locking = if locked {
+            Some(Ok(Locking::Ours { contended: false }))
+        } else {
+            tokio::select! {
+                locking = lock::lock(live, &subject, &mut own, true, free_here) => Some(locking),
+                () = stop.cancelled() => None,
+            }
         };
         match (locking, place) {
             (Some(Ok(Locking::Ours { contended })), Some(place)) => {
                 let History { attempts: attempt, passes, failures } = subject.history.clone();
                 let keeper = Keeper {
                     link: Arc::clone(&self.link),
-                    slot: self.id.clone(),
+                    shelf: Arc::clone(&self.shelf),
                     rotation: self.rotation.clone(),
                     subject,
                     place,
@@ -300,15 +324,12 @@ impl AmqpSlot {
                 let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::info!("dropped a second copy of request {uuid} from {queue}: another worker runs it");
                 own.acknowledge().await?;
-                own.close().await;
+                self.shelf.put(own.queue).await;
                 Ok(Outcome::Duplicate)
             }
             (unlocked, place) => {
                 // The lock may be ours without our knowing: nobody else could run the request then.
-                if place.is_some() {
-                    let _ = lock::unlock(live, &subject).await;
-                }
-                own.close().await;
+                give_back(own, &subject, place.is_some()).await;
                 match unlocked {
                     Some(Err(fault)) => Err(fault),
                     _ => Ok(Outcome::Stopped),
@@ -316,4 +337,12 @@ impl AmqpSlot {
             }
         }
     }
+}
+
+/// Gives a request back to its queue, and its lock up if it is ours.
+async fn give_back(mut own: Copy, subject: &Subject, locked: bool) {
+    if locked {
+        let _ = own.queue.locks.unlock(subject).await;
+    }
+    own.close().await;
 }

@@ -1,0 +1,115 @@
+//! The queue in which a slot keeps its copy of the request that it runs. It is made before a request comes, and used again
+//! for the next.
+//!
+//! A message in it lives for no time: it is delivered to the slot at once, or goes to its origin. The queue names no
+//! routing key for that, so the broker takes the one that the message was published with. That is the origin's name: copies are published
+//! to a fanout exchange in front of the queue, which does not look at routing keys.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use lapin::options::{
+    BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, Consumer, ExchangeKind};
+
+use super::connection::Live;
+use super::copy::{close, in_time};
+use super::fault::Fault;
+use super::lock::Locks;
+use super::names;
+
+/// A claim queue that nobody has consumed for so long is removed by the broker, and its exchange with it. Milliseconds.
+const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
+/// The copy that is held and the one that renews it; and one more, so that neither ever waits for the other.
+pub(super) const PREFETCH: u16 = 3;
+
+/// A claim queue and its exchange, both of one name, with all that it takes to use them.
+pub(super) struct ClaimQueue {
+    /// Which connection of its link it is on.
+    connection: u64,
+    pub(super) name: ShortString,
+    pub(super) channel: Channel,
+    pub(super) consumer: Consumer,
+    pub(super) locks: Locks,
+}
+
+impl ClaimQueue {
+    async fn make(live: &Live, name: ShortString) -> Result<Self, Fault> {
+        let channel = live.confirming_channel().await?;
+        match in_time(Self::consume(&channel, &name)).await {
+            Ok(consumer) => {
+                Ok(Self { connection: live.number, name, channel, consumer, locks: Locks::on(live).await? })
+            }
+            Err(fault) => {
+                close(&channel).await;
+                Err(fault)
+            }
+        }
+    }
+
+    /// The consumer must be there before the first copy: a message that cannot be delivered at once has expired.
+    async fn consume(channel: &Channel, name: &ShortString) -> Result<Consumer, Fault> {
+        let mut arguments = FieldTable::default();
+        // Sites may have made another type the default, which has no such exact time to live.
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(0));
+        arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
+        arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED_CLAIM_QUEUE_EXPIRES));
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        channel.queue_declare(name.clone(), options, arguments).await?;
+        // It goes when the queue does. A restart of the broker needs only what is in the queue.
+        let options = ExchangeDeclareOptions { auto_delete: true, ..Default::default() };
+        channel.exchange_declare(name.clone(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
+        let (key, options) = (ShortString::default(), QueueBindOptions::default());
+        channel.queue_bind(name.clone(), name.clone(), key, options, FieldTable::default()).await?;
+        // Per consumer: what `global` would mean is gone from newer brokers.
+        channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
+        let (tag, options) = (ShortString::default(), BasicConsumeOptions { exclusive: true, ..Default::default() });
+        Ok(channel.basic_consume(name.clone(), tag, options, FieldTable::default()).await?)
+    }
+
+    fn is_usable_on(&self, live: &Live) -> bool {
+        self.connection == live.number && self.channel.status().connected()
+    }
+
+    /// Gives up the channel. What is still unacknowledged goes to its origin.
+    pub(super) async fn close(self) {
+        close(&self.channel).await;
+        self.locks.close().await;
+    }
+}
+
+/// The claim queues of a slot: one that is ready, and names for new ones. There are two in use when a slot claims a request while
+/// it holds another, and a new one is needed after an outage: the broker may not have noticed yet that the former
+/// connection's consumer is gone.
+pub(super) struct Shelf {
+    slot: String,
+    made: AtomicU64,
+    ready: Mutex<Option<ClaimQueue>>,
+}
+
+impl Shelf {
+    pub(super) fn of_a_new_slot() -> Self {
+        Self { slot: names::slot_id(), made: AtomicU64::new(0), ready: Mutex::default() }
+    }
+
+    /// The queue that is ready, or else a new one.
+    pub(super) async fn take(&self, live: &Live) -> Result<ClaimQueue, Fault> {
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(ready) = ready.filter(|ready| ready.is_usable_on(live)) {
+            return Ok(ready);
+        }
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        ClaimQueue::make(live, names::claim_queue(&self.slot, number)).await
+    }
+
+    /// Takes back a queue that holds nothing.
+    pub(super) async fn put(&self, queue: ClaimQueue) {
+        let surplus = self.ready.lock().unwrap_or_else(PoisonError::into_inner).replace(queue);
+        if let Some(surplus) = surplus {
+            surplus.close().await;
+        }
+    }
+}
