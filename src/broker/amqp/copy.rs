@@ -41,21 +41,29 @@ impl Copy {
         }
     }
 
-    /// Makes a copy and asks for a request's lock meanwhile: whether it is ours. Who has the lock but no copy yet does not say that
-    /// the request is held: others that have a copy keep it and wait. When either fails, there is neither.
-    pub(super) async fn make_and_lock(
+    /// Takes a request over: makes a copy, then acknowledges the origin's; and meanwhile asks for the request's lock, if it has an
+    /// id. Tells whether the lock is ours. Who has the lock but no copy yet does not say that the request is held: others that
+    /// have a copy keep it and wait. When anything fails, the request goes back, perhaps twice: then both have the same id,
+    /// and the attempts of one say that the other may have a result.
+    pub(super) async fn take_over(
         mut queue: ClaimQueue,
         subject: &Subject,
+        (origin, taken): (&Channel, &Delivery),
         request: Option<&RequestId>,
     ) -> Result<(Self, bool), Fault> {
         let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
+        let copy = in_time(async {
+            let delivery = publish_and_receive(channel, name, consumer, subject).await?;
+            acknowledge(origin, taken).await?;
+            Ok(delivery)
+        });
         let lock = async {
             match request {
                 Some(request) => locks.lock(request).await,
                 None => Ok(false),
             }
         };
-        match join(in_time(publish_and_receive(channel, name, consumer, subject)), lock).await {
+        match join(copy, lock).await {
             (Ok(delivery), Ok(locked)) => Ok((Self { queue, delivery }, locked)),
             (delivery, locked) => {
                 // The lock may be ours without our knowing: nobody else could run the request then.

@@ -153,10 +153,7 @@ impl Keeping {
                 Interruption::Dropped => return self.give_back(copy).await,
                 Interruption::Broken(reason) => reason,
                 Interruption::Verdict => match self.perform(&live, &mut copy).await {
-                    Ok(()) => {
-                        self.keeper.shelf.put(copy.queue).await;
-                        return self.reply(Ok(()));
-                    }
+                    Ok(()) => return self.end(copy).await,
                     Err(Fault::Away(reason)) => reason,
                     Err(fault) => {
                         let error = self.keeper.link.error("settle a claim", fault);
@@ -244,13 +241,22 @@ impl Keeping {
                 self.publish(copy, queue, subject.dead_properties(reason)).await?;
             }
         }
-        copy.acknowledge().await?;
-        place.set_copy(None);
-        if let Err(fault) = copy.queue.locks.unlock(subject).await {
-            // The verdict is performed; the lock goes with the connection.
-            tracing::warn!("the lock of {} stays until the connection ends: {fault}", self.name());
+        copy.acknowledge().await
+    }
+
+    /// The verdict is performed: who gave it goes on, and the slot may claim again.
+    async fn end(mut self, copy: Copy) {
+        self.keeper.place.set_copy(None);
+        let settlement = self.settlement.take();
+        let Keeper { shelf, subject, place, .. } = self.keeper;
+        if let Some((Verdict::Done | Verdict::Dead(_), _)) = settlement {
+            copy.queue.locks.unlock_settled(subject, place);
         }
-        Ok(())
+        shelf.put(copy.queue).await;
+        if let Some((_, reply)) = settlement {
+            // Who asked may have stopped waiting.
+            let _ = reply.send(Ok(()));
+        }
     }
 
     /// Publishes the message to a durable queue, which is made if it does not exist.

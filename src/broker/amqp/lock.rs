@@ -19,6 +19,7 @@ use super::connection::Live;
 use super::copy::{Copy, close, in_time};
 use super::fault::Fault;
 use super::message::Subject;
+use super::roll_call::Place;
 use super::{names, roll_call};
 use crate::request::RequestId;
 
@@ -84,6 +85,17 @@ impl Locks {
             }
         })
         .await
+    }
+
+    /// Gives up the lock of a request that is settled, and then its place. Nobody waits for that.
+    pub(super) fn unlock_settled(&self, subject: Subject, place: Place) {
+        let mut own = Self { live: self.live.clone(), channel: self.channel.clone() };
+        tokio::spawn(async move {
+            if let Err(fault) = own.unlock(&subject).await {
+                tracing::warn!("a lock of a request from {} stays until the connection ends: {fault}", subject.origin);
+            }
+            drop(place);
+        });
     }
 
     pub(super) async fn close(self) {

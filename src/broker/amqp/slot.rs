@@ -268,7 +268,7 @@ impl AmqpSlot {
         Ok(Some(Taken { queue: self.rotation.queues()[index].clone(), delivery: delivery?, wait: Some(wait) }))
     }
 
-    /// Makes a taken request ours: our own copy and the lock first, then the origin's is acknowledged.
+    /// Makes a taken request ours.
     async fn secure(
         &mut self,
         live: &Live,
@@ -281,12 +281,7 @@ impl AmqpSlot {
         let (subject, request, redelivered) = Subject::read(queue.clone(), &delivery);
         let mut place = Place::take(&self.link, subject.uuid.as_ref(), &subject.origin, &subject.body);
         let request_to_lock = subject.uuid.as_ref().filter(|_| place.is_some());
-        let (mut own, locked) = Copy::make_and_lock(claims, &subject, request_to_lock).await?;
-        if let Err(fault) = copy::in_time(copy::acknowledge(channel, &delivery)).await {
-            // Both copies go back. They have the same id, and the attempts of one say that the other may have a result.
-            give_back(own, &subject, locked).await;
-            return Err(fault);
-        }
+        let (mut own, locked) = Copy::take_over(claims, &subject, (channel, &delivery), request_to_lock).await?;
         if let Some(wait) = wait {
             self.channel = None;
             wait.give_back();
