@@ -50,6 +50,7 @@ async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
         session.ui.note("None of the configured queues exists yet: the first request or worker makes them.");
     }
     let number = |count: u64| Cell::new(count).styled(if count == 0 { faint() } else { anstyle::Style::new() });
+    // The last column, so that the others stay where they are.
     let some_delayed = states.iter().any(|state| state.delayed > 0);
     let rows: Vec<_> = states
         .into_iter()
@@ -63,22 +64,19 @@ async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
                 Cell::new(state.dead).styled(dead),
             ];
             if some_delayed {
-                row.insert(DELAYED, number(state.delayed));
+                row.push(number(state.delayed));
             }
             row
         })
         .collect();
     let mut columns = vec!["QUEUE", "READY", "RUNNING", "IDLE WORKERS", "DEAD"];
     if some_delayed {
-        columns.insert(DELAYED, "DELAYED");
+        columns.push("DELAYED");
     }
     let columns: Vec<Column> = columns.into_iter().map(Column::new).collect();
     table::print(&session.ui, &columns, &rows)?;
     Ok(ExitStatus::Success)
 }
-
-/// The place of a column that is shown only when there is something to show.
-const DELAYED: usize = 2;
 
 fn faint() -> anstyle::Style {
     anstyle::Style::new().dimmed()

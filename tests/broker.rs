@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::helper::become_helper;
 use self::helper::{Helper, Stage, eventually, requests, submit, take, take_package};
 use crate::support::Services;
+use crate::support::site::TestSite;
 
 /// Where a story happens.
 #[derive(Clone, Copy)]
@@ -36,6 +37,10 @@ impl Backend {
 /// Every story, under each backend that it is true of.
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let mut trials = amqp::trials(services);
+    trials.push(Trial::test("broker::delayed_requests_are_shown_when_there_are_any", || {
+        delayed_requests_are_shown_when_there_are_any();
+        Ok(())
+    }));
     macro_rules! stories {
         ($($story:ident),* $(,)?) => {
             for backend in [Backend::RabbitMq, Backend::Local] {
@@ -151,6 +156,32 @@ async fn a_request_comes_back_when_its_worker_is_killed(stage: &Stage) {
     assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
     claim.settle(Verdict::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
+}
+
+fn delayed_requests_are_shown_when_there_are_any() {
+    let site = TestSite::local();
+    let delayed = site.request("gzip", &[]);
+    site.request("bzip2", &[]);
+    assert_eq!(site.ok(&["queues"]).lines().next().unwrap().split('\t').count(), 5, "no column for nothing");
+    let queue: QueueName = site.queue_name().parse().unwrap();
+    helper::play(async {
+        let broker = helper::connect(&format!("local:{}", site.path().join("queue").display())).await;
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+        take(&mut slot).await.settle(later(3600, Some(failed("no testbed", 1)), true)).await.unwrap();
+        broker.close().await;
+    });
+    let state = site.queue();
+    assert_eq!((&state["ready"], &state["delayed"]), (&1.into(), &1.into()));
+    let one = queue.to_string();
+    let contents = site.json(&["queues", &one]);
+    assert_eq!(
+        (&contents["delayed"][0]["package"], &contents["ready"][0]["package"]),
+        (&"gzip".into(), &"bzip2".into())
+    );
+    let rows = site.ok(&["queues", &one]);
+    assert!(rows.lines().any(|row| row.starts_with("delayed\tgzip") && row.contains(&delayed)), "{rows}");
+    let row = site.ok(&["queues"]);
+    assert_eq!(row.lines().next().unwrap().split('\t').collect::<Vec<_>>(), [&one, "1", "0", "0", "0", "1"]);
 }
 
 fn failed(reason: &str, attempt: u32) -> Failure {

@@ -1,9 +1,14 @@
 //! RabbitMQ.
 //!
-//! A request waits in a durable queue. A worker that takes it makes a copy in a claim queue of its own ([`copy`]) before it
-//! acknowledges the origin's, renews that copy as long as the test runs ([`keeper`]), and removes it when the result is
+//! A request waits in a durable queue. A worker's slot that takes it makes a copy in a claim queue of its own
+//! ([`claim_queue`], [`copy`]) before it acknowledges the origin's, renews that copy as long as the test runs ([`keeper`]), and removes it when the result is
 //! complete. If the worker dies, the broker moves the copy to the origin at once; if only the connection breaks, the
 //! worker announces its claim again. Two copies of one request never run at the same time ([`lock`]).
+//!
+//! What shall come back later waits in a queue that leads to its origin ([`delay`]).
+//!
+//! The credentials of workers need to configure, write and read queues and exchanges that begin with `apt-ci.`, to read and
+//! write the request queues, and to write to the default exchange.
 //!
 //! Works on RabbitMQ 3.10, and uses nothing that 4.x has removed.
 
