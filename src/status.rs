@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 
 use crate::release::QueueName;
 use crate::request::Request;
-use crate::result::layout::{PackagePath, RunId, container};
+use crate::result::layout::{Place, RunId};
 use crate::result::listing::RunSummary;
+
+/// What stands for the package of a private run.
+const PRIVATE_PACKAGE: &str = "private-test";
 
 /// The message that a test runs, or (`running` is false) that it does not run any more. `duration` is how long it has run,
 /// `logtail` the end of its log.
@@ -15,9 +18,9 @@ use crate::result::listing::RunSummary;
 /// A private run shows nothing but that it is there: its package, parameters and log are nobody else's business.
 pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration: Duration, logtail: &str) -> Vec<u8> {
     let (package, params, logtail) = if request.is_private() {
-        ("private-test", json!({}), "Running private test")
+        (PRIVATE_PACKAGE, json!({}), "Running private test")
     } else {
-        (request.package().as_str(), Value::Object(request.wire_parameters()), logtail)
+        (request.package().as_str(), Value::Object(request.public_parameters()), logtail)
     };
     json!({
         "release": queue.release,
@@ -33,9 +36,42 @@ pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration
 }
 
 /// The message that a run's result is in the store.
-pub fn test_complete(path: &PackagePath, run: &RunId, request: &Request, summary: &RunSummary) -> Vec<u8> {
+///
+/// Everybody who listens gets it, so a private run tells only that one has ended, when, how long it took, and how; not whose it was
+/// or what was tested. All fields are there nevertheless, because listeners read them without asking: `package` is `private-test`,
+/// `testpkg_version` is `unknown`, `container` is the release's private container without the PPA's name, and `swift_dir`, `triggers`,
+/// `requester` and `env` are empty. Who may read the result finds it in the store.
+pub fn test_complete(place: &Place, run: &RunId, request: &Request, summary: &RunSummary) -> Vec<u8> {
+    let Place { container, path, .. } = place;
+    let mut message = json!({
+        "architecture": path.architecture,
+        "container": Place::anonymous_container(&path.release),
+        "duration": summary.duration,
+        "exitcode": summary.exitcode,
+        "package": PRIVATE_PACKAGE,
+        "testpkg_version": "unknown",
+        "release": path.release,
+        "requester": "",
+        "swift_dir": "",
+        "triggers": "",
+        "env": "",
+    });
+    if !request.is_private() {
+        let triggers: Vec<String> = request.parameters().triggers.iter().map(ToString::to_string).collect();
+        message["container"] = json!(container);
+        message["package"] = json!(path.package.as_str());
+        message["testpkg_version"] = json!(summary.version);
+        message["requester"] = json!(summary.requester.as_deref().unwrap_or_default());
+        message["swift_dir"] = json!(path.folder(run));
+        message["triggers"] = json!(triggers.join(" "));
+        message["env"] = json!(environment(request));
+    }
+    message.to_string().into_bytes()
+}
+
+/// `all-proposed=1,testname=x,A=1`: what readers need to know to tell this run from one of the archive as it is.
+fn environment(request: &Request) -> String {
     let parameters = request.parameters();
-    let triggers: Vec<String> = parameters.triggers.iter().map(ToString::to_string).collect();
     let mut env = Vec::new();
     if parameters.all_proposed {
         env.push("all-proposed=1".to_owned());
@@ -44,21 +80,7 @@ pub fn test_complete(path: &PackagePath, run: &RunId, request: &Request, summary
         env.push(format!("testname={name}"));
     }
     env.extend(parameters.env.iter().map(ToString::to_string));
-    json!({
-        "architecture": path.architecture,
-        "container": container(&path.release),
-        "duration": summary.duration,
-        "exitcode": summary.exitcode,
-        "package": path.package.as_str(),
-        "testpkg_version": summary.version,
-        "release": path.release,
-        "requester": summary.requester.as_deref().unwrap_or_default(),
-        "swift_dir": path.folder(run),
-        "triggers": triggers.join(" "),
-        "env": env.join(","),
-    })
-    .to_string()
-    .into_bytes()
+    env.join(",")
 }
 
 #[cfg(test)]
@@ -110,25 +132,36 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_run_says_where_its_result_is() {
-        let path = PackagePath {
-            release: "bookworm".parse().unwrap(),
-            architecture: "amd64".parse().unwrap(),
-            package: "libpng".parse().unwrap(),
-        };
+    fn a_public_archive_shows_its_name_only() {
+        let key = "0123456789ABCDEF0123456789ABCDEF01234567";
+        let request = request(&format!(r#"gzip {{"ppas": ["o/n:{key}", "p/q"]}}"#));
+        let message = test_status(&"debci-noble-amd64".parse().unwrap(), &request, true, Duration::ZERO, "");
+        assert_eq!(parse(&message)["params"], json!({"ppas": ["o/n", "p/q"]}));
+    }
+
+    fn completion(text: &str) -> Vec<u8> {
+        let request = request(text);
+        let place = Place::of(&request, &"debci-bookworm-amd64".parse().unwrap());
         let run = "20261123_084000_0a1b2@".parse().unwrap();
-        let request = request(r#"libpng {"triggers": ["a/1", "b/2"], "all-proposed": "1", "testname": "x"}"#);
         let summary = RunSummary {
             exitcode: 4,
             version: "1.6-1".to_owned(),
             duration: 12,
             triggers: None,
             requester: Some("alice".to_owned()),
-            uuid: None,
+            uuid: Some("u-1".to_owned()),
         };
+        test_complete(&place, &run, &request, &summary)
+    }
+
+    #[test]
+    fn a_completed_run_says_where_its_result_is() {
+        let message = completion(
+            r#"libpng {"triggers": ["a/1", "b/2"], "all-proposed": "1", "testname": "x", "env": ["A=1"], "ppas": ["o/n"]}"#,
+        );
         let expected = json!({
             "architecture": "amd64",
-            "container": "autopkgtest-bookworm",
+            "container": "autopkgtest-bookworm-o-n",
             "duration": 12,
             "exitcode": 4,
             "package": "libpng",
@@ -137,8 +170,30 @@ mod tests {
             "requester": "alice",
             "swift_dir": "bookworm/amd64/libp/libpng/20261123_084000_0a1b2@",
             "triggers": "a/1 b/2",
-            "env": "all-proposed=1,testname=x",
+            "env": "all-proposed=1,testname=x,A=1",
         });
-        assert_eq!(parse(&test_complete(&path, &run, &request, &summary)), expected);
+        assert_eq!(parse(&message), expected);
+    }
+
+    #[test]
+    fn the_completion_of_a_private_run_does_not_say_whose_it_was() {
+        for whose in [r#""swiftuser": "bob""#, r#""ppas": ["bob:TOKEN@team/hidden"]"#] {
+            let parameters = format!(r#"{{{whose}, "triggers": ["secret/1"], "testname": "t", "env": ["A=1"]}}"#);
+            let message = completion(&format!("secret {parameters}"));
+            let expected = json!({
+                "architecture": "amd64",
+                "container": "private-autopkgtest-bookworm",
+                "duration": 12,
+                "exitcode": 4,
+                "package": "private-test",
+                "testpkg_version": "unknown",
+                "release": "bookworm",
+                "requester": "",
+                "swift_dir": "",
+                "triggers": "",
+                "env": "",
+            });
+            assert_eq!(parse(&message), expected);
+        }
     }
 }

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use apt_ci::environment::Environment;
+use apt_ci::request::Request;
+use apt_ci::result::Place as ResultPlace;
 use apt_ci::store::swift::SwiftSettings;
 use apt_ci::store::{Access, Entry, ObjectHeaders, Query, Store, StoreError, StoreUrl};
 use libtest_mimic::Trial;
@@ -65,7 +67,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     type ServerTest = fn(&Swift);
     let both: [(&str, ServerTest); 5] = [
         ("anybody_reads_what_is_public", anonymous),
-        ("a_private_containers_readers_only_grow_in_number", private_readers),
+        ("a_private_containers_readers_grow_in_number_but_never_to_everybody", private_readers),
         ("a_wrong_password_is_refused_at_once_and_not_repeated", wrong_password),
         ("openstacks_own_client_sees_the_same_objects", own_client),
         ("a_file_beyond_swifts_limit_is_refused_before_it_is_sent", too_large),
@@ -80,7 +82,9 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         }
     }
     type SingleTest = fn(&Services);
-    let single: [(&str, SingleTest); 14] = [
+    let single: [(&str, SingleTest); 16] = [
+        ("keystone::a_private_result_is_read_by_its_users_only", private_result),
+        ("keystone::a_container_whose_readers_are_not_told_is_not_used", foreign_container),
         ("swift::forgotten_tokens_are_renewed", forgotten_tokens),
         ("keystone::revoked_tokens_are_renewed", revoked_tokens),
         ("keystone::a_cloud_of_clouds_yaml_is_enough", clouds_yaml),
@@ -380,24 +384,117 @@ fn anonymous(swift: &Swift) {
 async fn read_acl(swift: &Swift, token: &str, container: &str) -> String {
     let url = format!("{}/{container}", swift.storage_url());
     let response = reqwest::Client::new().head(url).header("x-auth-token", token).send().await.expect("an answer");
-    response.headers()["x-container-read"].to_str().expect("ASCII").to_owned()
+    assert!(response.status().is_success(), "{container}: {}", response.status());
+    response.headers().get("x-container-read").map_or("", |list| list.to_str().expect("ASCII")).to_owned()
+}
+
+/// What an operator does by hand.
+fn write_acl(swift: &Swift, token: &str, container: &str, list: &str) {
+    block_on(async {
+        let url = format!("{}/{container}", swift.storage_url());
+        let ask = reqwest::Client::new().post(url).header("x-auth-token", token).header("x-container-read", list);
+        let status = ask.send().await.expect("an answer").status();
+        assert!(status.is_success(), "{list}: {status}");
+    });
 }
 
 fn private_readers(swift: &Swift) {
+    let files = tempfile::tempdir().unwrap();
     let container = "private-autopkgtest-readers";
     let token = swift.token();
     let store = swift.store();
     let acl = || block_on(read_acl(swift, &token, container));
+    let stranger_reads = || block_on(read(&swift.anonymous(), container, "o"));
+    ensure(&store, container, Access::Private(vec![]));
+    assert_eq!(acl(), "", "a private archive without a user of the store");
     ensure(&store, container, Access::Private(vec!["ann".into()]));
     assert_eq!(acl(), "*:ann");
     ensure(&store, container, Access::Private(vec!["bob".into(), "cid".into()]));
     assert_eq!(acl(), "*:ann,*:bob,*:cid");
     ensure(&store, container, Access::Private(vec!["ann".into()]));
+    ensure(&store, container, Access::Private(vec![]));
     assert_eq!(acl(), "*:ann,*:bob,*:cid");
-    ensure(&store, container, Access::Public);
-    assert_eq!(acl(), "*:ann,*:bob,*:cid,.r:*,.rlistings");
+    block_on(put(&store, files.path(), container, "o", "secret", &text())).expect("stored");
+    assert!(matches!(stranger_reads(), Err(StoreError::Refused { .. })));
+
+    // Somebody opens it; the next private run closes it again before it stores anything.
+    for (mistake, access, left) in [
+        (".r:*,.rlistings", vec![], ""),
+        ("*:ann,.r:*,.rlistings", vec!["bob".into()], "*:ann,*:bob"),
+        ("*:ann,.rlistings,.r:.example.com,.r:*", vec![], "*:ann"),
+    ] {
+        write_acl(swift, &token, container, mistake);
+        wait_until("it is open", || stranger_reads().is_ok());
+        ensure(&store, container, Access::Private(access));
+        assert_eq!(acl(), left);
+        wait_until("it is closed", || matches!(stranger_reads(), Err(StoreError::Refused { .. })));
+    }
     let sneaky = block_on(store.ensure_container(container, &Access::Private(vec!["x,.r:*".into()])));
     assert!(matches!(sneaky, Err(StoreError::Refused { .. })), "{sneaky:?}");
+}
+
+/// The place of a private request's results.
+fn private_place(parameters: &str) -> ResultPlace {
+    let request = Request::parse(format!("gzip {parameters}").as_bytes()).expect("a request");
+    ResultPlace::of(&request, &"debci-ppa-noble-amd64".parse().expect("a queue"))
+}
+
+fn private_result(services: &Services) {
+    let swift = services.swift_keystone();
+    let files = tempfile::tempdir().unwrap();
+    let store = swift.store();
+    let [ann, bob] =
+        ["ann-reader", "bob-reader"].map(|name| swift.open("swift:", &services.keystone().add_guest(name)));
+    let archive = r#""ppas": ["u:t@keystone/private"]"#;
+    let for_ann = private_place(&format!(r#"{{"swiftuser": "ann-reader", {archive}}}"#));
+    let container = for_ann.container.as_str();
+    assert_eq!(container, "private-autopkgtest-noble-keystone-private");
+    let object = for_ann.path.object(&"20261123_084000_0a1b2@".parse().expect("a run"), "result.tar");
+    let refused = |error: StoreError| matches!(error, StoreError::Refused { .. });
+    ensure(&store, container, for_ann.access.clone());
+    block_on(async {
+        put(&store, files.path(), container, &object, "secret", &text()).await.expect("stored");
+        assert_eq!(read(&ann, container, &object).await.expect("her own result"), "secret");
+        // Swift's objects are listed and read by the same right.
+        assert_eq!(names(ann.list(container, &prefix("noble/amd64/")).await.expect("her results")), [object.as_str()]);
+        for stranger in [&bob, &swift.anonymous()] {
+            assert!(refused(read(stranger, container, &object).await.expect_err("a stranger")));
+            assert!(refused(stranger.list(container, &Query::default()).await.expect_err("a stranger")));
+        }
+        assert!(refused(put(&ann, files.path(), container, "x", "x", &text()).await.expect_err("she only reads")));
+    });
+    let for_bob = private_place(&format!(r#"{{"swiftuser": "bob-reader", {archive}}}"#));
+    assert_eq!(for_bob.container, container);
+    ensure(&store, container, for_bob.access);
+    for reader in [&ann, &bob] {
+        wait_until("both read", || block_on(read(reader, container, &object)).is_ok());
+    }
+    // A private archive alone lets nobody in.
+    let nobody = private_place(r#"{"ppas": ["u:t@keystone/nobody"]}"#);
+    ensure(&store, &nobody.container, nobody.access);
+    block_on(put(&store, files.path(), &nobody.container, &object, "secret", &text())).expect("stored");
+    for stranger in [&ann, &bob, &swift.anonymous()] {
+        assert!(refused(block_on(read(stranger, &nobody.container, &object)).expect_err("a stranger")));
+    }
+}
+
+fn foreign_container(services: &Services) {
+    let swift = services.swift_keystone();
+    let container = "private-autopkgtest-foreign";
+    let store = swift.store();
+    ensure(&store, container, Access::Public);
+    let guest = swift.open("swift:", &services.keystone().add_guest("writer"));
+    // As an operator would let a worker with another account write, who is then not told who may read.
+    block_on(async {
+        let url = format!("{}/{container}", swift.storage_url());
+        let ask = reqwest::Client::new().post(url).header("x-auth-token", swift.token());
+        let ask = ask.header("x-container-write", "*:writer").header("x-container-read", ".r:*,.rlistings,*:writer");
+        assert!(ask.send().await.expect("an answer").status().is_success());
+        let files = tempfile::tempdir().unwrap();
+        put(&guest, files.path(), container, "o", "x", &text()).await.expect("the guest may write");
+        let error = guest.ensure_container(container, &Access::Private(vec![])).await.expect_err("it is public");
+        assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    });
 }
 
 fn wrong_password(swift: &Swift) {

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::release::{Architecture, Release};
-use crate::request::SourcePackage;
+use crate::release::{Architecture, QueueName, Release};
+use crate::request::{Request, SourcePackage};
+use crate::store::Access;
 
 /// The file with everything that programs want to know about a run. It is stored last: its presence marks a complete result.
 pub const RESULT: &str = "result.tar";
@@ -19,9 +20,59 @@ pub const ARTIFACTS: &str = "artifacts.tar.gz";
 
 const SECONDS: &str = "%Y%m%d_%H%M%S";
 
-/// The public container with a release's results.
+/// Who else may read a private run, one user's name per line. Only there when the request names somebody.
+pub const READABLE_BY: &str = "readable-by";
+
+/// What the name of a private container begins with.
+const PRIVATE: &str = "private-";
+
+/// The public container with the results of a release's own packages.
 pub fn container(release: &Release) -> String {
     format!("autopkgtest-{release}")
+}
+
+/// Where the results of a request are: in which container, who may read that, and where in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `[private-]autopkgtest-RELEASE[-OWNER-PPANAME]`: the last PPA of a request names its container.
+    pub container: String,
+    /// Who may read the container. Nobody but the store's owner when a private run names no user of the store.
+    pub access: Access,
+    /// The package's place in the container.
+    pub path: PackagePath,
+}
+
+impl Place {
+    /// The place of the results of a request that came from this queue.
+    pub fn of(request: &Request, queue: &QueueName) -> Self {
+        let parameters = request.parameters();
+        let mut name = container(&queue.release);
+        if let Some(ppa) = parameters.ppas.last() {
+            name = format!("{name}-{}-{}", ppa.owner(), ppa.name());
+        }
+        let access = if request.is_private() {
+            name.insert_str(0, PRIVATE);
+            Access::Private(parameters.swiftuser.iter().map(ToString::to_string).collect())
+        } else {
+            Access::Public
+        };
+        let path = PackagePath {
+            release: queue.release.clone(),
+            architecture: queue.architecture.clone(),
+            package: request.package().clone(),
+        };
+        Self { container: name, access, path }
+    }
+
+    /// The private container of a release, which says nothing about whose the run is.
+    pub fn anonymous_container(release: &Release) -> String {
+        format!("{PRIVATE}{}", container(release))
+    }
+
+    /// Whether a text is the name of a container with results.
+    pub fn is_container(name: &str) -> bool {
+        name.strip_prefix(PRIVATE).unwrap_or(name).strip_prefix("autopkgtest-").is_some_and(|rest| !rest.is_empty())
+    }
 }
 
 /// Identifies a run of a package on a release and architecture: `YYYYMMDD_HHMMSS_xxxxx@`, the second (UTC) in which its
@@ -191,6 +242,29 @@ mod tests {
             ("0ad", "bookworm/amd64/0/0ad/"),
         ] {
             assert_eq!(path(package).prefix(), prefix);
+        }
+    }
+
+    #[test]
+    fn each_request_has_its_container_and_its_readers() {
+        let private = |users: &[&str]| Access::Private(users.iter().map(|user| (*user).to_owned()).collect());
+        for (parameters, container, access) in [
+            ("{}", "autopkgtest-noble", Access::Public),
+            (r#"{"ppas": ["first/one", "second/two"]}"#, "autopkgtest-noble-second-two", Access::Public),
+            (r#"{"swiftuser": "ann"}"#, "private-autopkgtest-noble", private(&["ann"])),
+            (r#"{"ppas": ["u:t@o/n", "o.x/p+q"]}"#, "private-autopkgtest-noble-o.x-p+q", private(&[])),
+            (r#"{"swiftuser": "ann", "ppas": ["u:t@o/n"]}"#, "private-autopkgtest-noble-o-n", private(&["ann"])),
+            // The readers of web pages are no users of the store.
+            (r#"{"swiftuser": "ann", "readable-by": ["bob"]}"#, "private-autopkgtest-noble", private(&["ann"])),
+        ] {
+            let request = Request::parse(format!("libpng {parameters}").as_bytes()).unwrap();
+            let place = Place::of(&request, &"debci-ppa-noble-amd64".parse().unwrap());
+            assert_eq!((place.container.as_str(), &place.access), (container, &access), "{parameters}");
+            assert_eq!(place.path.prefix(), "noble/amd64/libp/libpng/");
+            assert!(Place::is_container(container));
+        }
+        for name in ["", "private-", "autopkgtest-", "private-autopkgtest-", "v1", "private-private-autopkgtest-x"] {
+            assert!(!Place::is_container(name), "{name}");
         }
     }
 

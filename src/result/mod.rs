@@ -10,6 +10,6 @@ pub mod outcome;
 mod sources;
 
 pub use self::bundle::{Bundle, BundleError, BundleFile, Material, pack};
-pub use self::layout::{PackagePath, RunId};
+pub use self::layout::{PackagePath, Place, RunId};
 pub use self::listing::RunSummary;
 pub use self::outcome::Outcome;

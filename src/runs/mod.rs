@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::release::{Architecture, Release};
 use crate::request::RequestId;
-use crate::result::layout::{PackagePath, RESULT, RunId, container, parse_object};
+use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
 use crate::store::{Entry, ObjectInfo, Query, Store, StoreError};
@@ -82,7 +82,8 @@ impl Serialize for StoredRun {
     }
 }
 
-/// A package's runs on a release and architecture, oldest first. Without a container there are none.
+/// A package's runs on a release and architecture, oldest first, those in public containers of PPAs and private ones not
+/// included. Without a container there are none.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -91,7 +92,7 @@ pub async fn of_package(store: &Store, path: &PackagePath) -> Result<Vec<StoredR
     read_all(store, results).await
 }
 
-/// A release's runs, on one architecture or on all, oldest first. Without a container there are none.
+/// A release's public runs, on one architecture or on all, oldest first; those of PPAs are not among them. Without a container there are none.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -114,11 +115,11 @@ pub async fn of_release(
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn published_after(store: &Store, path: &PackagePath, id: &RunId) -> Result<bool, StoreError> {
+pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result<bool, StoreError> {
     // `0` comes right after the `/` that follows a run's id.
-    let marker = format!("{}0", path.folder(id));
-    let query = Query { prefix: path.prefix(), delimiter: None, marker };
-    let entries = match store.list(&container(&path.release), &query).await {
+    let marker = format!("{}0", place.path.folder(id));
+    let query = Query { prefix: place.path.prefix(), delimiter: None, marker };
+    let entries = match store.list(&place.container, &query).await {
         Err(StoreError::NotFound(_)) => return Ok(false),
         other => other?,
     };
@@ -130,8 +131,8 @@ pub async fn published_after(store: &Store, path: &PackagePath, id: &RunId) -> R
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn is_complete(store: &Store, path: &PackagePath, id: &RunId) -> Result<bool, StoreError> {
-    match store.get(&container(&path.release), &path.object(id, RESULT)).await {
+pub async fn is_complete(store: &Store, place: &Place, id: &RunId) -> Result<bool, StoreError> {
+    match store.get(&place.container, &place.path.object(id, RESULT)).await {
         Ok(_) => Ok(true),
         Err(StoreError::NotFound(_)) => Ok(false),
         Err(error) => Err(error),
@@ -142,10 +143,10 @@ pub async fn is_complete(store: &Store, path: &PackagePath, id: &RunId) -> Resul
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn newest_id(store: &Store, path: &PackagePath) -> Result<Option<RunId>, StoreError> {
-    let prefix = path.prefix();
+pub async fn newest_id(store: &Store, place: &Place) -> Result<Option<RunId>, StoreError> {
+    let prefix = place.path.prefix();
     let query = Query { prefix: prefix.clone(), delimiter: Some('@'), marker: String::new() };
-    let entries = list(store, &container(&path.release), &query).await?;
+    let entries = list(store, &place.container, &query).await?;
     let id = |entry: Entry| match entry {
         Entry::Prefix(name) => name.strip_prefix(&prefix)?.parse().ok(),
         Entry::Object(_) => None,
@@ -157,8 +158,8 @@ pub async fn newest_id(store: &Store, path: &PackagePath) -> Result<Option<RunId
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn with_uuid(store: &Store, path: &PackagePath, uuid: &RequestId) -> Result<Option<StoredRun>, StoreError> {
-    let results = results(store, &container(&path.release), path.prefix()).await?;
+pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result<Option<StoredRun>, StoreError> {
+    let results = results(store, &place.container, place.path.prefix()).await?;
     let mine = |result: Listed| {
         let summary = RunSummary::parse(&result.object.content_type)?;
         (summary.uuid.as_deref() == Some(uuid.as_str())).then(|| result.into_run(summary, false))
@@ -173,12 +174,12 @@ pub async fn with_uuid(store: &Store, path: &PackagePath, uuid: &RequestId) -> R
 /// # Errors
 /// When the store cannot be read.
 pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Option<StoredRun>, StoreError> {
-    let found = match Place::parse(text) {
+    let found = match Meaning::parse(text) {
         None => None,
-        Some(Place::Path { container, path, id }) => {
+        Some(Meaning::Path { container, path, id }) => {
             results(store, &container, path.object(&id, RESULT)).await?.into_iter().next()
         }
-        Some(Place::Id(id)) => {
+        Some(Meaning::Id(id)) => {
             let mut found = None;
             for release in releases {
                 let results = results(store, &container(release), format!("{release}/")).await?;
@@ -198,12 +199,12 @@ pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Opt
 
 /// Where a text says that a run is.
 #[derive(Debug, PartialEq)]
-enum Place {
+enum Meaning {
     Path { container: String, path: PackagePath, id: RunId },
     Id(RunId),
 }
 
-impl Place {
+impl Meaning {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.split(['?', '#']).next().unwrap_or_default();
@@ -217,8 +218,9 @@ impl Place {
         let name = format!("{}/{id}/{RESULT}", folders.join("/"));
         let (path, id, _) = parse_object(&name)?;
         let before = at.checked_sub(5).and_then(|before| parts.get(before));
-        let is_container = |name: &&&str| name.starts_with("autopkgtest-") || name.starts_with("private-autopkgtest-");
-        let container = before.filter(is_container).map_or_else(|| container(&path.release), |name| (*name).to_owned());
+        let container = before
+            .filter(|name| Place::is_container(name))
+            .map_or_else(|| container(&path.release), |name| (*name).to_owned());
         Some(Self::Path { container, path, id })
     }
 }

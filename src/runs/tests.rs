@@ -21,6 +21,11 @@ fn path(release: &str, package: &str) -> PackagePath {
     }
 }
 
+/// Where the public results of a package are.
+fn public(path: &PackagePath) -> Place {
+    Place { container: container(&path.release), access: Access::Public, path: path.clone() }
+}
+
 /// A store in a folder, filled as a worker and as other programs fill it.
 struct Scene {
     folder: TempDir,
@@ -129,11 +134,11 @@ async fn runs_of_this_and_of_other_programs_are_listed_together() {
 async fn the_newest_id_counts_runs_that_are_still_being_published() {
     let scene = Scene::new().await;
     let gzip = path("bookworm", "gzip");
-    assert_eq!(newest_id(&scene.store, &gzip).await.unwrap(), None);
+    assert_eq!(newest_id(&scene.store, &public(&gzip)).await.unwrap(), None);
     for id in ["20261123_084000_0a1b2@", "20261123_090000_00000@", "20261123_084000@"] {
         scene.put(&gzip, id, LOG, b"", "text/plain").await;
     }
-    let newest = newest_id(&scene.store, &gzip).await.unwrap();
+    let newest = newest_id(&scene.store, &public(&gzip)).await.unwrap();
     assert_eq!(newest, Some("20261123_090000_00000@".parse().unwrap()));
 }
 
@@ -143,9 +148,9 @@ async fn a_request_that_has_its_result_is_known_by_its_id() {
     let gzip = path("bookworm", "gzip");
     scene.publish(&gzip, "20261123_084000_0a1b2@", r#"gzip {"uuid": "u-1"}"#).await;
     scene.publish(&gzip, "20261123_084001_0a1b2@", r#"gzip {"uuid": "u-2"}"#).await;
-    let run = with_uuid(&scene.store, &gzip, &"u-1".parse().unwrap()).await.unwrap().unwrap();
+    let run = with_uuid(&scene.store, &public(&gzip), &"u-1".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(run.id.as_str(), "20261123_084000_0a1b2@");
-    assert_eq!(with_uuid(&scene.store, &gzip, &"u-3".parse().unwrap()).await.unwrap(), None);
+    assert_eq!(with_uuid(&scene.store, &public(&gzip), &"u-3".parse().unwrap()).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -225,6 +230,6 @@ proptest! {
             *changed = byte;
         }
         let _ = read_result(&archive);
-        let _ = Place::parse(&text);
+        let _ = Meaning::parse(&text);
     }
 }

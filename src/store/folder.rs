@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::listing::Rows;
 use super::names::{check_container, check_object};
@@ -79,7 +79,8 @@ impl FolderStore {
         .await
     }
 
-    /// Makes the container exist. A private one can be entered by this user only; a public one by all users of the machine.
+    /// Makes the container exist. A private one can be entered by this user only; a public one by all users of the machine. A private
+    /// one that all users could enter is closed; a group that an operator has let in stays.
     ///
     /// # Errors
     /// When the folder cannot be made.
@@ -92,8 +93,12 @@ impl FolderStore {
             make_folder(&store.root.join(INCOMING), Some(0o700))?;
             make_folder(&store.root.join(HEADERS), Some(0o755))?;
             let mode = if public { 0o755 } else { 0o700 };
-            make_folder(&store.root.join(HEADERS).join(&container), Some(mode))?;
-            make_folder(&store.root.join(&container), Some(mode))?;
+            for folder in [store.root.join(HEADERS).join(&container), store.root.join(&container)] {
+                make_folder(&folder, Some(mode))?;
+                if !public {
+                    close_folder(&folder)?;
+                }
+            }
             store.sweep();
             Ok(())
         })
@@ -346,6 +351,19 @@ fn make_folder(path: &Path, mode: Option<u32>) -> Result<(), StoreError> {
     made().map_err(|error| cannot("make the folder", path, error))
 }
 
+/// Closes a folder that every user of the machine can enter: to its group as well, which was hardly let in by itself.
+fn close_folder(path: &Path) -> Result<(), StoreError> {
+    let closed = || -> io::Result<()> {
+        let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
+        if mode & 0o007 != 0 {
+            warn!(folder = %path.display(), "it is private and was open to everybody: closing it");
+            fs::set_permissions(path, Permissions::from_mode(mode & !0o077))?;
+        }
+        Ok(())
+    };
+    closed().map_err(|error| cannot("close the folder", path, error))
+}
+
 /// Whether nothing is there, or a file stands where a folder would have to be.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -392,13 +410,23 @@ mod tests {
     }
 
     #[test]
-    fn who_could_read_still_can() {
+    fn who_could_read_still_can_unless_it_is_everybody() {
         let folder = tempfile::tempdir().unwrap();
         let store = FolderStore::new(folder.path());
-        for access in [Access::Private(vec![]), Access::Public, Access::Private(vec![])] {
+        let [container, headers] = ["c", ".headers/c"].map(|name| folder.path().join(name));
+        let ensured = |access: Access| {
             run(store.ensure_container("c", &access)).unwrap();
+            assert_eq!(mode(&container), mode(&headers));
+            mode(&container)
+        };
+        assert_eq!(ensured(Access::Private(vec![])), 0o700);
+        assert_eq!(ensured(Access::Public), 0o755);
+        assert_eq!(ensured(Access::Public), 0o755);
+        assert_eq!(ensured(Access::Private(vec!["ann".into()])), 0o700, "somebody had opened a private container");
+        for folder in [&container, &headers] {
+            fs::set_permissions(folder, Permissions::from_mode(0o750)).unwrap();
         }
-        assert_eq!(mode(&folder.path().join("c")), 0o755);
+        assert_eq!(ensured(Access::Private(vec![])), 0o750, "the operator's choice");
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub enum Store {
 pub enum Access {
     /// Everybody, without credentials.
     Public,
-    /// These users of the store only.
+    /// These users of the store only, beside its owner.
     Private(Vec<String>),
 }
 
@@ -158,10 +158,11 @@ impl Store {
         }
     }
 
-    /// Makes the container exist and readable for who may read it. Readers who could read before still can.
+    /// Makes the container exist and readable for who may read it. Readers who could read before still can, with one exception: a
+    /// container that is to be private and that everybody could read is closed to everybody else.
     ///
     /// # Errors
-    /// When the store refuses or is away.
+    /// When the store refuses or is away; so a private container that cannot be closed is never used.
     pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
         match self {
             Self::Swift(store) => store.ensure_container(container, access).await,

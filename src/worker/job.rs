@@ -12,7 +12,7 @@ use crate::broker::{BrokerError, Claim, Topic, Verdict};
 use crate::release::QueueName;
 use crate::request::{Request, RequestId};
 use crate::result::outcome::is_infrastructure;
-use crate::result::{Bundle, Material, PackagePath, RunId, pack};
+use crate::result::{Bundle, Material, Place, RunId, pack};
 use crate::runs;
 use crate::status;
 use crate::testbed::command::{Autopkgtest, command_line, withheld};
@@ -88,17 +88,14 @@ impl Job<'_> {
             return self.bury(claim, "the request has no uuid".to_owned()).await;
         };
         let queue = claim.queue.clone();
-        let path = PackagePath {
-            release: queue.release.clone(),
-            architecture: queue.architecture.clone(),
-            package: request.package().clone(),
-        };
+        let place = Place::of(&request, &queue);
+        let path = &place.path;
         let entry = match self.entry(&mut claim, id).await {
             Ok(entry) => entry,
             Err(end) => return self.settle(claim, Verdict::Return, end).await,
         };
         if claim.redelivered {
-            match self.published_before(&path, id).await {
+            match self.published_before(&place, id).await {
                 Ok(true) => {
                     tracing::info!(package = %path.package, uuid = %id, "has its result already");
                     entry.remove();
@@ -136,10 +133,10 @@ impl Job<'_> {
                 }
             },
         };
-        match self.publish(&path, &bundle, id, &mut claim).await {
+        match self.publish(&place, &bundle, id, &mut claim).await {
             Ok(run) => {
                 match run {
-                    Some(run) => self.announce_complete(&queue, &request, &path, &bundle, &run).await,
+                    Some(run) => self.announce_complete(&queue, &request, &place, &bundle, &run).await,
                     None => {
                         tracing::info!(package = %path.package, uuid = %id, "another worker has published its result")
                     }
@@ -215,11 +212,11 @@ impl Job<'_> {
 
     /// Whether the request has a complete result. An error, with what to do, when the store refuses to tell, or could not be asked
     /// before the worker was told to stop.
-    async fn published_before(&self, path: &PackagePath, uuid: &RequestId) -> Result<bool, JobEnd> {
+    async fn published_before(&self, place: &Place, uuid: &RequestId) -> Result<bool, JobEnd> {
         let mut delay = Duration::from_secs(1);
         loop {
             let answer = tokio::select! {
-                answer = runs::with_uuid(self.worker.store, path, uuid) => answer,
+                answer = runs::with_uuid(self.worker.store, place, uuid) => answer,
                 () = self.stop.cancel.cancelled() => return Err(JobEnd::GivenBack),
             };
             match answer {
@@ -317,7 +314,7 @@ impl Job<'_> {
     /// when the worker is told to stop.
     async fn publish(
         &self,
-        path: &PackagePath,
+        place: &Place,
         bundle: &Bundle,
         uuid: &RequestId,
         claim: &mut Claim,
@@ -326,7 +323,7 @@ impl Job<'_> {
         loop {
             let end = tokio::select! {
                 biased;
-                end = publish(self.worker.store, path, bundle, uuid, claim, self.stop) => end,
+                end = publish(self.worker.store, place, bundle, uuid, claim, self.stop) => end,
                 () = self.stop.cancel.cancelled() => return Err(PublishError::Stopped),
             };
             match end {
@@ -335,7 +332,7 @@ impl Job<'_> {
                     if Bundle::open(&bundle.dir)?.is_none() {
                         return Err(PublishError::Gone(bundle.dir.clone()));
                     }
-                    tracing::warn!("the result of {} waits for the store: {error}", path.package);
+                    tracing::warn!("the result of {} waits for the store: {error}", place.path.package);
                 }
                 end => return end,
             }
@@ -389,17 +386,17 @@ impl Job<'_> {
         &self,
         queue: &QueueName,
         request: &Request,
-        path: &PackagePath,
+        place: &Place,
         bundle: &Bundle,
         run: &RunId,
     ) {
-        let summary = &bundle.summary;
+        let (summary, path) = (&bundle.summary, &place.path);
         tracing::info!(
             %queue, uuid = summary.uuid.as_deref().unwrap_or_default(),
             "{} {}: {} after {} s, stored as {}",
             path.package, summary.version, summary.outcome(), summary.duration, path.folder(run),
         );
-        let message = status::test_complete(path, run, request, summary);
+        let message = status::test_complete(place, run, request, summary);
         if let Err(error) = self.worker.broker.announce(Topic::TestComplete, &message).await {
             tracing::warn!("the completion of {} was not announced: {error}", path.package);
         }

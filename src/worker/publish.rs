@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use super::stop::Stop;
 use crate::broker::{BrokerError, Claim};
 use crate::request::RequestId;
-use crate::result::layout::container;
-use crate::result::{Bundle, BundleError, PackagePath, RunId};
+use crate::result::{Bundle, BundleError, Place, RunId};
 use crate::runs;
-use crate::store::{Access, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Why a bundle is not published.
 #[derive(Debug, thiserror::Error)]
@@ -48,37 +47,38 @@ impl PublishError {
 /// package has been published in the meantime.
 pub async fn publish(
     store: &Store,
-    path: &PackagePath,
+    place: &Place,
     bundle: &Bundle,
     uuid: &RequestId,
     claim: &mut Claim,
     stop: &Stop,
 ) -> Result<Option<RunId>, PublishError> {
-    let container = container(&path.release);
-    store.ensure_container(&container, &Access::Public).await?;
+    let Place { container, access, path } = place;
+    // Also before every later attempt: a private container that somebody has opened meanwhile is closed again first.
+    store.ensure_container(container, access).await?;
     let mut kept = bundle.run_id()?;
     if let Some(id) = &kept
-        && runs::is_complete(store, path, id).await?
+        && runs::is_complete(store, place, id).await?
     {
         // It was stored to its end the last time, only we never heard of it. Readers may have seen it: it must stay what it is.
         return Ok(kept);
     }
     loop {
         let id = match kept {
-            Some(id) if !runs::published_after(store, path, &id).await? => id,
+            Some(id) if !runs::published_after(store, place, &id).await? => id,
             outdated => {
-                let newest = runs::newest_id(store, path).await?;
+                let newest = runs::newest_id(store, place).await?;
                 let id = RunId::stamp(jiff::Timestamp::now(), newest.as_ref());
                 bundle.remember_run_id(&id)?;
                 if let Some(outdated) = outdated {
-                    withdraw(store, path, bundle, &outdated).await;
+                    withdraw(store, place, bundle, &outdated).await;
                 }
                 id
             }
         };
         let [others @ .., commit_mark] = &bundle.files();
         for file in others {
-            store.put(&container, &path.object(&id, file.name), &file.path, &file.headers).await?;
+            store.put(container, &path.object(&id, file.name), &file.path, &file.headers).await?;
         }
         // The upload may have taken long. Somebody else may hold the request now, or have published a newer run.
         let held = tokio::select! {
@@ -87,17 +87,17 @@ pub async fn publish(
             () = stop.out_of_patience() => return Err(PublishError::Stopped),
         };
         if let Err(error) = held {
-            withdraw(store, path, bundle, &id).await;
+            withdraw(store, place, bundle, &id).await;
             return Err(error.into());
         }
         // Who had the request before us may have gone on with it without knowing that it was not theirs any more; and while our
         // own claim was away, another worker may have taken the request and done it.
-        if (claim.redelivered || claim.was_interrupted()) && runs::with_uuid(store, path, uuid).await?.is_some() {
-            withdraw(store, path, bundle, &id).await;
+        if (claim.redelivered || claim.was_interrupted()) && runs::with_uuid(store, place, uuid).await?.is_some() {
+            withdraw(store, place, bundle, &id).await;
             return Ok(None);
         }
-        if !runs::published_after(store, path, &id).await? {
-            store.put(&container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
+        if !runs::published_after(store, place, &id).await? {
+            store.put(container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
             return Ok(Some(id));
         }
         kept = Some(id);
@@ -106,10 +106,10 @@ pub async fn publish(
 
 /// Removes what was stored under an id that is given up. Without result.tar nobody has seen it as a run; if it stays, it only takes
 /// up space.
-async fn withdraw(store: &Store, path: &PackagePath, bundle: &Bundle, id: &RunId) {
-    let container = container(&path.release);
+async fn withdraw(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) {
+    let Place { container, path, .. } = place;
     for file in bundle.files() {
-        if let Err(error) = store.delete(&container, &path.object(id, file.name)).await {
+        if let Err(error) = store.delete(container, &path.object(id, file.name)).await {
             tracing::warn!("{} is left over in the store: {error}", path.object(id, file.name));
         }
     }
@@ -136,19 +136,16 @@ mod tests {
     struct Stage {
         folder: TempDir,
         store: Store,
-        path: PackagePath,
+        place: Place,
     }
 
     impl Stage {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::Folder(FolderStore::new(&folder.path().join("results")));
-            let path = PackagePath {
-                release: "sid".parse().unwrap(),
-                architecture: "amd64".parse().unwrap(),
-                package: "gzip".parse().unwrap(),
-            };
-            Self { folder, store, path }
+            let request = Request::parse(b"gzip").unwrap();
+            let place = Place::of(&request, &"debci-sid-amd64".parse().unwrap());
+            Self { folder, store, place }
         }
 
         async fn claim(&self) -> (Claim, RequestId, Bundle) {
@@ -168,11 +165,11 @@ mod tests {
         }
 
         async fn publish(&self, (claim, uuid, bundle): &mut (Claim, RequestId, Bundle)) -> Option<RunId> {
-            publish(&self.store, &self.path, bundle, uuid, claim, &Stop::default()).await.unwrap()
+            publish(&self.store, &self.place, bundle, uuid, claim, &Stop::default()).await.unwrap()
         }
 
         fn folders(&self) -> Vec<String> {
-            let all = self.folder.path().join("results/autopkgtest-sid").join(self.path.prefix());
+            let all = self.folder.path().join("results/autopkgtest-sid").join(self.place.path.prefix());
             let names = fs::read_dir(all).unwrap().map(|entry| entry.unwrap().path());
             let complete = names.filter(|run| run.join(RESULT).exists());
             complete.map(|run| run.file_name().unwrap().to_str().unwrap().to_owned()).collect()

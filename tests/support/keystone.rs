@@ -159,6 +159,21 @@ impl Keystone {
         (user, self.environment_of(name))
     }
 
+    /// Adds a user who may do nothing with the account of the tests but what a container lets its name do: the variables with which
+    /// it logs in.
+    pub fn add_guest(&self, name: &str) -> Vec<(String, String)> {
+        block_on(async {
+            let token = self.admin().await;
+            let wanted = json!({"user": {"name": name, "domain_id": "default", "password": Self::PASSWORD}});
+            let user = self.make(&token, "user", wanted).await;
+            // Who has no role in a project gets no token for it.
+            let role = self.make(&token, "role", json!({"role": {"name": format!("guest-{name}")}})).await;
+            let grant = format!("/projects/{}/users/{user}/roles/{role}", self.project_id);
+            self.call(Method::PUT, &grant, Some(&token), Value::Null).await;
+        });
+        self.environment_of(name)
+    }
+
     /// Ends all tokens of the user with this id. The password stays.
     pub fn revoke_tokens(&self, user_id: &str) {
         block_on(async {

@@ -21,30 +21,66 @@ pub(super) fn wanted(access: &Access) -> Result<Vec<String>, String> {
     }
 }
 
-/// The list with what is missing added; `None` when nothing is. Who was on it stays on it.
-pub(super) fn extended(existing: &str, wanted: &[String]) -> Option<String> {
-    let mut list: Vec<&str> = existing.split(',').map(str::trim).filter(|reader| !reader.is_empty()).collect();
-    let before = list.len();
+/// The list that gives this access; `None` when the existing one does. Who was on it stays on it, but for everybody on a list that is
+/// to be private.
+pub(super) fn changed(existing: &str, wanted: &[String], access: &Access) -> Option<String> {
+    let before: Vec<&str> = existing.split(',').map(str::trim).filter(|reader| !reader.is_empty()).collect();
+    let mut list = before.clone();
+    if matches!(access, Access::Private(_)) {
+        list.retain(|reader| !lets_strangers_in(reader));
+    }
     for reader in wanted {
         if !list.contains(&reader.as_str()) {
             list.push(reader);
         }
     }
-    (list.len() > before).then(|| list.join(","))
+    (list != before).then(|| list.join(","))
+}
+
+/// Whether a list lets strangers in.
+pub(super) fn is_open(list: &str) -> bool {
+    list.split(',').any(|reader| lets_strangers_in(reader.trim()))
+}
+
+/// Whether it stands for people whom nobody named: those with a certain referrer, which everybody can pretend, or with whatever
+/// account (`*:*`, which is Keystone's).
+fn lets_strangers_in(reader: &str) -> bool {
+    // Swift reads these names with blanks and in other spellings as well.
+    let reader: String = reader.chars().filter(|c| !c.is_whitespace()).collect();
+    let anybody = [".r:", ".ref:", ".referer:", ".referrer:", ".rlistings"];
+    anybody.iter().any(|name| reader.starts_with(name)) || matches!(reader.as_str(), "*" | "*:*")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn list(existing: &str, access: &Access) -> Option<String> {
+        changed(existing, &wanted(access).unwrap(), access)
+    }
+
+    fn private(users: &[&str]) -> Access {
+        Access::Private(users.iter().map(|user| (*user).to_owned()).collect())
+    }
+
     #[test]
-    fn a_list_grows_and_never_shrinks() {
-        let public = wanted(&Access::Public).unwrap();
-        assert_eq!(extended("", &public).as_deref(), Some(".r:*,.rlistings"));
-        assert_eq!(extended(".rlistings, .r:*", &public), None);
-        let users = wanted(&Access::Private(vec!["ann".into(), "bob".into()])).unwrap();
-        assert_eq!(extended("*:bob,proj:x", &users).as_deref(), Some("*:bob,proj:x,*:ann"));
-        assert_eq!(extended("*:bob", &[]), None);
+    fn a_list_grows() {
+        assert_eq!(list("", &Access::Public).as_deref(), Some(".r:*,.rlistings"));
+        assert_eq!(list(".rlistings, .r:*", &Access::Public), None);
+        assert_eq!(list("*:bob,proj:x", &private(&["ann", "bob"])).as_deref(), Some("*:bob,proj:x,*:ann"));
+        assert_eq!(list("*:bob", &private(&[])), None);
+        assert!(!is_open("*:bob,proj:x") && !is_open(""));
+        assert_eq!(list("", &private(&[])), None);
+    }
+
+    #[test]
+    fn what_is_private_is_closed_to_strangers_and_to_nobody_else() {
+        for open in [".r:*,.rlistings", ".rlistings", " .r : *", ".r:*.example.com", ".referrer:*", "*:*", ".r:-x.com"]
+        {
+            assert_eq!(list(&format!("*:bob,{open},p:u"), &private(&["ann"])).as_deref(), Some("*:bob,p:u,*:ann"));
+            assert_eq!(list(open, &private(&[])).as_deref(), Some(""));
+            assert!(is_open(&format!("*:bob, {open}")));
+        }
     }
 
     #[test]

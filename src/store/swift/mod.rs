@@ -26,7 +26,7 @@ use futures_util::TryStreamExt;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use tokio_util::io::StreamReader;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use self::account::Account;
 pub use self::account::CREDENTIAL_VARIABLES;
@@ -102,10 +102,10 @@ impl SwiftStore {
         }
     }
 
-    /// Makes the container exist, with these readers on its list.
+    /// Makes the container exist, with these readers on its list, and without everybody when it is to be private.
     ///
     /// # Errors
-    /// When the store refuses or is away.
+    /// When the store refuses or is away. Also when a container that is to be private is not ours: then nobody tells us who may read it.
     pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let action = format!("make the container {container} readable");
@@ -118,16 +118,28 @@ impl SwiftStore {
                 Err(StoreError::NotFound(_)) => (Method::PUT, String::new()),
                 Err(error) => return Err(error),
             };
-            let list = match acl::extended(&existing, &wanted) {
-                None if method == Method::POST => return Ok(()),
-                None => String::new(),
-                Some(list) => list,
-            };
-            debug!(container, list, "writing who may read");
-            let list = HeaderValue::from_bytes(list.as_bytes())
-                .map_err(|_| refused("its list of readers can be no header".to_owned()))?;
-            let write = Ask { headers: vec![(CONTAINER_READ, list)], ..ask(method, container, "", &action) };
-            self.request(LONG, &write).await?;
+            let mut headers = Vec::new();
+            match acl::changed(&existing, &wanted, access) {
+                None if method == Method::POST => {
+                    if *access == Access::Private(Vec::new()) && existing.is_empty() {
+                        // Swift shows the list to owners only. Who may write nothing about the container did not see that it is empty.
+                        self.request(LONG, &ask(method, container, "", &action)).await?;
+                    }
+                    return Ok(());
+                }
+                // A new container nobody else may read; another worker, which makes it just now, may know somebody.
+                None => {}
+                Some(list) => {
+                    if *access != Access::Public && acl::is_open(&existing) {
+                        warn!(container, "it is private and was readable for everybody: closing it");
+                    }
+                    debug!(container, list, "writing who may read");
+                    let list = HeaderValue::from_bytes(list.as_bytes())
+                        .map_err(|_| refused("its list of readers can be no header".to_owned()))?;
+                    headers.push((CONTAINER_READ, list));
+                }
+            }
+            self.request(LONG, &Ask { headers, ..ask(method, container, "", &action) }).await?;
             // Swift cannot write "if unchanged": look again whether somebody wrote another list at the same time.
         }
         Err(refused(format!("its list of readers was still not as written after {ACL_ROUNDS} times")))
