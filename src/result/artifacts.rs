@@ -1,36 +1,59 @@
 //! artifacts.tar.gz: what a test left beside its log and the facts about it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tar::{Builder, EntryType, Header};
 
+use super::manifest::Inventory;
+use super::redact::Redactor;
 use super::sources::{Promised, open_regular};
 
 /// The list of what could not be kept.
 const LEFT_OUT: &str = "left-out";
+/// The most text that the list has, in bytes. The rest is only counted.
+const LONGEST_LIST: usize = 1 << 20;
 
 /// Writes everything under `root` to an archive, in the order of names, except the top-level names in `except`.
 ///
-/// Symbolic links are kept as links. What is not a file, folder or link, and what cannot be read, is named in a last member
-/// `left-out`. An error is always one of writing: reading never ends the archive.
-pub(super) fn write<W: Write>(root: &Path, except: &[&str], writer: W) -> io::Result<W> {
-    let mut archive = Archive { tar: Builder::new(writer), left_out: Vec::new() };
-    // A stack of relative paths, next one last.
-    let mut pending: Vec<PathBuf> = archive.children(root, Path::new(""));
-    pending.retain(|path| !except.iter().any(|name| path == Path::new(name)));
+/// When the files together have more than `room` bytes, the largest are left out until the rest fits. Symbolic links are kept as links.
+/// What is left out, what is not a file, folder or link, and what cannot be read, is named in a last member `left-out`. An error is
+/// always one of writing: reading never ends the archive.
+pub(super) fn write<W: Write>(
+    root: &Path,
+    except: &[&str],
+    room: u64,
+    redactor: &Redactor,
+    writer: W,
+) -> io::Result<(W, Inventory)> {
+    let mut archive = Archive {
+        root,
+        tar: Builder::new(writer),
+        redactor,
+        room: Room::measure(root, except, room),
+        left_out: LeftOut::default(),
+        inventory: Inventory::default(),
+    };
+    let mut faults = Vec::new();
+    let mut pending = top(root, except, &mut faults);
     let name_taken = pending.iter().any(|path| path == Path::new(LEFT_OUT));
-    while let Some(path) = pending.pop() {
-        pending.extend(archive.append(root, &path)?);
+    loop {
+        for (path, error) in faults.drain(..) {
+            archive.leave_out(&path, None, error);
+        }
+        let Some(path) = pending.pop() else { break };
+        if archive.append(&path)? {
+            pending.extend(children(root, &path, &mut faults));
+        }
     }
-    if !archive.left_out.is_empty() {
-        let text = archive.left_out.concat();
+    if let Some(text) = archive.left_out.finish() {
         append_text(&mut archive.tar, if name_taken { "left-out.apt-ci" } else { LEFT_OUT }, &text)?;
     }
-    archive.tar.into_inner()
+    Ok((archive.tar.into_inner()?, archive.inventory))
 }
 
 /// Writes an archive of which everything was left out, for this reason.
@@ -47,78 +70,195 @@ fn append_text<W: Write>(tar: &mut Builder<W>, name: &str, text: &str) -> io::Re
     tar.append_data(&mut header, name, text.as_bytes())
 }
 
-struct Archive<W: Write> {
-    tar: Builder<W>,
-    /// Lines `path: reason`.
-    left_out: Vec<String>,
+/// A folder or file of which something cannot be read.
+type Fault = (PathBuf, io::Error);
+
+/// What is at the top of the output, last name first.
+fn top(root: &Path, except: &[&str], faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    let mut paths = children(root, Path::new(""), faults);
+    paths.retain(|path| !except.iter().any(|name| path == Path::new(name)));
+    paths
 }
 
-impl<W: Write> Archive<W> {
-    fn leave_out(&mut self, path: &Path, reason: impl std::fmt::Display) {
-        self.left_out.push(format!("{}: {reason}\n", path.display()));
+/// What is in a folder, last name first: the paths are a stack, next one last.
+fn children(root: &Path, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    let mut names: Vec<OsString> = Vec::new();
+    match root.join(path).read_dir() {
+        Ok(entries) => {
+            for entry in entries {
+                match entry {
+                    Ok(entry) => names.push(entry.file_name()),
+                    Err(error) => {
+                        faults.push((path.to_owned(), error));
+                        break;
+                    }
+                }
+            }
+        }
+        // A test that never started has no output folder.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.as_os_str().is_empty() => {}
+        Err(error) => faults.push((path.to_owned(), error)),
+    }
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    names.into_iter().map(|name| path.join(name)).collect()
+}
+
+/// How much may be kept, and of which files.
+struct Room {
+    /// What the files may have together, in bytes.
+    all: u64,
+    left: u64,
+    /// The size of the largest files that are kept. Of those, so many.
+    largest: (u64, usize),
+}
+
+impl Room {
+    /// Looks at all sizes. Keeping the smallest files as long as they fit is leaving out the largest ones.
+    fn measure(root: &Path, except: &[&str], room: u64) -> Self {
+        let mut sizes = Vec::new();
+        let mut total: u64 = 0;
+        // What cannot be read is named when the archive is written.
+        let mut faults = Vec::new();
+        let mut pending = top(root, except, &mut faults);
+        while let Some(path) = pending.pop() {
+            let Ok(metadata) = root.join(&path).symlink_metadata() else { continue };
+            if metadata.is_dir() {
+                pending.extend(children(root, &path, &mut faults));
+            } else if metadata.is_file() {
+                sizes.push(metadata.len());
+                total = total.saturating_add(metadata.len());
+            }
+        }
+        let everything = Self { all: room, left: room, largest: (u64::MAX, usize::MAX) };
+        if total <= room {
+            return everything;
+        }
+        sizes.sort_unstable();
+        let mut sum: u64 = 0;
+        let kept = sizes.iter().take_while(|size| {
+            sum = sum.saturating_add(**size);
+            sum <= room
+        });
+        let kept = kept.count();
+        let largest = kept.checked_sub(1).and_then(|last| sizes.get(last)).copied();
+        let largest =
+            largest.map_or((0, 0), |size| (size, sizes.iter().take(kept).filter(|one| **one == size).count()));
+        Self { largest, ..everything }
     }
 
-    /// Appends one thing, and gives back what is in it.
-    fn append(&mut self, root: &Path, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let full = root.join(path);
+    /// Whether a file of this size is kept. A file may have grown since it was measured: what is promised is that it fits.
+    fn take(&mut self, size: u64) -> bool {
+        let (largest, count) = &mut self.largest;
+        let fits = size <= self.left && (size < *largest || (size == *largest && *count > 0));
+        if fits {
+            self.left -= size;
+            if size == *largest {
+                *count -= 1;
+            }
+        }
+        fits
+    }
+}
+
+/// The text of the list.
+#[derive(Default)]
+struct LeftOut {
+    text: String,
+    more: u64,
+}
+
+impl LeftOut {
+    fn add(&mut self, name: &str, reason: &str) {
+        if self.text.len() + name.len() + reason.len() < LONGEST_LIST {
+            self.text.extend([name, ": ", reason, "\n"]);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn finish(&mut self) -> Option<String> {
+        let mut text = std::mem::take(&mut self.text);
+        if self.more > 0 {
+            text.extend([format!("and {} more\n", self.more)]);
+        }
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+struct Archive<'a, W: Write> {
+    root: &'a Path,
+    tar: Builder<W>,
+    redactor: &'a Redactor,
+    room: Room,
+    left_out: LeftOut,
+    inventory: Inventory,
+}
+
+impl<W: Write> Archive<'_, W> {
+    fn leave_out(&mut self, path: &Path, size: Option<u64>, reason: impl std::fmt::Display) {
+        let (name, reason) = (self.name(path), reason.to_string());
+        let reason = self.redactor.text(&reason).into_owned();
+        self.left_out.add(&name, &reason);
+        self.inventory.leave_out(&name, size, &reason);
+    }
+
+    /// A path for people.
+    fn name(&self, path: &Path) -> String {
+        self.redacted(path.as_os_str()).display().to_string()
+    }
+
+    fn redacted(&self, path: &OsStr) -> PathBuf {
+        let mut bytes = path.as_bytes().to_vec();
+        self.redactor.mask(&mut bytes);
+        OsString::from_vec(bytes).into()
+    }
+
+    /// Appends one thing, and tells whether it is a folder with more.
+    fn append(&mut self, path: &Path) -> io::Result<bool> {
+        let full = self.root.join(path);
         let metadata = match full.symlink_metadata() {
             Ok(metadata) => metadata,
             Err(error) => {
-                self.leave_out(path, error);
-                return Ok(Vec::new());
+                self.leave_out(path, None, error);
+                return Ok(false);
             }
         };
+        let member = self.redacted(path.as_os_str());
         if metadata.is_dir() {
             let mut header = header(&metadata, EntryType::Directory, 0);
-            self.tar.append_data(&mut header, path, io::empty())?;
-            return Ok(self.children(root, path));
+            self.tar.append_data(&mut header, member, io::empty())?;
+            return Ok(true);
         }
         if metadata.is_symlink() {
             match full.read_link() {
                 Ok(target) => {
-                    self.tar.append_link(&mut header(&metadata, EntryType::Symlink, 0), path, target)?;
+                    let target = self.redacted(target.as_os_str());
+                    self.tar.append_link(&mut header(&metadata, EntryType::Symlink, 0), member, target)?;
                 }
-                Err(error) => self.leave_out(path, error),
+                Err(error) => self.leave_out(path, None, error),
             }
         } else if metadata.is_file() {
             match open_regular(&full) {
-                Ok((file, metadata)) => {
+                Ok((file, metadata)) if self.room.take(metadata.len()) => {
                     let mut header = header(&metadata, EntryType::Regular, metadata.len());
                     let mut bytes = Promised::new(file, metadata.len());
-                    self.tar.append_data(&mut header, path, &mut bytes)?;
+                    self.tar.append_data(&mut header, member, self.redactor.read(&mut bytes))?;
+                    self.inventory.keep(&self.name(path), metadata.len());
                     if let Some(fault) = bytes.into_fault() {
-                        self.leave_out(path, fault);
+                        self.left_out.add(&self.name(path), &fault);
                     }
                 }
-                Err(error) => self.leave_out(path, error),
+                Ok((_, metadata)) => {
+                    let size = metadata.len();
+                    let reason = format!("{size} bytes: of more than {} the largest files are left out", self.room.all);
+                    self.leave_out(path, Some(size), reason);
+                }
+                Err(error) => self.leave_out(path, Some(metadata.len()), error),
             }
         } else {
-            self.leave_out(path, "a device, pipe or socket");
+            self.leave_out(path, None, "a device, pipe or socket");
         }
-        Ok(Vec::new())
-    }
-
-    /// What is in a folder, last name first.
-    fn children(&mut self, root: &Path, path: &Path) -> Vec<PathBuf> {
-        let mut names: Vec<OsString> = Vec::new();
-        match root.join(path).read_dir() {
-            Ok(entries) => {
-                for entry in entries {
-                    match entry {
-                        Ok(entry) => names.push(entry.file_name()),
-                        Err(error) => {
-                            self.leave_out(path, error);
-                            break;
-                        }
-                    }
-                }
-            }
-            // A test that never started has no output folder.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path.as_os_str().is_empty() => {}
-            Err(error) => self.leave_out(path, error),
-        }
-        names.sort_unstable_by(|a, b| b.cmp(a));
-        names.into_iter().map(|name| path.join(name)).collect()
+        Ok(false)
     }
 }
 
@@ -130,4 +270,35 @@ fn header(metadata: &Metadata, kind: EntryType, size: u64) -> Header {
     header.set_mtime(u64::try_from(metadata.mtime()).unwrap_or_default());
     header.set_size(size);
     header
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_largest_are_left_out_until_the_rest_fits(sizes in prop::collection::vec(0u64..50, 0..30), room in 0u64..400) {
+            let folder = tempfile::tempdir().unwrap();
+            for (number, size) in sizes.iter().enumerate() {
+                let below = folder.path().join(format!("d{}", number % 3));
+                std::fs::create_dir_all(&below).unwrap();
+                std::fs::write(below.join(number.to_string()), vec![0; *size as usize]).unwrap();
+            }
+            let mut limits = Room::measure(folder.path(), &[], room);
+            let kept: Vec<u64> = sizes.iter().copied().filter(|size| limits.take(*size)).collect();
+            prop_assert!(kept.iter().sum::<u64>() <= room);
+            // The next larger one would not have fitted, and nothing larger is kept.
+            let mut left_out = sizes.clone();
+            for size in &kept {
+                left_out.remove(left_out.iter().position(|one| one == size).unwrap());
+            }
+            if let Some(next) = left_out.iter().min() {
+                prop_assert!(kept.iter().sum::<u64>() + next > room);
+                prop_assert!(kept.iter().all(|size| size <= next));
+            }
+        }
+    }
 }

@@ -8,11 +8,14 @@ use serde_json::{Map, Value, json};
 use super::bundle::Material;
 use super::listing::RunSummary;
 use super::outcome::Outcome;
+use super::redact::Redactor;
 use super::sources::read_text;
 
 /// autopkgtest's files are far smaller; what is larger is not autopkgtest's own.
 const TEXT_LIMIT: u64 = 1 << 20;
 const TRIGGERS_VARIABLE: &str = "ADT_TEST_TRIGGERS";
+/// Our own member of testinfo.json.
+const OWN: &str = "apt-ci";
 
 /// The facts about a run.
 pub(super) struct Facts {
@@ -24,7 +27,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn gather(material: &Material<'_>) -> Self {
+    /// Learns them. They are redacted, but for the request's id: that is public, and requests are known by it.
+    pub(super) fn gather(material: &Material<'_>, redactor: &Redactor) -> Self {
         let mut told = Vec::new();
         let version = tested_version(material.output);
         if version.is_some() {
@@ -39,16 +43,17 @@ impl Facts {
             told.push("testinfo.json");
         }
         let parameters = material.request.parameters();
+        let clean = |text: String| redactor.text(&text).into_owned();
         Self {
             summary: RunSummary {
                 exitcode: material.exit_code,
-                version,
+                version: clean(version),
                 duration: material.duration.as_secs(),
-                triggers: Some(parameters.triggers.iter().map(ToString::to_string).collect()),
-                requester: parameters.requester.as_ref().map(ToString::to_string),
+                triggers: Some(parameters.triggers.iter().map(|trigger| clean(trigger.to_string())).collect()),
+                requester: parameters.requester.as_ref().map(|requester| clean(requester.to_string())),
                 uuid: material.request.uuid().map(ToString::to_string),
             },
-            testinfo: complete_testinfo(testinfo, material),
+            testinfo: complete_testinfo(testinfo, material, redactor),
             told,
         }
     }
@@ -72,7 +77,9 @@ fn testinfo(output: &Path) -> Option<Map<String, Value>> {
     }
 }
 
-fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>) -> String {
+/// autopkgtest's testinfo.json with what readers need of the request, and with an object of our own, `apt-ci`: `uuid` and
+/// `attempt`; `worker`, who ran it; `triggers` and `ppas`, as lists; and `failures`, why earlier attempts came to no result.
+fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>, redactor: &Redactor) -> String {
     let parameters = material.request.parameters();
     let mut testinfo = testinfo.unwrap_or_default();
     let mut environment: Vec<String> = match testinfo.get("custom_environment").and_then(Value::as_array) {
@@ -81,12 +88,21 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
     };
     // The request knows its triggers best: readers match results and requests by them.
     environment.retain(|entry| entry.split_once('=').is_none_or(|(name, _)| name != TRIGGERS_VARIABLE));
-    if !parameters.triggers.is_empty() {
-        let triggers: Vec<String> = parameters.triggers.iter().map(ToString::to_string).collect();
+    let triggers: Vec<String> = parameters.triggers.iter().map(ToString::to_string).collect();
+    if !triggers.is_empty() {
         environment.push(format!("{TRIGGERS_VARIABLE}={}", triggers.join(" ")));
     }
+    let own = json!({
+        "attempt": material.attempt,
+        "worker": material.worker,
+        "triggers": triggers,
+        "ppas": parameters.ppas.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "failures": material.failures,
+    });
+    let mut own = redactor.value(own);
+    own["uuid"] = json!(material.request.uuid().map(|id| id.as_str()));
     testinfo.insert("custom_environment".to_owned(), json!(environment));
-    let own = json!({ "attempt": material.attempt, "uuid": material.request.uuid().map(|id| id.as_str()) });
-    testinfo.insert("apt-ci".to_owned(), own);
-    format!("{:#}\n", Value::Object(testinfo))
+    let mut testinfo = redactor.value(Value::Object(testinfo));
+    testinfo[OWN] = own;
+    format!("{testinfo:#}\n")
 }

@@ -6,10 +6,14 @@ pub mod bundle;
 mod facts;
 pub mod layout;
 pub mod listing;
+mod log;
+mod manifest;
 pub mod outcome;
+mod redact;
 mod sources;
 
 pub use self::bundle::{Bundle, BundleError, BundleFile, Material, pack};
 pub use self::layout::{PackagePath, Place, RunId};
 pub use self::listing::RunSummary;
+pub use self::log::{KEEP_HEAD, KEEP_TAIL};
 pub use self::outcome::Outcome;

@@ -59,14 +59,7 @@ impl Scene {
         let folder = self.folder.path().join("bundle");
         let request = Request::parse(request.as_bytes()).unwrap();
         let output = self.folder.path().join("no output");
-        let material = Material {
-            output: &output,
-            exit_code: 4,
-            duration: Duration::from_secs(7),
-            request: &request,
-            attempt: 1,
-            note: None,
-        };
+        let material = Material::new(&output, &request, 4, Duration::from_secs(7));
         let bundle = pack(&material, &folder).unwrap();
         for file in bundle.files() {
             let name = path.object(&id.parse().unwrap(), file.name);

@@ -423,7 +423,7 @@ impl OwnedMaterial {
     fn borrow(&self) -> Material<'_> {
         let Self { output, exit_code, duration, request, attempt, note } = self;
         let note = note.as_deref();
-        Material { output, exit_code: *exit_code, duration: *duration, request, attempt: *attempt, note }
+        Material { attempt: *attempt, note, ..Material::new(output, request, *exit_code, *duration) }
     }
 }
 

@@ -76,8 +76,7 @@ pub async fn publish(
                 id
             }
         };
-        let [others @ .., commit_mark] = &bundle.files();
-        for file in others {
+        for file in bundle.attachments() {
             store.put(container, &path.object(&id, file.name), &file.path, &file.headers).await?;
         }
         // The upload may have taken long. Somebody else may hold the request now, or have published a newer run.
@@ -97,6 +96,7 @@ pub async fn publish(
             return Ok(None);
         }
         if !runs::published_after(store, place, &id).await? {
+            let commit_mark = bundle.commit_mark();
             store.put(container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
             return Ok(Some(id));
         }
@@ -159,7 +159,7 @@ mod tests {
             let id = request.uuid().unwrap().clone();
             let output = self.folder.path().join("output");
             let duration = Duration::from_secs(1);
-            let material = Material { output: &output, exit_code: 0, duration, request, attempt: 1, note: None };
+            let material = Material::new(&output, request, 0, duration);
             let bundle = pack(&material, &self.folder.path().join(id.as_str())).unwrap();
             (claim, id, bundle)
         }
@@ -216,8 +216,7 @@ mod tests {
         claim.redelivered = true;
         let request = one.0.request.as_ref().unwrap();
         let output = stage.folder.path().join("output");
-        let material =
-            Material { output: &output, exit_code: 4, duration: Duration::ZERO, request, attempt: 2, note: None };
+        let material = Material::new(&output, request, 4, Duration::ZERO);
         let bundle = pack(&material, &stage.folder.path().join("other")).unwrap();
         assert_eq!(stage.publish(&mut (claim, one.1, bundle)).await, None);
         assert_eq!(stage.folders(), [first.to_string()]);

@@ -15,12 +15,15 @@ struct Scene {
     request: Request,
     exit_code: i32,
     note: Option<&'static str>,
+    failures: Vec<Value>,
+    secrets: Vec<SecretString>,
 }
 
 impl Scene {
     fn new(request: &str) -> Self {
         let request = Request::parse(request.as_bytes()).unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), request, exit_code: 0, note: None }
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, request, exit_code: 0, note: None, failures: Vec::new(), secrets: Vec::new() }
     }
 
     fn output(&self, name: &str) -> PathBuf {
@@ -38,22 +41,25 @@ impl Scene {
     }
 
     fn pack(&self) -> Result<Bundle, BundleError> {
-        self.pack_within(MOST_ARTIFACTS)
+        self.pack_within(LIMITS)
     }
 
-    fn pack_within(&self, most: u64) -> Result<Bundle, BundleError> {
+    fn pack_within(&self, limits: Limits) -> Result<Bundle, BundleError> {
+        let output = self.output("");
+        let material = Material::new(&output, &self.request, self.exit_code, Duration::from_millis(12_700));
         let material = Material {
-            output: &self.output(""),
-            exit_code: self.exit_code,
-            duration: Duration::from_millis(12_700),
-            request: &self.request,
             attempt: 2,
+            worker: Some("host-1"),
+            failures: &self.failures,
             note: self.note,
+            secrets: &self.secrets,
+            ..material
         };
-        pack_within(most, &material, &self.destination())
+        pack_within(&limits, &material, &self.destination())
     }
 
     fn log(&self) -> String {
+        use std::io::Read;
         let mut text = String::new();
         GzDecoder::new(File::open(self.destination().join(LOG)).unwrap()).read_to_string(&mut text).unwrap();
         text
@@ -84,7 +90,11 @@ print(json.dumps(members))";
     }
 
     fn testinfo(&self) -> Value {
-        serde_json::from_str(self.members(RESULT)["testinfo.json"].as_str().unwrap()).unwrap()
+        self.document("testinfo.json")
+    }
+
+    fn document(&self, name: &str) -> Value {
+        serde_json::from_str(self.members(RESULT)[name].as_str().unwrap()).unwrap()
     }
 }
 
@@ -113,7 +123,9 @@ fn a_finished_test_becomes_a_result_that_python_reads() {
     let testinfo = json!({
         "nproc": "2",
         "custom_environment": ["A=1", "ADT_TEST_TRIGGERS=glibc/2.36-9 zlib/1"],
-        "apt-ci": {"attempt": 2, "uuid": "u-1"},
+        "apt-ci": {
+            "attempt": 2, "uuid": "u-1", "worker": "host-1", "triggers": ["glibc/2.36-9", "zlib/1"], "ppas": [], "failures": [],
+        },
     });
     assert_eq!(scene.testinfo(), testinfo);
 
@@ -257,8 +269,9 @@ fn the_run_id_of_a_publication_is_remembered() {
 fn result_tar_is_published_last_and_a_browser_shows_the_log() {
     let scene = Scene::new("gzip");
     let files = scene.pack().unwrap().files();
-    assert_eq!(files.each_ref().map(|file| file.name), [LOG, ARTIFACTS, RESULT]);
-    let headers = files.each_ref().map(|file| (file.headers.content_type.as_str(), file.headers.content_encoding));
+    assert_eq!(files.iter().map(|file| file.name).collect::<Vec<_>>(), [LOG, ARTIFACTS, RESULT]);
+    let headers = files.iter().map(|file| (file.headers.content_type.as_str(), file.headers.content_encoding));
+    let headers: Vec<_> = headers.collect();
     assert_eq!(headers[0], ("text/plain; charset=UTF-8", Some("gzip")));
     assert_eq!(headers[1], ("application/gzip", None));
     assert_eq!(headers[2].0, r#"application/x-tar; exitcode=0; version="unknown"; duration=12; triggers="""#);
@@ -277,10 +290,152 @@ fn artifacts_that_no_store_takes_are_left_out_and_the_result_is_told_all_the_sam
     let scene = Scene::new("gzip");
     scene.write("log", "a log\n");
     scene.write("large", "x".repeat(100_000));
-    let bundle = scene.pack_within(150).unwrap();
+    let bundle = scene.pack_within(Limits { archive: 150, ..LIMITS }).unwrap();
     let members = scene.members(ARTIFACTS);
     assert_eq!(members.as_object().unwrap().len(), 1, "{members}");
     assert!(members["left-out"].as_str().unwrap().contains("a store takes at most 150"), "{members}");
+    let inventory = &scene.document("manifest.json")["artifacts"];
+    assert_eq!((&inventory["kept"]["files"], &inventory["left-out"]["bytes"]), (&json!(0), &json!(100_000)));
     assert_eq!(scene.log(), "a log\n");
     assert_eq!(Bundle::open(&scene.destination()).unwrap(), Some(bundle));
+}
+
+#[test]
+fn of_too_many_artifacts_the_largest_are_left_out_and_named() {
+    let scene = Scene::new("gzip");
+    scene.write("log", "a log\n");
+    scene.write("summary", "told elsewhere");
+    for (name, size) in [("core", 900), ("deep/image", 5000), ("deep/small", 10), ("stdout", 400)] {
+        scene.write(name, "x".repeat(size));
+    }
+    File::create(scene.output("hole")).unwrap().set_len(1 << 40).unwrap();
+    let bundle = scene.pack_within(Limits { artifacts: 1400, ..LIMITS }).unwrap();
+    let members = scene.members(ARTIFACTS);
+    let reason = |size: u64| format!("{size} bytes: of more than 1400 the largest files are left out");
+    let mut kept: Vec<&str> = members.as_object().unwrap().keys().map(String::as_str).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, ["core", "deep", "deep/small", "left-out", "stdout"]);
+    let list = format!("deep/image: {}\nhole: {}\n", reason(5000), reason(1 << 40));
+    assert_eq!(members["left-out"], list);
+
+    let manifest = scene.document("manifest.json");
+    let stored = |name: &str| fs::metadata(bundle.dir.join(name)).unwrap().len();
+    assert_eq!(manifest["files"][LOG], json!({"size": 6, "stored": stored(LOG)}));
+    assert_eq!(manifest["files"][ARTIFACTS]["stored"], stored(ARTIFACTS));
+    assert!(manifest["files"][ARTIFACTS]["size"].as_u64().unwrap() > 1310);
+    assert_eq!(manifest["artifacts"]["kept"], json!({"files": 3, "bytes": 1310}));
+    assert_eq!(manifest["artifacts"]["left-out"], json!({"files": 2, "bytes": (1_u64 << 40) + 5000}));
+    let largest = json!([
+        {"name": "hole", "size": 1_u64 << 40, "left-out": reason(1 << 40)},
+        {"name": "deep/image", "size": 5000, "left-out": reason(5000)},
+        {"name": "core", "size": 900},
+        {"name": "stdout", "size": 400},
+        {"name": "deep/small", "size": 10},
+    ]);
+    assert_eq!(manifest["artifacts"]["largest"], largest);
+}
+
+#[test]
+fn the_middle_of_an_endless_log_is_left_out() {
+    let scene = Scene::new("gzip");
+    scene.write("log", "begin\n".to_owned() + &"x\n".repeat(1000) + "the end\n");
+    scene.pack_within(Limits { log: (7, 12), ..LIMITS }).unwrap();
+    assert_eq!(scene.log(), "begin\n[... 1998 bytes of the log, which has 2014, are left out here ...]\nx\nthe end\n");
+    let log = &scene.document("manifest.json")["files"][LOG];
+    assert_eq!((&log["left-out"], &log["size"]), (&json!(1998), &json!(scene.log().len())));
+}
+
+#[test]
+fn who_may_read_a_result_is_published_beside_it() {
+    let scene = Scene::new(r#"gzip {"swiftuser": "ann", "readable-by": ["bob", "cid"]}"#);
+    let bundle = scene.pack().unwrap();
+    let files = bundle.files();
+    assert_eq!(files.iter().map(|file| file.name).collect::<Vec<_>>(), [LOG, ARTIFACTS, READABLE_BY, RESULT]);
+    assert_eq!(fs::read_to_string(&files[2].path).unwrap(), "bob\ncid\n");
+    assert_eq!(files[2].headers.content_type, "text/plain; charset=UTF-8");
+    assert_eq!(scene.members(RESULT).get(READABLE_BY), None, "it stays on its own");
+    assert_eq!(scene.document("manifest.json")["files"][READABLE_BY], json!({"size": 8, "stored": 8}));
+    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(bundle));
+    fs::remove_file(scene.destination().join(READABLE_BY)).unwrap();
+    assert!(Bundle::open(&scene.destination()).is_err(), "a result that everybody is kept from");
+}
+
+#[test]
+fn a_bundle_of_three_files_that_an_older_version_has_written_is_opened() {
+    let scene = Scene::new("gzip");
+    let bundle = scene.pack().unwrap();
+    let size = |name: &str| fs::metadata(bundle.dir.join(name)).unwrap().len();
+    let summary = serde_json::to_value(&bundle.summary).unwrap();
+    let sizes = json!({"log": size(LOG), "artifacts": size(ARTIFACTS), "result": size(RESULT)});
+    let mark = json!({"summary": summary, "sizes": sizes}).to_string();
+    fs::write(bundle.dir.join(MARK), mark).unwrap();
+    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(bundle));
+}
+
+#[test]
+fn no_file_of_a_bundle_holds_a_token() {
+    const TOKEN: &str = "Se~ret+Token=1";
+    // base64 of `user:Se~ret+Token=1`
+    const LOGIN: &str = "dXNlcjpTZX5yZXQrVG9rZW49MQ";
+    let mut scene = Scene::new(&format!(
+        r#"gzip {{"triggers": ["glibc/2.36"], "ppas": ["user:{TOKEN}@team/hidden"], "env": ["KEY={TOKEN}"], "uuid": "u-1",
+            "requester": "ann {TOKEN}"}}"#
+    ));
+    let text =
+        format!("deb https://user:{TOKEN}@host/ x\nAuthorization: Basic {LOGIN}==\nSe~ret%2bToken%3D1 other-secret\n");
+    for name in ["log", "summary", "testbed-packages", "artifacts/apt/sources.list", &format!("a-{TOKEN}/b-{LOGIN}")] {
+        scene.write(name, &text);
+    }
+    let mut large = "x".repeat(200_000).into_bytes();
+    let at = 65_536 - 5;
+    large[at..at + TOKEN.len()].copy_from_slice(TOKEN.as_bytes());
+    scene.write("large", &large);
+    scene.write(
+        "testinfo.json",
+        json!({"apt": {TOKEN: [text]}, "custom_environment": [format!("KEY={TOKEN}")]}).to_string(),
+    );
+    scene.write("testpkg-version", format!("gzip 1{TOKEN}"));
+    symlink(format!("/nowhere/{TOKEN}"), scene.output("link")).unwrap();
+    let _socket = UnixListener::bind(scene.output(&format!("socket-{TOKEN}"))).unwrap();
+    scene.note = Some("curl https://user:Se~ret+Token=1@host/ failed; other-secret");
+    scene.failures = vec![json!({"attempt": 1, "worker": "host-2", "reason": format!("403: {TOKEN}"), "time": "now"})];
+    scene.secrets = vec!["other-secret".into()];
+    let bundle = scene.pack().unwrap();
+
+    let log = scene.log();
+    let stars = "*".repeat(TOKEN.len());
+    assert!(
+        log.starts_with(&format!("deb https://user:{stars}@host/ x\nAuthorization: Basic {}==\n", "*".repeat(26))),
+        "{log}"
+    );
+    let own = &scene.testinfo()["apt-ci"];
+    assert_eq!(
+        (&own["ppas"], &own["uuid"], &own["triggers"]),
+        (&json!(["team/hidden"]), &json!("u-1"), &json!(["glibc/2.36"]))
+    );
+    assert_eq!(own["failures"][0]["reason"], format!("403: {stars}"));
+    let mut places = vec![log, format!("{bundle:?}"), fs::read_to_string(bundle.dir.join(MARK)).unwrap()];
+    for archive in [RESULT, ARTIFACTS] {
+        places.push(scene.members(archive).to_string());
+    }
+    let script = "import sys, tarfile; print([tarfile.open(sys.argv[1]).extractfile('large').read()])";
+    let large = Command::new("python3").args(["-c", script]).arg(bundle.dir.join(ARTIFACTS)).output().unwrap();
+    places.push(String::from_utf8(large.stdout).unwrap());
+    assert!(places[5].contains(&format!("x{stars}x")));
+    places.extend(bundle.files().iter().map(|file| file.headers.content_type.clone()));
+    // The archives as they are, too: their headers hold names.
+    for name in fs::read_dir(&bundle.dir).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut bytes = fs::read(&name).unwrap();
+        if name.extension().is_some_and(|extension| extension == "gz") {
+            let mut unpacked = Vec::new();
+            std::io::Read::read_to_end(&mut GzDecoder::new(bytes.as_slice()), &mut unpacked).unwrap();
+            bytes = unpacked;
+        }
+        places.push(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    for place in places {
+        for secret in [TOKEN, LOGIN, "%2bToken", "other-secret"] {
+            assert!(!place.contains(secret), "{secret} in {place}");
+        }
+    }
 }

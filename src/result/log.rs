@@ -1,0 +1,246 @@
+//! log.gz: autopkgtest's log. A test can write gigabytes; of these the beginning and the end are kept.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::bundle::Material;
+use super::redact::Redactor;
+use super::sources::open_regular;
+
+/// How much of the beginning of a long log is published, in bytes before compression: up to the last line that ends there.
+pub const KEEP_HEAD: u64 = 32 << 20;
+/// How much of the end of a long log is published, in bytes before compression: from the first line that begins there.
+///
+/// A log of at most [`KEEP_HEAD`] and this together is published whole. Of a longer one nothing between the two is ever read: whoever
+/// watches a log grow may give the room back to the disk.
+pub const KEEP_TAIL: u64 = 96 << 20;
+
+/// How far from a cut the end of a line is looked for.
+const LINE: u64 = 64 << 10;
+
+/// What of the log was written, in bytes before compression.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Written {
+    pub(super) bytes: u64,
+    /// How many bytes of autopkgtest's own log are missing in the middle.
+    pub(super) left_out: u64,
+}
+
+/// Writes the log, compressed, and the material's note below it. An error is one of writing: what cannot be read is told in the log.
+pub(super) fn write(
+    material: &Material<'_>,
+    redactor: &Redactor,
+    keep: (u64, u64),
+    file: &mut impl Write,
+) -> io::Result<Written> {
+    let mut log =
+        Log { gzip: GzEncoder::new(file, Compression::new(6)), redactor, written: Written::default(), last: None };
+    match open_regular(&material.output.join("log")) {
+        Ok((mut file, metadata)) => {
+            if let Err(fault) = log.copy(&mut file, metadata.len(), keep)? {
+                log.line("")?;
+                log.line(&format!("The rest of the log cannot be read: {fault}."))?;
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if material.note.is_none() {
+                log.line(&format!("autopkgtest wrote no log; its exit code is {}.", material.exit_code))?;
+            }
+        }
+        Err(error) => log.line(&format!("autopkgtest's log cannot be read: {error}."))?,
+    }
+    if let Some(note) = material.note {
+        log.line(&redactor.text(note))?;
+    }
+    log.gzip.finish()?;
+    Ok(log.written)
+}
+
+struct Log<'r, W: Write> {
+    gzip: GzEncoder<W>,
+    redactor: &'r Redactor,
+    written: Written,
+    /// The last byte written.
+    last: Option<u8>,
+}
+
+/// What became of reading; the outer result is that of writing.
+type Copied = io::Result<io::Result<()>>;
+
+impl<W: Write> Log<'_, W> {
+    /// Copies a file of this size, without the middle when it is too long. What is appended in the meantime is not waited for.
+    fn copy(&mut self, file: &mut File, size: u64, (head, tail): (u64, u64)) -> Copied {
+        if size <= head.saturating_add(tail) {
+            return self.part(file, 0, size, 0, size);
+        }
+        let kept = match self.cut_before(file, head).and_then(|end| Ok((end, self.cut_after(file, size - tail, size)?)))
+        {
+            Ok(kept) => kept,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let (head_end, tail_start) = kept;
+        if let Err(fault) = self.part(file, 0, head, 0, head_end)? {
+            return Ok(Err(fault));
+        }
+        if self.last.is_some_and(|byte| byte != b'\n') {
+            self.line("")?;
+        }
+        self.written.left_out = tail_start.saturating_sub(head_end);
+        let left_out = self.written.left_out;
+        self.line(&format!("[... {left_out} bytes of the log, which has {size}, are left out here ...]"))?;
+        self.part(file, size - tail, size, tail_start, size)
+    }
+
+    /// Where to cut a beginning of `head` bytes: after a line if possible. In the middle of a line so early that a secret cannot be
+    /// cut: all of one that begins before the cut is among the bytes that are read.
+    fn cut_before(&self, file: &mut File, head: u64) -> io::Result<u64> {
+        let start = head.saturating_sub(LINE);
+        let window = window(file, start, head)?;
+        Ok(match window.iter().rposition(|byte| *byte == b'\n') {
+            Some(at) => start + at as u64 + 1,
+            None => head.saturating_sub(self.redactor.longest() as u64),
+        })
+    }
+
+    /// Where to cut an end that begins at `start`: before a line if possible, or else behind all of a secret that began earlier.
+    fn cut_after(&self, file: &mut File, start: u64, size: u64) -> io::Result<u64> {
+        let window = window(file, start, size.min(start + LINE))?;
+        Ok(match window.iter().position(|byte| *byte == b'\n') {
+            Some(at) => start + at as u64 + 1,
+            None => size.min(start + self.redactor.longest() as u64),
+        })
+    }
+
+    /// Reads the file from `start` to `end`, and copies what lies between `from` and `to` of it, redacted.
+    fn part(&mut self, file: &mut File, start: u64, end: u64, from: u64, to: u64) -> Copied {
+        if let Err(fault) = file.seek(SeekFrom::Start(start)) {
+            return Ok(Err(fault));
+        }
+        let mut source = self.redactor.read(file.take(end - start));
+        let mut skip = from - start;
+        let mut left = to.saturating_sub(from);
+        let mut buffer = vec![0; 64 << 10];
+        while left > 0 {
+            let most = buffer.len() as u64;
+            let wanted = if skip > 0 { skip.min(most) } else { left.min(most) };
+            let space = buffer.get_mut(..usize::try_from(wanted).unwrap_or(usize::MAX)).unwrap_or_default();
+            let count = match source.read(space) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            let read = buffer.get(..count).unwrap_or_default();
+            if skip > 0 {
+                skip -= read.len() as u64;
+            } else {
+                left -= read.len() as u64;
+                self.gzip.write_all(read)?;
+                self.written.bytes += read.len() as u64;
+                self.last = read.last().copied().or(self.last);
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.gzip, "{text}")?;
+        self.written.bytes += text.len() as u64 + 1;
+        self.last = Some(b'\n');
+        Ok(())
+    }
+}
+
+fn window(file: &mut File, start: u64, end: u64) -> io::Result<Vec<u8>> {
+    file.seek(SeekFrom::Start(start))?;
+    let mut window = Vec::new();
+    file.take(end.saturating_sub(start)).read_to_end(&mut window)?;
+    Ok(window)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::FileExt;
+    use std::time::Duration;
+
+    use flate2::read::GzDecoder;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::request::Request;
+
+    const REQUEST: &str = r#"gzip {"ppas": ["u:hunter2secret@o/n"]}"#;
+
+    fn written(prepare: impl FnOnce(&std::path::Path), keep: (u64, u64)) -> (String, Written) {
+        let folder = tempfile::tempdir().unwrap();
+        prepare(&folder.path().join("log"));
+        let request = Request::parse(REQUEST.as_bytes()).unwrap();
+        let material = Material::new(folder.path(), &request, 4, Duration::ZERO);
+        let mut compressed = Vec::new();
+        let written = write(&material, &Redactor::new(&request, &[]), keep, &mut compressed).unwrap();
+        let mut text = String::new();
+        GzDecoder::new(compressed.as_slice()).read_to_string(&mut text).unwrap();
+        assert_eq!(text.len() as u64, written.bytes);
+        (text, written)
+    }
+
+    #[test]
+    fn of_a_log_of_gigabytes_the_beginning_and_the_end_are_kept() {
+        let size = 5 << 30;
+        let (text, written) = written(
+            |path| {
+                let file = File::create(path).unwrap();
+                file.set_len(size).unwrap();
+                // Lines at the beginning and the end, and the hole that somebody has made of the middle.
+                let lines = |count: u64| (0..count).map(|number| format!("line {number}\n")).collect::<String>();
+                let (head, tail) = (lines(3_000_000), lines(9_000_000));
+                file.write_all_at(&head.as_bytes()[..KEEP_HEAD as usize], 0).unwrap();
+                file.write_all_at(&tail.as_bytes()[tail.len() - KEEP_TAIL as usize..], size - KEEP_TAIL).unwrap();
+            },
+            (KEEP_HEAD, KEEP_TAIL),
+        );
+        let (head, rest) = text.split_once("[... ").unwrap();
+        assert!(head.starts_with("line 0\nline 1\n") && head.ends_with('\n'));
+        let (left_out, tail) =
+            rest.split_once(" bytes of the log, which has 5368709120, are left out here ...]\n").unwrap();
+        assert_eq!(left_out.parse(), Ok(written.left_out));
+        assert!(tail.starts_with("line ") && tail.ends_with("\nline 8999999\n"));
+        let kept = size - written.left_out;
+        assert!(kept <= KEEP_HEAD + KEEP_TAIL && kept > KEEP_HEAD + KEEP_TAIL - 100, "{kept}");
+        assert_eq!((head.len() + tail.len()) as u64, kept);
+        assert!(!text.contains('\0'), "the middle is not read");
+    }
+
+    #[test]
+    fn a_log_that_just_fits_is_whole() {
+        let whole = "0123\n".repeat(6);
+        let (text, written) = written(|path| fs::write(path, &whole).unwrap(), (10, 20));
+        assert_eq!((text, written.left_out), (whole, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn no_cut_shows_a_part_of_a_secret(head in 0u64..300, tail in 0u64..300,
+                lines in prop::collection::vec("[ab]{0,20}(hunter2secret)?[ab]{0,20}\n?", 0..40)) {
+            let whole = lines.concat();
+            let (text, written) = written(|path| fs::write(path, &whole).unwrap(), (head, tail));
+            let clean = whole.replace("hunter2secret", "*************");
+            if whole.len() as u64 <= head + tail {
+                prop_assert_eq!(text, clean);
+            } else {
+                let (first, last) = text.split_once("[... ").unwrap();
+                let last = last.split_once("...]\n").unwrap().1;
+                prop_assert!(clean.starts_with(first) || clean.starts_with(first.trim_end_matches('\n')));
+                prop_assert!(clean.ends_with(last));
+                prop_assert!(last.len() as u64 <= tail && first.len() as u64 <= head + 1);
+                let shown = whole.len() as u64 - written.left_out;
+                prop_assert!(shown <= (first.len() + last.len()) as u64);
+                prop_assert!(!text.contains("hunter") && !text.contains("secret"));
+            }
+        }
+    }
+}

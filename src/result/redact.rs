@@ -1,0 +1,429 @@
+//! Secrets in what a test left. The token of a private PPA is in the testbed's apt sources, so programs there print it, and tests
+//! keep it in their artifacts. Everything that is published goes through here, and each byte of a secret becomes a `*`: sizes stay
+//! as they are, so that the member of an archive whose size is promised can be redacted while it is read.
+//!
+//! A secret is found as it is, percent-encoded (each byte or only some), and in base64, also in the middle of a longer text in
+//! base64 and as `USER:TOKEN` of HTTP's basic authentication. What a test hides on purpose, in hexadecimal digits or compressed, is not
+//! found: who may run tests with an archive may read it.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde_json::Value;
+
+use crate::request::Request;
+
+/// How much is read at a time.
+const CHUNK: usize = 64 << 10;
+/// Of a shorter secret, too little in the middle of a longer base64 text is its own: it would be found everywhere.
+const LEAST_IN_BASE64: usize = 6;
+/// Stands for each byte of a secret.
+const STAR: u8 = b'*';
+
+/// Knows the secrets of a run.
+pub(super) struct Redactor {
+    patterns: Vec<SecretSlice<u8>>,
+    /// Which bytes an occurrence can begin with.
+    begins: [bool; 256],
+    /// The most bytes that one occurrence has.
+    longest: usize,
+}
+
+impl Redactor {
+    /// For the tokens of a request's PPAs, and these other secrets.
+    pub(super) fn new(request: &Request, others: &[SecretString]) -> Self {
+        let mut patterns = Vec::new();
+        for login in request.parameters().ppas.iter().filter_map(|ppa| ppa.login()) {
+            let token = login.token.expose_secret();
+            patterns.extend(in_base64(format!("{}:{token}", login.user).as_bytes(), 0, Edges::Kept));
+            patterns.extend(forms(token));
+        }
+        patterns.extend(others.iter().flat_map(|secret| forms(secret.expose_secret())));
+        patterns.retain(|pattern| !pattern.is_empty());
+        patterns.sort_unstable();
+        patterns.dedup();
+        let mut begins = [false; 256];
+        for pattern in &patterns {
+            // Any of them may begin with an encoded byte.
+            begins[usize::from(b'%')] = true;
+            begins[usize::from(pattern.first().copied().unwrap_or_default())] = true;
+        }
+        let longest = patterns.iter().map(|pattern| 3 * pattern.len()).max().unwrap_or_default();
+        let patterns = patterns.into_iter().map(|pattern| pattern.into_boxed_slice().into()).collect();
+        Self { patterns, begins, longest }
+    }
+
+    /// Whether there is nothing to find.
+    pub(super) fn is_idle(&self) -> bool {
+        self.patterns.is_empty()
+    }
+
+    /// The most bytes that an occurrence has. Who cuts a text throws away so many bytes at the cut, or cuts where no secret can be.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// What the source gives, redacted. Without secrets this costs nothing.
+    pub(super) fn read<R: Read>(&self, source: R) -> Redacted<'_, R> {
+        let space = if self.is_idle() { 0 } else { CHUNK + self.longest };
+        Redacted { source, redactor: self, window: vec![0; space], start: 0, clean: 0, end: 0, masked: 0, last: None }
+    }
+
+    /// A text, redacted.
+    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut bytes = text.as_bytes().to_vec();
+        self.mask(&mut bytes);
+        if bytes == text.as_bytes() { text.into() } else { String::from_utf8_lossy(&bytes).into_owned().into() }
+    }
+
+    /// Redacts bytes where they are.
+    pub(super) fn mask(&self, bytes: &mut [u8]) {
+        let end = bytes.len();
+        self.mask_beginning(bytes, end, 0);
+    }
+
+    /// All texts in a value, redacted, names of members included.
+    pub(super) fn value(&self, value: Value) -> Value {
+        if self.is_idle() {
+            return value;
+        }
+        match value {
+            Value::String(text) => Value::String(self.text(&text).into_owned()),
+            Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
+            Value::Object(members) => {
+                members.into_iter().map(|(name, value)| (self.text(&name).into_owned(), self.value(value))).collect()
+            }
+            // A token of digits only could stand there as a number.
+            Value::Number(number) => match self.text(&number.to_string()) {
+                Cow::Borrowed(_) => Value::Number(number),
+                Cow::Owned(text) => Value::String(text),
+            },
+            other => other,
+        }
+    }
+
+    /// Masks every occurrence that begins in the first `safe` bytes, as far as these. `masked` bytes at the beginning belong to an
+    /// occurrence that began before; gives back how many after the first `safe` ones belong to one that began in them.
+    fn mask_beginning(&self, bytes: &mut [u8], safe: usize, masked: usize) -> usize {
+        let mut masked = masked;
+        let mut at = 0;
+        while at < safe {
+            if masked == 0 {
+                let rest = bytes.get(at..safe).unwrap_or_default();
+                let Some(skipped) = rest.iter().position(|byte| self.begins[usize::from(*byte)]) else { break };
+                at += skipped;
+            }
+            // What is masked already lies behind: an occurrence that overlaps with another is found as well.
+            masked = masked.max(self.longest_at(bytes.get(at..).unwrap_or_default()));
+            if masked > 0 {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = STAR;
+                }
+                masked -= 1;
+            }
+            at += 1;
+        }
+        masked
+    }
+
+    /// How long the longest occurrence is that begins here; 0 when there is none.
+    fn longest_at(&self, bytes: &[u8]) -> usize {
+        if !bytes.first().is_some_and(|first| self.begins[usize::from(*first)]) {
+            return 0;
+        }
+        self.patterns.iter().map(|pattern| occurrence(pattern.expose_secret(), bytes)).max().unwrap_or_default()
+    }
+}
+
+/// How many bytes at the beginning stand for the pattern: as it is, or percent-encoded.
+fn occurrence(pattern: &[u8], bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for wanted in pattern {
+        let rest = bytes.get(at..).unwrap_or_default();
+        at += match rest {
+            [b'%', high, low, ..] if decoded(*high, *low) == Some(*wanted) => 3,
+            [byte, ..] if byte == wanted && *wanted != b'%' => 1,
+            _ => return if bytes.starts_with(pattern) { pattern.len() } else { 0 },
+        };
+    }
+    at
+}
+
+fn decoded(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// What to look for to find a secret: itself, and what it looks like in base64, wherever it begins there.
+fn forms(secret: &str) -> Vec<Vec<u8>> {
+    let mut forms = vec![secret.as_bytes().to_vec()];
+    if secret.len() >= LEAST_IN_BASE64 {
+        forms.extend((0..3).flat_map(|before| in_base64(secret.as_bytes(), before, Edges::Dropped)));
+    }
+    forms
+}
+
+/// Whether characters that stand partly for what comes before or after belong to it.
+#[derive(PartialEq)]
+enum Edges {
+    Kept,
+    Dropped,
+}
+
+/// The characters that stand for these bytes in base64 when `before` other bytes come before them, in the usual alphabet and in
+/// that of URLs, without padding.
+fn in_base64(bytes: &[u8], before: usize, edges: Edges) -> [Vec<u8>; 2] {
+    let characters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".iter();
+    let whole: Vec<u8> = std::iter::repeat_n(0, before).chain(bytes.iter().copied()).collect();
+    let bits = 8 * whole.len();
+    let (first, last) = match edges {
+        Edges::Kept => (0, bits.div_ceil(6)),
+        Edges::Dropped => ((8 * before).div_ceil(6), bits / 6),
+    };
+    let bit = |at: usize| whole.get(at / 8).map_or(0, |byte| usize::from(byte >> (7 - at % 8) & 1));
+    [b"+/", b"-_"].map(|special| {
+        let alphabet: Vec<u8> = characters.clone().chain(special).copied().collect();
+        let character = |at: usize| {
+            let index = (6 * at..6 * at + 6).fold(0, |value, at| value << 1 | bit(at));
+            alphabet.get(index).copied().unwrap_or_default()
+        };
+        (first..last).map(character).collect()
+    })
+}
+
+/// A source whose secrets are masked.
+pub(super) struct Redacted<'r, R> {
+    source: R,
+    redactor: &'r Redactor,
+    window: Vec<u8>,
+    /// What is to be given out: from `start` to `clean`. From there to `end` an occurrence may begin whose end is still to come.
+    start: usize,
+    clean: usize,
+    end: usize,
+    /// How many bytes after `clean` belong to an occurrence that has begun before.
+    masked: usize,
+    /// How the source ended, once it has.
+    last: Option<io::Result<()>>,
+}
+
+impl<R: Read> Redacted<'_, R> {
+    /// Reads on until something can be given out, or the source ends.
+    fn fill(&mut self) {
+        self.window.copy_within(self.clean..self.end, 0);
+        self.end -= self.clean;
+        (self.start, self.clean) = (0, 0);
+        while self.end < self.redactor.longest && self.last.is_none() {
+            match self.source.read(self.window.get_mut(self.end..).unwrap_or_default()) {
+                Ok(0) => self.last = Some(Ok(())),
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // First comes what was read before.
+                Err(error) => self.last = Some(Err(error)),
+            }
+        }
+        let unsure = if self.last.is_some() { 0 } else { self.redactor.longest - 1 };
+        self.clean = self.end - unsure;
+        let bytes = self.window.get_mut(..self.end).unwrap_or_default();
+        self.masked = self.redactor.mask_beginning(bytes, self.clean, self.masked);
+    }
+}
+
+impl<R: Read> Read for Redacted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.redactor.is_idle() {
+            return self.source.read(buffer);
+        }
+        if self.start == self.clean {
+            if self.last.is_none() {
+                self.fill();
+            }
+            if self.start == self.clean {
+                // An error is told once; after it comes the end.
+                return self.last.replace(Ok(())).unwrap_or(Ok(())).map(|()| 0);
+            }
+        }
+        let ready = self.window.get(self.start..self.clean).unwrap_or_default();
+        let count = ready.len().min(buffer.len());
+        for (to, from) in buffer.iter_mut().zip(ready) {
+            *to = *from;
+        }
+        self.start += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn redactor(secrets: &[&str]) -> Redactor {
+        let secrets: Vec<SecretString> = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
+        Redactor::new(&Request::parse(b"gzip").unwrap(), &secrets)
+    }
+
+    #[test]
+    fn a_token_is_found_in_every_form_in_which_programs_show_it() {
+        let request = r#"gzip {"ppas": ["u:To~en+1=aB@o/private", "o/public", "v:second-token@o/other"]}"#;
+        let redactor = Redactor::new(&Request::parse(request.as_bytes()).unwrap(), &[]);
+        // As encoded by Python's own functions.
+        let script = "
+import base64, urllib.parse
+token, login = 'To~en+1=aB', b'u:To~en+1=aB'
+print(f'deb https://u:{token}@host/o/private main')
+print(urllib.parse.quote(token), urllib.parse.quote_plus(token, safe='='), urllib.parse.quote(token).lower())
+print(''.join('%%%02X' % ord(c) for c in token), ''.join('%%%02x' % ord(c) for c in token))
+print('Basic', base64.b64encode(login).decode(), base64.urlsafe_b64encode(login).decode())
+print(urllib.parse.quote(base64.b64encode(login).decode(), safe=''))
+for before in range(3):
+    print(base64.b64encode(b'x' * before + b' machine y login u password To~en+1=aB\\n').decode())
+print('second-token')";
+        let output = Command::new("python3").args(["-c", script]).stderr(Stdio::inherit()).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let shown = redactor.text(&text).into_owned();
+        assert_eq!(shown.len(), text.len());
+        let mut lines = shown.lines();
+        let mut line = || lines.next().unwrap();
+        assert_eq!(line(), "deb https://u:**********@host/o/private main");
+        let only_stars = |line: &str| line.chars().all(|c| c == '*' || c == ' ');
+        let encoded = line();
+        // In small letters, To~en+1=aB is another token.
+        assert!(encoded.starts_with("************** ************ "), "{encoded}");
+        assert!(only_stars(line()));
+        assert_eq!(line(), "Basic **************** ****************");
+        assert!(only_stars(line()), "{shown}");
+        for _ in 0..3 {
+            let line = line();
+            assert!(line.contains(&"*".repeat(12)), "{line}");
+        }
+        assert_eq!(line(), "************");
+    }
+
+    #[test]
+    fn without_secrets_nothing_is_touched_or_copied() {
+        let idle = redactor(&["", ""]);
+        assert!(idle.is_idle());
+        assert_eq!(idle.read(&b"text"[..]).window.len(), 0);
+        assert_eq!(idle.text("text"), "text");
+    }
+
+    #[test]
+    fn the_values_of_a_document_are_redacted_and_it_stays_one() {
+        let redactor = redactor(&["hunter2", "4711"]);
+        let text = r#"{"hunter2": ["a hunter2", 4711, 471, null, {"b": true}]}"#;
+        let value = redactor.value(serde_json::from_str(text).unwrap());
+        assert_eq!(value.to_string(), r#"{"*******":["a *******","****",471,null,{"b":true}]}"#);
+    }
+
+    #[test]
+    fn what_was_read_before_an_error_is_given_first() {
+        struct Breaks(usize);
+        impl Read for Breaks {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                match self.0 {
+                    1 => {
+                        buffer[..9].copy_from_slice(b"a hunter2");
+                        Ok(9)
+                    }
+                    2 => Err(io::ErrorKind::Interrupted.into()),
+                    _ => Err(io::Error::other("broken")),
+                }
+            }
+        }
+        let redactor = redactor(&["hunter2"]);
+        let mut reader = redactor.read(Breaks(0));
+        let mut text = String::new();
+        assert_eq!(reader.read_to_string(&mut text).unwrap_err().to_string(), "broken");
+        let mut reader = redactor.read(Breaks(0));
+        let mut buffer = [0; 100];
+        assert_eq!(reader.read(&mut buffer).unwrap(), 9);
+        assert_eq!(&buffer[..9], b"a *******");
+        reader.read(&mut buffer).unwrap_err();
+        assert_eq!(reader.read(&mut buffer).unwrap(), 0);
+    }
+
+    /// A source that gives its bytes in pieces of these lengths.
+    struct Pieces<'a>(&'a [u8], Vec<usize>);
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.pop().unwrap_or(1).clamp(1, buffer.len());
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
+    /// The same in the fewest words.
+    fn model(redactor: &Redactor, text: &[u8]) -> Vec<u8> {
+        let mut shown = text.to_vec();
+        for start in 0..text.len() {
+            for pattern in &redactor.patterns {
+                let length = occurrence(pattern.expose_secret(), &text[start..]);
+                shown[start..start + length].fill(STAR);
+            }
+        }
+        shown
+    }
+
+    fn percent(text: &str, which: &[bool]) -> String {
+        let which = which.iter().chain(std::iter::repeat(&false));
+        text.bytes().zip(which).map(|(b, e)| if *e { format!("%{b:02X}") } else { char::from(b).to_string() }).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn boundaries_make_no_difference(
+            secrets in prop::collection::vec("[ab%1-3]{1,9}", 0..4),
+            text in prop::collection::vec(prop_oneof!["[ab%1-36]{0,6}".prop_map(Some), Just(None)], 0..60),
+            which in any::<prop::sample::Index>(),
+            pieces in prop::collection::vec(1usize..20, 0..60),
+            reads in 1usize..50,
+        ) {
+            let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+            let redactor = redactor(&secrets);
+            let secret = if secrets.is_empty() { "" } else { which.get(&secrets) };
+            let text: String = text.iter().map(|part| part.as_deref().unwrap_or(secret)).collect();
+            let expected = model(&redactor, text.as_bytes());
+            let mut reader = redactor.read(Pieces(text.as_bytes(), pieces));
+            let (mut shown, mut buffer) = (Vec::new(), vec![0; reads]);
+            loop {
+                match reader.read(&mut buffer).unwrap() {
+                    0 => break,
+                    count => shown.extend_from_slice(&buffer[..count]),
+                }
+            }
+            prop_assert_eq!(String::from_utf8_lossy(&shown), String::from_utf8_lossy(&expected));
+            let at_once = redactor.text(&text);
+            prop_assert_eq!(at_once.as_bytes(), expected);
+        }
+
+        #[test]
+        fn no_secret_is_left(secret in "[a-zA-Z0-9._~+=-]{6,24}", before in "\\PC{0,40}", after in "\\PC{0,40}",
+                which in prop::collection::vec(any::<bool>(), 24)) {
+            let redactor = redactor(&[&secret]);
+            let encoded = percent(&secret, &which);
+            let text = format!("{before}{secret}{after}{encoded}{before}");
+            let shown = redactor.text(&text);
+            prop_assert_eq!(shown.len(), text.len());
+            prop_assert!(!shown.contains(&secret) && !shown.contains(&encoded));
+        }
+
+        #[test]
+        fn large_files_are_redacted_across_all_windows(offset in 0usize..200, secret in "[a-z]{8,40}") {
+            let redactor = redactor(&[&secret]);
+            let mut text = vec![b'.'; 3 * CHUNK];
+            for window in 1..=2 {
+                let at = window * CHUNK - 100 + offset;
+                text[at..at + secret.len()].copy_from_slice(secret.as_bytes());
+            }
+            let mut shown = Vec::new();
+            redactor.read(text.as_slice()).read_to_end(&mut shown).unwrap();
+            prop_assert!(shown == model(&redactor, &text));
+            prop_assert_eq!(shown.iter().filter(|byte| **byte == STAR).count(), 2 * secret.len());
+        }
+    }
+}
