@@ -1,18 +1,22 @@
 //! Programs that are not ours, on the same RabbitMQ: they publish requests, and they listen to what workers announce.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
+use apt_ci::store::{Entry, Query, StoreError};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use crate::support::site::finish;
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    let all: &[(&str, Story)] =
-        &[("requests_of_another_client_are_run", publish), ("listeners_get_the_documented_messages", listen)];
+    let all: &[(&str, Story)] = &[
+        ("requests_of_another_client_are_run", publish),
+        ("listeners_get_the_documented_messages", listen),
+        ("listeners_learn_nothing_of_a_private_run", listen_to_private),
+    ];
     stories("foreign", services, all)
 }
 
@@ -45,12 +49,40 @@ for method, _, body in channel.consume(queue, auto_ack=True):
 "#;
 
 /// A listener that does not outlive its test.
-struct Listener(Child);
+struct Listener {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Listener {
+    /// One that listens already.
+    fn start(services: &Services, release: &str) -> Self {
+        let mut command = python(LISTEN);
+        command.args([&services.rabbitmq().url(), release]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("python3 starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        assert_eq!(lines.next().expect("a line").expect("text"), "listening");
+        Self { child, lines }
+    }
+
+    /// All messages up to the first completion.
+    fn messages(mut self) -> Vec<Value> {
+        let messages = self.lines.by_ref().map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"));
+        let messages = messages.collect();
+        assert!(self.child.wait().expect("the listener ends").success());
+        messages
+    }
+}
+
+/// The messages of one exchange.
+fn of(messages: &[Value], exchange: &str) -> Vec<Value> {
+    messages.iter().filter(|one| one["exchange"] == exchange).map(|one| one["message"].clone()).collect()
+}
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -79,12 +111,7 @@ fn publish(services: &Services) -> Result<(), Failed> {
 
 fn listen(services: &Services) -> Result<(), Failed> {
     let site = services.site();
-    let mut command = python(LISTEN);
-    command.args([&services.rabbitmq().url(), &site.release]).stdout(Stdio::piped());
-    let mut listener = Listener(command.spawn().expect("python3 starts"));
-    let mut lines = BufReader::new(listener.0.stdout.take().expect("a pipe")).lines();
-    assert_eq!(lines.next().expect("a line")?, "listening");
-
+    let listener = Listener::start(services, &site.release);
     let id = site.ok(&[
         "run",
         "-s",
@@ -106,12 +133,8 @@ fn listen(services: &Services) -> Result<(), Failed> {
     ]);
     let id = id.trim().rsplit('\t').next().expect("the request's id").to_owned();
     site.ok(&["worker", "--drain"]);
-    let messages: Vec<Value> = lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON")).collect();
-    assert!(listener.0.wait()?.success());
-
-    let of = |exchange: &str| -> Vec<Value> {
-        messages.iter().filter(|one| one["exchange"] == exchange).map(|one| one["message"].clone()).collect()
-    };
+    let messages = listener.messages();
+    let of = |exchange: &str| of(&messages, exchange);
     let status = of("teststatus.fanout");
     assert_eq!(
         (status.first().map(|one| &one["running"]), status.last().map(|one| &one["running"])),
@@ -156,5 +179,49 @@ fn listen(services: &Services) -> Result<(), Failed> {
     }
     known["env"] = expected["env"].clone();
     assert_eq!(known, expected);
+    Ok(())
+}
+
+fn listen_to_private(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    // Makes the queue.
+    site.ok(&["worker", "--drain"]);
+    let listener = Listener::start(services, &site.release);
+    let mut command = python(PUBLISH);
+    command.args([&services.rabbitmq().url(), &site.queue_name()]);
+    command.arg(
+        "hidden\n{\"swiftuser\": \"ann\", \"readable-by\": [\"bob\"], \"triggers\": [\"secret/1\"], \
+         \"env\": [\"STUB_EXIT=4\", \"STUB_LINES=5\"], \"requester\": \"jane\", \"testname\": \"embargo\"}",
+    );
+    let finished = finish(command);
+    assert!(finished.status.success(), "{finished:#?}");
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.starts(), ["hidden"]);
+
+    let messages = listener.messages();
+    let told = Value::from(messages.clone()).to_string();
+    for word in ["hidden", "secret", "jane", "ann", "bob", "embargo", "STUB", "stub"] {
+        assert!(!told.contains(word), "{word} in {told}");
+    }
+    let status = of(&messages, "teststatus.fanout");
+    assert!(status.iter().all(|one| one["package"] == "private-test" && one["params"] == json!({})), "{status:#?}");
+    let complete = of(&messages, "testcomplete.fanout");
+    let [complete] = complete.as_slice() else { panic!("one completion: {complete:#?}") };
+    let container = format!("private-autopkgtest-{}", site.release);
+    assert_eq!((&complete["container"], &complete["exitcode"]), (&json!(container), &json!(4)));
+
+    // Nothing of it is public, and its owner finds all of it.
+    assert_eq!(site.results(), Vec::<Value>::new());
+    let swift = services.swift();
+    block_on(async {
+        let refused = swift.anonymous().list(&container, &Query::default()).await;
+        assert!(matches!(refused, Err(StoreError::Refused { .. })), "{refused:?}");
+        let entries = swift.store().list(&container, &Query::default()).await.expect("listed by its owner");
+        let names = entries.into_iter().filter_map(|entry| match entry {
+            Entry::Object(object) => object.name.rsplit_once('/').map(|(_, name)| name.to_owned()),
+            Entry::Prefix(_) => None,
+        });
+        assert_eq!(names.collect::<Vec<_>>(), ["artifacts.tar.gz", "log.gz", "readable-by", "result.tar"]);
+    });
     Ok(())
 }

@@ -136,23 +136,28 @@ mod tests {
     struct Stage {
         folder: TempDir,
         store: Store,
+        request: Request,
         place: Place,
     }
 
     impl Stage {
         fn new() -> Self {
+            Self::of(r#"gzip {"triggers": ["gzip/1"]}"#)
+        }
+
+        fn of(request: &str) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let store = Store::Folder(FolderStore::new(&folder.path().join("results")));
-            let request = Request::parse(b"gzip").unwrap();
+            let request = Request::parse(request.as_bytes()).unwrap();
             let place = Place::of(&request, &"debci-sid-amd64".parse().unwrap());
-            Self { folder, store, place }
+            Self { folder, store, request, place }
         }
 
         async fn claim(&self) -> (Claim, RequestId, Bundle) {
             let broker = Broker::connect(&QueueUrl::Local(self.folder.path().join("queue"))).await.unwrap();
             let queue: QueueName = "debci-sid-amd64".parse().unwrap();
             let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
-            let request = Request::parse(b"gzip {\"triggers\": [\"gzip/1\"]}").unwrap();
+            let request = self.request.clone();
             broker.submit(&[Submission { queue, request }], &[], &mut |_| {}).await.unwrap();
             let claim = slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().unwrap();
             let request = claim.request.as_ref().unwrap();
@@ -169,7 +174,7 @@ mod tests {
         }
 
         fn folders(&self) -> Vec<String> {
-            let all = self.folder.path().join("results/autopkgtest-sid").join(self.place.path.prefix());
+            let all = self.folder.path().join("results").join(&self.place.container).join(self.place.path.prefix());
             let names = fs::read_dir(all).unwrap().map(|entry| entry.unwrap().path());
             let complete = names.filter(|run| run.join(RESULT).exists());
             complete.map(|run| run.file_name().unwrap().to_str().unwrap().to_owned()).collect()
@@ -220,5 +225,51 @@ mod tests {
         let bundle = pack(&material, &stage.folder.path().join("other")).unwrap();
         assert_eq!(stage.publish(&mut (claim, one.1, bundle)).await, None);
         assert_eq!(stage.folders(), [first.to_string()]);
+    }
+
+    #[tokio::test]
+    async fn a_private_result_is_published_behind_a_closed_door() {
+        use std::os::unix::fs::PermissionsExt;
+        let parameters = r#"{"ppas": ["u:hunter2@team/hidden"], "swiftuser": "ann", "readable-by": ["bob"]}"#;
+        let stage = Stage::of(&format!("gzip {parameters}"));
+        let results = stage.folder.path().join("results");
+        let container = results.join("private-autopkgtest-sid-team-hidden");
+        // Somebody has made the container before, open to everybody.
+        fs::create_dir_all(&container).unwrap();
+        fs::set_permissions(&container, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut one = stage.claim().await;
+        let run = stage.publish(&mut one).await.unwrap();
+        assert_eq!(fs::metadata(&container).unwrap().permissions().mode() & 0o777, 0o700);
+        let folder = container.join(stage.place.path.folder(&run));
+        let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        files.sort();
+        assert_eq!(files, ["artifacts.tar.gz", "log.gz", "readable-by", "result.tar"]);
+        assert_eq!(fs::read_to_string(folder.join("readable-by")).unwrap(), "bob\n");
+        let known = runs::with_uuid(&stage.store, &stage.place, &one.1).await.unwrap().unwrap();
+        assert_eq!((known.id, known.container), (run.clone(), stage.place.container.clone()));
+        // It is looked for where it is, and nowhere else.
+        assert!(runs::is_complete(&stage.store, &stage.place, &run).await.unwrap());
+        let public = Place::of(&Request::parse(b"gzip").unwrap(), &"debci-sid-amd64".parse().unwrap());
+        assert!(!runs::is_complete(&stage.store, &public, &run).await.unwrap());
+        assert_eq!(stage.publish(&mut one).await, Some(run), "published once");
+    }
+
+    #[tokio::test]
+    async fn nothing_of_an_id_that_is_given_up_stays() {
+        let stage = Stage::of(r#"gzip {"readable-by": ["bob"]}"#);
+        let mut one = stage.claim().await;
+        let early = RunId::stamp(jiff::Timestamp::now(), None);
+        one.2.remember_run_id(&early).unwrap();
+        for file in one.2.attachments() {
+            stage.store.ensure_container(&stage.place.container, &stage.place.access).await.unwrap();
+            let name = stage.place.path.object(&early, file.name);
+            stage.store.put(&stage.place.container, &name, &file.path, &file.headers).await.unwrap();
+        }
+        let mut two = stage.claim().await;
+        stage.publish(&mut two).await.unwrap();
+        let late = stage.publish(&mut one).await.unwrap();
+        assert!(late > early);
+        let query = crate::store::Query { prefix: stage.place.path.folder(&early), ..Default::default() };
+        assert_eq!(stage.store.list(&stage.place.container, &query).await.unwrap(), []);
     }
 }
