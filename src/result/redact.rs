@@ -412,6 +412,10 @@ print('second-token')";
             prop_assert!(!shown.contains(&secret) && !shown.contains(&encoded));
         }
 
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
         #[test]
         fn large_files_are_redacted_across_all_windows(offset in 0usize..200, secret in "[a-z]{8,40}") {
             let redactor = redactor(&[&secret]);
