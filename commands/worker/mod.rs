@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use apt_ci::release::{Architecture, QueueName, Release};
 use apt_ci::site::Site;
 use apt_ci::testbed::conf::WorkerConf;
+use apt_ci::testbed::{Configuration, Definitions};
 use apt_ci::worker::stop::Stop;
 use apt_ci::worker::{Ended, Service, Worker};
 
@@ -40,10 +41,11 @@ pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStat
     let stop = Stop::on_signals()?;
     let site = session.site()?;
     let conf = match args.config.as_deref().or(site.worker_conf.as_ref().map(|setting| setting.value.as_path())) {
-        Some(file) => WorkerConf::load(file)?,
-        None => WorkerConf::null(),
+        Some(file) => Configuration::load(file, Definitions::default())?,
+        None => Configuration::null(),
     };
-    let queues = served(&args.architectures, &conf, &site)?;
+    let settings = conf.settings();
+    let queues = served(&args.architectures, &settings.conf, &site)?;
     let store = session.store(&site)?;
     let broker = session.broker(&site).await?;
     let service = match (args.drain, args.once) {
@@ -55,7 +57,7 @@ pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStat
         broker: &broker,
         store: &store,
         queues,
-        conf: &conf,
+        settings: &settings,
         work_folder: work_folder(&site),
         environment: &session.environment,
     };

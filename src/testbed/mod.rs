@@ -1,19 +1,37 @@
-//! One test: the worker's configuration ([`conf`]), autopkgtest's command line ([`command`]), its process ([`process`]), and
-//! its log while it runs ([`log`]).
+//! One test: the worker's configuration ([`settings`]: worker.conf and the override files), autopkgtest's command line with its
+//! reasons ([`command`]), what has to be there before ([`ppa`], [`checkout`]), its process ([`process`]), and its log while it
+//! runs ([`log`]).
 
+pub mod autopkgtest;
+pub mod checkout;
 pub mod command;
 pub mod conf;
+pub mod decision;
 mod ini;
+pub mod limits;
 pub mod log;
+pub mod overrides;
+mod pattern;
+pub mod ppa;
 pub mod process;
+pub mod settings;
 mod template;
+pub mod variables;
 
 use std::path::PathBuf;
 
-pub use self::command::{Autopkgtest, CommandLine, command_line};
+pub use self::autopkgtest::Autopkgtest;
+pub use self::checkout::Checkout;
+pub use self::command::{CommandLine, Plan, Run};
 pub use self::conf::{ConfError, WorkerConf};
+pub use self::decision::{Decision, Origin, Refusal};
+pub use self::limits::Limits;
 pub use self::log::LiveLog;
+pub use self::ppa::PpaAccess;
 pub use self::process::{Exit, Process};
+pub use self::settings::{Configuration, Settings};
+pub use self::template::quote;
+pub use self::variables::{Definition, Definitions, host_name};
 
 /// Why a test cannot be started or followed. Never the package's fault.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +60,14 @@ pub enum TestbedError {
         /// The program.
         program: PathBuf,
         /// What went wrong.
+        reason: String,
+    },
+    /// A PPA cannot be given to a testbed.
+    #[error("the PPA {ppa} cannot be used: {reason}")]
+    Ppa {
+        /// `OWNER/NAME`.
+        ppa: String,
+        /// What is wrong.
         reason: String,
     },
     /// The process cannot be started or followed.

@@ -1,6 +1,6 @@
 //! Words of worker.conf: splitting them as a shell does, and filling in their `$VARIABLES`.
 
-use std::fmt;
+use super::variables::{Definitions, Variable};
 
 /// Splits a text into words as a shell does: white space separates, quotation marks and backslashes hold together. Nothing
 /// else has a meaning.
@@ -52,38 +52,12 @@ pub(super) fn split_words(text: &str) -> Result<Vec<String>, &'static str> {
 }
 
 /// A word as a shell would need it to read it back unchanged.
-pub(super) fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-/// What a `$VARIABLE` in worker.conf stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Variable {
-    Release,
-    Architecture,
-    /// The testbed's own architecture; differs from the test's when that runs as a foreign one.
-    HostArchitecture,
-    Package,
-    PackageSize,
-}
-
-impl Variable {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Release, Self::Architecture, Self::HostArchitecture, Self::Package, Self::PackageSize];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Release => "RELEASE",
-            Self::Architecture => "ARCHITECTURE",
-            Self::HostArchitecture => "HOSTARCH",
-            Self::Package => "PACKAGE",
-            Self::PackageSize => "PACKAGESIZE",
-        }
     }
 }
 
@@ -103,16 +77,21 @@ pub(super) struct Template(Vec<Piece>);
 
 impl Template {
     /// Reads a template in which each `$` begins a variable; `$$` stands for a dollar sign.
-    pub(super) fn strict(text: &str) -> Result<Self, UnknownVariable> {
-        Self::read(text, true)
+    pub(super) fn strict(text: &str, defined: &Definitions) -> Result<Self, UnknownVariable> {
+        Self::read(text, defined, true)
     }
 
-    /// Reads a shell command: only our own variables are replaced, every other `$` is the shell's.
-    pub(super) fn shell(text: &str) -> Self {
-        Self::read(text, false).unwrap_or_else(|_| Self(vec![Piece::Text(text.to_owned())]))
+    /// Reads a shell command: only our own and the operator's variables are replaced, every other `$` is the shell's.
+    pub(super) fn shell(text: &str, defined: &Definitions) -> Self {
+        Self::read(text, defined, false).unwrap_or_else(|_| Self::text(text))
     }
 
-    fn read(text: &str, strict: bool) -> Result<Self, UnknownVariable> {
+    /// A text without variables.
+    pub(super) fn text(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
+
+    fn read(text: &str, defined: &Definitions, strict: bool) -> Result<Self, UnknownVariable> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -129,14 +108,17 @@ impl Template {
                 Some(braced) => braced,
                 None => rest.split_at(rest.find(|c| !is_name(c)).unwrap_or(rest.len())),
             };
-            match Variable::ALL.into_iter().find(|variable| variable.name() == name) {
-                Some(variable) => {
-                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
-                    pieces.push(Piece::Variable(variable));
-                    rest = after;
-                }
-                None if strict => return Err(UnknownVariable(name.to_owned())),
-                None => plain.push('$'),
+            if let Some(variable) = Variable::ALL.into_iter().find(|variable| variable.name() == name) {
+                pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                pieces.push(Piece::Variable(variable));
+                rest = after;
+            } else if let Some(value) = defined.get(name) {
+                plain.push_str(value);
+                rest = after;
+            } else if strict {
+                return Err(UnknownVariable(name.to_owned()));
+            } else {
+                plain.push('$');
             }
         }
         plain.push_str(rest);
@@ -168,21 +150,17 @@ impl Template {
     }
 }
 
-/// `$RELEASE, $ARCHITECTURE, …`: for messages.
-pub(super) struct VariableNames;
-
-impl fmt::Display for VariableNames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = Variable::ALL.iter().map(|variable| format!("${}", variable.name())).collect();
-        f.write_str(&names.join(", "))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::variables::Definition;
     use super::*;
+
+    fn defined() -> Definitions {
+        let defined = ["FLAVOR=m1 small", "DOLLAR=$RELEASE"];
+        defined.iter().map(|text| text.parse::<Definition>().unwrap()).collect()
+    }
 
     #[test]
     fn words_are_split_as_a_shell_splits_them() {
@@ -207,6 +185,9 @@ mod tests {
             Variable::HostArchitecture => "amd64",
             Variable::Package => "gzip",
             Variable::PackageSize => "small",
+            Variable::Timestamp => "20261123-084000",
+            Variable::HostName => "worker1",
+            Variable::Uuid => "an-id",
         }
     }
 
@@ -219,19 +200,23 @@ mod tests {
             ("$PACKAGESIZE$PACKAGE", "smallgzip"),
             ("costs $$5", "costs $5"),
             ("$$RELEASE", "$RELEASE"),
+            ("$HOSTNAME-$TIMESTAMP-$UUID", "worker1-20261123-084000-an-id"),
+            ("--flavor=${FLAVOR}", "--flavor=m1 small"),
+            // A value is a value, whatever it looks like.
+            ("$DOLLAR", "$RELEASE"),
         ] {
-            assert_eq!(Template::strict(text).unwrap().fill(value), filled, "{text}");
+            assert_eq!(Template::strict(text, &defined()).unwrap().fill(value), filled, "{text}");
         }
         for (text, name) in [("$RELEASES", "RELEASES"), ("a $ b", ""), ("${RELEASE", ""), ("$release", "release")] {
-            assert_eq!(Template::strict(text), Err(UnknownVariable(name.to_owned())), "{text}");
+            assert_eq!(Template::strict(text, &defined()), Err(UnknownVariable(name.to_owned())), "{text}");
         }
     }
 
     #[test]
     fn a_setup_command_keeps_the_variables_of_its_shell() {
-        let command = "for f in *; do echo $f ${f%.x} $$ $RELEASE; done; exit $?";
-        let filled = "for f in *; do echo $f ${f%.x} $$ bookworm; done; exit $?";
-        assert_eq!(Template::shell(command).fill(value), filled);
+        let command = "for f in *; do echo $f ${f%.x} $$ $RELEASE $FLAVOR; done; exit $?";
+        let filled = "for f in *; do echo $f ${f%.x} $$ bookworm m1 small; done; exit $?";
+        assert_eq!(Template::shell(command, &defined()).fill(value), filled);
     }
 
     proptest! {
@@ -244,8 +229,8 @@ mod tests {
         #[test]
         fn no_text_makes_the_readers_panic(text in "\\PC*|[${}A-Z'\"\\\\ ]*") {
             let _ = split_words(&text);
-            let _ = Template::strict(&text).map(|template| template.fill(value));
-            let _ = Template::shell(&text).fill(value);
+            let _ = Template::strict(&text, &defined()).map(|template| template.fill(value));
+            let _ = Template::shell(&text, &defined()).fill(value);
         }
     }
 }

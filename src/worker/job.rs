@@ -15,7 +15,9 @@ use crate::result::outcome::is_infrastructure;
 use crate::result::{Bundle, Material, Place, RunId, pack};
 use crate::runs;
 use crate::status;
-use crate::testbed::command::{Autopkgtest, command_line, withheld};
+use crate::testbed::autopkgtest::Autopkgtest;
+use crate::testbed::command::{Run, withheld};
+use crate::testbed::host_name;
 use crate::testbed::log::LiveLog;
 use crate::testbed::process::{CONSOLE, Exit, Process};
 
@@ -245,13 +247,27 @@ impl Job<'_> {
             return infrastructure("the work folder cannot be cleared", &error);
         }
         let output = entry.output(claim.attempt);
-        let command = command_line(self.worker.conf, self.autopkgtest, request, &claim.queue, &output);
+        let run = Run {
+            settings: self.worker.settings,
+            autopkgtest: self.autopkgtest,
+            request,
+            queue: &claim.queue,
+            work_folder: entry.folder(),
+            output: &output,
+            host_name: &host_name(),
+            time: jiff::Timestamp::now(),
+        };
+        let plan = match run.plan() {
+            Ok(plan) => plan,
+            Err(refusal) => return infrastructure("the request cannot be run", &refusal),
+        };
+        let command = &plan.command;
         let uuid = request.uuid().map(RequestId::as_str).unwrap_or_default();
         tracing::info!(queue = %claim.queue, attempt = claim.attempt, uuid, "{} starts", request.package());
         tracing::debug!(uuid, "{command}");
-        let withheld = withheld(self.worker.conf, self.worker.environment);
+        let withheld = withheld(&plan, self.worker.environment);
         let started = Instant::now();
-        let mut process = match Process::start(&command, entry.folder(), &withheld) {
+        let mut process = match Process::start(command, entry.folder(), &withheld) {
             Ok(process) => process,
             Err(error) => return infrastructure("autopkgtest cannot be started", &error),
         };

@@ -18,8 +18,8 @@ use crate::environment::Environment;
 use crate::release::QueueName;
 use crate::store::Store;
 use crate::testbed::TestbedError;
-use crate::testbed::command::Autopkgtest;
-use crate::testbed::conf::WorkerConf;
+use crate::testbed::autopkgtest::Autopkgtest;
+use crate::testbed::settings::Settings;
 
 use job::{Job, JobEnd};
 use spool::Spool;
@@ -51,7 +51,7 @@ pub struct Worker<'a> {
     /// The queues to serve.
     pub queues: Vec<QueueName>,
     /// The testbed's configuration.
-    pub conf: &'a WorkerConf,
+    pub settings: &'a Settings,
     /// The folder in which tests run and bundles wait. Workers of one host may share it.
     pub work_folder: PathBuf,
     /// The environment: autopkgtest is searched in its PATH, and tests run in it, without its credentials.
@@ -148,7 +148,7 @@ impl Worker<'_> {
     async fn ready_for_a_test(&self, spool: &Spool, known: Option<Autopkgtest>) -> Result<Autopkgtest, NotReady> {
         let autopkgtest = match known {
             Some(known) if known.program().exists() => known,
-            _ => Autopkgtest::find(self.conf, self.environment.get("PATH"))?.probe().await?,
+            _ => Autopkgtest::find(&self.settings.conf, self.environment.get("PATH"))?.probe().await?,
         };
         let folder = || self.work_folder.clone();
         let free = spool.free_space().map_err(|source| NotReady::WorkFolder { path: folder(), source })?;

@@ -1,0 +1,78 @@
+//! How much a test gets: the testbed's size, and time.
+
+use crate::release::QueueName;
+use crate::request::SourcePackage;
+use crate::testbed::conf::{PackageSize, WorkerConf};
+use crate::testbed::decision::{Decision, Origin};
+use crate::testbed::limits::{Factors, Limits};
+use crate::testbed::overrides::ListName;
+use crate::testbed::settings::Settings;
+
+/// What the override files say about a package.
+pub(super) struct Special {
+    pub(super) big: Option<Origin>,
+    pub(super) long: Option<Origin>,
+    pub(super) vm: Option<Origin>,
+}
+
+impl Special {
+    pub(super) fn of(settings: &Settings, package: &SourcePackage, queue: &QueueName) -> Self {
+        let find = |name| settings.overrides.find(name, package, &queue.architecture, &queue.release);
+        Self { big: find(ListName::BigPackages), long: find(ListName::LongTests), vm: find(ListName::VmPackages) }
+    }
+}
+
+/// How much a test gets.
+pub(super) struct Sizes<'a> {
+    pub(super) testbed: &'a PackageSize,
+    pub(super) limits: Limits,
+    pub(super) decisions: Vec<Decision>,
+}
+
+pub(super) fn sizes<'a>(conf: &'a WorkerConf, special: &Special, queue: &QueueName) -> Sizes<'a> {
+    let mut decisions = Vec::new();
+    let testbed = match (&special.big, &conf.big_size) {
+        (Some(line), Some(big)) => {
+            let origins = vec![conf.origin("package_size_big"), line.clone()];
+            decisions.push(Decision { what: "testbed size".to_owned(), value: big.text.clone(), origins });
+            big
+        }
+        _ => {
+            let usual = &conf.default_size;
+            if !usual.text.is_empty() {
+                let origin = conf.origin("package_size_default");
+                decisions.push(Decision::new("testbed size", usual.text.clone(), origin));
+            }
+            usual
+        }
+    };
+    let slow = queue.architecture.as_str() == "riscv64";
+    let all = if slow { 4 } else { 1 };
+    let (test, build, line) = match special {
+        Special { long: Some(line), .. } => (4, 2, Some(line)),
+        Special { big: Some(line), .. } => (2, 1, Some(line)),
+        _ => (1, 1, None),
+    };
+    let limits = conf.limits.times(Factors { all, test, build });
+    for ((name, seconds), (_, base)) in limits.options().into_iter().zip(conf.limits.options()) {
+        let mut origins = vec![conf.origin(&format!("timeout_{name}"))];
+        let own = match name {
+            "test" => test,
+            "build" => build,
+            _ => 1,
+        };
+        let mut value = format!("{seconds} s");
+        let factor = own.max(all);
+        if factor > 1 {
+            value.push_str(&format!(" = {factor} × {base} s"));
+            // The slow architecture wins where both lead to the same.
+            origins.extend(if all >= own { Some(Origin::Queue) } else { line.cloned() });
+        }
+        decisions.push(Decision { what: format!("time limit, {name}"), value, origins });
+    }
+    let total = format!("{} s", limits.total().as_secs());
+    decisions.push(Decision::new("hard limit", total, conf.origin("timeout_margin")));
+    let more = format!("{} s", limits.per_test().as_secs());
+    decisions.push(Decision::new("hard limit, each further test", more, Origin::Default));
+    Sizes { testbed, limits, decisions }
+}

@@ -1,0 +1,90 @@
+//! How long a test may take: autopkgtest's own time limits, and the worker's beyond them.
+
+use std::time::Duration;
+
+/// Time limits in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For short commands in the testbed.
+    pub short: u64,
+    /// For installing packages and for setup commands.
+    pub install: u64,
+    /// For one test.
+    pub test: u64,
+    /// For copying files to and from the testbed.
+    pub copy: u64,
+    /// For building the package.
+    pub build: u64,
+    /// What the worker allows beyond all of them before it ends an autopkgtest that hangs.
+    pub margin: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { short: 300, install: 3000, test: 10_000, copy: 900, build: 20_000, margin: 600 }
+    }
+}
+
+impl Limits {
+    /// autopkgtest's limits by the name of their options.
+    pub fn options(&self) -> [(&'static str, u64); 5] {
+        let Self { short, install, test, copy, build, margin: _ } = *self;
+        [("short", short), ("install", install), ("test", test), ("copy", copy), ("build", build)]
+    }
+
+    /// After this time, autopkgtest hangs if it has begun one test at most.
+    pub fn total(&self) -> Duration {
+        let sum = self.options().iter().fold(self.margin, |sum, (_, seconds)| sum.saturating_add(*seconds));
+        Duration::from_secs(sum)
+    }
+
+    /// How much longer each further test allows it.
+    pub fn per_test(&self) -> Duration {
+        Duration::from_secs(self.test.saturating_add(self.install).saturating_add(self.copy))
+    }
+
+    /// The limits, each times its factor.
+    pub(super) fn times(&self, factors: Factors) -> Self {
+        let Factors { all, test, build } = factors;
+        Self {
+            short: self.short.saturating_mul(all),
+            install: self.install.saturating_mul(all),
+            test: self.test.saturating_mul(test.max(all)),
+            copy: self.copy.saturating_mul(all),
+            build: self.build.saturating_mul(build.max(all)),
+            margin: self.margin,
+        }
+    }
+}
+
+/// How many times longer a test may take. The factors of one limit are not multiplied; the largest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Factors {
+    pub(super) all: u64,
+    pub(super) test: u64,
+    pub(super) build: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_factor_of_a_limit_counts() {
+        let limits = Limits::default();
+        let times = |all, test, build| limits.times(Factors { all, test, build });
+        assert_eq!(times(1, 1, 1), limits);
+        assert_eq!(times(1, 4, 2), Limits { test: 40_000, build: 40_000, ..limits });
+        let slow = Limits { short: 1200, install: 12_000, test: 40_000, copy: 3600, build: 80_000, margin: 600 };
+        assert_eq!(times(4, 4, 2), slow);
+        assert_eq!(times(4, 2, 1), slow);
+    }
+
+    #[test]
+    fn the_hard_limit_is_beyond_all_others_and_never_overflows() {
+        assert_eq!(Limits::default().total(), Duration::from_secs(34_800));
+        assert_eq!(Limits::default().per_test(), Duration::from_secs(13_900));
+        let endless = Limits { test: u64::MAX, ..Limits::default() };
+        assert_eq!(endless.times(Factors { all: 4, test: 1, build: 1 }).total(), Duration::from_secs(u64::MAX));
+    }
+}

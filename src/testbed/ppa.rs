@@ -1,0 +1,189 @@
+//! Package archives (PPAs) for a testbed: files that are copied in, and the setup command that puts them into their places.
+//!
+//! Nothing of this is on a command line: a token would be seen by everybody on this host. The files are the owner's alone, and what is
+//! copied is removed from the testbed's folder for it before the test runs.
+//!
+//! The sources are put in place by a setup command, and not by `--copy` or `--add-apt-source` directly: autopkgtest makes a proposed
+//! pocket of every source that is there before it runs its setup commands, and a PPA has none.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::TestbedError;
+use crate::release::Release;
+use crate::request::Ppa;
+
+/// Where the files are copied to in the testbed.
+const IN_TESTBED: &str = "/tmp/apt-ci-ppas";
+
+/// A PPA with what Launchpad knows about it.
+#[derive(Debug, Clone)]
+pub struct PpaAccess {
+    /// The PPA.
+    pub ppa: Ppa,
+    /// The address of its archive, without credentials.
+    pub archive_url: String,
+    /// Its signing key, in OpenPGP's armor.
+    pub armored_key: String,
+}
+
+/// autopkgtest's arguments for the PPAs, whose files are in the folder.
+pub(super) fn arguments(folder: &Path, ppas: &[Ppa]) -> Vec<String> {
+    // File names without an owner's or name's characters: apt ignores files with a + in their names.
+    let mut command = format!(
+        "cd {IN_TESTBED} && install -m 644 -t /etc/apt/trusted.gpg.d *.gpg && \
+         install -m 644 -t /etc/apt/sources.list.d *.list"
+    );
+    if ppas.iter().any(|ppa| ppa.login().is_some()) {
+        command.push_str(" && install -d /etc/apt/auth.conf.d && install -m 600 -t /etc/apt/auth.conf.d *.conf");
+    }
+    command.push_str(&format!(" && cd / && rm -r {IN_TESTBED}"));
+    let copied = format!("{}:{IN_TESTBED}", folder.to_string_lossy());
+    vec!["--copy".to_owned(), copied, "--setup-commands".to_owned(), command]
+}
+
+/// Writes the files of the PPAs for a release into the folder, which is made anew, for its owner alone.
+///
+/// # Errors
+/// When a key or address is none, or the files cannot be written.
+pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(), TestbedError> {
+    let mut sources = String::new();
+    let mut logins = String::new();
+    let mut keys = Vec::new();
+    for access in ppas {
+        let fault = |reason: &str| TestbedError::Ppa { ppa: access.ppa.to_string(), reason: reason.to_owned() };
+        let url = archive_url(&access.archive_url).ok_or_else(|| fault("its archive has no proper address"))?;
+        // The first comes first: apt takes the first of equal versions.
+        sources.push_str(&format!("deb {url} {release} main\ndeb-src {url} {release} main\n"));
+        if let Some(login) = access.ppa.login() {
+            logins.push_str(&login_line(&url, &login.user, &login.token));
+        }
+        keys.push(dearmored(&access.armored_key).ok_or_else(|| fault("its signing key cannot be read"))?);
+    }
+    let save = || {
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        DirBuilder::new().mode(0o700).create(folder)?;
+        let file = |name: &str, bytes: &[u8]| {
+            File::options().write(true).create_new(true).mode(0o600).open(folder.join(name))?.write_all(bytes)
+        };
+        file("apt-ci-ppas.list", sources.as_bytes())?;
+        if !logins.is_empty() {
+            file("apt-ci-ppas.conf", logins.as_bytes())?;
+        }
+        keys.iter().enumerate().try_for_each(|(number, key)| file(&format!("apt-ci-ppa-{number:02}.gpg"), key))
+    };
+    save().map_err(|source| TestbedError::Io { action: format!("writing {}", folder.display()), source })
+}
+
+/// The address, if apt takes it for one.
+fn archive_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())?;
+    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
+    (plain && url.fragment().is_none()).then(|| url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// A line of apt's auth.conf. Without a scheme, apt takes it for https, in every version that reads these files; only newer ones know
+/// a scheme, which http needs.
+fn login_line(url: &str, user: &str, token: &SecretString) -> String {
+    let machine = url.strip_prefix("https://").unwrap_or(url);
+    format!("machine {machine} login {user} password {}\n", token.expose_secret())
+}
+
+/// The key without its armor, which the apt of older releases does not read.
+fn dearmored(text: &str) -> Option<Vec<u8>> {
+    let mut lines =
+        text.lines().map(str::trim).skip_while(|line| *line != "-----BEGIN PGP PUBLIC KEY BLOCK-----").skip(1);
+    // The armor's headers end with an empty line.
+    lines.by_ref().find(|line| line.is_empty())?;
+    let mut body = String::new();
+    for line in lines {
+        if line == "-----END PGP PUBLIC KEY BLOCK-----" {
+            return STANDARD.decode(body).ok().filter(|key| !key.is_empty());
+        }
+        // The line with the checksum.
+        if !line.starts_with('=') {
+            body.push_str(line);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\nbQINBF\nAAAA==\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n";
+
+    fn access(ppa: &str, archive_url: &str) -> PpaAccess {
+        PpaAccess { ppa: ppa.parse().unwrap(), archive_url: archive_url.to_owned(), armored_key: KEY.to_owned() }
+    }
+
+    #[test]
+    fn a_testbed_gets_sources_in_their_order_keys_and_logins() {
+        let work = tempfile::tempdir().unwrap();
+        let folder = work.path().join("ppas");
+        let release = "noble".parse().unwrap();
+        let ppas = [
+            access("me/one", "https://ppa.launchpadcontent.net/me/one/ubuntu/"),
+            access("user:hunter2@me/two", "https://private-ppa.launchpadcontent.net/me/two/ubuntu"),
+            access("user:hunter3@me/three", "http://127.0.0.1:8080/me/three"),
+        ];
+        // Also over what an earlier attempt left.
+        for _ in 0..2 {
+            write(&folder, &release, &ppas).unwrap();
+        }
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        assert_eq!(
+            read("apt-ci-ppas.list"),
+            "deb https://ppa.launchpadcontent.net/me/one/ubuntu noble main\n\
+             deb-src https://ppa.launchpadcontent.net/me/one/ubuntu noble main\n\
+             deb https://private-ppa.launchpadcontent.net/me/two/ubuntu noble main\n\
+             deb-src https://private-ppa.launchpadcontent.net/me/two/ubuntu noble main\n\
+             deb http://127.0.0.1:8080/me/three noble main\n\
+             deb-src http://127.0.0.1:8080/me/three noble main\n"
+        );
+        assert_eq!(
+            read("apt-ci-ppas.conf"),
+            "machine private-ppa.launchpadcontent.net/me/two/ubuntu login user password hunter2\n\
+             machine http://127.0.0.1:8080/me/three login user password hunter3\n"
+        );
+        assert_eq!(fs::read(folder.join("apt-ci-ppa-02.gpg")).unwrap(), dearmored(KEY).unwrap());
+        for entry in fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        }
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(!format!("{ppas:?}").contains("hunter"));
+        let names: Vec<Ppa> = ppas.iter().map(|access| access.ppa.clone()).collect();
+        assert!(!format!("{:?}", arguments(&folder, &names)).contains("hunter"));
+    }
+
+    #[test]
+    fn what_launchpad_should_not_have_said_is_refused() {
+        let work = tempfile::tempdir().unwrap();
+        let folder = work.path().join("ppas");
+        let release = "noble".parse().unwrap();
+        for url in ["", "ftp://host/x", "https://u:p@host/x", "https://host/x#y", "https://host/x?y", "file:///x"] {
+            let error = write(&folder, &release, &[access("me/one", url)]).unwrap_err().to_string();
+            assert!(error.contains("me/one") && error.contains("address"), "{error}");
+        }
+        for key in ["", "x", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n", &KEY.replace("bQ", "!!")] {
+            let bad = PpaAccess { armored_key: key.to_owned(), ..access("me/one", "https://host/x") };
+            let error = write(&folder, &release, &[bad]).unwrap_err().to_string();
+            assert!(error.contains("signing key"), "{error}");
+        }
+        assert!(!folder.exists());
+    }
+}

@@ -1,0 +1,178 @@
+//! A worker's settings: worker.conf with the override files, as they are now. They are read again when they change.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::conf::{ConfError, WorkerConf};
+use super::decision::Origin;
+use super::overrides::{ListName, Overrides};
+use super::variables::{Definitions, Variable};
+use crate::release::{Architecture, Release};
+use crate::request::SourcePackage;
+
+/// worker.conf and the override files as they were when they were read. A test keeps those with which it began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// worker.conf.
+    pub conf: WorkerConf,
+    /// The lists of special packages.
+    pub overrides: Overrides,
+}
+
+impl Settings {
+    /// The settings without any file: tests run on this machine itself.
+    pub fn null() -> Self {
+        Self { conf: WorkerConf::null(), overrides: Overrides::default() }
+    }
+
+    /// Which line says that this package is never run here, if one does.
+    pub fn never_run(&self, package: &SourcePackage, architecture: &Architecture, release: &Release) -> Option<Origin> {
+        self.overrides.find(ListName::NeverRun, package, architecture, release)
+    }
+
+    /// What can be read, and yet cannot be meant: lists that need a setting which is not there.
+    fn contradictions(&self) -> Vec<ConfError> {
+        let mut faults = Vec::new();
+        let mut note = |list: ListName, message: &str, hint: &str| {
+            if let Some((file, line)) = self.overrides.first(list) {
+                let (message, hint) = (format!("{list}: {message}"), Some(hint.to_owned()));
+                faults.push(ConfError { file: file.to_owned(), line: Some(line), message, hint });
+            }
+        };
+        if self.conf.vm_args.is_none() {
+            let message = "worker.conf has no vm_args, so these packages run in the same testbed as all others";
+            note(ListName::VmPackages, message, "add vm_args = … to [virt], for example: vm_args = qemu FILE");
+        }
+        let vm_args = self.conf.vm_args.iter().flatten();
+        let uses_size = self.conf.virt_args.iter().chain(vm_args).any(|word| word.uses(Variable::PackageSize));
+        if uses_size && self.conf.big_size.is_none() {
+            let message = "worker.conf has no package_size_big, so these packages get a testbed of the usual size";
+            note(ListName::BigPackages, message, "add package_size_big = … to [virt]");
+        }
+        faults
+    }
+}
+
+/// Everything that is wrong with a worker.conf and its override files, for people who write them: also what a worker would put up with.
+pub fn lint(file: &Path, defined: &Definitions) -> Vec<ConfError> {
+    let (conf, mut faults) = WorkerConf::examine(file, defined);
+    let Some(conf) = conf else { return faults };
+    let (overrides, in_lists) = load_overrides(&conf);
+    faults.extend(in_lists);
+    faults.extend(Settings { conf, overrides }.contradictions());
+    faults
+}
+
+/// The settings in force, which follow their files.
+#[derive(Debug)]
+pub struct Configuration {
+    file: Option<PathBuf>,
+    defined: Definitions,
+    settings: Arc<Settings>,
+    /// How the files looked when they were last read.
+    seen: Vec<(PathBuf, Option<Look>)>,
+    faults: Vec<ConfError>,
+}
+
+/// What tells whether a file changed, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Look {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Look {
+    fn at(path: &Path) -> Option<Self> {
+        let data = fs::metadata(path).ok()?;
+        Some(Self {
+            device: data.dev(),
+            inode: data.ino(),
+            size: data.size(),
+            modified: (data.mtime(), data.mtime_nsec()),
+            changed: (data.ctime(), data.ctime_nsec()),
+        })
+    }
+}
+
+impl Configuration {
+    /// The settings without any file.
+    pub fn null() -> Self {
+        let settings = Arc::new(Settings::null());
+        Self { file: None, defined: Definitions::default(), settings, seen: Vec::new(), faults: Vec::new() }
+    }
+
+    /// Reads a worker.conf and its override files. Faults in the latter are told by [`Configuration::faults`].
+    ///
+    /// # Errors
+    /// When worker.conf cannot be used.
+    pub fn load(file: &Path, defined: Definitions) -> Result<Self, ConfError> {
+        // How the files look is noted before they are read: what changes meanwhile is read again.
+        let mut seen = vec![(file.to_owned(), Look::at(file))];
+        let conf = WorkerConf::load(file, &defined)?;
+        seen.extend(look_at_overrides(&conf));
+        let (overrides, faults) = load_overrides(&conf);
+        let settings = Arc::new(Settings { conf, overrides });
+        Ok(Self { file: Some(file.to_owned()), defined, settings, seen, faults })
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings)
+    }
+
+    /// What was wrong when the files were last read. The settings in force are those from before a fault in worker.conf, and without
+    /// the faulty lines of the override files.
+    pub fn faults(&self) -> &[ConfError] {
+        &self.faults
+    }
+
+    /// Reads again what has changed, and tells what is wrong with it: once for each change. Costs a look at five files when nothing
+    /// has changed.
+    ///
+    /// A worker.conf that became faulty leaves the former one in force.
+    pub fn refresh(&mut self) -> Vec<ConfError> {
+        let Some(file) = self.file.clone() else { return Vec::new() };
+        if self.seen.iter().all(|(path, look)| Look::at(path) == *look) {
+            return Vec::new();
+        }
+        let mut seen = vec![(file.clone(), Look::at(&file))];
+        let (conf, mut faults) = WorkerConf::examine(&file, &self.defined);
+        let conf = conf.filter(|_| faults.is_empty()).unwrap_or_else(|| self.settings.conf.clone());
+        seen.extend(look_at_overrides(&conf));
+        let (overrides, in_lists) = load_overrides(&conf);
+        faults.extend(in_lists);
+        let settings = Settings { conf, overrides };
+        if settings != *self.settings {
+            tracing::info!("{} or its override files have changed, and are read again", file.display());
+            self.settings = Arc::new(settings);
+        }
+        // What is old news is not told again because another file has changed.
+        let news = faults.iter().filter(|fault| !self.faults.contains(fault)).cloned().collect();
+        self.seen = seen;
+        self.faults = faults;
+        news
+    }
+}
+
+fn load_overrides(conf: &WorkerConf) -> (Overrides, Vec<ConfError>) {
+    conf.overrides_folder().map(Overrides::load).unwrap_or_default()
+}
+
+fn look_at_overrides(conf: &WorkerConf) -> Vec<(PathBuf, Option<Look>)> {
+    let Some(folder) = conf.overrides_folder() else { return Vec::new() };
+    let files = ListName::ALL.into_iter().map(|name| folder.join(name.as_str()));
+    files
+        .map(|file| {
+            let look = Look::at(&file);
+            (file, look)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
