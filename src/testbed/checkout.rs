@@ -1,14 +1,185 @@
-//! The checkout of a branch that autopkgtest does not fetch itself.
+//! The checkout of a branch that autopkgtest does not fetch itself: by `git`, or by Breezy, in bounds of time and size.
+//!
+//! The address comes from a request, hence from anybody. It is fetched without any prompt or login, over http, https and git (or bzr)
+//! alone, also after a redirect, with nobody's configuration, hooks or submodules, and without anything of the worker's environment but the
+//! way to the network.
 
-use std::path::PathBuf;
+mod fetch;
 
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use self::fetch::Fetch;
+use super::TestbedError;
+use super::log::LiveLog;
+use super::process::{Exit, Process};
+use crate::environment::Environment;
 use crate::request::TestSource;
+
+/// Between two looks at the size of what has been fetched.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How many of the program's last lines tell what went wrong.
+const LAST_LINES: usize = 3;
 
 /// A branch, and the folder that it has to be fetched into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkout {
     /// The branch.
     pub source: TestSource,
-    /// The folder. It is made anew.
+    /// The folder. It is made anew; files whose names begin with its own belong to it, too.
     pub folder: PathBuf,
 }
+
+/// The bounds of a checkout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckoutLimits {
+    /// How long it may take.
+    pub time: Duration,
+    /// How much space it may take on the disk, in bytes.
+    pub bytes: u64,
+}
+
+impl Default for CheckoutLimits {
+    fn default() -> Self {
+        Self { time: Duration::from_secs(600), bytes: 4 << 30 }
+    }
+}
+
+impl Checkout {
+    /// Fetches the branch. Dropping the future ends what runs.
+    ///
+    /// Call it from a task of the runtime, not from `spawn_blocking`, as [`Process::start`].
+    ///
+    /// # Errors
+    /// [`TestbedError::Checkout`] when it cannot be fetched within the limits: another time, it may be.
+    pub async fn fetch(&self, environment: &Environment, limits: &CheckoutLimits) -> Result<(), TestbedError> {
+        let fetched = self.fetch_all(environment, limits).await;
+        let _ = fs::remove_dir_all(self.beside("home"));
+        if fetched.is_err() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+        fetched
+    }
+
+    async fn fetch_all(&self, environment: &Environment, limits: &CheckoutLimits) -> Result<(), TestbedError> {
+        let home = self.beside("home");
+        for folder in [&home, &self.folder] {
+            match fs::remove_dir_all(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(self.io("removing", folder, error)),
+                _ => {}
+            }
+        }
+        DirBuilder::new().mode(0o700).create(&home).map_err(|error| self.io("making", &home, error))?;
+        let deadline = Instant::now() + limits.time;
+        let fetch = Fetch::new(&self.source, &self.folder, &home, environment).map_err(|reason| self.failed(reason))?;
+        for command in &fetch.commands {
+            let work_dir = self.folder.parent().unwrap_or(Path::new("/"));
+            let console = self.beside("log");
+            let process = Process::start_with(command, work_dir, &console, |child| {
+                child.env_clear().envs(fetch.variables.iter().map(|(name, value)| (name, value)));
+            });
+            self.end_in_bounds(process?, deadline, limits).await?;
+        }
+        // autopkgtest takes a tree with this file for one that is built already.
+        match fs::remove_file(self.folder.join("debian/files")) {
+            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(self.io("removing debian/files in", &self.folder, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until the process has ended, well and within the limits.
+    async fn end_in_bounds(
+        &self,
+        mut process: Process,
+        deadline: Instant,
+        limits: &CheckoutLimits,
+    ) -> Result<(), TestbedError> {
+        let exit = loop {
+            tokio::select! {
+                exit = process.wait() => break exit?,
+                () = sleep_until(deadline) => {
+                    return Err(self.failed(format!("it takes longer than {} s", limits.time.as_secs())));
+                }
+                () = sleep(LOOK_EVERY) => {}
+            }
+            self.check_size(limits).await?;
+        };
+        if exit != Exit::Code(0) {
+            return Err(self.failed(self.last_words(exit)));
+        }
+        self.check_size(limits).await
+    }
+
+    async fn check_size(&self, limits: &CheckoutLimits) -> Result<(), TestbedError> {
+        let folder = self.folder.clone();
+        let bytes = limits.bytes;
+        // A large tree takes a while to walk through.
+        match tokio::task::spawn_blocking(move || is_larger(&folder, bytes)).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(self.failed(format!("it is larger than {} MiB", limits.bytes >> 20))),
+            Err(error) => Err(self.failed(error.to_string())),
+        }
+    }
+
+    /// What the program said last.
+    fn last_words(&self, exit: Exit) -> String {
+        let said = LiveLog::new(self.beside("log")).tail().unwrap_or_default();
+        let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        let last = lines.get(lines.len().saturating_sub(LAST_LINES)..).unwrap_or_default().join("; ");
+        let last = last.replace(char::is_control, " ");
+        match exit {
+            _ if !last.is_empty() => last,
+            Exit::Code(code) => format!("exit code {code}"),
+            Exit::Signal(signal) => format!("ended by signal {signal}"),
+        }
+    }
+
+    /// A file or folder that belongs to the checkout.
+    fn beside(&self, what: &str) -> PathBuf {
+        let mut name = self.folder.clone().into_os_string();
+        name.push(format!(".{what}"));
+        name.into()
+    }
+
+    fn failed(&self, reason: String) -> TestbedError {
+        let address = match &self.source {
+            TestSource::TestGit(git) | TestSource::BuildGit(git) => git.to_string(),
+            TestSource::TestBzr(bzr) => bzr.to_string(),
+        };
+        TestbedError::Checkout { address, reason }
+    }
+
+    fn io(&self, action: &str, path: &Path, source: io::Error) -> TestbedError {
+        TestbedError::Io { action: format!("{action} {}", path.display()), source }
+    }
+}
+
+/// Whether what is below the folder takes more space on the disk. Files that go away meanwhile count as nothing.
+fn is_larger(folder: &Path, bytes: u64) -> bool {
+    let mut sum: u64 = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let Ok(data) = entry.metadata() else { continue };
+            sum = sum.saturating_add(data.blocks().saturating_mul(512));
+            if data.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+        if sum > bytes {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

@@ -21,7 +21,7 @@ pub mod variables;
 use std::path::PathBuf;
 
 pub use self::autopkgtest::Autopkgtest;
-pub use self::checkout::Checkout;
+pub use self::checkout::{Checkout, CheckoutLimits};
 pub use self::command::{CommandLine, Plan, Run};
 pub use self::conf::{ConfError, WorkerConf};
 pub use self::decision::{Decision, Origin, Refusal};
@@ -68,6 +68,14 @@ pub enum TestbedError {
         /// `OWNER/NAME`.
         ppa: String,
         /// What is wrong.
+        reason: String,
+    },
+    /// A branch cannot be fetched. It may be there the next time.
+    #[error("{address} cannot be fetched: {reason}")]
+    Checkout {
+        /// The branch's address.
+        address: String,
+        /// What went wrong, in the last words of the program that fetched.
         reason: String,
     },
     /// The process cannot be started or followed.

@@ -56,7 +56,7 @@ impl From<ExitStatus> for Exit {
     }
 }
 
-/// A running test. Dropping it kills its whole process group.
+/// A running test, or what prepares one. Dropping it kills its whole process group.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -74,15 +74,28 @@ impl Process {
     /// # Errors
     /// When the program is not there or cannot be started, or the file cannot be made.
     pub fn start(command: &CommandLine, work_dir: &Path, withheld: &[&str]) -> Result<Self, TestbedError> {
+        Self::start_with(command, work_dir, &work_dir.join(CONSOLE), |child| {
+            for name in withheld {
+                child.env_remove(name);
+            }
+        })
+    }
+
+    /// The same with its output in another file, and further preparations.
+    pub(super) fn start_with(
+        command: &CommandLine,
+        work_dir: &Path,
+        console: &Path,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Result<Self, TestbedError> {
         let program = &command.program;
         let starting = |source| TestbedError::Io { action: format!("starting {}", program.display()), source };
         // The wrapper would only say it on the console.
         if let Err(error) = program.metadata() {
             return Err(starting(error));
         }
-        let console = work_dir.join(CONSOLE);
         let making = |source| TestbedError::Io { action: format!("making {}", console.display()), source };
-        let output = File::create(&console).map_err(making)?;
+        let output = File::create(console).map_err(making)?;
         let errors = output.try_clone().map_err(making)?;
         let mut child = if Path::new(SETPRIV).is_file() {
             let mut child = Command::new(SETPRIV);
@@ -93,9 +106,7 @@ impl Process {
             Command::new(program)
         };
         child.args(&command.args).current_dir(work_dir).stdin(Stdio::null()).stdout(output).stderr(errors);
-        for name in withheld {
-            child.env_remove(name);
-        }
+        prepare(&mut child);
         let child = child.process_group(0).kill_on_drop(true).spawn().map_err(starting)?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
         let group = Pid::from_raw(id.ok_or_else(|| starting(io::Error::other("it ended at once")))?);
