@@ -218,6 +218,11 @@ impl Run<'_> {
             let reason = "this autopkgtest has no --copy: the PPA's key cannot be brought into the testbed";
             return Err(Refusal(reason.to_owned()));
         }
+        if self.work_folder.to_string_lossy().contains(':') {
+            // That is where --copy ends the name of a file.
+            let reason = format!("the work folder {} has a colon in its name", self.work_folder.display());
+            return Err(Refusal(format!("{reason}: nothing can be copied from there into the testbed")));
+        }
         Ok(())
     }
 

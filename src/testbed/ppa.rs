@@ -1,15 +1,15 @@
 //! Package archives (PPAs) for a testbed: files that are copied in, and the setup command that puts them into their places.
 //!
-//! Nothing of this is on a command line: a token would be seen by everybody on this host. The files are the owner's alone, and what is
-//! copied is removed from the testbed's folder for it before the test runs.
+//! No token is on a command line, where everybody on this host would see it: it is in a file of the owner's alone.
 //!
 //! The sources are put in place by a setup command, and not by `--copy` or `--add-apt-source` directly: autopkgtest makes a proposed
-//! pocket of every source that is there before it runs its setup commands, and a PPA has none.
+//! pocket of every source that is there before it runs its setup commands, and a PPA has none. The logins are copied to their place:
+//! autopkgtest gives what it copies to the user of the testbed as whom it fetches source packages, and who must be able to read them.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,8 +20,15 @@ use super::TestbedError;
 use crate::release::Release;
 use crate::request::Ppa;
 
-/// Where the files are copied to in the testbed.
+/// Where sources and keys are copied to in the testbed.
 const IN_TESTBED: &str = "/tmp/apt-ci-ppas";
+
+/// Where apt looks for the logins.
+const LOGINS_IN_TESTBED: &str = "/etc/apt/auth.conf.d/apt-ci-ppas.conf";
+
+/// The parts of the folder: what everybody may read, and what nobody else.
+const PUBLIC: &str = "public";
+const LOGINS: &str = "logins";
 
 /// A PPA with what Launchpad knows about it.
 #[derive(Debug, Clone)]
@@ -37,16 +44,17 @@ pub struct PpaAccess {
 /// autopkgtest's arguments for the PPAs, whose files are in the folder.
 pub(super) fn arguments(folder: &Path, ppas: &[Ppa]) -> Vec<String> {
     // File names without an owner's or name's characters: apt ignores files with a + in their names.
-    let mut command = format!(
+    let command = format!(
         "cd {IN_TESTBED} && install -m 644 -t /etc/apt/trusted.gpg.d *.gpg && \
-         install -m 644 -t /etc/apt/sources.list.d *.list"
+         install -m 644 -t /etc/apt/sources.list.d *.list && cd / && rm -r {IN_TESTBED}"
     );
+    let copy = |part, to| ["--copy".to_owned(), format!("{}:{to}", folder.join(part).to_string_lossy())];
+    let mut words = copy(PUBLIC, IN_TESTBED).to_vec();
     if ppas.iter().any(|ppa| ppa.login().is_some()) {
-        command.push_str(" && install -d /etc/apt/auth.conf.d && install -m 600 -t /etc/apt/auth.conf.d *.conf");
+        words.extend(copy(LOGINS, LOGINS_IN_TESTBED));
     }
-    command.push_str(&format!(" && cd / && rm -r {IN_TESTBED}"));
-    let copied = format!("{}:{IN_TESTBED}", folder.to_string_lossy());
-    vec!["--copy".to_owned(), copied, "--setup-commands".to_owned(), command]
+    words.extend(["--setup-commands".to_owned(), command]);
+    words
 }
 
 /// Writes the files of the PPAs for a release into the folder, which is made anew, for its owner alone.
@@ -72,15 +80,19 @@ pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        DirBuilder::new().mode(0o700).create(folder)?;
-        let file = |name: &str, bytes: &[u8]| {
-            File::options().write(true).create_new(true).mode(0o600).open(folder.join(name))?.write_all(bytes)
-        };
-        file("apt-ci-ppas.list", sources.as_bytes())?;
-        if !logins.is_empty() {
-            file("apt-ci-ppas.conf", logins.as_bytes())?;
+        let public = folder.join(PUBLIC);
+        for folder in [folder, &public] {
+            DirBuilder::new().mode(0o700).create(folder)?;
         }
-        keys.iter().enumerate().try_for_each(|(number, key)| file(&format!("apt-ci-ppa-{number:02}.gpg"), key))
+        let file = |path: PathBuf, bytes: &[u8]| {
+            File::options().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
+        };
+        if !logins.is_empty() {
+            file(folder.join(LOGINS), logins.as_bytes())?;
+        }
+        file(public.join("apt-ci-ppas.list"), sources.as_bytes())?;
+        let mut keys = keys.iter().enumerate();
+        keys.try_for_each(|(number, key)| file(public.join(format!("apt-ci-ppa-{number:02}.gpg")), key))
     };
     save().map_err(|source| TestbedError::Io { action: format!("writing {}", folder.display()), source })
 }
@@ -146,7 +158,7 @@ mod tests {
         }
         let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
         assert_eq!(
-            read("apt-ci-ppas.list"),
+            read("public/apt-ci-ppas.list"),
             "deb https://ppa.launchpadcontent.net/me/one/ubuntu noble main\n\
              deb-src https://ppa.launchpadcontent.net/me/one/ubuntu noble main\n\
              deb https://private-ppa.launchpadcontent.net/me/two/ubuntu noble main\n\
@@ -155,16 +167,14 @@ mod tests {
              deb-src http://127.0.0.1:8080/me/three noble main\n"
         );
         assert_eq!(
-            read("apt-ci-ppas.conf"),
+            read("logins"),
             "machine private-ppa.launchpadcontent.net/me/two/ubuntu login user password hunter2\n\
              machine http://127.0.0.1:8080/me/three login user password hunter3\n"
         );
-        assert_eq!(fs::read(folder.join("apt-ci-ppa-02.gpg")).unwrap(), dearmored(KEY).unwrap());
-        for entry in fs::read_dir(&folder).unwrap() {
-            let entry = entry.unwrap();
-            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        assert_eq!(fs::read(folder.join("public/apt-ci-ppa-02.gpg")).unwrap(), dearmored(KEY).unwrap());
+        for (name, mode) in [("", 0o700), ("public", 0o700), ("logins", 0o600), ("public/apt-ci-ppas.list", 0o600)] {
+            assert_eq!(fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777, mode, "{name}");
         }
-        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(!format!("{ppas:?}").contains("hunter"));
         let names: Vec<Ppa> = ppas.iter().map(|access| access.ppa.clone()).collect();
         assert!(!format!("{:?}", arguments(&folder, &names)).contains("hunter"));

@@ -130,7 +130,7 @@ fn each_parameter_alone() {
 #[test]
 fn parameters_that_interact() {
     let lxd = settings("[virt]\nargs = lxd\n", &[]);
-    let ppa = "--copy /w/ppas:/tmp/apt-ci-ppas --setup-commands 'cd /tmp/apt-ci-ppas && install -m 644 -t \
+    let ppa = "--copy /w/ppas/public:/tmp/apt-ci-ppas --setup-commands 'cd /tmp/apt-ci-ppas && install -m 644 -t \
                /etc/apt/trusted.gpg.d *.gpg && install -m 644 -t /etc/apt/sources.list.d *.list && cd / && rm -r \
                /tmp/apt-ci-ppas'";
     check(
@@ -232,13 +232,11 @@ fn this_machine_is_not_changed_by_a_test() {
 #[test]
 fn ppas_are_added_by_the_best_way_that_is_there() {
     let lxd = settings("[autopkgtest]\nsetup_command = first\n[virt]\nargs = lxd\n", &[]);
-    let files = "--setup-commands first --copy /w/ppas:/tmp/apt-ci-ppas --setup-commands 'cd /tmp/apt-ci-ppas && install -m 644 \
+    let files = "--setup-commands first --copy /w/ppas/public:/tmp/apt-ci-ppas --setup-commands 'cd /tmp/apt-ci-ppas && install -m 644 \
                  -t /etc/apt/trusted.gpg.d *.gpg && install -m 644 -t /etc/apt/sources.list.d *.list && cd / && rm -r \
                  /tmp/apt-ci-ppas' --apt-upgrade T gzip -- lxd";
-    let with_login = files.replace(
-        "*.list &&",
-        "*.list && install -d /etc/apt/auth.conf.d && install -m 600 -t /etc/apt/auth.conf.d *.conf &&",
-    );
+    let login = "--copy /w/ppas/logins:/etc/apt/auth.conf.d/apt-ci-ppas.conf --setup-commands 'cd";
+    let with_login = files.replace("--setup-commands 'cd", login);
     let key = "0123456789ABCDEF0123456789ABCDEF01234567";
     let checked = format!(r#"{{"ppas": ["me/one", "me/two:{key}"]}}"#);
     check(
