@@ -1,11 +1,18 @@
-//! A test's log while it is written: its beginning and its end, for those who watch.
+//! A test's log while it is written: its beginning and its end, for those who watch; the tests that begin in it; and its size on the
+//! disk, which is bounded.
 
-use std::fs::File;
+mod middle;
+mod starts;
+
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
+
+pub use self::middle::LogBound;
+use self::starts::Starts;
 
 /// How many lines of the log's beginning are shown; they tell what is run and where.
 const HEAD_LINES: usize = 5;
@@ -16,18 +23,37 @@ const TAIL_BYTES: u64 = 2000;
 /// Stands for what is left out between them.
 const DIVIDER: &str = "[...]\n";
 
-/// A log that grows. Looking at it reads a few kilobytes, however long it is.
+/// How much of what is new is read at one look, in bytes: as much as takes a few hundredths of a second.
+const LOOK_LIMIT: u64 = 32 << 20;
+
+/// A log that grows. Looking at it reads what is new, and a few kilobytes of its beginning and end, however long it is.
 #[derive(Debug)]
 pub struct LiveLog {
     path: PathBuf,
     /// The first lines, once they are all there.
     head: Option<Vec<u8>>,
+    /// The file's inode: another one is another log.
+    inode: u64,
+    /// How far it has been read for the tests that begin in it.
+    read: u64,
+    starts: Starts,
+    last_line: String,
+    /// Up to where its middle has been given back to the file system.
+    given_back: u64,
 }
 
 impl LiveLog {
     /// A log that may not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), head: None }
+        Self {
+            path: path.into(),
+            head: None,
+            inode: 0,
+            read: 0,
+            starts: Starts::default(),
+            last_line: String::new(),
+            given_back: 0,
+        }
     }
 
     /// The first five lines, a divider, and the last 2000 bytes from a line's start; the whole log while it is that short, and
@@ -36,17 +62,8 @@ impl LiveLog {
     /// # Errors
     /// When the file is there and cannot be read.
     pub fn tail(&mut self) -> io::Result<String> {
-        // A test may put anything there: a link to a file that is nobody's business, or a pipe that never answers.
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let mut file = match File::options().read(true).custom_flags(flags.bits()).open(&self.path) {
-            Ok(file) if file.metadata()?.is_file() => file,
-            Ok(_) => return Ok(String::new()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(error),
-        };
-        let size = file.metadata()?.len();
-        // A file that became shorter is a new one.
-        if self.head.as_ref().is_none_or(|head| head.len() as u64 > size) {
+        let Some((mut file, size)) = self.open(false)? else { return Ok(String::new()) };
+        if self.head.is_none() {
             self.head = read_head(&mut file)?;
         }
         // While the first lines are not all there, the log is short and all of it is its end.
@@ -67,7 +84,75 @@ impl LiveLog {
             tail = from_line_start(tail);
         }
         text.push_str(&String::from_utf8_lossy(without_half_character(&tail)));
+        if let Some(line) = text.lines().rfind(|line| !line.trim().is_empty()) {
+            // It is shown on terminals and in tables.
+            self.last_line = line.replace(char::is_control, " ").trim().to_owned();
+        }
         Ok(text)
+    }
+
+    /// Reads what is new since the last look, in search of tests that begin. A log that grows by more than 32 MiB between two looks is
+    /// caught up with at the next ones.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read.
+    pub fn look(&mut self) -> io::Result<()> {
+        let Some((mut file, size)) = self.open(false)? else { return Ok(()) };
+        if self.read < size {
+            file.seek(SeekFrom::Start(self.read))?;
+            let mut new = file.take(LOOK_LIMIT.min(size - self.read));
+            let mut buffer = vec![0; 1 << 16];
+            loop {
+                let length = match new.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(length) => length,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(error),
+                };
+                self.starts.read(buffer.get(..length).unwrap_or_default());
+                self.read += length as u64;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many tests have begun, as far as [`LiveLog::look`] has read: autopkgtest announces each.
+    pub fn tests_begun(&self) -> u32 {
+        self.starts.count()
+    }
+
+    /// The last line that is not empty, as of the last [`LiveLog::tail`], without control characters.
+    pub fn last_line(&self) -> &str {
+        &self.last_line
+    }
+
+    /// Opens the log, and tells its size; none while it is not there, or when it is no file.
+    fn open(&mut self, write: bool) -> io::Result<Option<(File, u64)>> {
+        // A test may put anything there: a link to a file that is nobody's business, or a pipe that never answers.
+        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        let file = match File::options().read(true).write(write).custom_flags(flags.bits()).open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        self.forget_another(&metadata);
+        Ok(Some((file, metadata.len())))
+    }
+
+    /// Begins anew when the file is another one, or became shorter.
+    fn forget_another(&mut self, metadata: &Metadata) {
+        let known = self.read.max(self.head.as_ref().map_or(0, |head| head.len() as u64));
+        if metadata.ino() != self.inode || metadata.len() < known {
+            self.inode = metadata.ino();
+            self.head = None;
+            self.read = 0;
+            self.starts = Starts::default();
+            self.given_back = 0;
+        }
     }
 }
 
@@ -116,98 +201,4 @@ fn without_half_character(bytes: &[u8]) -> &[u8] {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::io::Write;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn who_watches_sees_the_beginning_and_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut log = LiveLog::new(&path);
-        assert_eq!(log.tail().unwrap(), "", "before autopkgtest has made it");
-
-        let mut file = File::create(&path).unwrap();
-        file.write_all(b"line 1\nline 2 with half a \xc3").unwrap();
-        assert_eq!(log.tail().unwrap(), "line 1\nline 2 with half a ");
-        file.write_all(b"\xa4\n").unwrap();
-        assert_eq!(log.tail().unwrap(), "line 1\nline 2 with half a ä\n");
-
-        for number in 3..=1000 {
-            writeln!(file, "line {number}").unwrap();
-        }
-        let text = log.tail().unwrap();
-        let (head, tail) = text.split_once(DIVIDER).unwrap();
-        assert_eq!(head, "line 1\nline 2 with half a ä\nline 3\nline 4\nline 5\n");
-        let whole = fs::read_to_string(&path).unwrap();
-        assert!(whole.ends_with(tail) && tail.ends_with("line 1000\n"));
-        assert!(tail.starts_with("line ") && (1990..=2000).contains(&tail.len()), "{} bytes", tail.len());
-    }
-
-    #[test]
-    fn what_is_no_log_is_not_shown_and_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let secret = folder.path().join("secret");
-        fs::write(&secret, "hunter2\n").unwrap();
-        let link = folder.path().join("link");
-        std::os::unix::fs::symlink(&secret, &link).unwrap();
-        assert!(!LiveLog::new(&link).tail().unwrap_or_default().contains("hunter2"));
-        let pipe = folder.path().join("pipe");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(LiveLog::new(&pipe).tail().unwrap(), "");
-    }
-
-    #[test]
-    fn nothing_is_left_out_of_a_short_log() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let whole: String = (0..100).map(|number| format!("line {number}\n")).collect();
-        fs::write(&path, &whole).unwrap();
-        assert_eq!(LiveLog::new(&path).tail().unwrap(), whole);
-    }
-
-    #[test]
-    fn endless_lines_are_cut_between_characters() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        fs::write(&path, "ä€".repeat(10_000)).unwrap();
-        let text = LiveLog::new(&path).tail().unwrap();
-        assert!(text.len() < 4100, "{} bytes", text.len());
-        assert!(!text.contains(char::REPLACEMENT_CHARACTER), "{text}");
-        assert!(text.contains("\n[...]\n"), "{text}");
-    }
-
-    #[test]
-    fn a_log_that_begins_anew_is_read_anew() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut log = LiveLog::new(&path);
-        fs::write(&path, "old\n".repeat(10)).unwrap();
-        log.tail().unwrap();
-        fs::write(&path, "new\n").unwrap();
-        assert_eq!(log.tail().unwrap(), "new\n");
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_shown_with_its_end(text in "([a-zäß€😀 ]{0,300}\n?){0,16}", cut in 0usize..4000) {
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("log");
-            let mut log = LiveLog::new(&path);
-            // Written up to any byte, also in the middle of a character, and then to the end.
-            fs::write(&path, text.as_bytes().get(..cut).unwrap_or(text.as_bytes())).unwrap();
-            let early = log.tail().unwrap();
-            prop_assert!(!early.contains(char::REPLACEMENT_CHARACTER));
-            fs::write(&path, &text).unwrap();
-            let late = log.tail().unwrap();
-            prop_assert!(!late.contains(char::REPLACEMENT_CHARACTER));
-            prop_assert!(late.len() <= 4010);
-            let end = late.rsplit_once(DIVIDER).map_or(late.as_str(), |(_, end)| end);
-            prop_assert!(text.ends_with(end));
-        }
-    }
-}
+mod tests;

@@ -26,7 +26,7 @@ pub use self::command::{CommandLine, Plan, Run};
 pub use self::conf::{ConfError, WorkerConf};
 pub use self::decision::{Decision, Origin, Refusal};
 pub use self::limits::Limits;
-pub use self::log::LiveLog;
+pub use self::log::{LiveLog, LogBound};
 pub use self::ppa::PpaAccess;
 pub use self::process::{Exit, Process};
 pub use self::settings::{Configuration, Settings};
