@@ -2,6 +2,7 @@
 //! free loopback ports in a temporary folder, and stops them at the end, whatever the tests did.
 
 mod broker;
+mod explain;
 mod foreign;
 mod launchpad;
 mod leaving;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         requests::trials,
         reading::trials,
         sites::trials,
+        explain::trials,
         terminal::trials,
     ];
     let trials: Vec<Trial> = areas.into_iter().flat_map(|trials| trials(&services)).collect();

@@ -1,11 +1,14 @@
 //! `apt-ci worker`: runs the tests that wait in the queues.
 
+mod check;
+mod conf;
+mod explain;
+
 use std::path::PathBuf;
 
 use apt_ci::release::{Architecture, QueueName, Release};
 use apt_ci::site::Site;
 use apt_ci::testbed::conf::WorkerConf;
-use apt_ci::testbed::{Configuration, Definitions};
 use apt_ci::worker::stop::Stop;
 use apt_ci::worker::{Ended, Service, Worker};
 
@@ -15,17 +18,35 @@ use crate::ui::exit::ExitStatus;
 
 /// Run the tests that wait in the queues
 #[derive(clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 SIGTERM or Ctrl-C: finish the test that runs, then end with 0. SIGHUP: the same, and end with 10.
 A second signal ends the test; its request goes back to its queue. A third one ends the worker at once.
 
 Examples:
   apt-ci worker --drain
-  apt-ci worker -c /etc/apt-ci/armhf.conf -a armhf")]
+  apt-ci worker -c /etc/apt-ci/armhf.conf -a armhf
+  apt-ci worker check          what is wrong with worker.conf and its lists
+  apt-ci worker explain gzip   how a package would be tested, and why"
+)]
 pub struct WorkerArgs {
-    /// The testbed's configuration [default: the site's worker.conf; without one, tests run on this host with `null`]
-    #[arg(short, long = "config", value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    serve: ServeArgs,
+    #[command(subcommand)]
+    command: Option<WorkerCommand>,
+}
+
+#[derive(clap::Subcommand)]
+enum WorkerCommand {
+    Explain(Box<explain::ExplainArgs>),
+    Check(check::CheckArgs),
+}
+
+#[derive(clap::Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    conf: conf::ConfArgs,
     /// An architecture to serve; repeat for more [default: worker.conf's, else this host's]
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architectures: Vec<Architecture>,
@@ -38,13 +59,17 @@ pub struct WorkerArgs {
 }
 
 pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    match args.command {
+        None => serve(args.serve, session).await,
+        Some(WorkerCommand::Explain(args)) => explain::run(*args, session).await,
+        Some(WorkerCommand::Check(args)) => check::run(args, session).await,
+    }
+}
+
+async fn serve(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let stop = Stop::on_signals()?;
     let site = session.site()?;
-    let conf = match args.config.as_deref().or(site.worker_conf.as_ref().map(|setting| setting.value.as_path())) {
-        Some(file) => Configuration::load(file, Definitions::default())?,
-        None => Configuration::null(),
-    };
-    let settings = conf.settings();
+    let settings = args.conf.load(&site)?.settings();
     let queues = served(&args.architectures, &settings.conf, &site)?;
     let store = session.store(&site)?;
     let broker = session.broker(&site).await?;

@@ -71,29 +71,45 @@ impl Autopkgtest {
     /// # Errors
     /// [`TestbedError::NotInstalled`] or [`TestbedError::NoVirtServer`], with a hint.
     pub fn find(conf: &WorkerConf, path_variable: Option<&str>) -> Result<Self, TestbedError> {
-        let found = |program| Self { program, abilities: Abilities::USUAL };
+        let (found, mut missing) = Self::look(conf, path_variable);
+        match found {
+            Some(found) if missing.is_empty() => Ok(found),
+            _ => Err(missing.swap_remove(0)),
+        }
+    }
+
+    /// The same, with everything that is missing. Where the program is, nothing else may be.
+    pub fn look(conf: &WorkerConf, path_variable: Option<&str>) -> (Option<Self>, Vec<TestbedError>) {
         let path_variable = path_variable.unwrap_or("/usr/local/bin:/usr/bin:/bin");
         let folders = || path_variable.split(':').map(Path::new).filter(|folder| folder.is_absolute());
-        if let Some(runner) = &conf.runner {
-            return if is_executable(runner) {
-                let own = runner.ancestors().nth(2).map(|checkout| checkout.join("virt"));
-                find_virt_servers(conf, || folders().chain(own.as_deref()))?;
-                Ok(found(runner.clone()))
-            } else {
-                Err(TestbedError::NotInstalled {
-                    looked: format!("{} is not a program", runner.display()),
-                    hint: "checkout_dir in worker.conf names a checkout of autopkgtest; remove it to use the installed one"
-                        .to_owned(),
-                })
-            };
-        }
-        match folders().map(|folder| folder.join("autopkgtest")).find(|program| is_executable(program)) {
-            Some(program) => find_virt_servers(conf, folders).map(|()| found(program)),
-            None => Err(TestbedError::NotInstalled {
-                looked: format!("it is not in {path_variable}"),
-                hint: "install it with: apt install autopkgtest".to_owned(),
+        let own =
+            conf.runner.as_ref().and_then(|runner| runner.ancestors().nth(2)).map(|checkout| checkout.join("virt"));
+        let program = match &conf.runner {
+            Some(runner) if is_executable(runner) => Ok(runner.clone()),
+            Some(runner) => Err(TestbedError::NotInstalled {
+                looked: format!("{} is not a program", runner.display()),
+                hint: "checkout_dir in worker.conf names a checkout of autopkgtest; remove it to use the installed one"
+                    .to_owned(),
             }),
-        }
+            None => {
+                let found = folders().map(|folder| folder.join("autopkgtest")).find(|program| is_executable(program));
+                found.ok_or_else(|| TestbedError::NotInstalled {
+                    looked: format!("it is not in {path_variable}"),
+                    hint: "install it with: apt install autopkgtest".to_owned(),
+                })
+            }
+        };
+        let (found, mut missing) = match program {
+            Ok(program) => (Some(Self { program, abilities: Abilities::USUAL }), Vec::new()),
+            Err(error) => (None, vec![error]),
+        };
+        missing.extend(missing_virt_servers(conf, || folders().chain(own.as_deref())));
+        (found, missing)
+    }
+
+    /// The program of Debian 12 where it is usually installed: to tell what it would be asked to do on a host that has it.
+    pub fn elsewhere() -> Self {
+        Self { program: "/usr/bin/autopkgtest".into(), abilities: Abilities::USUAL }
     }
 
     /// Asks the program once which options it knows. Without this, those of autopkgtest 5.28 and later are used.
@@ -131,12 +147,13 @@ impl Autopkgtest {
     }
 }
 
-/// Checks that the virt servers are there, so that a mistyped one is this machine's fault and not a result of every package.
-fn find_virt_servers<'a, F>(conf: &WorkerConf, folders: impl Fn() -> F) -> Result<(), TestbedError>
+/// The virt servers that are not there. A mistyped one is this machine's fault and not a result of every package.
+fn missing_virt_servers<'a, F>(conf: &WorkerConf, folders: impl Fn() -> F) -> Vec<TestbedError>
 where
     F: Iterator<Item = &'a Path>,
 {
-    for server in conf.virt_servers() {
+    let mut missing = Vec::new();
+    for (key, server) in conf.virt_servers() {
         let (there, looked) = if server.contains('/') {
             (is_executable(Path::new(&server)), "it is not a program".to_owned())
         } else {
@@ -145,11 +162,11 @@ where
         };
         if !there {
             let hint =
-                "args and vm_args of [virt] in worker.conf begin with its name, such as null, unshare, qemu or lxd";
-            return Err(TestbedError::NoVirtServer { server, looked, hint: hint.to_owned() });
+                format!("{key} of [virt] in worker.conf begins with its name, such as null, unshare, qemu or lxd");
+            missing.push(TestbedError::NoVirtServer { server, looked, hint, origin: conf.origin(key) });
         }
     }
-    Ok(())
+    missing
 }
 
 fn is_executable(path: &Path) -> bool {

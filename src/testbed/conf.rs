@@ -122,16 +122,17 @@ impl WorkerConf {
     }
 
     /// Where a key's value comes from.
-    pub(super) fn origin(&self, key: &str) -> Origin {
+    pub fn origin(&self, key: &str) -> Origin {
         match (&self.file, self.lines.get(key)) {
             (Some(path), Some(line)) => Origin::File { path: path.clone(), line: *line },
             _ => Origin::Default,
         }
     }
 
-    /// The virt servers as worker.conf names them: names such as `unshare`, or paths. The first is that of most packages.
-    pub(super) fn virt_servers(&self) -> impl Iterator<Item = String> {
-        [Some(&self.virt_args), self.vm_args.as_ref()].into_iter().flatten().filter_map(|args| virt_server(args))
+    /// The virt servers as worker.conf names them, each with its key: names such as `unshare`, or paths.
+    pub(super) fn virt_servers(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let args = [("args", Some(&self.virt_args)), ("vm_args", self.vm_args.as_ref())];
+        args.into_iter().filter_map(|(key, args)| Some((key, virt_server(args?)?)))
     }
 
     /// Whether tests run on this machine itself, which no test may upgrade or give other package sources.

@@ -28,7 +28,7 @@ pub use self::decision::{Decision, Origin, Refusal};
 pub use self::limits::Limits;
 pub use self::log::{LiveLog, LogBound};
 pub use self::ppa::PpaAccess;
-pub use self::process::{Exit, Process};
+pub use self::process::{Exit, Process, SETPRIV};
 pub use self::settings::{Configuration, Settings};
 pub use self::template::quote;
 pub use self::variables::{Definition, Definitions, host_name};
@@ -53,6 +53,8 @@ pub enum TestbedError {
         looked: String,
         /// How to mend it.
         hint: String,
+        /// Where it is named.
+        origin: Origin,
     },
     /// autopkgtest does not answer as it should.
     #[error("{} --help: {reason}", program.display())]

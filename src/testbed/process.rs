@@ -22,8 +22,8 @@ use super::command::CommandLine;
 pub const CONSOLE: &str = "console";
 
 /// Starts a program so that it gets a signal when its parent ends, however that ends. A part of util-linux, which Debian
-/// always has.
-const SETPRIV: &str = "/usr/bin/setpriv";
+/// always has. Without it, a test outlives a worker that is killed.
+pub const SETPRIV: &str = "/usr/bin/setpriv";
 
 /// How long KILL may take.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -327,7 +327,10 @@ mod tests {
         assert_eq!(conf.default_size.text, "m1.small");
         assert_eq!(conf.big_size.as_ref().unwrap().words, ["--ram-size=8192", "--cpus=4"]);
         assert_eq!(conf.vm_args.as_ref().unwrap().len(), 2);
-        assert_eq!(conf.virt_servers().collect::<Vec<_>>(), ["ssh", "qemu"]);
+        assert_eq!(
+            conf.virt_servers().collect::<Vec<_>>(),
+            [("args", "ssh".to_owned()), ("vm_args", "qemu".to_owned())]
+        );
         assert_eq!(conf.overrides_folder(), Some(Path::new("/etc/apt-ci/per-package")));
         let limits = Limits { short: 10, install: 20, test: 30, copy: 40, build: 50, margin: 0 };
         assert_eq!((conf.limits, conf.retry_delay()), (limits, Duration::from_secs(5)));

@@ -1,0 +1,108 @@
+//! `apt-ci worker check`: what is wrong with worker.conf, the override files and this host.
+
+use std::path::Path;
+
+use apt_ci::testbed::conf::{ConfError, WorkerConf};
+use apt_ci::testbed::settings::lint;
+use apt_ci::testbed::{Autopkgtest, Origin, SETPRIV, TestbedError};
+use serde_json::json;
+
+use super::conf::ConfArgs;
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// Tell what is wrong with worker.conf, the override files and this host's autopkgtest
+#[derive(clap::Args)]
+#[command(after_help = "\
+Prints each fault as FILE:LINE: MESSAGE, and ends with 1 when there is one.
+
+Examples:
+  apt-ci worker check
+  apt-ci worker check -c new.conf && cp new.conf /etc/apt-ci/worker.conf")]
+pub struct CheckArgs {
+    #[command(flatten)]
+    conf: ConfArgs,
+}
+
+/// A fault: where it is, and what.
+struct Fault {
+    file: Option<String>,
+    line: Option<usize>,
+    message: String,
+    hint: Option<String>,
+}
+
+impl From<ConfError> for Fault {
+    fn from(ConfError { file, line, message, hint }: ConfError) -> Self {
+        Self { file: Some(file.display().to_string()), line, message, hint }
+    }
+}
+
+pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let file = args.conf.file(&site);
+    let defined = args.conf.definitions();
+    let mut faults: Vec<Fault> =
+        file.map(|file| lint(file, &defined)).unwrap_or_default().into_iter().map(Fault::from).collect();
+    // What can be read of a faulty file is enough to look for what it names.
+    let conf = file.map_or_else(|| Some(WorkerConf::null()), |file| WorkerConf::examine(file, &defined).0);
+    let found = match &conf {
+        Some(conf) => host(conf, session, &mut faults).await,
+        None => None,
+    };
+    let name =
+        file.map_or("no worker.conf: tests run on this host with `null`".to_owned(), |file| file.display().to_string());
+    if session.ui.json {
+        let list: Vec<_> = faults
+            .iter()
+            .map(|Fault { file, line, message, hint }| json!({"file": file, "line": line, "message": message, "hint": hint}))
+            .collect();
+        session.ui.json(&json!({"file": file, "autopkgtest": found, "faults": list}))?;
+    } else {
+        for Fault { file, line, message, hint } in &faults {
+            let place: String =
+                file.iter().map(|file| format!("{file}:")).chain(line.map(|line| format!("{line}:"))).collect();
+            let space = if place.is_empty() { "" } else { " " };
+            session.ui.data(format!("{place}{space}{message}"))?;
+            if let Some(hint) = hint {
+                session.ui.note(format!("  hint: {hint}"));
+            }
+        }
+        if let (true, Some(found)) = (faults.is_empty(), &found) {
+            session.ui.data(format!("{name}: no faults; autopkgtest is {found}"))?;
+        }
+    }
+    Ok(if faults.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// Looks for the programs that a test needs. Gives autopkgtest's path.
+async fn host(conf: &WorkerConf, session: &Session, faults: &mut Vec<Fault>) -> Option<String> {
+    let (found, mut missing) = Autopkgtest::look(conf, session.environment.get("PATH"));
+    let probed = match found {
+        Some(found) => found.probe().await.map_err(|error| missing.insert(0, error)).ok(),
+        None => None,
+    };
+    faults.extend(missing.into_iter().map(|error| {
+        let message = error.to_string();
+        let (origin, hint) = match error {
+            TestbedError::NotInstalled { hint, .. } => (conf.origin("checkout_dir"), Some(hint)),
+            TestbedError::NoVirtServer { hint, origin, .. } => (origin, Some(hint)),
+            _ => (conf.origin("checkout_dir"), None),
+        };
+        let (file, line) = match origin {
+            Origin::File { path, line } => (Some(path.display().to_string()), Some(line)),
+            _ => (None, None),
+        };
+        Fault { file, line, message, hint }
+    }));
+    if !Path::new(SETPRIV).is_file() {
+        let message = format!("{SETPRIV} is missing: a test outlives its worker when that is killed");
+        faults.push(Fault {
+            file: None,
+            line: None,
+            message,
+            hint: Some("install it with: apt install util-linux".to_owned()),
+        });
+    }
+    probed.map(|autopkgtest| autopkgtest.program().display().to_string())
+}

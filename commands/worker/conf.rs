@@ -1,0 +1,37 @@
+//! Which worker.conf counts, for every subcommand that reads it.
+
+use std::path::{Path, PathBuf};
+
+use apt_ci::site::Site;
+use apt_ci::testbed::{ConfError, Configuration, Definition, Definitions};
+
+/// The testbed's configuration.
+#[derive(clap::Args)]
+pub struct ConfArgs {
+    /// The testbed's configuration [default: the site's worker.conf; without one, tests run on this host with `null`]
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Define a $KEY for worker.conf; repeat for more
+    #[arg(long = "variable", value_name = "KEY=VALUE")]
+    variables: Vec<Definition>,
+}
+
+impl ConfArgs {
+    /// The file, if there is one.
+    pub fn file<'a>(&'a self, site: &'a Site) -> Option<&'a Path> {
+        self.config.as_deref().or(site.worker_conf.as_ref().map(|setting| setting.value.as_path()))
+    }
+
+    /// The operator's variables.
+    pub fn definitions(&self) -> Definitions {
+        self.variables.iter().cloned().collect()
+    }
+
+    /// Reads the file, if there is one.
+    pub fn load(&self, site: &Site) -> Result<Configuration, ConfError> {
+        match self.file(site) {
+            Some(file) => Configuration::load(file, self.definitions()),
+            None => Ok(Configuration::null()),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! `apt-ci worker explain`: what a worker would do with a request, and why.
+
+use apt_ci::release::{Architecture, Context, QueueName, Release};
+use apt_ci::request::{
+    BzrSource, EnvVar, GitSource, Parameters, Ppa, Request, SourcePackage, TestName, TestSource, Trigger,
+};
+use apt_ci::site::{Site, host};
+use apt_ci::testbed::{Autopkgtest, Decision, Origin, Plan, Run, Settings, host_name};
+use serde_json::json;
+
+use super::conf::ConfArgs;
+use super::work_folder;
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+
+/// Show the command line, time limits and container of a package's test, and which line decided each
+#[derive(clap::Args)]
+#[command(after_help = "\
+Nothing is run, queued or looked up. UUID stands for the request's id.
+
+Examples:
+  apt-ci worker explain gzip
+  apt-ci worker explain -s noble -a riscv64 --trigger glibc/2.39-1 gzip
+  apt-ci worker explain --ppa owner/name --json gzip")]
+pub struct ExplainArgs {
+    /// The release to test on [default: the only one that is served]
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    release: Option<Release>,
+    /// The architecture to test on [default: worker.conf's first, else this host's]
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architecture: Option<Architecture>,
+    /// The package and version that causes the test; repeat for more
+    #[arg(long = "trigger", value_name = "SRC/VERSION")]
+    triggers: Vec<Trigger>,
+    /// A package archive to take packages from; repeat for more
+    #[arg(long = "ppa", value_name = "OWNER/NAME", value_parser = public_ppa)]
+    ppas: Vec<Ppa>,
+    /// A variable for the test's environment; repeat for more
+    #[arg(long, value_name = "VAR=VALUE")]
+    env: Vec<EnvVar>,
+    /// Take every package from the proposed pocket, not only the triggers
+    #[arg(long)]
+    all_proposed: bool,
+    /// Run only this test of the package
+    #[arg(long, value_name = "TEST")]
+    testname: Option<TestName>,
+    /// Test a git branch against the archive's packages
+    #[arg(long, value_name = "URL#BRANCH", conflicts_with_all = ["build_git", "test_bzr"])]
+    test_git: Option<GitSource>,
+    /// Test a git branch against the packages that are built from it
+    #[arg(long, value_name = "URL#BRANCH", conflicts_with = "test_bzr")]
+    build_git: Option<GitSource>,
+    /// Test a Bazaar branch against the archive's packages
+    #[arg(long, value_name = "URL")]
+    test_bzr: Option<BzrSource>,
+    #[command(flatten)]
+    conf: ConfArgs,
+    /// The source package
+    #[arg(value_name = "PACKAGE")]
+    package: SourcePackage,
+}
+
+/// A PPA whose token is not needed here, and would be seen by everybody on this host.
+fn public_ppa(text: &str) -> Result<Ppa, String> {
+    let ppa: Ppa = text.parse().map_err(|error: apt_ci::request::InvalidRequest| error.rule)?;
+    match ppa.login() {
+        Some(_) => Err("a token has no place on a command line, which everybody can see; leave it out".to_owned()),
+        None => Ok(ppa),
+    }
+}
+
+pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let configuration = args.conf.load(&site)?;
+    for fault in configuration.faults() {
+        session.ui.note(format!("warning: {fault}"));
+    }
+    let settings = configuration.settings();
+    let queue = queue(&args, &settings, &site)?;
+    let request = request(args)?;
+    let autopkgtest = match Autopkgtest::find(&settings.conf, session.environment.get("PATH")) {
+        Ok(found) => found.probe().await?,
+        Err(error) => {
+            session.ui.note(format!("note: {error}; this is what Debian 12's autopkgtest would be asked to do"));
+            Autopkgtest::elsewhere()
+        }
+    };
+    let work_folder = work_folder(&site).join("UUID");
+    let run = Run {
+        settings: &settings,
+        autopkgtest: &autopkgtest,
+        request: &request,
+        queue: &queue,
+        work_folder: &work_folder,
+        output: &work_folder.join("output.1"),
+        host_name: &host_name(),
+        time: jiff::Timestamp::now(),
+    };
+    let never_run = settings.never_run(request.package(), &queue.architecture, &queue.release);
+    let plan = run.plan();
+    let mut facts = vec![
+        fact("queue", queue.to_string(), vec![Origin::Request("package")]),
+        fact(
+            "never run",
+            if never_run.is_some() { "yes" } else { "no" },
+            vec![never_run.clone().unwrap_or(Origin::Default)],
+        ),
+        container(&request, &queue.release),
+    ];
+    match &plan {
+        Ok(plan) => facts.extend(plan.decisions.iter().cloned()),
+        Err(refusal) => facts.push(fact("refused", refusal.to_string(), vec![Origin::Request("ppas")])),
+    }
+    if session.ui.json {
+        return show_json(&plan.ok(), &facts, never_run.is_some(), session);
+    }
+    let command = plan.as_ref().ok().map(|plan| plan.command.to_string());
+    if !session.ui.terminal {
+        // A program gets the command first, in the same three columns.
+        facts.splice(0..0, command.map(|command| fact("command", command, Vec::new())));
+        show(&facts, session)?;
+    } else {
+        show(&facts, session)?;
+        if let Some(command) = command {
+            session.ui.data("")?;
+            session.ui.data(command)?;
+        }
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn fact(what: &str, value: impl Into<String>, origins: Vec<Origin>) -> Decision {
+    Decision { what: what.to_owned(), value: value.into(), origins }
+}
+
+/// The release and architecture that are meant, in the queue of the request's kind.
+fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueName, BadInput> {
+    let release = match (&args.release, settings.conf.releases()) {
+        (Some(given), _) => given.clone(),
+        (None, [only]) => only.clone(),
+        (None, served) => {
+            let known: Vec<&Release> =
+                if served.is_empty() { site.releases.value.keys().collect() } else { served.iter().collect() };
+            match known.as_slice() {
+                [only] => (*only).clone(),
+                several => {
+                    let names: Vec<&str> = several.iter().map(|release| release.as_str()).collect();
+                    let message = "which release is meant is not clear".to_owned();
+                    return Err(BadInput { message, hint: Some(format!("name one with -s: {}", names.join(", "))) });
+                }
+            }
+        }
+    };
+    let architecture = args.architecture.clone().or_else(|| settings.conf.architectures().first().cloned());
+    let architecture = architecture.or_else(host::architecture).ok_or_else(|| BadInput {
+        message: "this host's architecture is not known".to_owned(),
+        hint: Some("name one with -a".to_owned()),
+    })?;
+    let context = if args.ppas.is_empty() { Context::Distribution } else { Context::Ppa };
+    Ok(QueueName::new(context, release, architecture))
+}
+
+fn request(args: ExplainArgs) -> anyhow::Result<Request> {
+    let sources = [
+        args.test_git.map(TestSource::TestGit),
+        args.build_git.map(TestSource::BuildGit),
+        args.test_bzr.map(TestSource::TestBzr),
+    ];
+    let parameters = Parameters {
+        triggers: args.triggers,
+        ppas: args.ppas,
+        source: sources.into_iter().flatten().next(),
+        env: args.env,
+        all_proposed: args.all_proposed,
+        testname: args.testname,
+        uuid: Some("UUID".parse()?),
+        ..Parameters::default()
+    };
+    Ok(Request::new(args.package, parameters)?)
+}
+
+/// Where the result would be stored.
+fn container(request: &Request, release: &Release) -> Decision {
+    match request.parameters().ppas.last() {
+        None => fact("container", format!("autopkgtest-{release}"), vec![Origin::Queue]),
+        Some(ppa) => {
+            let name = format!("autopkgtest-{release}-{}-{}", ppa.owner(), ppa.name());
+            fact("container", name, vec![Origin::Queue, Origin::Request("ppas")])
+        }
+    }
+}
+
+fn origins(decision: &Decision) -> String {
+    let names: Vec<String> = decision.origins.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+fn show(facts: &[Decision], session: &Session) -> anyhow::Result<()> {
+    let rows: Vec<_> = facts
+        .iter()
+        .map(|decision| vec![Cell::new(&decision.what), Cell::new(&decision.value), Cell::new(origins(decision))])
+        .collect();
+    // The whole of a long value is in the command line.
+    table::print(&session.ui, &[Column::new("WHAT"), Column::new("VALUE").cut(), Column::new("DECIDED BY")], &rows)
+}
+
+fn show_json(
+    plan: &Option<Plan>,
+    facts: &[Decision],
+    never_run: bool,
+    session: &Session,
+) -> anyhow::Result<ExitStatus> {
+    let decisions: Vec<_> = facts
+        .iter()
+        .map(|decision| {
+            let origins: Vec<String> = decision.origins.iter().map(ToString::to_string).collect();
+            json!({"what": decision.what, "value": decision.value, "origins": origins})
+        })
+        .collect();
+    let command = plan.as_ref().map(|plan| {
+        let program = plan.command.program.display().to_string();
+        std::iter::once(program).chain(plan.command.args.iter().cloned()).collect::<Vec<_>>()
+    });
+    let limits = plan.as_ref().map(|plan| {
+        let mut limits: serde_json::Map<_, _> =
+            plan.limits.options().into_iter().map(|(name, seconds)| (name.to_owned(), json!(seconds))).collect();
+        limits.insert("hard".to_owned(), json!(plan.limits.total().as_secs()));
+        limits.insert("per-further-test".to_owned(), json!(plan.limits.per_test().as_secs()));
+        limits
+    });
+    let container = facts.iter().find(|decision| decision.what == "container").map(|decision| &decision.value);
+    let refused = facts.iter().find(|decision| decision.what == "refused").map(|decision| &decision.value);
+    session.ui.json(&json!({
+        "command": command,
+        "command-line": plan.as_ref().map(|plan| plan.command.to_string()),
+        "limits": limits,
+        "container": container,
+        "never-run": never_run,
+        "refused": refused,
+        "decisions": decisions,
+    }))?;
+    Ok(ExitStatus::Success)
+}
