@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 
-use crate::support::site::TestSite;
+use crate::support::site::{TestSite, finish};
 use crate::support::{Services, Story, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
@@ -17,6 +18,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_developer_asks_on_a_laptop_without_autopkgtest", on_a_laptop),
         ("a_program_reads_the_explanation", for_programs),
         ("the_explained_command_line_is_the_one_that_runs", explained_is_run),
+        ("a_strict_umask_does_not_reach_the_testbed", strict_umask),
         ("an_operator_checks_a_configuration_before_it_is_used", check),
         ("a_host_without_its_programs_is_told_what_to_install", check_host),
         ("a_typing_error_in_never_run_skips_no_test", typing_error),
@@ -110,7 +112,7 @@ fn on_a_laptop(_: &Services) -> Result<(), Failed> {
     site.worker_conf("[virt]\nargs = lxd\n");
     let mut command = site.command(&["worker", "explain", "--testname", "smoke", "gzip"]);
     command.env("PATH", "/nowhere");
-    let explained = crate::support::site::finish(command);
+    let explained = finish(command);
     assert!(explained.status.success(), "{explained:#?}");
     assert!(explained.err.contains("note: autopkgtest is not installed"), "{}", explained.err);
     assert!(line(&explained.out, "command").0.starts_with("/usr/bin/autopkgtest --output-dir "), "{}", explained.out);
@@ -162,6 +164,24 @@ fn explained_is_run(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
+fn strict_umask(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let told = site.path().join("told");
+    let stub = site.path().join("checkout/runner/autopkgtest");
+    let script = fs::read_to_string(&stub)?;
+    fs::write(&stub, script.replacen("#!/bin/sh\n", &format!("#!/bin/sh\numask > {}\n", told.display()), 1))?;
+    site.request("gzip", &[]);
+    let worker = site.command(&["worker", "--drain"]);
+    let mut strict = Command::new("sh");
+    strict.args(["-c", "umask 077; exec \"$@\"", "sh"]).arg(worker.get_program()).args(worker.get_args());
+    strict.env_clear().envs(worker.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strict.current_dir(site.path());
+    let finished = finish(strict);
+    assert!(finished.status.success(), "{finished:#?}");
+    assert_eq!(fs::read_to_string(told)?, "0022\n");
+    Ok(())
+}
+
 fn check(_: &Services) -> Result<(), Failed> {
     let site = site(
         "args = lxd $PACKAGESIZE\npackage_size_default = small\npackage_size_big = big",
@@ -204,7 +224,7 @@ fn check_host(_: &Services) -> Result<(), Failed> {
     site.worker_conf("[virt]\nargs = lxd\nvm_args = qemu\n");
     let mut command = site.command(&["worker", "check"]);
     command.env("PATH", "/nowhere");
-    let shown = crate::support::site::finish(command);
+    let shown = finish(command);
     assert_eq!(shown.status.code(), Some(1), "{shown:#?}");
     let faults: Vec<&str> = shown.out.lines().collect();
     assert_eq!(faults.len(), 3, "{faults:?}");

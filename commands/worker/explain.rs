@@ -100,8 +100,9 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
     };
     let never_run = settings.never_run(request.package(), &queue.architecture, &queue.release);
     let plan = run.plan();
+    let in_context = (!request.parameters().ppas.is_empty()).then_some("ppas");
     let mut facts = vec![
-        fact("queue", queue.to_string(), vec![Origin::Request("package")]),
+        fact("queue", queue.to_string(), in_context.map(Origin::Request).into_iter().collect()),
         fact(
             "never run",
             if never_run.is_some() { "yes" } else { "no" },

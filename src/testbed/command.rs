@@ -94,8 +94,8 @@ pub struct Plan {
     pub command: CommandLine,
     /// How long it may take.
     pub limits: Limits,
-    /// Where the request's PPAs have to be written to ([`ppa::write`]) before the command is run; none when it has none, or
-    /// autopkgtest adds them itself.
+    /// Where the request's PPAs have to be written to ([`ppa::write`]) before the command is run, and stay until it ends: a testbed may be
+    /// reset. None when there are no PPAs, or autopkgtest adds them itself.
     pub ppa_folder: Option<PathBuf>,
     /// What has to be fetched before the command is run.
     pub checkout: Option<Checkout>,

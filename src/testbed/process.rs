@@ -25,6 +25,10 @@ pub const CONSOLE: &str = "console";
 /// always has. Without it, a test outlives a worker that is killed.
 pub const SETPRIV: &str = "/usr/bin/setpriv";
 
+/// Runs a program under the usual umask. Under a strict one, such as a careful operator's or unit's, testbeds are made in which
+/// nobody but root can read anything.
+const SHELL: [&str; 4] = ["/bin/sh", "-c", "umask 022; exec \"$@\"", "sh"];
+
 /// How long KILL may take.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -99,11 +103,14 @@ impl Process {
         let errors = output.try_clone().map_err(making)?;
         let mut child = if Path::new(SETPRIV).is_file() {
             let mut child = Command::new(SETPRIV);
-            child.args(["--pdeathsig", "TERM", "--"]).arg(program);
+            child.args(["--pdeathsig", "TERM", "--"]).args(SHELL).arg(program);
             child
         } else {
             warn!("{SETPRIV} is missing: a test outlives its worker when that is killed");
-            Command::new(program)
+            let [shell, args @ ..] = SHELL;
+            let mut child = Command::new(shell);
+            child.args(args).arg(program);
+            child
         };
         child.args(&command.args).current_dir(work_dir).stdin(Stdio::null()).stdout(output).stderr(errors);
         prepare(&mut child);
