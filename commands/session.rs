@@ -49,10 +49,11 @@ pub struct Session {
 impl Session {
     /// Reads the environment and sets up output.
     pub fn new(global: GlobalArgs) -> Self {
-        let environment = std::env::vars_os()
+        let environment: Environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let ui = Ui::new(global.color, global.json, global.quiet, global.verbose);
+        let journal = environment.get("JOURNAL_STREAM");
+        let ui = Ui::new(global.color, global.json, global.quiet, global.verbose, journal);
         Self { ui, environment, global }
     }
 

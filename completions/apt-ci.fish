@@ -36,7 +36,7 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -s v -l verbose -d 'Log what
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -s V -l version -d 'Print version'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "run" -d 'Request tests of packages'
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "worker" -d 'Run the tests that wait in the queues'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "queues" -d 'Show the queues, or the requests of one'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "results" -d 'Show results, newest first'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
@@ -63,20 +63,120 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l json -d 'Print JSO
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s c -l config -d 'The testbed\'s configuration [default: the site\'s worker.conf; without one, tests run on this host with `null`]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s a -l arch -l architecture -d 'An architecture to serve; repeat for more [default: worker.conf\'s, else this host\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s c -l config -d 'The testbed\'s configuration [default: the site\'s worker.conf; without one, tests run on this host with `null`]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l variable -d 'Define a $KEY for worker.conf; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s a -l arch -l architecture -d 'An architecture to serve; repeat for more [default: worker.conf\'s, else this host\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l slots -d 'How many tests to run at the same time' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l name -d 'The worker\'s name in results and messages [default: this host\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l drain -d 'End when the queues are empty'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l once -d 'End after one request'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -l json -d 'Print JSON, the stable form for programs'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s q -l quiet -d 'Print less: no notes, no progress'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l drain -d 'End when nothing waits in the queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l once -d 'End after one request'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "status" -d 'Show what the workers of this host do'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "stop" -d 'Let the workers of this host finish their tests, and end'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "cancel" -d 'End tests that run on this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s s -l release -l series -d 'The release to test on [default: the only one that is served]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s a -l arch -l architecture -d 'The architecture to test on [default: worker.conf\'s first, else this host\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l trigger -d 'The package and version that causes the test; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l ppa -d 'A package archive to take packages from; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l env -d 'A variable for the test\'s environment; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l testname -d 'Run only this test of the package' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l test-git -d 'Test a git branch against the archive\'s packages' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l build-git -d 'Test a git branch against the packages that are built from it' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l test-bzr -d 'Test a Bazaar branch against the archive\'s packages' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s c -l config -d 'The testbed\'s configuration [default: the site\'s worker.conf; without one, tests run on this host with `null`]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l variable -d 'Define a $KEY for worker.conf; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -s c -l config -d 'The testbed\'s configuration [default: the site\'s worker.conf; without one, tests run on this host with `null`]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l variable -d 'Define a $KEY for worker.conf; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l restart -d 'Make them end with 10, as after SIGHUP: their unit starts them again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l wait -d 'Return when they have ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l requeue -d 'Put the request back into its queue, instead of to the dead letters'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l all -d 'End all tests and the workers with them; the requests go back to their queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l wait -d 'Return when the tests, or with --all the workers, have ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show what the workers of this host do'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "stop" -d 'Let the workers of this host finish their tests, and end'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "cancel" -d 'End tests that run on this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l limit -d 'How many requests to show at most, of each kind' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -144,7 +244,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s q -l quiet
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "run" -d 'Request tests of packages'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "results" -d 'Show results, newest first'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
@@ -152,3 +252,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "completions" -d 'Print the completions for a shell'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "status" -d 'Show what the workers of this host do'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "stop" -d 'Let the workers of this host finish their tests, and end'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "cancel" -d 'End tests that run on this host'

@@ -2,7 +2,9 @@
 //! free loopback ports in a temporary folder, and stops them at the end, whatever the tests did.
 
 mod broker;
+mod control;
 mod explain;
+mod fleet;
 mod foreign;
 mod launchpad;
 mod leaving;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         broker::trials,
         outages::trials,
         leaving::trials,
+        fleet::trials,
+        control::trials,
         lives::trials,
         store::trials,
         foreign::trials,

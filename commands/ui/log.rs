@@ -1,23 +1,29 @@
-//! The log in two shapes: short lines for a person at a terminal, all fields and exact times for a file or the journal.
+//! The log in three shapes: short lines for a person at a terminal, all fields and exact times for a file, and entries with fields of
+//! their own for the journal, so that `journalctl PACKAGE=gzip` finds them.
 
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Zoned;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Sends logs to standard error.
-pub fn start(quiet: bool, verbose: u8) {
+/// Sends logs to standard error, or to the journal itself where standard error leads there. `journal` is the JOURNAL_STREAM of the
+/// environment.
+pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
     // What the worker does is its output; the other commands log only faults, unless asked. Libraries log as errors what is
     // none here, such as a queue that does not exist yet.
     let level = match (quiet, verbose) {
@@ -27,6 +33,17 @@ pub fn start(quiet: bool, verbose: u8) {
         (false, 2) => "info,apt_ci=debug",
         (false, _) => "debug",
     };
+    let mut unheard = None;
+    if journal.is_some_and(is_standard_error) {
+        match tracing_journald::layer() {
+            // Fields keep their names: PACKAGE, UUID. Those of the spans around an event are among them.
+            Ok(journal) => {
+                let journal = journal.with_field_prefix(None).with_priority_mappings(priorities());
+                return tracing_subscriber::registry().with(EnvFilter::new(level)).with(journal).init();
+            }
+            Err(error) => unheard = Some(error),
+        }
+    }
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
@@ -36,6 +53,32 @@ pub fn start(quiet: bool, verbose: u8) {
     } else {
         log.with_target(verbose > 0).init();
     }
+    if let Some(error) = unheard {
+        tracing::warn!(target: "apt_ci::worker", "the journal gets plain lines only: it cannot be connected to: {error}");
+    }
+}
+
+/// The journal's own words for our levels: what happens every day is no `notice`.
+fn priorities() -> PriorityMappings {
+    PriorityMappings {
+        error: Priority::Error,
+        warn: Priority::Warning,
+        info: Priority::Informational,
+        debug: Priority::Debug,
+        trace: Priority::Debug,
+    }
+}
+
+/// Whether standard error is the stream that JOURNAL_STREAM names. The variable is inherited by programs whose output was sent
+/// elsewhere: these write where they were told to.
+fn is_standard_error(journal: &str) -> bool {
+    let stderr = std::io::stderr();
+    nix::sys::stat::fstat(stderr.as_fd()).is_ok_and(|file| names(journal, file.st_dev, file.st_ino))
+}
+
+/// Whether the text is `DEVICE:INODE` of this file.
+fn names(journal: &str, device: u64, inode: u64) -> bool {
+    journal.split_once(':').is_some_and(|(one, other)| one.parse() == Ok(device) && other.parse() == Ok(inode))
 }
 
 /// `14:05:59 gzip starts queue=debci-bookworm-amd64`: the time of the day here, what happened, and what helps to place it.
@@ -117,6 +160,14 @@ mod tests {
     fn said(message: &str, fields: &[(&'static str, &str)]) -> Said {
         let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         Said { message: message.to_owned(), package: None, fields }
+    }
+
+    #[test]
+    fn the_journal_is_used_only_where_standard_error_leads_there() {
+        assert!(names("8:42", 8, 42));
+        for other in ["8:43", "9:42", "8", "", ":", "8:42:1", "8:-42", "0x8:42"] {
+            assert!(!names(other, 8, 42), "{other}");
+        }
     }
 
     #[test]

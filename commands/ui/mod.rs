@@ -34,14 +34,14 @@ pub struct Ui {
 }
 
 impl Ui {
-    /// Decides once about colours, quietness and logs.
-    pub fn new(color: ColorChoice, json: bool, quiet: bool, verbose: u8) -> Self {
+    /// Decides once about colours, quietness and logs. `journal` is the JOURNAL_STREAM of the environment.
+    pub fn new(color: ColorChoice, json: bool, quiet: bool, verbose: u8, journal: Option<&str>) -> Self {
         match color {
             ColorChoice::Auto => {}
             ColorChoice::Always => anstream::ColorChoice::Always.write_global(),
             ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
         }
-        log::start(quiet, verbose);
+        log::start(quiet, verbose, journal);
         let terminal = std::io::stdout().is_terminal();
         let size = terminal.then(|| terminal_size::terminal_size_of(std::io::stdout())).flatten();
         let width = size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0);
@@ -63,6 +63,12 @@ impl Ui {
     pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
         let text = if self.terminal { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
         Ok(self.data(text)?)
+    }
+
+    /// Something that is wrong and does not keep the command from doing the rest, on standard error.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        let style = anstyle::AnsiColor::Yellow.on_default().bold();
+        anstream::eprintln!("{style}warning:{style:#} {}", text.to_string().replace(char::is_control, " "));
     }
 
     /// A remark for a person, on standard error.

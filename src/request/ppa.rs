@@ -108,14 +108,19 @@ impl FromStr for Ppa {
         };
         let (owner, name) = archive
             .split_once('/')
-            .filter(|(owner, name)| is_word(owner, ".+-") && is_word(name, ".+-"))
+            .filter(|(owner, name)| is_name(owner) && is_name(name))
             .ok_or_else(|| {
                 invalid(
-                    "a PPA has the form OWNER/NAME, each of letters, digits and . + -, optionally with :FINGERPRINT",
+                    "a PPA has the form OWNER/NAME, each of at most 80 letters, digits and . + -, optionally with :FINGERPRINT",
                 )
             })?;
         Ok(Self { owner: owner.to_owned(), name: name.to_owned(), login, fingerprint })
     }
+}
+
+/// Both are part of a container's name, which a store bounds.
+fn is_name(text: &str) -> bool {
+    is_word(text, ".+-") && text.len() <= 80
 }
 
 fn is_token(text: &str) -> bool {
@@ -174,6 +179,7 @@ mod tests {
             let message = text.parse::<Ppa>().unwrap_err().to_string();
             assert!(message.starts_with(&format!("ppas {text:?}")), "{message}");
         }
+        assert!(format!("o/{}", "n".repeat(81)).parse::<Ppa>().is_err());
         for text in
             ["user:hunter2@owner", "user:hun ter2@a/b", "hunter2@a/b", ":hunter2@a/b", "u:hunter2\"@a/b", "u:@a/b"]
         {

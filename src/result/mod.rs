@@ -17,3 +17,4 @@ pub use self::layout::{PackagePath, Place, RunId};
 pub use self::listing::RunSummary;
 pub use self::log::{KEEP_HEAD, KEEP_TAIL};
 pub use self::outcome::Outcome;
+pub use self::redact::Redactor;

@@ -22,7 +22,7 @@ const LEAST_IN_BASE64: usize = 6;
 const STAR: u8 = b'*';
 
 /// Knows the secrets of a run.
-pub(super) struct Redactor {
+pub struct Redactor {
     patterns: Vec<SecretSlice<u8>>,
     /// Which bytes an occurrence can begin with.
     begins: [bool; 256],
@@ -32,7 +32,7 @@ pub(super) struct Redactor {
 
 impl Redactor {
     /// For the tokens of a request's PPAs, and these other secrets.
-    pub(super) fn new(request: &Request, others: &[SecretString]) -> Self {
+    pub fn new(request: &Request, others: &[SecretString]) -> Self {
         let mut patterns = Vec::new();
         for login in request.parameters().ppas.iter().filter_map(|ppa| ppa.login()) {
             let token = login.token.expose_secret();
@@ -71,7 +71,7 @@ impl Redactor {
     }
 
     /// A text, redacted.
-    pub(super) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut bytes = text.as_bytes().to_vec();
         self.mask(&mut bytes);
         if bytes == text.as_bytes() { text.into() } else { String::from_utf8_lossy(&bytes).into_owned().into() }

@@ -1,42 +1,55 @@
 //! A worker: claims requests, runs their tests, and publishes the results.
 //!
-//! One claim goes through [`job`]: claim → run → bundle → publish → settle. What a run needs on disk lives in the [`spool`], where
-//! it survives the worker. [`publish`] puts a bundle into the store, [`stop`] turns signals into wishes.
+//! A worker has one or several [`slot`]s, which follow the same [`orders`]. Each claim goes through [`job`]: claim → [`run`] → bundle →
+//! [`publish`] → settle. What a run needs on disk lives in the [`spool`], where it survives the worker. The slots write on the
+//! [`board`] what they do; [`control`] lets operators read it and steer the worker, [`notify`] tells the service manager, and
+//! [`stop`] turns signals into wishes.
 
+mod announce;
+pub mod board;
+pub mod control;
 mod job;
+pub mod notify;
+pub mod orders;
 mod publish;
+mod run;
+mod slot;
 mod spool;
 pub mod stop;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Broker, BrokerError, Wait};
+use crate::broker::{Broker, BrokerError};
 use crate::environment::Environment;
-use crate::release::QueueName;
+use crate::launchpad::Launchpad;
 use crate::store::Store;
-use crate::testbed::TestbedError;
-use crate::testbed::autopkgtest::Autopkgtest;
 use crate::testbed::settings::Settings;
+use crate::testbed::{Autopkgtest, TestbedError};
 
-use job::{Job, JobEnd};
+use board::Board;
+use control::Cancels;
+use orders::Orders;
+use slot::Slot;
 use spool::Spool;
 use stop::Stop;
 
-/// After so many infrastructure failures in a row a worker takes itself out of service: the fault is here, not in the tests.
-const FAILURES_IN_A_ROW: u32 = 3;
-
 /// A worker does not begin a test with less free space than this, in bytes: it would fail half-way.
 const LEAST_FREE_SPACE: u64 = 64 << 20;
+
+/// How often the worker looks whether its configuration has changed, beside the look before each test.
+const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
 
 /// How long a worker serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// Until it is told to stop.
     Forever,
-    /// Until the queues are empty.
+    /// Until nothing waits in the queues, nor waits out a delay.
     Drain,
     /// One request.
     Once,
@@ -44,19 +57,33 @@ pub enum Service {
 
 /// What a worker works with.
 pub struct Worker<'a> {
+    /// Its name, by which a request's failures are remembered.
+    pub name: String,
+    /// How many tests it runs at the same time.
+    pub slots: usize,
     /// Where the requests wait.
     pub broker: &'a Broker,
     /// Where the results go.
     pub store: &'a Store,
-    /// The queues to serve.
-    pub queues: Vec<QueueName>,
-    /// The testbed's configuration.
-    pub settings: &'a Settings,
+    /// Where the keys of PPAs come from.
+    pub launchpad: &'a Launchpad,
+    /// The settings and the queues to serve.
+    pub orders: Arc<Orders>,
+    /// What the slots do at the moment.
+    pub board: Board,
+    /// The tests that can be cancelled.
+    pub cancels: Cancels,
     /// The folder in which tests run and bundles wait. Workers of one host may share it.
     pub work_folder: PathBuf,
     /// The environment: autopkgtest is searched in its PATH, and tests run in it, without its credentials.
     pub environment: &'a Environment,
+    /// The autopkgtest that was found last.
+    pub found: Found,
 }
+
+/// An autopkgtest that was asked for its options, and the settings that led to it. All slots use it.
+#[derive(Default)]
+pub struct Found(tokio::sync::Mutex<Option<(Arc<Settings>, Autopkgtest)>>);
 
 /// Why a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +94,7 @@ pub enum Ended {
     Drained,
     /// It has served its one request.
     ServedOne,
-    /// It took itself out of service: nothing that it tries works here.
+    /// A slot took itself out of service: nothing that it tried worked here.
     OutOfService(String),
 }
 
@@ -93,68 +120,69 @@ impl Worker<'_> {
     /// # Errors
     /// When the work folder or the broker cannot be used at the start, or the broker refuses for good.
     pub async fn serve(&self, service: Service, stop: &Stop) -> Result<Ended, WorkerError> {
+        let spool = Spool::open(&self.work_folder)?;
+        spool.sweep();
         tokio::select! {
             biased;
-            ended = self.serve_on(service, stop) => ended,
+            ended = self.serve_slots(service, &spool, stop) => ended,
             // What is dropped here gives its request back and kills its test.
             () = stop.abandon.cancelled() => Ok(Ended::Stopped),
+            () = self.follow_files() => unreachable!("it never ends"),
         }
     }
 
-    async fn serve_on(&self, service: Service, stop: &Stop) -> Result<Ended, WorkerError> {
-        let spool = Spool::open(&self.work_folder)?;
-        spool.sweep();
-        let mut slot = self.broker.slot(self.queues.clone()).await?;
-        let wait = if service == Service::Drain { Wait::UntilEmpty } else { Wait::ForOne };
-        let mut failures = 0;
-        let mut known = None;
+    async fn serve_slots(&self, service: Service, spool: &Spool, stop: &Stop) -> Result<Ended, WorkerError> {
+        let slots = (1..=self.slots).map(|number| async move {
+            let board = self.board.slot(number);
+            let ended = Slot { worker: self, spool, stop, board: board.clone() }.serve(service).await;
+            board.ended();
+            if ended.is_err() {
+                // What one slot cannot do, the others cannot do either; but what they run is finished.
+                stop.finish.cancel();
+            }
+            ended
+        });
+        let mut all = Ended::Stopped;
+        for ended in join_all(slots).await {
+            match ended? {
+                out @ Ended::OutOfService(_) => return Ok(out),
+                Ended::Stopped => {}
+                done => all = done,
+            }
+        }
+        Ok(all)
+    }
+
+    async fn follow_files(&self) {
         loop {
-            if stop.finish.is_cancelled() {
-                return Ok(Ended::Stopped);
-            }
-            let end = match self.ready_for_a_test(&spool, known.take()).await {
-                Err(fault) => JobEnd::Infrastructure(fault.to_string()),
-                Ok(autopkgtest) => {
-                    let Some(claim) = slot.claim(wait, &stop.finish).await? else {
-                        let drained = !stop.finish.is_cancelled();
-                        return Ok(if drained { Ended::Drained } else { Ended::Stopped });
-                    };
-                    let job = Job { worker: self, spool: &spool, autopkgtest: &autopkgtest, stop };
-                    let end = job.run(claim).await?;
-                    known = Some(autopkgtest);
-                    if service == Service::Once && !matches!(end, JobEnd::Infrastructure(_)) {
-                        return Ok(Ended::ServedOne);
-                    }
-                    end
-                }
-            };
-            match end {
-                JobEnd::Settled => failures = 0,
-                JobEnd::GivenBack => {}
-                JobEnd::Infrastructure(reason) => {
-                    failures += 1;
-                    tracing::error!("infrastructure failure {failures} of {FAILURES_IN_A_ROW} in a row: {reason}");
-                    if failures == FAILURES_IN_A_ROW {
-                        return Ok(Ended::OutOfService(reason));
-                    }
-                    pause(Duration::from_secs(1) * failures, &stop.finish).await;
-                }
-            }
+            tokio::time::sleep(LOOK_AT_FILES_EVERY).await;
+            self.orders.refresh();
         }
     }
 
     /// Looks at what every test needs before a request is claimed: a broken worker must not take requests from the others.
-    /// autopkgtest is asked for its options once, and again when it was away.
-    async fn ready_for_a_test(&self, spool: &Spool, known: Option<Autopkgtest>) -> Result<Autopkgtest, NotReady> {
-        let autopkgtest = match known {
-            Some(known) if known.program().exists() => known,
-            _ => Autopkgtest::find(&self.settings.conf, self.environment.get("PATH"))?.probe().await?,
-        };
+    async fn ready_for_a_test(&self, spool: &Spool, settings: &Arc<Settings>) -> Result<Autopkgtest, NotReady> {
+        let autopkgtest = self.autopkgtest(settings).await?;
         let folder = || self.work_folder.clone();
         let free = spool.free_space().map_err(|source| NotReady::WorkFolder { path: folder(), source })?;
         if free < LEAST_FREE_SPACE {
             return Err(NotReady::DiskFull { path: folder(), free: free >> 20 });
         }
+        Ok(autopkgtest)
+    }
+
+    /// autopkgtest. It is asked for its options once, and again when it was away or the settings have changed.
+    async fn autopkgtest(&self, settings: &Arc<Settings>) -> Result<Autopkgtest, TestbedError> {
+        let mut found = self.found.0.lock().await;
+        if let Some((of, known)) = &*found
+            && Arc::ptr_eq(of, settings)
+            && known.program().exists()
+        {
+            return Ok(known.clone());
+        }
+        *found = None;
+        let autopkgtest = Autopkgtest::find(&settings.conf, self.environment.get("PATH"))?.probe().await?;
+        *found = Some((Arc::clone(settings), autopkgtest.clone()));
         Ok(autopkgtest)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -55,7 +55,8 @@ impl Spool {
     /// The folder of a request. `None` while another process works in it, or is just removing it.
     pub fn entry(&self, request: &RequestId) -> io::Result<Option<SpoolEntry>> {
         let folder = self.root.join(request.as_str());
-        fs::create_dir_all(&folder)?;
+        // A private run's log and its PPA's token are nobody else's business.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         SpoolEntry::lock(folder)
     }
 

@@ -13,6 +13,10 @@ const GRACE: Duration = Duration::from_secs(30);
 /// The same, once it was told to cancel: a server that is there has answered by then.
 const SHORT_GRACE: Duration = Duration::from_secs(5);
 
+/// How long a result that is being published may still take once the worker was told to cancel: the test is over, and doing it
+/// again would cost more.
+const UPLOAD_GRACE: Duration = Duration::from_secs(10);
+
 /// What the worker has been asked to do.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
@@ -54,6 +58,22 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Asks to take nothing new and to finish what runs, as the first signal does; and to be started again, or not. Who asks for no
+    /// restart is obeyed also when an earlier wish was for one.
+    pub fn ask_to_finish(&self, restart: bool) {
+        let first = !self.finish.is_cancelled();
+        if first || !restart {
+            self.restart.store(restart, Ordering::Relaxed);
+        }
+        self.finish.cancel();
+    }
+
+    /// Asks to end what runs and to give it back, as the second signal does.
+    pub fn ask_to_cancel(&self) {
+        self.finish.cancel();
+        self.cancel.cancel();
+    }
+
     /// Returns when a server that is away is to be waited for no longer. Never returns as long as nobody wants the worker to stop.
     pub async fn out_of_patience(&self) {
         let finishing = async {
@@ -68,6 +88,12 @@ impl Stop {
             () = finishing => {}
             () = cancelling => {}
         }
+    }
+
+    /// Returns when what is being published has to be left to the next worker.
+    pub async fn upload_grace_over(&self) {
+        self.cancel.cancelled().await;
+        tokio::time::sleep(UPLOAD_GRACE).await;
     }
 
     /// Whether the wish to stop was SIGHUP: whoever started the worker starts it again.

@@ -73,6 +73,11 @@ impl Services {
         TestSite::on(&self.rabbitmq().url(), "swift:", self.swift().environment())
     }
 
+    /// A site on RabbitMQ whose results are in a folder, where a test can read them.
+    pub fn site_with_folder(&self) -> TestSite {
+        TestSite::on(&self.rabbitmq().url(), "folder:results", Vec::new())
+    }
+
     /// A Keystone.
     pub fn keystone(&self) -> &Keystone {
         self.keystone.get_or_init(|| Keystone::start(&self.folder().join("keystone")))

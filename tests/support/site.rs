@@ -62,8 +62,7 @@ impl TestSite {
         fs::write(stub.join("autopkgtest"), STUB).expect("the stub");
         fs::set_permissions(stub.join("autopkgtest"), fs::Permissions::from_mode(0o755)).expect("an executable stub");
         fs::create_dir_all(site.path().join("home")).expect("a home");
-        let checkout = site.path().join("checkout");
-        site.worker_conf(&format!("[autopkgtest]\ncheckout_dir = {}\n\n[virt]\nargs = null\n", checkout.display()));
+        site.worker_options("");
         site.configure(queue, store);
         site
     }
@@ -110,6 +109,15 @@ impl TestSite {
     /// The URLs of the site's queue and store.
     pub fn addresses(&self) -> (&str, &str) {
         (&self.queue, &self.store)
+    }
+
+    /// Writes worker.conf anew: the stub as autopkgtest, on this host, and these further lines of its section. What fails is tried
+    /// again after a second, because nobody wants to wait for tests.
+    pub fn worker_options(&self, lines: &str) {
+        let checkout = self.path().join("checkout");
+        let checkout = checkout.display();
+        let retry = if lines.contains("retry_delay") { "" } else { "retry_delay = 1\n" };
+        self.worker_conf(&format!("[autopkgtest]\ncheckout_dir = {checkout}\n{retry}{lines}\n[virt]\nargs = null\n"));
     }
 
     /// Writes worker.conf anew.

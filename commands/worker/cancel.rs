@@ -1,0 +1,125 @@
+//! `apt-ci worker cancel`: ends tests that run.
+
+use std::time::Duration;
+
+use apt_ci::worker::board::State;
+use apt_ci::worker::control::client::LiveWorker;
+use apt_ci::worker::control::{Command, Reply};
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::live::{self, Found, Which};
+use super::stop;
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::exit::ExitStatus;
+
+/// How often one looks whether a test has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// End tests that run on this host
+#[derive(clap::Args)]
+#[command(after_help = "\
+A cancelled request goes to the dead letters of its queue, with who cancelled it; it has no result.
+Returns when the worker has confirmed it. Ends with 1 when no such test runs here, or when a worker does not answer.
+
+Examples:
+  apt-ci worker cancel 7e89460a             end the test that `apt-ci worker status` shows so
+  apt-ci worker cancel --requeue 7e89460a   end it, and let it be run again
+  apt-ci worker cancel --all --wait         end all tests and workers; the requests go back")]
+pub struct CancelArgs {
+    /// The request whose test to end: its id, or the beginning of it
+    #[arg(value_name = "REQUEST", required_unless_present = "all")]
+    requests: Vec<String>,
+    /// Put the request back into its queue, instead of to the dead letters
+    #[arg(long, conflicts_with = "all")]
+    requeue: bool,
+    /// End all tests and the workers with them; the requests go back to their queues
+    #[arg(long, conflicts_with = "requests")]
+    all: bool,
+    #[command(flatten)]
+    which: Which,
+    /// Return when the tests, or with --all the workers, have ended
+    #[arg(long)]
+    wait: bool,
+}
+
+/// A test that is meant.
+struct Meant<'a> {
+    worker: &'a LiveWorker,
+    uuid: String,
+}
+
+pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let (found, mut exit) = live::find(&args.which, &site, session).await?;
+    if args.all {
+        return stop::tell(&found, &Command::CancelAll, args.wait, exit, session).await;
+    }
+    // All of them are looked up before the first is ended.
+    let meant = args.requests.iter().map(|text| meant(text, &found)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut answers = Vec::new();
+    let mut ending = Vec::new();
+    for test in meant {
+        let Meant { worker, uuid } = &test;
+        let command = Command::Cancel { uuid: uuid.clone(), requeue: args.requeue };
+        match worker.ask(&command).await {
+            Ok(Reply::Cancelled { uuid, requeue }) => {
+                let place = if requeue { "back to its queue" } else { "to the dead letters" };
+                session.ui.note(format!("Worker {} ends the test of {uuid}; the request goes {place}.", worker.pid));
+                answers.push(json!({"pid": worker.pid, "uuid": uuid, "cancelled": true, "requeue": requeue}));
+                ending.push(test);
+            }
+            Ok(Reply::NotCancelled { uuid, too_late }) => {
+                let why = if too_late { "it has ended, and its result is on its way" } else { "it has ended" };
+                session.ui.warn(format!("the test of {uuid} was not cancelled: {why}"));
+                answers.push(json!({"pid": worker.pid, "uuid": uuid, "cancelled": false, "requeue": false}));
+                exit = ExitStatus::Failure;
+            }
+            answer => exit = live::failed(session, live::unexpected(worker, answer)),
+        }
+    }
+    if session.ui.json {
+        session.ui.json(&answers)?;
+    }
+    if args.wait {
+        for test in &ending {
+            while still_runs(test).await {
+                sleep(LOOK_EVERY).await;
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// The one running test that the text means.
+fn meant<'a>(text: &str, found: &'a [Found]) -> anyhow::Result<Meant<'a>> {
+    let mut tests: Vec<Meant<'a>> = Vec::new();
+    for Found { worker, status } in found {
+        for slot in &status.slots {
+            let State::Running(test) = &slot.state else { continue };
+            let Some(uuid) = test.uuid.clone() else { continue };
+            if uuid == text {
+                return Ok(Meant { worker, uuid });
+            }
+            if !text.is_empty() && uuid.starts_with(text) {
+                tests.push(Meant { worker, uuid });
+            }
+        }
+    }
+    if tests.len() > 1 {
+        let ids: Vec<&str> = tests.iter().map(|test| test.uuid.as_str()).collect();
+        let message = format!("{text} may mean several tests");
+        return Err(BadInput { message, hint: Some(format!("the ids are {}", ids.join(", "))) }.into());
+    }
+    let message = || format!("no test of the request {text} runs on this host for this site");
+    let hint = "`apt-ci worker status` shows what runs; `apt-ci queues QUEUE` what waits";
+    tests.pop().ok_or_else(|| NotFound { message: message(), hint }.into())
+}
+
+async fn still_runs(test: &Meant<'_>) -> bool {
+    // One that does not answer has ended, or cannot be asked: neither is waited for.
+    let Ok(Reply::Status(status)) = test.worker.ask(&Command::Status).await else { return false };
+    let running = |state: &State| matches!(state, State::Running(running) if running.uuid.as_ref() == Some(&test.uuid));
+    status.slots.iter().any(|slot| running(&slot.state))
+}

@@ -1,0 +1,99 @@
+//! The workers of this host that serve the site: what `status`, `stop`, `reload` and `cancel` speak to.
+
+use std::path::PathBuf;
+
+use apt_ci::site::Site;
+use apt_ci::worker::board::WorkerStatus;
+use apt_ci::worker::control::client::{self, LiveWorker};
+use apt_ci::worker::control::{self, Command, ControlError, Reply};
+
+use crate::session::Session;
+use crate::ui::error::NotFound;
+use crate::ui::exit::ExitStatus;
+
+/// Which workers are meant.
+#[derive(clap::Args)]
+pub struct Which {
+    /// The worker with this process id; repeat for more [default: every worker of the site on this host]
+    #[arg(long = "pid", value_name = "PID")]
+    pids: Vec<u32>,
+}
+
+/// A worker that answered, and what it does.
+pub struct Found {
+    pub worker: LiveWorker,
+    pub status: WorkerStatus,
+}
+
+/// The site's folder as workers tell it; the way that leads there does not matter.
+pub fn site_folder(site: &Site) -> Option<PathBuf> {
+    site.root.as_ref().map(|root| std::fs::canonicalize(root).unwrap_or_else(|_| root.clone()))
+}
+
+/// The workers that are meant, with what they do. A worker that does not answer is reported, and makes the exit code a failure.
+///
+/// # Errors
+/// When none runs, or none with a given process id.
+pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Result<(Vec<Found>, ExitStatus)> {
+    let folder = site_folder(site);
+    let mut found = Vec::new();
+    let mut exit = ExitStatus::Success;
+    let (mut others, mut silent) = (0, false);
+    let workers = client::workers(&control::folder(&site.state_dir))?;
+    for pid in &which.pids {
+        if !workers.iter().any(|worker| worker.pid == *pid) {
+            return Err(none(format!("no worker with the process id {pid} runs on this host")));
+        }
+    }
+    for worker in workers {
+        let named = which.pids.contains(&worker.pid);
+        if !named && !which.pids.is_empty() {
+            continue;
+        }
+        match worker.ask(&Command::Status).await {
+            Ok(Reply::Status(status)) if named || status.site == folder => {
+                found.push(Found { worker, status: *status })
+            }
+            Ok(Reply::Status(_)) => others += 1,
+            Err(ControlError::Ended { .. }) if !named => {}
+            answer => {
+                silent = true;
+                exit = failed(session, unexpected(&worker, answer));
+            }
+        }
+    }
+    if found.is_empty() && !silent {
+        let message = match others {
+            0 => "no worker runs for this site on this host".to_owned(),
+            _ => format!("no worker runs for this site on this host; {others} of other sites do: name one with --pid"),
+        };
+        return Err(none(message));
+    }
+    Ok((found, exit))
+}
+
+fn none(message: String) -> anyhow::Error {
+    // sudo sets HOME to that of the user, below which the sockets are.
+    let hint = "a worker of another user is seen by that user: `sudo -u apt-ci apt-ci worker status`";
+    NotFound { message, hint }.into()
+}
+
+/// Reports what a worker did instead of what it was asked for.
+pub fn failed(session: &Session, error: ControlError) -> ExitStatus {
+    session.ui.warn(error);
+    ExitStatus::Failure
+}
+
+/// What a worker did instead of giving the reply that belongs to the command.
+pub fn unexpected(worker: &LiveWorker, answer: Result<Reply, ControlError>) -> ControlError {
+    let reason = "answered what does not belong to the question".to_owned();
+    answer.err().unwrap_or(ControlError::Worker { pid: worker.pid, reason })
+}
+
+/// Waits until these workers have ended.
+pub async fn wait(workers: &[Found], session: &Session) {
+    for found in workers {
+        found.worker.ended().await;
+        session.ui.note(format!("Worker {} has ended.", found.worker.pid));
+    }
+}

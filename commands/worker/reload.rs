@@ -1,0 +1,48 @@
+//! `apt-ci worker reload`: makes workers read their configuration again.
+
+use apt_ci::worker::control::{Command, Reply};
+use serde_json::json;
+
+use super::live::{self, Found, Which};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// Make the workers of this host read worker.conf and the override files again
+#[derive(clap::Args)]
+#[command(after_help = "\
+Tests that run are not disturbed. A worker that finds a fault says so, here and in its status.
+Ends with 1 when there is a fault, when no worker runs for this site on this host, \
+or when one does not answer.")]
+pub struct ReloadArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+pub async fn run(args: ReloadArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let (found, mut exit) = live::find(&args.which, &site, session).await?;
+    let mut answers = Vec::new();
+    for Found { worker, .. } in &found {
+        let pid = worker.pid;
+        match worker.ask(&Command::Reload).await {
+            Ok(Reply::Reloaded(reloaded)) => {
+                if !reloaded.faults.is_empty() {
+                    exit = ExitStatus::Failure;
+                    for fault in &reloaded.faults {
+                        session.ui.warn(format!("worker {pid}: {fault}"));
+                    }
+                } else if reloaded.changed {
+                    session.ui.note(format!("Worker {pid} has a new configuration."));
+                } else {
+                    session.ui.note(format!("Worker {pid}: nothing has changed."));
+                }
+                answers.push(json!({"pid": pid, "changed": reloaded.changed, "faults": reloaded.faults}));
+            }
+            answer => exit = live::failed(session, live::unexpected(worker, answer)),
+        }
+    }
+    if session.ui.json {
+        session.ui.json(&answers)?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,191 @@
+//! `apt-ci worker` without a subcommand: runs the tests that wait in the queues.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use apt_ci::launchpad::Launchpad;
+use apt_ci::release::{Architecture, QueueName, Release};
+use apt_ci::site::{Site, host};
+use apt_ci::testbed::conf::WorkerConf;
+use apt_ci::testbed::host_name;
+use apt_ci::worker::board::{Board, WorkerFacts};
+use apt_ci::worker::control::{self, Cancels, ControlSocket, Steering};
+use apt_ci::worker::notify::Notifier;
+use apt_ci::worker::orders::Orders;
+use apt_ci::worker::stop::Stop;
+use apt_ci::worker::{Ended, Found, Service, Worker};
+
+use super::conf::ConfArgs;
+use super::live;
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+
+/// What `apt-ci worker --help` ends with.
+pub const HELP: &str = "\
+SIGTERM or Ctrl-C: finish the tests that run, then end with 0. SIGHUP: the same, and end with 10.
+A second signal ends the tests; their requests go back to their queues. A third one ends the worker at once.
+
+worker.conf and its override files are read again when they change.
+
+Examples:
+  apt-ci worker --drain
+  apt-ci worker --slots 8 -c /etc/apt-ci/armhf.conf -a armhf
+  apt-ci worker explain gzip -s bookworm
+  apt-ci worker status";
+
+/// How to serve.
+#[derive(clap::Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    conf: ConfArgs,
+    /// An architecture to serve; repeat for more [default: worker.conf's, else this host's]
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architectures: Vec<Architecture>,
+    /// How many tests to run at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    slots: u16,
+    /// The worker's name in results and messages [default: this host's]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    name: Option<String>,
+    /// End when nothing waits in the queues
+    #[arg(long, conflicts_with = "once")]
+    drain: bool,
+    /// End after one request
+    #[arg(long, conflicts_with = "slots")]
+    once: bool,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let valid = !text.is_empty() && text.len() <= 100 && text.chars().all(|c| c.is_ascii_graphic());
+    if valid { Ok(text.to_owned()) } else { Err("a name is at most 100 visible ASCII characters".to_owned()) }
+}
+
+pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let stop = Stop::on_signals()?;
+    let site = session.site()?;
+    let configuration = args.conf.load(&site)?;
+    for fault in configuration.faults() {
+        tracing::error!(target: "apt_ci::worker", "the configuration has a fault: {fault}");
+    }
+    let store = session.store(&site)?;
+    let name = args.name.unwrap_or_else(host_name);
+    let facts = WorkerFacts {
+        name: name.clone(),
+        site: live::site_folder(&site),
+        queue: site.queue.value.to_string(),
+        store: store.address(),
+        queues: Vec::new(),
+    };
+    let board = Board::new(facts, usize::from(args.slots), stop.clone());
+    let served = Served { architectures: args.architectures, releases: site.releases.value.clone() };
+    let orders = Orders::new(configuration, Box::new(move |conf| served.queues(conf)), board.clone());
+    let orders = Arc::new(orders.map_err(|message| {
+        let hint = "set releases in worker.conf, or add the architecture to the site's [releases]".to_owned();
+        BadInput { message, hint: Some(hint) }
+    })?);
+    let broker = session.broker(&site).await?;
+    let cancels = Cancels::default();
+    let reload = Arc::clone(&orders);
+    let steering = Steering { cancels: cancels.clone(), reload: Arc::new(move || reload.reload()) };
+    let socket = ControlSocket::open(&control::folder(&site.state_dir), board.clone(), steering);
+    // A worker that cannot be steered serves as well as any other; signals reach it.
+    let _socket = socket.inspect_err(
+        |error| tracing::warn!(target: "apt_ci::worker", "`apt-ci worker status` will not see this worker: {error}"),
+    );
+    let service = match (args.drain, args.once) {
+        (true, _) => Service::Drain,
+        (_, true) => Service::Once,
+        _ => Service::Forever,
+    };
+    tracing::info!(
+        target: "apt_ci::worker",
+        "serving {} queues of {} in {} slots, results go to {}",
+        orders.queues().len(), site.queue.value, args.slots, store.address(),
+    );
+    let worker = Worker {
+        name,
+        slots: args.slots.into(),
+        broker: &broker,
+        store: &store,
+        launchpad: &Launchpad::new(site.launchpad.clone())?,
+        orders,
+        board: board.clone(),
+        cancels,
+        work_folder: work_folder(&site),
+        environment: &session.environment,
+        found: Found::default(),
+    };
+    let notifier = Notifier::new(&session.environment)
+        .inspect_err(|error| tracing::warn!(target: "apt_ci::worker", "{error}"))
+        .unwrap_or_default();
+    let telling = async {
+        if let Some(notifier) = notifier {
+            notifier.run(&board).await;
+        }
+        std::future::pending::<Infallible>().await
+    };
+    let ended = tokio::select! {
+        ended = worker.serve(service, &stop) => ended,
+        never = telling => match never {},
+    };
+    broker.close().await;
+    match ended? {
+        Ended::Stopped if stop.wants_restart() => Ok(ExitStatus::Restart),
+        Ended::Drained => {
+            tracing::info!(target: "apt_ci::worker", "the queues are empty");
+            Ok(ExitStatus::Success)
+        }
+        Ended::Stopped | Ended::ServedOne => Ok(ExitStatus::Success),
+        Ended::OutOfService(reason) => {
+            anyhow::bail!("this worker took itself out of service after repeated failures; the last one: {reason}")
+        }
+    }
+}
+
+/// Where tests run, and where results wait until they are stored.
+pub fn work_folder(site: &Site) -> PathBuf {
+    site.state_dir.join("work")
+}
+
+/// What is served when worker.conf does not say it all.
+struct Served {
+    architectures: Vec<Architecture>,
+    releases: std::collections::BTreeMap<Release, Vec<Architecture>>,
+}
+
+impl Served {
+    /// The queues of every context, release and architecture that a worker with this worker.conf serves.
+    fn queues(&self, conf: &WorkerConf) -> Result<Vec<QueueName>, String> {
+        let of_host: Vec<Architecture>;
+        let architectures = match (self.architectures.as_slice(), conf.architectures()) {
+            ([], []) => {
+                of_host = Vec::from_iter(host::architecture());
+                &of_host
+            }
+            ([], configured) => configured,
+            (given, _) => given,
+        };
+        let of_site: Vec<Release>;
+        let releases = match conf.releases() {
+            // Only what the site configures for these architectures.
+            [] => {
+                let configured = self.releases.iter();
+                let configured = configured.filter(|(_, list)| architectures.iter().any(|one| list.contains(one)));
+                of_site = configured.map(|(release, _)| release.clone()).collect();
+                &of_site
+            }
+            configured => configured,
+        };
+        let queues: Vec<QueueName> = releases
+            .iter()
+            .flat_map(|release| architectures.iter().flat_map(|one| QueueName::all_contexts(release, one)))
+            .collect();
+        if queues.is_empty() {
+            let names: Vec<String> = architectures.iter().map(ToString::to_string).collect();
+            return Err(format!("there is nothing to serve: no release has the architecture {}", names.join(", ")));
+        }
+        Ok(queues)
+    }
+}

@@ -1,0 +1,66 @@
+//! `apt-ci worker stop`: lets workers finish their tests and end.
+
+use apt_ci::worker::control::{Command, Reply};
+use serde_json::json;
+
+use super::live::{self, Found, Which};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// Let the workers of this host finish their tests, and end
+#[derive(clap::Args)]
+#[command(after_help = "\
+Returns when the workers have confirmed it; their tests may go on for hours.
+Ends with 1 when no worker runs for this site on this host, or when one does not answer.")]
+pub struct StopArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Make them end with 10, as after SIGHUP: their unit starts them again
+    #[arg(long)]
+    restart: bool,
+    /// Return when they have ended
+    #[arg(long)]
+    wait: bool,
+}
+
+pub async fn run(args: StopArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let (found, exit) = live::find(&args.which, &site, session).await?;
+    tell(&found, &Command::Stop { restart: args.restart }, args.wait, exit, session).await
+}
+
+/// Tells workers to end, and says what they answered.
+pub async fn tell(
+    workers: &[Found],
+    command: &Command,
+    wait: bool,
+    mut exit: ExitStatus,
+    session: &Session,
+) -> anyhow::Result<ExitStatus> {
+    let mut answers = Vec::new();
+    for Found { worker, .. } in workers {
+        match worker.ask(command).await {
+            Ok(Reply::Stopping { told, running }) => {
+                let what = match (command, running) {
+                    (_, 0) => "ends".to_owned(),
+                    (Command::CancelAll, 1) => "ends its test; the request goes back to its queue".to_owned(),
+                    (Command::CancelAll, _) => {
+                        format!("ends its {running} tests; the requests go back to their queues")
+                    }
+                    (_, 1) => "finishes its test, and ends".to_owned(),
+                    _ => format!("finishes its {running} tests, and ends"),
+                };
+                session.ui.note(format!("Worker {} {what}.", worker.pid));
+                answers.push(json!({"pid": worker.pid, "told": told, "running": running}));
+            }
+            answer => exit = live::failed(session, live::unexpected(worker, answer)),
+        }
+    }
+    if session.ui.json {
+        session.ui.json(&answers)?;
+    }
+    if wait {
+        live::wait(workers, session).await;
+    }
+    Ok(exit)
+}

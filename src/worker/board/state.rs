@@ -1,0 +1,126 @@
+//! What the board remembers about a slot.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::status::{Paused, Phase, RunningTest, SlotStatus, State};
+use crate::release::QueueName;
+use crate::request::Request;
+
+/// A line for people: longer ones are cut, in characters.
+const LINE_LIMIT: usize = 500;
+
+/// What stands for the package of a private test.
+const PRIVATE: &str = "private-test";
+
+/// What stands for the reason when a private test met it.
+const PRIVATE_REASON: &str = "a private test could not be run here; the worker's log tells why";
+
+pub(super) struct SlotState {
+    pub doing: Doing,
+    pub done: u64,
+    pub failures: u64,
+    pub failures_in_a_row: u32,
+    pub last_failure: Option<String>,
+    pub progress: Instant,
+}
+
+pub(super) enum Doing {
+    Starting,
+    Waiting,
+    Running(Test),
+    Paused { since: Instant, time: Duration, until: Timestamp },
+    Ended,
+}
+
+/// A test that runs. What is private is not in it.
+pub(super) struct Test {
+    shown: RunningTest,
+    began: Instant,
+    pub phase: Phase,
+}
+
+impl SlotState {
+    pub fn new() -> Self {
+        let progress = Instant::now();
+        Self { doing: Doing::Starting, done: 0, failures: 0, failures_in_a_row: 0, last_failure: None, progress }
+    }
+
+    pub fn fail(&mut self, reason: &str) {
+        let private = matches!(&self.doing, Doing::Running(test) if test.shown.private);
+        self.last_failure = Some(if private { PRIVATE_REASON.to_owned() } else { one_line(reason) });
+        self.failures += 1;
+        self.failures_in_a_row += 1;
+        self.doing = Doing::Waiting;
+    }
+
+    pub fn is_stalled(&self, now: Instant, limit: Duration) -> bool {
+        let last = match &self.doing {
+            Doing::Ended => return false,
+            Doing::Paused { since, time, .. } => self.progress.max(*since + *time),
+            _ => self.progress,
+        };
+        now.saturating_duration_since(last) > limit
+    }
+
+    pub fn status(&self, slot: usize, now: Instant) -> SlotStatus {
+        let state = match &self.doing {
+            Doing::Starting => State::Starting,
+            Doing::Waiting => State::Waiting,
+            Doing::Running(test) => State::Running(test.status(now)),
+            Doing::Paused { since, time, until } => State::Paused(Paused {
+                until: *until,
+                seconds_left: time.saturating_sub(now.saturating_duration_since(*since)).as_secs(),
+            }),
+            Doing::Ended => State::Ended,
+        };
+        SlotStatus {
+            slot,
+            state,
+            done: self.done,
+            infrastructure_failures: self.failures,
+            failures_in_a_row: self.failures_in_a_row,
+            last_failure: self.last_failure.clone(),
+            idle_seconds: now.saturating_duration_since(self.progress).as_secs(),
+        }
+    }
+}
+
+impl Test {
+    pub fn new(request: &Request, queue: &QueueName, attempt: u32) -> Self {
+        let private = request.is_private();
+        let package = if private { PRIVATE } else { request.package().as_str() };
+        let shown = RunningTest {
+            uuid: request.uuid().map(ToString::to_string),
+            package: package.to_owned(),
+            release: queue.release.to_string(),
+            architecture: queue.architecture.to_string(),
+            queue: queue.to_string(),
+            attempt,
+            private,
+            since: Timestamp::now(),
+            seconds: 0,
+            phase: Phase::Preparing,
+            log_line: None,
+        };
+        Self { shown, began: Instant::now(), phase: Phase::Preparing }
+    }
+
+    pub fn see_line(&mut self, line: &str) {
+        // What is not here cannot get out.
+        if !self.shown.private {
+            self.shown.log_line = Some(one_line(line));
+        }
+    }
+
+    fn status(&self, now: Instant) -> RunningTest {
+        let seconds = now.saturating_duration_since(self.began).as_secs();
+        RunningTest { seconds, phase: self.phase, ..self.shown.clone() }
+    }
+}
+
+/// The text on one line, without what could steer a terminal, and not longer than anybody reads.
+fn one_line(text: &str) -> String {
+    text.trim().chars().take(LINE_LIMIT).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}

@@ -1,0 +1,142 @@
+//! What operators see of a worker, and what they must not see.
+
+use super::*;
+
+fn board(slots: usize) -> Board {
+    let facts = WorkerFacts {
+        name: "host:1".to_owned(),
+        site: None,
+        queue: "amqps://user@host/vhost".to_owned(),
+        store: "folder:/results".to_owned(),
+        queues: vec!["debci-sid-amd64".parse().unwrap()],
+    };
+    Board::new(facts, slots, Stop::default())
+}
+
+fn request(text: &str) -> Request {
+    Request::parse(text.as_bytes()).unwrap().identified()
+}
+
+fn queue() -> QueueName {
+    "debci-sid-amd64".parse().unwrap()
+}
+
+#[test]
+fn an_operator_sees_what_every_slot_does() {
+    let board = board(3);
+    assert!(!board.is_ready());
+    let running = board.slot(1);
+    let gzip = request(r#"gzip {"triggers": ["glibc/2.36-9"]}"#);
+    running.running(&gzip, &queue(), 2);
+    running.phase(Phase::Testing);
+    running.log_line("test 1 \u{1b}[2J of 3\n");
+    let paused = board.slot(2);
+    paused.failed("the testbed failed");
+    paused.paused(Duration::from_secs(60));
+    assert!(!board.is_ready(), "the third is still starting");
+    board.slot(3).waiting();
+    assert!(board.is_ready());
+
+    let document = serde_json::to_value(board.status()).unwrap();
+    assert_eq!(document["told"], "serving");
+    assert_eq!(document["pid"], std::process::id());
+    let [first, second, third] = [0, 1, 2].map(|index| &document["slots"][index]);
+    assert_eq!((&first["slot"], &first["state"], &first["phase"]), (&1.into(), &"running".into(), &"testing".into()));
+    assert_eq!((&first["package"], &first["attempt"]), (&"gzip".into(), &2.into()));
+    assert_eq!(first["uuid"], gzip.uuid().unwrap().as_str());
+    assert_eq!(first["log_line"], "test 1  [2J of 3");
+    assert_eq!((&second["state"], &second["failures_in_a_row"]), (&"paused".into(), &1.into()));
+    assert_eq!(second["last_failure"], "the testbed failed");
+    assert!((58..=60).contains(&second["seconds_left"].as_u64().unwrap()), "{second}");
+    assert_eq!(third["state"], "waiting");
+    // Programs read back what was written.
+    let read: WorkerStatus = serde_json::from_value(document).unwrap();
+    assert_eq!(read.slots[0].slot, 1);
+}
+
+#[test]
+fn nothing_of_a_private_test_is_on_the_board() {
+    let board = board(1);
+    let slot = board.slot(1);
+    for parameters in [r#"{"swiftuser": "alice"}"#, r#"{"ppas": ["bob:TOKEN@bob/secret"]}"#] {
+        slot.running(&request(&format!("hidden {parameters}")), &queue(), 1);
+        slot.phase(Phase::Testing);
+        slot.log_line("hidden says TOKEN");
+        let shown = serde_json::to_string(&board.status()).unwrap();
+        assert!(shown.contains("private-test") && shown.contains("\"private\":true"), "{shown}");
+        slot.failed("the testbed of hidden failed: TOKEN");
+        slot.paused(Duration::from_secs(1));
+        let after = serde_json::to_string(&board.status()).unwrap();
+        for text in [shown, after] {
+            assert!(!text.contains("hidden") && !text.contains("TOKEN") && !text.contains("secret"), "{text}");
+        }
+    }
+    // What fails between two tests is nobody's secret.
+    slot.settled();
+    slot.failed("the disk is full");
+    assert_eq!(board.status().slots[0].last_failure.as_deref(), Some("the disk is full"));
+}
+
+#[test]
+fn what_a_slot_did_is_counted() {
+    let board = board(1);
+    let slot = board.slot(1);
+    slot.failed("one");
+    slot.failed("two");
+    assert_eq!(slot.failures_in_a_row(), 2);
+    slot.given_back();
+    assert_eq!(slot.failures_in_a_row(), 2, "that says nothing about this host");
+    slot.settled();
+    assert_eq!(slot.failures_in_a_row(), 0);
+    let status = &board.status().slots[0];
+    assert_eq!((status.done, status.infrastructure_failures), (1, 2));
+}
+
+#[test]
+fn a_slot_that_makes_no_progress_is_noticed_and_a_paused_one_is_not_blamed() {
+    let board = board(3);
+    board.slot(1).waiting();
+    board.slot(2).paused(Duration::from_secs(3600));
+    board.slot(3).ended();
+    assert_eq!(board.stalled(Duration::from_secs(60)), [0usize; 0]);
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(board.stalled(Duration::ZERO), [1]);
+    board.slot(1).progress();
+    assert_eq!(board.stalled(Duration::from_secs(60)), [0usize; 0]);
+}
+
+#[tokio::test]
+async fn waiting_is_progress() {
+    let board = board(1);
+    let slot = board.slot(1);
+    let before = board.state().slots[0].progress;
+    slot.ticking(tokio::time::sleep(Duration::from_millis(5))).await;
+    assert!(board.state().slots[0].progress > before);
+}
+
+#[test]
+fn whoever_watches_hears_of_news_but_not_of_every_line() {
+    let board = board(1);
+    let mut changes = board.changes();
+    let slot = board.slot(1);
+    slot.waiting();
+    assert!(changes.has_changed().unwrap());
+    changes.mark_unchanged();
+    slot.progress();
+    slot.log_line("a line");
+    assert!(!changes.has_changed().unwrap());
+}
+
+#[test]
+fn what_it_was_told_is_shown() {
+    let board = board(0);
+    board.stop().ask_to_finish(true);
+    let status = board.status();
+    assert_eq!((status.told, status.restart), (Told::Finishing, true));
+    board.stop().ask_to_finish(false);
+    assert!(!board.status().restart, "stopping is the stronger wish");
+    board.stop().ask_to_finish(true);
+    assert!(!board.status().restart);
+    board.stop().ask_to_cancel();
+    assert_eq!(board.status().told, Told::Cancelling);
+}

@@ -1,0 +1,108 @@
+//! Cancelling one test: who steers the worker knows requests by their ids, and a slot knows when its test can still be cancelled.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::broker::Verdict;
+use crate::request::RequestId;
+
+/// The tests that can be cancelled now. Clones share them.
+#[derive(Clone, Default)]
+pub struct Cancels {
+    list: Arc<Mutex<List>>,
+}
+
+#[derive(Default)]
+struct List {
+    next: u64,
+    open: Vec<Open>,
+}
+
+struct Open {
+    serial: u64,
+    id: RequestId,
+    wish: watch::Sender<Option<Withdrawal>>,
+}
+
+/// The wish to cancel a test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Who wants that: `alice on host`.
+    pub by: String,
+    /// Whether the request goes back to its queue, instead of to the dead letters.
+    pub requeue: bool,
+}
+
+/// A test that can be cancelled for as long as this value lives.
+pub struct Cancellable {
+    cancels: Cancels,
+    serial: u64,
+    wish: watch::Receiver<Option<Withdrawal>>,
+}
+
+impl Withdrawal {
+    /// What happens to the request. The attempt does not count: it said nothing about the request.
+    pub fn verdict(&self) -> Verdict {
+        if self.requeue { Verdict::Return } else { Verdict::Dead(format!("cancelled by {}", self.by)) }
+    }
+}
+
+impl Cancels {
+    /// Lets the request's test be cancelled from now on.
+    pub fn enter(&self, id: &RequestId) -> Cancellable {
+        let (wish, receiver) = watch::channel(None);
+        let mut list = self.list();
+        let serial = list.next;
+        list.next += 1;
+        list.open.push(Open { serial, id: id.clone(), wish });
+        Cancellable { cancels: self.clone(), serial, wish: receiver }
+    }
+
+    /// Cancels the request's test. False when no test of this request can be cancelled here. The first wish decides.
+    pub fn cancel(&self, id: &RequestId, withdrawal: &Withdrawal) -> bool {
+        let list = self.list();
+        let mut found = false;
+        for test in list.open.iter().filter(|test| test.id == *id) {
+            found = true;
+            test.wish.send_if_modified(|wish| {
+                let first = wish.is_none();
+                wish.get_or_insert_with(|| withdrawal.clone());
+                first
+            });
+        }
+        found
+    }
+
+    fn list(&self) -> MutexGuard<'_, List> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cancellable {
+    /// Returns when the test is to be cancelled; never otherwise.
+    pub async fn withdrawn(&mut self) -> Withdrawal {
+        match self.wish.wait_for(Option::is_some).await.map(|wish| wish.clone()) {
+            Ok(Some(wish)) => wish,
+            // Its sender lives as long as this value does.
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// From now on the test cannot be cancelled any more. Gives the wish that came before, if one did: it was promised to be heard.
+    pub fn close(self) -> Option<Withdrawal> {
+        // In this order: once the test is off the list, no wish can come.
+        self.leave();
+        self.wish.borrow().clone()
+    }
+
+    fn leave(&self) {
+        self.cancels.list().open.retain(|test| test.serial != self.serial);
+    }
+}
+
+impl Drop for Cancellable {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}

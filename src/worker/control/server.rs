@@ -1,0 +1,215 @@
+//! The worker's side of the control socket. Whatever a client does, the slots do not notice: every connection has a task of its own, a
+//! limit for its line, and a limit for its time.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::unistd::{Uid, User, geteuid};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use super::socket::{Folder, name};
+use super::{Command, ControlError, Reloaded, Reply, Steering, Withdrawal};
+use crate::request::RequestId;
+use crate::worker::board::{Board, State, Told};
+
+/// How many clients are served at once; others wait. They are our own user's: nobody else gets so far.
+const CLIENTS: usize = 16;
+
+/// How long a client may take for its line, and again for reading the reply.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a command's line may be, in bytes.
+const LONGEST_LINE: u64 = 4096;
+
+/// How long the name of a user may take to be found; on some hosts a server far away knows it.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(2);
+
+/// A worker's control socket. It disappears with this value.
+pub struct ControlSocket {
+    folder: Folder,
+    path: PathBuf,
+    server: JoinHandle<()>,
+}
+
+impl ControlSocket {
+    /// Opens this process's socket in the folder, and serves it from now on in tasks of the current runtime.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, or belongs to somebody else.
+    pub fn open(folder: &Path, board: Board, steering: Steering) -> Result<Self, ControlError> {
+        let failed = |source| ControlError::Folder { path: folder.to_owned(), source };
+        let folder = Folder::make(folder).map_err(failed)?;
+        let listener = listen(&folder).map_err(failed)?;
+        let path = folder.path_of(&name(std::process::id()));
+        let server = tokio::spawn(serve(listener, board, steering));
+        Ok(Self { folder, path, server })
+    }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        self.server.abort();
+        // The path may lead through the folder's handle, which is still open here.
+        let Self { folder: _folder, path, .. } = self;
+        if let Err(error) = fs::remove_file(path)
+            && error.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!("the control socket cannot be removed: {error}");
+        }
+    }
+}
+
+fn listen(folder: &Folder) -> io::Result<UnixListener> {
+    let pid = std::process::id();
+    // Tidy up after workers that were killed; and see that none with our process id, of another container, uses the folder.
+    if folder.workers()?.contains(&pid) {
+        return Err(io::Error::new(
+            ErrorKind::AddrInUse,
+            format!("a worker with the process id {pid} uses it already"),
+        ));
+    }
+    // It gets its name when it can be connected to: one that cannot is taken for left over, and removed.
+    let making = folder.path_of(&format!("{pid}.new"));
+    match fs::remove_file(&making) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&making)?;
+    fs::set_permissions(&making, Permissions::from_mode(0o600))?;
+    fs::rename(&making, folder.path_of(&name(pid)))?;
+    Ok(listener)
+}
+
+async fn serve(listener: UnixListener, board: Board, steering: Steering) {
+    // Dropping the set ends its tasks.
+    let mut clients = JoinSet::new();
+    loop {
+        while clients.len() >= CLIENTS {
+            clients.join_next().await;
+        }
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (board, steering) = (board.clone(), steering.clone());
+                clients.spawn(async move {
+                    if let Err(error) = answer(stream, &board, &steering).await {
+                        tracing::debug!("a client of the control socket: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                // Such as too many open files: that passes.
+                tracing::warn!("the control socket: {error}");
+                sleep(Duration::from_secs(1)).await;
+            }
+        }
+        while clients.try_join_next().is_some() {}
+    }
+}
+
+/// One connection: a line, a reply, the end.
+async fn answer(mut stream: UnixStream, board: &Board, steering: &Steering) -> io::Result<()> {
+    let late = || io::Error::from(ErrorKind::TimedOut);
+    let user = Uid::from_raw(stream.peer_cred()?.uid());
+    if user != geteuid() && !user.is_root() {
+        tracing::warn!("the user with the id {user} was refused at the control socket");
+        return Err(ErrorKind::PermissionDenied.into());
+    }
+    let mut line = Vec::new();
+    let mut reader = BufReader::new((&mut stream).take(LONGEST_LINE));
+    timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await.map_err(|_| late())??;
+    let command = match line.pop() {
+        Some(b'\n') => Command::read(&line),
+        // It hung up.
+        None => return Ok(()),
+        Some(_) => Err(format!("a command is one line of at most {LONGEST_LINE} bytes")),
+    };
+    let asker = match &command {
+        Ok(Command::Cancel { .. }) => asker(user).await,
+        _ => String::new(),
+    };
+    let reloaded = match &command {
+        Ok(Command::Reload) => reload(steering).await,
+        _ => Reloaded::default(),
+    };
+    // What the client asks for may end this worker and this task with it: the reply is written in the same breath.
+    timeout(PATIENCE, stream.writable()).await.map_err(|_| late())??;
+    let reply = match command {
+        Ok(command) => obey(command, board, steering, asker, reloaded),
+        Err(message) => Reply::Error { message },
+    };
+    let reply = reply.line();
+    let written = stream.try_write(&reply)?;
+    if let Some(rest) = reply.get(written..).filter(|rest| !rest.is_empty()) {
+        timeout(PATIENCE, stream.write_all(rest)).await.map_err(|_| late())??;
+    }
+    Ok(())
+}
+
+fn obey(command: Command, board: &Board, steering: &Steering, asker: String, reloaded: Reloaded) -> Reply {
+    match command {
+        Command::Status => Reply::Status(Box::new(board.status())),
+        Command::Stop { restart } => {
+            tracing::info!("stopping, as was asked for at the control socket: what runs is finished first");
+            board.stop().ask_to_finish(restart);
+            stopping(board)
+        }
+        Command::CancelAll => {
+            tracing::warn!("cancelling, as was asked for at the control socket: requests go back to their queues");
+            board.stop().ask_to_cancel();
+            stopping(board)
+        }
+        Command::Cancel { uuid, requeue } => {
+            let withdrawal = Withdrawal { by: asker, requeue };
+            let found = uuid.parse::<RequestId>().is_ok_and(|id| steering.cancels.cancel(&id, &withdrawal));
+            if found {
+                tracing::warn!(uuid, "cancelled by {}", withdrawal.by);
+                return Reply::Cancelled { uuid, requeue };
+            }
+            let too_late = running(board).iter().any(|id| id.as_ref() == Some(&uuid));
+            Reply::NotCancelled { uuid, too_late }
+        }
+        Command::Reload => Reply::Reloaded(reloaded),
+    }
+}
+
+fn stopping(board: &Board) -> Reply {
+    Reply::Stopping { told: Told::by(board.stop()), running: running(board).len() }
+}
+
+/// The ids of the requests that have a slot.
+fn running(board: &Board) -> Vec<Option<String>> {
+    let slots = board.status().slots.into_iter();
+    slots.filter_map(|slot| if let State::Running(test) = slot.state { Some(test.uuid) } else { None }).collect()
+}
+
+async fn reload(steering: &Steering) -> Reloaded {
+    let reload = steering.reload.clone();
+    spawn_blocking(move || reload()).await.unwrap_or_else(|error| {
+        let fault = format!("reading the configuration again ended early: {error}");
+        Reloaded { changed: false, faults: vec![fault] }
+    })
+}
+
+/// `USER on HOST`, as the reason of a dead letter names who made it one.
+async fn asker(user: Uid) -> String {
+    let lookup = spawn_blocking(move || {
+        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = User::from_uid(user).ok().flatten().map(|user| user.name);
+        (name, host)
+    });
+    let (name, host) = match timeout(LONGEST_LOOKUP, lookup).await {
+        Ok(Ok(found)) => found,
+        _ => (None, String::new()),
+    };
+    let name = name.unwrap_or_else(|| format!("the user with the id {user}"));
+    match host.trim() {
+        "" => name,
+        host => format!("{name} on {host}"),
+    }
+}

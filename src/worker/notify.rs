@@ -1,0 +1,353 @@
+//! What the service manager is told: that the worker is ready, what it does, and, as long as its slots get on, that it is alive.
+//!
+//! This is systemd's protocol of sd_notify(3): datagrams with lines `NAME=value` on a socket that the environment names.
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
+
+use super::board::{Board, State, WorkerStatus};
+use crate::environment::Environment;
+
+/// The least time between two status lines, however much happens.
+const STATUS_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the manager hears from us in the time after which it would take us for dead.
+const SIGNS_OF_LIFE: u32 = 4;
+
+/// How many tests the status line names.
+const NAMED: usize = 8;
+
+/// A service manager that wants to hear from this process.
+pub struct Notifier {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    watchdog: Option<Duration>,
+}
+
+/// Why the service manager cannot be told anything.
+#[derive(Debug, thiserror::Error)]
+#[error("the service manager cannot be told anything at {address:?}: {source}")]
+pub struct NotifyError {
+    address: String,
+    source: std::io::Error,
+}
+
+impl Notifier {
+    /// The manager that the environment names, if there is one: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` with `WATCHDOG_PID`.
+    ///
+    /// # Errors
+    /// When its socket is of a kind that cannot be used here.
+    pub fn new(environment: &Environment) -> Result<Option<Self>, NotifyError> {
+        let Some(name) = environment.get("NOTIFY_SOCKET") else { return Ok(None) };
+        let failed = |source| NotifyError { address: name.to_owned(), source };
+        let address = match name.as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+            [b'/', ..] => SocketAddr::from_pathname(name),
+            _ => Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "it is neither a path nor an abstract name")),
+        };
+        let address = address.map_err(failed)?;
+        let socket = UnixDatagram::unbound().map_err(failed)?;
+        // A manager that does not read must not hold up the slots.
+        socket.set_nonblocking(true).map_err(failed)?;
+        Ok(Some(Self { socket, address, watchdog: watchdog(environment, std::process::id()) }))
+    }
+
+    /// Tells the manager about the worker for as long as it runs. Never returns.
+    ///
+    /// The worker is ready when every slot has begun its work. The watchdog is fed only while every slot has made progress
+    /// within half of the watchdog's time.
+    pub async fn run(&self, board: &Board) {
+        tokio::select! {
+            () = self.report(board) => {}
+            () = self.feed_watchdog(board) => {}
+        }
+    }
+
+    async fn report(&self, board: &Board) {
+        let mut changes = board.changes();
+        let (mut ready, mut stopping) = (false, false);
+        let mut said = String::new();
+        loop {
+            changes.mark_unchanged();
+            let mut message = Vec::new();
+            if !ready && board.is_ready() {
+                ready = true;
+                message.push("READY=1".to_owned());
+            }
+            if !stopping && board.stop().finish.is_cancelled() {
+                stopping = true;
+                message.push("STOPPING=1".to_owned());
+            }
+            let line = status_line(&board.status());
+            if line != said {
+                message.push(format!("STATUS={line}"));
+                said = line;
+            }
+            if !message.is_empty() {
+                self.send(&message.join("\n"));
+            }
+            // The first answer is waited for by whoever starts us: it does not wait for a pause.
+            if ready {
+                sleep(STATUS_PAUSE).await;
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { std::future::pending().await },
+                () = board.stop().finish.cancelled(), if !stopping => {}
+            }
+        }
+    }
+
+    async fn feed_watchdog(&self, board: &Board) {
+        let Some(limit) = self.watchdog else { return std::future::pending().await };
+        let every = limit / SIGNS_OF_LIFE;
+        let mut tick = interval_at(Instant::now(), every);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told = false;
+        loop {
+            tick.tick().await;
+            let stalled = board.stalled(limit / 2);
+            if stalled.is_empty() {
+                told = false;
+                self.send("WATCHDOG=1");
+            } else if !std::mem::replace(&mut told, true) {
+                let slots: Vec<String> = stalled.iter().map(ToString::to_string).collect();
+                let slots = slots.join(", ");
+                tracing::error!("no progress in slot {slots}: the service manager will take this worker for dead");
+            }
+        }
+    }
+
+    fn send(&self, message: &str) {
+        if let Err(error) = self.socket.send_to_addr(message.as_bytes(), &self.address) {
+            tracing::debug!("the service manager does not hear: {error}");
+        }
+    }
+}
+
+/// After how long without a sign of life the manager takes the process for dead; none when it does not watch it.
+fn watchdog(environment: &Environment, pid: u32) -> Option<Duration> {
+    // Without a process id, whoever has the variables is meant.
+    let meant = environment.get("WATCHDOG_PID").is_none_or(|meant| meant.parse() == Ok(pid));
+    let time = Duration::from_micros(environment.get("WATCHDOG_USEC").filter(|_| meant)?.parse().ok()?);
+    (!time.is_zero()).then_some(time)
+}
+
+/// What the worker does, in one line: `systemctl status` shows it.
+fn status_line(worker: &WorkerStatus) -> String {
+    let (mut waiting, mut paused) = (0, 0);
+    let mut tests = Vec::new();
+    for slot in &worker.slots {
+        match &slot.state {
+            State::Running(test) => tests.push(format!("{} ({}/{})", test.package, test.release, test.architecture)),
+            State::Paused(_) => paused += 1,
+            State::Starting | State::Waiting => waiting += 1,
+            State::Ended => {}
+        }
+    }
+    let mut parts = Vec::new();
+    if !tests.is_empty() {
+        let further = tests.len().saturating_sub(NAMED);
+        tests.truncate(NAMED);
+        let more = if further > 0 { format!(" and {further} more") } else { String::new() };
+        parts.push(format!("testing {}{more}", tests.join(", ")));
+    }
+    if waiting > 0 {
+        parts.push(format!("{waiting} of {} slots waiting", worker.slots.len()));
+    }
+    if paused > 0 {
+        parts.push(format!("{paused} paused after failures"));
+    }
+    let told = match worker.told {
+        super::board::Told::Serving => "",
+        super::board::Told::Finishing => "finishing: ",
+        super::board::Told::Cancelling => "cancelling: ",
+    };
+    if parts.is_empty() {
+        parts.push("nothing runs".to_owned());
+    }
+    format!("{told}{}", parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::super::board::WorkerFacts;
+    use super::super::stop::Stop;
+    use super::*;
+    use crate::request::Request;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn board(slots: usize) -> Board {
+        let facts = WorkerFacts {
+            name: "host:1".to_owned(),
+            site: None,
+            queue: "local:/queue".to_owned(),
+            store: "folder:/results".to_owned(),
+            queues: Vec::new(),
+        };
+        Board::new(facts, slots, Stop::default())
+    }
+
+    fn run(slot: &super::super::board::SlotBoard, text: &str) {
+        let request = Request::parse(text.as_bytes()).unwrap().identified();
+        slot.running(&request, &"debci-sid-amd64".parse().unwrap(), 1);
+    }
+
+    struct Manager {
+        socket: tokio::net::UnixDatagram,
+        folder: tempfile::TempDir,
+    }
+
+    impl Manager {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            Self { socket: tokio::net::UnixDatagram::from_std(socket).unwrap(), folder }
+        }
+
+        fn notifier(&self, watchdog: &str) -> Notifier {
+            let path = self.folder.path().join("notify");
+            let pid = std::process::id().to_string();
+            let variables =
+                [("NOTIFY_SOCKET", path.to_str().unwrap()), ("WATCHDOG_USEC", watchdog), ("WATCHDOG_PID", &pid)];
+            Notifier::new(&environment(&variables)).unwrap().unwrap()
+        }
+
+        /// Waits for a message with this line; a minute is for a busy machine.
+        async fn hears(&self, wanted: &str) {
+            let listen = async {
+                let mut buffer = vec![0; 4096];
+                loop {
+                    let length = self.socket.recv(&mut buffer).await.unwrap();
+                    let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                    if text.lines().any(|line| line == wanted) {
+                        return;
+                    }
+                }
+            };
+            let heard = tokio::time::timeout(Duration::from_secs(60), listen).await;
+            assert!(heard.is_ok(), "{wanted} never came");
+        }
+
+        /// Takes what has come so far, without waiting.
+        fn forget(&self) -> usize {
+            let mut buffer = vec![0; 4096];
+            let mut count = 0;
+            while self.socket.try_recv(&mut buffer).is_ok() {
+                count += 1;
+            }
+            count
+        }
+    }
+
+    #[tokio::test]
+    async fn the_manager_hears_when_the_worker_is_ready_what_it_does_and_when_it_ends() {
+        let manager = Manager::new();
+        let notifier = manager.notifier("");
+        let board = board(2);
+        let work = async {
+            manager.hears("STATUS=2 of 2 slots waiting").await;
+            board.slot(1).waiting();
+            assert_eq!(manager.forget(), 0, "one slot is not ready yet");
+            board.slot(2).waiting();
+            manager.hears("READY=1").await;
+            run(&board.slot(1), "gzip");
+            run(&board.slot(2), r#"hidden {"swiftuser": "alice"}"#);
+            manager.hears("STATUS=testing gzip (sid/amd64), private-test (sid/amd64)").await;
+            board.slot(2).failed("no testbed");
+            board.slot(2).paused(Duration::from_secs(60));
+            manager.hears("STATUS=testing gzip (sid/amd64); 1 paused after failures").await;
+            board.stop().ask_to_finish(false);
+            manager.hears("STOPPING=1").await;
+            board.slot(1).ended();
+            board.slot(2).ended();
+            manager.hears("STATUS=finishing: nothing runs").await;
+        };
+        tokio::select! {
+            () = notifier.run(&board) => panic!("it goes on for as long as the worker"),
+            () = work => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slot_that_makes_no_progress_stops_the_watchdogs_food() {
+        let manager = Manager::new();
+        let limit = Duration::from_millis(800);
+        let notifier = manager.notifier("800000");
+        let board = board(2);
+        board.slot(1).waiting();
+        let work = async {
+            manager.hears("WATCHDOG=1").await;
+            // The other slot goes on; that does not help.
+            while board.stalled(limit / 2) != [2] {
+                board.slot(1).progress();
+                sleep(Duration::from_millis(5)).await;
+            }
+            manager.forget();
+            let silent = tokio::time::timeout(limit * 2, manager.hears("WATCHDOG=1")).await;
+            assert!(silent.is_err(), "the worker was not alive");
+            let feeding = async {
+                loop {
+                    board.slot(1).progress();
+                    board.slot(2).progress();
+                    sleep(Duration::from_millis(20)).await;
+                }
+            };
+            tokio::select! {
+                () = feeding => {}
+                () = manager.hears("WATCHDOG=1") => {}
+            }
+        };
+        tokio::select! {
+            () = notifier.run(&board) => panic!("it goes on for as long as the worker"),
+            () = work => {}
+        }
+    }
+
+    #[test]
+    fn only_a_watchdog_that_means_this_process_is_fed() {
+        let watched = |variables: &[(&str, &str)]| watchdog(&environment(variables), 42);
+        assert_eq!(watched(&[("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "42")]), Some(Duration::from_secs(3)));
+        assert_eq!(watched(&[("WATCHDOG_USEC", "3000000")]), Some(Duration::from_secs(3)));
+        assert_eq!(watched(&[("WATCHDOG_USEC", "3000000"), ("WATCHDOG_PID", "43")]), None);
+        assert_eq!(watched(&[("WATCHDOG_USEC", "0")]), None);
+        assert_eq!(watched(&[("WATCHDOG_USEC", "soon")]), None);
+        assert_eq!(watched(&[]), None);
+    }
+
+    #[test]
+    fn a_manager_may_listen_at_an_abstract_name_and_there_may_be_none() {
+        let name = format!("apt-ci-test-{}", uuid::Uuid::new_v4());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        let notifier = Notifier::new(&environment(&[("NOTIFY_SOCKET", &format!("@{name}"))])).unwrap().unwrap();
+        notifier.send("READY=1");
+        let mut buffer = [0; 100];
+        let length = manager.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..length], b"READY=1");
+        assert!(Notifier::new(&environment(&[])).unwrap().is_none());
+        let error = Notifier::new(&environment(&[("NOTIFY_SOCKET", "vsock:2:1234")])).err().unwrap().to_string();
+        assert!(error.contains("\"vsock:2:1234\""), "{error}");
+        // One that is gone disturbs nobody.
+        drop(manager);
+        notifier.send("WATCHDOG=1");
+    }
+
+    #[test]
+    fn the_status_line_stays_a_line() {
+        let board = board(20);
+        for number in 1..=20 {
+            run(&board.slot(number), &format!("package{number}"));
+        }
+        let line = status_line(&board.status());
+        assert!(line.ends_with("package8 (sid/amd64) and 12 more"), "{line}");
+    }
+}

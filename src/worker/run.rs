@@ -1,0 +1,357 @@
+//! One run of a test: what it needs is fetched, autopkgtest runs within its limits, and what it leaves becomes a bundle.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::board::Phase;
+use super::control::Withdrawal;
+use super::control::cancel::Cancellable;
+use super::job::Job;
+use super::spool::SpoolEntry;
+use crate::broker::Claim;
+use crate::release::QueueName;
+use crate::request::{Request, RequestId};
+use crate::result::outcome::is_infrastructure;
+use crate::result::{Bundle, KEEP_HEAD, KEEP_TAIL, Material, Redactor, pack};
+use crate::testbed::checkout::CheckoutLimits;
+use crate::testbed::command::withheld;
+use crate::testbed::log::LogBound;
+use crate::testbed::process::CONSOLE;
+use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedError, host_name, ppa};
+
+/// A testbed that fails says nothing about the package: so many attempts before that becomes the result.
+const TESTBED_ATTEMPTS: usize = 3;
+
+/// autopkgtest's exit code for a testbed failure.
+const TESTBED_FAILURE: i32 = 16;
+
+/// The exit code of a test that could not be run as it was asked for.
+const ERROR: i32 = 20;
+
+/// The exit code of a test that is not to be run.
+const DENYLISTED: i32 = 99;
+
+/// How often the world is told what runs.
+const STATUS_EVERY: Duration = Duration::from_secs(10);
+
+/// How often one looks at what the log has got.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How large a log may get on the disk: what is published of it is this, too.
+const LOG_BOUND: LogBound = LogBound { size: 2 * (KEEP_HEAD + KEEP_TAIL), head: KEEP_HEAD, tail: KEEP_TAIL };
+
+/// How long autopkgtest may take to clean up its testbed when its test is ended, before it is killed.
+const CANCEL_GRACE: Duration = Duration::from_secs(20);
+
+/// How a run ended.
+pub enum RunEnd {
+    /// There is a result to publish.
+    Bundled(Bundle),
+    /// There is a result to publish: the testbed failed for the last time, for this reason.
+    TestbedFailed(Bundle, String),
+    /// The worker was told to cancel.
+    Cancelled,
+    /// Somebody cancelled this test.
+    Withdrawn(Withdrawal),
+    /// Another worker has the request now.
+    Lost(String),
+    /// Something on this host does not work, or the testbed failed and may be tried again.
+    Infrastructure(String),
+}
+
+/// What autopkgtest's end means.
+enum Verdict {
+    /// The run's result: an exit code, and what the log does not say.
+    Result(i32, Option<String>),
+    /// The testbed failed.
+    Failed(String),
+}
+
+/// A run of a request's test.
+pub struct TestRun<'a> {
+    pub job: &'a Job<'a>,
+    pub request: &'a Request,
+    pub entry: &'a SpoolEntry,
+    /// Knows what nobody may read.
+    pub redactor: Redactor,
+}
+
+/// What may end a run before its time.
+struct Interruptions<'a> {
+    job: &'a Job<'a>,
+    claim: &'a mut Claim,
+    cancellable: Cancellable,
+}
+
+impl Interruptions<'_> {
+    async fn next(&mut self) -> RunEnd {
+        tokio::select! {
+            reason = self.claim.lost() => RunEnd::Lost(reason),
+            () = self.job.stop.cancel.cancelled() => RunEnd::Cancelled,
+            withdrawal = self.cancellable.withdrawn() => RunEnd::Withdrawn(withdrawal),
+        }
+    }
+}
+
+impl TestRun<'_> {
+    /// Runs the test and makes its bundle.
+    pub async fn run(&self, claim: &mut Claim, id: &RequestId) -> RunEnd {
+        let attempt = claim.attempt;
+        if let Err(error) = self.entry.clear(attempt) {
+            return RunEnd::Infrastructure(format!("the work folder cannot be cleared: {error}"));
+        }
+        let (queue, failures) = (claim.queue.clone(), claim.failures.clone());
+        let started = Instant::now();
+        let mut interruptions = Interruptions { job: self.job, cancellable: self.job.worker.cancels.enter(id), claim };
+        let verdict = match self.test(&queue, attempt, started, &mut interruptions).await {
+            Ok(verdict) => verdict,
+            Err(end) => return end,
+        };
+        let duration = started.elapsed();
+        // Who was promised that the test is cancelled must not find its result.
+        if let Some(withdrawal) = interruptions.cancellable.close() {
+            return RunEnd::Withdrawn(withdrawal);
+        }
+        let (exit_code, note, failed) = match verdict {
+            Verdict::Result(exit_code, note) => (exit_code, note, None),
+            Verdict::Failed(reason) if failures.len() + 1 < TESTBED_ATTEMPTS => return RunEnd::Infrastructure(reason),
+            Verdict::Failed(reason) => {
+                tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
+                (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), Some(reason))
+            }
+        };
+        self.job.board.phase(Phase::Bundling);
+        let material = OwnedMaterial {
+            output: self.entry.output(attempt),
+            exit_code,
+            duration,
+            request: self.request.clone(),
+            attempt,
+            worker: self.job.worker.name.clone(),
+            failures: failures.iter().filter_map(|failure| serde_json::to_value(failure).ok()).collect(),
+            note,
+        };
+        let folder = self.entry.bundle_folder();
+        let packing = tokio::task::spawn_blocking(move || pack(&material.borrow(), &folder));
+        match (self.job.board.ticking(packing).await, failed) {
+            (Ok(Ok(bundle)), None) => RunEnd::Bundled(bundle),
+            (Ok(Ok(bundle)), Some(reason)) => RunEnd::TestbedFailed(bundle, reason),
+            (Ok(Err(error)), _) => RunEnd::Infrastructure(format!("the result cannot be bundled: {error}")),
+            (Err(error), _) => RunEnd::Infrastructure(format!("bundling the result ended early: {error}")),
+        }
+    }
+
+    /// Prepares and runs autopkgtest.
+    async fn test(
+        &self,
+        queue: &QueueName,
+        attempt: u32,
+        started: Instant,
+        interruptions: &mut Interruptions<'_>,
+    ) -> Result<Verdict, RunEnd> {
+        let Job { worker, board, settings, .. } = self.job;
+        let package = self.request.package();
+        if let Some(origin) = settings.never_run(package, &queue.architecture, &queue.release) {
+            tracing::info!("{package} is not to be run: {origin}");
+            return Ok(Verdict::Result(DENYLISTED, Some(format!("apt-ci: {package} is not to be run: {origin}"))));
+        }
+        let infrastructure =
+            |what: &str, error: &dyn std::fmt::Display| RunEnd::Infrastructure(format!("{what}: {error}"));
+        let autopkgtest = match worker.autopkgtest(settings).await {
+            Ok(autopkgtest) => autopkgtest,
+            Err(error) => return Err(infrastructure("autopkgtest cannot be used", &error)),
+        };
+        let output = self.entry.output(attempt);
+        let plan = testbed::Run {
+            settings,
+            autopkgtest: &autopkgtest,
+            request: self.request,
+            queue,
+            work_folder: self.entry.folder(),
+            output: &output,
+            host_name: &host_name(),
+            time: jiff::Timestamp::now(),
+        };
+        let plan = match plan.plan() {
+            Ok(plan) => plan,
+            Err(refusal) => return Ok(self.refused(&refusal)),
+        };
+        let prepared = tokio::select! {
+            biased;
+            end = interruptions.next() => return Err(end),
+            prepared = board.ticking(self.prepare(&plan, queue)) => prepared,
+        };
+        if let Some(verdict) = prepared? {
+            return Ok(verdict);
+        }
+        tracing::info!(queue = %queue, attempt, "{package} starts");
+        tracing::debug!("{}", plan.command);
+        let withheld = withheld(&plan, worker.environment);
+        let mut process = match Process::start(&plan.command, self.entry.folder(), &withheld) {
+            Ok(process) => process,
+            Err(error) => return Err(infrastructure("autopkgtest cannot be started", &error)),
+        };
+        board.phase(Phase::Testing);
+        let mut log = LiveLog::new(output.join("log"));
+        let watched = self.watch(&mut process, &plan.limits, queue, started, &mut log, interruptions).await;
+        if !matches!(watched, Watched::Ended(_)) {
+            end(&mut process).await;
+        }
+        self.tell(queue, started, &mut log, false).await;
+        match watched {
+            Watched::Interrupted(end) => Err(end),
+            Watched::Ended(Err(error)) => Err(infrastructure("autopkgtest's end cannot be learnt", &error)),
+            Watched::Ended(Ok(exit)) => Ok(self.judge(exit, &mut log, &output)),
+            Watched::Hung(limit) => Ok(Verdict::Failed(self.without_secrets(&format!(
+                "autopkgtest of {package} did not end within {} s, which is more than all its time limits: it was ended",
+                limit.as_secs()
+            )))),
+        }
+    }
+
+    /// Fetches what the test needs before it starts. A verdict if there is something that can never be had.
+    async fn prepare(&self, plan: &testbed::Plan, queue: &QueueName) -> Result<Option<Verdict>, RunEnd> {
+        if let Some(folder) = &plan.ppa_folder {
+            let launchpad = self.job.worker.launchpad;
+            let mut archives = Vec::new();
+            for ppa in &self.request.parameters().ppas {
+                let key = match launchpad.signing_key(ppa.owner(), ppa.name(), ppa.fingerprint()).await {
+                    Ok(key) => key,
+                    Err(error) if error.is_temporary() => {
+                        let reason = format!("the signing key of {ppa} cannot be had: {error}");
+                        return Ok(Some(self.testbed_failed(&reason)));
+                    }
+                    Err(error) => return Ok(Some(self.refused(&error))),
+                };
+                let archive_url = launchpad.archive_url(ppa.owner(), ppa.name(), ppa.login().is_some());
+                archives.push(PpaAccess { ppa: ppa.clone(), archive_url, armored_key: key.armored().to_owned() });
+            }
+            if let Err(error) = ppa::write(folder, &queue.release, &archives) {
+                return Err(RunEnd::Infrastructure(error.to_string()));
+            }
+        }
+        if let Some(checkout) = &plan.checkout
+            && let Err(error) = checkout.fetch(self.job.worker.environment, &CheckoutLimits::default()).await
+        {
+            return Ok(Some(self.testbed_failed(&error.to_string())));
+        }
+        Ok(None)
+    }
+
+    /// The result of a request that is not run as it is.
+    fn refused(&self, reason: &dyn std::fmt::Display) -> Verdict {
+        let reason = self.without_secrets(&reason.to_string());
+        tracing::warn!("{} is not run: {reason}", self.request.package());
+        Verdict::Result(ERROR, Some(format!("apt-ci: the test was not run: {reason}")))
+    }
+
+    /// Follows the test to its end, and tells the world of it.
+    async fn watch(
+        &self,
+        process: &mut Process,
+        limits: &Limits,
+        queue: &QueueName,
+        started: Instant,
+        log: &mut LiveLog,
+        interruptions: &mut Interruptions<'_>,
+    ) -> Watched {
+        let begin = Instant::now();
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut told: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                exit = process.wait() => return Watched::Ended(exit),
+                end = interruptions.next() => return Watched::Interrupted(end),
+                _ = look.tick() => {}
+            }
+            if let Err(error) = log.look().and_then(|()| log.give_back_middle(&LOG_BOUND)) {
+                tracing::debug!("the log cannot be followed: {error}");
+            }
+            self.job.board.log_line(&self.without_secrets(log.last_line()));
+            let limit = limits.total() + limits.per_test() * log.tests_begun().saturating_sub(1);
+            if begin.elapsed() >= limit {
+                return Watched::Hung(limit);
+            }
+            if told.is_none_or(|told| told.elapsed() >= STATUS_EVERY) {
+                told = Some(Instant::now());
+                self.tell(queue, started, log, true).await;
+            }
+        }
+    }
+
+    /// Tells who listens what runs.
+    async fn tell(&self, queue: &QueueName, started: Instant, log: &mut LiveLog, running: bool) {
+        let logtail = log.tail().unwrap_or_default();
+        self.job.worker.announce_status(queue, self.request, started, &logtail, running).await;
+    }
+
+    /// What it means that autopkgtest ended so.
+    fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> Verdict {
+        let console = || LiveLog::new(self.entry.folder().join(CONSOLE)).tail().unwrap_or_default();
+        if !is_infrastructure(exit.exit_code()) {
+            // Without a log of its own, the result's log is what autopkgtest said on its console.
+            let note = if output.join("log").exists() { None } else { Some(console()) };
+            return Verdict::Result(exit.exit_code(), note.filter(|text| !text.trim().is_empty()));
+        }
+        let reason = match exit {
+            Exit::Code(code) => format!("autopkgtest ended with {code}"),
+            Exit::Signal(signal) => format!("autopkgtest was ended by signal {signal}"),
+        };
+        let mut said = log.tail().unwrap_or_default();
+        if said.trim().is_empty() {
+            // It crashed before it made its log: what it said is on its console.
+            said = console();
+        }
+        let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
+        let reason = format!("the testbed of {} failed: {reason}: {said}", self.request.package());
+        self.testbed_failed(&reason)
+    }
+
+    fn testbed_failed(&self, reason: &str) -> Verdict {
+        Verdict::Failed(self.without_secrets(reason))
+    }
+
+    /// A text as it may be shown: a test can print whatever it finds in its testbed.
+    fn without_secrets(&self, text: &str) -> String {
+        self.redactor.text(text).into_owned()
+    }
+}
+
+/// What a test's process did.
+enum Watched {
+    Ended(Result<Exit, TestbedError>),
+    Interrupted(RunEnd),
+    /// It did not end within this time.
+    Hung(Duration),
+}
+
+async fn end(process: &mut Process) {
+    if let Err(error) = process.terminate(CANCEL_GRACE).await {
+        tracing::warn!("a test that was ended may still run: {error}");
+    }
+}
+
+/// What a bundle is made from, in a form that can move to the thread that packs it.
+struct OwnedMaterial {
+    output: std::path::PathBuf,
+    exit_code: i32,
+    duration: Duration,
+    request: Request,
+    attempt: u32,
+    worker: String,
+    failures: Vec<Value>,
+    note: Option<String>,
+}
+
+impl OwnedMaterial {
+    fn borrow(&self) -> Material<'_> {
+        let Self { output, exit_code, duration, request, attempt, worker, failures, note } = self;
+        let note = note.as_deref();
+        let material = Material::new(output, request, *exit_code, *duration);
+        Material { attempt: *attempt, worker: Some(worker), failures, note, ..material }
+    }
+}

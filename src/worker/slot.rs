@@ -1,0 +1,144 @@
+//! One slot of a worker: takes one request after the other, and takes itself out of service when nothing that it tries works.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
+
+use super::board::SlotBoard;
+use super::job::{Job, JobEnd};
+use super::orders::Current;
+use super::spool::Spool;
+use super::stop::Stop;
+use super::{Ended, Service, Worker, WorkerError};
+use crate::broker::{self, BrokerError, Claim, Wait};
+
+/// After so many infrastructure failures in a row the fault is here, not in the tests: the slot takes itself out of service.
+const FAILURES_IN_A_ROW: u32 = 3;
+
+/// The longest time that a slot stays out of service before it tries again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// What a slot works with.
+pub(super) struct Slot<'a> {
+    pub(super) worker: &'a Worker<'a>,
+    pub(super) spool: &'a Spool,
+    pub(super) stop: &'a Stop,
+    pub(super) board: SlotBoard,
+}
+
+impl Slot<'_> {
+    /// Serves until the service ends.
+    ///
+    /// # Errors
+    /// When the broker cannot be used at the start, or refuses for good.
+    pub(super) async fn serve(&self, service: Service) -> Result<Ended, WorkerError> {
+        let wait = if service == Service::Drain { Wait::UntilEmpty } else { Wait::ForOne };
+        let mut now = self.worker.orders.now();
+        let mut place = self.worker.broker.slot(now.rotation.clone()).await?;
+        loop {
+            if self.stop.finish.is_cancelled() {
+                return Ok(Ended::Stopped);
+            }
+            let latest = self.worker.orders.now();
+            if latest.rotation.queues() != now.rotation.queues() {
+                place = self.worker.broker.slot(latest.rotation.clone()).await?;
+            }
+            now = latest;
+            self.board.waiting();
+            let end = match self.worker.ready_for_a_test(self.spool, &now.settings).await {
+                Err(fault) => JobEnd::Infrastructure(fault.to_string()),
+                Ok(_) => {
+                    let interrupted = self.stop.finish.child_token();
+                    let claiming = claim(&mut place, wait, &now, &interrupted);
+                    match self.board.ticking(claiming).await? {
+                        Some(claim) => {
+                            let end = self.run(claim).await?;
+                            if service == Service::Once && !matches!(end, JobEnd::Infrastructure(_)) {
+                                return Ok(Ended::ServedOne);
+                            }
+                            end
+                        }
+                        None if self.stop.finish.is_cancelled() => return Ok(Ended::Stopped),
+                        None if interrupted.is_cancelled() => continue,
+                        None => return Ok(Ended::Drained),
+                    }
+                }
+            };
+            match end {
+                JobEnd::Settled => self.board.settled(),
+                JobEnd::GivenBack => self.board.given_back(),
+                JobEnd::Infrastructure(reason) => {
+                    self.board.failed(&reason);
+                    if let Some(ended) = self.recover(&reason, service, &now).await {
+                        return Ok(ended);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a claim to its end, under the settings of this moment.
+    async fn run(&self, claim: Claim) -> Result<JobEnd, BrokerError> {
+        self.worker.orders.refresh();
+        let now = self.worker.orders.now();
+        let (queue, request) = (&claim.queue, claim.request.as_ref().ok());
+        // What is said during the test carries this to the journal.
+        let span = info_span!(
+            "test",
+            package = request.map(|request| request.package().as_str()),
+            release = queue.release.as_str(),
+            arch = queue.architecture.as_str(),
+            uuid = request.and_then(|request| request.uuid()).map(|id| id.as_str()),
+        );
+        let Self { worker, spool, stop, board } = self;
+        Job { worker, spool, stop, board, settings: now.settings }.run(claim).instrument(span).await
+    }
+
+    /// After a failure: a short pause, and a long one when there were several in a row. A worker that is not to stay ends then.
+    async fn recover(&self, reason: &str, service: Service, now: &Current) -> Option<Ended> {
+        let failures = self.board.failures_in_a_row();
+        tracing::error!("infrastructure failure {failures} in a row: {reason}");
+        if failures < FAILURES_IN_A_ROW {
+            self.rest(Duration::from_secs(1) * failures, now).await;
+            return None;
+        }
+        if service != Service::Forever {
+            return Some(Ended::OutOfService(reason.to_owned()));
+        }
+        let doublings = (failures - FAILURES_IN_A_ROW).min(16);
+        let pause = (now.settings.conf.retry_delay() * 2_u32.pow(doublings)).min(LONGEST_PAUSE);
+        tracing::error!(
+            "this slot is out of service for {} s after {failures} failures in a row; `apt-ci worker reload` ends the pause",
+            pause.as_secs()
+        );
+        self.board.paused(pause);
+        self.rest(pause, now).await;
+        None
+    }
+
+    /// Waits, but not longer than until the worker is told to stop, or somebody has changed something.
+    async fn rest(&self, time: Duration, now: &Current) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.stop.finish.cancelled() => {}
+            () = now.changed.cancelled() => {}
+        }
+    }
+}
+
+/// Claims the next request. A claim must not be caught half-way, so a change of the orders is a wish to it like any other.
+async fn claim(
+    place: &mut broker::Slot,
+    wait: Wait,
+    now: &Current,
+    interrupted: &CancellationToken,
+) -> Result<Option<Claim>, BrokerError> {
+    let mut claiming = std::pin::pin!(place.claim(wait, interrupted));
+    tokio::select! {
+        biased;
+        claim = &mut claiming => return claim,
+        () = now.changed.cancelled() => interrupted.cancel(),
+    }
+    claiming.await
+}

@@ -1,0 +1,399 @@
+//! A worker that operators leave alone for weeks: many tests at once, tests and testbeds that misbehave, and a configuration that
+//! changes under it.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::site::{Running, TestSite, finish, until};
+use crate::support::{Services, Story, stories};
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("eight_slots_serve_all_contexts_fairly_on_rabbitmq", |services| fair(&services.site())),
+        ("eight_slots_serve_all_contexts_fairly_on_the_embedded_queue", |_| fair(&TestSite::local())),
+        ("every_slot_finishes_its_test_when_the_worker_is_told_to_stop", all_finish),
+        ("every_slot_gives_its_request_back_when_the_worker_is_told_to_cancel", all_cancel),
+        ("a_test_that_never_ends_is_ended_with_its_children", hung_test),
+        ("a_testbed_that_fails_twice_costs_two_delays_and_is_remembered", fails_twice),
+        ("a_slot_that_keeps_failing_pauses_and_says_so", pauses),
+        ("an_endless_log_is_cut_in_the_middle", endless_log),
+        ("a_changed_configuration_counts_from_the_next_request_on", reread),
+        ("a_fault_in_the_overrides_skips_no_test", fail_closed),
+        ("a_clock_that_is_set_back_hides_no_result", clock_set_back),
+        ("a_mixed_load_leaves_memory_and_files_as_they_were", mixed_load),
+    ];
+    stories("fleet", services, all)
+}
+
+/// Submits a batch of `QUEUE:PACKAGE {parameters}` lines.
+fn submit(site: &TestSite, lines: &str) {
+    let file = site.path().join("batch");
+    fs::write(&file, lines).expect("a batch");
+    site.ok(&["run", "--batch", file.to_str().expect("a path in UTF-8")]);
+}
+
+/// What `worker status --json` tells, if a worker runs.
+fn workers(site: &TestSite) -> Vec<Value> {
+    let finished = site.run(&["worker", "status", "--json"]);
+    match serde_json::from_str(&finished.out) {
+        Ok(Value::Array(workers)) => workers,
+        _ => Vec::new(),
+    }
+}
+
+fn slots(site: &TestSite) -> Vec<Value> {
+    workers(site).iter().flat_map(|worker| worker["slots"].as_array().cloned().unwrap_or_default()).collect()
+}
+
+fn in_state(site: &TestSite, state: &str) -> usize {
+    slots(site).iter().filter(|slot| slot["state"] == state).count()
+}
+
+/// Where a run's files are in the site's folder of results.
+fn folder_of(site: &TestSite, run: &Value) -> PathBuf {
+    let store = site.addresses().1.strip_prefix("folder:").expect("a folder as the store");
+    let folder = site.path().join(store).join(run["container"].as_str().expect("a container"));
+    folder.join(run["path"].as_str().expect("a path"))
+}
+
+/// Reads one member of a run's result.tar.
+fn member(site: &TestSite, run: &Value, name: &str) -> String {
+    let tar = fs::File::open(folder_of(site, run).join("result.tar")).expect("result.tar");
+    let mut archive = tar::Archive::new(tar);
+    for entry in archive.entries().expect("a tar") {
+        let mut entry = entry.expect("a member");
+        if entry.path().is_ok_and(|path| path == Path::new(name)) {
+            let mut text = String::new();
+            entry.read_to_string(&mut text).expect("text");
+            return text;
+        }
+    }
+    panic!("result.tar has no {name}")
+}
+
+const CONTEXTS: [&str; 4] = ["debci-", "debci-huge-", "debci-ppa-", "debci-upstream-"];
+
+fn fair(site: &TestSite) -> Result<(), Failed> {
+    const EACH: usize = 125;
+    let mut batch = String::new();
+    for context in CONTEXTS {
+        let name = context.trim_end_matches('-');
+        let queue = format!("{context}{}-amd64", site.release);
+        (0..EACH).for_each(|n| batch.push_str(&format!("{queue}:{name}-{n} {{\"triggers\": [\"a/1\"]}}\n")));
+    }
+    // A worker that finds nothing makes its queues.
+    site.ok(&["worker", "--drain"]);
+    submit(site, &batch);
+    site.ok(&["worker", "--drain", "--slots", "8"]);
+    let starts = site.starts();
+    assert_eq!(starts.len(), 4 * EACH);
+    assert_eq!(site.finished().len(), 4 * EACH);
+    // While all four wait: bulk requests have a tenth, and the others the same share each. Eight tests start at about one time, so
+    // each count may be off by as many.
+    let count = |first: usize, name: &str| {
+        let package = |started: &&String| started.rsplit_once('-').is_some_and(|(context, _)| context == name);
+        starts.iter().take(first).filter(package).count()
+    };
+    for first in [50, 100, 200, 300, 400] {
+        let huge = count(first, "debci-huge");
+        assert!(huge.abs_diff(first / 10) <= 8, "{huge} bulk requests among the first {first}");
+        for name in ["debci", "debci-ppa", "debci-upstream"] {
+            let share = count(first, name);
+            assert!(share.abs_diff(first * 3 / 10) <= 8, "{share} of {name} among the first {first}");
+        }
+    }
+    Ok(())
+}
+
+/// Starts a worker with three slots, each with a test that goes on until the gate is there.
+fn three_running(site: &TestSite) -> (Running, PathBuf, Vec<String>) {
+    let gate = site.path().join("gate");
+    let wait = format!("STUB_WAIT={}", gate.display());
+    let mut ids: Vec<String> = ["one", "two", "three"].iter().map(|package| site.request(package, &[&wait])).collect();
+    ids.sort();
+    let worker = site.start(&["worker", "--slots", "3"]);
+    until("all three run", || site.starts().len() == 3);
+    (worker, gate, ids)
+}
+
+fn all_finish(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let (mut worker, gate, ids) = three_running(&site);
+    let waiting = site.request("waiting", &[]);
+    worker.signal(Signal::SIGHUP);
+    until("the worker has heard the signal", || worker.stderr().contains("stopping"));
+    fs::write(gate, "")?;
+    let finished = worker.wait();
+    assert_eq!(finished.status.code(), Some(10), "{finished:#?}");
+    assert_eq!(site.finished(), ids, "nothing new was taken");
+    site.ok(&["worker", "--drain"]);
+    assert!(site.finished().contains(&waiting));
+    Ok(())
+}
+
+fn all_cancel(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    let (mut worker, gate, ids) = three_running(&site);
+    worker.signal(Signal::SIGTERM);
+    until("the worker has heard the signal", || worker.stderr().contains("stopping"));
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    assert_eq!(site.queue()["ready"], 3, "the requests are back");
+    fs::write(gate, "")?;
+    site.ok(&["worker", "--drain", "--slots", "3"]);
+    assert_eq!(site.finished(), ids);
+    Ok(())
+}
+
+/// Whether a process is there and has not ended.
+fn is_alive(id: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    !matches!(stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()), None | Some('Z' | 'X'))
+}
+
+fn hung_test(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    // Six seconds: the sum of the limits, and the margin.
+    let limits = ["short", "install", "test", "copy", "build", "margin"];
+    site.worker_options(&limits.map(|name| format!("timeout_{name} = 1\n")).concat());
+    let pids = site.path().join("pids");
+    site.request("hangs", &[&format!("STUB_HANG={}", pids.display())]);
+    let mut worker = site.start(&["worker", "--drain"]);
+    let mut seen = Vec::new();
+    for attempt in 1..=3 {
+        until(&format!("attempt {attempt} hangs"), || pids.exists());
+        seen.push(fs::read_to_string(&pids)?);
+        fs::remove_file(&pids)?;
+    }
+    let finished = worker.wait();
+    assert!(finished.err.contains("did not end"), "{}", finished.err);
+    let results = site.results();
+    assert_eq!(results.len(), 1);
+    assert_eq!((&results[0]["exitcode"], &results[0]["outcome"]), (&json!(16), &json!("tmpfail")));
+    for id in seen.iter().flat_map(|pids| pids.split_whitespace()) {
+        until("its processes are gone", || !is_alive(id));
+    }
+    Ok(())
+}
+
+fn fails_twice(services: &Services) -> Result<(), Failed> {
+    for site in [TestSite::local(), services.site_with_folder()] {
+        let id = site.request("weak", &["STUB_FAILURES=2"]);
+        let next = site.request("next", &[]);
+        site.ok(&["worker", "--drain", "--name", "first"]);
+        assert_eq!(site.starts(), ["weak", "next", "weak", "weak"], "others are not held up by a delay");
+        let mut both = [id.clone(), next];
+        both.sort();
+        assert_eq!(site.finished(), both);
+        let run = site.results().into_iter().find(|run| run["uuid"] == id).expect("a result");
+        assert_eq!(run["outcome"], "pass");
+        let testinfo: Value = serde_json::from_str(&member(&site, &run, "testinfo.json"))?;
+        let failures = testinfo["apt-ci"]["failures"].as_array().expect("the earlier failures").clone();
+        assert_eq!(failures.len(), 2, "{testinfo}");
+        for (n, failure) in failures.iter().enumerate() {
+            assert_eq!((&failure["attempt"], &failure["worker"]), (&json!(n + 1), &json!("first")), "{testinfo}");
+            assert!(failure["reason"].as_str().is_some_and(|reason| reason.contains("ended with 16")), "{testinfo}");
+        }
+    }
+    Ok(())
+}
+
+fn pauses(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let id = site.request("gzip", &[]);
+    let (there, away) = (site.path().join("checkout"), site.path().join("elsewhere"));
+    fs::rename(&there, &away)?;
+    // A worker that shall end says so with its exit code.
+    let finished = site.run(&["worker", "--drain"]);
+    assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+    assert!(finished.err.contains("out of service"), "{}", finished.err);
+    // One that shall stay goes on trying, more and more rarely.
+    site.worker_options("retry_delay = 600\n");
+    let mut worker = site.start(&["worker"]);
+    until("its slot pauses", || in_state(&site, "paused") == 1);
+    let slot = slots(&site).pop().expect("a slot");
+    assert!(
+        slot["last_failure"].as_str().is_some_and(|reason| reason.contains("autopkgtest is not installed")),
+        "{slot}"
+    );
+    assert_eq!(slot["failures_in_a_row"], 3, "{slot}");
+    assert!(site.ok(&["worker", "status"]).contains("paused"));
+    assert_eq!(site.queue()["ready"], 1, "the request waits for another worker");
+    // Whoever has mended it need not wait for the end of the pause.
+    fs::rename(&away, &there)?;
+    site.ok(&["worker", "reload"]);
+    until("the request is done", || site.finished() == [id.clone()]);
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+fn endless_log(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.request("loud", &["STUB_LOG=400"]);
+    site.ok(&["worker", "--drain"]);
+    let run = site.results().pop().expect("a result");
+    let log = Command::new("zcat").arg(folder_of(&site, &run).join("log.gz")).output()?.stdout;
+    assert!(log.len() < 200 << 20, "{} bytes", log.len());
+    let text = String::from_utf8(log)?;
+    assert!(text.starts_with("autopkgtest [stub]: starting loud\n"));
+    assert!(text.ends_with("autopkgtest [stub]: the end\n"));
+    let other = text.lines().filter(|line| *line != "This line is repeated until the log is as long as it shall be.");
+    let other: Vec<&str> = other.collect();
+    assert!(other.iter().any(|line| line.contains("bytes") && line.contains("left out")), "{other:?}");
+    assert!(other.len() <= 5, "lines are left out whole: {other:?}");
+    Ok(())
+}
+
+fn reread(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let overrides = site.path().join("overrides");
+    fs::create_dir(&overrides)?;
+    site.worker_options("per_package_config_dir = overrides\n");
+    let gate = site.path().join("gate");
+    site.request("first", &[&format!("STUB_WAIT={}", gate.display())]);
+    let next = site.request("next", &[]);
+    let mut worker = site.start(&["worker", "--drain"]);
+    until("the first one runs", || site.starts().len() == 1);
+    fs::write(overrides.join("never_run"), "# Breaks its testbed.\nnext/amd64\n")?;
+    fs::write(gate, "")?;
+    let finished = worker.wait();
+    assert!(finished.status.success(), "{finished:#?}");
+    assert_eq!(site.starts(), ["first"]);
+    let run = site.results().into_iter().find(|run| run["uuid"] == next).expect("a result");
+    assert_eq!((&run["exitcode"], &run["version"]), (&json!(99), &json!("blacklisted")), "{run}");
+    let log = site.ok(&["log", run["path"].as_str().expect("a path")]);
+    assert!(log.contains("never_run:2"), "who wonders is told which line it was: {log}");
+    Ok(())
+}
+
+fn fail_closed(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let overrides = site.path().join("overrides");
+    fs::create_dir(&overrides)?;
+    site.worker_options("per_package_config_dir = overrides\n");
+    // A forgotten name, a forgotten comment sign, too much, and not even text: nothing of that may skip a test.
+    fs::write(overrides.join("never_run"), b"/amd64\ngzip hangs since monday\ngzip/amd64/sid/x\n\xff\xfe*\nother\n")?;
+    fs::create_dir(overrides.join("big_packages"))?;
+    let id = site.request("gzip", &[]);
+    site.request("other", &[]);
+    let finished = site.run(&["worker", "--drain"]);
+    assert!(finished.status.success(), "{finished:#?}");
+    for line in 1..=4 {
+        assert!(finished.err.contains(&format!("never_run:{line}: ")), "{}", finished.err);
+    }
+    assert!(finished.err.contains("big_packages"), "{}", finished.err);
+    assert_eq!(site.starts(), ["gzip"], "the line without a fault counts");
+    assert!(site.finished().contains(&id));
+    let check = site.run(&["worker", "check"]);
+    assert_eq!(check.status.code(), Some(1), "{check:#?}");
+    assert!(check.out.contains("never_run:3"), "{check:#?}");
+    Ok(())
+}
+
+fn clock_set_back(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let first = site.request("gzip", &[]);
+    site.ok(&["worker", "--drain"]);
+    let second = site.request("gzip", &[]);
+    // The worker's clock, and nothing else, is an hour late.
+    let mut command = Command::new("faketime");
+    command.args(["-f", "-1h"]).arg(env!("CARGO_BIN_EXE_apt-ci")).args(["worker", "--drain"]);
+    command.current_dir(site.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", site.path().join("home")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let finished = finish(command);
+    assert!(finished.status.success(), "{finished:#?}");
+    // Who asks for what came after the first run sees the second.
+    let mut runs: Vec<(String, String)> = site
+        .results()
+        .iter()
+        .map(|run| (run["run"].as_str().expect("a run").to_owned(), run["uuid"].as_str().expect("an id").to_owned()))
+        .collect();
+    runs.sort();
+    assert_eq!(runs.into_iter().map(|(_, id)| id).collect::<Vec<_>>(), [first, second]);
+    Ok(())
+}
+
+/// What a process holds: resident memory in kB, and open files.
+fn holdings(id: u32) -> (u64, usize) {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("the worker runs");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("resident memory");
+    let files = fs::read_dir(format!("/proc/{id}/fd")).expect("the worker runs").count();
+    (resident.trim().trim_end_matches(" kB").parse().expect("a number"), files)
+}
+
+/// Tests that pass, fail, are skipped, are private, are not to be run, fail with their testbed for a while or for good, and are loud.
+fn mixture(site: &TestSite, round: usize) -> String {
+    let queue = |context: &str| format!("debci-{context}{}-amd64", site.release);
+    let mut lines = String::new();
+    for n in 0..4 {
+        let plain = [
+            (queue(""), format!("pass{n}"), json!({"triggers": ["a/1"]})),
+            (queue(""), format!("fail{n}"), json!({"triggers": ["a/1"], "env": ["STUB_EXIT=4"]})),
+            (queue("huge-"), format!("bulk{n}"), json!({"triggers": ["b/1"], "env": ["STUB_EXIT=8"]})),
+            (queue("upstream-"), format!("private{n}"), json!({"swiftuser": "ann", "env": ["STUB_SIZE=200"]})),
+            (queue(""), format!("never{n}"), json!({"triggers": ["a/1"]})),
+            (queue("ppa-"), format!("loud{n}"), json!({"env": ["STUB_LOG=1"]})),
+        ];
+        for (queue, package, parameters) in plain {
+            lines.push_str(&format!("{queue}:{package} {parameters}\n"));
+        }
+    }
+    let weak = json!({"env": ["STUB_FAILURES=1"]});
+    lines.push_str(&format!("{}:weak{round} {weak}\n", queue("")));
+    lines
+}
+
+fn mixed_load(services: &Services) -> Result<(), Failed> {
+    // A longer load: APT_CI_TEST_MINUTES=120 cargo test --test system -- mixed_load
+    let minutes = std::env::var("APT_CI_TEST_MINUTES").map_or(0, |text| text.parse().expect("a number"));
+    let site = services.site();
+    let overrides = site.path().join("overrides");
+    fs::create_dir(&overrides)?;
+    fs::write(overrides.join("never_run"), "never*\n")?;
+    site.worker_options("per_package_config_dir = overrides\n");
+    let mut worker = site.start(&["worker", "--slots", "4"]);
+    let begin = Instant::now();
+    let mut samples = Vec::new();
+    let mut rounds = 0;
+    while rounds < 12 || begin.elapsed() < Duration::from_secs(60 * minutes) {
+        submit(&site, &mixture(&site, rounds));
+        rounds += 1;
+        // The queues are the site's only; one per context.
+        until("this round is done", || {
+            let states = site.json(&["queues"]);
+            let states = states.as_array().expect("a list").clone();
+            let count = |key: &str| states.iter().filter_map(|state| state[key].as_u64()).sum::<u64>();
+            count("ready") + count("claimed") + count("delayed") == 0
+        });
+        let (memory, files) = holdings(worker.id());
+        samples.push((begin.elapsed().as_secs(), rounds * 25, memory, files));
+        if let Some(file) = std::env::var_os("APT_CI_TEST_SAMPLES") {
+            let lines: Vec<String> = samples
+                .iter()
+                .map(|(seconds, requests, memory, files)| format!("{seconds}\t{requests}\t{memory}\t{files}"))
+                .collect();
+            fs::write(file, lines.join("\n"))?;
+        }
+    }
+    // It settles in the first half; from then on nothing grows.
+    let half = samples.len() / 2;
+    let most = |samples: &[(u64, usize, u64, usize)]| {
+        let memory = samples.iter().map(|(_, _, memory, _)| *memory).max().unwrap_or_default();
+        (memory, samples.iter().map(|(_, _, _, files)| *files).max().unwrap_or_default())
+    };
+    let (before, after) = (most(&samples[..half]), most(&samples[half..]));
+    assert!(after.0 <= before.0 + 4096 && after.1 <= before.1 + 4, "it grows: {samples:?}");
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    assert_eq!(site.queue()["dead"], 0);
+    Ok(())
+}
