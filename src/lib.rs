@@ -6,6 +6,7 @@
 
 pub mod broker;
 pub mod environment;
+mod http;
 pub mod launchpad;
 pub mod release;
 pub mod request;

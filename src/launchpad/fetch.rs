@@ -1,14 +1,15 @@
 //! One GET, as often as it takes.
 
-use std::error::Error;
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
-use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::header::ACCEPT;
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Client, Response, StatusCode};
 use tracing::debug;
 use url::Url;
+
+use crate::http::{innermost, is_passing, retry_after};
 
 /// How long one try may take, from the connection to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -85,10 +86,9 @@ async fn attempt(client: &Client, url: &Url, accept: &'static str) -> Result<Str
     if status.is_success() {
         return read(response).await;
     }
-    if status.is_server_error() || matches!(status.as_u16(), 408 | 429) {
-        // `Retry-After` in seconds; its other form, a date, is not worth trusting two clocks for.
-        let after = response.headers().get(RETRY_AFTER).and_then(|after| after.to_str().ok()?.trim().parse().ok());
-        return Err(Fault::Passing { reason: format!("it answered {status}"), after: after.map(Duration::from_secs) });
+    if is_passing(status) {
+        let after = retry_after(response.headers());
+        return Err(Fault::Passing { reason: format!("it answered {status}"), after });
     }
     Err(Fault::Answer(status))
 }
@@ -115,15 +115,6 @@ fn of_client(error: reqwest::Error) -> Fault {
         innermost(&error.without_url())
     };
     Fault::Passing { reason, after: None }
-}
-
-/// The innermost cause: the others only say that asking failed.
-fn innermost(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

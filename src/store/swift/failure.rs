@@ -1,13 +1,13 @@
 //! What a try came to when it failed, and the one rule that says what may be tried again.
 
-use std::error::Error;
 use std::io;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION};
 
 use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT};
+use crate::http::{self, innermost, retry_after};
 use crate::store::StoreError;
 
 /// Why a try failed. Unlike [`StoreError`] it can be given to everyone who waited for the same try.
@@ -102,27 +102,15 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Whether this answer means "later". 422 is Swift's word for bytes that arrived damaged, 498 for a rate limit.
+/// Swift has two more answers that mean "later": 422 for bytes that arrived damaged, 498 for a rate limit.
 fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error() || matches!(status.as_u16(), 408 | 422 | 425 | 429 | 498)
-}
-
-/// `Retry-After` in seconds. The other form, a date, is not worth trusting two clocks for.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// The innermost cause: the others only say that sending failed.
-fn innermost(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
+    http::is_passing(status) || matches!(status.as_u16(), 422 | 498)
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::RETRY_AFTER;
+
     use super::*;
 
     fn answer(status: u16, headers: &[(reqwest::header::HeaderName, &str)]) -> Failure {
