@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("every_slot_gives_its_request_back_when_the_worker_is_told_to_cancel", all_cancel),
         ("a_test_that_never_ends_is_ended_with_its_children", hung_test),
         ("a_testbed_that_fails_twice_costs_two_delays_and_is_remembered", fails_twice),
+        ("what_failed_on_one_worker_is_tried_on_another", other_worker),
         ("a_slot_that_keeps_failing_pauses_and_says_so", pauses),
         ("an_endless_log_is_cut_in_the_middle", endless_log),
         ("a_changed_configuration_counts_from_the_next_request_on", reread),
@@ -202,6 +204,36 @@ fn fails_twice(services: &Services) -> Result<(), Failed> {
             assert_eq!((&failure["attempt"], &failure["worker"]), (&json!(n + 1), &json!("first")), "{testinfo}");
             assert!(failure["reason"].as_str().is_some_and(|reason| reason.contains("ended with 16")), "{testinfo}");
         }
+    }
+    Ok(())
+}
+
+fn other_worker(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    // A host whose testbeds always fail.
+    let broken = site.path().join("broken/runner");
+    fs::create_dir_all(&broken)?;
+    let stub = fs::read_to_string(site.path().join("checkout/runner/autopkgtest"))?;
+    fs::write(broken.join("autopkgtest"), stub.replace("exit \"$exit\"", "exit 16"))?;
+    fs::set_permissions(broken.join("autopkgtest"), fs::Permissions::from_mode(0o755))?;
+    let checkout = site.path().join("broken");
+    let conf = format!("[autopkgtest]\ncheckout_dir = {}\nretry_delay = 5\n[virt]\nargs = null\n", checkout.display());
+    fs::write(site.path().join("broken.conf"), conf)?;
+    let mut bad = site.start(&["worker", "-c", "broken.conf", "--name", "bad"]);
+    until("the bad worker waits", || site.queue()["consumers"] == 1);
+    let id = site.request("gzip", &[]);
+    until("it fails there", || site.queue()["delayed"] == 1);
+    let mut good = site.start_elsewhere(&["worker", "--name", "good"]);
+    until("the request is done", || site.finished() == [id.clone()]);
+    let run = site.results().pop().expect("a result");
+    assert_eq!(run["outcome"], "pass");
+    let testinfo: Value = serde_json::from_str(&member(&site, &run, "testinfo.json"))?;
+    let (own, failures) = (&testinfo["apt-ci"], &testinfo["apt-ci"]["failures"]);
+    assert_eq!((&own["worker"], failures.as_array().map(Vec::len)), (&json!("good"), Some(1)), "{testinfo}");
+    assert_eq!(failures[0]["worker"], "bad");
+    for worker in [&mut bad, &mut good] {
+        worker.signal(Signal::SIGTERM);
+        assert_eq!(worker.wait().status.code(), Some(0));
     }
     Ok(())
 }
