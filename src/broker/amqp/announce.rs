@@ -4,8 +4,8 @@ use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
+use super::channel::in_time;
 use super::connection::Live;
-use super::copy::in_time;
 use super::fault::Fault;
 use super::publish;
 use crate::broker::Topic;

@@ -14,16 +14,14 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Consumer, ExchangeKind};
 
+use super::channel::{PREFETCH, close, in_time};
 use super::connection::Live;
-use super::copy::{close, in_time};
 use super::fault::Fault;
 use super::lock::Locks;
 use super::names;
 
 /// A claim queue that nobody has consumed for so long is removed by the broker, and its exchange with it. Milliseconds.
 const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
-/// The copy that is held and the one that renews it; and one more, so that neither ever waits for the other.
-pub(super) const PREFETCH: u16 = 3;
 
 /// A claim queue and its exchange, both of one name, with all that it takes to use them.
 pub(super) struct ClaimQueue {

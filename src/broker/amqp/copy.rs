@@ -3,23 +3,18 @@
 //! The copy is delivered and stays unacknowledged as long as the claim lasts. If the worker dies, the broker takes the copy back,
 //! finds that it has outlived its time to live of zero, and moves it to the origin queue at once.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use futures_util::future::{join, try_join};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicQosOptions};
 use lapin::types::ShortString;
 use lapin::{Channel, Consumer};
 
-use super::claim_queue::{ClaimQueue, PREFETCH};
+use super::channel::{acknowledge, in_time};
+use super::claim_queue::ClaimQueue;
 use super::fault::Fault;
 use super::message::Subject;
 use super::{names, publish};
 use crate::request::RequestId;
-
-/// The broker answers within milliseconds; when it has not after this time, the connection is as good as lost.
-const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A copy that the broker has stored, confirmed and delivered to us.
 pub(super) struct Copy {
@@ -140,35 +135,4 @@ async fn publish_and_receive(
         return Err(Fault::Away("a copy came that was not expected".to_owned()));
     }
     Ok(delivery)
-}
-
-/// Acknowledges a delivery, and makes sure that the broker has seen it.
-pub(super) async fn acknowledge(channel: &Channel, delivery: &Delivery) -> Result<(), Fault> {
-    if !delivery.acker.ack(BasicAckOptions::default()).await? {
-        return Err(Fault::Away("the delivery's channel was closed".to_owned()));
-    }
-    flush(channel).await
-}
-
-/// Returns when the broker has worked off everything that was sent on the channel: an acknowledgement has no answer of its
-/// own, but the broker takes a channel's commands in order, and this one has an answer.
-pub(super) async fn flush(channel: &Channel) -> Result<(), Fault> {
-    let prefetch = channel.status().qos().prefetch_count.unwrap_or(PREFETCH);
-    channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
-    Ok(())
-}
-
-/// Closes a channel; one that is closed already is fine.
-pub(super) async fn close(channel: &Channel) {
-    if channel.status().connected() {
-        let _ = in_time(async { Ok(channel.close(200, "done".into()).await?) }).await;
-    }
-}
-
-/// Bounds a conversation with the broker.
-pub(super) async fn in_time<T>(conversation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match tokio::time::timeout(PATIENCE, conversation).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Fault::Away(format!("no answer within {} seconds", PATIENCE.as_secs()))),
-    }
 }

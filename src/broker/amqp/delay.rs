@@ -15,8 +15,8 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
+use super::channel::{close, in_time};
 use super::connection::Live;
-use super::copy::{close, in_time};
 use super::fault::Fault;
 use super::message::Subject;
 use super::queues::Looking;

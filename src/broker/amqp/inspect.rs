@@ -4,8 +4,8 @@ use lapin::message::Delivery;
 use lapin::options::BasicGetOptions;
 use lapin::types::ShortString;
 
+use super::channel::close;
 use super::connection::Live;
-use super::copy::close;
 use super::fault::Fault;
 use super::message::text_header;
 use super::queues::Looking;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
+use super::channel::in_time;
 use super::claim_queue::Shelf;
 use super::connection::{Link, Live};
-use super::copy::{Copy, in_time};
+use super::copy::Copy;
 use super::fault::Fault;
 use super::lock::{self, Locking};
 use super::message::Subject;

@@ -15,8 +15,9 @@ use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use tokio::time::Instant;
 
+use super::channel::{close, in_time};
 use super::connection::Live;
-use super::copy::{Copy, close, in_time};
+use super::copy::Copy;
 use super::fault::Fault;
 use super::message::Subject;
 use super::roll_call::Place;

@@ -13,6 +13,7 @@
 //! Works on RabbitMQ 3.10, and uses nothing that 4.x has removed.
 
 mod announce;
+mod channel;
 mod claim_queue;
 mod connection;
 mod copy;

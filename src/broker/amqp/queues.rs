@@ -4,8 +4,8 @@ use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{FieldTable, ShortString};
 
+use super::channel::close;
 use super::connection::Live;
-use super::copy::close;
 use super::fault::Fault;
 use super::names;
 use crate::release::QueueName;

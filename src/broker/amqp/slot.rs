@@ -11,9 +11,10 @@ use lapin::options::{BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use tokio_util::sync::CancellationToken;
 
+use super::channel;
 use super::claim_queue::{ClaimQueue, Shelf};
 use super::connection::{Link, Live};
-use super::copy::{self, Copy};
+use super::copy::Copy;
 use super::fault::Fault;
 use super::keeper::Keeper;
 use super::lock::{self, Locking};
@@ -65,7 +66,7 @@ impl EndedWait {
     fn give_back(self) {
         let Self { channel, consumers, waiting } = self;
         tokio::spawn(async move {
-            copy::close(&channel).await;
+            channel::close(&channel).await;
             // Not before: each would be cancelled by itself.
             drop((consumers, waiting));
         });
@@ -119,7 +120,7 @@ impl AmqpSlot {
             };
             // What was taken goes back with the channel.
             if let Some(channel) = self.channel.take() {
-                copy::close(&channel).await;
+                channel::close(&channel).await;
             }
             failures += 1;
             match fault {
@@ -257,7 +258,7 @@ impl AmqpSlot {
             () = stop.cancelled() => {
                 // With what may have come just now.
                 self.channel = None;
-                copy::close(channel).await;
+                channel::close(channel).await;
                 return Ok(None);
             }
             first = deliveries.next() => first.flatten(),
