@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,10 +106,25 @@ pub fn run(program: &mut Command) -> String {
     text(&output.stdout)
 }
 
-/// A TCP port of the loopback interface that nobody uses.
+/// A free port of the loopback interface that the system gives to nobody who asks for any: a server that is stopped for a moment finds
+/// its port still free.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Several such programs may run at a time, each with a beginning of its own.
+    let begin = u16::try_from(std::process::id().wrapping_mul(97) % u32::from(PORTS)).unwrap_or_default();
+    for _ in 0..PORTS {
+        let offset = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FIRST_PORT + (begin + offset % PORTS) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port")
 }
+
+/// Below the ports that Linux gives away by itself.
+const FIRST_PORT: u16 = 12_000;
+const PORTS: u16 = 20_000;
 
 /// The status that a GET of this path on the loopback interface brings; `None` while nobody answers.
 pub fn http_status(port: u16, path: &str) -> Option<u16> {

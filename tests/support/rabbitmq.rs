@@ -3,13 +3,15 @@
 
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::daemon::free_port;
 
 /// Starting takes 6 to 15 seconds on an idle machine.
 const START: Duration = Duration::from_secs(120);
@@ -24,12 +26,6 @@ pub struct RabbitMq {
     epmd_port: u16,
     epmd: Child,
     server: Mutex<Option<Child>>,
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 impl RabbitMq {
