@@ -175,9 +175,9 @@ fn store_refuses(_: &Services) -> Result<(), Failed> {
     let token = vec![("OS_AUTH_TOKEN".to_owned(), "hunter2".to_owned())];
     let site = TestSite::on("local:queue", &format!("swift:{}/v1/AUTH_x", refusing.url()), token);
     let id = site.request("kept", &[]);
-    // The service manager starts it again and again: more often than a request may kill its worker.
+    // It is started again and again: more often than a request may kill its worker.
     for _ in 0..3 {
-        let finished = site.run(&["worker"]);
+        let finished = site.run(&["worker", "--drain"]);
         assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
         assert!(finished.err.contains("out of service") && finished.err.contains("403"), "{}", finished.err);
         assert!(!finished.err.contains("hunter2"), "{}", finished.err);

@@ -6,7 +6,7 @@ use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -26,6 +26,17 @@ pub struct RabbitMq {
     epmd_port: u16,
     epmd: Child,
     server: Mutex<Option<Child>>,
+}
+
+/// A broker that stands still.
+pub struct Frozen<'b>(MutexGuard<'b, Option<Child>>);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        if let Some(server) = self.0.as_ref() {
+            signal(server, nix::sys::signal::Signal::SIGCONT);
+        }
+    }
 }
 
 impl RabbitMq {
@@ -89,6 +100,8 @@ impl RabbitMq {
         let path = |name: &str| self.folder.path().join(name);
         let log = std::fs::File::create(path("console.log")).expect("a log file");
         let child = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server")
+            // A node that is killed at a bad moment leaves a dump in its working folder.
+            .current_dir(self.folder.path())
             .env("HOME", self.folder.path())
             .env("RABBITMQ_NODENAME", format!("test{}@localhost", self.port))
             .env("RABBITMQ_NODE_PORT", self.port.to_string())
@@ -141,6 +154,13 @@ impl RabbitMq {
         if let Some(mut child) = self.server.lock().expect("no test panics while it kills the broker").take() {
             end(&mut child);
         }
+    }
+
+    /// Makes the broker answer nobody, with all connections open, until the returned value goes away.
+    pub fn freeze(&self) -> Frozen<'_> {
+        let server = self.server.lock().expect("no test panics while it freezes the broker");
+        signal(server.as_ref().expect("the broker runs"), nix::sys::signal::Signal::SIGSTOP);
+        Frozen(server)
     }
 
     fn logs(&self) -> String {

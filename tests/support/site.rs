@@ -207,9 +207,29 @@ impl TestSite {
     }
 
     fn start_in(&self, home: &str, arguments: &[&str]) -> Running {
-        let err = self.path().join(format!("stderr.{}", uuid::Uuid::new_v4()));
         let mut command = self.command(arguments);
         command.env("HOME", self.path().join(home));
+        self.spawn(command)
+    }
+
+    /// The same with its work folder on a file system of its own, of this size. What is there goes with the program.
+    pub fn start_on_disk(&self, size: &str, arguments: &[&str]) -> Running {
+        let work = self.path().join("home/.local/state/apt-ci/work");
+        fs::create_dir_all(&work).expect("the work folder");
+        let script = format!("mount -t tmpfs -o size={size} tmpfs {} && exec \"$@\"", work.display());
+        let plain = self.command(arguments);
+        let mut command = Command::new("unshare");
+        command
+            .args(["--map-root-user", "--mount", "sh", "-c", &script, "sh"])
+            .arg(plain.get_program())
+            .args(arguments);
+        command.current_dir(self.path()).env_clear().stdin(Stdio::null());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Running {
+        let err = self.path().join(format!("stderr.{}", uuid::Uuid::new_v4()));
         command.stdout(Stdio::null()).stderr(fs::File::create(&err).expect("a file for standard error"));
         Running { child: command.spawn().expect("apt-ci starts"), err }
     }
