@@ -230,6 +230,15 @@ impl SlotBoard {
         }
     }
 
+    /// Waits for work that takes long, and notes progress meanwhile, but for no longer than this: what takes more time hangs.
+    pub async fn ticking_for<F: Future>(&self, limit: Duration, work: F) -> F::Output {
+        let mut work = std::pin::pin!(work);
+        match tokio::time::timeout(limit, self.ticking(work.as_mut())).await {
+            Ok(end) => end,
+            Err(_) => work.await,
+        }
+    }
+
     fn change(&self, change: impl FnOnce(&mut SlotState)) {
         self.quietly(change);
         self.board.shared.changed.send_replace(());

@@ -41,6 +41,10 @@ use stop::Stop;
 /// A worker does not begin a test with less free space than this, in bytes: it would fail half-way.
 const LEAST_FREE_SPACE: u64 = 64 << 20;
 
+/// Whatever a slot does by itself, such as fetching a branch, packing a result or removing a folder, takes no longer than this. If it
+/// does, it hangs, and the watchdog is to see that.
+const LONGEST_WORK: Duration = Duration::from_secs(2 * 3600);
+
 /// How often the worker looks whether its configuration has changed, beside the look before each test.
 const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
 

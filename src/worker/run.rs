@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::LONGEST_WORK;
 use super::board::Phase;
 use super::control::Withdrawal;
 use super::control::cancel::Cancellable;
@@ -136,7 +137,7 @@ impl TestRun<'_> {
         };
         let folder = self.entry.bundle_folder();
         let packing = tokio::task::spawn_blocking(move || pack(&material.borrow(), &folder));
-        match (self.job.board.ticking(packing).await, failed) {
+        match (self.job.board.ticking_for(LONGEST_WORK, packing).await, failed) {
             (Ok(Ok(bundle)), None) => RunEnd::Bundled(bundle),
             (Ok(Ok(bundle)), Some(reason)) => RunEnd::TestbedFailed(bundle, reason),
             (Ok(Err(error)), _) => RunEnd::Infrastructure(format!("the result cannot be bundled: {error}")),
@@ -182,7 +183,7 @@ impl TestRun<'_> {
         let prepared = tokio::select! {
             biased;
             end = interruptions.next() => return Err(end),
-            prepared = board.ticking(self.prepare(&plan, queue)) => prepared,
+            prepared = board.ticking_for(LONGEST_WORK, self.prepare(&plan, queue)) => prepared,
         };
         if let Some(verdict) = prepared? {
             return Ok(verdict);

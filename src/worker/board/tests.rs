@@ -140,3 +140,27 @@ fn what_it_was_told_is_shown() {
     board.stop().ask_to_cancel();
     assert_eq!(board.status().told, Told::Cancelling);
 }
+
+#[tokio::test]
+async fn work_that_takes_too_long_is_no_progress_any_more() {
+    let board = board(2);
+    let [hanging, patient] = [board.slot(1), board.slot(2)];
+    let progress = |index: usize| board.state().slots[index].progress;
+    let begin = progress(1);
+    let watching = async {
+        // The second tick comes a while after the first.
+        let mut ticks = Vec::from([begin]);
+        while ticks.len() < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            ticks.extend(Some(progress(1)).filter(|tick| ticks.last() != Some(tick)));
+        }
+        ticks[2]
+    };
+    let last = tokio::select! {
+        () = hanging.ticking_for(Duration::from_millis(1), std::future::pending()) => unreachable!(),
+        () = patient.ticking(std::future::pending()) => unreachable!(),
+        last = watching => last,
+    };
+    assert!(progress(0) < last - Duration::from_secs(1), "it gets on no more");
+    assert_eq!(hanging.ticking_for(Duration::from_secs(1), std::future::ready(7)).await, 7);
+}
