@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Hardly any package has more tests than this. The limit of one that has is still many days.
+pub const MOST_TESTS: u32 = 100;
+
 /// Time limits in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -30,6 +33,13 @@ impl Limits {
     pub fn options(&self) -> [(&'static str, u64); 5] {
         let Self { short, install, test, copy, build, margin: _ } = *self;
         [("short", short), ("install", install), ("test", test), ("copy", copy), ("build", build)]
+    }
+
+    /// After this time, an autopkgtest hangs whose log announces so many tests. What a test prints can look like an announcement: no
+    /// log earns itself more time than a package with [`MOST_TESTS`] tests may take.
+    pub fn hard(&self, tests: u32) -> Duration {
+        let further = tests.min(MOST_TESTS).saturating_sub(1);
+        self.total().saturating_add(self.per_test().saturating_mul(further))
     }
 
     /// After this time, autopkgtest hangs if it has begun one test at most.
@@ -84,7 +94,12 @@ mod tests {
     fn the_hard_limit_is_beyond_all_others_and_never_overflows() {
         assert_eq!(Limits::default().total(), Duration::from_secs(34_800));
         assert_eq!(Limits::default().per_test(), Duration::from_secs(13_900));
+        let (limits, most) = (Limits::default(), Duration::from_secs(34_800 + 99 * 13_900));
+        assert_eq!([0, 1].map(|tests| limits.hard(tests)), [limits.total(); 2]);
+        assert_eq!(limits.hard(3), limits.total() + 2 * limits.per_test());
+        assert_eq!([100, 101, u32::MAX].map(|tests| limits.hard(tests)), [most; 3], "whatever a test prints");
         let endless = Limits { test: u64::MAX, ..Limits::default() };
         assert_eq!(endless.times(Factors { all: 4, test: 1, build: 1 }).total(), Duration::from_secs(u64::MAX));
+        assert_eq!(endless.hard(u32::MAX), Duration::MAX);
     }
 }

@@ -273,7 +273,7 @@ impl TestRun<'_> {
                 tracing::debug!("the log cannot be followed: {error}");
             }
             self.job.board.log_line(&self.without_secrets(log.last_line()));
-            let limit = limits.total() + limits.per_test() * log.tests_begun().saturating_sub(1);
+            let limit = limits.hard(log.tests_begun());
             if begin.elapsed() >= limit {
                 return Watched::Hung(limit);
             }

@@ -4,7 +4,7 @@ use crate::release::QueueName;
 use crate::request::SourcePackage;
 use crate::testbed::conf::{PackageSize, WorkerConf};
 use crate::testbed::decision::{Decision, Origin};
-use crate::testbed::limits::{Factors, Limits};
+use crate::testbed::limits::{Factors, Limits, MOST_TESTS};
 use crate::testbed::overrides::ListName;
 use crate::testbed::settings::Settings;
 
@@ -72,7 +72,7 @@ pub(super) fn sizes<'a>(conf: &'a WorkerConf, special: &Special, queue: &QueueNa
     }
     let total = format!("{} s", limits.total().as_secs());
     decisions.push(Decision::new("hard limit", total, conf.origin("timeout_margin")));
-    let more = format!("{} s", limits.per_test().as_secs());
+    let more = format!("{} s, for at most {}", limits.per_test().as_secs(), MOST_TESTS - 1);
     decisions.push(Decision::new("hard limit, each further test", more, Origin::Default));
     Sizes { testbed, limits, decisions }
 }

@@ -414,7 +414,7 @@ fn every_part_tells_what_decided_it() {
             "time limit, copy | 900 s | default",
             "time limit, build | 40000 s = 2 × 20000 s | default long_tests:2",
             "hard limit | 44828 s | default",
-            "hard limit, each further test | 3928 s | default",
+            "hard limit, each further test | 3928 s, for at most 99 | default",
         ]
     );
 }
