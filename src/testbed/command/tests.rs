@@ -356,8 +356,9 @@ fn special_packages_get_another_testbed_and_more_time() {
         let found = args(&settings(conf, lists), Abilities::USUAL, queue, "gzip");
         found.strip_prefix("--apt-upgrade ").unwrap().to_owned()
     };
-    let (big, long, vm) = (("big_packages", "gzip"), ("long_tests", "gz*/amd64"), ("vm_packages", "gzip/all/noble"));
-    let slow = ["big_packages", "long_tests"].map(|name| (name, "all"));
+    let (big, long, vm) =
+        (("big_packages", "gzip\n"), ("long_tests", "gz*/amd64\n"), ("vm_packages", "gzip/all/noble\n"));
+    let slow = ["big_packages", "long_tests"].map(|name| (name, "all\n"));
     for (lists, queue, limits, testbed) in [
         (&[][..], "noble-amd64", times(300, 3000, 10_000, 900, 20_000), "lxd small"),
         (&[big], "noble-amd64", times(300, 3000, 20_000, 900, 20_000), "lxd big"),
