@@ -10,7 +10,7 @@ use super::job::{Job, JobEnd};
 use super::orders::Current;
 use super::spool::Spool;
 use super::stop::Stop;
-use super::{Ended, Service, Worker, WorkerError};
+use super::{Ended, Service, Worker, WorkerError, pause};
 use crate::broker::{self, BrokerError, Claim, Wait};
 
 /// After so many infrastructure failures in a row the fault is here, not in the tests: the slot takes itself out of service.
@@ -18,6 +18,9 @@ const FAILURES_IN_A_ROW: u32 = 3;
 
 /// The longest time that a slot stays out of service before it tries again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Between two attempts to get a place at new queues.
+const PLACE_PAUSE: Duration = Duration::from_secs(2);
 
 /// What a slot works with.
 pub(super) struct Slot<'a> {
@@ -42,7 +45,10 @@ impl Slot<'_> {
             }
             let latest = self.worker.orders.now();
             if latest.rotation.queues() != now.rotation.queues() {
-                place = self.worker.broker.slot(latest.rotation.clone()).await?;
+                match self.board.ticking(self.place_at(&latest)).await? {
+                    Some(new) => place = new,
+                    None => return Ok(Ended::Stopped),
+                }
             }
             now = latest;
             self.board.waiting();
@@ -74,6 +80,23 @@ impl Slot<'_> {
                         return Ok(ended);
                     }
                 }
+            }
+        }
+    }
+
+    /// A place at other queues than before. A broker that is away is waited for, as it is while the slot waits for requests. None when
+    /// the worker is told to stop first.
+    async fn place_at(&self, latest: &Current) -> Result<Option<broker::Slot>, BrokerError> {
+        loop {
+            match self.worker.broker.slot(latest.rotation.clone()).await {
+                Err(error @ BrokerError::Unreachable { .. }) => {
+                    tracing::warn!("the new queues cannot be served yet: {error}");
+                }
+                place => return place.map(Some),
+            }
+            pause(PLACE_PAUSE, &self.stop.finish).await;
+            if self.stop.finish.is_cancelled() {
+                return Ok(None);
             }
         }
     }

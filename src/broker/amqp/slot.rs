@@ -126,8 +126,13 @@ impl AmqpSlot {
             match fault {
                 // A queue was deleted, or a broker came back without it.
                 Fault::Missing(_) => {
-                    let declared = queues::declare(&live, self.rotation.queues()).await;
-                    declared.map_err(|fault| self.link.error("declare the queues", fault))?;
+                    match queues::declare(&live, self.rotation.queues()).await {
+                        // It went away in the meantime.
+                        Err(Fault::Away(reason)) if wait == Wait::ForOne => {
+                            tracing::warn!("declaring the queues was interrupted: {reason}");
+                        }
+                        declared => declared.map_err(|fault| self.link.error("declare the queues", fault))?,
+                    }
                 }
                 Fault::Away(reason) if wait == Wait::ForOne || failures < 2 => {
                     tracing::warn!("taking requests was interrupted: {reason}");
