@@ -8,7 +8,7 @@ use super::publish::{PublishError, publish};
 use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
 use super::stop::Stop;
-use super::{Worker, pause};
+use super::{LONGEST_WORK, Worker, pause};
 use crate::broker::{self, BrokerError, Claim, Failure, Verdict};
 use crate::request::{Request, RequestId};
 use crate::result::{Bundle, Place, Redactor, RunId};
@@ -84,7 +84,7 @@ impl Job<'_> {
             match self.board.ticking(self.published_before(&place, id)).await {
                 Ok(true) => {
                     tracing::info!(package = %package, uuid = %id, "has its result already");
-                    entry.remove();
+                    self.remove(entry).await;
                     return self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 }
                 Ok(false) => {}
@@ -99,12 +99,12 @@ impl Job<'_> {
             }
             // Only now: neither a result nor a bundle is given up because it took many attempts to get it published.
             _ if claim.attempt > MAX_ATTEMPTS => {
-                entry.remove();
+                self.remove(entry).await;
                 let reason = format!("its worker died, or could not finish it, {MAX_ATTEMPTS} times");
                 return self.bury(claim, reason).await;
             }
             _ if self.is_for_others(&claim).await => {
-                entry.remove();
+                self.remove(entry).await;
                 tracing::info!(package = %package, uuid = %id, "failed here last time; another worker may try it");
                 let verdict = Verdict::Later { after: broker::delay(PASS_DELAY), failure: None, counts: false };
                 return self.settle(claim, verdict, JobEnd::GivenBack).await;
@@ -116,22 +116,22 @@ impl Job<'_> {
                     bundle
                 }
                 RunEnd::Cancelled => {
-                    entry.remove();
+                    self.remove(entry).await;
                     return self.settle(claim, Verdict::Return, JobEnd::GivenBack).await;
                 }
                 RunEnd::Withdrawn(withdrawal) => {
                     tracing::warn!(package = %package, uuid = %id, "cancelled by {}", withdrawal.by);
-                    entry.remove();
+                    self.remove(entry).await;
                     return self.settle(claim, withdrawal.verdict(), JobEnd::GivenBack).await;
                 }
                 RunEnd::Infrastructure(reason) => {
-                    entry.remove();
+                    self.remove(entry).await;
                     let verdict = self.later(&claim, &reason);
                     return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
                 }
                 RunEnd::Lost(reason) => {
                     tracing::warn!(package = %package, uuid = %id, "abandoned: {reason}");
-                    entry.remove();
+                    self.remove(entry).await;
                     return Ok(JobEnd::GivenBack);
                 }
             },
@@ -151,13 +151,13 @@ impl Job<'_> {
                 // A request that is not settled comes back, perhaps before the store's listing shows its result. Then the bundle
                 // and its run id tell the next worker of this host that it was published.
                 if matches!(settled, Ok(JobEnd::Settled | JobEnd::Infrastructure(_))) {
-                    entry.remove();
+                    self.remove(entry).await;
                 }
                 settled
             }
             Err(PublishError::Claim(BrokerError::ClaimLost(reason))) => {
                 tracing::warn!(package = %package, uuid = %id, "abandoned: {reason}");
-                entry.remove();
+                self.remove(entry).await;
                 Ok(JobEnd::GivenBack)
             }
             Err(PublishError::Stopped) => {
@@ -182,6 +182,10 @@ impl Job<'_> {
 
     fn test_run<'r>(&'r self, request: &'r Request, entry: &'r SpoolEntry) -> TestRun<'r> {
         TestRun { job: self, request, entry, redactor: Redactor::new(request, &[]) }
+    }
+
+    async fn remove(&self, entry: SpoolEntry) {
+        self.board.ticking_for(LONGEST_WORK, entry.remove()).await;
     }
 
     /// Whether the request failed on this worker the last time, and another one could take it right now.

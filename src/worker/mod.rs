@@ -125,7 +125,7 @@ impl Worker<'_> {
     /// When the work folder or the broker cannot be used at the start, or the broker refuses for good.
     pub async fn serve(&self, service: Service, stop: &Stop) -> Result<Ended, WorkerError> {
         let spool = Spool::open(&self.work_folder)?;
-        spool.sweep();
+        spool.sweep_beside();
         tokio::select! {
             biased;
             ended = self.serve_slots(service, &spool, stop) => ended,
@@ -165,10 +165,23 @@ impl Worker<'_> {
     }
 
     /// Looks at what every test needs before a request is claimed: a broken worker must not take requests from the others.
-    async fn ready_for_a_test(&self, spool: &Spool, settings: &Arc<Settings>) -> Result<Autopkgtest, NotReady> {
+    async fn ready_for_a_test(
+        &self,
+        spool: &Spool,
+        settings: &Arc<Settings>,
+        stop: &Stop,
+    ) -> Result<Autopkgtest, NotReady> {
         let autopkgtest = self.autopkgtest(settings).await?;
         let folder = || self.work_folder.clone();
-        let free = spool.free_space().map_err(|source| NotReady::WorkFolder { path: folder(), source })?;
+        let free = || spool.free_space().map_err(|source| NotReady::WorkFolder { path: folder(), source });
+        if free()? < LEAST_FREE_SPACE {
+            // What dead workers left may be what fills it.
+            tokio::select! {
+                () = spool.swept() => {}
+                () = stop.finish.cancelled() => {}
+            }
+        }
+        let free = free()?;
         if free < LEAST_FREE_SPACE {
             return Err(NotReady::DiskFull { path: folder(), free: free >> 20 });
         }

@@ -10,7 +10,7 @@ use super::job::{Job, JobEnd};
 use super::orders::Current;
 use super::spool::Spool;
 use super::stop::Stop;
-use super::{Ended, Service, Worker, WorkerError, pause};
+use super::{Ended, LONGEST_WORK, Service, Worker, WorkerError, pause};
 use crate::broker::{self, BrokerError, Claim, Wait};
 
 /// After so many infrastructure failures in a row the fault is here, not in the tests: the slot takes itself out of service.
@@ -52,7 +52,8 @@ impl Slot<'_> {
             }
             now = latest;
             self.board.waiting();
-            let end = match self.worker.ready_for_a_test(self.spool, &now.settings).await {
+            let looking = self.worker.ready_for_a_test(self.spool, &now.settings, self.stop);
+            let end = match self.board.ticking_for(LONGEST_WORK, looking).await {
                 Err(fault) => JobEnd::Infrastructure(fault.to_string()),
                 Ok(_) => {
                     let interrupted = self.stop.finish.child_token();

@@ -10,6 +10,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use tokio_util::sync::CancellationToken;
+
 use super::WorkerError;
 use crate::request::RequestId;
 use crate::result::{Bundle, BundleError};
@@ -27,8 +29,10 @@ const GOING: &str = ".going";
 const LOCK: &str = "lock";
 
 /// The work folder.
+#[derive(Clone)]
 pub struct Spool {
     root: PathBuf,
+    swept: CancellationToken,
 }
 
 /// The folder of one request, locked against other workers for as long as this value lives.
@@ -41,7 +45,7 @@ impl Spool {
     pub fn open(root: &Path) -> Result<Self, WorkerError> {
         let failed = |source| WorkerError::WorkFolder { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(failed)?;
-        Ok(Self { root: root.to_owned() })
+        Ok(Self { root: root.to_owned(), swept: CancellationToken::new() })
     }
 
     /// Free space in bytes, for this user.
@@ -60,8 +64,22 @@ impl Spool {
         SpoolEntry::lock(folder)
     }
 
-    /// Removes what dead workers left half-done, and bundles that nobody will ask for any more.
-    pub fn sweep(&self) {
+    /// Begins to remove what dead workers left half-done, and bundles that nobody will ask for any more. That may take long, and nobody
+    /// waits for it but who needs the space: see [`Spool::swept`].
+    pub fn sweep_beside(&self) {
+        let spool = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let _done = spool.swept.clone().drop_guard();
+            spool.sweep();
+        });
+    }
+
+    /// Returns when what dead workers left is gone.
+    pub async fn swept(&self) {
+        self.swept.cancelled().await;
+    }
+
+    fn sweep(&self) {
         let Ok(entries) = fs::read_dir(&self.root) else { return };
         for folder in entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()) {
             if age(&folder) < SETTLING {
@@ -69,14 +87,14 @@ impl Spool {
             }
             let Ok(Some(entry)) = SpoolEntry::lock(folder.clone()) else { continue };
             if folder.extension().is_some_and(|extension| format!(".{}", extension.display()) == GOING) {
-                entry.remove();
+                entry.remove_now();
                 continue;
             }
             match entry.bundle() {
                 Ok(Some(_)) if age(&entry.bundle_folder()) < KEEP_BUNDLES => {
                     tracing::info!("{} holds a result that waits for its request to come back", folder.display());
                 }
-                _ => entry.remove(),
+                _ => entry.remove_now(),
             }
         }
     }
@@ -131,8 +149,15 @@ impl SpoolEntry {
         Ok(())
     }
 
-    /// Removes the folder: its request is settled.
-    pub fn remove(self) {
+    /// Removes the folder: its request is settled. A large one takes its time, and the worker's other tests do not wait for that.
+    pub async fn remove(self) {
+        let removal = tokio::task::spawn_blocking(move || self.remove_now());
+        if let Err(error) = removal.await {
+            tracing::warn!("removing a request's folder ended early: {error}");
+        }
+    }
+
+    fn remove_now(self) {
         // Under another name first: who takes up the request from now on gets a new folder, and not one that loses its files.
         let mut going = self.folder.clone().into_os_string();
         going.push(format!(".{}{GOING}", uuid::Uuid::new_v4().simple()));
@@ -181,7 +206,7 @@ mod tests {
                         fs::write(entry.folder().join("mine"), "").unwrap();
                         entry.clear(1).unwrap();
                         inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
-                        entry.remove();
+                        entry.remove_now();
                         turns += 1;
                     }
                 });
@@ -202,7 +227,19 @@ mod tests {
         }
         entry.clear(2).unwrap();
         assert!(old.join("file").exists() && !new.exists() && !entry.bundle_folder().exists());
-        entry.remove();
+        entry.remove_now();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "with the request, all of it goes");
+    }
+
+    #[tokio::test]
+    async fn removing_a_large_folder_holds_up_nobody() {
+        let root = tempfile::tempdir().unwrap();
+        let spool = Spool::open(root.path()).unwrap();
+        let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
+        (0..2000).for_each(|number| fs::write(entry.folder().join(number.to_string()), "").unwrap());
+        let mut removal = std::pin::pin!(entry.remove());
+        assert!(futures_util::poll!(&mut removal).is_pending(), "it is done elsewhere");
+        removal.await;
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }
