@@ -42,7 +42,9 @@ pub enum JobEnd {
     Settled,
     /// Its request is back in the queue, or another worker has it, through no fault of this host.
     GivenBack,
-    /// Something on this host does not work, or a testbed failed.
+    /// It is settled, with the failure of its testbed as the result.
+    TestbedFailed(String),
+    /// Something on this host does not work, or a testbed failed, and the request comes back.
     Infrastructure(String),
 }
 
@@ -144,13 +146,13 @@ impl Job<'_> {
                     None => tracing::info!(package = %package, uuid = %id, "another worker has published its result"),
                 }
                 let end = match failed {
-                    Some(reason) => JobEnd::Infrastructure(reason),
+                    Some(reason) => JobEnd::TestbedFailed(reason),
                     None => JobEnd::Settled,
                 };
                 let settled = self.settle(claim, Verdict::Done, end).await;
                 // A request that is not settled comes back, perhaps before the store's listing shows its result. Then the bundle
                 // and its run id tell the next worker of this host that it was published.
-                if matches!(settled, Ok(JobEnd::Settled | JobEnd::Infrastructure(_))) {
+                if matches!(settled, Ok(JobEnd::Settled | JobEnd::TestbedFailed(_))) {
                     self.remove(entry).await;
                 }
                 settled

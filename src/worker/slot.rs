@@ -75,7 +75,7 @@ impl Slot<'_> {
             match end {
                 JobEnd::Settled => self.board.settled(),
                 JobEnd::GivenBack => self.board.given_back(),
-                JobEnd::Infrastructure(reason) => {
+                JobEnd::Infrastructure(reason) | JobEnd::TestbedFailed(reason) => {
                     self.board.failed(&reason);
                     if let Some(ended) = self.recover(&reason, service, &now).await {
                         return Ok(ended);
