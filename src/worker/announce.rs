@@ -1,6 +1,6 @@
 //! Tells the world what runs and what has ended. News only: who is away misses it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::broker::Topic;
@@ -8,6 +8,10 @@ use crate::release::QueueName;
 use crate::request::Request;
 use crate::result::{Bundle, Place, RunId};
 use crate::status;
+
+/// What runs is news every few seconds: who does not take it in this time gets the next. No test, and nobody who wants to end one,
+/// waits for a broker that does not answer.
+const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Worker<'_> {
     /// Says that a test runs, or that it does not run any more, and shows the beginning and the end of its log.
@@ -20,8 +24,11 @@ impl Worker<'_> {
         running: bool,
     ) {
         let message = status::test_status(queue, request, running, started.elapsed(), logtail);
-        if let Err(error) = self.broker.announce(Topic::TestStatus, &message).await {
-            tracing::debug!("status not announced: {error}");
+        let announcing = self.broker.announce(Topic::TestStatus, &message);
+        match tokio::time::timeout(STATUS_PATIENCE, announcing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!("status not announced: {error}"),
+            Err(_) => tracing::debug!("status not announced: the queue server does not answer"),
         }
     }
 

@@ -142,7 +142,12 @@ impl Job<'_> {
         match self.board.ticking(self.publish(&place, &bundle, id, &mut claim)).await {
             Ok(run) => {
                 match run {
-                    Some(run) => self.worker.announce_complete(&request, &place, &bundle, &run).await,
+                    Some(run) => {
+                        tokio::select! {
+                            () = self.worker.announce_complete(&request, &place, &bundle, &run) => {}
+                            () = self.stop.out_of_patience() => {}
+                        }
+                    }
                     None => tracing::info!(package = %package, uuid = %id, "another worker has published its result"),
                 }
                 let end = match failed {
