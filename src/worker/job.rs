@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::board::{Phase, SlotBoard};
+use super::control::Withdrawal;
+use super::control::cancel::Cancellable;
 use super::publish::{PublishError, publish};
 use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
@@ -78,24 +80,29 @@ impl Job<'_> {
         let place = Place::of(&request, &claim.queue);
         let package = &place.path.package;
         self.board.running(&request, &claim.queue, claim.attempt);
-        let entry = match self.board.ticking(self.entry(&mut claim, id)).await {
+        let mut cancellable = self.worker.cancels.enter(id);
+        let entry = match self.board.ticking(self.entry(&mut claim, id, &mut cancellable)).await {
             Ok(entry) => entry,
-            Err(end) => return self.settle(claim, Verdict::Return, end).await,
+            Err(end) => return self.give_back(claim, cancellable, end).await,
         };
         if claim.redelivered {
-            match self.board.ticking(self.published_before(&place, id)).await {
+            match self.board.ticking(self.published_before(&place, id, &mut cancellable)).await {
                 Ok(true) => {
                     tracing::info!(package = %package, uuid = %id, "has its result already");
                     self.remove(entry).await;
                     return self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 }
                 Ok(false) => {}
-                Err(end) => return self.settle(claim, Verdict::Return, end).await,
+                Err(end) => return self.give_back(claim, cancellable, end).await,
             }
         }
         let mut failed = None;
         let bundle = match entry.bundle() {
             Ok(Some(bundle)) => {
+                if let Some(withdrawal) = cancellable.close() {
+                    self.remove(entry).await;
+                    return self.withdraw(claim, withdrawal).await;
+                }
                 tracing::info!(package = %package, uuid = %id, "was run before; its result is published now");
                 bundle
             }
@@ -107,11 +114,14 @@ impl Job<'_> {
             }
             _ if self.is_for_others(&claim).await => {
                 self.remove(entry).await;
+                if let Some(withdrawal) = cancellable.close() {
+                    return self.withdraw(claim, withdrawal).await;
+                }
                 tracing::info!(package = %package, uuid = %id, "failed here last time; another worker may try it");
                 let verdict = Verdict::Later { after: broker::delay(PASS_DELAY), failure: None, counts: false };
                 return self.settle(claim, verdict, JobEnd::GivenBack).await;
             }
-            _ => match self.test_run(&request, &entry).run(&mut claim, id).await {
+            _ => match self.test_run(&request, &entry).run(&mut claim, cancellable).await {
                 RunEnd::Bundled(bundle) => bundle,
                 RunEnd::TestbedFailed(bundle, reason) => {
                     failed = Some(reason);
@@ -122,9 +132,8 @@ impl Job<'_> {
                     return self.settle(claim, Verdict::Return, JobEnd::GivenBack).await;
                 }
                 RunEnd::Withdrawn(withdrawal) => {
-                    tracing::warn!(package = %package, uuid = %id, "cancelled by {}", withdrawal.by);
                     self.remove(entry).await;
-                    return self.settle(claim, withdrawal.verdict(), JobEnd::GivenBack).await;
+                    return self.withdraw(claim, withdrawal).await;
                 }
                 RunEnd::Infrastructure(reason) => {
                     self.remove(entry).await;
@@ -215,9 +224,27 @@ impl Job<'_> {
         Verdict::Later { after, failure: Some(failure), counts: true }
     }
 
+    /// Gives back what was not run; or does with it what somebody wants who has cancelled it meanwhile.
+    async fn give_back(&self, claim: Claim, cancellable: Cancellable, end: JobEnd) -> Result<JobEnd, BrokerError> {
+        match cancellable.close() {
+            Some(withdrawal) => self.withdraw(claim, withdrawal).await,
+            None => self.settle(claim, Verdict::Return, end).await,
+        }
+    }
+
+    async fn withdraw(&self, claim: Claim, withdrawal: Withdrawal) -> Result<JobEnd, BrokerError> {
+        tracing::warn!(queue = %claim.queue, "cancelled by {}", withdrawal.by);
+        self.settle(claim, withdrawal.verdict(), JobEnd::GivenBack).await
+    }
+
     /// The request's folder. Another worker of this host may still be in it, when it has lost the request and is ending its test,
     /// or a new one that looks for what dead ones left: it is waited for.
-    async fn entry(&self, claim: &mut Claim, id: &RequestId) -> Result<SpoolEntry, JobEnd> {
+    async fn entry(
+        &self,
+        claim: &mut Claim,
+        id: &RequestId,
+        cancellable: &mut Cancellable,
+    ) -> Result<SpoolEntry, JobEnd> {
         let until = Instant::now() + LONGEST_WAIT_FOR_FOLDER;
         let mut told = false;
         loop {
@@ -240,6 +267,7 @@ impl Job<'_> {
             }
             tokio::select! {
                 () = pause(FOLDER_PAUSE, &self.stop.finish) => {}
+                _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
                 reason = claim.lost() => {
                     tracing::warn!(uuid = %id, "abandoned: {reason}");
                     return Err(JobEnd::GivenBack);
@@ -253,12 +281,18 @@ impl Job<'_> {
 
     /// Whether the request has a complete result. An error, with what to do, when the store refuses to tell, or could not be asked
     /// before the worker was told to stop.
-    async fn published_before(&self, place: &Place, uuid: &RequestId) -> Result<bool, JobEnd> {
+    async fn published_before(
+        &self,
+        place: &Place,
+        uuid: &RequestId,
+        cancellable: &mut Cancellable,
+    ) -> Result<bool, JobEnd> {
         let mut delay = Duration::from_secs(1);
         loop {
             let answer = tokio::select! {
                 answer = runs::with_uuid(self.worker.store, place, uuid) => answer,
                 () = self.stop.cancel.cancelled() => return Err(JobEnd::GivenBack),
+                _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
             };
             match answer {
                 Ok(run) => return Ok(run.is_some()),
@@ -270,7 +304,10 @@ impl Job<'_> {
                     return Err(JobEnd::Infrastructure(reason));
                 }
             }
-            pause(delay, &self.stop.finish).await;
+            tokio::select! {
+                () = pause(delay, &self.stop.finish) => {}
+                _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
+            }
             if self.stop.finish.is_cancelled() {
                 return Err(JobEnd::GivenBack);
             }

@@ -14,7 +14,7 @@ use super::job::Job;
 use super::spool::SpoolEntry;
 use crate::broker::Claim;
 use crate::release::QueueName;
-use crate::request::{Request, RequestId};
+use crate::request::Request;
 use crate::result::outcome::is_infrastructure;
 use crate::result::{Bundle, KEEP_HEAD, KEEP_TAIL, Material, Redactor, pack};
 use crate::testbed::checkout::CheckoutLimits;
@@ -99,23 +99,26 @@ impl Interruptions<'_> {
 
 impl TestRun<'_> {
     /// Runs the test and makes its bundle.
-    pub async fn run(&self, claim: &mut Claim, id: &RequestId) -> RunEnd {
+    pub async fn run(&self, claim: &mut Claim, cancellable: Cancellable) -> RunEnd {
         let attempt = claim.attempt;
-        if let Err(error) = self.entry.clear(attempt) {
-            return RunEnd::Infrastructure(format!("the work folder cannot be cleared: {error}"));
-        }
         let (queue, failures) = (claim.queue.clone(), claim.failures.clone());
         let started = Instant::now();
-        let mut interruptions = Interruptions { job: self.job, cancellable: self.job.worker.cancels.enter(id), claim };
-        let verdict = match self.test(&queue, attempt, started, &mut interruptions).await {
+        let mut interruptions = Interruptions { job: self.job, cancellable, claim };
+        let tested = match self.entry.clear(attempt) {
+            Ok(()) => self.test(&queue, attempt, started, &mut interruptions).await,
+            Err(error) => Err(RunEnd::Infrastructure(format!("the work folder cannot be cleared: {error}"))),
+        };
+        let duration = started.elapsed();
+        // Who was promised that the test is cancelled must neither find its result nor see it run again, whatever else has ended it.
+        // What is in other hands cannot be cancelled from here.
+        match interruptions.cancellable.close() {
+            Some(withdrawal) if !matches!(tested, Err(RunEnd::Lost(_))) => return RunEnd::Withdrawn(withdrawal),
+            _ => {}
+        }
+        let verdict = match tested {
             Ok(verdict) => verdict,
             Err(end) => return end,
         };
-        let duration = started.elapsed();
-        // Who was promised that the test is cancelled must not find its result.
-        if let Some(withdrawal) = interruptions.cancellable.close() {
-            return RunEnd::Withdrawn(withdrawal);
-        }
         let (exit_code, note, failed) = match verdict {
             Verdict::Result(exit_code, note) => (exit_code, note, None),
             Verdict::Failed(reason) if failures.len() + 1 < TESTBED_ATTEMPTS => return RunEnd::Infrastructure(reason),
