@@ -187,7 +187,7 @@ fn delayed_requests_are_shown_when_there_are_any() {
 fn failed(reason: &str, attempt: u32) -> Failure {
     // Whole seconds, as some clocks have no more.
     let time = "2026-11-20T10:00:00Z".parse().unwrap();
-    Failure { worker: "here".to_owned(), reason: reason.to_owned(), attempt, time }
+    Failure { worker: "here".to_owned(), reason: reason.to_owned(), attempt, time, host: false }
 }
 
 fn later(after: u64, failure: Option<Failure>, counts: bool) -> Verdict {

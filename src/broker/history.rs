@@ -20,7 +20,7 @@ pub const DELAYS: [Duration; 7] = [
 ];
 
 /// So many failures of a request are remembered, the latest ones.
-const FAILURES: usize = 10;
+pub const FAILURES: usize = 10;
 /// In characters. RabbitMQ's headers must fit into one frame, however many bytes a character takes.
 const LONGEST_REASON: usize = 500;
 const LONGEST_WORKER: usize = 100;
@@ -43,17 +43,15 @@ pub struct Failure {
     /// When it failed.
     #[serde(with = "rfc_3339")]
     pub time: Timestamp,
+    /// Whether the fault was the host's own, such as a full disk, and no testbed's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub host: bool,
 }
 
 impl Failure {
     fn bounded(&self) -> Self {
-        let Self { worker, reason, attempt, time } = self;
-        Self {
-            worker: cut(worker, LONGEST_WORKER),
-            reason: cut(reason, LONGEST_REASON),
-            attempt: *attempt,
-            time: *time,
-        }
+        let Self { worker, reason, .. } = self;
+        Self { worker: cut(worker, LONGEST_WORKER), reason: cut(reason, LONGEST_REASON), ..self.clone() }
     }
 }
 
@@ -86,7 +84,7 @@ impl History {
 
     /// Whether somebody else may have had a claimed request before.
     pub(super) fn had_another_holder(&self) -> bool {
-        self.attempts > 1 || self.passes > 0
+        self.attempts > 1 || self.passes > 0 || !self.failures.is_empty()
     }
 
     /// The history of a claimed request that goes back to its queue.
@@ -99,8 +97,11 @@ impl History {
             // The first one counts in any case: the count is what makes the next holder look for a result.
             Verdict::Return => after.attempts = before.max(1),
             Verdict::Later { failure, counts, .. } => {
-                (after.attempts, after.passes) =
-                    if *counts { (self.attempts, 0) } else { (before, self.passes.saturating_add(1)) };
+                (after.attempts, after.passes) = match (counts, failure) {
+                    (true, _) => (self.attempts, 0),
+                    (false, Some(_)) => (before, 0),
+                    (false, None) => (before, self.passes.saturating_add(1)),
+                };
                 after.failures.extend(failure.as_ref().map(Failure::bounded));
                 let surplus = after.failures.len().saturating_sub(FAILURES);
                 after.failures.drain(..surplus);
@@ -143,7 +144,7 @@ mod tests {
 
     fn failure(attempt: u32, reason: &str) -> Failure {
         let time = "2026-11-20T10:00:00Z".parse().unwrap();
-        Failure { worker: "host".to_owned(), reason: reason.to_owned(), attempt, time }
+        Failure { worker: "host".to_owned(), reason: reason.to_owned(), attempt, time, host: false }
     }
 
     fn later(failure: Option<Failure>, counts: bool) -> Verdict {
@@ -170,6 +171,18 @@ mod tests {
             let after = second.after(&counted);
             assert_eq!((after.attempts, after.passes), (1, 0));
         }
+    }
+
+    #[test]
+    fn a_failure_that_does_not_count_is_no_pass_either_and_still_tells_of_a_holder() {
+        let failed = Failure { host: true, ..failure(1, "the disk is full") };
+        let after = History::default().claimed().after(&later(Some(failed.clone()), false));
+        assert_eq!((after.attempts, after.passes, after.failures.as_slice()), (0, 0, &[failed][..]));
+        assert!(after.clone().claimed().had_another_holder());
+        assert_eq!(History::failures_from(&after.failures_text()), after.failures);
+        // As earlier versions wrote it.
+        let old = r#"[{"worker":"w","reason":"r","attempt":1,"time":"2026-11-20T10:00:00Z"}]"#;
+        assert!(matches!(&History::failures_from(old)[..], [Failure { host: false, .. }]));
     }
 
     #[test]

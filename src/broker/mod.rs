@@ -18,7 +18,7 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
 
-pub use self::history::{DELAYS, Failure, delay};
+pub use self::history::{DELAYS, FAILURES, Failure, delay};
 pub use self::rotation::Rotation;
 pub use self::url::{InvalidQueueUrl, QueueUrl};
 
@@ -108,7 +108,8 @@ pub enum Verdict {
         after: Duration,
         /// What went wrong here. It travels with the request: see [`Claim::failures`].
         failure: Option<Failure>,
-        /// Whether this was an attempt. If not, the request was only passed on, and that is counted: see [`Claim::passes`].
+        /// Whether this was an attempt. If not, it said nothing about the request; without a failure, the request was only passed
+        /// on, and that is counted: see [`Claim::passes`].
         counts: bool,
     },
     /// To the dead letters of its queue, with the reason.
@@ -127,7 +128,7 @@ pub struct Claim {
     pub redelivered: bool,
     /// How often it was passed on, by [`Verdict::Later`] that does not count, since an attempt last counted.
     pub passes: u32,
-    /// The failures of earlier attempts, oldest first: the ten latest that [`Verdict::Later`] told.
+    /// The failures of earlier attempts, oldest first: the latest ones that [`Verdict::Later`] told, at most [`FAILURES`].
     pub failures: Vec<Failure>,
     hold: Hold,
 }

@@ -11,7 +11,7 @@ use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
 use super::stop::Stop;
 use super::{LONGEST_WORK, Worker, pause};
-use crate::broker::{self, BrokerError, Claim, Failure, Verdict};
+use crate::broker::{self, BrokerError, Claim, FAILURES, Failure, Verdict};
 use crate::request::{Request, RequestId};
 use crate::result::{Bundle, Place, Redactor, RunId};
 use crate::runs;
@@ -135,9 +135,14 @@ impl Job<'_> {
                     self.remove(entry).await;
                     return self.withdraw(claim, withdrawal).await;
                 }
-                RunEnd::Infrastructure(reason) => {
+                RunEnd::Testbed(reason) => {
                     self.remove(entry).await;
-                    let verdict = self.later(&claim, &reason);
+                    let verdict = self.later(&claim, &reason, false);
+                    return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
+                }
+                RunEnd::Host(reason) => {
+                    self.remove(entry).await;
+                    let verdict = self.later(&claim, &reason, true);
                     return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
                 }
                 RunEnd::Lost(reason) => {
@@ -211,17 +216,22 @@ impl Job<'_> {
         failed_here && claim.passes < MAX_PASSES && claim.others_wait().await.unwrap_or(false)
     }
 
-    /// What happens to a request after an infrastructure failure: it comes back when the fault may be gone.
-    fn later(&self, claim: &Claim, reason: &str) -> Verdict {
+    /// What happens to a request after an infrastructure failure: it comes back when the fault may be gone. A fault of this host says
+    /// nothing about the request, so that is no attempt; but one that no host can finish does not go round for ever.
+    fn later(&self, claim: &Claim, reason: &str, host: bool) -> Verdict {
+        if host && claim.failures.len() >= FAILURES {
+            return Verdict::Dead(format!("no host could finish it, {} times; at last: {reason}", FAILURES + 1));
+        }
         let earlier = u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3);
         let failure = Failure {
             worker: self.worker.name.clone(),
             reason: reason.to_owned(),
             attempt: claim.attempt,
             time: jiff::Timestamp::now(),
+            host,
         };
         let after = broker::delay(self.settings.conf.retry_delay() * DELAY_GROWTH.pow(earlier));
-        Verdict::Later { after, failure: Some(failure), counts: true }
+        Verdict::Later { after, failure: Some(failure), counts: !host }
     }
 
     /// Gives back what was not run; or does with it what somebody wants who has cancelled it meanwhile.

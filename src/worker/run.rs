@@ -35,6 +35,9 @@ const ERROR: i32 = 20;
 /// The exit code of a test that is not to be run.
 const DENYLISTED: i32 = 99;
 
+/// The exit codes of a shell that cannot start a program. autopkgtest has no such codes.
+const NOT_STARTED: [i32; 2] = [126, 127];
+
 /// How often the world is told what runs.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
@@ -59,8 +62,10 @@ pub enum RunEnd {
     Withdrawn(Withdrawal),
     /// Another worker has the request now.
     Lost(String),
-    /// Something on this host does not work, or the testbed failed and may be tried again.
-    Infrastructure(String),
+    /// The testbed failed, and may be tried again.
+    Testbed(String),
+    /// Something on this host does not work.
+    Host(String),
 }
 
 /// What autopkgtest's end means.
@@ -106,7 +111,7 @@ impl TestRun<'_> {
         let mut interruptions = Interruptions { job: self.job, cancellable, claim };
         let tested = match self.entry.clear(attempt) {
             Ok(()) => self.test(&queue, attempt, started, &mut interruptions).await,
-            Err(error) => Err(RunEnd::Infrastructure(format!("the work folder cannot be cleared: {error}"))),
+            Err(error) => Err(RunEnd::Host(format!("the work folder cannot be cleared: {error}"))),
         };
         let duration = started.elapsed();
         // Who was promised that the test is cancelled must neither find its result nor see it run again, whatever else has ended it.
@@ -119,9 +124,10 @@ impl TestRun<'_> {
             Ok(verdict) => verdict,
             Err(end) => return end,
         };
+        let failed_before = failures.iter().filter(|failure| !failure.host).count();
         let (exit_code, note, failed) = match verdict {
             Verdict::Result(exit_code, note) => (exit_code, note, None),
-            Verdict::Failed(reason) if failures.len() + 1 < TESTBED_ATTEMPTS => return RunEnd::Infrastructure(reason),
+            Verdict::Failed(reason) if failed_before + 1 < TESTBED_ATTEMPTS => return RunEnd::Testbed(reason),
             Verdict::Failed(reason) => {
                 tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
                 (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), Some(reason))
@@ -143,8 +149,8 @@ impl TestRun<'_> {
         match (self.job.board.ticking_for(LONGEST_WORK, packing).await, failed) {
             (Ok(Ok(bundle)), None) => RunEnd::Bundled(bundle),
             (Ok(Ok(bundle)), Some(reason)) => RunEnd::TestbedFailed(bundle, reason),
-            (Ok(Err(error)), _) => RunEnd::Infrastructure(format!("the result cannot be bundled: {error}")),
-            (Err(error), _) => RunEnd::Infrastructure(format!("bundling the result ended early: {error}")),
+            (Ok(Err(error)), _) => RunEnd::Host(format!("the result cannot be bundled: {error}")),
+            (Err(error), _) => RunEnd::Host(format!("bundling the result ended early: {error}")),
         }
     }
 
@@ -162,11 +168,10 @@ impl TestRun<'_> {
             tracing::info!("{package} is not to be run: {origin}");
             return Ok(Verdict::Result(DENYLISTED, Some(format!("apt-ci: {package} is not to be run: {origin}"))));
         }
-        let infrastructure =
-            |what: &str, error: &dyn std::fmt::Display| RunEnd::Infrastructure(format!("{what}: {error}"));
+        let host = |what: &str, error: &dyn std::fmt::Display| RunEnd::Host(format!("{what}: {error}"));
         let autopkgtest = match worker.autopkgtest(settings).await {
             Ok(autopkgtest) => autopkgtest,
-            Err(error) => return Err(infrastructure("autopkgtest cannot be used", &error)),
+            Err(error) => return Err(host("autopkgtest cannot be used", &error)),
         };
         let output = self.entry.output(attempt);
         let plan = testbed::Run {
@@ -196,7 +201,7 @@ impl TestRun<'_> {
         let withheld = withheld(&plan, worker.environment);
         let mut process = match Process::start(&plan.command, self.entry.folder(), &withheld) {
             Ok(process) => process,
-            Err(error) => return Err(infrastructure("autopkgtest cannot be started", &error)),
+            Err(error) => return Err(host("autopkgtest cannot be started", &error)),
         };
         board.phase(Phase::Testing);
         let mut log = LiveLog::new(output.join("log"));
@@ -207,7 +212,10 @@ impl TestRun<'_> {
         self.tell(queue, started, &mut log, false).await;
         match watched {
             Watched::Interrupted(end) => Err(end),
-            Watched::Ended(Err(error)) => Err(infrastructure("autopkgtest's end cannot be learnt", &error)),
+            Watched::Ended(Err(error)) => Err(host("autopkgtest's end cannot be learnt", &error)),
+            Watched::Ended(Ok(Exit::Code(code))) if NOT_STARTED.contains(&code) && !output.join("log").exists() => {
+                Err(host("autopkgtest cannot be started", &self.without_secrets(&self.console())))
+            }
             Watched::Ended(Ok(exit)) => Ok(self.judge(exit, &mut log, &output)),
             Watched::Hung(limit) => Ok(Verdict::Failed(self.without_secrets(&format!(
                 "autopkgtest of {package} did not end within {} s, which is more than all its time limits: it was ended",
@@ -234,13 +242,16 @@ impl TestRun<'_> {
                 archives.push(PpaAccess { ppa: ppa.clone(), archive_url, armored_key: key.armored().to_owned() });
             }
             if let Err(error) = ppa::write(folder, &queue.release, &archives) {
-                return Err(RunEnd::Infrastructure(error.to_string()));
+                return Err(RunEnd::Host(error.to_string()));
             }
         }
         if let Some(checkout) = &plan.checkout
             && let Err(error) = checkout.fetch(self.job.worker.environment, &CheckoutLimits::default()).await
         {
-            return Ok(Some(self.testbed_failed(&error.to_string())));
+            return match error {
+                TestbedError::Io { .. } => Err(RunEnd::Host(error.to_string())),
+                error => Ok(Some(self.testbed_failed(&error.to_string()))),
+            };
         }
         Ok(None)
     }
@@ -295,10 +306,9 @@ impl TestRun<'_> {
 
     /// What it means that autopkgtest ended so.
     fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> Verdict {
-        let console = || LiveLog::new(self.entry.folder().join(CONSOLE)).tail().unwrap_or_default();
         if !is_infrastructure(exit.exit_code()) {
             // Without a log of its own, the result's log is what autopkgtest said on its console.
-            let note = if output.join("log").exists() { None } else { Some(console()) };
+            let note = if output.join("log").exists() { None } else { Some(self.console()) };
             return Verdict::Result(exit.exit_code(), note.filter(|text| !text.trim().is_empty()));
         }
         let reason = match exit {
@@ -308,11 +318,16 @@ impl TestRun<'_> {
         let mut said = log.tail().unwrap_or_default();
         if said.trim().is_empty() {
             // It crashed before it made its log: what it said is on its console.
-            said = console();
+            said = self.console();
         }
         let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
         let reason = format!("the testbed of {} failed: {reason}: {said}", self.request.package());
         self.testbed_failed(&reason)
+    }
+
+    /// What autopkgtest wrote elsewhere than to its log.
+    fn console(&self) -> String {
+        LiveLog::new(self.entry.folder().join(CONSOLE)).tail().unwrap_or_default().trim().to_owned()
     }
 
     fn testbed_failed(&self, reason: &str) -> Verdict {

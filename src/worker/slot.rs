@@ -22,6 +22,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Between two attempts to get a place at new queues.
 const PLACE_PAUSE: Duration = Duration::from_secs(2);
 
+/// The shortest pause, however short the configured delay is.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What a slot works with.
 pub(super) struct Slot<'a> {
     pub(super) worker: &'a Worker<'a>,
@@ -131,7 +134,8 @@ impl Slot<'_> {
             return Some(Ended::OutOfService(reason.to_owned()));
         }
         let doublings = (failures - FAILURES_IN_A_ROW).min(16);
-        let pause = (now.settings.conf.retry_delay() * 2_u32.pow(doublings)).min(LONGEST_PAUSE);
+        let first = now.settings.conf.retry_delay().max(SHORTEST_PAUSE);
+        let pause = first.saturating_mul(2_u32.pow(doublings)).min(LONGEST_PAUSE);
         tracing::error!(
             "this slot is out of service for {} s after {failures} failures in a row; `apt-ci worker reload` ends the pause",
             pause.as_secs()

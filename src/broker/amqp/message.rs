@@ -185,7 +185,8 @@ mod tests {
     fn a_request_takes_its_history_along() {
         let (first, ..) = Subject::read(origin(), &delivery("gzip", FieldTable::default()));
         let time = "2026-11-20T10:00:00Z".parse().unwrap();
-        let failure = Failure { worker: "one".to_owned(), reason: "no testbed".to_owned(), attempt: 1, time };
+        let failure =
+            Failure { worker: "one".to_owned(), reason: "no testbed".to_owned(), attempt: 1, time, host: false };
         let after = std::time::Duration::from_secs(60);
         let failed = Verdict::Later { after, failure: Some(failure.clone()), counts: true };
         let headers = first.properties_after(&failed).headers().clone().unwrap();
