@@ -15,6 +15,7 @@ mod real;
 mod requests;
 mod sites;
 mod store;
+mod storms;
 mod support;
 mod terminal;
 
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         real::trials,
         broker::trials,
         outages::trials,
+        storms::trials,
         leaving::trials,
         fleet::trials,
         control::trials,
