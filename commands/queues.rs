@@ -14,7 +14,11 @@ use crate::ui::table::{self, Cell, Column};
 
 /// Show the queues, or the requests of one
 #[derive(clap::Args)]
-#[command(after_help = "Looking at a queue's requests takes them for a moment and gives them back in their order.")]
+#[command(after_help = "\
+A delayed request waits to be tried again after an infrastructure failure. A dead one is not run any more: it never \
+was a request, killed its workers, or was cancelled; the queue's own view tells which.
+A pipe gets, separated by tabs: queue, ready, running, idle slots, dead, delayed.
+Looking at a queue's requests takes them for a moment and gives them back in their order.")]
 pub struct QueuesArgs {
     /// The queue whose requests to show
     // Not called `queue`: that is the global option's name.
@@ -50,30 +54,32 @@ async fn lengths(session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
         session.ui.note("None of the configured queues exists yet: the first request or worker makes them.");
     }
     let number = |count: u64| Cell::new(count).styled(if count == 0 { faint() } else { anstyle::Style::new() });
-    // The last column, so that the others stay where they are.
+    // A program finds the same columns every time; a person is spared one that is seldom needed.
     let some_delayed = states.iter().any(|state| state.delayed > 0);
     let rows: Vec<_> = states
         .into_iter()
         .map(|state| {
             let dead = if state.dead > 0 { anstyle::AnsiColor::Red.on_default() } else { faint() };
-            let mut row = vec![
+            let delayed = if some_delayed { number(state.delayed) } else { Cell::new("").for_programs(state.delayed) };
+            vec![
                 Cell::new(&state.queue),
                 number(state.ready),
                 number(state.claimed),
                 number(state.consumers),
                 Cell::new(state.dead).styled(dead),
-            ];
-            if some_delayed {
-                row.push(number(state.delayed));
-            }
-            row
+                delayed,
+            ]
         })
         .collect();
-    let mut columns = vec!["QUEUE", "READY", "RUNNING", "IDLE WORKERS", "DEAD"];
-    if some_delayed {
-        columns.push("DELAYED");
-    }
-    let columns: Vec<Column> = columns.into_iter().map(Column::new).collect();
+    let columns = [
+        Column::new("QUEUE"),
+        Column::new("READY"),
+        Column::new("RUNNING"),
+        // A worker has one slot or several, each of which waits by itself.
+        Column::new("IDLE SLOTS").spare(),
+        Column::new("DEAD"),
+        Column::new("DELAYED"),
+    ];
     table::print(&session.ui, &columns, &rows)?;
     Ok(ExitStatus::Success)
 }

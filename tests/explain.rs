@@ -198,19 +198,23 @@ fn check(_: &Services) -> Result<(), Failed> {
     )?;
     fs::write(site.path().join("lists/never_run"), "gzip\nbash dash\n")?;
     fs::write(site.path().join("lists/vm_packages"), "systemd\n")?;
+    for name in ["long_test", "README"] {
+        fs::write(site.path().join("lists").join(name), "systemd\n")?;
+    }
     let shown = site.run(&["worker", "check", "-c", "bad.conf"]);
     assert_eq!(shown.status.code(), Some(1), "{shown:#?}");
     let places: Vec<&str> = shown.out.lines().filter_map(|line| line.split(": ").next()).collect();
     assert_eq!(
         places,
-        ["bad.conf:4", "bad.conf:7", "lists/never_run:2", "lists/vm_packages:1", "bad.conf:6"],
+        ["bad.conf:4", "bad.conf:7", "lists/never_run:2", "lists/long_test", "lists/vm_packages:1", "bad.conf:6"],
         "{}",
         shown.out
     );
     assert!(shown.out.contains("there is no virt server lxdd"), "{}", shown.out);
+    assert!(shown.err.contains("did you mean long_tests?"), "{}", shown.err);
     let listed = site.run(&["worker", "check", "-c", "bad.conf", "--json"]);
     let listed: serde_json::Value = serde_json::from_str(&listed.out)?;
-    assert_eq!(listed["faults"].as_array().map(Vec::len), Some(5), "{listed}");
+    assert_eq!(listed["faults"].as_array().map(Vec::len), Some(6), "{listed}");
     assert_eq!(listed["faults"][0]["line"], 4);
     // A worker does not start with it.
     let served = site.run(&["worker", "--drain", "-c", "bad.conf"]);

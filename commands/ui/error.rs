@@ -35,6 +35,16 @@ pub struct NotFound {
     pub hint: &'static str,
 }
 
+/// What was asked for cannot be done here.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Unable {
+    /// What, and why.
+    pub message: String,
+    /// What to do.
+    pub hint: &'static str,
+}
+
 /// Prints the error with its causes and a hint, and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
@@ -85,6 +95,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         }
         if let Some(missing) = cause.downcast_ref::<NotFound>() {
             return Some(missing.hint.to_owned());
+        }
+        if let Some(unable) = cause.downcast_ref::<Unable>() {
+            return Some(unable.hint.to_owned());
         }
         if let Some(error) = cause.downcast_ref::<SiteError>() {
             return error.hint();

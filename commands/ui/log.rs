@@ -11,8 +11,10 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -49,7 +51,8 @@ pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
         .with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() && verbose < 2 {
-        log.event_format(ForPeople { everything: verbose > 0 }).init();
+        let fields = debug_fn(|to, field, value| write!(to, "{field}={}", format!("{value:?}").trim_matches('"')));
+        log.fmt_fields(fields.delimited(" ")).event_format(ForPeople { everything: verbose > 0 }).init();
     } else {
         log.with_target(verbose > 0).init();
     }
@@ -93,6 +96,8 @@ struct Said {
     message: String,
     package: Option<String>,
     fields: Vec<(&'static str, String)>,
+    /// The fields of the spans around it, as they are shown.
+    spans: Vec<String>,
 }
 
 impl Visit for Said {
@@ -114,9 +119,17 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut to: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut said = Said::default();
         event.record(&mut said);
+        if self.everything {
+            // Which test it is about.
+            for span in context.event_scope().into_iter().flatten() {
+                if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
+                    said.spans.push(fields.to_string());
+                }
+            }
+        }
         let colours = to.has_ansi_escapes();
         let time = Zoned::now().strftime("%H:%M:%S").to_string();
         to.write_str(&line(said, *event.metadata().level(), &time, self.everything, colours))
@@ -148,6 +161,9 @@ fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -
         // Writing to a text cannot fail.
         let _ = write!(fields, " {name}={}", value.replace(char::is_control, " "));
     }
+    for span in &said.spans {
+        let _ = write!(fields, " {}", span.replace(char::is_control, " "));
+    }
     line.push_str(&styled(DIM, &fields));
     line.push('\n');
     line
@@ -159,7 +175,7 @@ mod tests {
 
     fn said(message: &str, fields: &[(&'static str, &str)]) -> Said {
         let fields = fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        Said { message: message.to_owned(), package: None, fields }
+        Said { message: message.to_owned(), fields, ..Said::default() }
     }
 
     #[test]

@@ -22,6 +22,15 @@ impl ConfArgs {
         self.config.as_deref().or(site.worker_conf.as_ref().map(|setting| setting.value.as_path()))
     }
 
+    /// The first of these options that is on the command line.
+    pub fn first_given(&self) -> Option<&'static str> {
+        match self {
+            Self { config: Some(_), .. } => Some("--config"),
+            Self { variables, .. } if !variables.is_empty() => Some("--variable"),
+            Self { .. } => None,
+        }
+    }
+
     /// The operator's variables.
     pub fn definitions(&self) -> Definitions {
         self.variables.iter().cloned().collect()

@@ -4,6 +4,7 @@ use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::{
     BzrSource, EnvVar, GitSource, Parameters, Ppa, Request, SourcePackage, TestName, TestSource, Trigger,
 };
+use apt_ci::result::Place;
 use apt_ci::site::{Site, host};
 use apt_ci::testbed::{Autopkgtest, Decision, Origin, Plan, Run, Settings, host_name};
 use serde_json::json;
@@ -108,7 +109,7 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
             if never_run.is_some() { "yes" } else { "no" },
             vec![never_run.clone().unwrap_or(Origin::Default)],
         ),
-        container(&request, &queue.release),
+        container(&request, &queue),
     ];
     match &plan {
         Ok(plan) => facts.extend(plan.decisions.iter().cloned()),
@@ -183,14 +184,9 @@ fn request(args: ExplainArgs) -> anyhow::Result<Request> {
 }
 
 /// Where the result would be stored.
-fn container(request: &Request, release: &Release) -> Decision {
-    match request.parameters().ppas.last() {
-        None => fact("container", format!("autopkgtest-{release}"), vec![Origin::Queue]),
-        Some(ppa) => {
-            let name = format!("autopkgtest-{release}-{}-{}", ppa.owner(), ppa.name());
-            fact("container", name, vec![Origin::Queue, Origin::Request("ppas")])
-        }
-    }
+fn container(request: &Request, queue: &QueueName) -> Decision {
+    let by_ppa = (!request.parameters().ppas.is_empty()).then_some(Origin::Request("ppas"));
+    fact("container", Place::of(request, queue).container, [Origin::Queue].into_iter().chain(by_ppa).collect())
 }
 
 fn origins(decision: &Decision) -> String {

@@ -74,7 +74,8 @@ pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Resu
 
 fn none(message: String) -> anyhow::Error {
     // sudo sets HOME to that of the user, below which the sockets are.
-    let hint = "a worker of another user is seen by that user: `sudo -u apt-ci apt-ci worker status`";
+    let hint =
+        "`apt-ci worker` starts one; one of another user is seen by that user: `sudo -u apt-ci apt-ci worker status`";
     NotFound { message, hint }.into()
 }
 

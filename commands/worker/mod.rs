@@ -11,13 +11,14 @@ mod status;
 mod stop;
 
 use crate::session::Session;
+use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 
 pub use serve::work_folder;
 
 /// Run the tests that wait in the queues, or steer the workers of this host
 #[derive(clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = serve::HELP)]
+#[command(after_help = serve::HELP)]
 pub struct WorkerArgs {
     #[command(flatten)]
     serve: serve::ServeArgs,
@@ -35,7 +36,28 @@ enum Command {
     Cancel(cancel::CancelArgs),
 }
 
+impl Command {
+    /// As it is typed.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Explain(_) => "explain",
+            Self::Check(_) => "check",
+            Self::Status(_) => "status",
+            Self::Stop(_) => "stop",
+            Self::Reload(_) => "reload",
+            Self::Cancel(_) => "cancel",
+        }
+    }
+}
+
 pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    // clap could refuse these, but only together with the global options, which may stand anywhere.
+    if let (Some(command), Some(option)) = (&args.command, args.serve.first_given()) {
+        let command = command.name();
+        let message = format!("{option} before {command} says how to run tests, and {command} runs none");
+        let hint = format!("`apt-ci worker {command} --help` shows the options of {command}, which follow it");
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
     match args.command {
         None => serve::run(args.serve, session).await,
         Some(Command::Explain(args)) => explain::run(*args, session).await,

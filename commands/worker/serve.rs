@@ -19,7 +19,7 @@ use apt_ci::worker::{Ended, Found, Service, Worker};
 use super::conf::ConfArgs;
 use super::live;
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, Unable};
 use crate::ui::exit::ExitStatus;
 
 /// What `apt-ci worker --help` ends with.
@@ -43,9 +43,9 @@ pub struct ServeArgs {
     /// An architecture to serve; repeat for more [default: worker.conf's, else this host's]
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architectures: Vec<Architecture>,
-    /// How many tests to run at the same time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    slots: u16,
+    /// How many tests to run at the same time [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    slots: Option<u16>,
     /// The worker's name in results and messages [default: this host's]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
@@ -57,6 +57,22 @@ pub struct ServeArgs {
     once: bool,
 }
 
+impl ServeArgs {
+    /// The first of these options that is on the command line.
+    pub fn first_given(&self) -> Option<&'static str> {
+        let Self { conf, architectures, slots, name, drain, once } = self;
+        let given = [
+            (!architectures.is_empty(), "--arch"),
+            (slots.is_some(), "--slots"),
+            (name.is_some(), "--name"),
+            (*drain, "--drain"),
+            (*once, "--once"),
+        ];
+        let of_conf = conf.first_given();
+        of_conf.or_else(|| given.into_iter().find(|(is_given, _)| *is_given).map(|(_, option)| option))
+    }
+}
+
 fn name(text: &str) -> Result<String, String> {
     let valid = !text.is_empty() && text.len() <= 100 && text.chars().all(|c| c.is_ascii_graphic());
     if valid { Ok(text.to_owned()) } else { Err("a name is at most 100 visible ASCII characters".to_owned()) }
@@ -64,6 +80,7 @@ fn name(text: &str) -> Result<String, String> {
 
 pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let stop = Stop::on_signals()?;
+    let slots = args.slots.unwrap_or(1);
     let site = session.site()?;
     let configuration = args.conf.load(&site)?;
     for fault in configuration.faults() {
@@ -78,7 +95,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         store: store.address(),
         queues: Vec::new(),
     };
-    let board = Board::new(facts, usize::from(args.slots), stop.clone());
+    let board = Board::new(facts, usize::from(slots), stop.clone());
     let served = Served { architectures: args.architectures, releases: site.releases.value.clone() };
     let orders = Orders::new(configuration, Box::new(move |conf| served.queues(conf)), board.clone());
     let orders = Arc::new(orders.map_err(|message| {
@@ -101,12 +118,12 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     };
     tracing::info!(
         target: "apt_ci::worker",
-        "serving {} queues of {} in {} slots, results go to {}",
-        orders.queues().len(), site.queue.value, args.slots, store.address(),
+        "serving {} queues of {}{}, results go to {}",
+        orders.queues().len(), site.queue.value, in_slots(slots), store.address(),
     );
     let worker = Worker {
         name,
-        slots: args.slots.into(),
+        slots: slots.into(),
         broker: &broker,
         store: &store,
         launchpad: &Launchpad::new(site.launchpad.clone())?,
@@ -139,9 +156,17 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         }
         Ended::Stopped | Ended::ServedOne => Ok(ExitStatus::Success),
         Ended::OutOfService(reason) => {
-            anyhow::bail!("this worker took itself out of service after repeated failures; the last one: {reason}")
+            let message =
+                format!("this worker took itself out of service after repeated failures; the last one: {reason}");
+            let hint = "`apt-ci worker check` looks for what is wrong with this host and its configuration";
+            Err(Unable { message, hint }.into())
         }
     }
+}
+
+/// One slot is the rule, and not worth a word.
+fn in_slots(slots: u16) -> String {
+    if slots == 1 { String::new() } else { format!(" in {slots} slots") }
 }
 
 /// Where tests run, and where results wait until they are stored.

@@ -46,17 +46,19 @@ pub async fn run(args: StatusArgs, session: &Session) -> anyhow::Result<ExitStat
         Column::new("SLOT"),
         Column::new("STATE"),
         Column::new("PACKAGE").cut(),
-        Column::new("RELEASE"),
-        Column::new("ARCH"),
+        Column::new("RELEASE").spare(),
+        Column::new("ARCH").spare(),
         Column::new("TIME"),
         Column::new("REQUEST"),
-        Column::new("LAST LINE").cut(),
+        Column::new("LAST LINE").cut().spare(),
     ];
     table::print(&session.ui, &columns, &rows)?;
     for worker in &workers {
         match worker.told {
             Told::Serving => {}
-            Told::Finishing => session.ui.note(format!("Worker {} takes nothing new, and ends soon.", worker.pid)),
+            Told::Finishing => {
+                session.ui.note(format!("Worker {} takes nothing new, and ends when its tests have.", worker.pid))
+            }
             Told::Cancelling => session.ui.note(format!("Worker {} cancels its tests, and ends.", worker.pid)),
         }
         for fault in &worker.faults {

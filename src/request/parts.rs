@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 /// A request, or a part of one, that breaks a rule: which field, its value, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} {value:?}: {rule}")]
+#[error("{field}{}: {rule}", quoted(value))]
 pub struct InvalidRequest {
     /// The field, in the words of the command line and the wire form.
     pub field: &'static str,
-    /// What was given, cut to a readable length.
+    /// What was given, cut to a readable length; empty when it is not to be shown, because it may hold a secret.
     pub value: String,
     /// The rule that it breaks.
     pub rule: String,
@@ -24,6 +24,10 @@ impl InvalidRequest {
         }
         Self { field, value: shown, rule: rule.into() }
     }
+}
+
+fn quoted(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!(" {value:?}") }
 }
 
 macro_rules! text_type {

@@ -177,7 +177,8 @@ mod tests {
     fn what_is_no_ppa_is_refused_without_telling_a_token() {
         for text in ["", "owner", "owner/", "/name", "a/b/c", "a/b:123", "ppa:a/b", "a b/c", "../x", "a/b'", "-a/b"] {
             let message = text.parse::<Ppa>().unwrap_err().to_string();
-            assert!(message.starts_with(&format!("ppas {text:?}")), "{message}");
+            let shown = if text.is_empty() { String::new() } else { format!(" {text:?}") };
+            assert!(message.starts_with(&format!("ppas{shown}: ")), "{message}");
         }
         assert!(format!("o/{}", "n".repeat(81)).parse::<Ppa>().is_err());
         for text in

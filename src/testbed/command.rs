@@ -300,12 +300,19 @@ impl Line {
     }
 }
 
+/// What systemd tells a service about itself. A program that believes itself meant would report itself ready or alive in the worker's
+/// name, write into its journal stream, or take its sockets.
+const OF_THE_SERVICE: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"];
+
 /// The variables of the worker's environment that are withheld from a test: those that hold credentials of the store and the
-/// queue. Tests are other people's programs. A virt server that rents machines from a cloud needs the `OS_…` ones, and keeps
-/// them from what runs inside the machine; the null server runs the test right here.
+/// queue, and those that are for the service alone. Tests are other people's programs. A virt server that rents machines from a cloud
+/// needs the `OS_…` ones, and keeps them from what runs inside the machine; the null server runs the test right here.
 pub fn withheld<'e>(plan: &Plan, environment: &'e Environment) -> Vec<&'e str> {
-    let prefixes: &[&str] = if plan.on_this_machine { &["OS_", "ST_", "APT_CI_"] } else { &["ST_", "APT_CI_"] };
-    environment.names().filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect()
+    let prefixes: &[&str] =
+        if plan.on_this_machine { &["ST_", "APT_CI_", "LISTEN_", "OS_"] } else { &["ST_", "APT_CI_", "LISTEN_"] };
+    let is_withheld =
+        |name: &&str| OF_THE_SERVICE.contains(name) || prefixes.iter().any(|prefix| name.starts_with(prefix));
+    environment.names().filter(is_withheld).collect()
 }
 
 /// Whether tests of this architecture run as a foreign one on amd64: i386 on Ubuntu's releases from focal on, which have no

@@ -45,6 +45,25 @@ impl ListName {
     }
 }
 
+/// Files whose names are almost those of lists: whoever made them believes that they count.
+pub(super) fn mistyped(folder: &Path) -> Vec<ConfError> {
+    // A folder that cannot be read has its own fault.
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    let fault = |file: PathBuf| {
+        let name = file.file_name()?.to_str()?.to_owned();
+        let likeness = |list: &ListName| strsim::damerau_levenshtein(&name.replace('-', "_"), list.as_str());
+        let meant = ListName::ALL.into_iter().min_by_key(likeness).filter(|list| (0..=2).contains(&likeness(list)))?;
+        if meant.as_str() == name {
+            return None;
+        }
+        let hint = Some(format!("did you mean {meant}?"));
+        Some(ConfError { file, line: None, message: "no list has this name: it is not read".to_owned(), hint })
+    };
+    files.into_iter().filter_map(fault).collect()
+}
+
 impl std::fmt::Display for ListName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::conf::{ConfError, WorkerConf};
 use super::decision::Origin;
-use super::overrides::{ListName, Overrides};
+use super::overrides::{self, ListName, Overrides};
 use super::variables::{Definitions, Variable};
 use crate::release::{Architecture, Release};
 use crate::request::SourcePackage;
@@ -61,6 +61,7 @@ pub fn lint(file: &Path, defined: &Definitions) -> Vec<ConfError> {
     let Some(conf) = conf else { return faults };
     let (overrides, in_lists) = load_overrides(&conf);
     faults.extend(in_lists);
+    faults.extend(conf.overrides_folder().map(overrides::mistyped).unwrap_or_default());
     faults.extend(Settings { conf, overrides }.contradictions());
     faults
 }

@@ -46,8 +46,10 @@ pub enum JobEnd {
     GivenBack,
     /// It is settled, with the failure of its testbed as the result.
     TestbedFailed(String),
-    /// Something on this host does not work, or a testbed failed, and the request comes back.
+    /// Something on this host does not work.
     Infrastructure(String),
+    /// Something on this host does not work, or a testbed failed; the request is tried again after this time.
+    TriedAgain(String, Duration),
 }
 
 /// What a claim's life needs.
@@ -137,13 +139,11 @@ impl Job<'_> {
                 }
                 RunEnd::Testbed(reason) => {
                     self.remove(entry).await;
-                    let verdict = self.later(&claim, &reason, false);
-                    return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
+                    return self.try_again(claim, reason, false).await;
                 }
                 RunEnd::Host(reason) => {
                     self.remove(entry).await;
-                    let verdict = self.later(&claim, &reason, true);
-                    return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
+                    return self.try_again(claim, reason, true).await;
                 }
                 RunEnd::Lost(reason) => {
                     tracing::warn!(package = %package, uuid = %id, "abandoned: {reason}");
@@ -216,22 +216,25 @@ impl Job<'_> {
         failed_here && claim.passes < MAX_PASSES && claim.others_wait().await.unwrap_or(false)
     }
 
-    /// What happens to a request after an infrastructure failure: it comes back when the fault may be gone. A fault of this host says
-    /// nothing about the request, so that is no attempt; but one that no host can finish does not go round for ever.
-    fn later(&self, claim: &Claim, reason: &str, host: bool) -> Verdict {
+    /// What happens to a request after an infrastructure failure: it comes back when the fault may be gone, the later the more often
+    /// it met one. A fault of this host says nothing about the request, so that is no attempt; but one that no host can finish
+    /// does not go round for ever.
+    async fn try_again(&self, claim: Claim, reason: String, host: bool) -> Result<JobEnd, BrokerError> {
         if host && claim.failures.len() >= FAILURES {
-            return Verdict::Dead(format!("no host could finish it, {} times; at last: {reason}", FAILURES + 1));
+            let verdict = Verdict::Dead(format!("no host could finish it, {} times; at last: {reason}", FAILURES + 1));
+            return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
         }
         let earlier = u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3);
+        let after = broker::delay(self.settings.conf.retry_delay() * DELAY_GROWTH.pow(earlier));
         let failure = Failure {
             worker: self.worker.name.clone(),
-            reason: reason.to_owned(),
+            reason: reason.clone(),
             attempt: claim.attempt,
             time: jiff::Timestamp::now(),
             host,
         };
-        let after = broker::delay(self.settings.conf.retry_delay() * DELAY_GROWTH.pow(earlier));
-        Verdict::Later { after, failure: Some(failure), counts: !host }
+        let verdict = Verdict::Later { after, failure: Some(failure), counts: !host };
+        self.settle(claim, verdict, JobEnd::TriedAgain(reason, after)).await
     }
 
     /// Gives back what was not run; or does with it what somebody wants who has cancelled it meanwhile.

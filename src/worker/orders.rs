@@ -24,6 +24,8 @@ pub struct Orders {
 struct State {
     configuration: Configuration,
     now: Current,
+    /// Why the queues could not follow the latest change.
+    stuck: Option<String>,
 }
 
 /// The orders as of now.
@@ -48,7 +50,7 @@ impl Orders {
         board.set_queues(rotation.queues().to_vec());
         board.set_faults(configuration.faults().iter().map(ToString::to_string).collect());
         let now = Current { settings, rotation, changed: CancellationToken::new() };
-        Ok(Self { state: Mutex::new(State { configuration, now }), queues, board })
+        Ok(Self { state: Mutex::new(State { configuration, now, stuck: None }), queues, board })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -68,17 +70,17 @@ impl Orders {
     pub fn refresh(&self) -> Reloaded {
         let mut state = self.state();
         let news = state.configuration.refresh();
-        let mut faults: Vec<String> = state.configuration.faults().iter().map(ToString::to_string).collect();
         for fault in &news {
             tracing::error!("the configuration has a fault: {fault}");
         }
         let settings = state.configuration.settings();
         let changed = settings != state.now.settings;
         if changed {
+            state.stuck = None;
             match (self.queues)(&settings.conf) {
                 Err(reason) => {
                     tracing::error!("the queues stay as they are: {reason}");
-                    faults.push(reason);
+                    state.stuck = Some(reason);
                 }
                 Ok(queues) if queues != state.now.rotation.queues() => {
                     tracing::info!("serving {} queues from now on", queues.len());
@@ -90,9 +92,10 @@ impl Orders {
             state.now.settings = settings;
             std::mem::take(&mut state.now.changed).cancel();
         }
-        if changed || !news.is_empty() {
-            self.board.set_faults(faults.clone());
-        }
+        // Also when nothing else has changed: a fault that was mended is none any more.
+        let faults = state.configuration.faults().iter().map(ToString::to_string);
+        let faults: Vec<String> = faults.chain(state.stuck.clone()).collect();
+        self.board.set_faults(faults.clone());
         Reloaded { changed, faults }
     }
 

@@ -283,7 +283,8 @@ impl TestRun<'_> {
                 end = interruptions.next() => return Watched::Interrupted(end),
                 _ = look.tick() => {}
             }
-            if let Err(error) = log.look().and_then(|()| log.give_back_middle(&LOG_BOUND)) {
+            // The tail is a few kilobytes, and whoever looks at the worker's status wants to see the latest line.
+            if let Err(error) = log.look().and_then(|()| log.tail()).and_then(|_| log.give_back_middle(&LOG_BOUND)) {
                 tracing::debug!("the log cannot be followed: {error}");
             }
             self.job.board.log_line(&self.without_secrets(log.last_line()));

@@ -64,7 +64,8 @@ impl Slot<'_> {
                     match self.board.ticking(claiming).await? {
                         Some(claim) => {
                             let end = self.run(claim).await?;
-                            if service == Service::Once && !matches!(end, JobEnd::Infrastructure(_)) {
+                            let again = matches!(end, JobEnd::Infrastructure(_) | JobEnd::TriedAgain(..));
+                            if service == Service::Once && !again {
                                 return Ok(Ended::ServedOne);
                             }
                             end
@@ -75,15 +76,24 @@ impl Slot<'_> {
                     }
                 }
             };
-            match end {
-                JobEnd::Settled => self.board.settled(),
-                JobEnd::GivenBack => self.board.given_back(),
-                JobEnd::Infrastructure(reason) | JobEnd::TestbedFailed(reason) => {
-                    self.board.failed(&reason);
-                    if let Some(ended) = self.recover(&reason, service, &now).await {
-                        return Ok(ended);
-                    }
+            let (reason, next) = match end {
+                JobEnd::Settled => {
+                    self.board.settled();
+                    continue;
                 }
+                JobEnd::GivenBack => {
+                    self.board.given_back();
+                    continue;
+                }
+                JobEnd::Infrastructure(reason) | JobEnd::TestbedFailed(reason) => (reason, String::new()),
+                JobEnd::TriedAgain(reason, after) => {
+                    (reason, format!("; the request is tried again in {} s", after.as_secs()))
+                }
+            };
+            self.board.failed(&reason);
+            tracing::error!("infrastructure failure: {reason}{next}");
+            if let Some(ended) = self.recover(&reason, service, &now).await {
+                return Ok(ended);
             }
         }
     }
@@ -125,7 +135,6 @@ impl Slot<'_> {
     /// After a failure: a short pause, and a long one when there were several in a row. A worker that is not to stay ends then.
     async fn recover(&self, reason: &str, service: Service, now: &Current) -> Option<Ended> {
         let failures = self.board.failures_in_a_row();
-        tracing::error!("infrastructure failure {failures} in a row: {reason}");
         if failures < FAILURES_IN_A_ROW {
             self.rest(Duration::from_secs(1) * failures, now).await;
             return None;

@@ -46,10 +46,10 @@ impl Stop {
         tokio::spawn(async move {
             let hangup = signals.next().await;
             wishes.restart.store(hangup, Ordering::Relaxed);
-            tracing::info!("stopping: the test that runs is finished first; a second signal ends it");
+            tracing::info!("stopping: what runs is finished first; a second signal ends it");
             wishes.finish.cancel();
             signals.next().await;
-            tracing::warn!("cancelling: the test that runs is ended, and its request goes back to its queue");
+            tracing::warn!("cancelling: what runs is ended, and goes back to its queue");
             wishes.cancel.cancel();
             signals.next().await;
             tracing::warn!("ending at once: what is half-done is left to the next worker");

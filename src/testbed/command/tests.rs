@@ -432,10 +432,22 @@ fn a_token_is_on_no_command_line_and_in_no_explanation() {
 
 #[test]
 fn a_test_gets_no_credentials_and_a_virt_server_those_of_its_cloud() {
-    let names = ["OS_PASSWORD", "ST_KEY", "APT_CI_QUEUE", "PATH"];
+    let names = ["OS_PASSWORD", "ST_KEY", "APT_CI_QUEUE", "PATH", "LANG"];
     let environment = names.map(|name| (name.to_owned(), "x".to_owned())).into_iter().collect();
     let plan = |settings: &Settings| plan(settings, Abilities::USUAL, "noble-amd64", "gzip").unwrap();
     assert_eq!(withheld(&plan(&Settings::null()), &environment), ["APT_CI_QUEUE", "OS_PASSWORD", "ST_KEY"]);
     let cloud = settings("[virt]\nargs = ssh -s nova\n", &[]);
     assert_eq!(withheld(&plan(&cloud), &environment), ["APT_CI_QUEUE", "ST_KEY"]);
+}
+
+#[test]
+fn what_systemd_tells_the_worker_is_not_for_its_tests() {
+    let service = ["JOURNAL_STREAM", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+    let names = service.into_iter().chain(["PATH", "NOTIFY", "INVOCATION_ID"]);
+    let environment = names.map(|name| (name.to_owned(), "x".to_owned())).collect();
+    for virt in ["null", "ssh -s nova", "unshare --tarball x.tar"] {
+        let settings = settings(&format!("[virt]\nargs = {virt}\n"), &[]);
+        let plan = plan(&settings, Abilities::USUAL, "noble-amd64", "gzip").unwrap();
+        assert_eq!(withheld(&plan, &environment), service, "{virt}");
+    }
 }

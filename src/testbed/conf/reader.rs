@@ -397,6 +397,41 @@ mod tests {
         assert_eq!(lines, [2, 2, 3, 4, 7, 7, 8], "{faults:?}");
     }
 
+    /// What `apt-ci init` writes, and the README refers to.
+    const TEMPLATE: &str = include_str!("../../../templates/site/worker.conf");
+
+    #[test]
+    fn a_new_sites_file_names_every_key_and_variable_and_the_defaults() {
+        assert!(read(TEMPLATE).unwrap().is_null(), "as it is, it runs tests on this machine");
+        for variable in Variable::ALL {
+            assert!(TEMPLATE.contains(&format!("${}", variable.name())), "{variable:?}");
+        }
+        // Each key is there, behind a # if its line is an example; the first of several examples counts.
+        let key = |line: &str| line.split_once(" = ").map(|(key, _)| key.trim_start_matches('#').to_owned());
+        let mut seen = Vec::new();
+        let mut text = String::new();
+        let mut sections = Vec::new();
+        for line in TEMPLATE.lines() {
+            let setting = key(line).filter(|key| KEYS.iter().any(|(_, known)| known == key));
+            match setting {
+                Some(key) if !seen.contains(&key) => {
+                    text.push_str(line.trim_start_matches('#'));
+                    sections
+                        .push((text.rsplit_once('[').unwrap().1.split_once(']').unwrap().0.to_owned(), key.clone()));
+                    seen.push(key);
+                }
+                None if line.starts_with('[') => text.push_str(line),
+                _ => {}
+            }
+            text.push('\n');
+        }
+        for (section, key) in KEYS {
+            assert!(sections.contains(&(section.to_owned(), key.to_owned())), "[{section}] {key} in {sections:?}");
+        }
+        let conf = read(&text).unwrap();
+        assert_eq!((conf.limits, conf.retry_delay()), (Limits::default(), RETRY_DELAY), "the defaults are told");
+    }
+
     #[test]
     fn a_missing_file_is_said_to_be_missing() {
         let error = WorkerConf::load(Path::new("/nonexistent/worker.conf"), &Definitions::default()).unwrap_err();

@@ -110,7 +110,7 @@ impl Test {
     pub fn see_line(&mut self, line: &str) {
         // What is not here cannot get out.
         if !self.shown.private {
-            self.shown.log_line = Some(one_line(line));
+            self.shown.log_line = Some(one_line(line)).filter(|line| !line.is_empty());
         }
     }
 

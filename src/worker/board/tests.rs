@@ -29,6 +29,8 @@ fn an_operator_sees_what_every_slot_does() {
     let gzip = request(r#"gzip {"triggers": ["glibc/2.36-9"]}"#);
     running.running(&gzip, &queue(), 2);
     running.phase(Phase::Testing);
+    running.log_line("\n");
+    assert!(serde_json::to_value(board.status()).unwrap()["slots"][0]["log_line"].is_null(), "there is none yet");
     running.log_line("test 1 \u{1b}[2J of 3\n");
     let paused = board.slot(2);
     paused.failed("the testbed failed");
