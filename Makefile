@@ -9,7 +9,7 @@ help:
 	@echo 'make demo         build, and test gzip on the embedded queue and store'
 	@echo 'make test         install the real services and run every check and test'
 	@echo 'make bench        measure the worker against a bare client, side by side'
-	@echo 'make install      install the program to /usr/local/bin (PREFIX and DESTDIR are honoured)'
+	@echo 'make install      install the program, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
 	@echo 'make completions  write completions/ anew'
 
 demo:
@@ -34,6 +34,9 @@ install:
 	install -D -m 644 completions/apt-ci.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apt-ci
 	install -D -m 644 completions/_apt-ci $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_apt-ci
 	install -D -m 644 completions/apt-ci.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apt-ci.fish
+	install -D -m 644 templates/systemd/autopkgtest-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/apt-ci.conf
+	install -D -m 644 templates/systemd/autopkgtest@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service
+	sed -i 's,/usr/local/bin/,$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service
 
 completions:
 	$(CARGO) build --locked

@@ -26,6 +26,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_testbed_that_fails_twice_costs_two_delays_and_is_remembered", fails_twice),
         ("what_failed_on_one_worker_is_tried_on_another", other_worker),
         ("a_slot_that_keeps_failing_pauses_and_says_so", pauses),
+        ("a_worker_needs_no_more_permissions_than_the_readme_says", permissions),
         ("an_endless_log_is_cut_in_the_middle", endless_log),
         ("a_changed_configuration_counts_from_the_next_request_on", reread),
         ("a_fault_in_the_overrides_skips_no_test", fail_closed),
@@ -183,6 +184,37 @@ fn hung_test(_: &Services) -> Result<(), Failed> {
     for id in seen.iter().flat_map(|pids| pids.split_whitespace()) {
         until("its processes are gone", || !is_alive(id));
     }
+    Ok(())
+}
+
+/// What the README tells to set for the user of the workers.
+fn permissions(services: &Services) -> Result<(), Failed> {
+    let readme = include_str!("../README.md");
+    let line = readme.lines().find_map(|line| line.split_once("set_permissions -p ci worker ")).expect("the command").1;
+    let patterns: Vec<&str> = line.split(' ').map(|pattern| pattern.trim_matches('\'')).collect();
+    let [configure, write, read] = patterns.as_slice() else { panic!("three patterns: {line}") };
+    let url = services.rabbitmq().user("worker", [configure, write, read]);
+    let site = services.site_with_folder();
+    // Whoever sets the site up makes the queues.
+    site.ok(&["worker", "--drain"]);
+    let good = site.request("good", &[]);
+    let weak = site.request("weak", &["STUB_FAILURES=1"]);
+    site.plant("this is no request");
+    let worker = site.run(&["worker", "--drain", "--slots", "2", "--queue", &url]);
+    assert!(worker.status.success(), "{worker:#?}");
+    for complaint in ["refused", "ACCESS", "not announced", "WARN", "cannot"] {
+        let found =
+            worker.err.lines().filter(|line| !line.contains("a dead letter")).find(|line| line.contains(complaint));
+        assert_eq!(found, None, "{}", worker.err);
+    }
+    let mut both = [good, weak];
+    both.sort();
+    assert_eq!(site.finished(), both, "{}", worker.err);
+    let attempts = site.starts().iter().filter(|package| *package == "weak").count();
+    assert_eq!((attempts, &site.queue()["dead"]), (2, &json!(1)));
+    // It may look as well.
+    let looked = site.run(&["queues", &site.queue_name(), "--queue", &url]);
+    assert!(looked.status.success() && looked.out.starts_with("dead\t"), "{looked:#?}");
     Ok(())
 }
 

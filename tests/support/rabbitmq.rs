@@ -78,6 +78,22 @@ impl RabbitMq {
         format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
     }
 
+    /// Makes a user of this name who may configure, write and read what these patterns say, and gives where it connects.
+    pub fn user(&self, name: &str, permissions: [&str; 3]) -> String {
+        self.control(&["add_user", name, "secret"]);
+        self.control(&[&["set_permissions", name][..], &permissions].concat());
+        format!("amqp://{name}:secret@127.0.0.1:{}/%2f", self.port)
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
+        command.env("HOME", self.folder.path()).env("ERL_EPMD_PORT", self.epmd_port.to_string());
+        command.env("RABBITMQ_CONF_ENV_FILE", "/dev/null").stdin(Stdio::null());
+        let output = command.args(["-n", &format!("test{}@localhost", self.port)]).args(arguments).output();
+        let output = output.expect("rabbitmqctl");
+        assert!(output.status.success(), "rabbitmqctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Where clients connect with TLS.
     pub fn encrypted_url(&self) -> String {
         format!("amqps://guest:guest@localhost:{}/%2f", self.encrypted_port)

@@ -35,6 +35,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often a slot looks that waits for nothing but requests that wait out a delay.
 const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
 
+/// Between the two looks that find everything empty.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// A worker's place at RabbitMQ.
 pub struct AmqpSlot {
     link: Arc<Link>,
@@ -181,8 +184,9 @@ impl AmqpSlot {
         stop: &CancellationToken,
     ) -> Result<Option<Taken>, Fault> {
         let rotation = self.rotation.clone();
-        // What is on its way from its delay to its queue is in neither for a moment: empty is what was found empty twice.
-        let mut empty = true;
+        // What is on its way from its delay to its queue is in neither for a moment, and so is what somebody else looks at: empty is
+        // what was found empty twice.
+        let mut empty = false;
         loop {
             let taken = tokio::select! {
                 asking = rotation.asking() => {
@@ -200,8 +204,9 @@ impl AmqpSlot {
                         return Ok(None);
                     }
                     empty = !delayed;
+                    let pause = if empty { LOOK_AGAIN_AFTER } else { LOOK_FOR_DELAYED_EVERY };
                     tokio::select! {
-                        () = tokio::time::sleep(LOOK_FOR_DELAYED_EVERY) => {}
+                        () = tokio::time::sleep(pause) => {}
                         () = stop.cancelled() => return Ok(None),
                     }
                     self.survey = Survey::default();
