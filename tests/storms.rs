@@ -26,6 +26,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_worker_is_killed_while_a_request_waits_out_its_delay", killed),
         ("a_disk_that_is_too_small_for_long_costs_no_request", small_disk),
         ("an_autopkgtest_that_cannot_be_started_is_not_the_requests_fault", not_started),
+        ("what_no_host_can_finish_does_not_go_round_for_ever", unfinishable),
         ("a_folder_that_cannot_be_tidied_up_holds_up_nobody", stuck_leftover),
         ("a_request_that_waits_for_the_store_can_be_cancelled", cancelled_early),
         ("a_cancelled_test_stays_cancelled_when_its_worker_leaves", cancelled_late),
@@ -218,6 +219,26 @@ fn not_started(_: &Services) -> Result<(), Failed> {
     let run = site.results().into_iter().find(|run| run["uuid"] == id).expect("a result");
     assert_eq!(run["outcome"], "pass", "the host's failures are not counted among the testbed's: {run}");
     assert_eq!(starts(&site, "second"), 3);
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+fn unfinishable(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.worker_options("retry_delay = 0\n");
+    site.request("first", &[]);
+    let mut worker = site.start(&["worker"]);
+    until("the worker has found autopkgtest", || site.finished().len() == 1);
+    set_mode(&site.path().join("checkout/runner/autopkgtest"), 0o644)?;
+    site.request("second", &[]);
+    until("it is given up", || {
+        site.run(&["worker", "reload"]);
+        site.queue()["dead"] == 1
+    });
+    let letter = &site.json(&["queues", &site.queue_name()])["dead"][0];
+    let reason = letter["reason"].as_str().expect("a reason");
+    assert!(reason.starts_with("no host could finish it, 11 times") && reason.contains("denied"), "{reason}");
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
     Ok(())
