@@ -1,0 +1,75 @@
+//! What the worker costs beside what it does: how soon a test starts, how many requests a second get their results, and how much
+//! memory and processor time that takes. Each figure stands beside its floor, measured in the same run on the same servers.
+//!
+//! This machine may be busy with other things: look at the ratios, and at the absolute numbers only against their bounds.
+//!
+//! `cargo bench --bench worker -- start throughput` measures only these parts. `APT_CI_BENCH_REQUESTS=20000` lets the worker's memory
+//! grow, if it does, over a week's worth of requests.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+#[path = "../../tests/support/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest of it")]
+mod support;
+
+mod bare;
+mod counters;
+mod memory;
+mod start;
+mod stub;
+mod table;
+mod throughput;
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use support::rabbitmq::RabbitMq;
+use table::{Row, median};
+
+/// The parts in the order of their measuring.
+const PARTS: [&str; 4] = ["version", "start", "throughput", "memory"];
+
+fn main() {
+    if let Some(called_as) = stub::called_as_stub() {
+        return stub::run(&called_as);
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // cargo adds `--bench`.
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for name in &named {
+        assert!(PARTS.contains(&name.as_str()), "there is no part {name}; there are {PARTS:?}");
+    }
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if wanted("version") {
+        version();
+    }
+    if PARTS.iter().any(|part| *part != "version" && wanted(part)) {
+        let rabbitmq = RabbitMq::start("");
+        if wanted("start") {
+            start::measure(&rabbitmq);
+        }
+        if wanted("throughput") {
+            throughput::measure(&rabbitmq);
+        }
+        if wanted("memory") {
+            memory::measure(&rabbitmq);
+        }
+    }
+}
+
+/// What it takes to start the program.
+fn version() {
+    let time = |program: &str, argument: &str| {
+        let run = |_| {
+            let started = Instant::now();
+            let status = Command::new(program).arg(argument).stdout(Stdio::null()).status().expect("it starts");
+            assert!(status.success());
+            started.elapsed()
+        };
+        median((0..60).map(run).collect())
+    };
+    table::heading("starting the program (median of 60)");
+    let floor = time("/bin/true", "");
+    Row::time("a program that does nothing", floor).print();
+    Row::time("apt-ci --version", time(env!("CARGO_BIN_EXE_apt-ci"), "--version")).beside(floor).print();
+}

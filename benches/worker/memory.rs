@@ -1,0 +1,78 @@
+//! How much memory a worker takes while it waits, and whether that grows with the requests that it has served.
+
+use futures_util::StreamExt;
+
+use crate::counters::Counters;
+use crate::support::block_on;
+use crate::support::rabbitmq::RabbitMq;
+use crate::support::site::{TestSite, until};
+use crate::table::{self, Row};
+use crate::{bare, stub};
+
+/// How many requests are served, unless the environment says otherwise.
+const REQUESTS: u32 = 2000;
+/// The variable that says otherwise.
+const VARIABLE: &str = "APT_CI_BENCH_REQUESTS";
+/// After so many requests everything has been used once, and memory must not grow any more.
+const WARM: u32 = 500;
+/// How many requests wait at a time: what the broker holds is not the worker's.
+const BATCH: u32 = 100;
+const PACKAGES: u32 = 200;
+const SLOTS: u32 = 8;
+/// What an idle worker may take with one slot, and what each further slot may add, in MiB.
+const MOST_IDLE: f64 = 25.0;
+const MOST_PER_SLOT: f64 = 2.0;
+/// What the allocator may keep more or less from one moment to the next, in MiB.
+const NOISE: f64 = 1.0;
+
+pub fn measure(rabbitmq: &RabbitMq) {
+    let requests = std::env::var(VARIABLE).ok().map_or(REQUESTS, |text| text.parse().expect(VARIABLE));
+    table::heading("resident memory of the worker");
+    let site = site(rabbitmq);
+    let many = {
+        let worker = site.start(&["worker", "--slots", &SLOTS.to_string()]);
+        until("the worker waits", || site.queue()["consumers"] == SLOTS);
+        Counters::of(worker.id()).memory()
+    };
+    until("it is gone", || site.queue()["consumers"] == 0);
+    let worker = site.start(&["worker"]);
+    until("the worker waits", || site.queue()["consumers"] == 1);
+    let counters = Counters::of(worker.id());
+    let idle = counters.memory();
+    Row::new("idle with one slot", idle, "MiB").at_most(MOST_IDLE).print();
+    Row::new(format!("idle with {SLOTS} slots"), many, "MiB").print();
+    let each = (many - idle) / f64::from(SLOTS - 1);
+    Row::new("each further slot", each, "MiB").at_most(MOST_PER_SLOT).print();
+
+    let warm = serve(rabbitmq, &site, counters, WARM);
+    let (memory, files) = serve(rabbitmq, &site, counters, requests.saturating_sub(WARM));
+    Row::new(format!("after {WARM} requests"), warm.0, "MiB").note(format!("{} open files", warm.1)).print();
+    let row = Row::new(format!("after {requests} requests"), memory, "MiB").note(format!("{files} open files"));
+    row.wanted(&format!("no growth (<= {NOISE} MiB)"), memory <= warm.0 + NOISE && files <= warm.1).print();
+}
+
+fn site(rabbitmq: &RabbitMq) -> TestSite {
+    let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
+    stub::install(&site);
+    site
+}
+
+/// Lets the worker serve so many requests, and tells its memory and open files once it waits again.
+fn serve(rabbitmq: &RabbitMq, site: &TestSite, counters: Counters, requests: u32) -> (f64, usize) {
+    block_on(async {
+        let (_connection, channel) = bare::channel(&rabbitmq.url()).await;
+        let mut completions = bare::completions(&channel).await;
+        for begin in (0..requests).step_by(BATCH as usize) {
+            let numbers = begin..requests.min(begin + BATCH);
+            for number in numbers.clone() {
+                let body = format!("package{}\n{{\"triggers\": [\"a/1\"]}}", number % PACKAGES);
+                bare::publish(&channel, &site.queue_name(), body.as_bytes()).await;
+            }
+            for _ in numbers {
+                completions.next().await.expect("a completion").expect("a completion");
+            }
+        }
+    });
+    until("the worker waits again", || site.queue()["consumers"] == 1);
+    (counters.memory(), counters.files())
+}

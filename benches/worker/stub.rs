@@ -1,0 +1,56 @@
+//! A testbed that does nothing but write down when it started: this program, called under another name.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::support::site::TestSite;
+
+const NAME: &str = "autopkgtest";
+const STARTED: &str = "started";
+
+/// How this program was called, if as autopkgtest.
+pub fn called_as_stub() -> Option<PathBuf> {
+    let called_as = PathBuf::from(std::env::args().next().unwrap_or_default());
+    called_as.file_name().is_some_and(|name| name == NAME).then_some(called_as)
+}
+
+/// Does what autopkgtest would do, without a test.
+pub fn run(called_as: &Path) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_nanos();
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "--help") {
+        println!("--output-dir --test-name");
+        return;
+    }
+    let output = arguments.iter().enumerate().find_map(|(n, argument)| {
+        let after = (argument == "--output-dir").then(|| arguments.get(n + 1).cloned()).flatten();
+        argument.strip_prefix("--output-dir=").map(str::to_owned).or(after)
+    });
+    let output = PathBuf::from(output.expect("--output-dir"));
+    fs::create_dir_all(&output).expect("the output directory");
+    fs::write(output.join("log"), "started\n").expect("a log");
+    let started = called_as.with_file_name(STARTED);
+    fs::write(started.with_extension("new"), now.to_string()).expect("the time");
+    fs::rename(started.with_extension("new"), started).expect("the time");
+}
+
+/// Makes it a site's autopkgtest.
+pub fn install(site: &TestSite) {
+    let program = folder(site).join(NAME);
+    fs::remove_file(&program).expect("the other stub");
+    symlink(std::env::current_exe().expect("this program"), &program).expect("a link to this program");
+}
+
+/// When a site's stub was started last, since 1970; once only.
+pub fn take_start(site: &TestSite) -> Option<Duration> {
+    let started = folder(site).join(STARTED);
+    let text = fs::read_to_string(&started).ok()?;
+    fs::remove_file(&started).expect("the time");
+    Some(Duration::from_nanos(text.parse().expect("a number")))
+}
+
+fn folder(site: &TestSite) -> PathBuf {
+    site.path().join("checkout/runner")
+}
