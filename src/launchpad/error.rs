@@ -1,13 +1,14 @@
 //! What can go wrong on the way to a key.
 
 use super::key::MalformedKey;
+use crate::release::Release;
 use crate::request::Fingerprint;
 
-/// Why an archive's signing key cannot be had.
+/// Why an archive cannot be used: there is no signing key, or nothing to take.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LaunchpadError {
     /// A server is away or has trouble: later it may work.
-    #[error("{address} cannot be asked for the signing key of the PPA {ppa}: {reason}")]
+    #[error("{address} cannot be asked about the PPA {ppa}: {reason}")]
     Away {
         /// The archive, `OWNER/NAME`.
         ppa: String,
@@ -65,7 +66,7 @@ pub enum LaunchpadError {
         source: MalformedKey,
     },
     /// A server gives an answer that makes no sense.
-    #[error("{address} refused to tell the signing key of the PPA {ppa}: {reason}")]
+    #[error("{address} tells nothing usable about the PPA {ppa}: {reason}")]
     Refused {
         /// The archive, `OWNER/NAME`.
         ppa: String,
@@ -73,6 +74,24 @@ pub enum LaunchpadError {
         address: String,
         /// What it answered.
         reason: String,
+    },
+    /// The archive has no packages for a release: apt would fail in the testbed, as if the tested package were at fault.
+    #[error("the PPA {ppa} has nothing for {release}")]
+    NothingForRelease {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The release.
+        release: Release,
+    },
+    /// The archive is closed to who asks.
+    #[error("{address} {} the PPA {ppa}", if *with_token { "does not accept the token for" } else { "asks for a token for" })]
+    NoAccess {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
+        /// Whether it was asked with a token.
+        with_token: bool,
     },
     /// No client can be made on this machine.
     #[error("no HTTP client for Launchpad can be made: {0}")]

@@ -5,11 +5,13 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::ACCEPT;
 use reqwest::redirect::{Action, Attempt, Policy};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
 use tracing::debug;
 use url::Url;
 
 use crate::http::{innermost, is_passing, retry_after};
+use crate::request::Login;
 
 /// How long one try may take, from the connection to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -33,7 +35,7 @@ pub(super) enum Fault {
     Unusable(String),
 }
 
-/// A client that sends nothing secret.
+/// A client that sends no secrets but those that it is given for a question.
 pub(super) fn client() -> Result<Client, reqwest::Error> {
     Client::builder()
         .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
@@ -61,14 +63,35 @@ fn may_follow(previous: &[Url], next: &Url) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Asks until there is an answer, good or bad, or too often.
+/// The text at an address. Asks until there is an answer, good or bad, or too often.
 pub(super) async fn get(client: &Client, url: &Url, accept: &'static str) -> Result<String, Fault> {
+    patiently(url, || async { read(ask(client.get(url.clone()).header(ACCEPT, accept)).await?).await }).await
+}
+
+/// Asks in the same way whether there is something at an address, with a login if it takes one. The answer itself is not fetched.
+pub(super) async fn look(client: &Client, url: &Url, login: Option<&Login>) -> Result<(), Fault> {
+    patiently(url, || async {
+        let request = client.get(url.clone());
+        let request = match login {
+            // The client marks it as a secret, and does not take it along when it is sent to another server.
+            Some(login) => request.basic_auth(&login.user, Some(login.token.expose_secret())),
+            None => request,
+        };
+        ask(request).await.map(drop)
+    })
+    .await
+}
+
+async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
+    url: &Url,
+    question: impl FnMut() -> F,
+) -> Result<T, Fault> {
     let backoff = ExponentialBuilder::default()
         .with_min_delay(FIRST_PAUSE)
         .with_max_delay(LONGEST_PAUSE)
         .with_max_times(RETRIES)
         .with_jitter();
-    (|| attempt(client, url, accept))
+    question
         .retry(backoff)
         .when(|fault| matches!(fault, Fault::Passing { .. }))
         .adjust(|fault, pause| {
@@ -79,12 +102,12 @@ pub(super) async fn get(client: &Client, url: &Url, accept: &'static str) -> Res
         .await
 }
 
-async fn attempt(client: &Client, url: &Url, accept: &'static str) -> Result<String, Fault> {
-    let response = client.get(url.clone()).header(ACCEPT, accept).send().await.map_err(of_client)?;
+async fn ask(request: RequestBuilder) -> Result<Response, Fault> {
+    let response = request.send().await.map_err(of_client)?;
     let status = response.status();
-    debug!(%url, status = status.as_u16(), "asked");
+    debug!(url = %response.url(), status = status.as_u16(), "asked");
     if status.is_success() {
-        return read(response).await;
+        return Ok(response);
     }
     if is_passing(status) {
         let after = retry_after(response.headers());

@@ -1,7 +1,7 @@
 //! Launchpad: the personal package archives (PPAs) that a test can take packages from, and the keys that sign them.
 //!
-//! Everything here is public, so it needs no credentials. What a private archive holds is for others to fetch; its signing key
-//! is on the key server for everybody who knows its fingerprint.
+//! Keys are public, also a private archive's: its key is on the key server for everybody who knows its fingerprint. Only whether
+//! a private archive has packages for a release is asked with the token that the request brings.
 
 mod armor;
 mod error;
@@ -18,7 +18,8 @@ pub use self::error::LaunchpadError;
 use self::fetch::Fault;
 pub use self::key::{MalformedKey, SigningKey};
 pub use self::settings::{InvalidServerUrl, LaunchpadSettings, ServerUrl};
-use crate::request::Fingerprint;
+use crate::release::Release;
+use crate::request::{Fingerprint, Ppa};
 
 /// A client of Launchpad's.
 #[derive(Debug, Clone)]
@@ -54,6 +55,30 @@ impl Launchpad {
     pub fn archive_url(&self, owner: &str, name: &str, private: bool) -> String {
         let server = if private { &self.settings.private_archive } else { &self.settings.archive };
         server.below(&[owner, name, "ubuntu"]).to_string()
+    }
+
+    /// Makes sure that the archive has packages for the release, and lets the request's token in.
+    ///
+    /// # Errors
+    /// [`LaunchpadError::is_temporary`] tells a server's trouble from a request that cannot be met.
+    pub async fn must_have(&self, ppa: &Ppa, release: &Release) -> Result<(), LaunchpadError> {
+        let login = ppa.login();
+        let address = if login.is_some() { &self.settings.private_archive } else { &self.settings.archive };
+        let question = Question { client: &self.client, ppa: ppa.to_string(), address };
+        // What apt asks for, in its order.
+        for file in ["InRelease", "Release"] {
+            let url = address.below(&[ppa.owner(), ppa.name(), "ubuntu", "dists", release.as_str(), file]);
+            match fetch::look(&self.client, &url, login).await {
+                Ok(()) => return Ok(()),
+                Err(Fault::Answer(StatusCode::NOT_FOUND | StatusCode::GONE)) => {}
+                Err(Fault::Answer(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
+                    let (ppa, address) = (question.ppa, address.to_string());
+                    return Err(LaunchpadError::NoAccess { ppa, address, with_token: login.is_some() });
+                }
+                Err(fault) => return Err(question.error(fault)),
+            }
+        }
+        Err(LaunchpadError::NothingForRelease { ppa: question.ppa, release: release.clone() })
     }
 
     /// The key that the archive is signed with.
@@ -139,15 +164,21 @@ impl Question<'_> {
 
     async fn get(&self, url: &Url, accept: &'static str) -> Result<String, LaunchpadError> {
         fetch::get(self.client, url, accept).await.map_err(|fault| match fault {
-            Fault::Passing { reason, .. } => {
-                LaunchpadError::Away { ppa: self.ppa.clone(), address: self.address.to_string(), reason }
-            }
             Fault::Answer(
                 StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
             ) => LaunchpadError::NoSuchPpa { ppa: self.ppa.clone(), address: self.address.to_string() },
+            other => self.error(other),
+        })
+    }
+
+    fn error(&self, fault: Fault) -> LaunchpadError {
+        match fault {
+            Fault::Passing { reason, .. } => {
+                LaunchpadError::Away { ppa: self.ppa.clone(), address: self.address.to_string(), reason }
+            }
             Fault::Answer(status) => self.refused(&format!("it answered {status}")),
             Fault::Unusable(reason) => self.refused(&reason),
-        })
+        }
     }
 
     fn must_be(&self, expected: &Fingerprint, found: &Fingerprint) -> Result<(), LaunchpadError> {

@@ -226,24 +226,29 @@ impl TestRun<'_> {
 
     /// Fetches what the test needs before it starts. A verdict if there is something that can never be had.
     async fn prepare(&self, plan: &testbed::Plan, queue: &QueueName) -> Result<Option<Verdict>, RunEnd> {
-        if let Some(folder) = &plan.ppa_folder {
-            let launchpad = self.job.worker.launchpad;
-            let mut archives = Vec::new();
-            for ppa in &self.request.parameters().ppas {
-                let key = match launchpad.signing_key(ppa.owner(), ppa.name(), ppa.fingerprint()).await {
-                    Ok(key) => key,
-                    Err(error) if error.is_temporary() => {
-                        let reason = format!("the signing key of {ppa} cannot be had: {error}");
-                        return Ok(Some(self.testbed_failed(&reason)));
-                    }
-                    Err(error) => return Ok(Some(self.refused(&error))),
-                };
-                let archive_url = launchpad.archive_url(ppa.owner(), ppa.name(), ppa.login().is_some());
-                archives.push(PpaAccess { ppa: ppa.clone(), archive_url, armored_key: key.armored().to_owned() });
+        let launchpad = self.job.worker.launchpad;
+        let mut archives = Vec::new();
+        for ppa in &self.request.parameters().ppas {
+            let (owner, name) = (ppa.owner(), ppa.name());
+            let asked = async {
+                // autopkgtest asks for the key itself when it adds the PPA.
+                if plan.ppa_folder.is_some() {
+                    let key = launchpad.signing_key(owner, name, ppa.fingerprint()).await?;
+                    let archive_url = launchpad.archive_url(owner, name, ppa.login().is_some());
+                    archives.push(PpaAccess { ppa: ppa.clone(), archive_url, armored_key: key.armored().to_owned() });
+                }
+                launchpad.must_have(ppa, &queue.release).await
+            };
+            match asked.await {
+                Ok(()) => {}
+                Err(error) if error.is_temporary() => return Ok(Some(self.testbed_failed(&error.to_string()))),
+                Err(error) => return Ok(Some(self.refused(&error))),
             }
-            if let Err(error) = ppa::write(folder, &queue.release, &archives) {
-                return Err(RunEnd::Host(error.to_string()));
-            }
+        }
+        if let Some(folder) = &plan.ppa_folder
+            && let Err(error) = ppa::write(folder, &queue.release, &archives)
+        {
+            return Err(RunEnd::Host(error.to_string()));
         }
         if let Some(checkout) = &plan.checkout
             && let Err(error) = checkout.fetch(self.job.worker.environment, &CheckoutLimits::default()).await
