@@ -29,6 +29,13 @@ const TESTBED_ATTEMPTS: usize = 3;
 /// autopkgtest's exit code for a testbed failure.
 const TESTBED_FAILURE: i32 = 16;
 
+/// autopkgtest's exit code for a package that is at fault itself.
+const BAD_PACKAGE: i32 = 12;
+
+/// What autopkgtest says, before it blames the package, when git ended with its code for trouble of its own: the server is away, or
+/// there is no such branch.
+const NOT_FETCHED: &str = "rules extract failed with exit code 128";
+
 /// The exit code of a test that could not be run as it was asked for.
 const ERROR: i32 = 20;
 
@@ -312,6 +319,11 @@ impl TestRun<'_> {
 
     /// What it means that autopkgtest ended so.
     fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> Verdict {
+        if exit == Exit::Code(BAD_PACKAGE)
+            && let Some(reason) = self.not_fetched(log, output)
+        {
+            return self.testbed_failed(&reason);
+        }
         if !is_infrastructure(exit.exit_code()) {
             // Without a log of its own, the result's log is what autopkgtest said on its console.
             let note = if output.join("log").exists() { None } else { Some(self.console()) };
@@ -334,6 +346,20 @@ impl TestRun<'_> {
     /// What autopkgtest wrote elsewhere than to its log.
     fn console(&self) -> String {
         LiveLog::new(self.entry.folder().join(CONSOLE)).tail().unwrap_or_default().trim().to_owned()
+    }
+
+    /// Why autopkgtest could not fetch the branch that it was to fetch itself, if it was that.
+    fn not_fetched(&self, log: &mut LiveLog, output: &Path) -> Option<String> {
+        self.request.parameters().source.as_ref()?;
+        // Where this is known, the branch was fetched; what the log says from then on is the package's own.
+        if output.join("testpkg-version").exists() {
+            return None;
+        }
+        let said = log.tail().unwrap_or_default();
+        said.contains(NOT_FETCHED).then(|| {
+            let said = said.lines().rfind(|line| line.starts_with("fatal: ")).unwrap_or(NOT_FETCHED);
+            format!("the branch to test {} from cannot be fetched in the testbed: {said}", self.request.package())
+        })
     }
 
     fn testbed_failed(&self, reason: &str) -> Verdict {
