@@ -2,9 +2,8 @@
 //! changes under it.
 
 use std::fs;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,13 +35,6 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories("fleet", services, all)
 }
 
-/// Submits a batch of `QUEUE:PACKAGE {parameters}` lines.
-fn submit(site: &TestSite, lines: &str) {
-    let file = site.path().join("batch");
-    fs::write(&file, lines).expect("a batch");
-    site.ok(&["run", "--batch", file.to_str().expect("a path in UTF-8")]);
-}
-
 /// What `worker status --json` tells, if a worker runs.
 fn workers(site: &TestSite) -> Vec<Value> {
     let finished = site.run(&["worker", "status", "--json"]);
@@ -60,28 +52,6 @@ fn in_state(site: &TestSite, state: &str) -> usize {
     slots(site).iter().filter(|slot| slot["state"] == state).count()
 }
 
-/// Where a run's files are in the site's folder of results.
-fn folder_of(site: &TestSite, run: &Value) -> PathBuf {
-    let store = site.addresses().1.strip_prefix("folder:").expect("a folder as the store");
-    let folder = site.path().join(store).join(run["container"].as_str().expect("a container"));
-    folder.join(run["path"].as_str().expect("a path"))
-}
-
-/// Reads one member of a run's result.tar.
-fn member(site: &TestSite, run: &Value, name: &str) -> String {
-    let tar = fs::File::open(folder_of(site, run).join("result.tar")).expect("result.tar");
-    let mut archive = tar::Archive::new(tar);
-    for entry in archive.entries().expect("a tar") {
-        let mut entry = entry.expect("a member");
-        if entry.path().is_ok_and(|path| path == Path::new(name)) {
-            let mut text = String::new();
-            entry.read_to_string(&mut text).expect("text");
-            return text;
-        }
-    }
-    panic!("result.tar has no {name}")
-}
-
 const CONTEXTS: [&str; 4] = ["debci-", "debci-huge-", "debci-ppa-", "debci-upstream-"];
 
 fn fair(site: &TestSite) -> Result<(), Failed> {
@@ -94,7 +64,7 @@ fn fair(site: &TestSite) -> Result<(), Failed> {
     }
     // A worker that finds nothing makes its queues.
     site.ok(&["worker", "--drain"]);
-    submit(site, &batch);
+    site.submit(&batch);
     site.ok(&["worker", "--drain", "--slots", "8"]);
     let starts = site.starts();
     assert_eq!(starts.len(), 4 * EACH);
@@ -229,7 +199,7 @@ fn fails_twice(services: &Services) -> Result<(), Failed> {
         assert_eq!(site.finished(), both);
         let run = site.results().into_iter().find(|run| run["uuid"] == id).expect("a result");
         assert_eq!(run["outcome"], "pass");
-        let testinfo: Value = serde_json::from_str(&member(&site, &run, "testinfo.json"))?;
+        let testinfo: Value = serde_json::from_str(&site.member(&run, "testinfo.json"))?;
         let failures = testinfo["apt-ci"]["failures"].as_array().expect("the earlier failures").clone();
         assert_eq!(failures.len(), 2, "{testinfo}");
         for (n, failure) in failures.iter().enumerate() {
@@ -259,7 +229,7 @@ fn other_worker(services: &Services) -> Result<(), Failed> {
     until("the request is done", || site.finished() == [id.clone()]);
     let run = site.results().pop().expect("a result");
     assert_eq!(run["outcome"], "pass");
-    let testinfo: Value = serde_json::from_str(&member(&site, &run, "testinfo.json"))?;
+    let testinfo: Value = serde_json::from_str(&site.member(&run, "testinfo.json"))?;
     let (own, failures) = (&testinfo["apt-ci"], &testinfo["apt-ci"]["failures"]);
     assert_eq!((&own["worker"], failures.as_array().map(Vec::len)), (&json!("good"), Some(1)), "{testinfo}");
     assert_eq!(failures[0]["worker"], "bad");
@@ -305,7 +275,7 @@ fn endless_log(_: &Services) -> Result<(), Failed> {
     site.request("loud", &["STUB_LOG=400"]);
     site.ok(&["worker", "--drain"]);
     let run = site.results().pop().expect("a result");
-    let log = Command::new("zcat").arg(folder_of(&site, &run).join("log.gz")).output()?.stdout;
+    let log = Command::new("zcat").arg(site.folder_of(&run).join("log.gz")).output()?.stdout;
     assert!(log.len() < 200 << 20, "{} bytes", log.len());
     let text = String::from_utf8(log)?;
     assert!(text.starts_with("autopkgtest [stub]: starting loud\n"));
@@ -429,7 +399,7 @@ fn mixed_load(services: &Services) -> Result<(), Failed> {
     let mut samples = Vec::new();
     let mut rounds = 0;
     while rounds < 12 || begin.elapsed() < Duration::from_secs(60 * minutes) {
-        submit(&site, &mixture(&site, rounds));
+        site.submit(&mixture(&site, rounds));
         rounds += 1;
         // The queues are the site's only; one per context.
         until("this round is done", || {

@@ -49,14 +49,14 @@ for method, _, body in channel.consume(queue, auto_ack=True):
 "#;
 
 /// A listener that does not outlive its test.
-struct Listener {
+pub struct Listener {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Listener {
     /// One that listens already.
-    fn start(services: &Services, release: &str) -> Self {
+    pub fn start(services: &Services, release: &str) -> Self {
         let mut command = python(LISTEN);
         command.args([&services.rabbitmq().url(), release]).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python3 starts");
@@ -66,7 +66,7 @@ impl Listener {
     }
 
     /// All messages up to the first completion.
-    fn messages(mut self) -> Vec<Value> {
+    pub fn messages(mut self) -> Vec<Value> {
         let messages = self.lines.by_ref().map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"));
         let messages = messages.collect();
         assert!(self.child.wait().expect("the listener ends").success());

@@ -38,6 +38,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("an_api_without_the_operation_is_made_up_for_by_the_key_server", older_api),
         ("apt_takes_packages_from_a_ppa_with_the_key_that_launchpad_tells", apt_accepts),
         ("apt_takes_packages_from_a_private_ppa_with_its_token_alone", apt_logs_in),
+        ("a_token_does_not_follow_a_redirection_to_another_server", token_stays),
         ("a_site_says_where_launchpad_is", site),
     ];
     stories("launchpad", services, all)
@@ -351,6 +352,25 @@ fn apt_logs_in(_: &Services) -> Result<(), Failed> {
     assert!(
         archive.log().iter().any(|asked| asked.target.ends_with(".deb") && asked.status == 200 && asked.with_login)
     );
+    Ok(())
+}
+
+fn token_stays(_: &Services) -> Result<(), Failed> {
+    let given = Arc::new(Mutex::new(Vec::new()));
+    let (here, there) = (Arc::clone(&given), Arc::clone(&given));
+    let other = StandIn::start(move |exchange| {
+        there.lock().expect("a list").push(("other", exchange.header("authorization").is_some()));
+        exchange.answer("200 OK", "", "");
+    });
+    let to = other.url();
+    let archive = StandIn::start(move |exchange| {
+        here.lock().expect("a list").push(("archive", exchange.header("authorization").is_some()));
+        let headers = format!("Location: {to}{}\r\n", exchange.target);
+        exchange.answer("302 Found", &headers, "");
+    });
+    let launchpad = Launchpad::new(LaunchpadStandIn::start().settings(&archive.url()))?;
+    block_on(launchpad.must_have(&"me:hunter2@owner/name".parse()?, &"noble".parse()?))?;
+    assert_eq!(*given.lock().expect("a list"), [("archive", true), ("other", false)]);
     Ok(())
 }
 

@@ -10,6 +10,8 @@ mod launchpad;
 mod leaving;
 mod lives;
 mod outages;
+mod ppa;
+mod privacy;
 mod reading;
 mod real;
 mod requests;
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
     // The slow ones first, so that they run beside the others.
     let areas = [
         real::trials,
+        privacy::trials,
+        ppa::trials,
         broker::trials,
         outages::trials,
         storms::trials,

@@ -1,13 +1,17 @@
 //! Real packages' tests through the whole house: requested, queued, run by autopkgtest, stored, and read by the programs that
 //! other people use.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Failed, Trial};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::support::files::FileServer;
+use crate::support::git::Project;
 use crate::support::site::{TestSite, finish};
 use crate::support::swift::Swift;
 use crate::support::{Services, Story, stories};
@@ -15,6 +19,11 @@ use crate::support::{Services, Story, stories};
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
         ("gzip_in_an_isolated_testbed", gzip_isolated),
+        ("one_test_of_several_and_a_package_built_from_git", isolated),
+        ("tests_from_git_pass_fail_and_are_skipped", git_on_host),
+        ("an_autopkgtest_that_fetches_no_branches_gets_a_checkout", old_autopkgtest),
+        ("a_branch_that_autopkgtest_cannot_fetch_is_not_the_packages_fault", not_fetched),
+        ("a_testbed_that_cannot_be_made_is_tried_thrice_and_is_not_the_packages_fault", bad_testbed),
         ("gzip_on_the_embedded_queue_and_store", gzip_embedded),
         ("gzip_on_rabbitmq_and_swift_with_tempauth", |services| gzip_on_servers(services, services.swift())),
         ("gzip_on_rabbitmq_and_swift_with_keystone", |services| gzip_on_servers(services, services.swift_keystone())),
@@ -108,16 +117,177 @@ with tarfile.open(sys.argv[1]) as tar:
     Ok(())
 }
 
-fn gzip_isolated(_: &Services) -> Result<(), Failed> {
-    let site = TestSite::local().of_release("bookworm");
-    let tarball = site.path().join("bookworm.tar");
-    // autopkgtest fetches the package's source inside the testbed.
-    let sources = r#"--customize-hook=sed -i -n 'p;s/^deb /deb-src /p' "$1/etc/apt/sources.list""#;
-    output(Command::new("mmdebstrap").args(["--quiet", "--variant=apt", sources, "bookworm"]).arg(&tarball));
-    site.worker_conf(&format!("[virt]\nargs = unshare --tarball {}\n", tarball.display()));
-    // The testbed is made in a user namespace: by an ordinary user, who has a range of user ids.
-    let site = site.of_ordinary_user();
-    gzip(&site);
+fn gzip_isolated(services: &Services) -> Result<(), Failed> {
+    gzip(&TestSite::local().isolated(&services.testbed().tarball()));
+    Ok(())
+}
+
+/// A project, and a web server that has its git repository as plain files.
+fn project_on_the_web(folder: &Path) -> (Project, FileServer, String) {
+    let project = Project::new(folder);
+    project.write("debian/tests/greets", "#!/bin/sh\necho \"a pull request's mark is $MARK\"\n");
+    project.git(&["checkout", "--quiet", "-b", "proposal"]);
+    project.git(&["commit", "--quiet", "--all", "--message", "Says more"]);
+    project.publish("HEAD", "refs/pull/7/head");
+    project.git(&["checkout", "--quiet", "main"]);
+    let server = FileServer::start(folder);
+    let url = format!("{}/project.git", server.url());
+    (project, server, url)
+}
+
+/// Requests for tests of a package, run by one worker. Gives each one's exit code, outcome, and log.
+fn run_all(site: &TestSite, slots: &str, requests: &[(&str, Value)]) -> Vec<(i64, String, String)> {
+    let line = |(package, parameters): &(&str, Value)| format!("{}:{package} {parameters}\n", site.queue_name());
+    let ids = site.submit(&requests.iter().map(line).collect::<String>());
+    let worker = site.run(&["worker", "--drain", "--slots", slots]);
+    let ended = |id: &String| {
+        let run = site.results().into_iter().find(|run| run["uuid"] == **id);
+        let run = run.unwrap_or_else(|| panic!("{id} has no result: {worker:#?}"));
+        let outcome = run["outcome"].as_str().expect("an outcome").to_owned();
+        (run["exitcode"].as_i64().expect("an exit code"), outcome, site.log_of(&run))
+    };
+    ids.iter().map(ended).collect()
+}
+
+fn git_on_host(_: &Services) -> Result<(), Failed> {
+    let _alone = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    let site = TestSite::local();
+    site.worker_conf(NULL);
+    let web = tempfile::tempdir()?;
+    let (_project, _server, url) = project_on_the_web(web.path());
+    let requests = [
+        ("hello-git", json!({"test-git": url, "testname": "greets", "env": ["MARK=apricot"]})),
+        ("hello-git", json!({"test-git": format!("{url}#refs/pull/7/head"), "testname": "greets"})),
+        ("hello-git", json!({"test-git": format!("{url} main"), "testname": "fails"})),
+        ("hello-git", json!({"test-git": url, "testname": "skips"})),
+    ];
+    let ends = run_all(&site, "1", &requests);
+    let codes: Vec<(i64, &str)> = ends.iter().map(|(code, outcome, _)| (*code, outcome.as_str())).collect();
+    assert_eq!(codes, [(0, "pass"), (0, "pass"), (4, "fail"), (8, "neutral")], "{ends:#?}");
+    for ((_, _, log), expected) in ends.iter().zip([
+        "\nthe mark is apricot\n",
+        "\na pull request's mark is \n",
+        "\nthis goes wrong\n",
+        "SKIP exit status 77",
+    ]) {
+        assert!(log.contains(expected), "{expected:?}: {log}");
+        // autopkgtest itself has fetched it.
+        assert!(log.contains(&format!("git-source {url}")), "{log}");
+    }
+    assert!(!ends[0].2.contains("this goes wrong"), "only the test that was asked for: {}", ends[0].2);
+    Ok(())
+}
+
+/// The installed autopkgtest, which says that it is one from before it could fetch branches, and refuses to.
+const OLD: &str = r#"#!/bin/sh
+case "$*" in
+    *--help*) autopkgtest --help | grep -v 'url#branch' ;;
+    *://*) echo "autopkgtest: error: not a valid test package" >&2; exit 20 ;;
+    *) exec autopkgtest "$@" ;;
+esac
+"#;
+
+fn old_autopkgtest(_: &Services) -> Result<(), Failed> {
+    let _alone = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    let site = TestSite::local();
+    let runner = site.path().join("checkout/runner/autopkgtest");
+    fs::write(&runner, OLD)?;
+    fs::set_permissions(&runner, fs::Permissions::from_mode(0o755))?;
+    let web = tempfile::tempdir()?;
+    let (_project, _server, url) = project_on_the_web(web.path());
+    let greets = |url: &str| json!({"test-git": url, "testname": "greets", "env": ["MARK=quince"]});
+    let nowhere = format!("{url}#no-such-branch");
+    let requests = [
+        ("hello-git", greets(&url)),
+        ("hello-git", greets(&format!("{url}#refs/pull/7/head"))),
+        ("hello-git", greets(&nowhere)),
+    ];
+    let ends = run_all(&site, "1", &requests);
+    let codes: Vec<i64> = ends.iter().map(|(code, ..)| *code).collect();
+    assert_eq!(codes, [0, 0, 16], "{ends:#?}");
+    for ((_, _, log), expected) in ends.iter().zip(["\nthe mark is quince\n", "\na pull request's mark is quince\n"]) {
+        assert!(log.contains(expected) && log.contains("-tree "), "{expected:?}: {log}");
+    }
+    assert!(ends[2].2.contains(&format!("{nowhere} cannot be fetched")), "{}", ends[2].2);
+    Ok(())
+}
+
+/// What autopkgtest 5.28 says and does when git finds no such branch; it itself needs twenty seconds for that.
+const NOT_FETCHED: &str = r#"#!/bin/sh
+case "$*" in
+    *--help*) autopkgtest --help; exit ;;
+esac
+mkdir -p "$2"
+echo 'badpkg: rules extract failed with exit code 128' > "$2/summary"
+# fetched: echo 'hello-git 1.0' > "$2/testpkg-version"
+cat > "$2/log" <<END
+autopkgtest [12:00:00]: @@@@@@@@@@@@@@@@@@@@ git-source http://127.0.0.1/project.git#no-such-branch
+Cloning into 'project'...
+fatal: couldn't find remote ref no-such-branch
+autopkgtest [12:00:16]: ERROR: erroneous package: rules extract failed with exit code 128
+blame: http://127.0.0.1/project.git#no-such-branch
+badpkg: rules extract failed with exit code 128
+END
+exit 12
+"#;
+
+fn not_fetched(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let runner = site.path().join("checkout/runner/autopkgtest");
+    let branch = json!({"test-git": "http://127.0.0.1/project.git#no-such-branch"});
+    // The same words from a package that was fetched, or that is the archive's, are its own.
+    let known = NOT_FETCHED.replace("# fetched: ", "");
+    for (script, parameters, expected) in
+        [(NOT_FETCHED, branch.clone(), 16), (known.as_str(), branch, 12), (NOT_FETCHED, json!({}), 12)]
+    {
+        fs::write(&runner, script)?;
+        let ends = run_all(&site, "1", &[("hello-git", parameters)]);
+        let [(code, _, log)] = ends.as_slice() else { panic!("one result") };
+        assert_eq!(*code, expected, "{log}");
+        let reason = "cannot be fetched in the testbed: fatal: couldn't find remote ref no-such-branch";
+        assert_eq!(log.contains(reason), expected == 16, "{log}");
+    }
+    Ok(())
+}
+
+fn isolated(services: &Services) -> Result<(), Failed> {
+    let site = TestSite::local().isolated(&services.testbed().tarball());
+    let web = tempfile::tempdir()?;
+    let (_project, _server, url) = project_on_the_web(web.path());
+    let requests = [
+        ("hello-git", json!({"build-git": url, "testname": "installed"})),
+        // It has two tests; the other one, `upstream-tests`, needs longer.
+        ("hello", json!({"triggers": ["hello/2.10-3"], "testname": "command1"})),
+    ];
+    let ends = run_all(&site, "2", &requests);
+    for (code, _, log) in &ends {
+        assert_eq!(*code, 0, "{log}");
+    }
+    let [(_, _, built), (_, _, hello)] = ends.as_slice() else { panic!("two results") };
+    assert!(built.contains("dpkg-buildpackage") && built.contains("\nbuilt from git\n"), "{built}");
+    assert!(hello.contains("\nHello, world!\n") && !hello.contains("upstream-tests"), "{hello}");
+    Ok(())
+}
+
+fn bad_testbed(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let tarball = site.path().join("broken.tar");
+    fs::write(&tarball, "This was to be a tarball.\n")?;
+    let site = site.isolated(&tarball);
+    let [id] = <[String; 1]>::try_from(site.submit(&format!("{}:gzip\n", site.queue_name()))).expect("one request");
+    let finished = site.run(&["worker", "--drain"]);
+    // The worker cannot know that another tarball would be better: it says that it is not well.
+    assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+    let run = site.result_of(&id);
+    assert_eq!((&run["exitcode"], &run["outcome"]), (&json!(16), &json!("tmpfail")), "{run}");
+    let testinfo: Value = serde_json::from_str(&site.member(&run, "testinfo.json"))?;
+    assert_eq!(testinfo["apt-ci"]["attempt"], json!(3), "{testinfo}");
+    let failures = testinfo["apt-ci"]["failures"].as_array().expect("the earlier failures").clone();
+    assert_eq!(failures.len(), 2, "{testinfo}");
+    for failure in failures {
+        let reason = failure["reason"].as_str().expect("a reason");
+        assert!(reason.starts_with("the testbed of gzip failed: autopkgtest ended with 16: "), "{reason}");
+    }
     Ok(())
 }
 

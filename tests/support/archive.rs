@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::daemon::run;
 use super::files::{Asked, FileServer};
 
-/// The suite that the archives have.
+/// The suite that archives have unless another is asked for.
 const SUITE: &str = "bookworm";
 
 /// The package in every archive, and its version.
@@ -18,12 +18,14 @@ pub const PACKAGE: &str = "hello-ppa";
 pub const VERSION: &str = "1.0-1ppa1";
 
 /// The test of the package: it passes with the archive's own version alone. It prints the archive's token wherever it can read
-/// it, as a careless test may.
+/// it, and keeps it, as a careless test may.
 const TEST: &str = r#"#!/bin/sh
 set -e
 version=$(dpkg-query -W -f '${Version}' hello-ppa)
 echo "hello-ppa is $version"
 cat /etc/apt/sources.list.d/*.list /etc/apt/auth.conf.d/*.conf || true
+cp /etc/apt/auth.conf.d/*.conf "$AUTOPKGTEST_ARTIFACTS" || true
+env
 [ "$version" = 1.0-1ppa1 ]
 "#;
 
@@ -31,6 +33,7 @@ cat /etc/apt/sources.list.d/*.list /etc/apt/auth.conf.d/*.conf || true
 pub struct Archive {
     server: FileServer,
     folder: TempDir,
+    suite: String,
     fingerprint: String,
     key: String,
 }
@@ -38,6 +41,11 @@ pub struct Archive {
 impl Archive {
     /// Makes a key and the package; there is no archive yet.
     pub fn start() -> Self {
+        Self::of_suite(SUITE)
+    }
+
+    /// The same for another suite.
+    pub fn of_suite(suite: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let home = folder.path().join("gnupg");
         fs::create_dir(&home).expect("a folder for the key");
@@ -46,7 +54,8 @@ impl Archive {
         fs::create_dir(&www).expect("a folder for the archives");
         build(&folder.path().join("build"));
         let server = FileServer::start(&www);
-        let mut archive = Self { server, folder, fingerprint: String::new(), key: String::new() };
+        let mut archive =
+            Self { server, folder, suite: suite.to_owned(), fingerprint: String::new(), key: String::new() };
         let user = "Launchpad PPA for Tests";
         run(archive.gpg().args(["--passphrase", "", "--quick-generate-key", user, "ed25519", "sign", "never"]));
         let listed = run(archive.gpg().args(["--with-colons", "--list-keys"]));
@@ -75,7 +84,7 @@ impl Archive {
     pub fn publish(&self, ppa: &str) {
         let root = self.folder.path().join("www").join(ppa).join("ubuntu");
         let pool = root.join("pool/main");
-        let dists = root.join("dists").join(SUITE);
+        let dists = root.join("dists").join(&self.suite);
         let (binary, source) = (dists.join("main/binary-amd64"), dists.join("main/source"));
         for folder in [&pool, &binary, &source] {
             fs::create_dir_all(folder).expect("a folder of the archive");
@@ -92,8 +101,8 @@ impl Archive {
         let mut release = Command::new("apt-ftparchive");
         for (field, value) in [
             ("Origin", format!("LP-PPA-{}", ppa.replace('/', "-"))),
-            ("Suite", SUITE.to_owned()),
-            ("Codename", SUITE.to_owned()),
+            ("Suite", self.suite.clone()),
+            ("Codename", self.suite.clone()),
             ("Architectures", "amd64".to_owned()),
             ("Components", "main".to_owned()),
         ] {

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod daemon;
 pub mod files;
+pub mod git;
 pub mod keystone;
 pub mod launchpad;
 pub mod proxy;
@@ -10,6 +11,7 @@ pub mod rabbitmq;
 pub mod site;
 pub mod stand_in;
 pub mod swift;
+pub mod testbed;
 
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +23,7 @@ use self::keystone::Keystone;
 use self::rabbitmq::RabbitMq;
 use self::site::TestSite;
 use self::swift::{Auth, Swift};
+use self::testbed::Testbed;
 
 /// What a test does: a story that a user could tell.
 pub type Story = fn(&Services) -> Result<(), Failed>;
@@ -43,6 +46,7 @@ pub struct Services {
     keystone: OnceLock<Keystone>,
     folder: OnceLock<TempDir>,
     rabbitmq: OnceLock<RabbitMq>,
+    testbed: OnceLock<Testbed>,
 }
 
 impl Services {
@@ -76,6 +80,11 @@ impl Services {
     /// A site on RabbitMQ whose results are in a folder, where a test can read them.
     pub fn site_with_folder(&self) -> TestSite {
         TestSite::on(&self.rabbitmq().url(), "folder:results", Vec::new())
+    }
+
+    /// An isolated testbed of Debian 12.
+    pub fn testbed(&self) -> &Testbed {
+        self.testbed.get_or_init(Testbed::make)
     }
 
     /// A Keystone.

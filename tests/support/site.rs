@@ -1,6 +1,7 @@
 //! A site in a temporary folder, and the installed program run in it by a user with a private home and a clean environment.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
+
+use super::testbed;
 
 const STUB: &str = include_str!("stub/autopkgtest");
 
@@ -70,8 +73,23 @@ impl TestSite {
     /// The same site for a real release.
     pub fn of_release(mut self, release: &str) -> Self {
         self.release = release.to_owned();
-        self.configure("local:queue", "folder:results");
+        self.configure(&self.queue, &self.store);
         self
+    }
+
+    /// The same site, whose tests run in this isolated testbed, by an ordinary user: it is made in a user namespace, for which one
+    /// needs a range of user ids.
+    pub fn isolated(self, tarball: &Path) -> Self {
+        let site = self.of_release(testbed::RELEASE);
+        site.worker_conf(&format!("[autopkgtest]\nretry_delay = 1\n{}", testbed::virt(tarball)));
+        site.of_ordinary_user()
+    }
+
+    /// Adds lines to apt-ci.toml.
+    pub fn configure_further(&self, text: &str) {
+        let file = self.path().join("apt-ci.toml");
+        let whole = fs::read_to_string(&file).expect("apt-ci.toml") + text;
+        fs::write(file, whole).expect("apt-ci.toml");
     }
 
     /// The same site in the hands of an ordinary user. When the tests run as root that is `apt-ci-test`, whom
@@ -82,9 +100,11 @@ impl TestSite {
         }
         let user =
             nix::unistd::User::from_name("apt-ci-test").expect("the users").expect("scripts/install-packages test");
-        // The build's folder may be closed to others.
+        // The build's folder may be closed to others. The copy is made by another process: what we start meanwhile in other threads
+        // would have it open for writing for a moment, and a program that somebody writes cannot be run.
         let program = self.path().join("apt-ci");
-        fs::copy(&self.program, &program).expect("a copy of the program");
+        let status = Command::new("cp").args([&self.program, &program]).status().expect("cp");
+        assert!(status.success(), "a copy of the program");
         let owner = format!("{}:{}", user.uid, user.gid);
         let status = Command::new("chown").args(["-R", &owner]).arg(self.path()).status().expect("chown");
         assert!(status.success(), "chown {owner}");
@@ -171,6 +191,57 @@ impl TestSite {
         }
         let submitted = self.json(&arguments);
         submitted[0]["uuid"].as_str().expect("the request's id").to_owned()
+    }
+
+    /// Submits a batch of `QUEUE:PACKAGE {parameters}` lines, which nobody sees on a command line, and gives the requests' ids in
+    /// their order.
+    #[track_caller]
+    pub fn submit(&self, lines: &str) -> Vec<String> {
+        let mut command = self.command(&["run", "--batch", "-", "--json"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("apt-ci starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(lines.as_bytes()).expect("apt-ci reads the batch");
+        drop(input);
+        let output = child.wait_with_output().expect("a child of ours");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "apt-ci run --batch: {err}");
+        let submitted: Vec<serde_json::Value> = serde_json::from_str(&out).expect("JSON on standard output");
+        submitted.iter().map(|one| one["uuid"].as_str().expect("the request's id").to_owned()).collect()
+    }
+
+    /// The result of a request.
+    #[track_caller]
+    pub fn result_of(&self, id: &str) -> serde_json::Value {
+        self.results().into_iter().find(|run| run["uuid"] == id).expect("the request has a result")
+    }
+
+    /// The log of a run.
+    #[track_caller]
+    pub fn log_of(&self, run: &serde_json::Value) -> String {
+        self.ok(&["log", run["path"].as_str().expect("a path")])
+    }
+
+    /// Where a run's files are in the site's folder of results.
+    pub fn folder_of(&self, run: &serde_json::Value) -> PathBuf {
+        let store = self.store.strip_prefix("folder:").expect("a folder as the store");
+        let folder = self.path().join(store).join(run["container"].as_str().expect("a container"));
+        folder.join(run["path"].as_str().expect("a path"))
+    }
+
+    /// Reads one member of a run's result.tar.
+    pub fn member(&self, run: &serde_json::Value, name: &str) -> String {
+        let tar = fs::File::open(self.folder_of(run).join("result.tar")).expect("result.tar");
+        let mut archive = tar::Archive::new(tar);
+        for entry in archive.entries().expect("a tar") {
+            let mut entry = entry.expect("a member");
+            if entry.path().is_ok_and(|path| path == Path::new(name)) {
+                let mut text = String::new();
+                entry.read_to_string(&mut text).expect("text");
+                return text;
+            }
+        }
+        panic!("result.tar has no {name}")
     }
 
     /// Puts a message into the site's queue as another program might, past all checks.
