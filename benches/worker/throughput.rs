@@ -1,6 +1,7 @@
 //! How many requests a second one slot brings to their results, on RabbitMQ and Swift, with a testbed that does nothing.
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ use crate::table::{self, Row};
 use crate::{bare, stub};
 
 const REQUESTS: u32 = 500;
+/// In so many rounds; the floor has as many, each before one of these: the machine gets busier and less busy.
+const ROUNDS: u32 = 10;
 /// Of so many packages, as in a queue after a large upload.
 const PACKAGES: u32 = 100;
 /// What the worker itself may use for a request, in milliseconds of processor time.
@@ -40,14 +43,16 @@ pub fn measure(rabbitmq: &RabbitMq) {
     let sizes = sizes(&swift, &site);
 
     table::heading(&format!("{REQUESTS} requests of a testbed that does nothing, one slot, RabbitMQ and Swift"));
-    // Half of it before and half after: the machine may get busier or less busy.
     let floor = Floor::new(&swift, &folder, &sizes);
-    let mut straight = block_on(floor.run(&rabbitmq.url(), REQUESTS / 2));
     let counters = Counters::of(worker.id());
     let before = counters.processor();
-    let ours = block_on(requests(&rabbitmq.url(), &site));
+    let (mut straight, mut ours) = (Duration::ZERO, Duration::ZERO);
+    for round in 0..ROUNDS {
+        let numbers = round * REQUESTS / ROUNDS..(round + 1) * REQUESTS / ROUNDS;
+        straight += block_on(floor.run(&rabbitmq.url(), numbers.clone()));
+        ours += block_on(requests(&rabbitmq.url(), &site, numbers));
+    }
     let processor = counters.processor() - before;
-    straight += block_on(floor.run(&rabbitmq.url(), REQUESTS / 2));
 
     let per_second = |time: Duration| f64::from(REQUESTS) / time.as_secs_f64();
     let what = format!("floor: uploads of {sizes:?} bytes and {MESSAGES} messages, one by one");
@@ -71,15 +76,15 @@ fn sizes(swift: &Swift, site: &TestSite) -> Vec<u64> {
 }
 
 /// Asks for all tests at once, and waits until all results are announced.
-async fn requests(url: &str, site: &TestSite) -> Duration {
+async fn requests(url: &str, site: &TestSite, numbers: Range<u32>) -> Duration {
     let (_connection, channel) = bare::channel(url).await;
     let mut completions = bare::completions(&channel).await;
     let begin = Instant::now();
-    for number in 0..REQUESTS {
+    for number in numbers.clone() {
         let body = format!("package{}\n{{\"triggers\": [\"a/1\"]}}", number % PACKAGES);
         bare::publish(&channel, &site.queue_name(), body.as_bytes()).await;
     }
-    for _ in 0..REQUESTS {
+    for _ in numbers {
         completions.next().await.expect("a completion").expect("a completion");
     }
     begin.elapsed()
@@ -109,13 +114,13 @@ impl Floor {
         Self { token, container, files }
     }
 
-    async fn run(&self, url: &str, requests: u32) -> Duration {
+    async fn run(&self, url: &str, numbers: Range<u32>) -> Duration {
         let (_connection, channel) = bare::channel(url).await;
         bare::declare(&channel, "floor-throughput").await;
         let mut deliveries = bare::consume(&channel, "floor-throughput").await;
         let client = reqwest::Client::new();
         let begin = Instant::now();
-        for number in 0..requests {
+        for number in numbers {
             self.upload(&client, number).await;
             for _ in 0..MESSAGES {
                 self.message(&channel, &mut deliveries).await;

@@ -14,7 +14,7 @@ use apt_ci::worker::control::{self, Cancels, ControlSocket, Steering};
 use apt_ci::worker::notify::Notifier;
 use apt_ci::worker::orders::Orders;
 use apt_ci::worker::stop::Stop;
-use apt_ci::worker::{Ended, Found, Service, Worker};
+use apt_ci::worker::{Containers, Ended, Found, Service, Worker};
 
 use super::conf::ConfArgs;
 use super::live;
@@ -133,6 +133,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         work_folder: work_folder(&site),
         environment: &session.environment,
         found: Found::default(),
+        containers: Containers::default(),
     };
     let notifier = Notifier::new(&session.environment)
         .inspect_err(|error| tracing::warn!(target: "apt_ci::worker", "{error}"))

@@ -111,20 +111,21 @@ pub async fn of_release(
     Ok(runs)
 }
 
-/// Whether a run of the package with a later id is complete in the store. Runs that are still being published do not count.
+/// The newest run of the package with a later id that is complete in the store, if there is one. Runs that are still being published
+/// do not count: who publishes them looks for ours. However many runs came before, nothing is listed of them.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result<bool, StoreError> {
+pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result<Option<RunId>, StoreError> {
     // `0` comes right after the `/` that follows a run's id.
     let marker = format!("{}0", place.path.folder(id));
     let query = Query { prefix: place.path.prefix(), delimiter: None, marker };
-    let entries = match store.list(&place.container, &query).await {
-        Err(StoreError::NotFound(_)) => return Ok(false),
-        other => other?,
+    let run = |entry: Entry| {
+        let Entry::Object(object) = entry else { return None };
+        let (_, id, file) = parse_object(&object.name)?;
+        (file == RESULT).then_some(id)
     };
-    let is_result = |name: &str| parse_object(name).is_some_and(|(_, _, file)| file == RESULT);
-    Ok(entries.iter().any(|entry| matches!(entry, Entry::Object(object) if is_result(&object.name))))
+    Ok(list(store, &place.container, &query).await?.into_iter().filter_map(run).max())
 }
 
 /// Whether a run is complete in the store. Asks for the object itself, because a listing may lag behind.
@@ -137,21 +138,6 @@ pub async fn is_complete(store: &Store, place: &Place, id: &RunId) -> Result<boo
         Err(StoreError::NotFound(_)) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// The newest id among a package's runs, those without a result.tar (yet) included: the next one has to come after it.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn newest_id(store: &Store, place: &Place) -> Result<Option<RunId>, StoreError> {
-    let prefix = place.path.prefix();
-    let query = Query { prefix: prefix.clone(), delimiter: Some('@'), marker: String::new() };
-    let entries = list(store, &place.container, &query).await?;
-    let id = |entry: Entry| match entry {
-        Entry::Prefix(name) => name.strip_prefix(&prefix)?.parse().ok(),
-        Entry::Object(_) => None,
-    };
-    Ok(entries.into_iter().filter_map(id).max())
 }
 
 /// The complete run of a request, if it has one. Reads nothing but the listing: a result with an id of ours carries it there.

@@ -124,15 +124,25 @@ async fn runs_of_this_and_of_other_programs_are_listed_together() {
 }
 
 #[tokio::test]
-async fn the_newest_id_counts_runs_that_are_still_being_published() {
+async fn only_complete_runs_are_published_after_another() {
     let scene = Scene::new().await;
     let gzip = path("bookworm", "gzip");
-    assert_eq!(newest_id(&scene.store, &public(&gzip)).await.unwrap(), None);
-    for id in ["20261123_084000_0a1b2@", "20261123_090000_00000@", "20261123_084000@"] {
-        scene.put(&gzip, id, LOG, b"", "text/plain").await;
+    let after = async |id: &str| {
+        let newest = published_after(&scene.store, &public(&gzip), &id.parse().unwrap()).await;
+        newest.unwrap().map(|id| id.to_string())
+    };
+    let [first, second, third] = ["20261123_084000@", "20261123_084000_0a1b2@", "20261123_090000_00000@"];
+    assert_eq!(after(first).await, None);
+    for id in [second, third, first] {
+        scene.put(&gzip, id, RESULT, b"", "application/x-tar").await;
     }
-    let newest = newest_id(&scene.store, &public(&gzip)).await.unwrap();
-    assert_eq!(newest, Some("20261123_090000_00000@".parse().unwrap()));
+    scene.put(&gzip, "20261124_000000_00000@", LOG, b"", "text/plain").await;
+    scene.put(&path("bookworm", "gzip2"), "20261125_000000_00000@", RESULT, b"", "application/x-tar").await;
+    for id in ["20201123_084000@", first, second, "20261123_084000_fffff@"] {
+        assert_eq!(after(id).await.as_deref(), Some(third), "after {id}");
+    }
+    assert_eq!(after(third).await, None);
+    assert_eq!(after("20261123_090000_00001@").await, None);
 }
 
 #[tokio::test]

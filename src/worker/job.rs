@@ -341,7 +341,7 @@ impl Job<'_> {
         loop {
             let end = tokio::select! {
                 biased;
-                end = publish(self.worker.store, place, bundle, uuid, claim, self.stop) => end,
+                end = publish((self.worker.store, &self.worker.containers), place, bundle, uuid, claim, self.stop) => end,
                 () = self.stop.upload_grace_over() => return Err(PublishError::Stopped),
             };
             match end {

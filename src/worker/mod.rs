@@ -7,6 +7,7 @@
 
 mod announce;
 pub mod board;
+mod containers;
 pub mod control;
 mod job;
 pub mod notify;
@@ -32,6 +33,7 @@ use crate::testbed::settings::Settings;
 use crate::testbed::{Autopkgtest, TestbedError};
 
 use board::Board;
+pub use containers::Containers;
 use control::Cancels;
 use orders::Orders;
 use slot::Slot;
@@ -83,6 +85,8 @@ pub struct Worker<'a> {
     pub environment: &'a Environment,
     /// The autopkgtest that was found last.
     pub found: Found,
+    /// The containers that need not be looked at for a while.
+    pub containers: Containers,
 }
 
 /// An autopkgtest that was asked for its options, and the settings that led to it. All slots use it.

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use futures_util::future::try_join_all;
+
+use super::containers::Containers;
 use super::stop::Stop;
 use crate::broker::{BrokerError, Claim};
 use crate::request::RequestId;
@@ -46,6 +49,27 @@ impl PublishError {
 /// id is stamped here, kept on disk before anything is stored under it, and given up for a later one when a newer run of the same
 /// package has been published in the meantime.
 pub async fn publish(
+    (store, containers): (&Store, &Containers),
+    place: &Place,
+    bundle: &Bundle,
+    uuid: &RequestId,
+    claim: &mut Claim,
+    stop: &Stop,
+) -> Result<Option<RunId>, PublishError> {
+    // Also before every later attempt: a private container that somebody has opened meanwhile is closed again first.
+    containers.ensure(store, place).await?;
+    match put(store, place, bundle, uuid, claim, stop).await {
+        // Somebody has removed it since it was last looked at.
+        Err(PublishError::Store(StoreError::NotFound(_))) if containers.forget(place) => {
+            containers.ensure(store, place).await?;
+            put(store, place, bundle, uuid, claim, stop).await
+        }
+        end => end,
+    }
+}
+
+/// Puts the bundle into a container that is there.
+async fn put(
     store: &Store,
     place: &Place,
     bundle: &Bundle,
@@ -53,9 +77,7 @@ pub async fn publish(
     claim: &mut Claim,
     stop: &Stop,
 ) -> Result<Option<RunId>, PublishError> {
-    let Place { container, access, path } = place;
-    // Also before every later attempt: a private container that somebody has opened meanwhile is closed again first.
-    store.ensure_container(container, access).await?;
+    let Place { container, path, .. } = place;
     let mut kept = bundle.run_id()?;
     if let Some(id) = &kept
         && runs::is_complete(store, place, id).await?
@@ -63,22 +85,30 @@ pub async fn publish(
         // It was stored to its end the last time, only we never heard of it. Readers may have seen it: it must stay what it is.
         return Ok(kept);
     }
+    let mut newer = match &kept {
+        Some(id) => runs::published_after(store, place, id).await?,
+        // What has been published before is looked at below, once. Clocks are rarely so late that this id comes before it.
+        None => None,
+    };
     loop {
         let id = match kept {
-            Some(id) if !runs::published_after(store, place, &id).await? => id,
+            Some(id) if newer.is_none() => id,
             outdated => {
-                let newest = runs::newest_id(store, place).await?;
-                let id = RunId::stamp(jiff::Timestamp::now(), newest.as_ref());
-                bundle.remember_run_id(&id)?;
+                let id = RunId::stamp(jiff::Timestamp::now(), newer.as_ref());
+                remember(bundle, &id).await?;
                 if let Some(outdated) = outdated {
                     withdraw(store, place, bundle, &outdated).await;
                 }
                 id
             }
         };
-        for file in bundle.attachments() {
-            store.put(container, &path.object(&id, file.name), &file.path, &file.headers).await?;
-        }
+        // In any order: nobody looks at them before result.tar is there.
+        let attachments = bundle.attachments();
+        let uploads = attachments.iter().map(|file| {
+            let object = path.object(&id, file.name);
+            async move { store.put(container, &object, &file.path, &file.headers).await }
+        });
+        try_join_all(uploads).await?;
         // The upload may have taken long. Somebody else may hold the request now, or have published a newer run.
         let held = tokio::select! {
             biased;
@@ -95,12 +125,22 @@ pub async fn publish(
             withdraw(store, place, bundle, &id).await;
             return Ok(None);
         }
-        if !runs::published_after(store, place, &id).await? {
+        newer = runs::published_after(store, place, &id).await?;
+        if newer.is_none() {
             let commit_mark = bundle.commit_mark();
             store.put(container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
             return Ok(Some(id));
         }
         kept = Some(id);
+    }
+}
+
+/// Keeps the id on the disk, which may take its time: the other slots do not wait for it.
+async fn remember(bundle: &Bundle, id: &RunId) -> Result<(), BundleError> {
+    let (bundle, id, dir) = (bundle.clone(), id.clone(), bundle.dir.clone());
+    match tokio::task::spawn_blocking(move || bundle.remember_run_id(&id)).await {
+        Ok(remembered) => remembered,
+        Err(stopped) => Err(BundleError::Io { action: "writing", path: dir, source: std::io::Error::other(stopped) }),
     }
 }
 
@@ -136,6 +176,7 @@ mod tests {
     struct Stage {
         folder: TempDir,
         store: Store,
+        containers: Containers,
         request: Request,
         place: Place,
     }
@@ -150,7 +191,7 @@ mod tests {
             let store = Store::Folder(FolderStore::new(&folder.path().join("results")));
             let request = Request::parse(request.as_bytes()).unwrap();
             let place = Place::of(&request, &"debci-sid-amd64".parse().unwrap());
-            Self { folder, store, request, place }
+            Self { folder, store, containers: Containers::default(), request, place }
         }
 
         async fn claim(&self) -> (Claim, RequestId, Bundle) {
@@ -170,7 +211,7 @@ mod tests {
         }
 
         async fn publish(&self, (claim, uuid, bundle): &mut (Claim, RequestId, Bundle)) -> Option<RunId> {
-            publish(&self.store, &self.place, bundle, uuid, claim, &Stop::default()).await.unwrap()
+            publish((&self.store, &self.containers), &self.place, bundle, uuid, claim, &Stop::default()).await.unwrap()
         }
 
         fn folders(&self) -> Vec<String> {
@@ -212,6 +253,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_host_whose_clock_is_late_gives_up_its_id_too() {
+        let stage = Stage::new();
+        let mut other = stage.claim().await;
+        let future = RunId::stamp(jiff::Timestamp::now() + jiff::Span::new().hours(1), None);
+        other.2.remember_run_id(&future).unwrap();
+        stage.publish(&mut other).await.unwrap();
+        let mut one = stage.claim().await;
+        let late = stage.publish(&mut one).await.unwrap();
+        assert!(late > future, "{late} {future}");
+        assert_eq!(one.2.run_id().unwrap().as_ref(), Some(&late));
+        let all = stage.folder.path().join("results").join(&stage.place.container).join(stage.place.path.prefix());
+        let folders = fs::read_dir(all).unwrap().map(|folder| folder.unwrap().path());
+        let filled = folders.filter(|folder| fs::read_dir(folder).unwrap().next().is_some());
+        assert_eq!(filled.count(), 2, "nothing of the id that was given up stays");
+    }
+
+    #[tokio::test]
     async fn a_request_that_was_done_meanwhile_gets_no_second_result() {
         let stage = Stage::new();
         let mut one = stage.claim().await;
@@ -225,6 +283,17 @@ mod tests {
         let bundle = pack(&material, &stage.folder.path().join("other")).unwrap();
         assert_eq!(stage.publish(&mut (claim, one.1, bundle)).await, None);
         assert_eq!(stage.folders(), [first.to_string()]);
+    }
+
+    #[tokio::test]
+    async fn a_container_that_somebody_removes_is_made_again() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        stage.publish(&mut one).await.unwrap();
+        fs::remove_dir_all(stage.folder.path().join("results").join(&stage.place.container)).unwrap();
+        let mut two = stage.claim().await;
+        let second = stage.publish(&mut two).await.unwrap();
+        assert_eq!(stage.folders(), [second.to_string()]);
     }
 
     #[tokio::test]
@@ -258,7 +327,7 @@ mod tests {
     async fn nothing_of_an_id_that_is_given_up_stays() {
         let stage = Stage::of(r#"gzip {"readable-by": ["bob"]}"#);
         let mut one = stage.claim().await;
-        let early = RunId::stamp(jiff::Timestamp::now(), None);
+        let early = RunId::stamp(jiff::Timestamp::now() - jiff::Span::new().seconds(10), None);
         one.2.remember_run_id(&early).unwrap();
         for file in one.2.attachments() {
             stage.store.ensure_container(&stage.place.container, &stage.place.access).await.unwrap();
