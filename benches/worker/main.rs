@@ -19,6 +19,7 @@ mod start;
 mod stub;
 mod table;
 mod throughput;
+mod waiting;
 
 use std::process::{Command, Stdio};
 use std::time::Instant;

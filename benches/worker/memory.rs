@@ -7,6 +7,7 @@ use crate::support::block_on;
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, until};
 use crate::table::{self, Row};
+use crate::waiting::until_slots_wait;
 use crate::{bare, stub};
 
 /// How many requests are served, unless the environment says otherwise.
@@ -31,12 +32,12 @@ pub fn measure(rabbitmq: &RabbitMq) {
     let site = site(rabbitmq);
     let many = {
         let worker = site.start(&["worker", "--slots", &SLOTS.to_string()]);
-        until("the worker waits", || site.queue()["consumers"] == SLOTS);
+        until_slots_wait(&site, SLOTS);
         Counters::of(worker.id()).memory()
     };
     until("it is gone", || site.queue()["consumers"] == 0);
     let worker = site.start(&["worker"]);
-    until("the worker waits", || site.queue()["consumers"] == 1);
+    until_slots_wait(&site, 1);
     let counters = Counters::of(worker.id());
     let idle = counters.memory();
     Row::new("idle with one slot", idle, "MiB").at_most(MOST_IDLE).print();
@@ -73,6 +74,6 @@ fn serve(rabbitmq: &RabbitMq, site: &TestSite, counters: Counters, requests: u32
             }
         }
     });
-    until("the worker waits again", || site.queue()["consumers"] == 1);
+    until_slots_wait(site, 1);
     (counters.memory(), counters.files())
 }

@@ -12,6 +12,7 @@ use crate::support::block_on;
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{Running, TestSite, until};
 use crate::table::{self, Row, median};
+use crate::waiting::until_slots_wait;
 
 const ROUNDS: usize = 60;
 const QUEUES: [usize; 2] = [20, 200];
@@ -34,7 +35,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
         stub::install(&site);
         site.configure_with(&url, "folder:results", queues / 4 - 1);
         let worker = site.start(&["worker"]);
-        until("the worker waits", || site.queue()["consumers"] == 1);
+        until_slots_wait(&site, 1);
         let ours = block_on(idle_worker(&url, &site));
         let row = Row::time(format!("to the testbed's start, worker on {queues} queues"), ours).beside(floor);
         let times = ours.as_secs_f64() / floor.as_secs_f64();
@@ -105,7 +106,7 @@ async fn idle_worker(url: &str, site: &TestSite) -> Duration {
             started.is_some()
         });
         times.push(started.expect("it has started").saturating_sub(before));
-        until("the worker waits again", || site.queue()["consumers"] == 1);
+        until_slots_wait(site, 1);
     }
     median(times)
 }

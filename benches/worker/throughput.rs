@@ -17,6 +17,7 @@ use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, until};
 use crate::support::swift::{Auth, Swift};
 use crate::table::{self, Row};
+use crate::waiting::until_slots_wait;
 use crate::{bare, stub};
 
 const REQUESTS: u32 = 500;
@@ -37,7 +38,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     let site = TestSite::on(&rabbitmq.url(), "swift:", swift.environment());
     stub::install(&site);
     let worker = site.start(&["worker"]);
-    until("the worker waits", || site.queue()["consumers"] == 1);
+    until_slots_wait(&site, 1);
     // The first one makes the container, and tells how large the files are.
     site.request("first", &[]);
     until("the first result", || site.finished().len() == 1 && site.is_idle());

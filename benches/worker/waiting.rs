@@ -1,0 +1,13 @@
+//! Waiting for a worker that has nothing to do.
+
+use crate::support::site::{TestSite, until};
+
+/// Waits until so many slots wait at the site's queue, which the worker may still have to make.
+pub fn until_slots_wait(site: &TestSite, slots: u32) {
+    let name = site.queue_name();
+    until("the worker waits", || {
+        let queues = site.json(&["queues"]);
+        let queues = queues.as_array().expect("a list of queues");
+        queues.iter().any(|queue| queue["queue"] == name && queue["consumers"] == slots)
+    });
+}
