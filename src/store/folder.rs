@@ -255,7 +255,8 @@ impl FolderStore {
         // Nothing outside the folder that the prefix names can match; most listings ask for one package of thousands.
         let start = query.prefix.rfind('/').map_or("", |slash| &query.prefix[..=slash]).to_owned();
         let mut walk = Walk { store: self, container, rows: Rows::new(query) };
-        if start.is_empty() || check_object("", start.trim_end_matches('/')).is_ok() {
+        // No object's name has an empty part, and for a file system `b//a` is `b/a`.
+        if start.is_empty() || check_object("", start.strip_suffix('/').unwrap_or(&start)).is_ok() {
             walk.folder(&folder.join(&start), &start)?;
         }
         Ok(walk.rows.finish())
@@ -474,6 +475,19 @@ mod tests {
             }
         }
         rows
+    }
+
+    #[test]
+    fn a_prefix_with_an_empty_part_has_no_objects() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FolderStore::new(folder.path());
+        run(store.ensure_container("c", &Access::Public)).unwrap();
+        fs::create_dir(folder.path().join("c/b")).unwrap();
+        fs::write(folder.path().join("c/b/a"), "x").unwrap();
+        for (prefix, count) in [("b/", 1), ("b//", 0), ("/", 0), ("//b/", 0)] {
+            let query = Query { prefix: prefix.to_owned(), ..Query::default() };
+            assert_eq!(run(store.list("c", &query)).unwrap().len(), count, "{prefix}");
+        }
     }
 
     proptest! {
