@@ -70,8 +70,7 @@ fn public(_: &Services) -> Result<(), Failed> {
     launchpad.add("owner/other", OTHER_IS, OTHER);
     for expected in [None, Some(KEY_IS), Some("0xe190f6e7c9a80c54874de47cb181550d2ad9cc98")] {
         let key = ask_at(&launchpad, expected)?;
-        assert_eq!(key.fingerprint().as_str(), KEY_IS);
-        assert_eq!(key.armored(), KEY);
+        assert_eq!((key.fingerprint().as_str(), &key), (KEY_IS, &SigningKey::from_armored(KEY)?));
     }
     let once = [ARCHIVE.to_owned(), format!("{ARCHIVE}?ws.op=getSigningKeyData")];
     assert_eq!(launchpad.asked(), [once.clone(), once.clone(), once].concat());
@@ -131,7 +130,7 @@ fn private(_: &Services) -> Result<(), Failed> {
     let launchpad = LaunchpadStandIn::start();
     launchpad.add_private("owner/name", KEY_IS, KEY);
     let key = ask_at(&launchpad, Some(KEY_IS))?;
-    assert_eq!((key.fingerprint().as_str(), key.armored()), (KEY_IS, KEY));
+    assert_eq!((key.fingerprint().as_str(), &key), (KEY_IS, &SigningKey::from_armored(KEY)?));
     let lookup = format!("/pks/lookup?op=get&options=mr&search=0x{KEY_IS}");
     assert_eq!(launchpad.asked(), [ARCHIVE.to_owned(), lookup]);
 
@@ -281,8 +280,8 @@ fn apt(folder: &Path, url: &str, key: &SigningKey, arguments: &[&str]) -> Finish
         fs::create_dir_all(path(name)).expect("apt's folder");
     }
     fs::write(path("status"), "").expect("no packages");
-    fs::write(path("key.asc"), key.armored()).expect("the key");
-    let line = format!("[signed-by={}] {url} bookworm main\n", path("key.asc").display());
+    fs::write(path("key.gpg"), key.packets()).expect("the key");
+    let line = format!("[signed-by={}] {url} bookworm main\n", path("key.gpg").display());
     fs::write(path("sources.list"), format!("deb {line}deb-src {line}")).expect("the sources");
     let mut command = Command::new("apt-get");
     for (option, value) in [

@@ -6,7 +6,7 @@ use apt_ci::request::{
 };
 use apt_ci::result::Place;
 use apt_ci::site::{Site, host};
-use apt_ci::testbed::{Autopkgtest, Decision, Origin, Plan, Run, Settings, host_name};
+use apt_ci::testbed::{Autopkgtest, Decision, Origin, Plan, Run, Settings};
 use serde_json::json;
 
 use super::conf::ConfArgs;
@@ -96,7 +96,7 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
         queue: &queue,
         work_folder: &work_folder,
         output: &work_folder.join("output.1"),
-        host_name: &host_name(),
+        host_name: &apt_ci::host::name(),
         time: jiff::Timestamp::now(),
     };
     let never_run = settings.never_run(request.package(), &queue.architecture, &queue.release);

@@ -8,7 +8,6 @@ use apt_ci::launchpad::Launchpad;
 use apt_ci::release::{Architecture, QueueName, Release};
 use apt_ci::site::{Site, host};
 use apt_ci::testbed::conf::WorkerConf;
-use apt_ci::testbed::host_name;
 use apt_ci::worker::board::{Board, WorkerFacts};
 use apt_ci::worker::control::{self, Cancels, ControlSocket, Steering};
 use apt_ci::worker::notify::Notifier;
@@ -87,7 +86,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         tracing::error!(target: "apt_ci::worker", "the configuration has a fault: {fault}");
     }
     let store = session.store(&site)?;
-    let name = args.name.unwrap_or_else(host_name);
+    let name = args.name.unwrap_or_else(apt_ci::host::name);
     let facts = WorkerFacts {
         name: name.clone(),
         site: live::site_folder(&site),

@@ -41,7 +41,6 @@ pub struct Failure {
     /// Which attempt it was; the first is 1.
     pub attempt: u32,
     /// When it failed.
-    #[serde(with = "rfc_3339")]
     pub time: Timestamp,
     /// Whether the fault was the host's own, such as a full disk, and no testbed's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -121,20 +120,6 @@ impl History {
         let failures: Vec<Failure> = serde_json::from_str(text).unwrap_or_default();
         let surplus = failures.len().saturating_sub(FAILURES);
         failures[surplus..].iter().map(Failure::bounded).collect()
-    }
-}
-
-mod rfc_3339 {
-    use jiff::Timestamp;
-    use serde::de::{Deserialize, Deserializer, Error};
-    use serde::ser::Serializer;
-
-    pub(super) fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(time)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

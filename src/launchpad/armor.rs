@@ -7,7 +7,6 @@ use super::key::MalformedKey;
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
-const LINE: usize = 64;
 
 /// The bytes of the one block in a text. What stands before and after it is left alone, as key servers put headings there.
 pub(super) fn unwrap(text: &str) -> Result<Vec<u8>, MalformedKey> {
@@ -41,21 +40,6 @@ pub(super) fn unwrap(text: &str) -> Result<Vec<u8>, MalformedKey> {
     Ok(bytes)
 }
 
-/// The text form of a key.
-pub(super) fn wrap(bytes: &[u8]) -> String {
-    let digits = STANDARD.encode(bytes);
-    let mut text = format!("{BEGIN}\n\n");
-    let mut rest = digits.as_str();
-    while !rest.is_empty() {
-        let (line, after) = rest.split_at(LINE.min(rest.len()));
-        text.push_str(line);
-        text.push('\n');
-        rest = after;
-    }
-    text.push_str(&format!("={}\n{END}\n", STANDARD.encode(crc24(bytes))));
-    text
-}
-
 /// The checksum of the text form: a CRC of 24 bits with the polynomial 0x864CFB, begun at 0xB704CE.
 fn crc24(bytes: &[u8]) -> [u8; 3] {
     let mut sum: u32 = 0x00B7_04CE;
@@ -73,11 +57,28 @@ fn crc24(bytes: &[u8]) -> [u8; 3] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
     use crate::launchpad::key::tests::{ED25519, RSA2048};
+
+    const LINE: usize = 64;
+
+    /// The text form of a key.
+    pub(in super::super) fn wrap(bytes: &[u8]) -> String {
+        let digits = STANDARD.encode(bytes);
+        let mut text = format!("{BEGIN}\n\n");
+        let mut rest = digits.as_str();
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at(LINE.min(rest.len()));
+            text.push_str(line);
+            text.push('\n');
+            rest = after;
+        }
+        text.push_str(&format!("={}\n{END}\n", STANDARD.encode(crc24(bytes))));
+        text
+    }
 
     #[test]
     fn keys_of_gpg_are_read_and_written_as_gpg_does() {

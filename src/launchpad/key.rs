@@ -13,7 +13,7 @@ pub struct MalformedKey(pub(super) &'static str);
 /// The public key that an archive's indexes are signed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
-    armored: String,
+    packets: Vec<u8>,
     fingerprint: Fingerprint,
 }
 
@@ -23,15 +23,14 @@ impl SigningKey {
     /// # Errors
     /// When there is not exactly one public key in the text, or something that does not belong to one.
     pub fn from_armored(text: &str) -> Result<Self, MalformedKey> {
-        let bytes = armor::unwrap(text)?;
-        let fingerprint = fingerprint(&bytes)?;
-        // Written anew, so that whoever reads it next finds what was looked at here and nothing else.
-        Ok(Self { armored: armor::wrap(&bytes), fingerprint })
+        let packets = armor::unwrap(text)?;
+        let fingerprint = fingerprint(&packets)?;
+        Ok(Self { packets, fingerprint })
     }
 
-    /// The key as text in ASCII, for a file whose name ends with `.asc`.
-    pub fn armored(&self) -> &str {
-        &self.armored
+    /// The key in OpenPGP's binary form, which every apt reads: what was looked at here, and nothing else.
+    pub fn packets(&self) -> &[u8] {
+        &self.packets
     }
 
     /// The fingerprint, computed from the key.
@@ -125,7 +124,7 @@ pub(super) mod tests {
     }
 
     fn reason(bytes: &[u8]) -> &'static str {
-        SigningKey::from_armored(&armor::wrap(bytes)).unwrap_err().0
+        SigningKey::from_armored(&armor::tests::wrap(bytes)).unwrap_err().0
     }
 
     /// The head of the first packet, in octets, and the length of its body.
@@ -140,7 +139,7 @@ pub(super) mod tests {
         for (key, told) in [(ED25519, ED25519_IS), (RSA2048, RSA2048_IS)] {
             let read = SigningKey::from_armored(key).unwrap();
             assert_eq!(read.fingerprint().as_str(), told);
-            assert_eq!(read.armored(), key);
+            assert_eq!(read.packets(), bytes_of(key));
         }
     }
 
@@ -221,7 +220,7 @@ pub(super) mod tests {
             let text = String::from_utf8(text).unwrap();
             if let Ok(read) = SigningKey::from_armored(&text) {
                 // Damage outside of the digits, such as in the empty line's place, leaves the key itself as it was.
-                prop_assert_eq!(read.fingerprint().as_str() == ED25519_IS, read.armored() == ED25519);
+                prop_assert_eq!(read.fingerprint().as_str() == ED25519_IS, read.packets() == bytes_of(ED25519));
             }
         }
     }

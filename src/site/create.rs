@@ -124,13 +124,8 @@ fn commit(dir: &Path) -> Result<String, git2::Error> {
     index.write()?;
     let tree = repository.find_tree(index.write_tree()?)?;
     // Who has not told git a name is no worse off.
-    let author = repository.signature().or_else(|_| Signature::now("apt-ci", &format!("apt-ci@{}", host_name())))?;
+    let author =
+        repository.signature().or_else(|_| Signature::now("apt-ci", &format!("apt-ci@{}", crate::host::name())))?;
     let message = "Start the site\n\nMade by apt-ci init: the built-in settings, and examples for workers.\n";
     Ok(repository.commit(Some("HEAD"), &author, &author, message, &tree, &[])?.to_string())
-}
-
-fn host_name() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }

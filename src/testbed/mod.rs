@@ -31,7 +31,7 @@ pub use self::ppa::PpaAccess;
 pub use self::process::{Exit, Process, SETPRIV};
 pub use self::settings::{Configuration, Settings};
 pub use self::template::quote;
-pub use self::variables::{Definition, Definitions, host_name};
+pub use self::variables::{Definition, Definitions};
 
 /// Why a test cannot be started or followed. Never the package's fault.
 #[derive(Debug, thiserror::Error)]

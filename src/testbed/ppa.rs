@@ -11,8 +11,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -37,8 +35,8 @@ pub struct PpaAccess {
     pub ppa: Ppa,
     /// The address of its archive, without credentials.
     pub archive_url: String,
-    /// Its signing key, in OpenPGP's armor.
-    pub armored_key: String,
+    /// Its signing key, in OpenPGP's binary form: apt of older releases reads no other.
+    pub key: Vec<u8>,
 }
 
 /// autopkgtest's arguments for the PPAs, whose files are in the folder.
@@ -73,7 +71,7 @@ pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(),
         if let Some(login) = access.ppa.login() {
             logins.push_str(&login_line(&url, &login.user, &login.token));
         }
-        keys.push(dearmored(&access.armored_key).ok_or_else(|| fault("its signing key cannot be read"))?);
+        keys.push(&access.key);
     }
     let save = || {
         match fs::remove_dir_all(folder) {
@@ -111,35 +109,16 @@ fn login_line(url: &str, user: &str, token: &SecretString) -> String {
     format!("machine {machine} login {user} password {}\n", token.expose_secret())
 }
 
-/// The key without its armor, which the apt of older releases does not read.
-fn dearmored(text: &str) -> Option<Vec<u8>> {
-    let mut lines =
-        text.lines().map(str::trim).skip_while(|line| *line != "-----BEGIN PGP PUBLIC KEY BLOCK-----").skip(1);
-    // The armor's headers end with an empty line.
-    lines.by_ref().find(|line| line.is_empty())?;
-    let mut body = String::new();
-    for line in lines {
-        if line == "-----END PGP PUBLIC KEY BLOCK-----" {
-            return STANDARD.decode(body).ok().filter(|key| !key.is_empty());
-        }
-        // The line with the checksum.
-        if !line.starts_with('=') {
-            body.push_str(line);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
 
-    const KEY: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nVersion: x\n\nbQINBF\nAAAA==\n=abcd\n-----END PGP PUBLIC KEY BLOCK-----\n";
+    const KEY: &[u8] = b"\x99\x02 a key";
 
     fn access(ppa: &str, archive_url: &str) -> PpaAccess {
-        PpaAccess { ppa: ppa.parse().unwrap(), archive_url: archive_url.to_owned(), armored_key: KEY.to_owned() }
+        PpaAccess { ppa: ppa.parse().unwrap(), archive_url: archive_url.to_owned(), key: KEY.to_owned() }
     }
 
     #[test]
@@ -171,7 +150,7 @@ mod tests {
             "machine private-ppa.launchpadcontent.net/me/two/ubuntu login user password hunter2\n\
              machine http://127.0.0.1:8080/me/three login user password hunter3\n"
         );
-        assert_eq!(fs::read(folder.join("public/apt-ci-ppa-02.gpg")).unwrap(), dearmored(KEY).unwrap());
+        assert_eq!(fs::read(folder.join("public/apt-ci-ppa-02.gpg")).unwrap(), KEY);
         for (name, mode) in [("", 0o700), ("public", 0o700), ("logins", 0o600), ("public/apt-ci-ppas.list", 0o600)] {
             assert_eq!(fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777, mode, "{name}");
         }
@@ -188,11 +167,6 @@ mod tests {
         for url in ["", "ftp://host/x", "https://u:p@host/x", "https://host/x#y", "https://host/x?y", "file:///x"] {
             let error = write(&folder, &release, &[access("me/one", url)]).unwrap_err().to_string();
             assert!(error.contains("me/one") && error.contains("address"), "{error}");
-        }
-        for key in ["", "x", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n", &KEY.replace("bQ", "!!")] {
-            let bad = PpaAccess { armored_key: key.to_owned(), ..access("me/one", "https://host/x") };
-            let error = write(&folder, &release, &[bad]).unwrap_err().to_string();
-            assert!(error.contains("signing key"), "{error}");
         }
         assert!(!folder.exists());
     }

@@ -114,13 +114,6 @@ impl fmt::Display for Definitions {
     }
 }
 
-/// This machine's name; `localhost` when the system does not tell.
-pub fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -225,7 +225,7 @@ impl Job<'_> {
             return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
         }
         let earlier = u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3);
-        let after = broker::delay(self.settings.conf.retry_delay() * DELAY_GROWTH.pow(earlier));
+        let after = broker::delay(self.settings.conf.retry_delay().saturating_mul(DELAY_GROWTH.pow(earlier)));
         let failure = Failure {
             worker: self.worker.name.clone(),
             reason: reason.clone(),

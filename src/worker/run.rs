@@ -13,6 +13,7 @@ use super::control::cancel::Cancellable;
 use super::job::Job;
 use super::spool::SpoolEntry;
 use crate::broker::Claim;
+use crate::host;
 use crate::release::QueueName;
 use crate::request::Request;
 use crate::result::outcome::is_infrastructure;
@@ -21,7 +22,7 @@ use crate::testbed::checkout::CheckoutLimits;
 use crate::testbed::command::withheld;
 use crate::testbed::log::LogBound;
 use crate::testbed::process::CONSOLE;
-use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedError, host_name, ppa};
+use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedError, ppa};
 
 /// A testbed that fails says nothing about the package: so many attempts before that becomes the result.
 const TESTBED_ATTEMPTS: usize = 3;
@@ -188,7 +189,7 @@ impl TestRun<'_> {
             queue,
             work_folder: self.entry.folder(),
             output: &output,
-            host_name: &host_name(),
+            host_name: &host::name(),
             time: jiff::Timestamp::now(),
         };
         let plan = match plan.plan() {
@@ -216,6 +217,13 @@ impl TestRun<'_> {
         if !matches!(watched, Watched::Ended(_)) {
             end(&mut process).await;
         }
+        // The folder may stay for days, when the store or the broker is away. What nobody needs any more should not.
+        if let Some(Err(error)) = plan.ppa_folder.map(std::fs::remove_dir_all) {
+            tracing::warn!(
+                "the keys and logins of {package}'s PPAs are left in {}: {error}",
+                self.entry.folder().display()
+            );
+        }
         self.tell(queue, started, &mut log, false).await;
         match watched {
             Watched::Interrupted(end) => Err(end),
@@ -242,7 +250,7 @@ impl TestRun<'_> {
                 if plan.ppa_folder.is_some() {
                     let key = launchpad.signing_key(owner, name, ppa.fingerprint()).await?;
                     let archive_url = launchpad.archive_url(owner, name, ppa.login().is_some());
-                    archives.push(PpaAccess { ppa: ppa.clone(), archive_url, armored_key: key.armored().to_owned() });
+                    archives.push(PpaAccess { ppa: ppa.clone(), archive_url, key: key.packets().to_owned() });
                 }
                 launchpad.must_have(ppa, &queue.release).await
             };

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// A request whose head has been read.
@@ -82,6 +82,12 @@ impl StandIn {
             }
         });
         Self { port, stop, thread: Some(thread) }
+    }
+
+    /// A server that takes every request and answers none, as long as it is there.
+    pub fn silent() -> Self {
+        let held = Mutex::new(Vec::new());
+        Self::start(move |exchange| held.lock().unwrap_or_else(PoisonError::into_inner).push(exchange))
     }
 
     /// Its address, without a slash at the end.

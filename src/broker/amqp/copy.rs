@@ -58,15 +58,17 @@ impl Copy {
                 None => Ok(false),
             }
         };
-        match join(copy, lock).await {
-            (Ok(delivery), Ok(locked)) => Ok((Self { queue, delivery }, locked)),
-            (delivery, locked) => {
-                // The lock may be ours without our knowing: nobody else could run the request then.
-                if request.is_some() && !matches!(locked, Ok(false)) {
+        let (delivery, locked) = join(copy, lock).await;
+        // The lock may be ours without our knowing: nobody else could run the request then.
+        let perhaps_ours = request.is_some() && !matches!(locked, Ok(false));
+        match delivery.and_then(|delivery| Ok((delivery, locked?))) {
+            Ok((delivery, locked)) => Ok((Self { queue, delivery }, locked)),
+            Err(fault) => {
+                if perhaps_ours {
                     let _ = queue.locks.unlock(subject).await;
                 }
                 queue.close().await;
-                Err(delivery.err().or(locked.err()).expect("one of them has failed"))
+                Err(fault)
             }
         }
     }

@@ -32,9 +32,8 @@ pub(super) fn short(queue: &QueueName) -> ShortString {
 
 /// A name for a slot that no other slot has, nor a former life of this one: people find host and process in it.
 pub(super) fn slot_id() -> String {
-    // The kernel's own file: neither the environment nor a resolver is asked.
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host: String = host.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
+    let host: String =
+        crate::host::name().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
     let random = uuid::Uuid::new_v4().simple().to_string();
     format!("{host}-{}-{}", std::process::id(), &random[..12])
 }

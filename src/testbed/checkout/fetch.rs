@@ -1,10 +1,10 @@
 //! The commands that fetch a branch, and the environment that they run in.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 use crate::request::{BzrSource, GitSource, TestSource};
+use crate::testbed::autopkgtest::is_executable;
 use crate::testbed::command::CommandLine;
 
 /// What git must not do, or must do without; each as `-c`.
@@ -112,10 +112,8 @@ fn with_bzr(program: PathBuf, source: &BzrSource, folder: &Path) -> CommandLine 
 /// The first of the programs that is there.
 fn find(programs: &[&str], environment: &Environment) -> Option<PathBuf> {
     let path = environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
-    let is_program =
-        |path: &PathBuf| path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0);
     programs.iter().find_map(|program| {
         let mut places = path.split(':').map(Path::new).filter(|folder| folder.is_absolute());
-        places.find_map(|folder| Some(folder.join(program)).filter(is_program))
+        places.find_map(|folder| Some(folder.join(program)).filter(|path| is_executable(path)))
     })
 }

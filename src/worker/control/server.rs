@@ -198,18 +198,8 @@ async fn reload(steering: &Steering) -> Reloaded {
 
 /// `USER on HOST`, as the reason of a dead letter names who made it one.
 async fn asker(user: Uid) -> String {
-    let lookup = spawn_blocking(move || {
-        let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        let name = User::from_uid(user).ok().flatten().map(|user| user.name);
-        (name, host)
-    });
-    let (name, host) = match timeout(LONGEST_LOOKUP, lookup).await {
-        Ok(Ok(found)) => found,
-        _ => (None, String::new()),
-    };
+    let lookup = spawn_blocking(move || User::from_uid(user).ok().flatten().map(|user| user.name));
+    let name = timeout(LONGEST_LOOKUP, lookup).await.ok().and_then(Result::ok).flatten();
     let name = name.unwrap_or_else(|| format!("the user with the id {user}"));
-    match host.trim() {
-        "" => name,
-        host => format!("{name} on {host}"),
-    }
+    format!("{name} on {}", crate::host::name())
 }
