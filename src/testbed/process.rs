@@ -1,5 +1,6 @@
 //! The process of a test: in a process group of its own, which does not outlive its end, nor us.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -101,18 +102,20 @@ impl Process {
         let making = |source| TestbedError::Io { action: format!("making {}", console.display()), source };
         let output = File::create(console).map_err(making)?;
         let errors = output.try_clone().map_err(making)?;
-        let mut child = if Path::new(SETPRIV).is_file() {
-            let mut child = Command::new(SETPRIV);
-            child.args(["--pdeathsig", "TERM", "--"]).args(SHELL).arg(program);
-            child
+        let mut words: Vec<&OsStr> = Vec::new();
+        if Path::new(SETPRIV).is_file() {
+            words.extend([SETPRIV, "--pdeathsig", "TERM", "--"].map(OsStr::new));
         } else {
             warn!("{SETPRIV} is missing: a test outlives its worker when that is killed");
-            let [shell, args @ ..] = SHELL;
-            let mut child = Command::new(shell);
-            child.args(args).arg(program);
-            child
-        };
-        child.args(&command.args).current_dir(work_dir).stdin(Stdio::null()).stdout(output).stderr(errors);
+        }
+        if !has_usual_umask() {
+            words.extend(SHELL.map(OsStr::new));
+        }
+        words.push(program.as_os_str());
+        let mut words = words.into_iter();
+        let mut child = Command::new(words.next().unwrap_or_default());
+        child.args(words).args(&command.args);
+        child.current_dir(work_dir).stdin(Stdio::null()).stdout(output).stderr(errors);
         prepare(&mut child);
         let child = child.process_group(0).kill_on_drop(true).spawn().map_err(starting)?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());
@@ -193,6 +196,12 @@ impl Drop for Process {
             self.signal(Signal::SIGKILL);
         }
     }
+}
+
+/// Whether this process has the usual umask. When the system does not tell, it counts as another one.
+fn has_usual_umask() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("Umask:")).is_some_and(|umask| umask.trim() == "0022")
 }
 
 #[cfg(test)]
