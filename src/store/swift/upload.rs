@@ -16,6 +16,8 @@ use super::failure::Failure;
 pub(super) const LIMIT: u64 = 5 << 30;
 /// How much is read at once.
 const CHUNK: usize = 128 << 10;
+/// Files that are shorter than this stay in memory between measuring and sending. Most logs and results are.
+const SMALL: u64 = 64 << 10;
 
 /// A file to send.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Upload {
     pub(super) length: u64,
     /// Its MD5 sum in hexadecimal digits, which Swift compares with what arrived.
     pub(super) md5: String,
+    /// All of its bytes, when they are few.
+    bytes: Option<Vec<u8>>,
     /// Why reading it failed while it was sent: the HTTP client's own error would blame the network.
     fault: Arc<Mutex<Option<io::Error>>>,
 }
@@ -33,11 +37,17 @@ impl Upload {
     /// Reads the file through once.
     pub(super) async fn measure(path: &Path) -> Result<Self, Failure> {
         let owned = path.to_owned();
-        let measured = tokio::task::spawn_blocking(move || -> io::Result<(u64, String)> {
+        let measured = tokio::task::spawn_blocking(move || -> io::Result<(u64, String, Option<Vec<u8>>)> {
             let mut file = File::open(owned)?;
             let mut digest = Md5::new();
+            let mut bytes = Vec::new();
+            (&mut file).take(SMALL).read_to_end(&mut bytes)?;
+            digest.update(&bytes);
+            let mut length = bytes.len() as u64;
+            if length < SMALL {
+                return Ok((length, hexadecimal(digest), Some(bytes)));
+            }
             let mut chunk = vec![0; CHUNK];
-            let mut length = 0;
             loop {
                 match file.read(&mut chunk)? {
                     0 => break,
@@ -47,16 +57,19 @@ impl Upload {
                     }
                 }
             }
-            Ok((length, digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
+            Ok((length, hexadecimal(digest), None))
         });
         match measured.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped))) {
-            Ok((length, md5)) => Ok(Self { path: path.to_owned(), length, md5, fault: Arc::default() }),
+            Ok((length, md5, bytes)) => Ok(Self { path: path.to_owned(), length, md5, bytes, fault: Arc::default() }),
             Err(error) => Err(Failure::of_file(format!("cannot read {}", path.display()), &error)),
         }
     }
 
     /// The bytes, from the beginning.
     pub(super) async fn body(&self) -> Result<reqwest::Body, Failure> {
+        if let Some(bytes) = &self.bytes {
+            return Ok(bytes.clone().into());
+        }
         let file = tokio::fs::File::open(&self.path)
             .await
             .map_err(|error| Failure::of_file(format!("cannot open {}", self.path.display()), &error))?;
@@ -70,6 +83,9 @@ impl Upload {
 
     /// Whether the file itself is why sending it failed.
     pub(super) async fn fault(&self) -> Option<Failure> {
+        if self.bytes.is_some() {
+            return None;
+        }
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take();
         let fault = match fault {
             Some(error) => error,
@@ -81,6 +97,10 @@ impl Upload {
         };
         Some(Failure::of_file(format!("cannot send {}", self.path.display()), &fault))
     }
+}
+
+fn hexadecimal(digest: Md5) -> String {
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -95,6 +115,24 @@ mod tests {
         let upload = Upload::measure(&path).await.unwrap();
         assert_eq!((upload.length, upload.md5.as_str()), (6, "b1946ac92492d2347c6235b4d2611184"));
         assert!(upload.fault().await.is_none());
+        std::fs::remove_file(&path).unwrap();
+        let body = upload.body().await.unwrap();
+        assert_eq!(body.as_bytes(), Some(b"hello\n".as_slice()), "what was measured is sent");
+        assert!(upload.fault().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_long_file_is_read_while_it_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        for length in [SMALL, 3 * CHUNK as u64 + 7] {
+            std::fs::write(&path, vec![b'x'; usize::try_from(length).unwrap()]).unwrap();
+            let upload = Upload::measure(&path).await.unwrap();
+            let whole = hexadecimal(Md5::new_with_prefix(std::fs::read(&path).unwrap()));
+            assert_eq!((upload.length, upload.md5.as_str(), upload.bytes.is_some()), (length, whole.as_str(), false));
+            assert!(upload.fault().await.is_none());
+        }
+        let upload = Upload::measure(&path).await.unwrap();
         std::fs::write(&path, "hell").unwrap();
         assert!(matches!(upload.fault().await, Some(Failure::Io { .. })));
         std::fs::remove_file(&path).unwrap();
