@@ -9,6 +9,7 @@ mod queues;
 mod results;
 mod run;
 mod session;
+mod submit;
 mod ui;
 mod worker;
 

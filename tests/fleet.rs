@@ -388,7 +388,9 @@ fn mixture(site: &TestSite, round: usize) -> String {
 
 fn mixed_load(services: &Services) -> Result<(), Failed> {
     // A longer load: APT_CI_TEST_MINUTES=120 cargo test --test system -- mixed_load
-    let minutes = std::env::var("APT_CI_TEST_MINUTES").map_or(0, |text| text.parse().expect("a number"));
+    // APT_CI_TEST_ROUND_SECONDS=20 begins no round sooner than that after the one before.
+    let number = |name: &str| std::env::var(name).map_or(0, |text| text.parse().expect("a number"));
+    let (minutes, pace) = (number("APT_CI_TEST_MINUTES"), Duration::from_secs(number("APT_CI_TEST_ROUND_SECONDS")));
     let site = services.site();
     let overrides = site.path().join("overrides");
     fs::create_dir(&overrides)?;
@@ -399,6 +401,7 @@ fn mixed_load(services: &Services) -> Result<(), Failed> {
     let mut samples = Vec::new();
     let mut rounds = 0;
     while rounds < 12 || begin.elapsed() < Duration::from_secs(60 * minutes) {
+        std::thread::sleep((pace * u32::try_from(rounds)?).saturating_sub(begin.elapsed()));
         site.submit(&mixture(&site, rounds));
         rounds += 1;
         // The queues are the site's only; one per context.
