@@ -28,7 +28,7 @@ use crate::store::ObjectHeaders;
 
 /// Marks a complete bundle, and says what is in it.
 const MARK: &str = "bundle.json";
-/// The run id under which the bundle is published.
+/// The run id under which the bundle is published: it is there before anything is stored under it.
 const RUN_ID: &str = "run-id";
 /// autopkgtest's own files that go into result.tar as they are, unless they are larger than this: every reader fetches
 /// result.tar.
@@ -139,6 +139,9 @@ pub struct Bundle {
     pub summary: RunSummary,
     /// Whether the request names who may read the result.
     has_readers: bool,
+    /// The run id that it got when it was packed, as long as nothing is stored under it. A bundle of a worker that has died has none:
+    /// nobody knows how far that one came.
+    pub unused_id: Option<RunId>,
 }
 
 /// A file of a bundle.
@@ -198,8 +201,8 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     let facts = Facts::gather(material, &redactor);
     let mut files = BTreeMap::new();
 
-    let (written, log) =
-        write_durably(&destination.join(LOG), |file| log::write(material, &redactor, limits.log, file))?;
+    let mut draft = Draft::new(destination);
+    let (written, log) = draft.write(LOG, |file| log::write(material, &redactor, limits.log, file))?;
     files.insert(LOG, Published { size: written.bytes, stored: log, left_out: written.left_out });
 
     let readers = &material.request.parameters().readable_by;
@@ -207,7 +210,7 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
         None
     } else {
         let text: String = readers.iter().map(|user| format!("{user}\n")).collect();
-        let ((), size) = write_durably(&destination.join(READABLE_BY), |file| file.write_all(text.as_bytes()))?;
+        let ((), size) = draft.write(READABLE_BY, |file| file.write_all(text.as_bytes()))?;
         files.insert(READABLE_BY, Published { size, stored: size, left_out: 0 });
         Some(size)
     };
@@ -215,23 +218,25 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     let copied = copied(material);
     let told: Vec<&str> =
         facts.told.iter().copied().chain(["log"]).chain(copied.iter().map(|(name, ..)| *name)).collect();
-    let (size, artifacts, inventory) = write_artifacts(limits, material, &told, &redactor, destination)?;
+    let (size, artifacts, inventory) = write_artifacts(limits, material, &told, &redactor, &mut draft)?;
     files.insert(ARTIFACTS, Published { size, stored: artifacts, left_out: 0 });
 
     let manifest = serde_json::to_string(&Manifest { files, artifacts: &inventory });
     let manifest = manifest.map_err(|error| BundleError::damaged(destination, error.to_string()))?;
-    let ((), result) = write_durably(&destination.join(RESULT), |file| {
-        write_result(material, &facts, &manifest, copied, &redactor, file)
-    })?;
+    let ((), result) =
+        draft.write(RESULT, |file| write_result(material, &facts, &manifest, copied, &redactor, file))?;
+    let run = RunId::stamp(jiff::Timestamp::now(), None);
+    draft.write(RUN_ID, |file| writeln!(file, "{run}"))?;
 
     let mark = Mark { summary: facts.summary, sizes: Sizes { log, artifacts, result, readable_by } };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;
-    replace_durably(destination, MARK, &text)?;
-    // The folder itself is new, too.
-    if let Some(parent) = destination.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        sync_folder(parent)?;
-    }
-    Ok(Bundle { dir: destination.to_owned(), summary: mark.summary, has_readers: readable_by.is_some() })
+    draft.complete(MARK, &text)?;
+    Ok(Bundle {
+        dir: destination.to_owned(),
+        summary: mark.summary,
+        has_readers: readable_by.is_some(),
+        unused_id: Some(run),
+    })
 }
 
 impl Bundle {
@@ -258,7 +263,12 @@ impl Bundle {
                 Err(error) => return Err(BundleError::damaged(dir, format!("{name}: {error}"))),
             }
         }
-        Ok(Some(Self { dir: dir.to_owned(), summary: mark.summary, has_readers: readable_by.is_some() }))
+        Ok(Some(Self {
+            dir: dir.to_owned(),
+            summary: mark.summary,
+            has_readers: readable_by.is_some(),
+            unused_id: None,
+        }))
     }
 
     /// All files, in the order in which they are published: result.tar last.
@@ -284,7 +294,7 @@ impl Bundle {
         BundleFile { name, path: self.dir.join(name), headers }
     }
 
-    /// The run id that was remembered for the publication of this bundle.
+    /// The run id under which this bundle is, or was to be, published.
     ///
     /// # Errors
     /// When it is there and cannot be read.
@@ -298,13 +308,14 @@ impl Bundle {
         }
     }
 
-    /// Remembers the run id before the first file is published, so that a publication that is cut short goes on under the
-    /// same id. Survives a crash of the machine.
+    /// Remembers another run id before the first file is published under it, so that a publication that is cut short goes on under
+    /// the same id. Survives a crash of the machine.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn remember_run_id(&self, run: &RunId) -> Result<(), BundleError> {
-        replace_durably(&self.dir, RUN_ID, format!("{run}\n").as_bytes())
+    pub fn remember_run_id(&mut self, run: &RunId) -> Result<(), BundleError> {
+        self.unused_id = None;
+        Draft::new(&self.dir).complete(RUN_ID, format!("{run}\n").as_bytes())
     }
 }
 
@@ -316,28 +327,53 @@ fn read_if_there(path: &Path) -> Result<Option<String>, BundleError> {
     }
 }
 
-/// Writes a file and waits until the disk has it. Gives back what the writing gave, and the file's size.
-fn write_durably<T>(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
-) -> Result<(T, u64), BundleError> {
-    let run = || {
-        let mut file = BufWriter::with_capacity(1 << 16, File::create(path)?);
-        let given = write(&mut file)?;
-        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.sync_all()?;
-        Ok((given, file.metadata()?.len()))
-    };
-    run().map_err(|error| BundleError::new("writing", path, error))
+/// Files that are written one after the other and brought to the disk together. For a file system with a journal that is about as much
+/// work for all of them as for one.
+struct Draft<'a> {
+    folder: &'a Path,
+    files: Vec<(PathBuf, File)>,
 }
 
-/// Writes a small file that is there with its whole text or not at all.
-fn replace_durably(folder: &Path, name: &str, text: &[u8]) -> Result<(), BundleError> {
-    let path = folder.join(name);
-    let new = folder.join(format!("{name}.new"));
-    write_durably(&new, |file| file.write_all(text))?;
-    fs::rename(&new, &path).map_err(|error| BundleError::new("renaming", &new, error))?;
-    sync_folder(folder)
+impl<'a> Draft<'a> {
+    fn new(folder: &'a Path) -> Self {
+        Self { folder, files: Vec::new() }
+    }
+
+    /// Writes a file. Gives back what the writing gave, and the file's size.
+    fn write<T>(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+    ) -> Result<(T, u64), BundleError> {
+        let path = self.folder.join(name);
+        let run = || {
+            let mut file = BufWriter::with_capacity(1 << 16, File::create(&path)?);
+            let given = write(&mut file)?;
+            let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+            let size = file.metadata()?.len();
+            Ok((given, size, file))
+        };
+        let (given, size, file) = run().map_err(|error| BundleError::new("writing", &path, error))?;
+        self.files.push((path, file));
+        Ok((given, size))
+    }
+
+    /// Writes a last, small file that is there with its whole text or not at all, and only when the disk has all the others.
+    fn complete(mut self, name: &str, text: &[u8]) -> Result<(), BundleError> {
+        let new = format!("{name}.new");
+        self.write(&new, |file| file.write_all(text))?;
+        for (path, file) in &self.files {
+            file.sync_all().map_err(|error| BundleError::new("writing", path, error))?;
+        }
+        let (new, path) = (self.folder.join(new), self.folder.join(name));
+        fs::rename(&new, &path).map_err(|error| BundleError::new("renaming", &new, error))?;
+        sync_folder(self.folder)?;
+        // The folder itself may be new, too.
+        match self.folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => sync_folder(parent),
+            None => Ok(()),
+        }
+    }
 }
 
 fn sync_folder(folder: &Path) -> Result<(), BundleError> {
@@ -351,10 +387,9 @@ fn write_artifacts(
     material: &Material<'_>,
     told: &[&str],
     redactor: &Redactor,
-    destination: &Path,
+    draft: &mut Draft<'_>,
 ) -> Result<(u64, u64, Inventory), BundleError> {
-    let path = destination.join(ARTIFACTS);
-    let ((size, mut inventory), stored) = write_durably(&path, |file| {
+    let ((size, mut inventory), stored) = draft.write(ARTIFACTS, |file| {
         let (tar, inventory) = artifacts::write(material.output, told, limits.artifacts, redactor, Counted::new(file))?;
         tar.inner.finish()?;
         Ok((tar.bytes, inventory))
@@ -365,7 +400,7 @@ fn write_artifacts(
     let most = limits.archive;
     let reason = format!("everything: {stored} bytes when compressed, and a store takes at most {most}");
     inventory.leave_out_everything(&reason);
-    let (size, stored) = write_durably(&path, |file| {
+    let (size, stored) = draft.write(ARTIFACTS, |file| {
         let tar = artifacts::write_nothing(&reason, Counted::new(file))?;
         tar.inner.finish()?;
         Ok(tar.bytes)

@@ -338,10 +338,11 @@ impl Job<'_> {
         claim: &mut Claim,
     ) -> Result<Option<RunId>, PublishError> {
         let mut delay = Duration::from_secs(1);
+        let mut bundle = bundle.clone();
         loop {
             let end = tokio::select! {
                 biased;
-                end = publish((self.worker.store, &self.worker.containers), place, bundle, uuid, claim, self.stop) => end,
+                end = publish((self.worker.store, &self.worker.containers), place, &mut bundle, uuid, claim, self.stop) => end,
                 () = self.stop.upload_grace_over() => return Err(PublishError::Stopped),
             };
             match end {

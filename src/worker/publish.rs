@@ -46,12 +46,12 @@ impl PublishError {
 /// again after an error.
 ///
 /// Run ids grow in the order of publication, because proposed-migration asks only for runs after the newest that it knows. So the
-/// id is stamped here, kept on disk before anything is stored under it, and given up for a later one when a newer run of the same
-/// package has been published in the meantime.
+/// id that the bundle got when it was packed a moment ago is given up for a later one, which is kept on disk before anything is stored
+/// under it, when a newer run of the same package has been published in the meantime.
 pub async fn publish(
     (store, containers): (&Store, &Containers),
     place: &Place,
-    bundle: &Bundle,
+    bundle: &mut Bundle,
     uuid: &RequestId,
     claim: &mut Claim,
     stop: &Stop,
@@ -72,24 +72,25 @@ pub async fn publish(
 async fn put(
     store: &Store,
     place: &Place,
-    bundle: &Bundle,
+    bundle: &mut Bundle,
     uuid: &RequestId,
     claim: &mut Claim,
     stop: &Stop,
 ) -> Result<Option<RunId>, PublishError> {
     let Place { container, path, .. } = place;
-    let mut kept = bundle.run_id()?;
-    if let Some(id) = &kept
-        && runs::is_complete(store, place, id).await?
+    let mut newer = None;
+    // What has been published before is looked at below, once. Clocks are rarely so late that an unused id comes before it.
+    let unused = bundle.unused_id.take();
+    let mut kept = if unused.is_some() { unused.clone() } else { bundle.run_id()? };
+    if unused.is_none()
+        && let Some(id) = &kept
     {
-        // It was stored to its end the last time, only we never heard of it. Readers may have seen it: it must stay what it is.
-        return Ok(kept);
+        if runs::is_complete(store, place, id).await? {
+            // It was stored to its end the last time, only we never heard of it. Readers may have seen it: it must stay what it is.
+            return Ok(kept);
+        }
+        newer = runs::published_after(store, place, id).await?;
     }
-    let mut newer = match &kept {
-        Some(id) => runs::published_after(store, place, id).await?,
-        // What has been published before is looked at below, once. Clocks are rarely so late that this id comes before it.
-        None => None,
-    };
     loop {
         let id = match kept {
             Some(id) if newer.is_none() => id,
@@ -137,7 +138,7 @@ async fn put(
 
 /// Keeps the id on the disk, which may take its time: the other slots do not wait for it.
 async fn remember(bundle: &Bundle, id: &RunId) -> Result<(), BundleError> {
-    let (bundle, id, dir) = (bundle.clone(), id.clone(), bundle.dir.clone());
+    let (mut bundle, id, dir) = (bundle.clone(), id.clone(), bundle.dir.clone());
     match tokio::task::spawn_blocking(move || bundle.remember_run_id(&id)).await {
         Ok(remembered) => remembered,
         Err(stopped) => Err(BundleError::Io { action: "writing", path: dir, source: std::io::Error::other(stopped) }),

@@ -144,7 +144,7 @@ fn a_finished_test_becomes_a_result_that_python_reads() {
         uuid: Some("u-1".to_owned()),
     };
     assert_eq!(bundle.summary, summary);
-    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(bundle));
+    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(Bundle { unused_id: None, ..bundle }));
 }
 
 #[test]
@@ -258,11 +258,14 @@ fn a_half_made_bundle_is_none_and_a_changed_one_is_damaged() {
 #[test]
 fn the_run_id_of_a_publication_is_remembered() {
     let scene = Scene::new("gzip");
-    let bundle = scene.pack().unwrap();
-    assert_eq!(bundle.run_id().unwrap(), None);
+    let mut bundle = scene.pack().unwrap();
+    assert!(bundle.unused_id.is_some());
+    assert_eq!(bundle.run_id().unwrap(), bundle.unused_id);
     let run = RunId::stamp(jiff::Timestamp::UNIX_EPOCH, None);
     bundle.remember_run_id(&run).unwrap();
-    assert_eq!(Bundle::open(&bundle.dir).unwrap().unwrap().run_id().unwrap(), Some(run));
+    assert_eq!(bundle.unused_id, None, "it was not given for nothing");
+    let opened = Bundle::open(&bundle.dir).unwrap().unwrap();
+    assert_eq!((opened.run_id().unwrap(), opened.unused_id), (Some(run), None));
 }
 
 #[test]
@@ -280,7 +283,7 @@ fn result_tar_is_published_last_and_a_browser_shows_the_log() {
 
 #[test]
 fn a_full_disk_is_called_a_full_disk() {
-    let full = write_durably(Path::new("/dev/full"), |file| file.write_all(&[0; 1 << 20])).unwrap_err();
+    let full = Draft::new(Path::new("/dev")).write("full", |file| file.write_all(&[0; 1 << 20])).unwrap_err();
     assert!(matches!(full, BundleError::DiskFull { .. }), "{full:?}");
     assert!(full.to_string().starts_with("the disk is full: /dev/full cannot be written"), "{full}");
 }
@@ -297,7 +300,8 @@ fn artifacts_that_no_store_takes_are_left_out_and_the_result_is_told_all_the_sam
     let inventory = &scene.document("manifest.json")["artifacts"];
     assert_eq!((&inventory["kept"]["files"], &inventory["left-out"]["bytes"]), (&json!(0), &json!(100_000)));
     assert_eq!(scene.log(), "a log\n");
-    assert_eq!(Bundle::open(&scene.destination()).unwrap(), Some(bundle));
+    let same = Bundle { unused_id: None, ..bundle };
+    assert_eq!(Bundle::open(&scene.destination()).unwrap(), Some(same));
 }
 
 #[test]
@@ -355,7 +359,7 @@ fn who_may_read_a_result_is_published_beside_it() {
     assert_eq!(files[2].headers.content_type, "text/plain; charset=UTF-8");
     assert_eq!(scene.members(RESULT).get(READABLE_BY), None, "it stays on its own");
     assert_eq!(scene.document("manifest.json")["files"][READABLE_BY], json!({"size": 8, "stored": 8}));
-    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(bundle));
+    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(Bundle { unused_id: None, ..bundle }));
     fs::remove_file(scene.destination().join(READABLE_BY)).unwrap();
     assert!(Bundle::open(&scene.destination()).is_err(), "a result that everybody is kept from");
 }
@@ -369,7 +373,7 @@ fn a_bundle_of_three_files_that_an_older_version_has_written_is_opened() {
     let sizes = json!({"log": size(LOG), "artifacts": size(ARTIFACTS), "result": size(RESULT)});
     let mark = json!({"summary": summary, "sizes": sizes}).to_string();
     fs::write(bundle.dir.join(MARK), mark).unwrap();
-    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(bundle));
+    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(Bundle { unused_id: None, ..bundle }));
 }
 
 #[test]
