@@ -28,7 +28,7 @@ use crate::store::ObjectHeaders;
 
 /// Marks a complete bundle, and says what is in it.
 const MARK: &str = "bundle.json";
-/// The run id under which the bundle is published: it is there before anything is stored under it.
+/// Another run id than the mark's, when the bundle is published under another one. It is there before anything is stored under it.
 const RUN_ID: &str = "run-id";
 /// autopkgtest's own files that go into result.tar as they are, unless they are larger than this: every reader fetches
 /// result.tar.
@@ -160,6 +160,17 @@ pub struct BundleFile {
 struct Mark {
     summary: RunSummary,
     sizes: Sizes,
+    /// The first id for its run. Absent when an older version has made the bundle.
+    #[serde(default)]
+    run: Option<String>,
+}
+
+impl Mark {
+    fn read(dir: &Path) -> Result<Option<Self>, BundleError> {
+        let Some(text) = read_if_there(&dir.join(MARK))? else { return Ok(None) };
+        let mark = serde_json::from_str(&text);
+        mark.map(Some).map_err(|error| BundleError::damaged(dir, format!("{MARK} cannot be read: {error}")))
+    }
 }
 
 /// The files' sizes in bytes.
@@ -188,7 +199,7 @@ pub fn pack(material: &Material<'_>, destination: &Path) -> Result<Bundle, Bundl
 
 fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> Result<Bundle, BundleError> {
     fs::create_dir_all(destination).map_err(|error| BundleError::new("making", destination, error))?;
-    for name in [MARK, READABLE_BY] {
+    for name in [MARK, RUN_ID, READABLE_BY] {
         let path = destination.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -225,10 +236,10 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     let manifest = manifest.map_err(|error| BundleError::damaged(destination, error.to_string()))?;
     let ((), result) =
         draft.write(RESULT, |file| write_result(material, &facts, &manifest, copied, &redactor, file))?;
-    let run = RunId::stamp(jiff::Timestamp::now(), None);
-    draft.write(RUN_ID, |file| writeln!(file, "{run}"))?;
 
-    let mark = Mark { summary: facts.summary, sizes: Sizes { log, artifacts, result, readable_by } };
+    let run = RunId::stamp(jiff::Timestamp::now(), None);
+    let sizes = Sizes { log, artifacts, result, readable_by };
+    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()) };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;
     draft.complete(MARK, &text)?;
     Ok(Bundle {
@@ -245,11 +256,7 @@ impl Bundle {
     /// # Errors
     /// When it is there and cannot be read, or is damaged.
     pub fn open(dir: &Path) -> Result<Option<Self>, BundleError> {
-        let Some(text) = read_if_there(&dir.join(MARK))? else {
-            return Ok(None);
-        };
-        let mark: Mark = serde_json::from_str(&text)
-            .map_err(|error| BundleError::damaged(dir, format!("{MARK} cannot be read: {error}")))?;
+        let Some(mark) = Mark::read(dir)? else { return Ok(None) };
         let Sizes { log, artifacts, result, readable_by } = mark.sizes;
         let sizes =
             [(LOG, Some(log)), (ARTIFACTS, Some(artifacts)), (RESULT, Some(result)), (READABLE_BY, readable_by)];
@@ -299,12 +306,14 @@ impl Bundle {
     /// # Errors
     /// When it is there and cannot be read.
     pub fn run_id(&self) -> Result<Option<RunId>, BundleError> {
-        match read_if_there(&self.dir.join(RUN_ID))? {
+        let text = match read_if_there(&self.dir.join(RUN_ID))? {
+            Some(text) => Some(text),
+            None => Mark::read(&self.dir)?.and_then(|mark| mark.run),
+        };
+        match text.map(|text| text.trim().parse()) {
             None => Ok(None),
-            Some(text) => match text.trim().parse() {
-                Ok(run) => Ok(Some(run)),
-                Err(error) => Err(BundleError::damaged(&self.dir, format!("{RUN_ID}: {error}"))),
-            },
+            Some(Ok(run)) => Ok(Some(run)),
+            Some(Err(error)) => Err(BundleError::damaged(&self.dir, format!("its run id: {error}"))),
         }
     }
 

@@ -155,24 +155,28 @@ impl Job<'_> {
         self.board.phase(Phase::Publishing);
         match self.board.ticking(self.publish(&place, &bundle, id, &mut claim)).await {
             Ok(run) => {
-                match run {
-                    Some(run) => {
-                        tokio::select! {
-                            () = self.worker.announce_complete(&request, &place, &bundle, &run) => {}
-                            () = self.stop.out_of_patience() => {}
+                let announcing = async {
+                    match &run {
+                        Some(run) => {
+                            tokio::select! {
+                                () = self.worker.announce_complete(&request, &place, &bundle, run) => {}
+                                () = self.stop.out_of_patience() => {}
+                            }
+                        }
+                        None => {
+                            tracing::info!(package = %package, uuid = %id, "another worker has published its result")
                         }
                     }
-                    None => tracing::info!(package = %package, uuid = %id, "another worker has published its result"),
-                }
+                };
                 let end = match failed {
                     Some(reason) => JobEnd::TestbedFailed(reason),
                     None => JobEnd::Settled,
                 };
-                let settled = self.settle(claim, Verdict::Done, end).await;
+                let ((), settled) = tokio::join!(announcing, self.settle(claim, Verdict::Done, end));
                 // A request that is not settled comes back, perhaps before the store's listing shows its result. Then the bundle
                 // and its run id tell the next worker of this host that it was published.
                 if matches!(settled, Ok(JobEnd::Settled | JobEnd::TestbedFailed(_))) {
-                    self.remove(entry).await;
+                    self.spool.remove_beside(entry);
                 }
                 settled
             }

@@ -132,7 +132,11 @@ impl Worker<'_> {
         spool.sweep_beside();
         tokio::select! {
             biased;
-            ended = self.serve_slots(service, &spool, stop) => ended,
+            ended = async {
+                let ended = self.serve_slots(service, &spool, stop).await;
+                spool.removed().await;
+                ended
+            } => ended,
             // What is dropped here gives its request back and kills its test.
             () = stop.abandon.cancelled() => Ok(Ended::Stopped),
             () = self.follow_files() => unreachable!("it never ends"),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::WorkerError;
 use crate::request::RequestId;
@@ -33,6 +34,8 @@ const LOCK: &str = "lock";
 pub struct Spool {
     root: PathBuf,
     swept: CancellationToken,
+    /// The folders of settled requests that are just being removed.
+    removals: TaskTracker,
 }
 
 /// The folder of one request, locked against other workers for as long as this value lives.
@@ -45,7 +48,10 @@ impl Spool {
     pub fn open(root: &Path) -> Result<Self, WorkerError> {
         let failed = |source| WorkerError::WorkFolder { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(failed)?;
-        Ok(Self { root: root.to_owned(), swept: CancellationToken::new() })
+        let removals = TaskTracker::new();
+        // It takes further ones all the same; this only lets one wait for those that are there.
+        removals.close();
+        Ok(Self { root: root.to_owned(), swept: CancellationToken::new(), removals })
     }
 
     /// Free space in bytes, for this user.
@@ -74,9 +80,21 @@ impl Spool {
         });
     }
 
-    /// Returns when what dead workers left is gone.
+    /// Returns when what dead workers left is gone, and the folders of settled requests are.
     pub async fn swept(&self) {
         self.swept.cancelled().await;
+        self.removed().await;
+    }
+
+    /// Begins to remove the folder of a settled request. The next test does not wait for that; nor does the next worker need it, which
+    /// finishes what this one does not.
+    pub fn remove_beside(&self, entry: SpoolEntry) {
+        self.removals.spawn_blocking(move || entry.remove_now());
+    }
+
+    /// Returns when no removal is under way any more.
+    pub async fn removed(&self) {
+        self.removals.wait().await;
     }
 
     fn sweep(&self) {

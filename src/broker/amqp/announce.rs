@@ -10,19 +10,25 @@ use super::fault::Fault;
 use super::publish;
 use crate::broker::Topic;
 
-/// The channel of the announcements. One at a time uses it.
+/// The channels of the announcements. One at a time uses them.
 #[derive(Default)]
 pub(super) struct Announcer {
-    channel: Option<Channel>,
+    /// What runs is news for a few seconds: nobody waits for the broker's confirmation.
+    status: Option<Channel>,
+    complete: Option<Channel>,
 }
 
 impl Announcer {
-    /// Publishes on a connection that is alive.
+    /// Publishes on a connection that is alive. What has ended is confirmed by the broker when this returns.
     pub(super) async fn announce(&mut self, live: &Live, topic: Topic, message: &[u8]) -> Result<(), Fault> {
+        let own = match topic {
+            Topic::TestStatus => &mut self.status,
+            Topic::TestComplete => &mut self.complete,
+        };
         in_time(async {
-            let channel = match self.channel.take() {
+            let channel = match own.take() {
                 Some(channel) if channel.status().connected() => channel,
-                _ => open(live).await?,
+                _ => open(live, topic).await?,
             };
             let options = BasicPublishOptions::default();
             let properties = publish::persistent().with_content_type("application/json".into());
@@ -32,9 +38,9 @@ impl Announcer {
                 Topic::TestComplete => (COMPLETE, properties),
             };
             let key = ShortString::default();
-            let confirm = channel.basic_publish(exchange.into(), key, options, message, properties).await?;
-            confirm.await?;
-            self.channel = Some(channel);
+            // Without confirmations on the channel, this one is there at once.
+            channel.basic_publish(exchange.into(), key, options, message, properties).await?.await?;
+            *own = Some(channel);
             Ok(())
         })
         .await
@@ -45,11 +51,12 @@ const TRANSIENT: u8 = 1;
 const STATUS: &str = "teststatus.fanout";
 const COMPLETE: &str = "testcomplete.fanout";
 
-async fn open(live: &Live) -> Result<Channel, Fault> {
-    let channel = live.confirming_channel().await?;
-    for (exchange, durable) in [(STATUS, false), (COMPLETE, true)] {
-        let options = ExchangeDeclareOptions { durable, ..Default::default() };
-        channel.exchange_declare(exchange.into(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
-    }
+async fn open(live: &Live, topic: Topic) -> Result<Channel, Fault> {
+    let (channel, exchange, durable) = match topic {
+        Topic::TestStatus => (live.channel().await?, STATUS, false),
+        Topic::TestComplete => (live.confirming_channel().await?, COMPLETE, true),
+    };
+    let options = ExchangeDeclareOptions { durable, ..Default::default() };
+    channel.exchange_declare(exchange.into(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
     Ok(channel)
 }

@@ -47,7 +47,7 @@ pub use self::slot::AmqpSlot;
 /// A connection to RabbitMQ, which is made again when it is used after a loss.
 pub struct AmqpBroker {
     link: Arc<Link>,
-    announcer: tokio::sync::Mutex<Announcer>,
+    announcer: Box<tokio::sync::Mutex<Announcer>>,
     /// There from the first slot on, as long as slots or claims are.
     presence: Mutex<Weak<Presence>>,
 }
@@ -60,7 +60,7 @@ impl AmqpBroker {
     pub async fn connect(url: &AmqpUrl) -> Result<Self, BrokerError> {
         let link = Arc::new(Link::new(url)?);
         link.live().await?;
-        Ok(Self { link, announcer: tokio::sync::Mutex::default(), presence: Mutex::default() })
+        Ok(Self { link, announcer: Box::default(), presence: Mutex::default() })
     }
 
     /// Makes the queues exist.

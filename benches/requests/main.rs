@@ -1,0 +1,54 @@
+//! What it costs to ask for tests, and to look at what waits. Each figure stands beside its floor, measured in the same run on the same
+//! RabbitMQ.
+//!
+//! This machine may be busy with other things: look at the ratios, and at the absolute numbers only against their bounds.
+//!
+//! `cargo bench --bench requests -- one looking` measures only these parts.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+#[path = "../../tests/support/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest of it")]
+mod support;
+
+#[path = "../worker/bare.rs"]
+#[expect(dead_code, reason = "the worker's benchmark uses the rest of it")]
+mod bare;
+mod looking;
+mod many;
+mod one;
+#[path = "../worker/table.rs"]
+mod table;
+#[path = "../worker/waiting.rs"]
+mod waiting;
+
+use support::rabbitmq::RabbitMq;
+
+/// The parts in the order of their measuring.
+const PARTS: [&str; 3] = ["one", "many", "looking"];
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, url, queue] = arguments.as_slice()
+        && first == one::BARE
+    {
+        return one::bare_client(url, queue);
+    }
+    // cargo adds `--bench`.
+    let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    for name in &named {
+        assert!(PARTS.contains(&name.as_str()), "there is no part {name}; there are {PARTS:?}");
+    }
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| *name == part);
+    let rabbitmq = RabbitMq::start("");
+    if wanted("one") {
+        one::measure(&rabbitmq);
+    }
+    if wanted("many") {
+        many::measure(&rabbitmq);
+    }
+    if wanted("looking") {
+        looking::measure(&rabbitmq);
+    }
+}

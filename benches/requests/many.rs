@@ -1,0 +1,93 @@
+//! Ten thousand requests in one call, beside a bare client that publishes as many with confirms.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use lapin::BasicProperties;
+use lapin::options::BasicPublishOptions;
+
+use crate::bare;
+use crate::support::block_on;
+use crate::support::rabbitmq::RabbitMq;
+use crate::support::site::TestSite;
+use crate::table::{self, Row, median};
+
+const REQUESTS: usize = 10_000;
+const ROUNDS: usize = 3;
+/// How many publications the bare client has on their way at a time.
+const WINDOW: usize = 512;
+/// The least share of the bare client's requests per second.
+const LEAST_SHARE: f64 = 0.8;
+/// The most memory, in MiB.
+const MOST_MEMORY: f64 = 40.0;
+
+pub fn measure(rabbitmq: &RabbitMq) {
+    table::heading(&format!("{REQUESTS} requests in one call, in turn with a bare client (median of {ROUNDS})"));
+    let (mut floor, mut ours, mut peak) = (Vec::new(), Vec::new(), 0.0_f64);
+    for _ in 0..ROUNDS {
+        let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
+        let queue = site.queue_name();
+        let requests: Vec<String> =
+            (0..REQUESTS).map(|number| format!("package{number}\n{{\"triggers\": [\"glibc/2.39-1\"]}}")).collect();
+        floor.push(block_on(publish(&rabbitmq.url(), &format!("{queue}-floor"), &requests)));
+        let lines: String =
+            requests.iter().map(|request| format!("{queue}:{}\n", request.replace('\n', " "))).collect();
+        let (time, memory) = batch(&site, &lines);
+        ours.push(time);
+        peak = peak.max(memory);
+    }
+    let (floor, ours) = (median(floor), median(ours));
+    let per_second = |time: Duration| REQUESTS as f64 / time.as_secs_f64();
+    Row::new("floor: a bare client with confirms, connected", per_second(floor), "/s").print();
+    let share = floor.as_secs_f64() / ours.as_secs_f64();
+    let row = Row::new("apt-ci run --batch, the whole process", per_second(ours), "/s");
+    let row = row.note(format!("{:.0} % of the floor", share * 1e2));
+    row.wanted(&format!(">= {:.0} %", LEAST_SHARE * 1e2), share >= LEAST_SHARE).print();
+    Row::new("its peak memory", peak, "MiB").at_most(MOST_MEMORY).print();
+}
+
+async fn publish(url: &str, queue: &str, requests: &[String]) -> Duration {
+    let (_connection, channel) = bare::channel(url).await;
+    bare::declare(&channel, queue).await;
+    let begin = Instant::now();
+    let mut waiting = VecDeque::new();
+    for request in requests {
+        if waiting.len() == WINDOW {
+            let confirm: lapin::PublisherConfirm = waiting.pop_front().expect("a publication");
+            confirm.await.expect("confirmed");
+        }
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        let options = BasicPublishOptions::default();
+        let publication = channel.basic_publish("".into(), queue.into(), options, request.as_bytes(), properties);
+        waiting.push_back(publication.await.expect("published"));
+    }
+    for confirm in waiting {
+        confirm.await.expect("confirmed");
+    }
+    begin.elapsed()
+}
+
+/// How long the whole process takes, and the most memory that it has had, in MiB.
+fn batch(site: &TestSite, lines: &str) -> (Duration, f64) {
+    let mut command = site.command(&["run", "--batch", "-"]);
+    let begin = Instant::now();
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    child.stdin.take().expect("its input").write_all(lines.as_bytes()).expect("the batch");
+    let mut peak = 0.0_f64;
+    let status = loop {
+        let memory = fs::read_to_string(format!("/proc/{}/status", child.id())).ok();
+        let line = memory.iter().flat_map(|text| text.lines()).find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+        peak = peak.max(kilobytes.unwrap_or_default() / 1024.0);
+        match child.try_wait().expect("its end") {
+            Some(status) => break status,
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    let time = begin.elapsed();
+    assert!(status.success());
+    (time, peak)
+}
