@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apt_ci::broker::{Broker, BrokerError, Failure, QueueUrl, Rotation, Verdict, Wait};
+use apt_ci::broker::{Broker, BrokerError, Choice, Failure, Pile, QueueUrl, Rotation, Verdict, Wait};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::Request;
 use libtest_mimic::Trial;
@@ -81,6 +81,9 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         a_queue_that_does_not_exist_is_named_with_its_neighbours,
         a_request_without_an_id_gets_one,
         looking_into_a_queue_changes_nothing,
+        what_is_taken_out_is_gone_and_the_rest_keeps_its_order,
+        what_is_moved_waits_in_the_other_queue_with_its_history,
+        a_dead_letter_that_is_put_back_begins_anew,
         the_state_of_a_queue_counts_what_waits_runs_and_is_dead,
     ];
     trials
@@ -615,6 +618,93 @@ async fn looking_into_a_queue_changes_nothing(stage: &Stage) {
     for request in &sent[1..] {
         assert_eq!(take_package(&mut slot).await, request.package().as_str());
     }
+}
+
+fn packages(messages: &[Vec<u8>]) -> Vec<String> {
+    messages.iter().map(|body| Request::parse(body).unwrap().package().to_string()).collect()
+}
+
+async fn what_is_taken_out_is_gone_and_the_rest_keeps_its_order(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 2000)).await;
+    // Who cannot write down what it takes, takes nothing.
+    let unable: Choice = Box::new(|_| Err(std::io::Error::other("no room")));
+    let error = broker.take_out(&queue, Pile::Ready, None, unable).await.unwrap_err();
+    assert!(matches!(&error, BrokerError::NotTaken(reason) if reason == "no room"), "{error}");
+    let all = packages(&broker.contents(&queue, 5000).await.unwrap().ready);
+    assert_eq!(all, (0..2000).map(|number| format!("p{number}")).collect::<Vec<_>>());
+    // Meanwhile others take from the queue, and put into it.
+    let other = stage.broker().await;
+    let (mut slot, late) = (other.slot(vec![queue.clone()]).await.unwrap(), requests("late", 1));
+    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen_by_choice = Arc::clone(&seen);
+    let choice: Choice = Box::new(move |messages| {
+        let bodies: Vec<_> = messages.iter().map(|message| message.body.clone()).collect();
+        let chosen = (0..bodies.len()).filter(|index| index % 3 == 0).collect();
+        *seen_by_choice.lock().unwrap() = packages(&bodies);
+        Ok(chosen)
+    });
+    let taking = broker.take_out(&queue, Pile::Ready, None, choice);
+    let working = async {
+        let mut done = Vec::new();
+        for _ in 0..20 {
+            done.push(take_package(&mut slot).await);
+        }
+        submit(&other, &queue, &late).await;
+        done
+    };
+    let (taken, done) = tokio::join!(taking, working);
+    let seen = seen.lock().unwrap().clone();
+    assert_eq!(taken.unwrap(), seen.len().div_ceil(3));
+    let gone: HashSet<&String> = seen.iter().step_by(3).collect();
+    let mut left: Vec<String> = all.iter().filter(|package| !gone.contains(package)).cloned().collect();
+    left.retain(|package| !done.contains(package));
+    let mut there = packages(&broker.contents(&queue, 5000).await.unwrap().ready);
+    assert_eq!(there.pop().as_deref(), Some("late0"));
+    assert_eq!(there, left);
+    assert!(done.iter().all(|package| all.contains(package)));
+}
+
+async fn what_is_moved_waits_in_the_other_queue_with_its_history(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let other = stage.queues(1).remove(0);
+    let everything = || -> Choice { Box::new(|messages| Ok((0..messages.len()).collect())) };
+    let missing = broker.take_out(&queue, Pile::Ready, Some(&other), everything()).await.unwrap_err();
+    assert!(matches!(&missing, BrokerError::NoSuchQueue { queue, .. } if *queue == other), "{missing}");
+    broker.declare(std::slice::from_ref(&other)).await.unwrap();
+    let sent = requests("p", 700);
+    submit(&broker, &queue, &sent).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    take(&mut slot).await.settle(Verdict::Requeue).await.unwrap();
+    assert_eq!(broker.take_out(&queue, Pile::Ready, Some(&other), everything()).await.unwrap(), 700);
+    stage.is_empty(&broker, &queue).await;
+    let mut slot = broker.slot(vec![other.clone()]).await.unwrap();
+    for request in sent.iter().skip(1).chain(&sent[..1]) {
+        let claim = take(&mut slot).await;
+        assert_eq!(claim.request.as_ref().unwrap(), request);
+        // The last one was tried before.
+        assert_eq!(claim.attempt, if *request == sent[0] { 2 } else { 1 });
+        claim.settle(Verdict::Done).await.unwrap();
+    }
+}
+
+async fn a_dead_letter_that_is_put_back_begins_anew(stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 2);
+    submit(&broker, &queue, &sent).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    for reason in ["one", "two"] {
+        take(&mut slot).await.settle(Verdict::Dead(reason.to_owned())).await.unwrap();
+    }
+    let second: Choice = Box::new(|messages| {
+        Ok((0..messages.len()).filter(|index| messages[*index].reason.as_deref() == Some("two")).collect())
+    });
+    assert_eq!(broker.take_out(&queue, Pile::Dead, Some(&queue), second).await.unwrap(), 1);
+    let claim = take(&mut slot).await;
+    assert_eq!((claim.request.as_ref().unwrap(), claim.attempt), (&sent[1], 1));
+    claim.settle(Verdict::Done).await.unwrap();
+    let dead = broker.contents(&queue, 10).await.unwrap().dead;
+    assert_eq!(dead.iter().map(|letter| letter.reason.as_str()).collect::<Vec<_>>(), ["one"]);
 }
 
 async fn the_state_of_a_queue_counts_what_waits_runs_and_is_dead(stage: &Stage) {

@@ -140,7 +140,7 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
         BrokerError::Unconfirmed { .. } => {
             Some("the requests printed above are queued; submit the others again".to_owned())
         }
-        BrokerError::ClaimLost(_) | BrokerError::Refused { .. } => None,
+        BrokerError::ClaimLost(_) | BrokerError::NotTaken(_) | BrokerError::Refused { .. } => None,
     }
 }
 

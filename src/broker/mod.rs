@@ -8,6 +8,7 @@ pub mod amqp;
 mod history;
 pub mod local;
 mod rotation;
+mod take_out;
 mod url;
 
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::request::{InvalidRequest, Request};
 
 pub use self::history::{DELAYS, FAILURES, Failure, delay};
 pub use self::rotation::Rotation;
+pub use self::take_out::{Choice, Message, Pile};
 pub use self::url::{InvalidQueueUrl, QueueUrl};
 
 /// How long a connection may take before its broker counts as unreachable.
@@ -57,6 +59,9 @@ pub enum BrokerError {
     /// The claim is no longer ours: its connection was lost and another worker has taken the request over.
     #[error("the claim was lost: {0}")]
     ClaimLost(String),
+    /// What was chosen to be taken out of a queue could not be written down, so that all of it stayed there.
+    #[error("nothing was taken out of the queue: {0}")]
+    NotTaken(String),
     /// The broker refused an operation, or the file of the embedded broker cannot be used.
     #[error("the queue refused to {action}: {reason}")]
     Refused {
@@ -153,6 +158,8 @@ pub struct QueueState {
     pub delayed: u64,
     /// How many dead letters it has.
     pub dead: u64,
+    /// When the first of those that wait was submitted, if it says so.
+    pub oldest: Option<jiff::Timestamp>,
 }
 
 /// What a queue holds. Looking gives every message back to its place.
@@ -294,6 +301,35 @@ impl Broker {
         match self {
             Self::Amqp(broker) => broker.contents(queue, limit).await,
             Self::Local(broker) => broker.contents(queue, limit).await,
+        }
+    }
+
+    /// Takes messages out of a queue that no worker holds: for good, or, with `to`, to the end of another queue. Dead letters begin
+    /// anew there. `choice` is called once if there is any message, and sees all of the pile in their order. What it does not choose
+    /// keeps its place.
+    ///
+    /// Workers go on meanwhile: what they take is not seen. If this process dies, what was chosen is in its queue still, or it is where
+    /// it was to go; or, when it was to go to another queue of RabbitMQ, in both, with the same id: then its result is looked for before
+    /// it is run.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchQueue`], [`BrokerError::NotTaken`] with the error of `choice`; or when the broker is away or refuses: then
+    /// some of what was chosen may be out, and the rest is in its queue.
+    pub async fn take_out(
+        &self,
+        queue: &QueueName,
+        pile: Pile,
+        to: Option<&QueueName>,
+        choice: Choice,
+    ) -> Result<usize, BrokerError> {
+        let needed: Vec<QueueName> = [Some(queue), to].into_iter().flatten().cloned().collect();
+        let existing = self.existing(&needed).await?;
+        if let Some(missing) = needed.into_iter().find(|queue| !existing.contains(queue)) {
+            return Err(BrokerError::NoSuchQueue { queue: missing, nearest: Vec::new() });
+        }
+        match self {
+            Self::Amqp(broker) => broker.take_out(queue, pile, to, choice).await,
+            Self::Local(broker) => broker.take_out(queue, pile, to, choice).await,
         }
     }
 

@@ -124,6 +124,28 @@ impl Request {
         self
     }
 
+    /// Whether the other request asks for the same test of the same package: all parameters are the same but who asks, when, and the id.
+    pub fn same_test(&self, other: &Self) -> bool {
+        let anonymous = |request: &Self| Parameters {
+            requester: None,
+            submit_time: None,
+            uuid: None,
+            ..request.parameters.clone()
+        };
+        self.package == other.package && anonymous(self) == anonymous(other)
+    }
+
+    /// When it was asked for, if it says so in one of the known forms. A time without an offset is in UTC.
+    pub fn submitted(&self) -> Option<jiff::Timestamp> {
+        let text = self.parameters.submit_time.as_ref()?.as_str();
+        let with_offset =
+            jiff::fmt::strtime::parse("%Y-%m-%d %H:%M:%S%.f%z", text).and_then(|time| time.to_timestamp());
+        let without = || {
+            jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S%.f", text).ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()
+        };
+        with_offset.ok().or_else(|| without().map(|time| time.timestamp()))
+    }
+
     /// Whether the run is not for everybody's eyes: it is for one user of the store, or uses a private PPA.
     pub fn is_private(&self) -> bool {
         self.parameters.swiftuser.is_some() || self.parameters.ppas.iter().any(|ppa| ppa.login().is_some())

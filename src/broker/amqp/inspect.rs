@@ -1,37 +1,51 @@
 //! What operators see: lengths, and a queue's messages, each of which goes back to its place.
 
+use futures_util::future::try_join_all;
+use futures_util::try_join;
 use lapin::message::Delivery;
-use lapin::options::BasicGetOptions;
 use lapin::types::ShortString;
 
-use super::channel::close;
 use super::connection::Live;
 use super::fault::Fault;
+use super::held::Held;
 use super::message::text_header;
 use super::queues::Looking;
 use super::roll_call::{self, HeldClaim};
 use super::{delay, names};
 use crate::broker::{DeadLetter, QueueContents, QueueState};
 use crate::release::QueueName;
+use crate::request::Request;
+
+/// So many queues are asked for at the same time. Asking for one that does not exist, as most queues of dead letters do not, costs a
+/// channel.
+const LANES: usize = 8;
 
 /// The state of those of the queues that exist.
 pub(super) async fn states(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
-    let claims = claims(live).await?;
-    let delayed = delay::waiting(live).await?;
+    let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some));
+    let (claims, delayed, lengths) = try_join!(claims(live), delay::waiting(live), try_join_all(lanes))?;
+    let mut states: Vec<QueueState> = lengths.into_iter().flatten().collect();
+    for state in &mut states {
+        let name = state.queue.to_string();
+        state.claimed = claims.iter().filter(|claim| claim.origin == name).count() as u64;
+        state.delayed = delayed.iter().filter(|message| message.routing_key.as_str() == name).count() as u64;
+    }
+    Ok(states)
+}
+
+/// What the broker tells of the queues one by one.
+async fn lengths(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
     let mut looking = Looking::at(live);
     let mut states = Vec::new();
     for queue in queues {
-        let Some(lengths) = looking.look(names::short(queue)).await? else { continue };
+        let name = names::short(queue);
+        let Some(lengths) = looking.look(name.clone()).await? else { continue };
+        // The first one goes back to its place at once.
+        let first = if lengths.ready > 0 { peek(live, name, 1).await?.pop() } else { None };
         let dead = looking.look(names::dead_queue(queue)).await?.map_or(0, |lengths| lengths.ready);
-        let name = queue.to_string();
-        states.push(QueueState {
-            queue: queue.clone(),
-            ready: lengths.ready,
-            consumers: lengths.consumers,
-            claimed: claims.iter().filter(|claim| claim.origin == name).count() as u64,
-            delayed: delayed.iter().filter(|message| message.routing_key.as_str() == name).count() as u64,
-            dead,
-        });
+        let oldest = first.and_then(|message| Request::parse(&message.data).ok()?.submitted());
+        let (ready, consumers) = (lengths.ready, lengths.consumers);
+        states.push(QueueState { queue: queue.clone(), ready, consumers, claimed: 0, delayed: 0, dead, oldest });
     }
     looking.end().await;
     Ok(states)
@@ -72,18 +86,10 @@ async fn claims(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
     }
 }
 
-/// Takes up to `limit` messages and gives all of them back to their places, by closing the channel: also when this process dies.
+/// The messages of a queue, at most `limit`, each of which goes back to its place; also when this process dies.
 pub(super) async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<Vec<Delivery>, Fault> {
-    let channel = live.channel().await?;
-    let mut messages = Vec::new();
-    while messages.len() < limit {
-        match channel.basic_get(queue.clone(), BasicGetOptions::default()).await.map_err(Fault::from) {
-            Ok(Some(message)) => messages.push(message.delivery),
-            // Somebody may have deleted the queue meanwhile.
-            Ok(None) | Err(Fault::Missing(_)) => break,
-            Err(fault) => return Err(fault),
-        }
-    }
-    close(&channel).await;
+    let mut held = Held::all(live, queue, limit).await?;
+    let messages = std::mem::take(&mut held.messages);
+    held.give_back().await;
     Ok(messages)
 }

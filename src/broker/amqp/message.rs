@@ -24,10 +24,11 @@ pub(super) struct Subject {
 }
 
 /// Headers that a copy does not take over: our own, which it gets anew, RabbitMQ's notes, and those that would send the copy to further queues.
-const DROPPED: [&str; 13] = [
+const DROPPED: [&str; 14] = [
     names::ATTEMPT,
     names::PASSES,
     names::FAILURES,
+    names::MOVED,
     "x-death",
     "x-first-death-exchange",
     "x-first-death-queue",
@@ -48,7 +49,8 @@ impl Subject {
         let number = |name| number_header(&came_with, name);
         let failures = History::failures_from(&text_header(&delivery.properties, names::FAILURES));
         let history = History { attempts: number(names::ATTEMPT), passes: number(names::PASSES), failures }.claimed();
-        let redelivered = history.had_another_holder() || delivery.redelivered || came_with.contains_key("x-death");
+        let passed_on = ["x-death", names::MOVED].into_iter().any(|header| came_with.contains_key(header));
+        let redelivered = history.had_another_holder() || delivery.redelivered || passed_on;
         let parsed = Request::parse(&delivery.data);
         let (request, body) = match parsed {
             Ok(request) if request.uuid().is_some() => (Ok(request), delivery.data.clone()),
@@ -103,6 +105,33 @@ impl Subject {
             Some(uuid) => properties.with_message_id(uuid.as_str().into()),
             None => properties,
         }
+    }
+}
+
+/// The properties of a request that an operator moves to another queue: it keeps its history.
+pub(super) fn moved_properties(delivery: &Delivery) -> BasicProperties {
+    let mut headers = delivery.properties.headers().clone().unwrap_or_default();
+    headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
+    carried(delivery, headers)
+}
+
+/// The properties of a dead letter that an operator puts back into its queue, with a new beginning.
+pub(super) fn revived_properties(delivery: &Delivery) -> BasicProperties {
+    let came_with = delivery.properties.headers().clone().unwrap_or_default();
+    let mut headers = FieldTable::default();
+    let of_its_death = |name: &str| DROPPED.contains(&name) || [names::REASON, names::ORIGIN].contains(&name);
+    for (name, value) in came_with.inner().iter().filter(|(name, _)| !of_its_death(name.as_str())) {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
+    carried(delivery, headers)
+}
+
+fn carried(delivery: &Delivery, headers: FieldTable) -> BasicProperties {
+    let properties = publish::persistent().with_headers(headers);
+    match delivery.properties.message_id() {
+        Some(id) => properties.with_message_id(id.clone()),
+        None => properties,
     }
 }
 

@@ -19,6 +19,7 @@ mod connection;
 mod copy;
 mod delay;
 mod fault;
+mod held;
 mod inspect;
 mod keeper;
 mod lock;
@@ -29,6 +30,7 @@ mod queues;
 mod roll_call;
 mod slot;
 mod survey;
+mod take_out;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -37,7 +39,7 @@ use self::connection::Link;
 use self::fault::Fault;
 use self::roll_call::Presence;
 use super::url::AmqpUrl;
-use super::{BrokerError, QueueContents, QueueState, Rotation, Topic};
+use super::{BrokerError, Choice, Pile, QueueContents, QueueState, Rotation, Topic};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 
@@ -131,6 +133,21 @@ impl AmqpBroker {
             Ok(None) => Err(BrokerError::NoSuchQueue { queue: queue.clone(), nearest: Vec::new() }),
             Err(fault) => Err(self.link.error("show a queue", fault)),
         }
+    }
+
+    /// Takes messages out of a queue: see [`super::Broker::take_out`].
+    ///
+    /// # Errors
+    /// [`BrokerError::NotTaken`], or when the broker is away or refuses.
+    pub async fn take_out(
+        &self,
+        queue: &QueueName,
+        pile: Pile,
+        to: Option<&QueueName>,
+        choice: Choice,
+    ) -> Result<usize, BrokerError> {
+        let live = self.link.live().await?;
+        take_out::take_out(&self.link, &live, queue, pile, to, choice).await
     }
 
     /// Tells every listener of a topic; at once or not at all.

@@ -16,6 +16,8 @@ pub(super) const PASSES: &str = "x-apt-ci-passes";
 pub(super) const FAILURES: &str = "x-apt-ci-failures";
 /// Header: why a dead letter cannot be run.
 pub(super) const REASON: &str = "x-apt-ci-reason";
+/// Header: an operator has moved the request to another queue, and its former copy may have been run.
+pub(super) const MOVED: &str = "x-apt-ci-moved";
 /// Header: the queue that a dead letter, or a claim in a roll-call's answer, came from.
 pub(super) const ORIGIN: &str = "x-apt-ci-origin";
 /// Header of a roll-call's question: only who holds this request shall answer.

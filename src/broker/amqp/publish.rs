@@ -51,7 +51,8 @@ pub(super) async fn to_exchange(
     verdict(confirm.await, &name)
 }
 
-async fn start(
+/// Sends one message; the broker's answer comes later.
+pub(super) async fn start(
     channel: &Channel,
     exchange: ShortString,
     key: ShortString,
@@ -62,7 +63,8 @@ async fn start(
     Ok(channel.basic_publish(exchange, key, options, body, properties).await?)
 }
 
-fn verdict(confirmation: lapin::Result<Confirmation>, queue: &str) -> Result<(), Fault> {
+/// What the broker's answer means.
+pub(super) fn verdict(confirmation: lapin::Result<Confirmation>, queue: &str) -> Result<(), Fault> {
     match confirmation? {
         Confirmation::Ack(None) => Ok(()),
         // An unroutable message is confirmed too, with the message that came back.

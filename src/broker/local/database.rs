@@ -49,6 +49,9 @@ pub(super) enum Fault {
     NoSuchQueue(QueueName),
     #[error("another worker has it")]
     ClaimLost,
+    /// Why nothing was taken out.
+    #[error("{0}")]
+    NotTaken(io::Error),
 }
 
 impl Fault {
@@ -116,6 +119,7 @@ impl Database {
         match result.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Fault::NoSuchQueue(queue))) => Err(BrokerError::NoSuchQueue { queue, nearest: Vec::new() }),
+            Ok(Err(Fault::NotTaken(error))) => Err(BrokerError::NotTaken(error.to_string())),
             Ok(Err(fault @ Fault::ClaimLost)) => Err(BrokerError::ClaimLost(fault.to_string())),
             Ok(Err(fault)) if fault.is_busy() => {
                 Err(BrokerError::Unreachable { address: address(&self.folder), reason: explain(&fault) })

@@ -44,11 +44,11 @@ pub(super) struct Settlement<'a> {
 
 /// Whether a request that nobody holds can be claimed at the time `?1`, in milliseconds. One whose delay begins in the future is due:
 /// the clock was set back.
-const IS_DUE: &str = "(delayed_until IS NULL OR NOT ?1 BETWEEN delayed_since AND delayed_until - 1)";
+pub(super) const IS_DUE: &str = "(delayed_until IS NULL OR NOT ?1 BETWEEN delayed_since AND delayed_until - 1)";
 /// Delays are looked at again after so long: the clock may have been set.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
@@ -375,7 +375,12 @@ pub(super) fn inspect(desk: &mut Desk, queues: Vec<QueueName>) -> Result<Vec<Que
         let claimed = count("SELECT count(*) FROM request WHERE queue = ?1 AND holder IS NOT NULL", &[&name])?;
         let dead = count("SELECT count(*) FROM dead_letter WHERE queue = ?1", &[&name])?;
         let consumers = consumers(&transaction, &queue)?;
-        states.push(QueueState { queue, ready, consumers, claimed, delayed, dead });
+        let sql =
+            format!("SELECT body FROM request WHERE queue = ?2 AND holder IS NULL AND {IS_DUE} ORDER BY id LIMIT 1");
+        let first: Option<Vec<u8>> =
+            transaction.prepare_cached(&sql)?.query_row(params![now, name], |row| row.get(0)).optional()?;
+        let oldest = first.and_then(|body| Request::parse(&body).ok()?.submitted());
+        states.push(QueueState { queue, ready, consumers, claimed, delayed, dead, oldest });
     }
     Ok(states)
 }

@@ -10,6 +10,7 @@ mod bell;
 mod database;
 mod ledger;
 mod life;
+mod take_out;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,7 @@ use self::database::{Database, Desk};
 use self::ledger::{Found, Search, Settlement, Taken};
 use self::life::SlotLock;
 use super::history::History;
-use super::{BrokerError, Claim, Hold, QueueContents, QueueState, Rotation, Verdict, Wait};
+use super::{BrokerError, Choice, Claim, Hold, Pile, QueueContents, QueueState, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 
@@ -178,6 +179,22 @@ impl LocalBroker {
     pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         let queue = queue.clone();
         self.database.run("show a queue", move |desk| ledger::contents(desk, queue, limit)).await
+    }
+
+    /// Takes messages out of a queue: see [`super::Broker::take_out`].
+    ///
+    /// # Errors
+    /// [`BrokerError::NotTaken`], or when the file cannot be written.
+    pub async fn take_out(
+        &self,
+        queue: &QueueName,
+        pile: Pile,
+        to: Option<&QueueName>,
+        choice: Choice,
+    ) -> Result<usize, BrokerError> {
+        let (queue, to) = (queue.clone(), to.cloned());
+        let work = move |desk: &mut Desk| take_out::take_out(desk, &queue, pile, to.as_ref(), choice);
+        self.database.run("take requests out of a queue", work).await
     }
 
     /// Waits until what was given back is back.

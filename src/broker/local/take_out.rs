@@ -1,0 +1,60 @@
+//! Taking messages out of a queue for good, or to another one: one transaction.
+
+use rusqlite::params;
+
+use super::database::{Desk, Fault};
+use super::ledger::{IS_DUE, now};
+use crate::broker::{Choice, Message, Pile};
+use crate::release::QueueName;
+
+/// See [`crate::broker::Broker::take_out`].
+pub(super) fn take_out(
+    desk: &mut Desk,
+    queue: &QueueName,
+    pile: Pile,
+    to: Option<&QueueName>,
+    choice: Choice,
+) -> Result<usize, Fault> {
+    let _ring = to.map(|_| desk.slots.doorbell()).transpose()?;
+    let transaction = desk.write()?;
+    let idle = |not: &str| {
+        format!("SELECT id, body, NULL FROM request WHERE queue = ?2 AND holder IS NULL AND {not} {IS_DUE} ORDER BY id")
+    };
+    let (sql, table) = match pile {
+        Pile::Ready => (idle(""), "request"),
+        Pile::Delayed => (idle("NOT"), "request"),
+        // The time does not matter.
+        Pile::Dead => (
+            "SELECT id, body, reason FROM dead_letter WHERE queue = ?2 AND ?1 > 0 ORDER BY id".to_owned(),
+            "dead_letter",
+        ),
+    };
+    let found: Vec<(i64, Message)> = transaction
+        .prepare_cached(&sql)?
+        .query_map(params![now(), queue.to_string()], |row| {
+            Ok((row.get(0)?, Message { body: row.get(1)?, reason: row.get(2)? }))
+        })?
+        .collect::<Result<_, _>>()?;
+    let (rows, messages): (Vec<i64>, Vec<Message>) = found.into_iter().unzip();
+    if messages.is_empty() {
+        return Ok(0);
+    }
+    let chosen = choice(&messages).map_err(Fault::NotTaken)?;
+    let mut taken = 0;
+    for row in chosen.into_iter().filter_map(|index| rows.get(index)) {
+        if let Some(to) = to {
+            // Dead letters begin anew.
+            let sql = match pile {
+                Pile::Dead => "INSERT INTO request (queue, body) SELECT ?2, body FROM dead_letter WHERE id = ?1",
+                Pile::Ready | Pile::Delayed => {
+                    "INSERT INTO request (queue, body, uuid, attempt, passes, failures)
+                     SELECT ?2, body, uuid, attempt, passes, failures FROM request WHERE id = ?1"
+                }
+            };
+            transaction.prepare_cached(sql)?.execute(params![row, to.to_string()])?;
+        }
+        taken += transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([row])?;
+    }
+    transaction.commit()?;
+    Ok(taken)
+}
