@@ -10,7 +10,39 @@ use crate::result::layout::{Place, RunId};
 use crate::result::listing::RunSummary;
 
 /// What stands for the package of a private run.
-const PRIVATE_PACKAGE: &str = "private-test";
+pub const PRIVATE_PACKAGE: &str = "private-test";
+
+/// What stands for the log of a private run.
+pub const PRIVATE_LOG: &str = "Running private test";
+
+/// What a message of `teststatus.fanout` tells.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct TestStatus {
+    /// The release.
+    pub release: String,
+    /// The architecture.
+    pub architecture: String,
+    /// The source package; `private-test` for a private run.
+    pub package: String,
+    /// Whether the test runs; false when it has ended.
+    pub running: bool,
+    /// The request's parameters.
+    #[serde(default)]
+    pub params: serde_json::Map<String, Value>,
+    /// For how many seconds it has run.
+    #[serde(default)]
+    pub duration: u64,
+    /// The first lines and the end of its log.
+    #[serde(default)]
+    pub logtail: String,
+}
+
+impl TestStatus {
+    /// Reads a message of any program's worker; `None` when it is none.
+    pub fn parse(message: &[u8]) -> Option<Self> {
+        serde_json::from_slice(message).ok()
+    }
+}
 
 /// The message that a test runs, or (`running` is false) that it does not run any more. `duration` is how long it has run,
 /// `logtail` the end of its log.
@@ -18,7 +50,7 @@ const PRIVATE_PACKAGE: &str = "private-test";
 /// A private run shows nothing but that it is there: its package, parameters and log are nobody else's business.
 pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration: Duration, logtail: &str) -> Vec<u8> {
     let (package, params, logtail) = if request.is_private() {
-        (PRIVATE_PACKAGE, json!({}), "Running private test")
+        (PRIVATE_PACKAGE, json!({}), PRIVATE_LOG)
     } else {
         (request.package().as_str(), Value::Object(request.public_parameters()), logtail)
     };

@@ -5,6 +5,7 @@
 //! moment that process dies. Attempts are counted. What can never be run goes to the dead letters of its queue, with the reason.
 
 pub mod amqp;
+pub mod contact;
 mod history;
 pub mod local;
 mod rotation;
@@ -19,6 +20,7 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
 
+pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
 pub use self::history::{DELAYS, FAILURES, Failure, delay};
 pub use self::rotation::Rotation;
 pub use self::take_out::{Choice, Message, Pile};
@@ -333,6 +335,40 @@ impl Broker {
         }
     }
 
+    /// What workers run now, in no order: every request that a worker holds.
+    ///
+    /// # Errors
+    /// When the broker, and through it the workers, cannot be asked.
+    pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.running().await,
+            Self::Local(broker) => broker.running().await,
+        }
+    }
+
+    /// Has a running test cancelled by its worker, wherever that is. [`Cancelled::NotFound`] proves nothing: the request may be on
+    /// its way from its queue to a worker, or back.
+    ///
+    /// # Errors
+    /// When the broker, or the worker, cannot be asked.
+    pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.cancel(wish).await,
+            Self::Local(broker) => broker.cancel(wish).await,
+        }
+    }
+
+    /// Collects what anybody tells at a topic for so long. Nobody tells anything at the embedded broker.
+    ///
+    /// # Errors
+    /// When the broker is away or refuses.
+    pub async fn listen(&self, topic: Topic, time: Duration) -> Result<Vec<Vec<u8>>, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.listen(topic, time).await,
+            Self::Local(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Tells every listener of a topic. The embedded broker has no listeners.
     ///
     /// # Errors
@@ -370,6 +406,14 @@ impl Slot {
 }
 
 impl Claim {
+    /// From now on who asks at the broker is told what the test does, and can cancel it. To be called within the runtime.
+    pub fn introduce(&mut self, contact: Contact) {
+        match &mut self.hold {
+            Hold::Amqp(hold) => hold.introduce(contact),
+            Hold::Local(hold) => hold.introduce(contact),
+        }
+    }
+
     /// Waits until the claim is lost, with the reason: the connection broke and another worker has the request now. Its run
     /// must be abandoned. Never returns while the claim is held or can still be renewed.
     pub async fn lost(&mut self) -> String {

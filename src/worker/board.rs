@@ -146,6 +146,11 @@ impl Board {
 }
 
 impl SlotBoard {
+    /// The slot's number, from 1.
+    pub fn number(&self) -> usize {
+        self.index + 1
+    }
+
     /// The slot waits for a request. Called before every look at the queues.
     pub fn waiting(&self) {
         self.change(|slot| slot.doing = Doing::Waiting);

@@ -11,10 +11,11 @@ use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
 use super::stop::Stop;
 use super::{LONGEST_WORK, Worker, pause};
-use crate::broker::{self, BrokerError, Claim, FAILURES, Failure, Verdict};
+use crate::broker::{self, BrokerError, Claim, Contact, FAILURES, Failure, News, Verdict};
 use crate::request::{Request, RequestId};
 use crate::result::{Bundle, Place, Redactor, RunId};
 use crate::runs;
+use crate::status::PRIVATE_LOG;
 use crate::testbed::settings::Settings;
 
 /// A request that was claimed so often without coming to an end keeps killing its workers.
@@ -83,6 +84,8 @@ impl Job<'_> {
         let package = &place.path.package;
         self.board.running(&request, &claim.queue, claim.attempt);
         let mut cancellable = self.worker.cancels.enter(id);
+        let contact = self.contact(&request, id);
+        claim.introduce(contact.clone());
         let entry = match self.board.ticking(self.entry(&mut claim, id, &mut cancellable)).await {
             Ok(entry) => entry,
             Err(end) => return self.give_back(claim, cancellable, end).await,
@@ -123,7 +126,7 @@ impl Job<'_> {
                 let verdict = Verdict::Later { after: broker::delay(PASS_DELAY), failure: None, counts: false };
                 return self.settle(claim, verdict, JobEnd::GivenBack).await;
             }
-            _ => match self.test_run(&request, &entry).run(&mut claim, cancellable).await {
+            _ => match self.test_run(&request, &entry, &contact).run(&mut claim, cancellable).await {
                 RunEnd::Bundled(bundle) => bundle,
                 RunEnd::TestbedFailed(bundle, reason) => {
                     failed = Some(reason);
@@ -152,7 +155,7 @@ impl Job<'_> {
                 }
             },
         };
-        self.board.phase(Phase::Publishing);
+        self.phase(&contact, Phase::Publishing);
         match self.board.ticking(self.publish(&place, &bundle, id, &mut claim)).await {
             Ok(run) => {
                 let announcing = async {
@@ -205,8 +208,31 @@ impl Job<'_> {
         }
     }
 
-    fn test_run<'r>(&'r self, request: &'r Request, entry: &'r SpoolEntry) -> TestRun<'r> {
-        TestRun { job: self, request, entry, redactor: Redactor::new(request, &[]) }
+    fn test_run<'r>(&'r self, request: &'r Request, entry: &'r SpoolEntry, contact: &'r Contact) -> TestRun<'r> {
+        TestRun { job: self, request, entry, redactor: Redactor::new(request, &[]), contact }
+    }
+
+    /// How the test is seen at the broker, and cancelled from there. Nothing of a private test's log gets in.
+    fn contact(&self, request: &Request, id: &RequestId) -> Contact {
+        let logtail = if request.is_private() { PRIVATE_LOG.to_owned() } else { String::new() };
+        let (worker, slot) = (self.worker.name.clone(), self.board.number());
+        let phase = Phase::Preparing.name().to_owned();
+        let news = News { worker, slot, since: jiff::Timestamp::now(), phase, logtail };
+        let (cancels, id) = (self.worker.cancels.clone(), id.clone());
+        Contact::new(id.clone().as_str(), news, move |wish| {
+            let withdrawal = Withdrawal { by: wish.by.clone(), requeue: wish.requeue };
+            let found = cancels.cancel(&id, &withdrawal);
+            if found {
+                tracing::warn!(uuid = %id, "cancelled through the queue by {}", withdrawal.by);
+            }
+            found
+        })
+    }
+
+    /// The test has come this far.
+    pub(super) fn phase(&self, contact: &Contact, phase: Phase) {
+        self.board.phase(phase);
+        contact.phase(phase.name());
     }
 
     async fn remove(&self, entry: SpoolEntry) {

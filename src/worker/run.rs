@@ -12,7 +12,7 @@ use super::control::Withdrawal;
 use super::control::cancel::Cancellable;
 use super::job::Job;
 use super::spool::SpoolEntry;
-use crate::broker::Claim;
+use crate::broker::{Claim, Contact};
 use crate::host;
 use crate::release::QueueName;
 use crate::request::Request;
@@ -91,6 +91,8 @@ pub struct TestRun<'a> {
     pub entry: &'a SpoolEntry,
     /// Knows what nobody may read.
     pub redactor: Redactor,
+    /// Who asks at the broker is told here.
+    pub contact: &'a Contact,
 }
 
 /// What may end a run before its time.
@@ -141,7 +143,7 @@ impl TestRun<'_> {
                 (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), Some(reason))
             }
         };
-        self.job.board.phase(Phase::Bundling);
+        self.job.phase(self.contact, Phase::Bundling);
         let material = OwnedMaterial {
             output: self.entry.output(attempt),
             exit_code,
@@ -211,7 +213,7 @@ impl TestRun<'_> {
             Ok(process) => process,
             Err(error) => return Err(host("autopkgtest cannot be started", &error)),
         };
-        board.phase(Phase::Testing);
+        self.job.phase(self.contact, Phase::Testing);
         let mut log = LiveLog::new(output.join("log"));
         let watched = self.watch(&mut process, &plan.limits, queue, started, &mut log, interruptions).await;
         if !matches!(watched, Watched::Ended(_)) {
@@ -223,6 +225,9 @@ impl TestRun<'_> {
                 "the keys and logins of {package}'s PPAs are left in {}: {error}",
                 self.entry.folder().display()
             );
+        }
+        if let Err(error) = self.look(&mut log) {
+            tracing::debug!("the log cannot be followed: {error}");
         }
         self.tell(queue, started, &mut log, false).await;
         match watched {
@@ -304,7 +309,7 @@ impl TestRun<'_> {
                 _ = look.tick() => {}
             }
             // The tail is a few kilobytes, and whoever looks at the worker's status wants to see the latest line.
-            if let Err(error) = log.look().and_then(|()| log.tail()).and_then(|_| log.give_back_middle(&LOG_BOUND)) {
+            if let Err(error) = self.look(log) {
                 tracing::debug!("the log cannot be followed: {error}");
             }
             self.job.board.log_line(&self.without_secrets(log.last_line()));
@@ -317,6 +322,16 @@ impl TestRun<'_> {
                 self.tell(queue, started, log, true).await;
             }
         }
+    }
+
+    /// Looks at what the log has got, and keeps its latest lines for who asks.
+    fn look(&self, log: &mut LiveLog) -> std::io::Result<()> {
+        log.look()?;
+        let tail = log.tail()?;
+        if !self.request.is_private() {
+            self.contact.logtail(&self.without_secrets(&tail));
+        }
+        log.give_back_middle(&LOG_BOUND).map(drop)
     }
 
     /// Tells who listens what runs.

@@ -1,6 +1,11 @@
 //! News for whoever listens: what runs now, and what has ended.
 
-use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{
+    BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
@@ -59,4 +64,29 @@ async fn open(live: &Live, topic: Topic) -> Result<Channel, Fault> {
     let options = ExchangeDeclareOptions { durable, ..Default::default() };
     channel.exchange_declare(exchange.into(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
     Ok(channel)
+}
+
+/// What is announced within this time.
+pub(super) async fn listen(live: &Live, topic: Topic, time: Duration) -> Result<Vec<Vec<u8>>, Fault> {
+    let channel = open(live, topic).await?;
+    let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+    let queue = channel.queue_declare(ShortString::default(), options, FieldTable::default()).await?.name().clone();
+    let exchange = match topic {
+        Topic::TestStatus => STATUS,
+        Topic::TestComplete => COMPLETE,
+    };
+    let (key, options) = (ShortString::default(), QueueBindOptions::default());
+    channel.queue_bind(queue.clone(), exchange.into(), key, options, FieldTable::default()).await?;
+    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let mut news = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
+    let end = tokio::time::Instant::now() + time;
+    let mut messages = Vec::new();
+    while let Ok(message) = tokio::time::timeout_at(end, news.next()).await {
+        let Some(message) = message.transpose()? else {
+            return Err(Fault::Away("the connection was closed".to_owned()));
+        };
+        messages.push(message.data);
+    }
+    super::channel::close(&channel).await;
+    Ok(messages)
 }

@@ -13,8 +13,9 @@ use super::fault::Fault;
 use super::lock::{self, Locking};
 use super::message::Subject;
 use super::queues::Looking;
-use super::roll_call::{Place, Presence};
+use super::roll_call::{Place, Presence, Teller};
 use super::{delay, names};
+use crate::broker::contact::Contact;
 use crate::broker::{BrokerError, Rotation, Verdict};
 use crate::release::QueueName;
 
@@ -31,6 +32,7 @@ pub struct AmqpHold {
     rotation: Rotation,
     standing: watch::Receiver<Standing>,
     verdict: oneshot::Sender<Settlement>,
+    teller: Teller,
 }
 
 #[derive(Clone)]
@@ -69,6 +71,11 @@ impl AmqpHold {
     /// Whether the claim has not been held all the time.
     pub fn was_interrupted(&self) -> bool {
         !matches!(&*self.standing.borrow(), Standing::Held { again: false })
+    }
+
+    /// From now on tells who asks what the test does.
+    pub fn introduce(&self, contact: Contact) {
+        self.teller.introduce(contact);
     }
 
     /// Whether slots of another worker wait for requests of this queue.
@@ -124,8 +131,9 @@ impl Keeper {
         let (verdict, verdicts) = oneshot::channel();
         self.place.set_copy(Some(&copy.queue.channel));
         let (link, origin, rotation) = (Arc::clone(&self.link), self.subject.origin.clone(), self.rotation.clone());
+        let teller = self.place.teller();
         tokio::spawn(Keeping { keeper: self, standing, verdicts, settlement: None }.run(live, copy));
-        AmqpHold { link, origin, rotation, standing: watched, verdict }
+        AmqpHold { link, origin, rotation, standing: watched, verdict, teller }
     }
 }
 

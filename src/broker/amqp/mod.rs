@@ -33,11 +33,14 @@ mod survey;
 mod take_out;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
 use self::announce::Announcer;
+use self::channel::in_time;
 use self::connection::Link;
 use self::fault::Fault;
-use self::roll_call::Presence;
+use self::roll_call::{HeldClaim, Presence};
+use super::contact::{Cancel, Cancelled, RunningTest};
 use super::url::AmqpUrl;
 use super::{BrokerError, Choice, Pile, QueueContents, QueueState, Rotation, Topic};
 use crate::release::QueueName;
@@ -148,6 +151,40 @@ impl AmqpBroker {
     ) -> Result<usize, BrokerError> {
         let live = self.link.live().await?;
         take_out::take_out(&self.link, &live, queue, pile, to, choice).await
+    }
+
+    /// What workers run now, as they tell.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
+        let live = self.link.live().await?;
+        let claims = in_time(roll_call::ask_all(&live)).await;
+        let claims = claims.map_err(|fault| self.link.error("ask the workers what they run", fault))?;
+        let test = |claim: HeldClaim| {
+            let HeldClaim { origin, body, news } = claim;
+            Some(RunningTest { queue: origin.parse().ok()?, body, news })
+        };
+        Ok(claims.into_iter().filter_map(test).collect())
+    }
+
+    /// Has a test cancelled by the worker that runs it.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
+        let live = self.link.live().await?;
+        let cancelled = in_time(roll_call::cancel(&live, wish)).await;
+        cancelled.map_err(|fault| self.link.error("hand a wish to the workers", fault))
+    }
+
+    /// Collects what is told at a topic for so long.
+    ///
+    /// # Errors
+    /// When the broker is away or refuses.
+    pub async fn listen(&self, topic: Topic, time: Duration) -> Result<Vec<Vec<u8>>, BrokerError> {
+        let live = self.link.live().await?;
+        announce::listen(&live, topic, time).await.map_err(|fault| self.link.error("tell what is announced", fault))
     }
 
     /// Tells every listener of a topic; at once or not at all.

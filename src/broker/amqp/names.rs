@@ -22,6 +22,15 @@ pub(super) const MOVED: &str = "x-apt-ci-moved";
 pub(super) const ORIGIN: &str = "x-apt-ci-origin";
 /// Header of a roll-call's question: only who holds this request shall answer.
 pub(super) const UUID: &str = "x-apt-ci-uuid";
+/// Header of a roll-call's question: who holds something shall say so, and everybody shall say when nothing more comes. Only then: the
+/// answer to a question for one request is a proof that it is held.
+pub(super) const CLOSING: &str = "x-apt-ci-closing";
+/// Header of a roll-call's answer: what the holder tells of its test, in JSON.
+pub(super) const NEWS: &str = "x-apt-ci-news";
+/// Header of a roll-call's question: the wish to cancel a test, in JSON; and of its answer: what came of it.
+pub(super) const CANCEL: &str = "x-apt-ci-cancel";
+/// The queue that every connection consumes from which answers roll-calls, and that nothing is ever published to: it tells how many there are.
+pub(super) const PRESENCE: &str = "apt-ci.presence";
 /// The exchange through which every worker's connection can be asked for the claims that it holds.
 pub(super) const ROLL_CALL: &str = "apt-ci.roll-call";
 /// RabbitMQ's pseudo-queue for answers to the asking channel alone.

@@ -1,5 +1,8 @@
 //! Who holds which request. Claim queues cannot be listed over AMQP, so the holders are asked: a question goes to every
 //! connection with slots, and each answers with one message per claim that it holds, the request as its body.
+//!
+//! How many will answer is known before: each of them consumes from one queue of which the broker tells how many consumers it has. So a
+//! question for all claims ends with the last answer. Silence ends it too: a holder may die while it is asked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,13 +15,15 @@ use lapin::options::{
 };
 use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, Confirmation, ExchangeKind};
 use tokio::task::JoinHandle;
 
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::message::text_header;
 use super::names;
+use super::queues::Looking;
+use crate::broker::contact::{Cancel, Cancelled, Contact, News};
 use crate::release::QueueName;
 use crate::request::RequestId;
 
@@ -43,6 +48,8 @@ struct Entry {
     body: Vec<u8>,
     /// The channel on which the broker has given us our own, confirmed copy.
     copy: Option<Channel>,
+    /// What the worker tells of its test.
+    contact: Option<Contact>,
 }
 
 /// A place on the roll. It is given up with this value.
@@ -57,6 +64,8 @@ pub(super) struct HeldClaim {
     pub(super) origin: String,
     /// The request.
     pub(super) body: Vec<u8>,
+    /// What its worker tells, if it does.
+    pub(super) news: Option<News>,
 }
 
 impl Roll {
@@ -78,7 +87,23 @@ impl Roll {
             let asked_for = of.is_none_or(|of| entry.uuid.as_ref().is_some_and(|uuid| uuid.as_str() == of));
             asked_for && entry.copy.as_ref().is_some_and(|channel| channel.status().connected())
         });
-        held.map(|entry| HeldClaim { origin: entry.origin.to_string(), body: entry.body.clone() }).collect()
+        let tell = |entry: &Entry| HeldClaim {
+            origin: entry.origin.to_string(),
+            body: entry.body.clone(),
+            news: entry.contact.as_ref().map(Contact::news),
+        };
+        held.map(tell).collect()
+    }
+
+    /// Hands the wish to cancel a test to its worker. `None` when no such test is here.
+    fn cancel(&self, wish: &Cancel) -> Option<Cancelled> {
+        let contact = {
+            let entries = self.entries();
+            let mine = |entry: &&Entry| entry.uuid.as_ref().is_some_and(|uuid| uuid.as_str() == wish.uuid);
+            entries.claims.values().find(mine)?.contact.clone()
+        };
+        // A worker that has just got the request has not begun with it: whoever asks again finds it ready.
+        contact.map(|contact| contact.cancel(wish))
     }
 }
 
@@ -91,7 +116,8 @@ impl Place {
         }
         let key = entries.next;
         entries.next += 1;
-        let entry = Entry { uuid: uuid.cloned(), origin: origin.clone(), body: body.to_vec(), copy: None };
+        let entry =
+            Entry { uuid: uuid.cloned(), origin: origin.clone(), body: body.to_vec(), copy: None, contact: None };
         entries.claims.insert(key, entry);
         Some(Self { link: Arc::clone(link), key })
     }
@@ -100,6 +126,26 @@ impl Place {
     pub(super) fn set_copy(&self, copy: Option<&Channel>) {
         if let Some(entry) = self.link.roll.entries().claims.get_mut(&self.key) {
             entry.copy = copy.cloned();
+        }
+    }
+}
+
+/// Where a claim's worker says what its test does. It outlives its place without effect.
+pub(super) struct Teller {
+    link: Arc<Link>,
+    key: u64,
+}
+
+impl Place {
+    pub(super) fn teller(&self) -> Teller {
+        Teller { link: Arc::clone(&self.link), key: self.key }
+    }
+}
+
+impl Teller {
+    pub(super) fn introduce(&self, contact: Contact) {
+        if let Some(entry) = self.link.roll.entries().claims.get_mut(&self.key) {
+            entry.contact = Some(contact);
         }
     }
 }
@@ -149,19 +195,48 @@ async fn answer(link: &Link, live: &Live) -> Result<(), Fault> {
     let key = ShortString::default();
     channel.queue_bind(queue.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default()).await?;
     let mut questions = consume(&channel, queue).await?;
+    // Only now that this connection hears questions it counts as one that answers.
+    let options = QueueDeclareOptions { durable: true, auto_delete: true, ..Default::default() };
+    channel.queue_declare(names::PRESENCE.into(), options, FieldTable::default()).await?;
+    let _present = consume(&channel, names::PRESENCE.into()).await?;
     while let Some(question) = questions.next().await {
         let question: Delivery = question?;
         let Some(reply_to) = question.properties.reply_to().clone() else { continue };
-        let of = text_header(&question.properties, names::UUID);
-        for claim in link.roll.held((!of.is_empty()).then_some(of.as_str())) {
-            let mut headers = FieldTable::default();
-            headers.insert(names::ORIGIN.into(), AMQPValue::LongString(claim.origin.into()));
+        let reply = async |headers: FieldTable, body: &[u8]| {
             let properties = BasicProperties::default().with_headers(headers);
             let options = BasicPublishOptions::default();
-            channel.basic_publish(ShortString::default(), reply_to.clone(), options, &claim.body, properties).await?;
+            channel.basic_publish(ShortString::default(), reply_to.clone(), options, body, properties).await
+        };
+        let wants_closing = !text_header(&question.properties, names::CLOSING).is_empty();
+        let cancel = text_header(&question.properties, names::CANCEL);
+        if cancel.is_empty() {
+            let of = text_header(&question.properties, names::UUID);
+            for claim in link.roll.held((!of.is_empty()).then_some(of.as_str())) {
+                let mut headers = header(names::ORIGIN, claim.origin);
+                if let Some(news) =
+                    claim.news.filter(|_| wants_closing).and_then(|news| serde_json::to_string(&news).ok())
+                {
+                    headers.insert(names::NEWS.into(), AMQPValue::LongString(news.into()));
+                }
+                reply(headers, &claim.body).await?;
+            }
+        } else if let Ok(wish) = serde_json::from_str::<Cancel>(&cancel)
+            && let Some(cancelled) = link.roll.cancel(&wish)
+            && let Ok(cancelled) = serde_json::to_string(&cancelled)
+        {
+            reply(header(names::CANCEL, cancelled), &[]).await?;
+        }
+        if wants_closing {
+            reply(header(names::CLOSING, "1".to_owned()), &[]).await?;
         }
     }
     Ok(())
+}
+
+fn header(name: &str, text: String) -> FieldTable {
+    let mut headers = FieldTable::default();
+    headers.insert(name.into(), AMQPValue::LongString(text.into()));
+    headers
 }
 
 async fn consume(channel: &Channel, queue: ShortString) -> Result<lapin::Consumer, Fault> {
@@ -169,41 +244,87 @@ async fn consume(channel: &Channel, queue: ShortString) -> Result<lapin::Consume
     Ok(channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?)
 }
 
-/// Asks every connection with slots which claims it holds.
+/// Asks every connection with slots which claims it holds, and what their tests do.
 pub(super) async fn ask_all(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
-    ask(live, None).await
+    let mut claims = Vec::new();
+    let claim = |answer: Delivery| {
+        let origin = text_header(&answer.properties, names::ORIGIN);
+        let news = serde_json::from_str(&text_header(&answer.properties, names::NEWS)).ok();
+        claims.push(HeldClaim { origin, body: answer.data, news });
+        false
+    };
+    ask_everybody(live, FieldTable::default(), claim).await?;
+    Ok(claims)
 }
 
-/// Whether some living connection holds the request through a copy of its own.
-pub(super) async fn is_held(live: &Live, uuid: &RequestId) -> Result<bool, Fault> {
-    Ok(!ask(live, Some(uuid)).await?.is_empty())
+/// Hands the wish to cancel a test to the worker that runs it.
+pub(super) async fn cancel(live: &Live, wish: &Cancel) -> Result<Cancelled, Fault> {
+    let mut outcome = Cancelled::NotFound;
+    let wish = serde_json::to_string(wish).map_err(|error| Fault::Refused(error.to_string()))?;
+    let heard = |answer: Delivery| match serde_json::from_str(&text_header(&answer.properties, names::CANCEL)) {
+        Ok(cancelled) => {
+            outcome = cancelled;
+            true
+        }
+        Err(_) => false,
+    };
+    ask_everybody(live, header(names::CANCEL, wish), heard).await?;
+    Ok(outcome)
 }
 
-async fn ask(live: &Live, uuid: Option<&RequestId>) -> Result<Vec<HeldClaim>, Fault> {
-    let channel = live.channel().await?;
+/// Asks, and hands on each answer until one of them is enough, or the last has come.
+async fn ask_everybody(
+    live: &Live,
+    mut headers: FieldTable,
+    mut is_enough: impl FnMut(Delivery) -> bool,
+) -> Result<(), Fault> {
+    let channel = live.confirming_channel().await?;
     declare_exchange(&channel).await?;
     let mut answers = consume(&channel, names::REPLY_TO.into()).await?;
-    let mut headers = FieldTable::default();
-    if let Some(uuid) = uuid {
-        headers.insert(names::UUID.into(), AMQPValue::LongString(uuid.to_string().into()));
-    }
+    // Counted before the question: whoever is counted hears it.
+    let mut looking = Looking::at(live);
+    let holders = looking.look(names::PRESENCE.into()).await?.map_or(0, |queue| queue.consumers);
+    looking.end().await;
+    headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
     let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
     let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
-    channel.basic_publish(exchange, key, BasicPublishOptions::default(), &[], properties).await?;
-    let mut claims = Vec::new();
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    let question = channel.basic_publish(exchange, key, options, &[], properties).await?;
+    let nobody = matches!(question.await?, Confirmation::Ack(Some(_)));
+    // Who hears the question without being counted is of an older version, or about to be counted: silence tells when it has answered.
+    let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
+    let mut closings = 0;
     let end = tokio::time::Instant::now() + LONGEST;
-    loop {
+    while !nobody && closings < expected {
         let silence = (tokio::time::Instant::now() + SILENCE).min(end);
         let Ok(answer) = tokio::time::timeout_at(silence, answers.next()).await else { break };
         let Some(answer) = answer.transpose()? else {
             return Err(Fault::Away("the connection was closed".to_owned()));
         };
-        let origin = text_header(&answer.properties, names::ORIGIN);
-        claims.push(HeldClaim { origin, body: answer.data });
-        if uuid.is_some() {
+        if !text_header(&answer.properties, names::CLOSING).is_empty() {
+            closings += 1;
+        } else if is_enough(answer) {
             break;
         }
     }
+    super::channel::close(&channel).await;
+    Ok(())
+}
+
+/// Whether some living connection holds the request through a copy of its own. A "no" proves nothing, so nobody says it: silence does.
+pub(super) async fn is_held(live: &Live, uuid: &RequestId) -> Result<bool, Fault> {
+    let channel = live.channel().await?;
+    declare_exchange(&channel).await?;
+    let mut answers = consume(&channel, names::REPLY_TO.into()).await?;
+    let headers = header(names::UUID, uuid.to_string());
+    let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
+    let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
+    channel.basic_publish(exchange, key, BasicPublishOptions::default(), &[], properties).await?;
+    let held = match tokio::time::timeout(SILENCE, answers.next()).await {
+        Err(_) => false,
+        Ok(None) => return Err(Fault::Away("the connection was closed".to_owned())),
+        Ok(Some(answer)) => answer.map(|_| true)?,
+    };
     let _ = channel.close(200, "done".into()).await;
-    Ok(claims)
+    Ok(held)
 }

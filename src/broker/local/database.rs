@@ -103,6 +103,10 @@ impl Database {
         }
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(super) fn slots(&self) -> &SlotFolder {
         &self.slots
     }

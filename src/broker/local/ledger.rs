@@ -285,6 +285,29 @@ fn take_from(
     }
 }
 
+/// A request that a living slot holds.
+pub(super) struct Held {
+    pub(super) queue: QueueName,
+    pub(super) body: Vec<u8>,
+    pub(super) uuid: Option<String>,
+    pub(super) slot: String,
+}
+
+/// What living slots hold, oldest first.
+pub(super) fn held(desk: &mut Desk) -> Result<Vec<Held>, Fault> {
+    bury_dead(desk)?;
+    let sql = "SELECT queue, body, uuid, holder FROM request WHERE holder IS NOT NULL ORDER BY id";
+    let mut statement = desk.connection.prepare_cached(sql)?;
+    let mut rows = statement.query(())?;
+    let mut held = Vec::new();
+    while let Some(row) = rows.next()? {
+        // Only names that were declared are in the file, which is made by us.
+        let Ok(queue) = row.get::<_, String>(0)?.parse() else { continue };
+        held.push(Held { queue, body: row.get(1)?, uuid: row.get(2)?, slot: row.get(3)? });
+    }
+    Ok(held)
+}
+
 /// Whether a living slot holds a request with the same id.
 fn is_held(transaction: &Transaction<'_>, slots: &SlotFolder, request: &Request) -> Result<bool, rusqlite::Error> {
     let holders: Vec<String> = transaction

@@ -89,6 +89,9 @@ impl SlotFolder {
 
     /// Removes a dead slot's file.
     pub(super) fn remove(&self, slot: &str) {
+        if let Some(queue_folder) = self.path.parent() {
+            super::call::forget(queue_folder, slot);
+        }
         match std::fs::remove_file(self.path.join(slot)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -4,9 +4,11 @@
 //! - [`ledger`]: the operations, each one transaction.
 //! - [`life`]: the files `slots/…`. A worker's claim is bound to a lock that the kernel releases when the worker's process
 //!   ends, so a test may take as long as it likes, and a killed worker's request is claimable at once.
+//! - [`call`]: the sockets `calls/…`, at which a running test is asked for its news, or told to end.
 //! - [`bell`]: how a worker waits without looking again and again, and wakes up within milliseconds.
 
 mod bell;
+mod call;
 mod database;
 mod ledger;
 mod life;
@@ -17,12 +19,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use self::bell::Bell;
+use self::call::Attendant;
 use self::database::{Database, Desk};
 use self::ledger::{Found, Search, Settlement, Taken};
 use self::life::SlotLock;
+use super::contact::{Cancel, Cancelled, Contact, RunningTest};
 use super::history::History;
 use super::{BrokerError, Choice, Claim, Hold, Pile, QueueContents, QueueState, Rotation, Verdict, Wait};
 use crate::release::QueueName;
@@ -48,6 +53,7 @@ pub struct LocalHold {
     queue: QueueName,
     rotation: Rotation,
     history: History,
+    attendant: Option<Attendant>,
     settled: bool,
 }
 
@@ -197,6 +203,36 @@ impl LocalBroker {
         self.database.run("take requests out of a queue", work).await
     }
 
+    /// What workers run now, as they tell.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
+        let held = self.database.run("tell what runs", ledger::held).await?;
+        let folder = self.database.folder();
+        let ask = async |held: ledger::Held| {
+            let news = call::news(folder, &held.slot).await;
+            RunningTest { queue: held.queue, body: held.body, news }
+        };
+        Ok(join_all(held.into_iter().map(ask)).await)
+    }
+
+    /// Has a test cancelled by the worker that runs it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the worker does not answer.
+    pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
+        let held = self.database.run("tell what runs", ledger::held).await?;
+        let mut outcome = Cancelled::NotFound;
+        for held in held.into_iter().filter(|held| held.uuid.as_deref() == Some(wish.uuid.as_str())) {
+            let answer = call::cancel(self.database.folder(), &held.slot, wish).await;
+            outcome = answer.map_err(|error| {
+                self.database.refused("cancel a test", format!("its worker does not answer: {error}"))
+            })?;
+        }
+        Ok(outcome)
+    }
+
     /// Waits until what was given back is back.
     pub async fn close(self) {
         // The thread works in order. Giving back a claim may end a life, and that is handed over as work of its own, so one
@@ -306,6 +342,7 @@ impl LocalSlot {
                         queue: queue.clone(),
                         rotation,
                         history: history.clone(),
+                        attendant: None,
                         settled: false,
                     };
                     let redelivered = history.had_another_holder();
@@ -332,6 +369,14 @@ impl LocalSlot {
 }
 
 impl LocalHold {
+    /// From now on tells who asks what the test does. A test that cannot be asked for runs all the same.
+    pub fn introduce(&mut self, contact: Contact) {
+        match Attendant::start(self.life.database.folder(), &self.life.slot, contact) {
+            Ok(attendant) => self.attendant = Some(attendant),
+            Err(error) => tracing::warn!(%error, "`apt-ci running` does not see what this test does"),
+        }
+    }
+
     /// Whether slots of another worker wait for requests of this queue.
     ///
     /// # Errors

@@ -138,6 +138,18 @@ pub enum Phase {
     Publishing,
 }
 
+impl Phase {
+    /// Its name, as it is in the status.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preparing => "preparing",
+            Self::Testing => "testing",
+            Self::Bundling => "bundling",
+            Self::Publishing => "publishing",
+        }
+    }
+}
+
 /// A slot's pause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
