@@ -1,6 +1,7 @@
 //! `apt-ci`: what an operator types. Each file here is one subcommand: its arguments, the calls into the library, and what it
 //! prints. This one only dispatches.
 
+mod cancel;
 mod completions;
 mod config;
 mod init;
@@ -8,6 +9,7 @@ mod log;
 mod queues;
 mod results;
 mod run;
+mod running;
 mod session;
 mod submit;
 mod ui;
@@ -35,6 +37,8 @@ enum Command {
     Run(run::RunArgs),
     Worker(worker::WorkerArgs),
     Queues(queues::QueuesArgs),
+    Running(running::RunningArgs),
+    Cancel(cancel::CancelArgs),
     Results(results::ResultsArgs),
     Log(log::LogArgs),
     Init(init::InitArgs),
@@ -63,6 +67,8 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::Run(args) => run::run(args, session).await,
         Command::Worker(args) => worker::run(args, session).await,
         Command::Queues(args) => queues::run(args, session).await,
+        Command::Running(args) => running::run(args, session).await,
+        Command::Cancel(args) => cancel::run(args, session).await,
         Command::Results(args) => results::run(args, session).await,
         Command::Log(args) => log::run(args, session).await,
         Command::Init(args) => init::run(args, session),

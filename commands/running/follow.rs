@@ -1,0 +1,119 @@
+//! `apt-ci running -f`: a test's log while it grows.
+
+use std::io::Write;
+use std::time::Duration;
+
+use apt_ci::broker::{Broker, RunningTest};
+use apt_ci::result::Place;
+use apt_ci::runs;
+use apt_ci::site::Site;
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::stitch::Stitcher;
+use super::{RunningArgs, Shown};
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::exit::ExitStatus;
+use crate::ui::{self};
+
+/// How often one looks at the log: as often as its worker does.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
+    let mut test = chosen(args, broker.running().await?)?;
+    let uuid = Shown::of(&test, Timestamp::now()).uuid;
+    let mut log = Stitcher::default();
+    let mut missing = false;
+    loop {
+        let shown = Shown::of(&test, Timestamp::now());
+        let piece = log.add(&shown.logtail);
+        if piece.gap {
+            session.ui.note("[a piece of the log is missing here: it grew too fast]");
+        }
+        write(piece.text)?;
+        // Once more after it has gone: a request changes hands when its worker ends.
+        loop {
+            sleep(LOOK_EVERY).await;
+            let now = broker.running().await?.into_iter().find(|test| Shown::of(test, Timestamp::now()).uuid == uuid);
+            match now {
+                Some(found) => {
+                    (test, missing) = (found, false);
+                    break;
+                }
+                None if missing => return ended(&test, &uuid, site, session).await,
+                None if has_result(&test, &uuid, site, session).await => {
+                    return ended(&test, &uuid, site, session).await;
+                }
+                None => missing = true,
+            }
+        }
+    }
+}
+
+/// The one running test that is meant.
+fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<RunningTest> {
+    let wanted = args.package.as_deref().unwrap_or_default();
+    let now = Timestamp::now();
+    let mut meant: Vec<(Shown, RunningTest)> = tests
+        .into_iter()
+        .map(|test| (Shown::of(&test, now), test))
+        .filter(|(shown, _)| args.is_there(shown))
+        .filter(|(shown, _)| shown.package == wanted || (!wanted.is_empty() && shown.uuid.starts_with(wanted)))
+        .collect();
+    if meant.len() > 1 {
+        let line = |(shown, _): &(Shown, RunningTest)| {
+            format!("{} {} {} {}", shown.package, shown.release, shown.architecture, shown.uuid)
+        };
+        let list: Vec<String> = meant.iter().map(line).collect();
+        let message = format!("{} tests that run are meant by {wanted}", list.len());
+        let hint = format!("choose one with -s, -a or the beginning of its id: {}", list.join(", "));
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
+    let missing = || NotFound {
+        message: format!("no test of {wanted} runs"),
+        hint: "`apt-ci running` shows what runs, `apt-ci queues QUEUE` what waits, `apt-ci results` what has ended",
+    };
+    Ok(meant.pop().map(|(_, test)| test).ok_or_else(missing)?)
+}
+
+/// The log itself is data: whole, as the test wrote it, but for what would steer a terminal.
+fn write(text: &str) -> anyhow::Result<()> {
+    let clean: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    let mut out = anstream::stdout().lock();
+    out.write_all(clean.as_bytes()).and_then(|()| out.flush()).map_err(ui::unwritable)?;
+    Ok(())
+}
+
+async fn has_result(test: &RunningTest, uuid: &str, site: &Site, session: &Session) -> bool {
+    matches!(result(test, uuid, site, session).await, Ok(Some(_)))
+}
+
+async fn result(
+    test: &RunningTest,
+    uuid: &str,
+    site: &Site,
+    session: &Session,
+) -> anyhow::Result<Option<runs::StoredRun>> {
+    let (Some(request), Ok(uuid)) = (test.request(), uuid.parse()) else { return Ok(None) };
+    let store = session.store(site)?;
+    Ok(runs::with_uuid(&store, &Place::of(&request, &test.queue), &uuid).await?)
+}
+
+/// What became of the test.
+async fn ended(test: &RunningTest, uuid: &str, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
+    match result(test, uuid, site, session).await {
+        Ok(Some(run)) => session.ui.note(format!(
+            "The test has ended: {} after {}. Its whole log: apt-ci log {}",
+            run.outcome(),
+            ui::when::duration(run.summary.duration),
+            run.id
+        )),
+        Ok(None) => session.ui.note(format!(
+            "The test has ended without a result: it was cancelled, or goes back to its queue. `apt-ci queues {}` tells.",
+            test.queue
+        )),
+        Err(error) => session.ui.warn(format!("the test has ended; its result cannot be looked for: {error:#}")),
+    }
+    Ok(ExitStatus::Success)
+}

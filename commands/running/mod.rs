@@ -1,0 +1,258 @@
+//! `apt-ci running`: what runs now, wherever its worker is.
+
+mod follow;
+mod stitch;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use apt_ci::broker::{Broker, RunningTest, Topic};
+use apt_ci::release::{Architecture, Release};
+use apt_ci::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestStatus};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when;
+
+/// Show what runs now, or follow the log of a test
+#[derive(clap::Args)]
+#[command(after_help = "\
+Asks every worker of the queue. Workers of other programs do not answer: they tell what they run every ten seconds, and \
+--listen waits for that. A private run shows as `private-test`.
+A pipe gets, separated by tabs: package, release, architecture, worker, slot, seconds, phase, request, last line of the log.
+--json is Ubuntu's running.json: package, parameters, release, architecture, [parameters, seconds, log].
+
+Examples:
+  apt-ci running
+  apt-ci running -f gzip -a arm64    see its log grow; Ctrl-C ends only the watching
+  apt-ci running --listen 11 --json")]
+pub struct RunningArgs {
+    /// Only this source package's tests; with -f, this one or the beginning of a request's id
+    #[arg(value_name = "PACKAGE", required_if_eq("follow", "true"))]
+    package: Option<String>,
+    /// Only this release's
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    release: Option<Release>,
+    /// Only this architecture's
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architecture: Option<Architecture>,
+    /// Print the test's log as it grows, until the test ends
+    #[arg(short, long, conflicts_with = "listen")]
+    follow: bool,
+    /// Listen for so many seconds to what workers of other programs tell
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    listen: Option<u64>,
+}
+
+/// A test as it is shown: nothing of a private one but that it is there.
+struct Shown {
+    package: String,
+    parameters: Map<String, Value>,
+    release: String,
+    architecture: String,
+    /// The worker and its slot, if it tells.
+    worker: Option<(String, usize)>,
+    seconds: Option<u64>,
+    phase: String,
+    uuid: String,
+    logtail: String,
+}
+
+impl Shown {
+    fn of(test: &RunningTest, now: Timestamp) -> Self {
+        let request = test.request();
+        let public = request.as_ref().filter(|request| !request.is_private());
+        let uuid = request.as_ref().and_then(|request| request.uuid()).map(ToString::to_string).unwrap_or_default();
+        let news = test.news.as_ref();
+        let logtail = match public {
+            Some(_) => news.map(|news| news.logtail.clone()).unwrap_or_default(),
+            None => PRIVATE_LOG.to_owned(),
+        };
+        let seconds = |since: Timestamp| u64::try_from(now.as_second() - since.as_second()).unwrap_or_default();
+        Self {
+            package: public.map_or(PRIVATE_PACKAGE.to_owned(), |request| request.package().to_string()),
+            parameters: public.map(|request| request.public_parameters()).unwrap_or_default(),
+            release: test.queue.release.to_string(),
+            architecture: test.queue.architecture.to_string(),
+            worker: news.map(|news| (news.worker.clone(), news.slot)),
+            seconds: news.map(|news| seconds(news.since)),
+            phase: news.map(|news| news.phase.clone()).unwrap_or_default(),
+            uuid,
+            logtail,
+        }
+    }
+
+    /// What the world was told `ago` or later.
+    fn heard(status: TestStatus) -> Self {
+        let uuid = status.params.get("uuid").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Self {
+            package: status.package,
+            parameters: status.params,
+            release: status.release,
+            architecture: status.architecture,
+            worker: None,
+            seconds: Some(status.duration),
+            phase: "testing".to_owned(),
+            uuid,
+            logtail: status.logtail,
+        }
+    }
+
+    /// What tells this test from others in messages to the world.
+    fn key(&self) -> [String; 4] {
+        let texts = [&self.package, &self.release, &self.architecture].map(Clone::clone);
+        let [package, release, architecture] = texts;
+        [package, run_hash(&self.parameters), release, architecture]
+    }
+
+    fn last_line(&self) -> &str {
+        self.logtail.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default()
+    }
+}
+
+/// `key_value;` per parameter, sorted, as Ubuntu's web service tells the runs of a package apart.
+fn run_hash(parameters: &Map<String, Value>) -> String {
+    let sorted: BTreeMap<&String, &Value> = parameters.iter().collect();
+    sorted.into_iter().map(|(key, value)| format!("{key}_{};", python(value, false))).collect()
+}
+
+/// A value as Python prints it: that is what is in the hash.
+fn python(value: &Value, quoted: bool) -> String {
+    match value {
+        Value::String(text) if quoted => {
+            let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+            let text = text.replace('\\', "\\\\");
+            let text = if quote == '\'' { text.replace('\'', "\\'") } else { text };
+            format!("{quote}{text}{quote}")
+        }
+        Value::String(text) => text.clone(),
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(|value| python(value, true)).collect::<Vec<_>>().join(", "))
+        }
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Null => "None".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+impl RunningArgs {
+    fn means(&self, shown: &Shown) -> bool {
+        self.package.as_ref().is_none_or(|package| *package == shown.package) && self.is_there(shown)
+    }
+
+    fn is_there(&self, shown: &Shown) -> bool {
+        self.release.as_ref().is_none_or(|release| release.to_string() == shown.release)
+            && self.architecture.as_ref().is_none_or(|one| one.to_string() == shown.architecture)
+    }
+}
+
+pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let broker = session.broker(&site).await?;
+    if args.follow {
+        return follow::run(&args, &broker, &site, session).await;
+    }
+    let mut tests = look(&args, &broker).await?;
+    broker.close().await;
+    tests.retain(|test| args.means(test));
+    tests.sort_by(|a, b| (&a.package, &a.release, &a.architecture).cmp(&(&b.package, &b.release, &b.architecture)));
+    if session.ui.json {
+        session.ui.json(&document(&tests))?;
+        return Ok(ExitStatus::Success);
+    }
+    if tests.is_empty() {
+        let of = args.package.as_ref().map(|package| format!(" of {package}")).unwrap_or_default();
+        session.ui.note(format!("No test{of} runs. `apt-ci queues` shows what waits."));
+    }
+    show(&tests, session)?;
+    Ok(ExitStatus::Success)
+}
+
+/// What runs: as the workers say it, and as the world is told of it.
+async fn look(args: &RunningArgs, broker: &Broker) -> anyhow::Result<Vec<Shown>> {
+    let mut heard: BTreeMap<[String; 4], Shown> = BTreeMap::new();
+    if let Some(seconds) = args.listen {
+        for message in broker.listen(Topic::TestStatus, Duration::from_secs(seconds)).await? {
+            let Some(status) = TestStatus::parse(&message) else { continue };
+            let running = status.running;
+            let shown = Shown::heard(status);
+            // The latest word counts.
+            if running {
+                heard.insert(shown.key(), shown);
+            } else {
+                heard.remove(&shown.key());
+            }
+        }
+    }
+    let now = Timestamp::now();
+    let mut tests: Vec<Shown> = broker.running().await?.iter().map(|test| Shown::of(test, now)).collect();
+    // Workers of ours tell the world as well.
+    for test in &tests {
+        heard.remove(&test.key());
+    }
+    tests.extend(heard.into_values());
+    Ok(tests)
+}
+
+/// running.json.
+fn document(tests: &[Shown]) -> Value {
+    let mut document = json!({});
+    for test in tests {
+        let [package, hash, release, architecture] = test.key();
+        document[package][hash][release][architecture] =
+            json!([test.parameters, test.seconds.unwrap_or_default(), test.logtail]);
+    }
+    document
+}
+
+fn show(tests: &[Shown], session: &Session) -> anyhow::Result<()> {
+    let rows: Vec<_> = tests
+        .iter()
+        .map(|test| {
+            let (worker, slot) =
+                test.worker.clone().map_or_else(Default::default, |(name, slot)| (name, slot.to_string()));
+            let seconds = test.seconds.map(|seconds| seconds.to_string()).unwrap_or_default();
+            vec![
+                Cell::new(&test.package),
+                Cell::new(&test.release),
+                Cell::new(&test.architecture),
+                Cell::new(worker),
+                Cell::new("").for_programs(slot),
+                Cell::new(test.seconds.map(when::duration).unwrap_or_default()).for_programs(seconds),
+                Cell::new(&test.phase),
+                Cell::new(&test.uuid),
+                Cell::new(test.last_line()),
+            ]
+        })
+        .collect();
+    const COLUMNS: [Column; 9] = [
+        Column::new("PACKAGE"),
+        Column::new("RELEASE"),
+        Column::new("ARCH"),
+        Column::new("WORKER").cut(),
+        Column::new("SLOT"),
+        Column::new("FOR"),
+        Column::new("PHASE").spare(),
+        // The beginning of it is what `apt-ci cancel` wants.
+        Column::new("REQUEST").cut(),
+        Column::new("LAST LINE").cut(),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_one_that_ubuntu_makes() {
+        let parameters = json!({"triggers": ["glibc/2.36-9", "it's/1"], "requester": "alice", "all-proposed": "1"});
+        let expected = r#"all-proposed_1;requester_alice;triggers_['glibc/2.36-9', "it's/1"];"#;
+        assert_eq!(run_hash(parameters.as_object().unwrap()), expected);
+        assert_eq!(run_hash(&Map::new()), "");
+    }
+}
