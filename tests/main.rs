@@ -15,6 +15,7 @@ mod privacy;
 mod reading;
 mod real;
 mod requests;
+mod running;
 mod sites;
 mod store;
 mod storms;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         foreign::trials,
         launchpad::trials,
         requests::trials,
+        running::trials,
         reading::trials,
         sites::trials,
         explain::trials,

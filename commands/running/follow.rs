@@ -13,9 +13,9 @@ use tokio::time::sleep;
 use super::stitch::Stitcher;
 use super::{RunningArgs, Shown};
 use crate::session::Session;
+use crate::ui;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
-use crate::ui::{self};
 
 /// How often one looks at the log: as often as its worker does.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -24,7 +24,6 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
     let mut test = chosen(args, broker.running().await?)?;
     let uuid = Shown::of(&test, Timestamp::now()).uuid;
     let mut log = Stitcher::default();
-    let mut missing = false;
     loop {
         let shown = Shown::of(&test, Timestamp::now());
         let piece = log.add(&shown.logtail);
@@ -32,23 +31,24 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
             session.ui.note("[a piece of the log is missing here: it grew too fast]");
         }
         write(piece.text)?;
-        // Once more after it has gone: a request changes hands when its worker ends.
-        loop {
-            sleep(LOOK_EVERY).await;
-            let now = broker.running().await?.into_iter().find(|test| Shown::of(test, Timestamp::now()).uuid == uuid);
-            match now {
-                Some(found) => {
-                    (test, missing) = (found, false);
-                    break;
-                }
-                None if missing => return ended(&test, &uuid, site, session).await,
-                None if has_result(&test, &uuid, site, session).await => {
-                    return ended(&test, &uuid, site, session).await;
-                }
-                None => missing = true,
-            }
+        match again(&uuid, broker).await? {
+            Some(later) => test = later,
+            None => return ended(&test, &uuid, site, session).await,
         }
     }
+}
+
+/// The test a moment later. It is looked for twice: a request changes hands when its worker ends.
+async fn again(uuid: &str, broker: &Broker) -> anyhow::Result<Option<RunningTest>> {
+    for _ in 0..2 {
+        sleep(LOOK_EVERY).await;
+        let running = broker.running().await?;
+        let id = |test: &RunningTest| test.request()?.uuid().map(ToString::to_string);
+        if let Some(test) = running.into_iter().find(|test| id(test).as_deref() == Some(uuid)) {
+            return Ok(Some(test));
+        }
+    }
+    Ok(None)
 }
 
 /// The one running test that is meant.
@@ -83,10 +83,6 @@ fn write(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     out.write_all(clean.as_bytes()).and_then(|()| out.flush()).map_err(ui::unwritable)?;
     Ok(())
-}
-
-async fn has_result(test: &RunningTest, uuid: &str, site: &Site, session: &Session) -> bool {
-    matches!(result(test, uuid, site, session).await, Ok(Some(_)))
 }
 
 async fn result(

@@ -85,7 +85,7 @@ impl Shown {
         }
     }
 
-    /// What the world was told `ago` or later.
+    /// As its worker tells the world.
     fn heard(status: TestStatus) -> Self {
         let uuid = status.params.get("uuid").and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
@@ -103,9 +103,7 @@ impl Shown {
 
     /// What tells this test from others in messages to the world.
     fn key(&self) -> [String; 4] {
-        let texts = [&self.package, &self.release, &self.architecture].map(Clone::clone);
-        let [package, release, architecture] = texts;
-        [package, run_hash(&self.parameters), release, architecture]
+        [self.package.clone(), run_hash(&self.parameters), self.release.clone(), self.architecture.clone()]
     }
 
     fn last_line(&self) -> &str {
@@ -224,7 +222,7 @@ fn show(tests: &[Shown], session: &Session) -> anyhow::Result<()> {
                 Cell::new("").for_programs(slot),
                 Cell::new(test.seconds.map(when::duration).unwrap_or_default()).for_programs(seconds),
                 Cell::new(&test.phase),
-                Cell::new(&test.uuid),
+                Cell::new(test.uuid.get(..8).unwrap_or(&test.uuid)).for_programs(&test.uuid),
                 Cell::new(test.last_line()),
             ]
         })
@@ -235,10 +233,10 @@ fn show(tests: &[Shown], session: &Session) -> anyhow::Result<()> {
         Column::new("ARCH"),
         Column::new("WORKER").cut(),
         Column::new("SLOT"),
-        Column::new("FOR"),
+        Column::new("TIME"),
         Column::new("PHASE").spare(),
         // The beginning of it is what `apt-ci cancel` wants.
-        Column::new("REQUEST").cut(),
+        Column::new("REQUEST"),
         Column::new("LAST LINE").cut(),
     ];
     table::print(&session.ui, &COLUMNS, &rows)

@@ -9,7 +9,7 @@ use lapin::options::{
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
-use super::channel::in_time;
+use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
 use super::publish;
@@ -87,6 +87,6 @@ pub(super) async fn listen(live: &Live, topic: Topic, time: Duration) -> Result<
         };
         messages.push(message.data);
     }
-    super::channel::close(&channel).await;
+    close(&channel).await;
     Ok(messages)
 }

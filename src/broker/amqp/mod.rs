@@ -36,7 +36,6 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use self::announce::Announcer;
-use self::channel::in_time;
 use self::connection::Link;
 use self::fault::Fault;
 use self::roll_call::{HeldClaim, Presence};
@@ -159,8 +158,8 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
         let live = self.link.live().await?;
-        let claims = in_time(roll_call::ask_all(&live)).await;
-        let claims = claims.map_err(|fault| self.link.error("ask the workers what they run", fault))?;
+        let claims =
+            roll_call::ask_all(&live).await.map_err(|fault| self.link.error("ask the workers what they run", fault))?;
         let test = |claim: HeldClaim| {
             let HeldClaim { origin, body, news } = claim;
             Some(RunningTest { queue: origin.parse().ok()?, body, news })
@@ -174,8 +173,7 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
         let live = self.link.live().await?;
-        let cancelled = in_time(roll_call::cancel(&live, wish)).await;
-        cancelled.map_err(|fault| self.link.error("hand a wish to the workers", fault))
+        roll_call::cancel(&live, wish).await.map_err(|fault| self.link.error("hand a wish to the workers", fault))
     }
 
     /// Collects what is told at a topic for so long.

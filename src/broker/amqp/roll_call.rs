@@ -18,6 +18,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation, ExchangeKind};
 use tokio::task::JoinHandle;
 
+use super::channel::{close, in_time};
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::message::text_header;
@@ -253,7 +254,7 @@ pub(super) async fn ask_all(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
         claims.push(HeldClaim { origin, body: answer.data, news });
         false
     };
-    ask_everybody(live, FieldTable::default(), claim).await?;
+    in_time(ask_everybody(live, FieldTable::default(), claim)).await?;
     Ok(claims)
 }
 
@@ -268,7 +269,7 @@ pub(super) async fn cancel(live: &Live, wish: &Cancel) -> Result<Cancelled, Faul
         }
         Err(_) => false,
     };
-    ask_everybody(live, header(names::CANCEL, wish), heard).await?;
+    in_time(ask_everybody(live, header(names::CANCEL, wish), heard)).await?;
     Ok(outcome)
 }
 
@@ -307,7 +308,7 @@ async fn ask_everybody(
             break;
         }
     }
-    super::channel::close(&channel).await;
+    close(&channel).await;
     Ok(())
 }
 
