@@ -1,0 +1,254 @@
+//! `apt-ci cancel`: ends tests, wherever they run, and takes requests out of their queues.
+
+mod queued;
+
+use std::time::Duration;
+
+use apt_ci::broker::{Broker, Cancel, Cancelled};
+use apt_ci::request::Request;
+use apt_ci::release::QueueName;
+use apt_ci::site::Site;
+use nix::unistd::{User, geteuid};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::exit::ExitStatus;
+use queued::{Queued, Record};
+
+/// A request may be between two hands when it is looked for: so often one looks again.
+const LOOKS: usize = 4;
+/// Between two such looks.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// End tests, on whatever host they run, or take requests out of their queues
+#[derive(clap::Args)]
+#[command(after_help = "\
+The request of a test that runs goes to the dead letters of its queue, with who cancelled it; it has no result, and is not reported as \
+failed. Every worker of this version obeys whoever may use the queue.
+A request that waits is taken out of its queue. It is written down before, in a file that `apt-ci run --batch` puts back.
+Ends with 1 when a request was not found, or when its result was on its way already.
+
+Examples:
+  apt-ci cancel 7e89460a             end the test that `apt-ci running` shows so
+  apt-ci cancel --requeue 7e89460a   end it, and let it be run again
+  apt-ci cancel --dry-run 7e89460a   only say what would be done")]
+pub struct CancelArgs {
+    /// The request to cancel: its id, or the beginning of it
+    #[arg(value_name = "REQUEST", required = true)]
+    requests: Vec<String>,
+    /// Put the request of a running test back into its queue; one that waits is left there
+    #[arg(long)]
+    requeue: bool,
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// A request that is meant.
+struct Found {
+    uuid: String,
+    name: String,
+    place: Place,
+}
+
+enum Place {
+    /// With a worker.
+    Running,
+    /// In its queue.
+    Queued(Box<Queued>),
+}
+
+/// What became of it.
+#[derive(Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    Cancelled,
+    Removed,
+    /// It is where `--requeue` would bring it.
+    Waiting,
+    TooLate,
+    NotFound,
+    /// With `--dry-run`.
+    Planned,
+}
+
+pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let broker = session.broker(&site).await?;
+    // All of them are looked up before the first is touched.
+    let meant = look_up(&args.requests, &broker, &site).await?;
+    let canceller = Canceller { broker: &broker, site: &site, by: asker(), requeue: args.requeue, record: Record::of_now(&site) };
+    let (mut answers, mut exit) = (Vec::new(), ExitStatus::Success);
+    for found in meant {
+        let (uuid, said) = (found.uuid.clone(), format!("{} ({})", found.name, found.uuid));
+        let outcome = if args.dry_run {
+            session.ui.note(plan(&found.place, &said, args.requeue));
+            Outcome::Planned
+        } else {
+            canceller.cancel(found).await?
+        };
+        match outcome {
+            Outcome::Planned => {}
+            Outcome::Cancelled => {
+                let place = if args.requeue { "back to its queue" } else { "to the dead letters" };
+                session.ui.note(format!("The test of {said} is being ended; the request goes {place}."));
+            }
+            Outcome::Removed => {
+                let record = canceller.record.path().display();
+                session.ui.note(format!("{said} is out of its queue. `apt-ci run --batch {record}` puts it back."));
+            }
+            Outcome::Waiting => session.ui.note(format!("{said} waits in its queue already.")),
+            Outcome::TooLate => {
+                session.ui.warn(format!("the test of {said} has ended, and its result is on its way"));
+                exit = ExitStatus::Failure;
+            }
+            Outcome::NotFound => {
+                session.ui.warn(format!("{said} neither runs nor waits any more"));
+                exit = ExitStatus::Failure;
+            }
+        }
+        let cancelled = matches!(outcome, Outcome::Cancelled | Outcome::Removed);
+        answers.push(json!({"uuid": uuid, "cancelled": cancelled, "requeue": args.requeue, "outcome": outcome}));
+    }
+    broker.close().await;
+    if session.ui.json {
+        session.ui.json(&answers)?;
+    }
+    Ok(exit)
+}
+
+/// What would be done.
+fn plan(place: &Place, said: &str, requeue: bool) -> String {
+    match (place, requeue) {
+        (Place::Running, false) => {
+            format!("Would end the test of {said}; the request would go to the dead letters.")
+        }
+        (Place::Running, true) => format!("Would end the test of {said}; the request would go back to its queue."),
+        (Place::Queued(_), false) => format!("Would take {said} out of its queue."),
+        (Place::Queued(_), true) => format!("{said} waits in its queue already."),
+    }
+}
+
+struct Canceller<'a> {
+    broker: &'a Broker,
+    site: &'a Site,
+    by: String,
+    requeue: bool,
+    record: Record,
+}
+
+impl Canceller<'_> {
+    /// Cancels where the request is now: a worker may have taken it since it was looked for, or given it back.
+    async fn cancel(&self, found: Found) -> anyhow::Result<Outcome> {
+        let Found { uuid, mut place, .. } = found;
+        for look in 1.. {
+            match &place {
+                Place::Queued(_) if self.requeue => return Ok(Outcome::Waiting),
+                Place::Queued(queued) => {
+                    if queued::take_out(self.broker, queued, &self.record).await? {
+                        return Ok(Outcome::Removed);
+                    }
+                }
+                Place::Running => {
+                    let wish = Cancel { uuid: uuid.clone(), by: self.by.clone(), requeue: self.requeue };
+                    match self.broker.cancel(&wish).await? {
+                        Cancelled::Cancelled => return Ok(Outcome::Cancelled),
+                        Cancelled::TooLate => return Ok(Outcome::TooLate),
+                        Cancelled::NotFound => {}
+                    }
+                }
+            }
+            if look == LOOKS {
+                break;
+            }
+            sleep(PAUSE).await;
+            let everything = everything(self.broker, self.site).await?;
+            if let Some(again) = everything.into_iter().find(|other| other.uuid == uuid) {
+                place = again.place;
+            }
+        }
+        Ok(Outcome::NotFound)
+    }
+}
+
+/// The requests that the texts mean, each once.
+async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
+    // Who names running tests by their whole ids disturbs no queue.
+    let mut all = running(broker).await?;
+    for look in 1.. {
+        if texts.iter().any(|text| all.iter().all(|found| found.uuid != *text)) {
+            all = everything(broker, site).await?;
+        }
+        let mut chosen: Vec<usize> = Vec::new();
+        let mut missing = None;
+        for text in texts {
+            match one(text, &all)? {
+                Some(index) if chosen.contains(&index) => {}
+                Some(index) => chosen.push(index),
+                None => missing = Some(text),
+            }
+        }
+        let Some(missing) = missing else {
+            let mut all: Vec<Option<Found>> = all.into_iter().map(Some).collect();
+            return Ok(chosen.into_iter().filter_map(|index| all.get_mut(index)?.take()).collect());
+        };
+        if look == LOOKS {
+            let message = format!("no request {missing} runs or waits in the site's queues");
+            let hint = "`apt-ci running` shows what runs; `apt-ci queues QUEUE` what waits";
+            return Err(NotFound { message, hint }.into());
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(Vec::new())
+}
+
+async fn running(broker: &Broker) -> anyhow::Result<Vec<Found>> {
+    let tests = broker.running().await?;
+    Ok(tests.iter().filter_map(|test| found(&test.request()?, &test.queue, Place::Running)).collect())
+}
+
+/// What runs and what waits, each request once.
+async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
+    let mut all = running(broker).await?;
+    for queued in queued::all(broker, site).await? {
+        let (request, queue) = (queued.request.clone(), queued.queue.clone());
+        // One that went back in between was seen twice.
+        if let Some(found) = found(&request, &queue, Place::Queued(Box::new(queued)))
+            && all.iter().all(|other| other.uuid != found.uuid)
+        {
+            all.push(found);
+        }
+    }
+    Ok(all)
+}
+
+/// A request as it is spoken of. An id tells nothing; of a private run no more is shown.
+fn found(request: &Request, queue: &QueueName, place: Place) -> Option<Found> {
+    let name = if request.is_private() { "a private package" } else { request.package().as_str() };
+    Some(Found { uuid: request.uuid()?.to_string(), name: format!("{name} in {queue}"), place })
+}
+
+/// The place of the one request that the text means.
+fn one(text: &str, all: &[Found]) -> anyhow::Result<Option<usize>> {
+    if let Some(exact) = all.iter().position(|found| found.uuid == text) {
+        return Ok(Some(exact));
+    }
+    let begins = |(_, found): &(usize, &Found)| !text.is_empty() && found.uuid.starts_with(text);
+    let meant: Vec<(usize, &Found)> = all.iter().enumerate().filter(begins).collect();
+    if meant.len() > 1 {
+        let ids: Vec<&str> = meant.iter().take(10).map(|(_, found)| found.uuid.as_str()).collect();
+        let more = if meant.len() > ids.len() { ", and others" } else { "" };
+        let message = format!("{text} may mean several requests");
+        return Err(BadInput { message, hint: Some(format!("the ids are {}{more}", ids.join(", "))) }.into());
+    }
+    Ok(meant.first().map(|(index, _)| *index))
+}
+
+/// `USER on HOST`, as the reason of a dead letter names who made it one.
+fn asker() -> String {
+    let user = geteuid();
+    let name = User::from_uid(user).ok().flatten().map(|user| user.name);
+    format!("{} on {}", name.unwrap_or_else(|| format!("the user with the id {user}")), apt_ci::host::name())
+}
