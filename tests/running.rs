@@ -1,6 +1,7 @@
 //! What runs now, seen from elsewhere than its worker's host; and ended from there.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_log_is_followed_to_its_end", follow),
         ("a_test_is_cancelled_from_afar", cancel),
         ("a_test_cancelled_from_afar_can_be_run_again", requeue),
+        ("a_request_that_waits_is_taken_out_and_can_be_put_back", waiting),
         ("what_is_meant_must_be_clear", meaning),
         ("without_a_queue_that_is_what_is_said", broker_away),
         ("workers_of_others_are_heard", foreign),
@@ -172,7 +174,7 @@ fn cancel(services: &Services) -> Result<(), Failed> {
         until("the other one is done", || site.finished() == [two.clone()]);
         let gone = site.run(&["cancel", &one]);
         assert_eq!(gone.status.code(), Some(1), "{gone:#?}");
-        assert!(gone.err.contains("no test of the request") && gone.err.contains("hint: "), "{gone:#?}");
+        assert!(gone.err.contains("no request") && gone.err.contains("hint: "), "{gone:#?}");
         for worker in &mut workers {
             worker.signal(Signal::SIGTERM);
             assert!(worker.wait().status.success());
@@ -194,6 +196,36 @@ fn requeue(services: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
+fn waiting(services: &Services) -> Result<(), Failed> {
+    for site in [TestSite::local(), services.site_with_folder()] {
+        let ids: Vec<String> = ["one", "two", "three"].iter().map(|package| site.request(package, &[])).collect();
+        let planned = site.run(&["cancel", "--dry-run", &ids[1]]);
+        assert!(planned.status.success() && planned.err.contains("out of its queue"), "{planned:#?}");
+        assert_eq!(site.queue()["ready"], 3);
+        let left = site.json(&["cancel", "--requeue", &ids[1]]);
+        assert_eq!((&left[0]["cancelled"], &left[0]["outcome"]), (&false.into(), &"waiting".into()));
+        let finished = site.run(&["cancel", &ids[1][..13]]);
+        assert!(finished.status.success(), "{finished:#?}");
+        let contents = site.json(&["queues", &site.queue_name()]);
+        let waiting: Vec<&Value> = contents["ready"].as_array().expect("a list").iter().collect();
+        let waiting: Vec<&str> = waiting.iter().filter_map(|one| one["package"].as_str()).collect();
+        assert_eq!(waiting, ["one", "three"], "their order stays");
+        assert_eq!(contents["dead"], json!([]));
+        let again = site.run(&["cancel", &ids[1]]);
+        assert_eq!(again.status.code(), Some(1), "{again:#?}");
+        // The file that was named puts it back, with its id.
+        let record = finished.err.split('`').nth(1).and_then(|command| command.split(' ').next_back()).expect("a file");
+        assert_eq!(fs::metadata(record)?.permissions().mode() & 0o777, 0o600);
+        site.ok(&["run", "--batch", record]);
+        assert_eq!(site.queue()["ready"], 3);
+        site.ok(&["worker", "--drain"]);
+        let mut ids = ids;
+        ids.sort();
+        assert_eq!(site.finished(), ids);
+    }
+    Ok(())
+}
+
 fn meaning(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
     let ids = ["aa-1", "aa-2"];
@@ -206,7 +238,7 @@ fn meaning(_: &Services) -> Result<(), Failed> {
     until("both run", || ids.iter().all(|id| runs(&site, id)));
     let unclear = site.run(&["cancel", "aa-1", "aa"]);
     assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");
-    assert!(unclear.err.contains("aa may mean several tests") && unclear.err.contains("aa-2"), "{unclear:#?}");
+    assert!(unclear.err.contains("aa may mean several requests") && unclear.err.contains("aa-2"), "{unclear:#?}");
     assert_eq!(lines(&site).len(), 2, "nothing was cancelled");
     let unclear = site.run(&["running", "-f", "aa"]);
     assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");

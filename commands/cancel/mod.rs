@@ -5,8 +5,8 @@ mod queued;
 use std::time::Duration;
 
 use apt_ci::broker::{Broker, Cancel, Cancelled};
-use apt_ci::request::Request;
 use apt_ci::release::QueueName;
+use apt_ci::request::Request;
 use apt_ci::site::Site;
 use nix::unistd::{User, geteuid};
 use serde_json::json;
@@ -79,7 +79,8 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     let broker = session.broker(&site).await?;
     // All of them are looked up before the first is touched.
     let meant = look_up(&args.requests, &broker, &site).await?;
-    let canceller = Canceller { broker: &broker, site: &site, by: asker(), requeue: args.requeue, record: Record::of_now(&site) };
+    let canceller =
+        Canceller { broker: &broker, site: &site, by: asker(), requeue: args.requeue, record: Record::of_now(&site) };
     let (mut answers, mut exit) = (Vec::new(), ExitStatus::Success);
     for found in meant {
         let (uuid, said) = (found.uuid.clone(), format!("{} ({})", found.name, found.uuid));
