@@ -38,6 +38,8 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -s V -l version -d 'Print ve
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "run" -d 'Request tests of packages'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "queues" -d 'Show the queues, or the requests of one'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "running" -d 'Show what runs now, or follow the log of a test'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "results" -d 'Show results, newest first'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
@@ -188,6 +190,32 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l json -d 'Print 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s s -l release -l series -d 'Only this release\'s' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l listen -d 'Listen for so many seconds to what workers of other programs tell' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s f -l follow -d 'Print the test\'s log as it grows, until the test ends'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l requeue -d 'Put the request of a running test back into its queue; one that waits is left there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s s -l release -l series -d 'Only this release\'s [default: every release that the site configures]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l limit -d 'How many to show at most' -r
@@ -243,15 +271,17 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l json -d 'P
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "run" -d 'Request tests of packages'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "results" -d 'Show results, newest first'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "completions" -d 'Print the completions for a shell'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues results log init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "run" -d 'Request tests of packages'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "results" -d 'Show results, newest first'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "status" -d 'Show what the workers of this host do'
