@@ -7,6 +7,7 @@ mod config;
 mod init;
 mod log;
 mod queues;
+mod record;
 mod results;
 mod run;
 mod running;

@@ -166,7 +166,7 @@ fn delayed_requests_are_shown_when_there_are_any() {
     let delayed = site.request("gzip", &[]);
     site.request("bzip2", &[]);
     let columns = |text: String| text.lines().next().unwrap().split('\t').map(str::to_owned).collect::<Vec<_>>();
-    assert_eq!(columns(site.ok(&["queues"])).len(), 6, "a program finds the same columns every time");
+    assert_eq!(columns(site.ok(&["queues"])).len(), 8, "a program finds the same columns every time");
     let queue: QueueName = site.queue_name().parse().unwrap();
     helper::play(async {
         let broker = helper::connect(&format!("local:{}", site.path().join("queue").display())).await;
@@ -184,7 +184,7 @@ fn delayed_requests_are_shown_when_there_are_any() {
     );
     let rows = site.ok(&["queues", &one]);
     assert!(rows.lines().any(|row| row.starts_with("delayed\tgzip") && row.contains(&delayed)), "{rows}");
-    assert_eq!(columns(site.ok(&["queues"])), [&one, "1", "0", "0", "0", "1"]);
+    assert_eq!(columns(site.ok(&["queues"]))[..6], [&one, "1", "0", "0", "0", "1"]);
 }
 
 fn failed(reason: &str, attempt: u32) -> Failure {

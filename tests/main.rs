@@ -12,6 +12,7 @@ mod lives;
 mod outages;
 mod ppa;
 mod privacy;
+mod queues;
 mod reading;
 mod real;
 mod requests;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         foreign::trials,
         launchpad::trials,
         requests::trials,
+        queues::trials,
         running::trials,
         reading::trials,
         sites::trials,

@@ -12,10 +12,11 @@ use nix::unistd::{User, geteuid};
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::record::Record;
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
-use queued::{Queued, Record};
+use queued::Queued;
 
 /// A request may be between two hands when it is looked for: so often one looks again.
 const LOOKS: usize = 4;
@@ -79,8 +80,13 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     let broker = session.broker(&site).await?;
     // All of them are looked up before the first is touched.
     let meant = look_up(&args.requests, &broker, &site).await?;
-    let canceller =
-        Canceller { broker: &broker, site: &site, by: asker(), requeue: args.requeue, record: Record::of_now(&site) };
+    let canceller = Canceller {
+        broker: &broker,
+        site: &site,
+        by: asker(),
+        requeue: args.requeue,
+        record: Record::of_now(&site, "cancelled"),
+    };
     let (mut answers, mut exit) = (Vec::new(), ExitStatus::Success);
     for found in meant {
         let (uuid, said) = (found.uuid.clone(), format!("{} ({})", found.name, found.uuid));

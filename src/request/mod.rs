@@ -3,9 +3,11 @@
 //! A [`Request`] cannot hold an invalid request: its parts are checked types, and the rules between them are checked when it
 //! is put together. [`wire`] reads and writes the message that travels through a queue, [`line`] the line form of a batch.
 
+mod criterion;
 pub mod line;
 mod parts;
 mod ppa;
+mod repeated;
 mod source;
 pub mod wire;
 
@@ -13,8 +15,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+pub use criterion::Criterion;
 pub use parts::{EnvVar, InvalidRequest, RequestId, SourcePackage, TestName, Text, Trigger, UserName};
 pub use ppa::{Fingerprint, Login, Ppa};
+pub use repeated::{repeated, superseded};
 pub use source::{BzrSource, GitSource};
 
 /// A test request. Read it with [`Request::package`] and [`Request::parameters`]; make one with [`Request::new`].

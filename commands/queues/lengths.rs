@@ -1,0 +1,143 @@
+//! `apt-ci queues` alone: how long the queues are.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use apt_ci::broker::{Broker, QueueState};
+use apt_ci::release::QueueName;
+use apt_ci::site::Site;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::estimate;
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when;
+
+/// Between two looks of `--watch`.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+#[derive(clap::Args)]
+pub struct LengthsArgs {
+    /// Show them again every two seconds, until Ctrl-C
+    #[arg(short, long)]
+    watch: bool,
+    /// Say when the last request of each queue will be done, from how long its packages took and how many slots there are; reads the store
+    #[arg(long)]
+    estimate: bool,
+    /// On a terminal, show the queues in which nothing is, too
+    #[arg(long)]
+    all: bool,
+}
+
+/// The queues as they are now, and when each of them will be worked off.
+struct Look {
+    states: Vec<QueueState>,
+    ends: BTreeMap<QueueName, Duration>,
+}
+
+pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let known = site.queues();
+    if known.is_empty() {
+        let message = format!("no releases are configured ({})", site.releases.origin);
+        return Err(BadInput { message, hint: Some("name them under [releases] in apt-ci.toml".to_owned()) }.into());
+    }
+    let broker = session.broker(site).await?;
+    loop {
+        let look = look(args, &broker, &known, session, site).await?;
+        if args.watch && session.ui.terminal {
+            console::Term::stdout().clear_screen()?;
+        }
+        show(args, &look, session)?;
+        if !args.watch {
+            broker.close().await;
+            return Ok(ExitStatus::Success);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Success),
+        }
+    }
+}
+
+async fn look(
+    args: &LengthsArgs,
+    broker: &Broker,
+    known: &[QueueName],
+    session: &Session,
+    site: &Site,
+) -> anyhow::Result<Look> {
+    let states = broker.inspect(known).await?;
+    let ends = match args.estimate {
+        true => estimate::ends(&states, broker, &session.store(site)?).await?,
+        false => BTreeMap::new(),
+    };
+    Ok(Look { states, ends })
+}
+
+fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()> {
+    if session.ui.json {
+        let list: anyhow::Result<Vec<_>> = look
+            .states
+            .iter()
+            .map(|state| {
+                let mut state_of = json!(state);
+                if let Some(end) = look.ends.get(&state.queue) {
+                    state_of["estimate"] = json!(end.as_secs());
+                }
+                Ok(state_of)
+            })
+            .collect();
+        return session.ui.json(&list?);
+    }
+    if look.states.is_empty() {
+        session.ui.note("None of the configured queues exists yet: the first request or worker makes them.");
+    }
+    let (busy, quiet): (Vec<&QueueState>, Vec<&QueueState>) = look.states.iter().partition(|state| {
+        args.all
+            || !session.ui.terminal
+            || state.ready + state.claimed + state.delayed + state.dead + state.consumers > 0
+    });
+    // A program finds the same columns every time; a person is spared one that is seldom needed.
+    let some_delayed = busy.iter().any(|state| state.delayed > 0);
+    let now = Timestamp::now();
+    let rows: Vec<_> = busy.iter().map(|state| row(state, some_delayed, look.ends.get(&state.queue), now)).collect();
+    let columns = [
+        Column::new("QUEUE"),
+        Column::new("READY"),
+        Column::new("RUNNING"),
+        // A worker has one slot or several, each of which waits by itself.
+        Column::new("IDLE SLOTS").spare(),
+        Column::new("DEAD"),
+        Column::new("DELAYED"),
+        Column::new("OLDEST").spare(),
+        Column::new("DONE IN"),
+    ];
+    table::print(&session.ui, &columns, &rows)?;
+    if !quiet.is_empty() {
+        let (are, them) = if quiet.len() == 1 { ("queue is", "it") } else { ("queues are", "them") };
+        session.ui.note(format!("{} {are} empty, and no slot waits there; --all shows {them}.", quiet.len()));
+    }
+    Ok(())
+}
+
+fn row(state: &QueueState, some_delayed: bool, end: Option<&Duration>, now: Timestamp) -> Vec<Cell> {
+    let faint = anstyle::Style::new().dimmed();
+    let number = |count: u64| Cell::new(count).styled(if count == 0 { faint } else { anstyle::Style::new() });
+    let dead = if state.dead > 0 { anstyle::AnsiColor::Red.on_default() } else { faint };
+    let delayed = if some_delayed { number(state.delayed) } else { Cell::new("").for_programs(state.delayed) };
+    let oldest = state.oldest.map_or(Cell::new(""), |time| Cell::new(when::ago(time, now)).for_programs(time));
+    let end = end.map_or(Cell::new(""), |end| Cell::new(when::duration(end.as_secs())).for_programs(end.as_secs()));
+    vec![
+        Cell::new(&state.queue),
+        number(state.ready),
+        number(state.claimed),
+        number(state.consumers),
+        Cell::new(state.dead).styled(dead),
+        delayed,
+        oldest,
+        end,
+    ]
+}

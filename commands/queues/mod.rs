@@ -1,0 +1,73 @@
+//! `apt-ci queues`: what waits, what runs, and what can never be run; and how requests are taken out.
+
+mod dead;
+mod estimate;
+mod lengths;
+mod named;
+mod show;
+mod taking;
+mod tidy;
+mod transfer;
+
+use apt_ci::release::QueueName;
+use clap::Subcommand;
+
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// Show the queues, or the requests of one; take requests out
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+A delayed request waits to be tried again after an infrastructure failure. A dead one is not run any more: it never \
+was a request, killed its workers, or was cancelled; `apt-ci queues dead` tells which.
+A pipe gets, separated by tabs: queue, ready, running, idle slots, dead, delayed, when the oldest was submitted, \
+seconds until the last one is done (with --estimate).
+
+Examples:
+  apt-ci queues                       all queues of the site
+  apt-ci queues --watch               the same, again and again
+  apt-ci queues debci-noble-amd64     the requests of one
+  apt-ci queues remove debci-noble-amd64 --match 'trigger=glibc/*' --dry-run
+  apt-ci queues supersede             drop what a newer version has made needless"
+)]
+pub struct QueuesArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    lengths: lengths::LengthsArgs,
+    /// The queue whose requests to show, as `queues show` does
+    // Not called `queue`: that is the global option's name.
+    #[arg(value_name = "QUEUE", conflicts_with_all = ["watch", "estimate", "all"])]
+    name: Option<QueueName>,
+    /// How many of its requests to show at most, of each kind
+    #[arg(long, default_value_t = show::LIMIT, value_name = "N", requires = "name")]
+    limit: usize,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Show(show::ShowArgs),
+    Remove(named::RemoveArgs),
+    Purge(named::PurgeArgs),
+    Dedupe(tidy::DedupeArgs),
+    Supersede(tidy::SupersedeArgs),
+    Move(transfer::MoveArgs),
+    Dead(dead::DeadArgs),
+}
+
+pub async fn run(args: QueuesArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    match (args.command, args.name) {
+        (None, None) => lengths::run(&args.lengths, session, &site).await,
+        (None, Some(queue)) => show::show(&queue, args.limit, session, &site).await,
+        (Some(Command::Show(args)), _) => show::run(&args, session, &site).await,
+        (Some(Command::Remove(args)), _) => named::remove(args, session, &site).await,
+        (Some(Command::Purge(args)), _) => named::purge(args, session, &site).await,
+        (Some(Command::Dedupe(args)), _) => tidy::dedupe(args, session, &site).await,
+        (Some(Command::Supersede(args)), _) => tidy::supersede(args, session, &site).await,
+        (Some(Command::Move(args)), _) => transfer::run(args, session, &site).await,
+        (Some(Command::Dead(args)), _) => dead::run(args, session, &site).await,
+    }
+}

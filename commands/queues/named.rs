@@ -1,0 +1,102 @@
+//! `apt-ci queues remove` and `purge`: what somebody names, or everything.
+
+use std::sync::Arc;
+
+use apt_ci::broker::{Message, Pile};
+use apt_ci::release::QueueName;
+use apt_ci::request::{Criterion, Request, RequestId};
+use apt_ci::site::Site;
+
+use super::taking::{self, Destination, Errand, Named, Rule, TakingArgs};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// What waits, a delay or a worker.
+pub const WAITING: &[Pile] = &[Pile::Delayed, Pile::Ready];
+
+/// Which requests are meant.
+#[derive(clap::Args)]
+pub struct Meant {
+    /// Those that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match
+    #[arg(short, long = "match", value_name = "KEY=PATTERN")]
+    criteria: Vec<Criterion>,
+    /// The one with this id; repeat for more
+    #[arg(long = "uuid", value_name = "ID", conflicts_with = "criteria")]
+    ids: Vec<RequestId>,
+}
+
+impl Meant {
+    fn is_anything(&self) -> bool {
+        self.criteria.is_empty() && self.ids.is_empty()
+    }
+
+    /// Whether a message is meant. What is no request is meant only when everything is.
+    pub fn rule(self) -> Rule {
+        Arc::new(move |messages: &[Message]| {
+            let is_meant = |message: &Message| match Request::parse(&message.body) {
+                _ if self.is_anything() => true,
+                Err(_) => false,
+                Ok(request) if self.ids.is_empty() => self.criteria.iter().all(|criterion| criterion.matches(&request)),
+                Ok(request) => request.uuid().is_some_and(|id| self.ids.contains(id)),
+            };
+            (0..messages.len()).filter(|place| messages.get(*place).is_some_and(is_meant)).collect()
+        })
+    }
+}
+
+/// Remove requests that wait in a queue
+#[derive(clap::Args)]
+#[command(
+    // Not to say which would mean everything.
+    group = clap::ArgGroup::new("which").required(true).multiple(true).args(["criteria", "ids"]),
+    after_help = "\
+The keys are package, trigger, ppa, env, testname, git, requester and uuid; in a pattern * stands for any text, ? for one character.
+What is removed is written to a file before, which `apt-ci run --batch` puts back. Workers go on meanwhile, and what stays keeps its order.
+A pipe gets, separated by tabs: queue, package, triggers, request.
+
+Examples:
+  apt-ci queues remove debci-noble-amd64 --match 'trigger=glibc/*' --match package=gzip
+  apt-ci queues remove debci-noble-amd64 --uuid 7e89460a-1234-4321-aaaa-0123456789ab --yes"
+)]
+pub struct RemoveArgs {
+    /// The queues
+    #[arg(value_name = "QUEUE", required = true)]
+    queues: Vec<QueueName>,
+    #[command(flatten)]
+    meant: Meant,
+    #[command(flatten)]
+    taking: TakingArgs,
+}
+
+pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let errand = Errand {
+        queues: Named::ByUser(args.queues),
+        piles: WAITING,
+        rule: args.meant.rule(),
+        destination: Destination::Record,
+    };
+    taking::run(errand, &args.taking, session, site).await
+}
+
+/// Remove everything that waits in a queue
+#[derive(clap::Args)]
+#[command(after_help = "\
+What is removed is written to a file before, which `apt-ci run --batch` puts back. What runs goes on, and dead letters stay.")]
+pub struct PurgeArgs {
+    /// The queues
+    #[arg(value_name = "QUEUE", required = true)]
+    queues: Vec<QueueName>,
+    #[command(flatten)]
+    taking: TakingArgs,
+}
+
+pub async fn purge(args: PurgeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let everything: Rule = Arc::new(|messages: &[Message]| (0..messages.len()).collect());
+    let errand = Errand {
+        queues: Named::ByUser(args.queues),
+        piles: WAITING,
+        rule: everything,
+        destination: Destination::Record,
+    };
+    taking::run(errand, &args.taking, session, site).await
+}

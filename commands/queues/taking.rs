@@ -1,0 +1,306 @@
+//! Taking requests out of queues: looking, asking, writing down, taking, and telling.
+//!
+//! What is meant is chosen twice by the same rule: for the look, and again among what is there when it is taken, because workers go on
+//! meanwhile. So a request that a worker has taken in between is left to it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, anyhow};
+use apt_ci::broker::{Broker, BrokerError, Message, Pile, QueueContents};
+use apt_ci::release::QueueName;
+use apt_ci::site::Site;
+use serde_json::{Value, json};
+
+use super::show::{contents, document, request_cells};
+use crate::record::Record;
+use crate::session::Session;
+use crate::ui::ask;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+
+/// So many requests are shown to a person who is asked about them.
+const SHOWN: usize = 20;
+
+#[derive(clap::Args)]
+pub struct TakingArgs {
+    /// Only say what would be done
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// Chooses, among the messages of a pile in their order, the places of those that are meant.
+pub type Rule = Arc<dyn Fn(&[Message]) -> Vec<usize> + Send + Sync>;
+
+/// Where what is taken out goes.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// Nowhere: it is written down.
+    Record,
+    /// To the end of this queue.
+    Queue(QueueName),
+    /// To the end of the queue that it came from.
+    Origin,
+}
+
+/// What is taken out, of which queues, and where to.
+pub struct Errand {
+    /// The queues. One that does not exist is an error when somebody has named it.
+    pub queues: Named,
+    /// Those that wait out a delay first: one whose delay ends meanwhile is found among those that are ready.
+    pub piles: &'static [Pile],
+    pub rule: Rule,
+    pub destination: Destination,
+}
+
+/// Queues, and whether somebody has named them.
+pub enum Named {
+    ByUser(Vec<QueueName>),
+    BySite(Vec<QueueName>),
+}
+
+impl Named {
+    /// The queues that are named, or else all of the site.
+    pub fn or_all(queues: Vec<QueueName>, site: &Site) -> Self {
+        if queues.is_empty() { Self::BySite(site.queues()) } else { Self::ByUser(queues) }
+    }
+}
+
+/// A message that was, or would be, taken out.
+struct Taken {
+    queue: QueueName,
+    message: Message,
+}
+
+pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let asks = !args.dry_run && !args.yes;
+    if asks && !ask::is_possible() {
+        let message = "nobody can be asked, because this is no terminal".to_owned();
+        let hint = "--dry-run shows what would be done; --yes does it".to_owned();
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
+    let broker = session.broker(site).await?;
+    if let Destination::Queue(to) = &errand.destination {
+        must_exist(to, &broker, site).await?;
+    }
+    let planned = plan(&errand, &broker, site).await?;
+    if planned.is_empty() {
+        session.ui.note("There is no such request.");
+        report(&[], session)?;
+        return Ok(ExitStatus::Success);
+    }
+    let words = Words { destination: &errand.destination };
+    if args.dry_run {
+        report(&planned, session)?;
+        session.ui.note(words.would(planned.len()));
+        return Ok(ExitStatus::Success);
+    }
+    if asks {
+        show(&planned[..planned.len().min(SHOWN)], session, true)?;
+        if planned.len() > SHOWN {
+            session.ui.note(format!("… and {} more", planned.len() - SHOWN));
+        }
+        if !ask::confirm(words.question(planned.len())).await? {
+            session.ui.note("Nothing was changed.");
+            return Ok(ExitStatus::Failure);
+        }
+    }
+    let record = Record::of_now(site, "removed");
+    let mut queues: Vec<QueueName> = planned.iter().map(|taken| taken.queue.clone()).collect();
+    queues.dedup();
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let outcome = tokio::select! {
+        outcome = take(&errand, &queues, &record, &taken, &broker) => outcome,
+        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+    };
+    let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Err(error) = outcome {
+        return Err(match (&errand.destination, taken.is_empty()) {
+            (_, true) => error,
+            (Destination::Record, false) => {
+                error.context(format!("some of what {} tells may be in its queue still", record.path().display()))
+            }
+            (_, false) => error.context("some of them may be in their queue still"),
+        });
+    }
+    broker.close().await;
+    // Who was asked has seen them.
+    if !asks || session.ui.json {
+        report(&taken, session)?;
+    }
+    session.ui.note(words.done(taken.len(), planned.len(), &record));
+    Ok(ExitStatus::Success)
+}
+
+async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> anyhow::Result<()> {
+    if site.queues().contains(queue) {
+        return Ok(broker.declare(std::slice::from_ref(queue)).await?);
+    }
+    if broker.existing(std::slice::from_ref(queue)).await?.is_empty() {
+        let nearest = broker.nearest(queue, &site.queues()).await?;
+        return Err(BrokerError::NoSuchQueue { queue: queue.clone(), nearest }.into());
+    }
+    Ok(())
+}
+
+/// What would be taken out now.
+async fn plan(errand: &Errand, broker: &Broker, site: &Site) -> anyhow::Result<Vec<Taken>> {
+    let mut planned = Vec::new();
+    let queues = match &errand.queues {
+        Named::ByUser(queues) => queues.clone(),
+        // Most queues are empty most of the time.
+        Named::BySite(queues) => {
+            let states = broker.inspect(queues).await?;
+            let filled = states.into_iter().filter(|state| state.ready + state.delayed + state.dead > 0);
+            filled.map(|state| state.queue).collect()
+        }
+    };
+    for queue in queues {
+        let contents = contents(broker, &queue, usize::MAX, site).await?;
+        for pile in errand.piles {
+            let messages = messages(&contents, *pile);
+            let chosen = (errand.rule)(&messages);
+            let mut messages: Vec<Option<Message>> = messages.into_iter().map(Some).collect();
+            let chosen = chosen.into_iter().filter_map(|place| messages.get_mut(place)?.take());
+            planned.extend(chosen.map(|message| Taken { queue: queue.clone(), message }));
+        }
+    }
+    Ok(planned)
+}
+
+fn messages(contents: &QueueContents, pile: Pile) -> Vec<Message> {
+    let plain = |bodies: &[Vec<u8>]| bodies.iter().map(|body| Message { body: body.clone(), reason: None }).collect();
+    match pile {
+        Pile::Ready => plain(&contents.ready),
+        Pile::Delayed => plain(&contents.delayed),
+        Pile::Dead => {
+            let letters = contents.dead.iter();
+            letters.map(|letter| Message { body: letter.body.clone(), reason: Some(letter.reason.clone()) }).collect()
+        }
+    }
+}
+
+async fn take(
+    errand: &Errand,
+    queues: &[QueueName],
+    record: &Record,
+    taken: &Arc<Mutex<Vec<Taken>>>,
+    broker: &Broker,
+) -> anyhow::Result<()> {
+    for queue in queues {
+        for pile in errand.piles {
+            let (rule, record, taken, of) =
+                (Arc::clone(&errand.rule), record.clone(), Arc::clone(taken), queue.clone());
+            let to = match &errand.destination {
+                Destination::Record => None,
+                Destination::Queue(to) => Some(to),
+                Destination::Origin => Some(queue),
+            };
+            let is_written_down = to.is_none();
+            let choice = move |messages: &[Message]| {
+                let chosen = rule(messages);
+                let meant: Vec<&Message> = chosen.iter().filter_map(|place| messages.get(*place)).collect();
+                if is_written_down {
+                    let bodies: Vec<&[u8]> = meant.iter().map(|message| message.body.as_slice()).collect();
+                    record.add(&of, &bodies)?;
+                }
+                let meant = meant.into_iter().map(|message| Taken { queue: of.clone(), message: message.clone() });
+                taken.lock().unwrap_or_else(PoisonError::into_inner).extend(meant);
+                Ok(chosen)
+            };
+            broker.take_out(queue, *pile, to, Box::new(choice)).await.with_context(|| format!("at {queue}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn report(taken: &[Taken], session: &Session) -> anyhow::Result<()> {
+    if session.ui.json {
+        let list: Vec<Value> = taken
+            .iter()
+            .map(|Taken { queue, message }| {
+                let mut one = document(&message.body);
+                one["queue"] = json!(queue);
+                if let Some(reason) = &message.reason {
+                    one["reason"] = json!(reason);
+                }
+                one
+            })
+            .collect();
+        return session.ui.json(&list);
+    }
+    show(taken, session, false)
+}
+
+/// `asking`: for the person who is asked; otherwise the outcome, which is data.
+fn show(taken: &[Taken], session: &Session, asking: bool) -> anyhow::Result<()> {
+    if asking && session.ui.json {
+        return Ok(());
+    }
+    let rows: Vec<Vec<Cell>> = taken
+        .iter()
+        .map(|Taken { queue, message }| {
+            let mut row = vec![Cell::new(queue)];
+            row.extend(request_cells(&message.body));
+            row.push(Cell::new(message.reason.as_deref().unwrap_or_default()));
+            row
+        })
+        .collect();
+    const COLUMNS: [Column; 5] = [
+        Column::new("QUEUE"),
+        // A message that is no request is shown here, and can be long.
+        Column::new("PACKAGE").cut(),
+        Column::new("TRIGGERS").cut().spare(),
+        Column::new("REQUEST"),
+        Column::new("REASON").cut(),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
+}
+
+/// How it is said.
+struct Words<'a> {
+    destination: &'a Destination,
+}
+
+impl Words<'_> {
+    fn would(&self, count: usize) -> String {
+        match self.destination {
+            Destination::Record => format!("Would remove {}.", requests(count)),
+            Destination::Queue(to) => format!("Would move {} to {to}.", requests(count)),
+            Destination::Origin => format!("Would put {} back.", requests(count)),
+        }
+    }
+
+    fn question(&self, count: usize) -> String {
+        match self.destination {
+            Destination::Record => format!("Remove {}?", requests(count)),
+            Destination::Queue(to) => format!("Move {} to {to}?", requests(count)),
+            Destination::Origin => format!("Put {} back?", requests(count)),
+        }
+    }
+
+    fn done(&self, count: usize, planned: usize, record: &Record) -> String {
+        let mut said = match self.destination {
+            Destination::Record => format!("Removed {}.", requests(count)),
+            Destination::Queue(to) => format!("Moved {} to {to}.", requests(count)),
+            Destination::Origin => format!("Put {} back.", requests(count)),
+        };
+        if let Some(gone) = planned.checked_sub(count).filter(|gone| *gone > 0) {
+            said.push_str(&format!(" Workers have taken {gone} meanwhile."));
+        }
+        if record.path().exists() {
+            said.push_str(&format!(" `apt-ci run --batch {}` puts back what was removed.", record.path().display()));
+        }
+        if record.others().exists() {
+            said.push_str(&format!(" What was no request is kept in {}.", record.others().display()));
+        }
+        said
+    }
+}
+
+fn requests(count: usize) -> String {
+    if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
+}

@@ -1,0 +1,70 @@
+//! `apt-ci queues dedupe` and `supersede`: what need not be run.
+
+use std::sync::Arc;
+
+use apt_ci::broker::{Message, Pile};
+use apt_ci::release::QueueName;
+use apt_ci::request::{Request, repeated, superseded};
+use apt_ci::site::Site;
+
+use super::taking::{self, Destination, Errand, Named, TakingArgs};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// Remove requests that ask for the same test as one before them in the queue
+#[derive(clap::Args)]
+#[command(after_help = "\
+The same: package and all parameters but who asks, when, and the id. The first one stays.
+What is removed is written to a file before, which `apt-ci run --batch --force` puts back.")]
+pub struct DedupeArgs {
+    #[command(flatten)]
+    common: TidyArgs,
+}
+
+/// Remove requests that a newer one in the queue makes needless
+#[derive(clap::Args)]
+#[command(after_help = "\
+Needless: the same test waits because of a newer version of the same trigger, or, for a pull request, for a newer commit.
+What is removed is written to a file before, which `apt-ci run --batch` puts back.")]
+pub struct SupersedeArgs {
+    #[command(flatten)]
+    common: TidyArgs,
+}
+
+#[derive(clap::Args)]
+struct TidyArgs {
+    /// The queues [default: all of the site]
+    #[arg(value_name = "QUEUE")]
+    queues: Vec<QueueName>,
+    #[command(flatten)]
+    taking: TakingArgs,
+}
+
+pub async fn dedupe(args: DedupeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    tidy(args.common, repeated, session, site).await
+}
+
+pub async fn supersede(args: SupersedeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    tidy(args.common, superseded, session, site).await
+}
+
+async fn tidy(
+    args: TidyArgs,
+    needless: fn(&[Option<Request>]) -> Vec<usize>,
+    session: &Session,
+    site: &Site,
+) -> anyhow::Result<ExitStatus> {
+    let rule = move |messages: &[Message]| {
+        let requests: Vec<Option<Request>> =
+            messages.iter().map(|message| Request::parse(&message.body).ok()).collect();
+        needless(&requests)
+    };
+    let errand = Errand {
+        queues: Named::or_all(args.queues, site),
+        // What waits out a delay has failed before, which the others have not.
+        piles: &[Pile::Ready],
+        rule: Arc::new(rule),
+        destination: Destination::Record,
+    };
+    taking::run(errand, &args.taking, session, site).await
+}

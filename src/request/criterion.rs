@@ -1,0 +1,179 @@
+//! Which requests are meant, in one word of a command line: `KEY=PATTERN`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use wildmatch::WildMatch;
+
+use super::{InvalidRequest, Request, TestSource};
+
+/// Something that a request has, and how it looks: `trigger=glibc/*`. In the pattern `*` stands for any text, `?` for one character.
+///
+/// Of what a request has several of, one has to match.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Criterion {
+    key: Key,
+    pattern: WildMatch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Key {
+    Package,
+    Trigger,
+    Ppa,
+    Env,
+    Testname,
+    Git,
+    Requester,
+    Uuid,
+}
+
+impl Key {
+    const ALL: [Self; 8] =
+        [Self::Package, Self::Trigger, Self::Ppa, Self::Env, Self::Testname, Self::Git, Self::Requester, Self::Uuid];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Package => "package",
+            Self::Trigger => "trigger",
+            Self::Ppa => "ppa",
+            Self::Env => "env",
+            Self::Testname => "testname",
+            Self::Git => "git",
+            Self::Requester => "requester",
+            Self::Uuid => "uuid",
+        }
+    }
+}
+
+impl Criterion {
+    /// Whether the request is meant. A PPA is compared as `OWNER/NAME`, a git source as `URL` or `URL#BRANCH`.
+    pub fn matches(&self, request: &Request) -> bool {
+        let parameters = request.parameters();
+        let is = |text: &str| self.pattern.matches(text);
+        match self.key {
+            Key::Package => is(request.package().as_str()),
+            Key::Trigger => parameters.triggers.iter().any(|trigger| is(&trigger.to_string())),
+            Key::Ppa => parameters.ppas.iter().any(|ppa| is(&format!("{}/{}", ppa.owner(), ppa.name()))),
+            Key::Env => parameters.env.iter().any(|variable| is(variable.as_str())),
+            Key::Testname => parameters.testname.as_ref().is_some_and(|name| is(name.as_str())),
+            Key::Git => match &parameters.source {
+                Some(TestSource::TestGit(source) | TestSource::BuildGit(source)) => {
+                    is(source.url()) || is(&source.to_string())
+                }
+                Some(TestSource::TestBzr(_)) | None => false,
+            },
+            Key::Requester => parameters.requester.as_ref().is_some_and(|name| is(name.as_str())),
+            Key::Uuid => request.uuid().is_some_and(|id| is(id.as_str())),
+        }
+    }
+}
+
+impl FromStr for Criterion {
+    type Err = InvalidRequest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRequest> {
+        let invalid = |rule: String| Err(InvalidRequest::new("match", text, rule));
+        let names = Key::ALL.map(Key::name).join(", ");
+        let Some((name, pattern)) = text.split_once('=') else {
+            return invalid(format!("has the form KEY=PATTERN; the keys are {names}"));
+        };
+        let Some(key) = Key::ALL.into_iter().find(|key| key.name() == name) else {
+            return invalid(format!("the keys are {names}"));
+        };
+        // What can match nothing is a slip, and a slip must not look like an empty queue.
+        let form = match key {
+            Key::Trigger => Some(("/", "a trigger has the form SRC/VERSION")),
+            Key::Ppa => Some(("/", "a PPA has the form OWNER/NAME")),
+            Key::Env => Some(("=", "a variable has the form VAR=value")),
+            _ => None,
+        };
+        if let Some((divider, rule)) = form
+            && !pattern.contains(divider)
+            && !pattern.contains('*')
+        {
+            return invalid(format!("{rule}; perhaps {name}={pattern}{divider}*"));
+        }
+        if pattern.is_empty() {
+            return invalid("the pattern is empty; * stands for any text".to_owned());
+        }
+        Ok(Self { key, pattern: WildMatch::new(pattern) })
+    }
+}
+
+impl fmt::Display for Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key.name(), self.pattern)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const REQUEST: &str = r#"gedit {"triggers": ["glibc/2.39-1", "glib2.0/2.80"], "ppas": ["me:secret@owner/name"],
+        "env": ["A=1"], "testname": "smoke", "build-git": "https://host/x#refs/pull/7/head", "requester": "britney",
+        "uuid": "7e89460a"}"#;
+
+    fn matches(text: &str) -> bool {
+        text.parse::<Criterion>().unwrap().matches(&Request::parse(REQUEST.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn every_part_of_a_request_can_be_meant() {
+        for text in [
+            "package=gedit",
+            "package=g?dit",
+            "trigger=glibc/*",
+            "trigger=*/2.80",
+            "ppa=owner/name",
+            "env=A=*",
+            "testname=smoke",
+            "git=https://host/x",
+            "git=*#refs/pull/7/head",
+            "requester=brit*",
+            "uuid=7e89*",
+        ] {
+            assert!(matches(text), "{text}");
+        }
+        for text in ["package=gedi", "trigger=glibc/2.3", "ppa=me:secret@owner/name", "env=A=2", "uuid=*x"] {
+            assert!(!matches(text), "{text}");
+        }
+        let bare = Request::parse(b"gzip").unwrap();
+        for key in Key::ALL.into_iter().filter(|key| *key != Key::Package) {
+            let everything: Criterion = format!("{}=*", key.name()).parse().unwrap();
+            assert!(!everything.matches(&bare), "what a request has not matches nothing: {everything}");
+        }
+    }
+
+    #[test]
+    fn what_could_match_nothing_is_refused() {
+        for (text, rule) in [
+            ("gedit", "has the form KEY=PATTERN"),
+            ("pakage=gedit", "the keys are package, trigger"),
+            ("trigger=glibc", "perhaps trigger=glibc/*"),
+            ("ppa=owner", "a PPA has the form OWNER/NAME"),
+            ("env=A", "perhaps env=A=*"),
+            ("package=", "the pattern is empty"),
+        ] {
+            let message = text.parse::<Criterion>().unwrap_err().to_string();
+            assert!(message.contains(rule), "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_shown_as_it_was_written(text in "(package|trigger|env|uuid|x)=?[a-z*?/=]{0,8}") {
+            if let Ok(criterion) = text.parse::<Criterion>() {
+                // Neighbouring asterisks are one.
+                let mut expected = text.clone();
+                while expected.contains("**") {
+                    expected = expected.replace("**", "*");
+                }
+                prop_assert_eq!(criterion.to_string(), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Requests that need not be run, because another one that waits as well does it: the same again, or an older version.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+
+use debversion::Version;
+
+use super::{Parameters, Request};
+
+/// The variable that tells which pull request is tested; see [`superseded`].
+const PULL_REQUEST: &str = "UPSTREAM_PULL_REQUEST";
+/// The variable that tells where the state of the tested commit is reported: it differs from commit to commit.
+const STATUSES_URL: &str = "GITHUB_STATUSES_URL";
+
+/// The places of requests that ask for the same test as one before them; see [`Request::same_test`]. What is no request stays out of it.
+pub fn repeated(requests: &[Option<Request>]) -> Vec<usize> {
+    let mut seen: HashMap<(&str, String), Vec<&Request>> = HashMap::new();
+    let mut repeated = Vec::new();
+    for (place, request) in requests.iter().enumerate() {
+        let Some(request) = request else { continue };
+        let triggers: Vec<String> = request.parameters.triggers.iter().map(ToString::to_string).collect();
+        let alike = seen.entry((request.package.as_str(), triggers.join(" "))).or_default();
+        if alike.iter().any(|earlier| earlier.same_test(request)) {
+            repeated.push(place);
+        } else {
+            alike.push(request);
+        }
+    }
+    repeated
+}
+
+/// The places of requests that another one makes needless: it tests the same because of a newer version of the same trigger (of several
+/// triggers, none older); or, for a pull request, another commit that was asked for later.
+///
+/// Versions are compared as dpkg does. Two requests that differ in anything else leave each other alone.
+pub fn superseded(requests: &[Option<Request>]) -> Vec<usize> {
+    let mut groups: HashMap<String, Vec<Group<'_>>> = HashMap::new();
+    for (place, request) in requests.iter().enumerate() {
+        let Some(request) = request else { continue };
+        let member = Member::of(place, request);
+        let groups = groups.entry(member.label(request)).or_default();
+        match groups.iter_mut().find(|group| group.rest == member.rest) {
+            Some(group) => group.members.push((member.place, request, member.versions)),
+            None => {
+                let Member { place, rest, versions } = member;
+                groups.push(Group { rest, members: vec![(place, request, versions)] });
+            }
+        }
+    }
+    let mut superseded: Vec<usize> = groups.into_values().flatten().flat_map(Group::superseded).collect();
+    superseded.sort_unstable();
+    superseded
+}
+
+type Versions = BTreeMap<String, Option<Version>>;
+
+/// A request, taken apart into what makes it newer than others, and what makes it comparable to them.
+struct Member {
+    place: usize,
+    rest: Parameters,
+    versions: Versions,
+}
+
+/// Requests that differ in nothing but how new they are.
+struct Group<'a> {
+    rest: Parameters,
+    members: Vec<(usize, &'a Request, Versions)>,
+}
+
+impl Member {
+    fn of(place: usize, request: &Request) -> Self {
+        let mut rest = Parameters { requester: None, submit_time: None, uuid: None, ..request.parameters.clone() };
+        let mut versions = Versions::new();
+        if is_pull_request(&rest) {
+            rest.env.retain(|variable| variable.name() != STATUSES_URL);
+        } else {
+            for trigger in std::mem::take(&mut rest.triggers) {
+                versions.insert(trigger.package().to_string(), trigger.version().parse().ok());
+            }
+        }
+        Self { place, rest, versions }
+    }
+
+    /// What is quick to compare.
+    fn label(&self, request: &Request) -> String {
+        let sources: Vec<&str> = self.versions.keys().map(String::as_str).collect();
+        format!("{} {}", request.package, sources.join(" "))
+    }
+}
+
+fn is_pull_request(parameters: &Parameters) -> bool {
+    parameters.env.iter().any(|variable| variable.name() == PULL_REQUEST)
+}
+
+impl Group<'_> {
+    fn superseded(self) -> Vec<usize> {
+        if is_pull_request(&self.rest) {
+            return self.older_commits();
+        }
+        let is_needless = |(_, _, versions): &&(usize, &Request, Versions)| {
+            self.members.iter().any(|(_, _, other)| is_newer(other, versions))
+        };
+        self.members.iter().filter(is_needless).map(|(place, ..)| *place).collect()
+    }
+
+    fn older_commits(&self) -> Vec<usize> {
+        let times: Option<Vec<_>> = self.members.iter().map(|(_, request, _)| request.submitted()).collect();
+        let newest = match times {
+            // Of two within a second, the later in the queue is the newer.
+            Some(times) => (0..times.len()).max_by_key(|index| (times[*index], *index)),
+            None => self.members.len().checked_sub(1),
+        };
+        let members = self.members.iter().enumerate();
+        members.filter(|(index, _)| Some(*index) != newest).map(|(_, (place, ..))| *place).collect()
+    }
+}
+
+/// Whether `one` has a newer version of something, and an older one of nothing. Both tell of the same packages.
+fn is_newer(one: &Versions, other: &Versions) -> bool {
+    let orders: Option<Vec<Ordering>> =
+        one.iter().map(|(package, version)| Some(version.as_ref()?.cmp(other.get(package)?.as_ref()?))).collect();
+    // What is no version is not newer than anything.
+    orders.is_some_and(|orders| orders.contains(&Ordering::Greater) && !orders.contains(&Ordering::Less))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(texts: &[&str]) -> Vec<Option<Request>> {
+        texts.iter().map(|text| Request::parse(text.as_bytes()).ok()).collect()
+    }
+
+    #[test]
+    fn the_first_of_the_same_stays() {
+        let list = requests(&[
+            r#"gzip {"triggers": ["a/1"], "uuid": "x1", "requester": "me"}"#,
+            r#"gzip {"triggers": ["a/1"], "uuid": "x2"}"#,
+            r#"gzip {"triggers": ["a/1"], "all-proposed": "1"}"#,
+            "not a request {",
+            r#"gzip {"triggers": ["a/1"], "uuid": "x3", "submit-time": "2026-01-01 00:00:00+0000"}"#,
+            "not a request {",
+            r#"bzip2 {"triggers": ["a/1"]}"#,
+        ]);
+        assert_eq!(repeated(&list), [1, 4]);
+    }
+
+    #[test]
+    fn an_older_version_of_the_same_trigger_is_superseded() {
+        let list = requests(&[
+            r#"gzip {"triggers": ["glibc/2.9-1"], "uuid": "x1"}"#,
+            r#"gzip {"triggers": ["glibc/2.39-1"], "uuid": "x2"}"#,
+            r#"gzip {"triggers": ["glibc/2.39-1~rc1"]}"#,
+            r#"gzip {"triggers": ["glibc/1:1-1"], "all-proposed": "1"}"#,
+            r#"bzip2 {"triggers": ["glibc/2.9-1"]}"#,
+            r#"gzip {"triggers": ["glibc/2.39-1"], "uuid": "x7"}"#,
+            r#"gzip {"triggers": ["zlib/1", "glibc/2.9-1"]}"#,
+            r#"gzip {"triggers": ["glibc/2.9-1", "zlib/2"]}"#,
+            r#"gzip {"triggers": ["glibc/2.8-1", "zlib/3"]}"#,
+        ]);
+        assert_eq!(superseded(&list), [0, 2, 6]);
+    }
+
+    #[test]
+    fn of_a_pull_request_the_newest_commit_stays() {
+        let pull = |number: u32, commit: &str, second: u32| {
+            format!(
+                r#"x {{"build-git": "https://host/x#refs/pull/{number}/head", "submit-time": "2026-01-01 00:00:0{second}+0000",
+                "env": ["UPSTREAM_PULL_REQUEST={number}", "GITHUB_STATUSES_URL=https://host/statuses/{commit}"]}}"#
+            )
+        };
+        let texts = [pull(7, "aa", 2), pull(8, "bb", 3), pull(7, "cc", 5), pull(7, "dd", 4)];
+        let list = requests(&texts.each_ref().map(String::as_str));
+        assert_eq!(superseded(&list), [0, 3]);
+    }
+
+    #[test]
+    fn a_request_without_triggers_supersedes_nothing() {
+        assert_eq!(superseded(&requests(&["gzip", "gzip"])), [] as [usize; 0]);
+    }
+}

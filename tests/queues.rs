@@ -1,0 +1,352 @@
+//! What operators do with queues: looking, and taking out, while workers go on.
+
+use std::collections::{BTreeSet, HashSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use apt_ci::broker::{Broker, Verdict, Wait};
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::site::{Finished, TestSite, until};
+use crate::support::{Services, Story, block_on, stories};
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("what_is_removed_is_written_down_and_can_be_put_back", removed),
+        ("nothing_is_taken_out_unasked", unasked),
+        ("of_the_same_request_one_stays", same),
+        ("what_a_newer_version_makes_needless_is_dropped", newer),
+        ("requests_are_moved_with_their_ids", moved),
+        ("dead_letters_are_told_put_back_and_dropped", dead),
+        ("an_operator_sees_how_long_it_will_take", lengths),
+        ("removing_beside_busy_workers_on_the_embedded_queue", busy_local),
+        ("removing_beside_busy_workers_on_rabbitmq", busy_rabbitmq),
+    ];
+    stories("queues", services, all)
+}
+
+/// A site on each kind of queue.
+fn both(services: &Services) -> [TestSite; 2] {
+    [TestSite::local(), services.site_with_folder()]
+}
+
+/// The packages that wait in the site's queue, in their order.
+fn waiting(site: &TestSite) -> Vec<String> {
+    let contents = site.json(&["queues", "show", &site.queue_name()]);
+    let ready = contents["ready"].as_array().expect("a list");
+    ready.iter().map(|request| request["package"].as_str().expect("a package").to_owned()).collect()
+}
+
+/// Files of what was removed.
+fn records(site: &TestSite) -> Vec<PathBuf> {
+    let folder = site.path().join("home/.local/state/apt-ci/removed");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    files
+}
+
+/// The broker of a site, for a worker of the test's own.
+fn address(site: &TestSite) -> String {
+    match site.addresses().0 {
+        "local:queue" => format!("local:{}", site.path().join("queue").display()),
+        url => url.to_owned(),
+    }
+}
+
+fn refused(site: &TestSite, arguments: &[&str], message: &str) -> Finished {
+    let finished = site.run(arguments);
+    assert_eq!(finished.status.code(), Some(2), "{arguments:?}: {finished:#?}");
+    assert!(finished.err.contains(message), "{arguments:?}: {}", finished.err);
+    finished
+}
+
+fn removed(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        let queue = site.queue_name();
+        let ids: Vec<String> = ["a", "b", "c", "d"].map(|package| site.request(package, &[])).into();
+        let planned = site.run(&["queues", "remove", &queue, "--match", "package=[ab]", "--uuid", &ids[1], "-n"]);
+        assert_eq!(planned.status.code(), Some(2), "one way to say which: {planned:#?}");
+        let planned =
+            site.ok(&["queues", "remove", &queue, "--match", "package=?", "--match", "trigger=trigger/*", "-n"]);
+        assert_eq!(planned.lines().count(), 4, "{planned}");
+        assert_eq!((waiting(&site).len(), records(&site).len()), (4, 0), "a dry run changes nothing");
+        let out = site.ok(&["queues", "remove", &queue, "--uuid", &ids[1], "--uuid", &ids[2], "--yes"]);
+        let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split('\t').collect()).collect();
+        assert_eq!(lines[0][..4], [&queue, "b", "trigger/1", &ids[1]]);
+        assert_eq!((lines.len(), lines[1][1]), (2, "c"));
+        assert_eq!(waiting(&site), ["a", "d"], "what stays keeps its order");
+        let [record] = records(&site).try_into().expect("one file");
+        assert_eq!(fs::metadata(&record)?.permissions().mode() & 0o777, 0o600);
+        let name = record.to_str().expect("a path in UTF-8");
+        site.ok(&["run", "--batch", name]);
+        assert_eq!(waiting(&site), ["a", "d", "b", "c"]);
+        site.ok(&["worker", "--drain", "-q"]);
+        let mut all = ids;
+        all.sort();
+        assert_eq!(site.finished(), all, "with the ids that they had");
+        let nothing = site.run(&["queues", "remove", &queue, "--match", "package=a", "--yes"]);
+        assert!(nothing.status.success() && nothing.err.contains("There is no such request"), "{nothing:#?}");
+    }
+    Ok(())
+}
+
+fn unasked(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        let queue = site.queue_name();
+        site.request("gzip", &[]);
+        let nobody = "nobody can be asked";
+        refused(&site, &["queues", "remove", &queue], "--match <KEY=PATTERN>|--uuid <ID>");
+        refused(&site, &["queues", "remove", &queue, "--match", "trigger=gzip", "-y"], "perhaps trigger=gzip/*");
+        refused(&site, &["queues", "remove", &queue, "--match", "pkg=gzip", "-y"], "the keys are package, trigger");
+        refused(&site, &["queues", "remove", &queue, "--match", "package=gzip"], nobody);
+        refused(&site, &["queues", "purge", &queue], nobody);
+        refused(&site, &["queues", "purge"], "QUEUE");
+        refused(&site, &["queues", "dedupe"], nobody);
+        refused(&site, &["queues", "supersede"], nobody);
+        refused(&site, &["queues", "dead", "drop"], nobody);
+        refused(&site, &["queues", "move", &queue, &queue, "-y"], "is the queue to take from and the one to put into");
+        let huge = format!("debci-huge-{}-amd64", site.release);
+        refused(&site, &["queues", "move", &queue, &huge], nobody);
+        refused(&site, &["queues", "move", &queue, "debci-nowhere-amd64", "-y"], "does not exist");
+        let missing = refused(&site, &["queues", "purge", "debci-nowhere-amd64", "-y"], "does not exist");
+        assert!(missing.err.contains(&queue), "its neighbours are named: {}", missing.err);
+        // What cannot be written down stays where it is.
+        let state = site.path().join("home/.local/state/apt-ci");
+        fs::create_dir_all(&state)?;
+        fs::write(state.join("removed"), "in the way")?;
+        let finished = site.run(&["queues", "purge", &queue, "-y"]);
+        assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+        assert!(finished.err.contains("nothing was taken out") && finished.err.contains("removed"), "{}", finished.err);
+        assert_eq!(waiting(&site), ["gzip"]);
+    }
+    Ok(())
+}
+
+/// A line of a batch for the site's queue.
+fn line(site: &TestSite, package: &str, parameters: &Value) -> String {
+    format!("{}:{package} {parameters}\n", site.queue_name())
+}
+
+fn same(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        site.request("first", &[]);
+        for body in [
+            json!({"triggers": ["a/1"], "uuid": "one", "requester": "me"}),
+            json!({"triggers": ["a/1"], "uuid": "two"}),
+            json!({"triggers": ["a/1"], "uuid": "three", "all-proposed": "1"}),
+        ] {
+            site.plant(&format!("gzip\n{body}"));
+        }
+        until("all are there", || site.queue()["ready"] == 4);
+        let gone = site.json(&["queues", "dedupe", "--yes"]);
+        assert_eq!(gone.as_array().map(Vec::len), Some(1), "{gone}");
+        assert_eq!(gone[0]["parameters"]["uuid"], "two", "{gone}");
+        assert_eq!(waiting(&site), ["first", "gzip", "gzip"]);
+    }
+    Ok(())
+}
+
+fn newer(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        let pull = |commit: &str, second: u32| {
+            json!({
+                "build-git": "https://host/x#refs/pull/7/head",
+                "env": ["UPSTREAM_PULL_REQUEST=7", format!("GITHUB_STATUSES_URL=https://host/{commit}")],
+                "submit-time": format!("2026-01-01 00:00:0{second}+0000"),
+            })
+        };
+        let batch = [
+            line(&site, "gzip", &json!({"triggers": ["glibc/2.9-1"]})),
+            line(&site, "pull", &pull("aa", 1)),
+            line(&site, "bzip2", &json!({"triggers": ["glibc/2.9-1"]})),
+            line(&site, "gzip", &json!({"triggers": ["glibc/2.39-1"]})),
+            line(&site, "pull", &pull("bb", 2)),
+        ];
+        let ids = site.submit(&batch.concat());
+        let gone = site.ok(&["queues", "supersede", &site.queue_name(), "--yes"]);
+        let gone: Vec<&str> = gone.lines().filter_map(|line| line.split('\t').nth(3)).collect();
+        assert_eq!(gone, [&ids[0], &ids[1]]);
+        assert_eq!(waiting(&site), ["bzip2", "gzip", "pull"]);
+    }
+    Ok(())
+}
+
+fn moved(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        let (queue, huge) = (site.queue_name(), format!("debci-huge-{}-amd64", site.release));
+        let ids: Vec<String> = ["a", "b", "c"].map(|package| site.request(package, &[])).into();
+        site.ok(&["queues", "move", &queue, &huge, "--match", "package=[ab]", "--yes"]);
+        assert_eq!(waiting(&site).len(), 3, "a set in brackets is no pattern here");
+        site.ok(&["queues", "move", &queue, &huge, "--match", "package=a", "--yes"]);
+        site.ok(&["queues", "move", &queue, &huge, "--yes", "--match", "package=b"]);
+        assert_eq!(waiting(&site), ["c"]);
+        let there = site.json(&["queues", "show", &huge]);
+        let there: Vec<&Value> = there["ready"].as_array().expect("a list").iter().collect();
+        assert_eq!(there.len(), 2);
+        assert_eq!(there[0]["parameters"]["uuid"], ids[0].as_str());
+        assert_eq!(there[1]["parameters"]["uuid"], ids[1].as_str());
+        assert_eq!(records(&site).len(), 0, "what is in another queue needs no record");
+    }
+    Ok(())
+}
+
+fn dead(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        let id = site.request("gzip", &[]);
+        let queue = site.queue_name();
+        block_on(async {
+            let broker = Broker::connect(&address(&site).parse().expect("an address")).await.expect("a broker");
+            let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
+            let claim = slot.claim(Wait::ForOne, &CancellationToken::new()).await.expect("a claim");
+            claim.expect("a request").settle(Verdict::Dead("killed its workers".to_owned())).await.expect("settled");
+        });
+        site.plant("no request {");
+        site.ok(&["worker", "--drain", "-q"]);
+        let told = site.ok(&["queues", "dead"]);
+        let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split('\t').collect()).collect();
+        assert_eq!(lines.len(), 2, "{told}");
+        assert_eq!(lines[0], [&queue, "gzip", "trigger/1", &id, "killed its workers"]);
+        assert!(lines[1][1].starts_with("no request") && lines[1][4].contains("JSON"), "{told}");
+        let back = site.json(&["queues", "dead", "requeue", "--yes"]);
+        assert_eq!(back.as_array().map(Vec::len), Some(1), "what is no request would come back at once: {back}");
+        assert_eq!(waiting(&site), ["gzip"]);
+        site.ok(&["worker", "--drain", "-q"]);
+        assert_eq!(site.finished(), [id]);
+        let dropped = site.run(&["queues", "dead", "drop", &queue, "--yes"]);
+        assert!(dropped.status.success() && dropped.err.contains("What was no request is kept in"), "{dropped:#?}");
+        let [record] = records(&site).try_into().expect("one file");
+        let kept: Value = serde_json::from_str(&fs::read_to_string(&record)?)?;
+        assert_eq!(kept, json!({"queue": queue, "message": "bm8gcmVxdWVzdCB7"}));
+        let nothing = site.run(&["queues", "dead"]);
+        assert!(nothing.out.is_empty() && nothing.err.contains("There are no dead letters"), "{nothing:#?}");
+    }
+    Ok(())
+}
+
+fn lengths(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        site.request("gzip", &[]);
+        site.ok(&["worker", "--drain", "-q"]);
+        for package in ["gzip", "new", "gzip"] {
+            site.request(package, &["N=1"]);
+        }
+        let queue = site.queue();
+        assert_eq!((&queue["ready"], &queue["claimed"]), (&json!(3), &json!(0)));
+        assert!(queue["oldest"].is_string(), "{queue}");
+        assert_eq!(queue["estimate"], Value::Null, "the store is not asked unless somebody wants it");
+        let name = site.queue_name();
+        let of = |states: Value| {
+            states.as_array().expect("a list").iter().find(|state| state["queue"] == name).cloned().unwrap_or_default()
+        };
+        let nobody = of(site.json(&["queues", "--estimate"]));
+        assert_eq!(nobody["estimate"], Value::Null, "nobody works: {nobody}");
+        block_on(async {
+            let broker = Broker::connect(&address(&site).parse().expect("an address")).await.expect("a broker");
+            let mut slot = broker.slot(vec![name.parse().expect("a queue")]).await.expect("a slot");
+            let claim = slot.claim(Wait::ForOne, &CancellationToken::new()).await.expect("a claim");
+            // Who holds the request answers meanwhile.
+            let mut asking = tokio::process::Command::from(site.command(&["queues", "--estimate", "--json"]));
+            let busy = of(serde_json::from_slice(&asking.output().await.expect("apt-ci").stdout).expect("JSON"));
+            assert!(busy["estimate"].is_u64() && busy["claimed"] == 1, "{busy}");
+            drop(claim);
+        });
+    }
+    Ok(())
+}
+
+fn busy_local(_: &Services) -> Result<(), Failed> {
+    busy(&TestSite::local())
+}
+
+fn busy_rabbitmq(services: &Services) -> Result<(), Failed> {
+    busy(&services.site_with_folder())
+}
+
+/// 5,000 requests, two workers that take one after the other, and somebody who removes half of the requests, and is killed thrice in
+/// the middle of that.
+fn busy(site: &TestSite) -> Result<(), Failed> {
+    const EACH: usize = 2_500;
+    let batch: String = (0..EACH)
+        .map(|number| {
+            line(site, &format!("gone{number}"), &json!({"triggers": ["a/1"]}))
+                + &line(site, &format!("stays{number}"), &json!({"triggers": ["a/1"]}))
+        })
+        .collect();
+    let all: HashSet<String> = site.submit(&batch).into_iter().collect();
+    assert_eq!(all.len(), 2 * EACH);
+    let stop = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let workers: Vec<thread::JoinHandle<()>> = (0..2).map(|_| worker(site, &stop, &done)).collect();
+    let arguments = ["queues", "remove", &site.queue_name(), "--match", "package=gone*", "--yes"];
+    for milliseconds in [60, 90, 130] {
+        let mut remover = site.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        // Not a wait for anything: the moment at which it dies.
+        thread::sleep(Duration::from_millis(milliseconds));
+        remover.kill()?;
+        remover.wait()?;
+    }
+    let removed: HashSet<String> =
+        site.ok(&arguments).lines().filter_map(|line| line.split('\t').nth(3)).map(str::to_owned).collect();
+    assert!(waiting(site).iter().all(|package| package.starts_with("stays")), "what is removed does not come back");
+    // RabbitMQ puts thousands of messages back for a while after it has said so; meanwhile they are counted nowhere.
+    until("the others are done", || {
+        let done = done.lock().expect("a list");
+        let done: HashSet<&String> = done.iter().collect();
+        let written = written(site);
+        all.iter().all(|id| done.contains(id) || written.contains(id)) && all.len() - done.len() <= EACH
+    });
+    stop.store(true, Ordering::Relaxed);
+    workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
+    let done = std::mem::take(&mut *done.lock().expect("a list"));
+    let once: BTreeSet<&String> = done.iter().collect();
+    assert_eq!(once.len(), done.len(), "nothing is done twice");
+    assert!(removed.iter().all(|id| !once.contains(id)), "what was removed is not done");
+    let written = written(site);
+    assert!(removed.is_subset(&written));
+    // What was written down by a killed remover may have stayed, and be done.
+    let lost = all.iter().filter(|id| !once.contains(id) && !written.contains(*id)).count();
+    assert_eq!(lost, 0, "nothing is lost: {}", site.queue());
+    assert!(done.len() >= EACH, "what stays is done");
+    Ok(())
+}
+
+/// The ids of the requests that were written down.
+fn written(site: &TestSite) -> HashSet<String> {
+    records(site)
+        .iter()
+        .flat_map(|record| fs::read_to_string(record).expect("a record").lines().map(str::to_owned).collect::<Vec<_>>())
+        // The last line may be cut, when its writer was killed: then nothing of it was taken.
+        .filter_map(|line| Some(line.split_once(r#""uuid":""#)?.1.split_once('"')?.0.to_owned()))
+        .collect()
+}
+
+/// Does nothing with one request after the other, and tells their ids.
+fn worker(site: &TestSite, stop: &Arc<AtomicBool>, done: &Arc<Mutex<Vec<String>>>) -> thread::JoinHandle<()> {
+    let (address, queue, stop, done) = (address(site), site.queue_name(), Arc::clone(stop), Arc::clone(done));
+    thread::spawn(move || {
+        block_on(async {
+            let broker = Broker::connect(&address.parse().expect("an address")).await.expect("a broker");
+            let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
+            while !stop.load(Ordering::Relaxed) {
+                match slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.expect("a claim") {
+                    Some(claim) => {
+                        let id = claim.request.as_ref().expect("a request").uuid().expect("an id").to_string();
+                        claim.settle(Verdict::Done).await.expect("settled");
+                        done.lock().expect("a list").push(id);
+                    }
+                    // Somebody looks at the queue, or it is empty.
+                    None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        })
+    })
+}
