@@ -202,7 +202,7 @@ fn broker_away(_: &Services) -> Result<(), Failed> {
 fn interrupted(services: &Services) -> Result<(), Failed> {
     let site = services.site();
     let queue = site.queue_name();
-    let lines: String = (0..10_000).map(|n| format!("{queue}:p{n} {{\"triggers\": [\"a/1\"]}}\n")).collect();
+    let lines: String = (0..60_000).map(|n| format!("{queue}:p{n} {{\"triggers\": [\"a/1\"]}}\n")).collect();
     fs::write(site.path().join("batch"), lines)?;
     let mut command = site.command(&["run", "--batch", "batch"]);
     let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -220,6 +220,6 @@ fn interrupted(services: &Services) -> Result<(), Failed> {
     assert!(err.contains("interrupted: the requests printed above are queued"), "{err}");
     let ready = site.queue()["ready"].as_u64().expect("a number");
     let printed = out.lines().count() as u64;
-    assert!(printed <= ready && ready < 10_000, "{printed} were printed, {ready} are queued");
+    assert!(printed <= ready && ready < 60_000, "{printed} were printed, {ready} are queued");
     Ok(())
 }
