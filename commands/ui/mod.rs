@@ -1,5 +1,6 @@
 //! How the program speaks: data on standard output, everything else on standard error, each in a shape for people or programs.
 
+pub mod confirm;
 pub mod error;
 pub mod exit;
 mod log;

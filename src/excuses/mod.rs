@@ -4,13 +4,23 @@
 //! meant, and [`Retry`] is what runs one of them again: a request for a queue, or a request.cgi URL.
 
 mod excuse;
+mod history;
 mod items;
+mod logs;
+mod place;
+mod retry;
+mod selection;
 mod state;
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use self::items::{Item, Items};
 
+pub use self::history::{HISTORY, is_flaky, is_infrastructure};
+pub use self::logs::log_matches;
+pub use self::place::{InvalidPlace, Place};
+pub use self::retry::{Manner, Proposed, Retry, group};
+pub use self::selection::{Selected, Selection};
 pub use self::state::{InvalidState, State};
 
 /// What is wrong with a file of excuses, and where.
@@ -31,6 +41,9 @@ pub enum ExcusesError {
     /// There are none in it.
     #[error("it has no list `sources`, so it is not proposed-migration's update_excuses.yaml")]
     NoSources,
+    /// They cannot be had at all.
+    #[error("they cannot be read: {0}")]
+    Unopened(String),
     /// They end, or are damaged, in the middle.
     #[error("line {line} cannot be read: {source}")]
     Unreadable {
@@ -118,10 +131,14 @@ const WINDOW: usize = 256 << 10;
 ///
 /// # Errors
 /// When its beginning cannot be read.
-pub fn text<'r>(input: impl Read + Send + 'r) -> io::Result<Box<dyn BufRead + Send + 'r>> {
+pub fn text<'r>(input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>, ExcusesError> {
     let mut input = BufReader::with_capacity(WINDOW, input);
     let mut begin = Vec::new();
-    input.by_ref().take(XZ.len() as u64).read_to_end(&mut begin)?;
+    input
+        .by_ref()
+        .take(XZ.len() as u64)
+        .read_to_end(&mut begin)
+        .map_err(|source| ExcusesError::Unreadable { line: 1, source })?;
     let is_xz = begin == XZ;
     let whole = io::Cursor::new(begin).chain(input);
     if is_xz {
