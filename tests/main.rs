@@ -15,6 +15,7 @@ mod privacy;
 mod reading;
 mod real;
 mod requests;
+mod retry;
 mod running;
 mod sites;
 mod store;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
         foreign::trials,
         launchpad::trials,
         requests::trials,
+        retry::trials,
         running::trials,
         reading::trials,
         sites::trials,

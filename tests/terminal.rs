@@ -22,7 +22,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 }
 
 /// Runs the program with its output on a terminal that is so many columns wide.
-fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+pub fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
     let program = site.command(arguments);
     let words = std::iter::once(program.get_program()).chain(program.get_args());
     let quoted: Vec<String> =

@@ -55,12 +55,12 @@ pub(super) fn parse(item: &Item, wanted: &[State]) -> Result<Excuse, ExcusesErro
     let Dependencies { blocked_by, migrate_after } = dependencies.unwrap_or_default();
     let source = source.or(item_name).ok_or_else(|| {
         let message = "this item names no `source`".to_owned();
-        ExcusesError::Malformed(Fault { line: item.line(1), message })
+        ExcusesError::Malformed(Fault { line: item.begin, message })
     })?;
     let mut tests = autopkgtest.map(|tests| tests.0).unwrap_or_default();
     tests.retain(|test| wanted.contains(&test.state));
     Ok(Excuse {
-        line: item.line(1),
+        line: item.begin,
         source,
         new_version,
         age: age.and_then(|age| age.current_age),

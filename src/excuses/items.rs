@@ -22,6 +22,8 @@ const TESTS: &str = "autopkgtest";
 /// One item, as a YAML document of its own.
 #[derive(Debug, Default)]
 pub(super) struct Item {
+    /// The line of the file where it begins.
+    pub(super) begin: usize,
     /// What is kept of it.
     pub(super) text: String,
     /// The line of the file that each line of the text is.
@@ -32,7 +34,7 @@ impl Item {
     /// The line of the file that a line of the text (from 1) is.
     pub(super) fn line(&self, of_text: usize) -> usize {
         let index = of_text.saturating_sub(1).min(self.lines.len().saturating_sub(1));
-        self.lines.get(index).copied().unwrap_or_default()
+        self.lines.get(index).copied().unwrap_or(self.begin)
     }
 }
 
@@ -66,6 +68,7 @@ impl<R: BufRead> Items<R> {
             self.find_list()?;
         }
         let Place::At { dash } = self.place else { return Ok(false) };
+        item.begin = self.number;
         item.text.clear();
         item.lines.clear();
         let after = self.line.get(dash + 1..).unwrap_or_default();

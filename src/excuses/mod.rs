@@ -146,3 +146,6 @@ pub fn text<'r>(input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send +
     }
     Ok(Box::new(whole))
 }
+
+#[cfg(test)]
+mod tests;
