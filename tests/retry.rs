@@ -8,10 +8,10 @@ use std::sync::Arc;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
-use crate::support::site::{Finished, TestSite};
+use crate::support::site::{Finished, TestSite, until};
 use crate::support::stand_in::StandIn;
 use crate::support::{Services, Story, stories};
-use crate::terminal::on_terminal;
+use crate::terminal::typing;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
@@ -51,8 +51,9 @@ fn excuses(site: &TestSite, verdicts: &[Verdict<'_>]) -> String {
         let package = test.split('/').next().expect("a package");
         let retry = match *state {
             "REGRESSION" => format!(
-                "request.cgi?release={}&arch=amd64&package={package}&trigger={source}%2F{version}{more}",
-                site.release
+                "request.cgi?release={}&arch=amd64&package={package}&trigger={source}%2F{}{more}",
+                site.release,
+                version.replace('+', "%2B").replace(':', "%3A")
             ),
             _ => "null".to_owned(),
         };
@@ -241,10 +242,15 @@ fn many(_: &Services) -> Result<(), Failed> {
     let refused = retry(&site, &text, &[]);
     assert_eq!((refused.status.code(), refused.out.as_str()), (Some(2), ""), "{refused:#?}");
     assert!(refused.err.contains("Request 21 tests?") && refused.err.contains("--yes"), "{}", refused.err);
-    let at_terminal =
-        on_terminal(&site, 100, &[("NO_COLOR", "1")], &["retry-regressions", "--excuses", "excuses.yaml"]);
-    assert_eq!(at_terminal.status.code(), Some(2), "its input is no terminal: {at_terminal:#?}");
+    let declined = typing(&site, "n", &["retry-regressions", "--excuses", "excuses.yaml"]);
+    assert_eq!(declined.status.code(), Some(1), "{declined:#?}");
+    assert!(declined.out.contains("Nothing was requested"), "{}", declined.out);
     assert!(!site.path().join("queue").exists(), "nothing is queued");
+    let agreed = typing(&site, "y", &["retry-regressions", "--excuses", "excuses.yaml"]);
+    assert_eq!((agreed.status.code(), &site.queue()["ready"]), (Some(0), &json!(21)), "{agreed:#?}");
+
+    let site = TestSite::local();
+    let text = excuses(&site, &verdicts);
     let sent = retry(&site, &text, &["--yes"]);
     assert_eq!((sent.status.code(), sent.out.lines().count()), (Some(0), 21), "{sent:#?}");
     Ok(())
@@ -299,7 +305,7 @@ fn history(services: &Services) -> Result<(), Failed> {
         ("infra", "zlib/1", 4),
     ] {
         site.submit(&format!("{queue}:{package} {{\"triggers\": [\"{trigger}\"], \"env\": [\"STUB_EXIT={exit}\"]}}\n"));
-        site.ok(&["worker", "--drain", "--quiet"]);
+        drain(&site);
     }
     let tests = ["flaky/1.0-1", "broken/1.0-1", "mended/1.0-1", "infra/1.0-1", "new/1"];
     let text = excuses(&site, &tests.map(|test| Verdict { test, ..REGRESSION }));
@@ -313,6 +319,11 @@ fn history(services: &Services) -> Result<(), Failed> {
     assert_eq!(kept(&["--only-flaky"]), ["flaky"]);
     assert_eq!(kept(&["--only-flaky", "--only-infra"]), [""; 0]);
     Ok(())
+}
+
+/// Runs what is queued. A worker whose testbeds fail three times in a row ends, and another one has to go on.
+fn drain(site: &TestSite) {
+    until("the queues are empty", || site.run(&["worker", "--drain", "--quiet"]).status.success());
 }
 
 /// The parameters of the only request in a queue, without what changes with each.
@@ -360,7 +371,7 @@ fn retry_query(_: &Services) -> Result<(), Failed> {
     for (package, exit) in [("good", 0), ("bad", 4), ("ugly", 16), ("other", 16)] {
         site.request(package, &[&format!("STUB_EXIT={exit}")]);
     }
-    site.ok(&["worker", "--drain", "--quiet"]);
+    drain(&site);
     let packages = |options: &[&str]| -> Vec<String> {
         let out = site.ok(&[&["retry", "-n"], options].concat());
         let mut names: Vec<String> =

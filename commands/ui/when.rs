@@ -18,7 +18,7 @@ impl FromStr for Since {
             return Ok(Self(time));
         }
         if let Ok(day) = text.parse::<jiff::civil::Date>() {
-            return day.in_tz("UTC").map(|time| Self(time.timestamp())).map_err(|_| rule());
+            return day.to_zoned(jiff::tz::TimeZone::UTC).map(|time| Self(time.timestamp())).map_err(|_| rule());
         }
         let span: Span = text.parse().map_err(|_| rule())?;
         Zoned::now().checked_sub(span.abs()).map(|time| Self(time.timestamp())).map_err(|_| rule())
