@@ -42,8 +42,9 @@ pub fn measure() {
 
 /// How long Python takes, once: that is minutes. `None` without its library.
 fn python(file: &Path) -> Option<Duration> {
-    let known = Command::new("/usr/bin/python3").args(["-c", "import yaml; yaml.CSafeLoader"]).stderr(Stdio::null());
-    if !known.status().expect("python3").success() {
+    let mut look = Command::new("/usr/bin/python3");
+    look.args(["-c", "import yaml; yaml.CSafeLoader"]).stderr(Stdio::null());
+    if !look.status().expect("python3").success() {
         return None;
     }
     let (time, memory) = time(Command::new("/usr/bin/python3").args(["-c", PYTHON]).arg(file));

@@ -164,8 +164,8 @@ impl Retry {
         if self.all_proposed {
             query.append_pair("all-proposed", "1");
         }
-        // Two of the characters of versions are written otherwise by browsers' rules than by Python's.
-        let query = query.finish().replace("%7E", "~").replace('*', "%2A");
+        // Python, which others write their addresses with, leaves the `~` of versions as it is.
+        let query = query.finish().replace("%7E", "~");
         format!("{}?{query}", self.page)
     }
 }
@@ -185,9 +185,9 @@ struct Asked {
 impl Asked {
     fn parse(address: &str) -> Result<Self, String> {
         let (page, query) = address.split_once('?').ok_or("its address asks for nothing")?;
-        let mut asked = Self::default();
         // Some write only what follows the server.
-        asked.page = Some(if page.contains("://") { page.to_owned() } else { format!("{SERVER}{PAGE}") });
+        let page = if page.contains("://") { page.to_owned() } else { format!("{SERVER}{PAGE}") };
+        let mut asked = Self { page: Some(page), ..Self::default() };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
             match name.as_ref() {
