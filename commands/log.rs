@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt;
 
 use super::results;
 use crate::session::Session;
-use crate::ui::error::NotFound;
+use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::pager;
 
@@ -54,13 +54,9 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
 
 async fn find(args: &LogArgs, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
     let places = results::places(args.release.as_ref(), args.architecture.as_ref(), site)?;
-    let not_found = || not_found(args, store);
-    // A run's id is often copied without its last character: a double click does not take it.
-    let whole = format!("{}@", args.run);
-    let run = if whole.parse::<RunId>().is_ok() { &whole } else { &args.run };
-    if run.contains(['/', '@']) {
-        let releases: Vec<Release> = places.into_iter().map(|(release, _)| release).collect();
-        return runs::find(store, &releases, run).await?.ok_or_else(not_found);
+    let not_found = || not_found(&args.run, args.release.as_ref(), args.architecture.as_ref(), store);
+    if is_run(&args.run) {
+        return find_run(&args.run, args.release.as_ref(), args.architecture.as_ref(), site, store).await;
     }
     let package: SourcePackage = args.run.parse()?;
     let mut latest: Option<StoredRun> = None;
@@ -71,10 +67,41 @@ async fn find(args: &LogArgs, site: &Site, store: &Store) -> anyhow::Result<Stor
     latest.ok_or_else(not_found)
 }
 
-fn not_found(args: &LogArgs, store: &Store) -> anyhow::Error {
+/// Whether the text names a run, not a package. A run's id is often copied without its last character: a double click does not take it.
+fn is_run(text: &str) -> bool {
+    text.contains(['/', '@']) || format!("{text}@").parse::<RunId>().is_ok()
+}
+
+/// The run that a text names.
+pub async fn find_run(
+    text: &str,
+    release: Option<&Release>,
+    architecture: Option<&Architecture>,
+    site: &Site,
+    store: &Store,
+) -> anyhow::Result<StoredRun> {
+    if !is_run(text) {
+        let message =
+            format!("{text:?} is no run: a run is its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL");
+        return Err(
+            BadInput { message, hint: Some("`apt-ci results` shows the runs that are there".to_owned()) }.into()
+        );
+    }
+    let releases: Vec<Release> =
+        results::places(release, architecture, site)?.into_iter().map(|(release, _)| release).collect();
+    let found = runs::find(store, &releases, text).await?;
+    let found = found.filter(|run| architecture.is_none_or(|architecture| run.path.architecture == *architecture));
+    found.ok_or_else(|| not_found(text, release, architecture, store))
+}
+
+fn not_found(
+    text: &str,
+    release: Option<&Release>,
+    architecture: Option<&Architecture>,
+    store: &Store,
+) -> anyhow::Error {
     let on = |what: Option<String>| what.map(|name| format!(" on {name}")).unwrap_or_default();
-    let release = on(args.release.as_ref().map(ToString::to_string));
-    let architecture = on(args.architecture.as_ref().map(ToString::to_string));
-    let message = format!("{} holds no run {:?}{release}{architecture}", store.address(), args.run);
+    let (release, architecture) = (on(release.map(ToString::to_string)), on(architecture.map(ToString::to_string)));
+    let message = format!("{} holds no run {text:?}{release}{architecture}", store.address());
     NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into()
 }

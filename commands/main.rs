@@ -9,6 +9,8 @@ mod log;
 mod queues;
 mod record;
 mod results;
+mod retry;
+mod retry_regressions;
 mod run;
 mod running;
 mod session;
@@ -40,6 +42,8 @@ enum Command {
     Queues(queues::QueuesArgs),
     Running(running::RunningArgs),
     Cancel(cancel::CancelArgs),
+    Retry(retry::RetryArgs),
+    RetryRegressions(Box<retry_regressions::RetryRegressionsArgs>),
     Results(results::ResultsArgs),
     Log(log::LogArgs),
     Init(init::InitArgs),
@@ -70,6 +74,8 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::Queues(args) => queues::run(args, session).await,
         Command::Running(args) => running::run(args, session).await,
         Command::Cancel(args) => cancel::run(args, session).await,
+        Command::Retry(args) => retry::run(args, session).await,
+        Command::RetryRegressions(args) => retry_regressions::run(*args, session).await,
         Command::Results(args) => results::run(args, session).await,
         Command::Log(args) => log::run(args, session).await,
         Command::Init(args) => init::run(args, session),

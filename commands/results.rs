@@ -37,16 +37,8 @@ pub struct ResultsArgs {
 pub async fn run(args: ResultsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let store = session.store(&site)?;
-    let mut runs = Vec::new();
-    for (release, architectures) in places(args.release.as_ref(), args.architecture.as_ref(), &site)? {
-        match &args.package {
-            None => {
-                let found = runs::of_release(&store, &release, args.architecture.as_ref()).await?;
-                runs.extend(found);
-            }
-            Some(package) => runs.extend(of_package(&store, &release, &architectures, package).await?),
-        }
-    }
+    let (package, architecture) = (args.package.as_ref(), args.architecture.as_ref());
+    let mut runs = of(package, args.release.as_ref(), architecture, &site, &store).await?;
     runs.sort_by(|a, b| b.id.cmp(&a.id));
     let all = runs.len();
     runs.truncate(args.limit);
@@ -66,6 +58,24 @@ pub async fn run(args: ResultsArgs, session: &Session) -> anyhow::Result<ExitSta
         session.ui.note(format!("{} more; show them with --limit.", all - runs.len()));
     }
     Ok(ExitStatus::Success)
+}
+
+/// The runs of a package, or of all, on a release and architecture, or on all that the site configures; in no order.
+pub async fn of(
+    package: Option<&SourcePackage>,
+    release: Option<&Release>,
+    architecture: Option<&Architecture>,
+    site: &Site,
+    store: &Store,
+) -> anyhow::Result<Vec<StoredRun>> {
+    let mut runs = Vec::new();
+    for (release, architectures) in places(release, architecture, site)? {
+        match package {
+            None => runs.extend(runs::of_release(store, &release, architecture).await?),
+            Some(package) => runs.extend(of_package(store, &release, &architectures, package).await?),
+        }
+    }
+    Ok(runs)
 }
 
 /// What was looked for in vain, and where.

@@ -75,6 +75,11 @@ impl Session {
         Ok(Site::find(&lookup)?)
     }
 
+    /// Prepares for servers that are neither queue nor store.
+    pub fn use_one_tls_provider(&self) {
+        use_one_tls_provider();
+    }
+
     /// A connection to the site's queue.
     pub async fn broker(&self, site: &Site) -> anyhow::Result<Broker> {
         use_one_tls_provider();

@@ -11,8 +11,32 @@ use apt_ci::site::Site;
 use serde_json::json;
 
 use crate::session::Session;
+use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
-use crate::ui::{progress, table};
+use crate::ui::{ask, progress, table};
+
+/// More requests than this are not sent without being asked for again, by commands whose arguments do not tell how many they will be.
+const UNASKED: usize = 20;
+
+/// Whether so many requests are wanted: few always are.
+///
+/// # Errors
+/// When somebody would have to be asked, and nobody is there.
+pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Result<bool> {
+    if count <= UNASKED || yes {
+        return Ok(true);
+    }
+    let question = format!("Request {count} tests?");
+    if !ask::is_possible() {
+        let message = format!("{question} Nobody can be asked here");
+        return Err(BadInput { message, hint: Some("say it with --yes".to_owned()) }.into());
+    }
+    let is_wanted = ask::confirm(question).await?;
+    if !is_wanted {
+        session.ui.note("Nothing was requested.");
+    }
+    Ok(is_wanted)
+}
 
 /// Queues the requests, which have their ids, and prints a line for each that is queued for certain.
 pub async fn submit(submissions: &[Submission], session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {

@@ -37,9 +37,11 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -s V -l version -d 'Print version'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "run" -d 'Request tests of packages'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "queues" -d 'Show the queues, or the requests of one'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "running" -d 'Show what runs now, or follow the log of a test'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "results" -d 'Show results, newest first'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
@@ -179,17 +181,124 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "cancel" -d 'End tests that run on this host'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l limit -d 'How many requests to show at most, of each kind' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l limit -d 'How many of its requests to show at most, of each kind' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -l json -d 'Print JSON, the stable form for programs'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s q -l quiet -d 'Print less: no notes, no progress'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -s w -l watch -d 'Show them again every two seconds, until Ctrl-C'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l estimate -d 'Say when the last request of each queue will be done, from how long its packages took and how many slots there are; reads the store'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l all -d 'On a terminal, show the queues in which nothing is, too'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "show" -d 'Show the requests of a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "remove" -d 'Remove requests that wait in a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "purge" -d 'Remove everything that waits in a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "dedupe" -d 'Remove requests that ask for the same test as one before them in the queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "supersede" -d 'Remove requests that a newer one in the queue makes needless'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "move" -d 'Move what waits in a queue to the end of another'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "dead" -d 'Show dead letters with their reasons, put them back, or remove them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l limit -d 'How many requests to show at most, of each kind' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s c -l match -d 'Those that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l uuid -d 'The one with this id; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s c -l match -d 'Those that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l uuid -d 'The one with this id; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -a "requeue" -d 'Put dead letters that are requests back into their queues; their attempts begin anew'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -a "drop" -d 'Remove dead letters; they are written to a file before'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the requests of a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove requests that wait in a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "purge" -d 'Remove everything that waits in a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "dedupe" -d 'Remove requests that ask for the same test as one before them in the queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "supersede" -d 'Remove requests that a newer one in the queue makes needless'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "move" -d 'Move what waits in a queue to the end of another'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "dead" -d 'Show dead letters with their reasons, put them back, or remove them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s s -l release -l series -d 'Only this release\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l listen -d 'Listen for so many seconds to what workers of other programs tell' -r
@@ -216,6 +325,56 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l json -d 'Print 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l outcome -d 'Instead of named runs, all that ended so; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l since -d 'Instead of named runs, all that ended since then: `2d`, `12h`, or a time' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l package -d 'Of these, only this package\'s' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s s -l release -l series -d 'Only this release\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l requester -d 'Who asks for it' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that `run --batch` reads'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s y -l yes -d 'Do not ask, however many requests there are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s s -l series -l release -d 'The release [default: the only one with excuses]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l excuses -d 'Where the excuses are: update_excuses.yaml[.xz], its URL, or `-` for standard input [default: the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l state -d 'Only tests in these states [default: REGRESSION]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l min-age -d 'Only for versions that wait for at least so many days; those of unknown age count' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l max-age -d 'Only for versions that wait for at most so many days; those of unknown age count' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l blocks -d 'Only tests that this package\'s new version causes' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l blocked-by -d 'Only tests whose cause waits for this package to migrate' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l test -l blocked-by-tests -d 'Only this package\'s tests; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s a -l arch -l architecture -d 'Only on this architecture; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l log-regex -d 'Only tests with a line in their log that matches this regular expression' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l add-trigger -d 'A further trigger for every test; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l limit -d 'How many requests at most' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l requester -d 'Who asks for it' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l only-unknown -d 'Only tests whose tested version is "unknown"'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l only-infra -d 'Only tests whose newest result is a failure of the testbed'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l only-flaky -d 'Only tests that both pass and fail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l no-proposed -d 'Test against the release alone, for a new baseline'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l group -d 'One request per test and architecture, with all its triggers'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l urls -d 'Print request.cgi URLs instead'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s n -l dry-run -d 'Show what would be requested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s y -l yes -d 'Do not ask, however many requests there are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s s -l release -l series -d 'Only this release\'s [default: every release that the site configures]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l limit -d 'How many to show at most' -r
@@ -271,20 +430,29 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l json -d 'P
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "run" -d 'Request tests of packages'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "results" -d 'Show results, newest first'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "completions" -d 'Print the completions for a shell'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel results log init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "run" -d 'Request tests of packages'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "results" -d 'Show results, newest first'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "status" -d 'Show what the workers of this host do'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "stop" -d 'Let the workers of this host finish their tests, and end'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "cancel" -d 'End tests that run on this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "show" -d 'Show the requests of a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "remove" -d 'Remove requests that wait in a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "purge" -d 'Remove everything that waits in a queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "dedupe" -d 'Remove requests that ask for the same test as one before them in the queue'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "supersede" -d 'Remove requests that a newer one in the queue makes needless'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "move" -d 'Move what waits in a queue to the end of another'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "dead" -d 'Show dead letters with their reasons, put them back, or remove them'

@@ -24,3 +24,12 @@ pub(crate) fn innermost(error: &dyn Error) -> String {
     }
     cause.to_string()
 }
+
+/// A client for large answers: it waits so long for a connection, and for each further piece of an answer.
+pub(crate) fn patient_client(patience: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder()
+        .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(patience)
+        .read_timeout(patience)
+        .build()
+}

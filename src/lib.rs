@@ -6,6 +6,7 @@
 
 pub mod broker;
 pub mod environment;
+pub mod excuses;
 pub mod host;
 mod http;
 pub mod launchpad;

@@ -16,6 +16,7 @@ mod queues;
 mod reading;
 mod real;
 mod requests;
+mod retry;
 mod running;
 mod sites;
 mod store;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         launchpad::trials,
         requests::trials,
         queues::trials,
+        retry::trials,
         running::trials,
         reading::trials,
         sites::trials,

@@ -23,6 +23,23 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 
 /// Runs the program with its output on a terminal that is so many columns wide.
 fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+    finish(terminal(site, columns, variables, arguments))
+}
+
+/// The same with a person who types this.
+pub fn typing(site: &TestSite, typed: &str, arguments: &[&str]) -> Finished {
+    let script = terminal(site, 100, &[("NO_COLOR", "1")], arguments);
+    let mut command = Command::new("timeout");
+    // Who waits for another answer than the typed one would wait for ever.
+    command.arg("60").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
+    command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let file = site.path().join("typed");
+    fs::write(&file, typed).expect("a file");
+    command.stdin(fs::File::open(file).expect("a file"));
+    finish(command)
+}
+
+fn terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Command {
     let program = site.command(arguments);
     let words = std::iter::once(program.get_program()).chain(program.get_args());
     let quoted: Vec<String> =
@@ -32,7 +49,7 @@ fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], argu
     command.env_clear().current_dir(site.path()).stdin(Stdio::null());
     command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.env("TERM", "xterm").envs(variables.iter().copied());
-    finish(command)
+    command
 }
 
 fn table_fits(_: &Services) -> Result<(), Failed> {

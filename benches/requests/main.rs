@@ -14,6 +14,7 @@ mod support;
 #[path = "../worker/bare.rs"]
 #[expect(dead_code, reason = "the worker's benchmark uses the rest of it")]
 mod bare;
+mod excuses;
 mod looking;
 mod many;
 mod one;
@@ -25,7 +26,7 @@ mod waiting;
 use support::rabbitmq::RabbitMq;
 
 /// The parts in the order of their measuring.
-const PARTS: [&str; 3] = ["one", "many", "looking"];
+const PARTS: [&str; 4] = ["one", "many", "looking", "excuses"];
 
 fn main() {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -41,6 +42,12 @@ fn main() {
         assert!(PARTS.contains(&name.as_str()), "there is no part {name}; there are {PARTS:?}");
     }
     let wanted = |part: &str| named.is_empty() || named.iter().any(|name| *name == part);
+    if wanted("excuses") {
+        excuses::measure();
+    }
+    if !PARTS.iter().any(|part| *part != "excuses" && wanted(part)) {
+        return;
+    }
     let rabbitmq = RabbitMq::start("");
     if wanted("one") {
         one::measure(&rabbitmq);

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use apt_ci::broker::BrokerError;
+use apt_ci::excuses::ExcusesError;
 use apt_ci::request::InvalidRequest;
 use apt_ci::site::SiteError;
 use apt_ci::store::StoreError;
@@ -82,6 +83,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
             || cause.is::<InvalidRequest>()
             || cause.is::<SiteError>()
             || cause.is::<ConfError>()
+            || matches!(cause.downcast_ref(), Some(ExcusesError::Malformed(_) | ExcusesError::NoSources))
             || matches!(cause.downcast_ref(), Some(BrokerError::NoSuchQueue { .. }))
             || matches!(cause.downcast_ref(), Some(StoreError::Misconfigured(_)))
     });

@@ -1,6 +1,29 @@
 //! Times and durations as people say them.
 
-use jiff::Timestamp;
+use std::str::FromStr;
+
+use jiff::{Span, Timestamp, Zoned};
+
+/// A time that somebody gave as a time, or as how long ago it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since(pub Timestamp);
+
+impl FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let rule =
+            || "a time is how long ago it is, such as 2d or 12h, or 2026-11-23 or 2026-11-23T12:00:00Z".to_owned();
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Ok(Self(time));
+        }
+        if let Ok(day) = text.parse::<jiff::civil::Date>() {
+            return day.to_zoned(jiff::tz::TimeZone::UTC).map(|time| Self(time.timestamp())).map_err(|_| rule());
+        }
+        let span: Span = text.parse().map_err(|_| rule())?;
+        Zoned::now().checked_sub(span.abs()).map(|time| Self(time.timestamp())).map_err(|_| rule())
+    }
+}
 
 /// How long ago, in the largest unit that fits: `3 minutes ago`.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {

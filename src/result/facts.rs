@@ -78,7 +78,8 @@ fn testinfo(output: &Path) -> Option<Map<String, Value>> {
 }
 
 /// autopkgtest's testinfo.json with what readers need of the request, and with an object of our own, `apt-ci`: `uuid` and
-/// `attempt`; `worker`, who ran it; `triggers` and `ppas`, as lists; and `failures`, why earlier attempts came to no result.
+/// `attempt`; `worker`, who ran it; `triggers` and `ppas`, as lists; `failures`, why earlier attempts came to no result; and `request`,
+/// the request's parameters, so that it can be made again. With `secrets-left-out` these are not all of it.
 fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>, redactor: &Redactor) -> String {
     let parameters = material.request.parameters();
     let mut testinfo = testinfo.unwrap_or_default();
@@ -92,6 +93,12 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
     if !triggers.is_empty() {
         environment.push(format!("{TRIGGERS_VARIABLE}={}", triggers.join(" ")));
     }
+    let mut request = material.request.public_parameters();
+    request.remove("uuid");
+    let request = Value::Object(request);
+    let redacted = redactor.value(request.clone());
+    let has_logins = parameters.ppas.iter().any(|ppa| ppa.login().is_some());
+    let secrets_left_out = has_logins || redacted != request;
     let own = json!({
         "attempt": material.attempt,
         "worker": material.worker,
@@ -100,6 +107,10 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
         "failures": material.failures,
     });
     let mut own = redactor.value(own);
+    own["request"] = redacted;
+    if secrets_left_out {
+        own["secrets-left-out"] = json!(true);
+    }
     own["uuid"] = json!(material.request.uuid().map(|id| id.as_str()));
     testinfo.insert("custom_environment".to_owned(), json!(environment));
     let mut testinfo = redactor.value(Value::Object(testinfo));

@@ -1,6 +1,7 @@
 //! The runs that a store holds, read from its listings; only results without listing metadata are fetched themselves.
 
 mod log;
+mod request;
 
 use std::io::Read;
 
@@ -16,6 +17,8 @@ use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
 use crate::store::{Entry, ObjectInfo, Query, Store, StoreError};
+
+pub use self::request::{Recorded, RecordedError};
 
 /// Results are a few kilobytes; more of one than this is not read.
 const RESULT_LIMIT: u64 = 16 << 20;

@@ -9,13 +9,14 @@ use toml::de::{DeTable, DeValue};
 use super::folders::resolve;
 use super::{Origin, Setting, SiteError};
 use crate::broker::QueueUrl;
+use crate::excuses::Place;
 use crate::launchpad::ServerUrl;
 use crate::release::{Architecture, Release};
 use crate::store::StoreUrl;
 
-/// The keys at the top of the file; the last three are sections.
-pub(super) const KEYS: [&str; 7] =
-    ["queue", "queue-password-file", "store", "worker-conf", "releases", "swift", "launchpad"];
+/// The keys at the top of the file; the last four are sections.
+pub(super) const KEYS: [&str; 8] =
+    ["queue", "queue-password-file", "store", "worker-conf", "releases", "excuses", "swift", "launchpad"];
 /// The keys of `[swift]`.
 pub(super) const SWIFT_KEYS: [&str; 4] = ["cloud", "clouds-file", "region", "interface"];
 /// The keys of `[launchpad]`.
@@ -30,6 +31,7 @@ pub(super) struct SiteFile {
     pub(super) store: Option<Setting<StoreUrl>>,
     pub(super) worker_conf: Option<Setting<PathBuf>>,
     pub(super) releases: Option<Releases>,
+    pub(super) excuses: BTreeMap<Release, Setting<Place>>,
     pub(super) swift: Swift,
     pub(super) launchpad: Launchpad,
 }
@@ -125,6 +127,7 @@ impl Reader<'_> {
                 }
                 "worker-conf" => file.worker_conf = Some(self.path_of(&item, "worker.conf")?),
                 "releases" => file.releases = Some(self.releases(&item)?),
+                "excuses" => file.excuses = self.excuses(&item)?,
                 "swift" => file.swift = self.swift(&item)?,
                 "launchpad" => file.launchpad = self.launchpad(&item)?,
                 _ => return Err(self.unknown(&item, &KEYS, "")),
@@ -189,6 +192,28 @@ impl Reader<'_> {
             return Err(self.fault(section.key_at, "`[releases]` names no release", Some(hint.to_owned())));
         }
         Ok(Releases { origin: self.origin(section.key_at), entries })
+    }
+
+    fn excuses(&self, section: &Item<'_>) -> Result<BTreeMap<Release, Setting<Place>>, SiteError> {
+        let mut places = BTreeMap::new();
+        for item in items(self.section(section)?) {
+            if let Some(fault) = self.misplaced(&item) {
+                return Err(fault);
+            }
+            let release: Release =
+                item.key.parse().map_err(|error| self.fault(item.key_at, format!("{error}"), None))?;
+            let example = "https://HOST/update_excuses.yaml.xz";
+            let place: Place = self.text_of(&item, example)?.parse().map_err(|error| {
+                let hint = "excuses are at an \"https://\" or \"http://\" address, or in a file";
+                self.fault(item.value_at, format!("`{release}`: {error}"), Some(hint.to_owned()))
+            })?;
+            let place = match place {
+                Place::File(path) => Place::File(resolve(self.folder, &path)),
+                Place::Web(url) => Place::Web(url),
+            };
+            places.insert(release, self.setting(&item, place));
+        }
+        Ok(places)
     }
 
     fn swift(&self, section: &Item<'_>) -> Result<Swift, SiteError> {

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::broker::QueueUrl;
 use crate::environment::Environment;
+use crate::excuses::Place;
 use crate::launchpad::{LaunchpadSettings, ServerUrl};
 use crate::release::{Architecture, QueueName, Release};
 use crate::store::StoreUrl;
@@ -100,6 +101,8 @@ pub struct Site {
     pub store: Setting<StoreUrl>,
     /// What is tested: releases with their architectures.
     pub releases: Setting<BTreeMap<Release, Vec<Architecture>>>,
+    /// Where the excuses of each release are.
+    pub excuses: BTreeMap<Release, Setting<Place>>,
     /// How to find Swift.
     pub swift: SwiftSettings,
     /// Where Launchpad is.
@@ -177,6 +180,7 @@ impl Site {
             queue,
             store,
             releases,
+            excuses: file.excuses,
             swift,
             launchpad,
             worker_conf,
@@ -234,6 +238,9 @@ impl Site {
             let names: Vec<_> = architectures.iter().map(Architecture::as_str).collect();
             let origin = self.release_origins.get(release).unwrap_or(&self.releases.origin);
             show(&format!("releases.{release}"), names.join(" "), origin);
+        }
+        for (release, Setting { value, origin }) in &self.excuses {
+            show(&format!("excuses.{release}"), value.to_string(), origin);
         }
         let Swift { cloud, clouds_file, region, interface } = &self.swift_settings;
         if let Some(cloud) = cloud {

@@ -302,7 +302,7 @@ fn unknown_keys_are_refused_with_the_one_that_was_meant() {
     assert_eq!(fault("[swift]\ncluod = \"x\""), "2:1: unknown key `swift.cluod` | did you mean `cloud`?");
     assert_eq!(
         fault("colour = true"),
-        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, releases, swift, launchpad"
+        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, releases, excuses, swift, launchpad"
     );
 }
 
@@ -397,6 +397,27 @@ fn the_template_documents_every_key_and_changes_nothing() {
     assert_eq!(explicit.worker_conf.unwrap().value, machine.path("work/worker.conf"));
     assert_eq!(explicit.swift.interface.as_deref(), Some("public"));
     assert_eq!(explicit.launchpad, without.launchpad);
+}
+
+#[test]
+fn excuses_are_a_file_of_the_site_or_an_address() {
+    let machine = Machine::new();
+    machine.site_at("work", "[excuses]\nwily = \"excuses/wily.yaml\"\nxenial = \"https://h/update_excuses.yaml.xz\"");
+    let shown = machine.shown();
+    assert!(shown.contains(&"excuses.wily work/excuses/wily.yaml work/apt-ci.toml:2".to_owned()), "{shown:?}");
+    assert!(shown.iter().any(|line| line.starts_with("excuses.xenial https://h/update_excuses.yaml.xz ")), "{shown:?}");
+    let hint = "excuses are at an \"https://\" or \"http://\" address, or in a file";
+    let secret = fault("[excuses]\nwily = \"https://me:hunter2@h/x\"");
+    assert_eq!(
+        secret,
+        format!("2:8: `wily`: not a place of excuses: a user or password does not belong into it | {hint}")
+    );
+    assert!(fault("[excuses]\nwily = \"ftp://h/x\"").contains("begins with https:// or http://"));
+    assert!(fault("[excuses]\nWily = \"x\"").starts_with("2:1: release \"Wily\""));
+    assert_eq!(
+        fault("[excuses]\nwily = 5"),
+        "2:8: `wily` is a text, not a number | write wily = \"https://HOST/update_excuses.yaml.xz\""
+    );
 }
 
 #[test]

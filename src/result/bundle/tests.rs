@@ -125,6 +125,7 @@ fn a_finished_test_becomes_a_result_that_python_reads() {
         "custom_environment": ["A=1", "ADT_TEST_TRIGGERS=glibc/2.36-9 zlib/1"],
         "apt-ci": {
             "attempt": 2, "uuid": "u-1", "worker": "host-1", "triggers": ["glibc/2.36-9", "zlib/1"], "ppas": [], "failures": [],
+            "request": {"triggers": ["glibc/2.36-9", "zlib/1"], "env": ["A=1"], "requester": "alice"},
         },
     });
     assert_eq!(scene.testinfo(), testinfo);
@@ -418,6 +419,7 @@ fn no_file_of_a_bundle_holds_a_token() {
         (&json!(["team/hidden"]), &json!("u-1"), &json!(["glibc/2.36"]))
     );
     assert_eq!(own["failures"][0]["reason"], format!("403: {stars}"));
+    assert_eq!((&own["request"]["env"], &own["secrets-left-out"]), (&json!([format!("KEY={stars}")]), &json!(true)));
     let mut places = vec![log, format!("{bundle:?}"), fs::read_to_string(bundle.dir.join(MARK)).unwrap()];
     for archive in [RESULT, ARTIFACTS] {
         places.push(scene.members(archive).to_string());

@@ -1,0 +1,134 @@
+//! `apt-ci retry`: the same request again, from a result.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::line::Submission;
+use apt_ci::request::{SourcePackage, Text};
+use apt_ci::result::Outcome;
+use apt_ci::runs::{Recorded, RecordedError, StoredRun};
+
+use super::{log, results};
+use crate::session::Session;
+use crate::submit::{is_wanted, submit};
+use crate::ui::error::Unable;
+use crate::ui::exit::ExitStatus;
+use crate::ui::when::Since;
+
+/// Run tests again: the same requests as those of past runs
+#[derive(clap::Args)]
+#[command(after_help = "\
+A retry has the parameters of the run's own request: triggers, PPAs, environment and so on; it has a new id. All runs are \
+looked up before anything is queued.
+
+Examples:
+  apt-ci retry 20261123_112202_ece40@
+  apt-ci retry --outcome tmpfail --since 2d -s noble")]
+pub struct RetryArgs {
+    /// Runs: their ids, their paths RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or their logs' URLs
+    #[arg(value_name = "RUN", required_unless_present_any = ["outcomes", "since"])]
+    runs: Vec<String>,
+    /// Instead of named runs, all that ended so; repeat for more
+    #[arg(long = "outcome", value_name = "OUTCOME", conflicts_with = "runs", value_parser = outcome)]
+    outcomes: Vec<Outcome>,
+    /// Instead of named runs, all that ended since then: `2d`, `12h`, or a time
+    #[arg(long, value_name = "TIME", conflicts_with = "runs")]
+    since: Option<Since>,
+    /// Of these, only this package's
+    #[arg(long, value_name = "PACKAGE", conflicts_with = "runs")]
+    package: Option<SourcePackage>,
+    /// Only this release's runs
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    release: Option<Release>,
+    /// Only this architecture's runs
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architecture: Option<Architecture>,
+    /// Who asks for it
+    #[arg(long, value_name = "NAME")]
+    requester: Option<Text>,
+    /// Print the requests instead of queueing them, in the form that `run --batch` reads
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Do not ask, however many requests there are
+    #[arg(short, long)]
+    yes: bool,
+}
+
+fn outcome(text: &str) -> Result<Outcome, String> {
+    let known = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text);
+    known.ok_or_else(|| format!("the outcomes are {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
+}
+
+pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let store = session.store(&site)?;
+    let mut runs: Vec<StoredRun> = Vec::new();
+    if args.runs.is_empty() {
+        let all = results::of(args.package.as_ref(), args.release.as_ref(), args.architecture.as_ref(), &site, &store);
+        let meant = |run: &StoredRun| {
+            (args.outcomes.is_empty() || args.outcomes.contains(&run.outcome()))
+                && args.since.as_ref().is_none_or(|since| run.id.published() >= since.0)
+        };
+        runs.extend(all.await?.into_iter().filter(meant));
+        runs.sort_by(|a, b| a.id.cmp(&b.id));
+    } else {
+        for text in &args.runs {
+            let (release, architecture) = (args.release.as_ref(), args.architecture.as_ref());
+            let run = log::find_run(text, release, architecture, &site, &store).await?;
+            if !runs.contains(&run) {
+                runs.push(run);
+            }
+        }
+    }
+    let now = jiff::Timestamp::now();
+    let mut submissions: Vec<Submission> = Vec::new();
+    let mut incomplete = 0;
+    let mut seen = BTreeSet::new();
+    for run in &runs {
+        let name = run.path.folder(&run.id);
+        let Recorded { submission: Submission { queue, request }, whole } = match run.request(&store).await {
+            Ok(recorded) => recorded,
+            Err(RecordedError::Store(error)) => return Err(error).with_context(|| format!("the result of {name}")),
+            // One of many that cannot be retried keeps nobody from the others.
+            Err(error) if args.runs.is_empty() => {
+                session.ui.warn(format!("{name} is left out: {error}"));
+                continue;
+            }
+            Err(error) => {
+                let message = format!("{name} cannot be retried: {error}");
+                let hint = "ask for the test anew: `apt-ci run`";
+                return Err(Unable { message, hint }.into());
+            }
+        };
+        // The runs of one request, such as those of a former retry, ask for one test.
+        if !seen.insert(format!("{queue}:{}", request.to_wire())) {
+            continue;
+        }
+        incomplete += usize::from(!whole);
+        let request = match &args.requester {
+            Some(requester) => request.requested_by(requester),
+            None => request,
+        };
+        submissions.push(Submission { queue, request: request.identified().submitted_at(now) });
+    }
+    if incomplete > 0 {
+        session.ui.warn(format!(
+            "the results of {incomplete} runs tell only triggers and environment: other parameters, if there were any, are missing"
+        ));
+    }
+    if submissions.is_empty() {
+        session.ui.note("No run is meant by all these conditions.");
+        return Ok(ExitStatus::Success);
+    }
+    if args.dry_run {
+        for submission in &submissions {
+            session.ui.data(submission.to_line())?;
+        }
+        return Ok(ExitStatus::Success);
+    }
+    if !is_wanted(submissions.len(), args.yes, session).await? {
+        return Ok(ExitStatus::Failure);
+    }
+    submit(&submissions, session, &site).await
+}

@@ -1,0 +1,56 @@
+//! Conditions that the excuses themselves do not tell: what the store knows about a test, and what its log says.
+
+use std::collections::HashMap;
+
+use anyhow::Context as _;
+use apt_ci::excuses::{Retry, is_flaky, is_infrastructure, log_matches};
+use apt_ci::result::PackagePath;
+use apt_ci::runs::{self, StoredRun};
+use apt_ci::site::Site;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use regex::bytes::Regex;
+
+use crate::session::Session;
+
+/// How many questions are asked at the same time.
+const AT_A_TIME: usize = 8;
+
+/// Keeps what earlier results in the store call a failure of the infrastructure, or a flaky test, or both.
+pub async fn keep(
+    retries: Vec<Retry>,
+    infra: bool,
+    flaky: bool,
+    session: &Session,
+    site: &Site,
+) -> anyhow::Result<Vec<Retry>> {
+    let store = session.store(site)?;
+    let place = |retry: &Retry| PackagePath {
+        release: retry.release.clone(),
+        architecture: retry.architecture.clone(),
+        package: retry.package.clone(),
+    };
+    let mut places: Vec<PackagePath> = retries.iter().map(place).collect();
+    places.sort();
+    places.dedup();
+    let read = stream::iter(places).map(|place| async {
+        let runs = runs::of_package(&store, &place).await?;
+        anyhow::Ok((place, runs))
+    });
+    let known: HashMap<PackagePath, Vec<StoredRun>> = read.buffer_unordered(AT_A_TIME).try_collect().await?;
+    let keeps = |retry: &Retry| {
+        let runs = known.get(&place(retry)).map(Vec::as_slice).unwrap_or_default();
+        (!infra || is_infrastructure(retry, runs)) && (!flaky || is_flaky(retry, runs))
+    };
+    Ok(retries.into_iter().filter(keeps).collect())
+}
+
+/// Keeps those whose log matches. What has no log cannot match; a log that cannot be read is an error.
+pub async fn keep_by_log(retries: Vec<Retry>, pattern: &Regex, session: &Session) -> anyhow::Result<Vec<Retry>> {
+    session.use_one_tls_provider();
+    let looked = stream::iter(retries).map(|retry| async {
+        let Some(log) = &retry.log else { return Ok(None) };
+        let found = log_matches(log, pattern).await.with_context(|| format!("the log {log}"))?;
+        anyhow::Ok(found.then_some(retry))
+    });
+    looked.buffered(AT_A_TIME).try_filter_map(|retry| async { Ok(retry) }).try_collect().await
+}

@@ -1,0 +1,269 @@
+//! `apt-ci retry-regressions`: runs again what proposed-migration calls a regression.
+
+mod history;
+
+use std::io::Read;
+
+use anyhow::Context as _;
+use apt_ci::excuses::{self, Manner, Place, Proposed, Retry, Selected, Selection, State};
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::line::Submission;
+use apt_ci::request::{SourcePackage, Text, Trigger};
+use apt_ci::site::Site;
+use serde_json::json;
+
+use crate::session::Session;
+use crate::submit::{is_wanted, submit};
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+
+/// Run the tests again that keep new versions out of a release
+#[derive(clap::Args)]
+#[command(after_help = "\
+Reads proposed-migration's excuses from the site's [excuses], or from --excuses. Selects tests by all conditions together, \
+and requests each once per trigger; with --group, once with all its triggers.
+
+--only-infra: the newest result with a trigger of the test is a testbed failure (tmpfail).
+--only-flaky: among the newest 20 results of the tested version, the test passed and failed with the same triggers.
+--urls: as retry-autopkgtest-regressions prints them, one per test and architecture, with all triggers.
+
+Examples:
+  apt-ci retry-regressions -s noble --blocks glibc --dry-run
+  apt-ci retry-regressions -s noble --only-infra --limit 10
+  apt-ci retry-regressions -s noble --excuses update_excuses.yaml.xz --state RUNNING --min-age 3 --urls")]
+pub struct RetryRegressionsArgs {
+    /// The release [default: the only one with excuses]
+    #[arg(short = 's', long = "series", visible_alias = "release", value_name = "RELEASE")]
+    release: Option<Release>,
+    /// Where the excuses are: update_excuses.yaml[.xz], its URL, or `-` for standard input [default: the site's]
+    #[arg(long, value_name = "FILE|URL")]
+    excuses: Option<String>,
+    /// Only tests in these states [default: REGRESSION]
+    #[arg(long = "state", value_name = "STATE", num_args = 1..)]
+    states: Vec<State>,
+    /// Only for versions that wait for at least so many days; those of unknown age count
+    #[arg(long, value_name = "DAYS")]
+    min_age: Option<f64>,
+    /// Only for versions that wait for at most so many days; those of unknown age count
+    #[arg(long, value_name = "DAYS")]
+    max_age: Option<f64>,
+    /// Only tests that this package's new version causes
+    #[arg(long, value_name = "PACKAGE")]
+    blocks: Option<SourcePackage>,
+    /// Only tests whose cause waits for this package to migrate
+    #[arg(long, value_name = "PACKAGE")]
+    blocked_by: Option<SourcePackage>,
+    /// Only this package's tests; repeat for more
+    #[arg(long = "test", visible_alias = "blocked-by-tests", value_name = "PACKAGE")]
+    packages: Vec<SourcePackage>,
+    /// Only on this architecture; repeat for more
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architectures: Vec<Architecture>,
+    /// Only tests whose tested version is "unknown"
+    #[arg(long)]
+    only_unknown: bool,
+    /// Only tests with a line in their log that matches this regular expression
+    #[arg(long, value_name = "REGEX")]
+    log_regex: Option<regex::bytes::Regex>,
+    /// Only tests whose newest result is a failure of the testbed
+    #[arg(long)]
+    only_infra: bool,
+    /// Only tests that both pass and fail
+    #[arg(long)]
+    only_flaky: bool,
+    /// Test against the release alone, for a new baseline
+    #[arg(long, conflicts_with = "all_proposed")]
+    no_proposed: bool,
+    /// Take every package from the proposed pocket, not only the triggers
+    #[arg(long)]
+    all_proposed: bool,
+    /// A further trigger for every test; repeat for more
+    #[arg(long = "add-trigger", value_name = "SRC/VERSION")]
+    further: Vec<Trigger>,
+    /// One request per test and architecture, with all its triggers
+    #[arg(long)]
+    group: bool,
+    /// How many requests at most
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Who asks for it
+    #[arg(long, value_name = "NAME")]
+    requester: Option<Text>,
+    /// Print request.cgi URLs instead
+    #[arg(long, conflicts_with = "dry_run")]
+    urls: bool,
+    /// Show what would be requested
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Do not ask, however many requests there are
+    #[arg(short, long)]
+    yes: bool,
+}
+
+pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let release = release(&args, &site)?;
+    let manner = Manner {
+        release: release.clone(),
+        proposed: match (args.no_proposed, args.all_proposed) {
+            (true, _) => Proposed::Nothing,
+            (_, true) => Proposed::All,
+            _ => Proposed::Triggers,
+        },
+        further: args.further.clone(),
+    };
+    let selection = Selection {
+        states: if args.states.is_empty() { vec![State::Regression] } else { args.states.clone() },
+        min_age: args.min_age,
+        max_age: args.max_age,
+        blocks: args.blocks.clone(),
+        blocked_by: args.blocked_by.clone(),
+        packages: args.packages.clone(),
+        architectures: args.architectures.clone(),
+        only_unknown: args.only_unknown,
+    };
+    let (place, input) = open(&args, &release, session, &site).await?;
+    let read = move || selection.read(excuses::text(input)?, &manner);
+    let Selected { retries, without_trigger } =
+        tokio::task::spawn_blocking(read).await?.with_context(|| format!("the excuses {place}"))?;
+    if without_trigger > 0 {
+        session.ui.warn(format!(
+            "{without_trigger} tests are left out: the excuses do not tell the version that would be their trigger"
+        ));
+    }
+    let mut retries = retries;
+    if args.only_infra || args.only_flaky {
+        retries = history::keep(retries, args.only_infra, args.only_flaky, session, &site).await?;
+    }
+    if let Some(pattern) = &args.log_regex {
+        retries = history::keep_by_log(retries, pattern, session).await?;
+    }
+    if args.group || args.urls {
+        retries = excuses::group(retries);
+    }
+    let all = retries.len();
+    retries.truncate(args.limit.unwrap_or(usize::MAX));
+    if all > retries.len() {
+        session.ui.note(format!("{} more are left out by --limit.", all - retries.len()));
+    }
+    if retries.is_empty() && !session.ui.json {
+        session.ui.note(format!("No test of {place} is meant by all these conditions."));
+        return Ok(ExitStatus::Success);
+    }
+    if args.urls {
+        for retry in &retries {
+            session.ui.data(retry.url())?;
+        }
+        return Ok(ExitStatus::Success);
+    }
+    if args.dry_run {
+        show(&retries, session)?;
+        return Ok(ExitStatus::Success);
+    }
+    let now = jiff::Timestamp::now();
+    let submissions: Result<Vec<Submission>, _> = retries
+        .iter()
+        .map(|retry| {
+            let Submission { queue, request } = retry.submission(args.requester.as_ref())?;
+            Ok(Submission { queue, request: request.identified().submitted_at(now) })
+        })
+        .collect::<Result<_, apt_ci::request::InvalidRequest>>();
+    let submissions = submissions?;
+    if !is_wanted(submissions.len(), args.yes, session).await? {
+        return Ok(ExitStatus::Failure);
+    }
+    submit(&submissions, session, &site).await
+}
+
+/// The release that is meant.
+fn release(args: &RetryRegressionsArgs, site: &Site) -> anyhow::Result<Release> {
+    if let Some(release) = &args.release {
+        return Ok(release.clone());
+    }
+    let with_excuses: Vec<&Release> = site.excuses.keys().collect();
+    let known: Vec<&Release> = site.releases.value.keys().collect();
+    match (with_excuses.as_slice(), known.as_slice()) {
+        ([one], _) | ([], [one]) => Ok((*one).clone()),
+        (several, known) => {
+            let names = if several.is_empty() { known } else { several };
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            let message = "which release's excuses are meant is not clear".to_owned();
+            Err(BadInput { message, hint: Some(format!("name it with -s: {}", names.join(", "))) }.into())
+        }
+    }
+}
+
+/// Opens the excuses. Gives their name as well.
+async fn open(
+    args: &RetryRegressionsArgs,
+    release: &Release,
+    session: &Session,
+    site: &Site,
+) -> anyhow::Result<(String, Box<dyn Read + Send>)> {
+    if args.excuses.as_deref() == Some("-") {
+        return Ok(("of standard input".to_owned(), Box::new(std::io::stdin())));
+    }
+    let place: Place = match (&args.excuses, site.excuses.get(release)) {
+        (Some(text), _) => text.parse().map_err(|error| BadInput {
+            message: format!("--excuses: {error}"),
+            hint: Some("name a file, an https:// or http:// address, or `-` for standard input".to_owned()),
+        })?,
+        (None, Some(setting)) => setting.value.clone(),
+        (None, None) => {
+            let message = format!("where the excuses of {release} are is not configured");
+            let hint = format!("name them with --excuses, or write {release} = \"https://…\" into [excuses]");
+            return Err(BadInput { message, hint: Some(hint) }.into());
+        }
+    };
+    session.use_one_tls_provider();
+    let input = place.open().await.with_context(|| format!("the excuses {place}"))?;
+    Ok((place.to_string(), input))
+}
+
+fn show(retries: &[Retry], session: &Session) -> anyhow::Result<()> {
+    let triggers = |retry: &Retry| retry.triggers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    if session.ui.json {
+        let list: Vec<_> = retries
+            .iter()
+            .map(|retry| {
+                json!({
+                    "queue": retry.queue(),
+                    "package": retry.package.as_str(),
+                    "version": retry.version,
+                    "release": retry.release,
+                    "architecture": retry.architecture,
+                    "triggers": triggers(retry),
+                    "ppas": retry.ppas.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    "all-proposed": retry.all_proposed,
+                    "age": retry.age,
+                    "state": retry.state.as_str(),
+                })
+            })
+            .collect();
+        return session.ui.json(&list);
+    }
+    let days = |age: Option<f64>| age.map(|days| format!("{days:.1} days")).unwrap_or_default();
+    let rows: Vec<_> = retries
+        .iter()
+        .map(|retry| {
+            vec![
+                Cell::new(&retry.package),
+                Cell::new(retry.version.as_deref().unwrap_or_default()),
+                Cell::new(&retry.architecture),
+                Cell::new(triggers(retry).join(" ")),
+                Cell::new(days(retry.age)).for_programs(retry.age.map(|days| days.to_string()).unwrap_or_default()),
+                Cell::new(retry.state),
+            ]
+        })
+        .collect();
+    const COLUMNS: [Column; 6] = [
+        Column::new("PACKAGE"),
+        Column::new("VERSION").cut(),
+        Column::new("ARCH"),
+        Column::new("TRIGGER").cut(),
+        Column::new("AGE").spare(),
+        Column::new("STATE").spare(),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
+}

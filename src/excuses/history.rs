@@ -1,0 +1,39 @@
+//! What earlier results tell about a test that is to be run again.
+
+use std::collections::BTreeMap;
+
+use super::Retry;
+use crate::result::Outcome;
+use crate::runs::StoredRun;
+
+/// How many results of a test, counted from the newest, tell whether it is flaky.
+pub const HISTORY: usize = 20;
+
+/// Whether the newest result of the test with one of its triggers is a failure of the testbed. `runs` are the package's on the
+/// architecture, oldest first.
+pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
+    let triggers: Vec<String> = retry.triggers.iter().map(ToString::to_string).collect();
+    let with_one = |run: &&StoredRun| run.summary.triggers.iter().flatten().any(|trigger| triggers.contains(trigger));
+    runs.iter().rev().find(with_one).is_some_and(|run| run.outcome() == Outcome::Tmpfail)
+}
+
+/// Whether the test both passed and failed with the very same triggers, among the newest [`HISTORY`] results of the version that is tested:
+/// that of the excuses, or else of the newest result. Results of different triggers say nothing: one of them may be a true regression.
+pub fn is_flaky(retry: &Retry, runs: &[StoredRun]) -> bool {
+    let decided = |run: &&StoredRun| matches!(run.outcome(), Outcome::Pass | Outcome::Neutral | Outcome::Fail);
+    let known = retry.version.as_deref().filter(|version| *version != super::retry::UNKNOWN);
+    let newest = || runs.iter().rev().find(decided).map(|run| run.summary.version.as_str());
+    let Some(version) = known.or_else(newest) else { return false };
+    let mut seen: BTreeMap<Vec<&str>, (bool, bool)> = BTreeMap::new();
+    let of_version = runs.iter().rev().filter(decided).filter(|run| run.summary.version == version);
+    for run in of_version.take(HISTORY) {
+        let mut triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
+        triggers.sort_unstable();
+        let (passed, failed) = seen.entry(triggers).or_default();
+        match run.outcome() {
+            Outcome::Fail => *failed = true,
+            _ => *passed = true,
+        }
+    }
+    seen.values().any(|(passed, failed)| *passed && *failed)
+}

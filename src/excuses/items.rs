@@ -1,0 +1,263 @@
+//! The items of `sources:`, one at a time, as small texts. The file as a whole is too large for a parser of everything: most of it
+//! are pages' worth of HTML that nobody here asks for, so only the keys that are needed are kept of each item.
+//!
+//! This relies on nothing but YAML's rule that whatever belongs to a key is indented more than the key, with the one exception that a
+//! list may stand right below its key. An item that is written in another way (in braces) is kept whole.
+
+use std::io::{self, BufRead, Read as _};
+
+use super::{ExcusesError, Fault, State};
+
+/// More bytes of one line, or of what is kept of one item, are not read: then this is no excuses file.
+const LIMIT: usize = 32 << 20;
+/// The key whose list is read.
+const LIST: &str = "sources";
+/// What is kept of an item.
+const KEYS: [&str; 5] = ["item-name", "source", "new-version", "dependencies", POLICIES];
+const POLICIES: &str = "policy_info";
+/// What is kept of its policies.
+const POLICY_KEYS: [&str; 2] = ["age", TESTS];
+const TESTS: &str = "autopkgtest";
+
+/// One item, as a YAML document of its own.
+#[derive(Debug, Default)]
+pub(super) struct Item {
+    /// The line of the file where it begins.
+    pub(super) begin: usize,
+    /// What is kept of it.
+    pub(super) text: String,
+    /// The line of the file that each line of the text is.
+    lines: Vec<usize>,
+}
+
+impl Item {
+    /// The line of the file that a line of the text (from 1) is.
+    pub(super) fn line(&self, of_text: usize) -> usize {
+        let index = of_text.saturating_sub(1).min(self.lines.len().saturating_sub(1));
+        self.lines.get(index).copied().unwrap_or(self.begin)
+    }
+}
+
+/// Reads the items of a file.
+pub(super) struct Items<R> {
+    input: R,
+    /// The line that was read last, with its newline, and its number from 1.
+    line: Vec<u8>,
+    number: usize,
+    place: Place,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    /// The list has not begun yet.
+    Before,
+    /// The line at hand begins an item, whose dash is so far in.
+    At { dash: usize },
+    /// There are no more.
+    End,
+}
+
+impl<R: BufRead> Items<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, line: Vec::new(), number: 0, place: Place::Before }
+    }
+
+    /// The next item, into the place of the former one; false when there is none.
+    pub(super) fn next(&mut self, wanted: &[State], item: &mut Item) -> Result<bool, ExcusesError> {
+        if matches!(self.place, Place::Before) {
+            self.find_list()?;
+        }
+        let Place::At { dash } = self.place else { return Ok(false) };
+        item.begin = self.number;
+        item.text.clear();
+        item.lines.clear();
+        let after = self.line.get(dash + 1..).unwrap_or_default();
+        let inner = dash + 1 + indentation(after);
+        let mut filter = Filter::new(inner, wanted);
+        // Without its dash, the item is a mapping of its own.
+        if let Some(byte) = self.line.get_mut(dash) {
+            *byte = b' ';
+        }
+        loop {
+            if filter.keeps(&self.line) {
+                self.keep(item)?;
+            }
+            if !self.read_line()? {
+                self.place = Place::End;
+                return Ok(true);
+            }
+            if is_blank(&self.line) {
+                continue;
+            }
+            let indent = indentation(&self.line);
+            if indent <= dash {
+                self.place = self.at_item(dash)?;
+                return Ok(true);
+            }
+        }
+    }
+
+    fn keep(&self, item: &mut Item) -> Result<(), ExcusesError> {
+        let text = std::str::from_utf8(&self.line).map_err(|_| self.fault("not a text in UTF-8"))?;
+        if item.text.len() + text.len() > LIMIT {
+            return Err(self.fault("this item is too long for excuses"));
+        }
+        item.text.push_str(text);
+        item.lines.push(self.number);
+        Ok(())
+    }
+
+    /// Goes to the first item.
+    fn find_list(&mut self) -> Result<(), ExcusesError> {
+        loop {
+            if !self.read_line()? {
+                return Err(ExcusesError::NoSources);
+            }
+            if let Some((LIST, value)) = key_of(&self.line) {
+                match value {
+                    "" => break,
+                    "[]" | "null" | "~" => {
+                        self.place = Place::End;
+                        return Ok(());
+                    }
+                    _ => return Err(self.fault("`sources` is not a list with one item below the other")),
+                }
+            }
+        }
+        loop {
+            if !self.read_line()? {
+                self.place = Place::End;
+                return Ok(());
+            }
+            if !is_blank(&self.line) {
+                self.place = self.at_item(indentation(&self.line))?;
+                return Ok(());
+            }
+        }
+    }
+
+    /// What the line at hand, which belongs to no item before it, is: the next item, or the end of the list.
+    fn at_item(&self, dash: usize) -> Result<Place, ExcusesError> {
+        let indent = indentation(&self.line);
+        let rest = self.line.get(indent..).unwrap_or_default();
+        if indent == dash && rest.starts_with(b"- ") {
+            return Ok(Place::At { dash });
+        }
+        if indent == 0 && !rest.starts_with(b"-") || rest.starts_with(b"---") || rest.starts_with(b"...") {
+            return Ok(Place::End);
+        }
+        Err(self.fault("neither an item of `sources` nor what follows them"))
+    }
+
+    /// Reads the next line; false at the end.
+    fn read_line(&mut self) -> Result<bool, ExcusesError> {
+        self.line.clear();
+        let limit = LIMIT as u64;
+        let read = self.input.by_ref().take(limit).read_until(b'\n', &mut self.line);
+        let read = read.map_err(|source| self.unreadable(source))?;
+        self.number += 1;
+        if read as u64 == limit {
+            return Err(self.fault("this line is too long for excuses"));
+        }
+        Ok(read > 0)
+    }
+
+    fn unreadable(&self, source: io::Error) -> ExcusesError {
+        ExcusesError::Unreadable { line: self.number + 1, source }
+    }
+
+    fn fault(&self, message: impl Into<String>) -> ExcusesError {
+        ExcusesError::Malformed(Fault { line: self.number, message: message.into() })
+    }
+}
+
+/// Decides line by line what is kept of an item.
+struct Filter<'w> {
+    wanted: &'w [State],
+    /// How far in its keys are.
+    inner: usize,
+    keeping: bool,
+    /// Among its policies: how far in their names are, once the first one was seen.
+    policies: Option<Option<usize>>,
+    keeping_policy: bool,
+    /// Among its tests.
+    tests: bool,
+    /// Among its tests: whether the last line was a key without a value beside it, so that a list may begin.
+    after_key: bool,
+    /// The rest of a list so far in is not wanted.
+    skipping: Option<usize>,
+}
+
+impl<'w> Filter<'w> {
+    fn new(inner: usize, wanted: &'w [State]) -> Self {
+        // What is not known to be unwanted is kept.
+        let (keeping, keeping_policy) = (true, true);
+        Self { wanted, inner, keeping, policies: None, keeping_policy, tests: false, after_key: false, skipping: None }
+    }
+
+    fn keeps(&mut self, line: &[u8]) -> bool {
+        let indent = indentation(line);
+        if indent == self.inner {
+            if let Some((key, value)) = key_of(line) {
+                self.keeping = KEYS.contains(&key);
+                self.policies = (key == POLICIES && value.is_empty()).then_some(None);
+                self.keeping_policy = true;
+                self.tests = false;
+            }
+            return self.keeping;
+        }
+        if let Some(names) = self.policies {
+            let names = names.unwrap_or(indent);
+            self.policies = Some(Some(names));
+            if indent == names
+                && let Some((key, _)) = key_of(line)
+            {
+                self.keeping_policy = POLICY_KEYS.contains(&key);
+                self.tests = key == TESTS;
+                self.skipping = None;
+                return self.keeping_policy;
+            }
+        }
+        self.keeping && self.keeping_policy && !(self.tests && self.skips(indent, line))
+    }
+
+    /// Whether this line belongs to a verdict that is not wanted. Its first line, with the state, stays: a verdict is not empty.
+    fn skips(&mut self, indent: usize, line: &[u8]) -> bool {
+        let text = line.get(indent..).unwrap_or_default().trim_ascii_end();
+        let element = text.strip_prefix(b"- ");
+        if let Some(list) = self.skipping {
+            if indent > list || indent == list && element.is_some() {
+                return true;
+            }
+            self.skipping = None;
+        }
+        if self.after_key
+            && let Some(word) = element.and_then(|word| std::str::from_utf8(word).ok())
+        {
+            let state = State::of_word(word);
+            self.skipping = (state != State::Other && !self.wanted.contains(&state)).then_some(indent);
+        }
+        self.after_key = text.ends_with(b":");
+        false
+    }
+}
+
+fn indentation(line: &[u8]) -> usize {
+    line.iter().take_while(|byte| **byte == b' ').count()
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty() || line.trim_ascii_start().starts_with(b"#")
+}
+
+/// The key of a line `key: value`, and what follows it on the line. A line that begins an item of a list, or braces, has none.
+fn key_of(line: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(line).ok()?.trim();
+    let (key, rest) = match text.chars().next()? {
+        quote @ ('"' | '\'') => text.get(1..)?.split_once(quote)?,
+        '-' | '{' | '[' => return None,
+        _ => text.split_at(text.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c)))?),
+    };
+    let value = rest.strip_prefix(':').filter(|value| value.is_empty() || value.starts_with(' '))?;
+    Some((key, value.trim()))
+}

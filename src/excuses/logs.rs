@@ -1,0 +1,48 @@
+//! Looking into the logs that excuses point to.
+
+use std::io::{BufRead, BufReader, Read};
+use std::time::Duration;
+
+use flate2::read::MultiGzDecoder;
+use regex::bytes::Regex;
+
+use super::{ExcusesError, Place};
+
+/// More of a line is matched as another line.
+const LONGEST_LINE: u64 = 1 << 20;
+/// What gzip's files begin with. Some servers unpack them, others do not.
+const GZIP: &[u8] = b"\x1f\x8b";
+/// A log that takes longer is given up.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Whether a line of the log at this address matches. It is read while it arrives, no further than to the first match.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn log_matches(address: &str, pattern: &Regex) -> Result<bool, ExcusesError> {
+    let place: Place = address.parse().map_err(|error| ExcusesError::Unopened(format!("{error}")))?;
+    let (log, pattern) = (place.open().await?, pattern.clone());
+    let search = tokio::task::spawn_blocking(move || search(log, &pattern));
+    match tokio::time::timeout(PATIENCE, search).await {
+        Ok(Ok(found)) => found.map_err(|error| ExcusesError::Unopened(error.to_string())),
+        Ok(Err(error)) => Err(ExcusesError::Unopened(error.to_string())),
+        Err(_) => Err(ExcusesError::Unopened(format!("not whole after {} seconds", PATIENCE.as_secs()))),
+    }
+}
+
+fn search(log: impl Read, pattern: &Regex) -> std::io::Result<bool> {
+    let mut log = BufReader::new(log);
+    let is_packed = log.fill_buf()?.starts_with(GZIP);
+    if is_packed { in_lines(BufReader::new(MultiGzDecoder::new(log)), pattern) } else { in_lines(log, pattern) }
+}
+
+fn in_lines(mut log: impl BufRead, pattern: &Regex) -> std::io::Result<bool> {
+    let mut line = Vec::new();
+    while log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
+        if pattern.is_match(line.trim_ascii_end()) {
+            return Ok(true);
+        }
+        line.clear();
+    }
+    Ok(false)
+}

@@ -1,0 +1,87 @@
+//! Where excuses are.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use url::Url;
+
+use super::ExcusesError;
+use crate::http::innermost;
+
+/// How long a server may take to answer at all, and between two pieces of its answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A place that excuses are read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A file of this machine.
+    File(PathBuf),
+    /// An address on the web.
+    Web(Url),
+}
+
+/// A place that cannot be used, and why. Its text is left out: it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a place of excuses: {0}")]
+pub struct InvalidPlace(&'static str);
+
+impl FromStr for Place {
+    type Err = InvalidPlace;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
+        if !text.contains("://") {
+            return if text.is_empty() { Err(InvalidPlace("it is empty")) } else { Ok(Self::File(text.into())) };
+        }
+        let url = Url::parse(text).map_err(|_| InvalidPlace("it is no URL"))?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(InvalidPlace("an address begins with https:// or http://"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidPlace("a user or password does not belong into it"));
+        }
+        Ok(Self::Web(url))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.pad(&path.display().to_string()),
+            Self::Web(url) => f.pad(url.as_str()),
+        }
+    }
+}
+
+impl Place {
+    /// Opens it. What comes from the web is read while it arrives, by a thread that may block.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or the server does not give it.
+    pub async fn open(&self) -> Result<Box<dyn Read + Send>, ExcusesError> {
+        let url = match self {
+            Self::File(path) => {
+                return match std::fs::File::open(path) {
+                    Ok(file) => Ok(Box::new(file)),
+                    Err(error) => Err(ExcusesError::Unopened(error.to_string())),
+                };
+            }
+            Self::Web(url) => url,
+        };
+        let failed = |error: &reqwest::Error| match error.is_timeout() {
+            true => ExcusesError::Unopened(format!("no answer within {} seconds", PATIENCE.as_secs())),
+            false => ExcusesError::Unopened(innermost(error)),
+        };
+        let client = crate::http::patient_client(PATIENCE).map_err(|error| failed(&error))?;
+        let response = client.get(url.clone()).send().await.map_err(|error| failed(&error))?;
+        if !response.status().is_success() {
+            return Err(ExcusesError::Unopened(format!("the server answered {}", response.status())));
+        }
+        let bytes = response.bytes_stream().map_err(|error| io::Error::other(innermost(&error)));
+        Ok(Box::new(SyncIoBridge::new(StreamReader::new(bytes))))
+    }
+}

@@ -1,0 +1,84 @@
+//! Which tests are meant.
+
+use super::retry::UNKNOWN;
+use super::{Excuse, Excuses, ExcusesError, Manner, Retry, State, Test};
+use crate::release::Architecture;
+use crate::request::SourcePackage;
+use std::io::BufRead;
+
+/// What tests have in common that are to be run again.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Their states.
+    pub states: Vec<State>,
+    /// For at least so many days the new version has been waiting. One whose age is not told counts as of any age.
+    pub min_age: Option<f64>,
+    /// For at most so many days.
+    pub max_age: Option<f64>,
+    /// This package's new version causes them.
+    pub blocks: Option<SourcePackage>,
+    /// The new version that causes them waits for this package.
+    pub blocked_by: Option<SourcePackage>,
+    /// They are the tests of one of these packages; none means of any.
+    pub packages: Vec<SourcePackage>,
+    /// They run on one of these architectures; none means on any.
+    pub architectures: Vec<Architecture>,
+    /// The tested version was not known.
+    pub only_unknown: bool,
+}
+
+/// The retries that a selection gives.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// In the order of the excuses, each once.
+    pub retries: Vec<Retry>,
+    /// How many tests are left out because the excuses do not tell the version that would be their trigger.
+    pub without_trigger: usize,
+}
+
+impl Selection {
+    /// Reads excuses to their end.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read(&self, input: impl BufRead, manner: &Manner) -> Result<Selected, ExcusesError> {
+        let mut selected = Selected::default();
+        let mut seen = std::collections::HashSet::new();
+        for excuse in Excuses::new(input, &self.states) {
+            let excuse = excuse?;
+            if !self.takes(&excuse) {
+                continue;
+            }
+            for test in excuse.tests.iter().filter(|test| self.takes_test(test)) {
+                match manner.retry(&excuse, test)? {
+                    None => selected.without_trigger += 1,
+                    Some(retry) => {
+                        if seen.insert(retry.url()) {
+                            selected.retries.push(retry);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(selected)
+    }
+
+    fn takes(&self, excuse: &Excuse) -> bool {
+        let named = |package: &SourcePackage, name: &String| package.as_str() == name;
+        let waits_for = |package: &SourcePackage| {
+            // An entry may name a version or an architecture as well.
+            let name = |entry: &str| entry.split(['/', ' ']).next() == Some(package.as_str());
+            excuse.blocked_by.iter().any(|entry| name(entry))
+        };
+        self.min_age.is_none_or(|least| excuse.age.is_none_or(|age| age >= least))
+            && self.max_age.is_none_or(|most| excuse.age.is_none_or(|age| age <= most))
+            && self.blocks.as_ref().is_none_or(|package| named(package, &excuse.source))
+            && self.blocked_by.as_ref().is_none_or(waits_for)
+    }
+
+    fn takes_test(&self, test: &Test) -> bool {
+        (self.packages.is_empty() || self.packages.iter().any(|package| package.as_str() == test.package))
+            && (self.architectures.is_empty() || self.architectures.iter().any(|one| one.as_str() == test.architecture))
+            && (!self.only_unknown || test.version.as_deref() == Some(UNKNOWN))
+    }
+}

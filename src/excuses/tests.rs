@@ -1,0 +1,237 @@
+//! Excuses as proposed-migration writes them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::release::{Context, Release};
+
+const EXCUSES: &str = "\
+generated-date: 2026-11-25 10:00:00.123456
+sources:
+- excuses:
+  - 'Migration status for glibc (2.39-1 to 2.40-1): BLOCKED: Rejected/violates
+    migration policy'
+  - 'source: not a key'
+  is-candidate: false
+  item-name: glibc
+  maintainer: Somebody
+  new-version: 2.40-1+b1~x
+  old-version: 2.39-1
+  policy_info:
+    age:
+      age-requirement: 0
+      current-age: 3.25
+      verdict: PASS
+    autopkgtest:
+      gzip/1.12-1:
+        amd64:
+        - REGRESSION
+        - https://swift/log.gz
+        - https://ci/packages/g/gzip/noble/amd64
+        - null
+        - request.cgi?release=noble&arch=amd64&package=gzip&trigger=glibc%2F2.40-1%2Bb1~x
+        armhf:
+        - PASS
+        - https://swift/other.gz
+        - null
+        - null
+        - null
+      linux/unknown:
+        amd64:
+        - REGRESSION
+        - https://swift/linux.gz
+        - null
+        - null
+        - https://ci.example/request.cgi?release=noble&arch=amd64&package=linux&trigger=glibc%2F2.40-1&trigger=linux-meta%2F6&ppa=o%2Fn&all-proposed=1
+      zlib:
+        amd64: [RUNNING, 'https://ci/running', null, null, null]
+      verdict: REJECTED_PERMANENTLY
+    block: {}
+  reason:
+  - autopkgtest
+  source: glibc
+- dependencies:
+    blocked-by:
+    - glibc
+  item-name: bash
+  new-version: '5.10'
+  policy_info:
+    autopkgtest:
+      gzip/1.12-1:
+        amd64:
+        - REGRESSION
+        - null
+        - null
+        - null
+        - request.cgi?release=noble&arch=amd64&package=gzip&trigger=bash%2F5.10
+      verdict: REJECTED_PERMANENTLY
+  source: bash
+- {item-name: -old, source: old, new-version: '-', policy_info: {age: {current-age: 9}, autopkgtest: {gzip: {amd64: [REGRESSION]}}}}
+hints: []
+";
+
+fn manner() -> Manner {
+    Manner { release: "noble".parse().unwrap(), proposed: Proposed::Triggers, further: Vec::new() }
+}
+
+fn regressions() -> Selection {
+    Selection { states: vec![State::Regression], ..Selection::default() }
+}
+
+fn urls(selection: &Selection, manner: &Manner) -> Vec<String> {
+    let selected = selection.read(EXCUSES.as_bytes(), manner).unwrap();
+    selected.retries.iter().map(Retry::url).collect()
+}
+
+fn fault(text: &str) -> String {
+    let read: Result<Vec<_>, _> = Excuses::new(text.as_bytes(), &[State::Regression]).collect();
+    read.unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_needed_is_read_and_the_rest_passed_over() {
+    let wanted = [State::Regression, State::Running];
+    let all: Vec<Excuse> = Excuses::new(EXCUSES.as_bytes(), &wanted).collect::<Result<_, _>>().unwrap();
+    let [glibc, bash, old] = all.as_slice() else { panic!("{all:#?}") };
+    assert_eq!((glibc.line, glibc.source.as_str(), glibc.age), (3, "glibc", Some(3.25)));
+    assert_eq!(glibc.new_version.as_deref(), Some("2.40-1+b1~x"));
+    let tests: Vec<_> = glibc
+        .tests
+        .iter()
+        .map(|test| (test.package.as_str(), test.version.as_deref(), test.architecture.as_str(), test.state.as_str()))
+        .collect();
+    assert_eq!(
+        tests,
+        [
+            ("gzip", Some("1.12-1"), "amd64", "REGRESSION"),
+            ("linux", Some("unknown"), "amd64", "REGRESSION"),
+            ("zlib", None, "amd64", "RUNNING"),
+        ]
+    );
+    assert_eq!(glibc.tests[0].log.as_deref(), Some("https://swift/log.gz"));
+    assert_eq!((bash.new_version.as_deref(), bash.age), (Some("5.10"), None));
+    assert_eq!(bash.blocked_by, ["glibc"]);
+    assert_eq!((old.source.as_str(), old.age, old.tests.len()), ("old", Some(9.0), 1));
+}
+
+#[test]
+fn lists_may_be_indented_and_compressed() {
+    let mut indented = String::new();
+    let mut within = false;
+    for line in EXCUSES.lines() {
+        within = (within || line.starts_with("- ")) && !line.starts_with("hints");
+        indented.push_str(&format!("{}{line}\n", if within { "    " } else { "" }));
+    }
+    let read = |text: &[u8]| -> Vec<Excuse> {
+        Excuses::new(super::text(text).unwrap(), &[State::Regression]).collect::<Result<_, _>>().unwrap()
+    };
+    assert_eq!(read(indented.as_bytes()), read(EXCUSES.as_bytes()));
+    // xz -c of a file with one excuse and nothing else.
+    let packed = include_bytes!("one-excuse.yaml.xz");
+    assert_eq!(read(packed)[0].source, "glibc");
+    let cut: Result<Vec<_>, _> = Excuses::new(super::text(&packed[..packed.len() - 40]).unwrap(), &[]).collect();
+    assert!(matches!(cut, Err(ExcusesError::Unreadable { .. })), "{cut:?}");
+}
+
+#[test]
+fn addresses_are_those_that_others_print() {
+    let page = "https://autopkgtest.ubuntu.com/request.cgi?release=noble&arch=amd64&package=gzip";
+    let glibc = format!("{page}&trigger=glibc%2F2.40-1%2Bb1~x");
+    let linux = "https://ci.example/request.cgi?release=noble&arch=amd64&package=linux\
+                 &trigger=glibc%2F2.40-1&trigger=linux-meta%2F6&ppa=o%2Fn&all-proposed=1";
+    let bash = format!("{page}&trigger=bash%2F5.10");
+    assert_eq!(urls(&regressions(), &manner()), [&glibc, linux, &bash]);
+    let group = group(regressions().read(EXCUSES.as_bytes(), &manner()).unwrap().retries);
+    let grouped: Vec<String> = group.iter().map(Retry::url).collect();
+    assert_eq!(grouped, [&format!("{glibc}&trigger=bash%2F5.10"), linux]);
+    let further = Manner { further: vec!["dpkg/1.22".parse().unwrap()], proposed: Proposed::All, ..manner() };
+    assert_eq!(urls(&regressions(), &further)[0], format!("{glibc}&trigger=dpkg%2F1.22&all-proposed=1"));
+    let running = Selection { states: vec![State::Running], ..Selection::default() };
+    assert_eq!(urls(&running, &manner()), [glibc.replace("gzip", "zlib")]);
+}
+
+#[test]
+fn each_condition_leaves_out_what_it_should() {
+    let count = |change: fn(&mut Selection)| {
+        let mut selection = regressions();
+        change(&mut selection);
+        let selected = selection.read(EXCUSES.as_bytes(), &manner()).unwrap();
+        selected.retries.iter().map(|retry| format!("{}<{}", retry.package, retry.triggers[0].package())).collect()
+    };
+    let check = |change: fn(&mut Selection), expected: &[&str]| {
+        let names: Vec<String> = count(change);
+        assert_eq!(names, expected);
+    };
+    check(|_| {}, &["gzip<glibc", "linux<glibc", "gzip<bash"]);
+    check(|selection| selection.min_age = Some(3.5), &["gzip<bash"]);
+    check(|selection| selection.min_age = Some(3.25), &["gzip<glibc", "linux<glibc", "gzip<bash"]);
+    check(|selection| selection.max_age = Some(3.0), &["gzip<bash"]);
+    check(|selection| selection.blocks = "glibc".parse().ok(), &["gzip<glibc", "linux<glibc"]);
+    check(|selection| selection.blocked_by = "glibc".parse().ok(), &["gzip<bash"]);
+    check(|selection| selection.packages = vec!["linux".parse().unwrap()], &["linux<glibc"]);
+    check(|selection| selection.architectures = vec!["armhf".parse().unwrap()], &[]);
+    check(|selection| selection.only_unknown = true, &["linux<glibc"]);
+    check(|selection| selection.states = vec![State::Pass], &["gzip<glibc"]);
+}
+
+#[test]
+fn without_a_version_there_is_no_trigger() {
+    let selected = regressions().read(EXCUSES.as_bytes(), &manner()).unwrap();
+    assert_eq!(selected.without_trigger, 1, "the removal of old");
+    let nothing = Manner { proposed: Proposed::Nothing, ..manner() };
+    let selected = regressions().read(EXCUSES.as_bytes(), &nothing).unwrap();
+    let triggers: Vec<String> = selected.retries.iter().map(|retry| retry.triggers[0].to_string()).collect();
+    assert_eq!((triggers, selected.without_trigger), (vec!["gzip/1.12-1".to_owned()], 2), "asked for once");
+}
+
+#[test]
+fn a_request_goes_where_its_packages_come_from() {
+    let retries = regressions().read(EXCUSES.as_bytes(), &manner()).unwrap().retries;
+    let contexts: Vec<Context> = retries.iter().map(|retry| retry.submission(None).unwrap().queue.context).collect();
+    assert_eq!(contexts, [Context::Distribution, Context::Ppa, Context::Distribution]);
+}
+
+#[test]
+fn excuses_of_another_release_are_refused() {
+    let other: Release = "jammy".parse().unwrap();
+    let error = regressions().read(EXCUSES.as_bytes(), &Manner { release: other, ..manner() }).unwrap_err();
+    let expected = "line 3: the test of gzip for glibc: its address asks for the release noble, not for jammy";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn faults_are_told_with_their_lines() {
+    for text in ["", "<!DOCTYPE html>\n<p>\n", "x: 1\n"] {
+        assert!(fault(text).contains("has no list `sources`"), "{text}: {}", fault(text));
+    }
+    assert!(fault("sources: {}\n").starts_with("line 1: `sources` is not a list"));
+    assert!(fault("sources:\n- item: a\n").starts_with("line 2: this item names no `source`"));
+    let list =
+        fault("sources:\n- source: a\n  reason: x\n  policy_info:\n    autopkgtest:\n      b/1:\n        amd64: 5\n");
+    assert!(list.starts_with("line 7: "), "{list}");
+    let broken = fault("sources:\n- reason:\n  - x\n  source: 'a\n");
+    assert!(broken.starts_with("line 4: "), "{broken}");
+    assert!(fault("sources:\n- source: a\n  - b\n -c\n").starts_with("line "));
+    let good: Vec<_> = Excuses::new("sources: []\nx: 1\n".as_bytes(), &[]).collect();
+    assert!(good.is_empty());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Excuses::new(bytes.as_slice(), &[State::Regression]).collect::<Vec<_>>();
+    }
+
+    #[test]
+    fn no_damaged_file_makes_the_reader_panic(at in 0..EXCUSES.len(), text in "[\\PC\n\t -:'\\[\\]{}]{0,8}", cut in 0..40_usize) {
+        let (before, after) = EXCUSES.split_at(at);
+        let damaged = format!("{before}{text}{}", after.get(cut..).unwrap_or_default());
+        let lines = damaged.lines().count() + 1;
+        for excuse in Excuses::new(damaged.as_bytes(), &[State::Regression, State::Pass]) {
+            if let Err(ExcusesError::Malformed(Fault { line, .. })) = &excuse {
+                prop_assert!((1..=lines).contains(line), "line {line} of {lines}");
+            }
+        }
+        let _ = regressions().read(damaged.as_bytes(), &manner());
+    }
+}

@@ -1,0 +1,121 @@
+//! The request that a run came from, as its result tells it.
+
+use std::io::Read as _;
+
+use serde_json::{Map, Value, json};
+use tokio::io::AsyncReadExt;
+
+use super::{RESULT_LIMIT, StoredRun};
+use crate::release::{Context, QueueName};
+use crate::request::line::Submission;
+use crate::request::{InvalidRequest, Request};
+use crate::result::layout::{RESULT, container};
+use crate::store::{Store, StoreError};
+
+/// A request that is made again from a result: for whom, when and under which id is open.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The request, and the queue that it belongs into.
+    pub submission: Submission,
+    /// Whether these are all of its parameters for certain. Results of other programs tell the triggers and the environment alone.
+    pub whole: bool,
+}
+
+/// Why a result does not tell its request.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordedError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It was a private run.
+    #[error("its request had secrets, such as the token of a PPA, which no result holds")]
+    SecretsLeftOut,
+    /// Its result tells no triggers.
+    #[error("its result does not tell what caused it")]
+    NoTriggers,
+    /// It was stored by another program, with packages from somewhere else.
+    #[error("its result is in {0}, so that packages came from a PPA, and does not tell which they all were")]
+    Elsewhere(String),
+    /// What it tells is no request.
+    #[error("its result tells a request that cannot be: {0}")]
+    Invalid(#[from] InvalidRequest),
+    /// It is damaged.
+    #[error("its result is damaged: it has no testinfo.json that can be read")]
+    Damaged,
+}
+
+/// What says of whom, when, and which request it was.
+const PERSONAL: [&str; 3] = ["requester", "submit-time", "uuid"];
+const TRIGGERS: &str = "ADT_TEST_TRIGGERS=";
+/// What the tests of pull requests have in their environment.
+const PULL_REQUEST: &str = "UPSTREAM_PULL_REQUEST=";
+
+impl StoredRun {
+    /// Makes the request again that this run came from.
+    ///
+    /// # Errors
+    /// When the result does not tell it, or cannot be read.
+    pub async fn request(&self, store: &Store) -> Result<Recorded, RecordedError> {
+        let object = self.object(RESULT);
+        let mut bytes = Vec::new();
+        let reader = store.get(&self.container, &object).await?;
+        let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
+        reading.map_err(|source| StoreError::Io { action: format!("reading {}/{object}", self.container), source })?;
+        let testinfo = testinfo(&bytes).ok_or(RecordedError::Damaged)?;
+        let (parameters, whole) = self.parameters(&testinfo)?;
+        let text = format!("{}\n{}", self.path.package, Value::Object(parameters));
+        let request = Request::parse(text.as_bytes())?;
+        let context = match request.parameters() {
+            parameters if !parameters.ppas.is_empty() => Context::Ppa,
+            parameters if parameters.env.iter().any(|variable| variable.as_str().starts_with(PULL_REQUEST)) => {
+                Context::Upstream
+            }
+            _ => Context::Distribution,
+        };
+        let queue = QueueName::new(context, self.path.release.clone(), self.path.architecture.clone());
+        Ok(Recorded { submission: Submission { queue, request }, whole })
+    }
+
+    /// The request's parameters, and whether they are all.
+    fn parameters(&self, testinfo: &Value) -> Result<(Map<String, Value>, bool), RecordedError> {
+        let own = testinfo.get("apt-ci");
+        let told = |key| own.and_then(|own| own.get(key));
+        if told("secrets-left-out").is_some() {
+            return Err(RecordedError::SecretsLeftOut);
+        }
+        if let Some(Value::Object(request)) = told("request") {
+            let mut parameters = request.clone();
+            parameters.retain(|key, _| !PERSONAL.contains(&key.as_str()));
+            return Ok((parameters, true));
+        }
+        if self.container != container(&self.path.release) {
+            return Err(RecordedError::Elsewhere(self.container.clone()));
+        }
+        let environment = testinfo.get("custom_environment").and_then(Value::as_array);
+        let variables: Vec<&str> = environment.into_iter().flatten().filter_map(Value::as_str).collect();
+        let triggers = variables.iter().find_map(|variable| variable.strip_prefix(TRIGGERS)).unwrap_or_default();
+        let triggers: Vec<&str> = triggers.split_whitespace().collect();
+        if triggers.is_empty() {
+            return Err(RecordedError::NoTriggers);
+        }
+        let env: Vec<&str> = variables.iter().filter(|variable| !variable.starts_with(TRIGGERS)).copied().collect();
+        let mut parameters = Map::from_iter([("triggers".to_owned(), json!(triggers))]);
+        if !env.is_empty() {
+            parameters.insert("env".to_owned(), json!(env));
+        }
+        Ok((parameters, false))
+    }
+}
+
+fn testinfo(result: &[u8]) -> Option<Value> {
+    let mut archive = tar::Archive::new(result);
+    for entry in archive.entries().ok()? {
+        let entry = entry.ok()?;
+        if entry.path_bytes().strip_prefix(b"./").unwrap_or(&entry.path_bytes()) == b"testinfo.json" {
+            let mut text = Vec::new();
+            entry.take(RESULT_LIMIT).read_to_end(&mut text).ok()?;
+            return serde_json::from_slice(&text).ok();
+        }
+    }
+    None
+}
