@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::line::Submission;
-use apt_ci::request::{EnvVar, Parameters, Request, SourcePackage, TestName, Text, Trigger};
+use apt_ci::request::{
+    BzrSource, EnvVar, GitSource, Parameters, Ppa, Request, SourcePackage, TestName, TestSource, Text, Trigger,
+    UserName,
+};
 use apt_ci::site::Site;
 use tokio::io::AsyncReadExt;
 
@@ -23,6 +26,8 @@ Prints one line per request: queue, package and the request's id.
 
 Examples:
   apt-ci run -s noble --trigger glib2.0/2.80.0-6 libpng udisks2
+  apt-ci run -s noble --ppa me/fixes gzip
+  apt-ci run -s noble --build-git https://github.com/me/gzip#fix --env UPSTREAM_PULL_REQUEST=7 gzip
   apt-ci run -s noble -a armhf --trigger php-foo/1-1 --trigger php-foo-helpers/2-2 php-foo
   echo 'debci-noble-amd64:gzip {\"triggers\": [\"glibc/2.39-1\"]}' | apt-ci run --batch -")]
 pub struct RunArgs {
@@ -39,8 +44,41 @@ pub struct RunArgs {
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architectures: Vec<Architecture>,
     /// The package and version that causes the test; repeat for packages that must land together
-    #[arg(long = "trigger", value_name = "SRC/VERSION", required_unless_present = "batch")]
+    #[arg(
+        long = "trigger",
+        value_name = "SRC/VERSION",
+        required_unless_present_any = ["batch", "baseline", "ppas", "test_git", "build_git", "test_bzr"]
+    )]
     triggers: Vec<Trigger>,
+    /// Test the release as it is, to compare others with: the trigger migration-reference/0
+    #[arg(long, conflicts_with_all = ["triggers", "ppas", "all_proposed", "batch"])]
+    baseline: bool,
+    /// A package archive to take packages from; repeat for more, the last one names the results' container. One with a token
+    /// is given by --batch, which no other user of this machine sees
+    #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]", conflicts_with = "batch")]
+    // Parsed by us: what clap refuses, it quotes.
+    ppas: Vec<String>,
+    /// Take the test from this git branch, the packages from the archive
+    #[arg(long, value_name = "URL[#BRANCH]", group = "source", conflicts_with = "batch")]
+    test_git: Option<GitSource>,
+    /// Build and test this git branch
+    #[arg(long, value_name = "URL[#BRANCH]", group = "source", conflicts_with = "batch")]
+    build_git: Option<GitSource>,
+    /// Take the test from this Bazaar branch
+    #[arg(long, value_name = "URL", group = "source", conflicts_with = "batch")]
+    test_bzr: Option<BzrSource>,
+    /// Make the run private: only this user of the store may read its result
+    #[arg(long, value_name = "USER", conflicts_with = "batch")]
+    swiftuser: Option<UserName>,
+    /// Who else may read the result of a private run, on web pages; repeat for more
+    #[arg(long, value_name = "USER", conflicts_with = "batch")]
+    readable_by: Vec<UserName>,
+    /// Bulk work, which holds up no other: the same as --context huge
+    #[arg(long, conflicts_with_all = ["context", "batch"])]
+    bulk: bool,
+    /// The queues to use: distribution, huge, ppa or upstream [default: ppa with a PPA, upstream with a branch, else distribution]
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "batch")]
+    context: Option<Context>,
     /// A variable for the test's environment; repeat for more
     #[arg(long, value_name = "VAR=VALUE")]
     env: Vec<EnvVar>,
@@ -93,8 +131,25 @@ fn requests(args: RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
         (_, Some(configured)) => configured.to_vec(),
         (_, None) => return Err(unknown_release(&release, site).into()),
     };
+    let source = match (args.test_git, args.build_git, args.test_bzr) {
+        (Some(source), ..) => Some(TestSource::TestGit(source)),
+        (_, Some(source), _) => Some(TestSource::BuildGit(source)),
+        (.., source) => source.map(TestSource::TestBzr),
+    };
+    let ppas = args.ppas.iter().map(|text| public_ppa(text)).collect::<anyhow::Result<Vec<Ppa>>>()?;
+    let context = match args.context {
+        _ if args.bulk => Context::Huge,
+        Some(context) => context,
+        None if !ppas.is_empty() => Context::Ppa,
+        None if source.is_some() => Context::Upstream,
+        None => Context::Distribution,
+    };
     let parameters = Parameters {
-        triggers: args.triggers,
+        triggers: if args.baseline { vec![Trigger::baseline()] } else { args.triggers },
+        ppas,
+        source,
+        swiftuser: args.swiftuser,
+        readable_by: args.readable_by,
         env: args.env,
         all_proposed: args.all_proposed,
         testname: args.testname,
@@ -105,7 +160,7 @@ fn requests(args: RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
     let mut seen = BTreeSet::new();
     for package in args.packages {
         for architecture in &architectures {
-            let queue = QueueName::new(Context::Distribution, release.clone(), architecture.clone());
+            let queue = QueueName::new(context, release.clone(), architecture.clone());
             // The same package or architecture named twice is a slip, not a wish for two runs.
             if seen.insert((package.clone(), queue.clone())) {
                 let request = Request::new(package.clone(), parameters.clone())?;
@@ -114,6 +169,18 @@ fn requests(args: RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
         }
     }
     Ok(submissions)
+}
+
+/// A PPA that everybody may see on a command line.
+fn public_ppa(text: &str) -> anyhow::Result<Ppa> {
+    // Not parsed before: what is wrong with it is not quoted either.
+    if text.contains('@') {
+        let message =
+            "a PPA's token has no place on a command line, where every user of this machine sees it".to_owned();
+        let hint = "give the request to `apt-ci run --batch -`, on standard input".to_owned();
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
+    Ok(text.parse()?)
 }
 
 fn unknown_release(release: &Release, site: &Site) -> BadInput {

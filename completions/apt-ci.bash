@@ -1666,7 +1666,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__run)
-            opts="-s -a -n -q -v -h --series --release --architecture --arch --trigger --env --all-proposed --testname --requester --dry-run --batch --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -n -q -v -h --series --release --architecture --arch --trigger --baseline --ppa --test-git --build-git --test-bzr --swiftuser --readable-by --bulk --context --env --all-proposed --testname --requester --dry-run --batch --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1697,6 +1697,34 @@ _apt__ci() {
                     return 0
                     ;;
                 --trigger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ppa)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --test-git)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --build-git)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --test-bzr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --swiftuser)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --readable-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

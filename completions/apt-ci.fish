@@ -51,6 +51,13 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "help" -d 'Print this 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s s -l release -l series -d 'The release to test on' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s a -l arch -l architecture -d 'An architecture to test on; repeat for more [default: all that the site configures for the release]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l trigger -d 'The package and version that causes the test; repeat for packages that must land together' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l ppa -d 'A package archive to take packages from; repeat for more, the last one names the results\' container. One with a token is given by --batch, which no other user of this machine sees' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l test-git -d 'Take the test from this git branch, the packages from the archive' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l build-git -d 'Build and test this git branch' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l test-bzr -d 'Take the test from this Bazaar branch' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l swiftuser -d 'Make the run private: only this user of the store may read its result' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l readable-by -d 'Who else may read the result of a private run, on web pages; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l context -d 'The queues to use: distribution, huge, ppa or upstream [default: ppa with a PPA, upstream with a branch, else distribution]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l env -d 'A variable for the test\'s environment; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l testname -d 'Run only this test of the package' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l requester -d 'Who asks for it, for those who look at the results' -r
@@ -61,6 +68,8 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l store -d 'Where re
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l baseline -d 'Test the release as it is, to compare others with: the trigger migration-reference/0'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l bulk -d 'Bulk work, which holds up no other: the same as --context huge'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that --batch reads'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l json -d 'Print JSON, the stable form for programs'

@@ -132,6 +132,19 @@ impl Context {
     }
 }
 
+/// `distribution`, or the part of the queue's name.
+impl FromStr for Context {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        match Self::from_prefix(text) {
+            Some(context) => Ok(context),
+            None if text == "distribution" => Ok(Self::Distribution),
+            None => Err(InvalidName::new("context", text, "the contexts are distribution, huge, ppa and upstream")),
+        }
+    }
+}
+
 /// The queue of one context, release and architecture: `debci-RELEASE-ARCH` or `debci-CONTEXT-RELEASE-ARCH`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

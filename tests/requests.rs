@@ -16,6 +16,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
         ("one_line_per_request_with_queue_and_id", one_line_per_request),
         ("bad_input_names_the_rule_and_queues_nothing", bad_input),
+        ("every_parameter_has_a_flag", parameters),
         ("a_batch_is_all_or_nothing", batch),
         ("a_dry_run_prints_what_a_batch_reads", dry_run),
         ("a_mistyped_release_is_refused", mistyped_release),
@@ -74,6 +75,50 @@ fn bad_input(_: &Services) -> Result<(), Failed> {
     refused(&site, &["run", "-s", &release, "good"]);
     refused(&site, &["run", "-s", &release, "--trigger", "a/1"]);
     assert_eq!(site.queue()["ready"], 1, "only the good request before them is queued");
+    Ok(())
+}
+
+fn parameters(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let release = site.release.clone();
+    let line = |further: &[&str]| {
+        let arguments = [&["run", "-n", "-s", &release, "gzip"], further].concat();
+        site.ok(&arguments).trim_end().to_owned()
+    };
+    let parsed = |further: &[&str]| {
+        let line = line(further);
+        let (queue, request) = line.split_once(':').expect("a line of a batch");
+        let parameters: serde_json::Value = serde_json::from_str(&request["gzip ".len()..]).expect("JSON");
+        (queue.to_owned(), parameters)
+    };
+    let (queue, parameters) =
+        parsed(&["--ppa", "me/one", "--ppa", "me/two", "--swiftuser", "alice", "--readable-by", "bob"]);
+    assert_eq!(queue, format!("debci-ppa-{release}-amd64"));
+    assert_eq!(parameters["ppas"], serde_json::json!(["me/one", "me/two"]));
+    assert_eq!((&parameters["swiftuser"], &parameters["readable-by"][0]), (&"alice".into(), &"bob".into()));
+    for (flag, key) in [("--test-git", "test-git"), ("--build-git", "build-git"), ("--test-bzr", "test-bzr")] {
+        let (queue, parameters) = parsed(&[flag, "https://host/gzip"]);
+        assert_eq!(queue, format!("debci-upstream-{release}-amd64"), "{flag}");
+        assert_eq!(parameters[key], "https://host/gzip");
+    }
+    let (queue, parameters) = parsed(&["--baseline", "--bulk"]);
+    assert_eq!(queue, format!("debci-huge-{release}-amd64"));
+    assert_eq!(parameters["triggers"], serde_json::json!(["migration-reference/0"]));
+    assert_eq!(parsed(&["--ppa", "me/one", "--context", "distribution"]).0, site.queue_name());
+    for (wrong, rule) in [
+        (&["--baseline", "--trigger", "a/1"][..], "cannot be used with"),
+        (&["--baseline", "--ppa", "me/one"], "cannot be used with"),
+        (&["--baseline", "--all-proposed"], "cannot be used with"),
+        (&["--trigger", "a/1", "--test-git", "https://host/x", "--build-git", "https://host/x"], "cannot be used with"),
+        (&["--test-git", "ssh://host/x"], "an address begins with"),
+        (&["--trigger", "a/1", "--context", "bulk"], "the contexts are"),
+        (&["--ppa", "me"], "a PPA has the form OWNER/NAME"),
+        (&["--ppa", "me:hunter2@me/private"], "a PPA's token has no place on a command line"),
+    ] {
+        let finished = refused(&site, &[&["run", "-s", &release, "gzip"], wrong].concat());
+        assert!(finished.err.contains(rule), "{wrong:?}: {}", finished.err);
+        assert!(!finished.err.contains("hunter2"), "a token is not shown: {}", finished.err);
+    }
     Ok(())
 }
 

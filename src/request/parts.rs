@@ -72,6 +72,9 @@ impl FromStr for SourcePackage {
     }
 }
 
+/// The package of the trigger that stands for the release as it is.
+const BASELINE: &str = "migration-reference";
+
 /// What caused a test: `SRC/VERSION`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Trigger {
@@ -90,9 +93,14 @@ impl Trigger {
         &self.version
     }
 
+    /// `migration-reference/0`, the trigger of a baseline; see [`Trigger::is_baseline`].
+    pub fn baseline() -> Self {
+        Self { package: SourcePackage(BASELINE.to_owned()), version: "0".to_owned() }
+    }
+
     /// Whether this is `migration-reference/0`: a run of the release as it is, to compare others with.
     pub fn is_baseline(&self) -> bool {
-        self.package.as_str() == "migration-reference" && self.version == "0"
+        self.package.as_str() == BASELINE && self.version == "0"
     }
 }
 
