@@ -4,6 +4,7 @@
 mod cancel;
 mod completions;
 mod config;
+mod duplicates;
 mod init;
 mod log;
 mod queues;

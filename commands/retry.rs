@@ -11,7 +11,7 @@ use apt_ci::runs::{Recorded, RecordedError, StoredRun};
 
 use super::{log, results};
 use crate::session::Session;
-use crate::submit::{is_wanted, submit};
+use crate::submit::{SubmitArgs, is_wanted, submit};
 use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
 use crate::ui::when::Since;
@@ -50,6 +50,8 @@ pub struct RetryArgs {
     /// Print the requests instead of queueing them, in the form that `run --batch` reads
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    submit: SubmitArgs,
     /// Do not ask, however many requests there are
     #[arg(short, long)]
     yes: bool,
@@ -130,5 +132,5 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
     if !is_wanted(submissions.len(), args.yes, session).await? {
         return Ok(ExitStatus::Failure);
     }
-    submit(&submissions, session, &site).await
+    submit(&submissions, &args.submit, session, &site).await
 }

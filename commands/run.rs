@@ -14,7 +14,7 @@ use apt_ci::site::Site;
 use tokio::io::AsyncReadExt;
 
 use crate::session::Session;
-use crate::submit::submit;
+use crate::submit::{SubmitArgs, submit};
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 
@@ -22,6 +22,7 @@ use crate::ui::exit::ExitStatus;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Everything is checked before anything is queued: one bad argument or line, and nothing is.
+A request that waits or runs already is not sent again: all parameters but who asks, when, and the id are the same.
 Prints one line per request: queue, package and the request's id.
 
 Examples:
@@ -91,6 +92,8 @@ pub struct RunArgs {
     /// Who asks for it, for those who look at the results
     #[arg(long, value_name = "NAME")]
     requester: Option<Text>,
+    #[command(flatten)]
+    submit: SubmitArgs,
     /// Print the requests instead of queueing them, in the form that --batch reads
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -107,7 +110,7 @@ pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus>
     let dry_run = args.dry_run;
     let submissions = match &args.batch {
         Some(file) => read_batch(file, args.requester.as_ref()).await?,
-        None => requests(args, &site)?,
+        None => requests(&args, &site)?,
     };
     let now = jiff::Timestamp::now();
     let submissions: Vec<Submission> = submissions
@@ -120,18 +123,18 @@ pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus>
         }
         return Ok(ExitStatus::Success);
     }
-    submit(&submissions, session, &site).await
+    submit(&submissions, &args.submit, session, &site).await
 }
 
 /// One request per package and architecture.
-fn requests(args: RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
-    let release = args.release.context("no release is given")?;
-    let architectures = match (args.architectures, site.architectures(&release)) {
-        (given, _) if !given.is_empty() => given,
+fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
+    let release = args.release.clone().context("no release is given")?;
+    let architectures = match (&args.architectures, site.architectures(&release)) {
+        (given, _) if !given.is_empty() => given.clone(),
         (_, Some(configured)) => configured.to_vec(),
         (_, None) => return Err(unknown_release(&release, site).into()),
     };
-    let source = match (args.test_git, args.build_git, args.test_bzr) {
+    let source = match (args.test_git.clone(), args.build_git.clone(), args.test_bzr.clone()) {
         (Some(source), ..) => Some(TestSource::TestGit(source)),
         (_, Some(source), _) => Some(TestSource::BuildGit(source)),
         (.., source) => source.map(TestSource::TestBzr),
@@ -145,20 +148,20 @@ fn requests(args: RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
         None => Context::Distribution,
     };
     let parameters = Parameters {
-        triggers: if args.baseline { vec![Trigger::baseline()] } else { args.triggers },
+        triggers: if args.baseline { vec![Trigger::baseline()] } else { args.triggers.clone() },
         ppas,
         source,
-        swiftuser: args.swiftuser,
-        readable_by: args.readable_by,
-        env: args.env,
+        swiftuser: args.swiftuser.clone(),
+        readable_by: args.readable_by.clone(),
+        env: args.env.clone(),
         all_proposed: args.all_proposed,
-        testname: args.testname,
-        requester: args.requester,
+        testname: args.testname.clone(),
+        requester: args.requester.clone(),
         ..Parameters::default()
     };
     let mut submissions = Vec::new();
     let mut seen = BTreeSet::new();
-    for package in args.packages {
+    for package in &args.packages {
         for architecture in &architectures {
             let queue = QueueName::new(context, release.clone(), architecture.clone());
             // The same package or architecture named twice is a slip, not a wish for two runs.

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, anyhow};
-use apt_ci::broker::BrokerError;
+use apt_ci::broker::{Broker, BrokerError};
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
 use apt_ci::request::line::Submission;
 use apt_ci::site::Site;
+use jiff::Timestamp;
 use serde_json::json;
 
+use crate::duplicates::{self, Duplicate};
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
@@ -17,6 +19,9 @@ use crate::ui::{ask, progress, table};
 
 /// More requests than this are not sent without being asked for again, by commands whose arguments do not tell how many they will be.
 const UNASKED: usize = 20;
+
+/// So many requests are named that are there already.
+const TOLD: usize = 20;
 
 /// Whether so many requests are wanted: few always are.
 ///
@@ -38,8 +43,22 @@ pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Re
     Ok(is_wanted)
 }
 
-/// Queues the requests, which have their ids, and prints a line for each that is queued for certain.
-pub async fn submit(submissions: &[Submission], session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+/// How requests are queued.
+#[derive(clap::Args)]
+pub struct SubmitArgs {
+    /// Ask for a test even if the same request waits or runs already
+    #[arg(long)]
+    force: bool,
+}
+
+/// Queues the requests, which have their ids, and prints a line for each that is queued for certain. Those that wait or run already are
+/// not sent again: a person is told which they are.
+pub async fn submit(
+    submissions: &[Submission],
+    args: &SubmitArgs,
+    session: &Session,
+    site: &Site,
+) -> anyhow::Result<ExitStatus> {
     let broker = session.broker(site).await?;
     // The queues that the site configures are its own to make; any other has to be there.
     let known = site.queues();
@@ -47,14 +66,19 @@ pub async fn submit(submissions: &[Submission], session: &Session, site: &Site) 
     let ours: Vec<QueueName> = known.iter().filter(|queue| wanted.contains(queue)).cloned().collect();
     broker.declare(&ours).await?;
 
-    let bar = progress::bar(&session.ui, submissions.len(), "queueing");
+    let duplicates = if args.force { Vec::new() } else { duplicates(submissions, &broker, session).await? };
+    let is_new = |(place, _): &(usize, &Submission)| duplicates.get(*place).is_none_or(Option::is_none);
+    let new: Vec<Submission> =
+        submissions.iter().enumerate().filter(is_new).map(|(_, submission)| submission.clone()).collect();
+
+    let bar = progress::bar(&session.ui, new.len(), "queueing");
     let mut durable = 0;
     let mut count = |confirmed| {
         durable = confirmed;
         bar.set_position(confirmed as u64);
     };
     let result = tokio::select! {
-        result = broker.submit(submissions, &known, &mut count) => result.map_err(anyhow::Error::from),
+        result = broker.submit(&new, &known, &mut count) => result.map_err(anyhow::Error::from),
         // Who stops in the middle must learn what is queued.
         _ = tokio::signal::ctrl_c() => Err(anyhow!(
             "interrupted: the requests printed above are queued; whether any of the others is, `apt-ci queues QUEUE` shows"
@@ -62,29 +86,48 @@ pub async fn submit(submissions: &[Submission], session: &Session, site: &Site) 
     };
     bar.finish_and_clear();
     let confirmed = match &result {
-        Ok(()) => submissions.len(),
+        Ok(()) => new.len(),
         Err(error) => match error.downcast_ref() {
             Some(BrokerError::Unconfirmed { confirmed, .. }) => *confirmed,
             Some(_) => 0,
             None => durable,
         },
     };
-    show(&submissions[..confirmed], session).context("the requests are queued, but cannot be printed")?;
+    let all = submissions.iter().zip(duplicates.iter().chain(std::iter::repeat(&None)));
+    let already = all.filter_map(|(submission, duplicate)| Some((submission, duplicate.as_ref()?)));
+    show(&new[..confirmed], &already.collect::<Vec<_>>(), session)
+        .context("the requests are queued, but cannot be printed")?;
     result?;
     broker.close().await;
     Ok(ExitStatus::Success)
 }
 
-fn show(queued: &[Submission], session: &Session) -> anyhow::Result<()> {
+/// The requests that are there already.
+async fn duplicates(
+    submissions: &[Submission],
+    broker: &Broker,
+    session: &Session,
+) -> anyhow::Result<Vec<Option<Duplicate>>> {
+    match duplicates::find(submissions, broker).await {
+        // Who may only send need not be able to look.
+        Err(error @ BrokerError::Refused { .. }) => {
+            session.ui.warn(format!("whether the requests are queued already cannot be seen: {error}"));
+            Ok(Vec::new())
+        }
+        other => Ok(other?),
+    }
+}
+
+fn show(queued: &[Submission], already: &[(&Submission, &Duplicate)], session: &Session) -> anyhow::Result<()> {
     let id = |request: &Request| request.uuid().map(ToString::to_string).unwrap_or_default();
     if session.ui.json {
-        let list: Vec<_> = queued
-            .iter()
-            .map(|Submission { queue, request }| {
-                json!({"queue": queue, "package": request.package().as_str(), "uuid": id(request)})
-            })
-            .collect();
-        return session.ui.json(&list);
+        let one = |submission: &Submission, uuid: &str, state: &str| {
+            let Submission { queue, request } = submission;
+            json!({"queue": queue, "package": request.package().as_str(), "uuid": uuid, "state": state})
+        };
+        let new = queued.iter().map(|submission| one(submission, &id(&submission.request), "queued"));
+        let old = already.iter().map(|(submission, old)| one(submission, &old.uuid, old.state.word()));
+        return session.ui.json(&new.chain(old).collect::<Vec<_>>());
     }
     let rows: Vec<_> = queued
         .iter()
@@ -92,5 +135,16 @@ fn show(queued: &[Submission], session: &Session) -> anyhow::Result<()> {
             vec![table::Cell::new(queue), table::Cell::new(request.package()), table::Cell::new(id(request))]
         })
         .collect();
-    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(table::Column::new), &rows)
+    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(table::Column::new), &rows)?;
+    let now = Timestamp::now();
+    for (Submission { queue, request }, duplicate) in already.iter().take(TOLD) {
+        session.ui.note(format!("{} in {queue} {}.", request.package(), duplicate.said(now)));
+    }
+    if already.len() > TOLD {
+        session.ui.note(format!("… and so are {} more.", already.len() - TOLD));
+    }
+    if !already.is_empty() {
+        session.ui.note("Not sent again; --force does that.");
+    }
+    Ok(())
 }

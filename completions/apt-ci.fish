@@ -71,6 +71,7 @@ never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l baseline -d 'Test the release as it is, to compare others with: the trigger migration-reference/0'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l bulk -d 'Bulk work, which holds up no other: the same as --context huge'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l force -d 'Ask for a test even if the same request waits or runs already'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that --batch reads'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s q -l quiet -d 'Print less: no notes, no progress'
@@ -322,12 +323,14 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l json -d 'Print
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s c -l match -d 'All that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s y -l yes -d 'Do not ask, with --match'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l requeue -d 'Put the request of a running test back into its queue; one that waits is left there'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s n -l dry-run -d 'Only say what would be done'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l json -d 'Print JSON, the stable form for programs'
@@ -347,6 +350,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l color -d 'When t
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that `run --batch` reads'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l force -d 'Ask for a test even if the same request waits or runs already'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s y -l yes -d 'Do not ask, however many requests there are'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s q -l quiet -d 'Print less: no notes, no progress'
@@ -379,6 +383,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l all-
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l group -d 'One request per test and architecture, with all its triggers'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l urls -d 'Print request.cgi URLs instead'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s n -l dry-run -d 'Show what would be requested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l force -d 'Ask for a test even if the same request waits or runs already'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s y -l yes -d 'Do not ask, however many requests there are'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s q -l quiet -d 'Print less: no notes, no progress'

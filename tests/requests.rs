@@ -17,6 +17,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("one_line_per_request_with_queue_and_id", one_line_per_request),
         ("bad_input_names_the_rule_and_queues_nothing", bad_input),
         ("every_parameter_has_a_flag", parameters),
+        ("what_waits_or_runs_already_is_not_sent_again", duplicates),
         ("a_batch_is_all_or_nothing", batch),
         ("a_dry_run_prints_what_a_batch_reads", dry_run),
         ("a_mistyped_release_is_refused", mistyped_release),
@@ -118,6 +119,49 @@ fn parameters(_: &Services) -> Result<(), Failed> {
         let finished = refused(&site, &[&["run", "-s", &release, "gzip"], wrong].concat());
         assert!(finished.err.contains(rule), "{wrong:?}: {}", finished.err);
         assert!(!finished.err.contains("hunter2"), "a token is not shown: {}", finished.err);
+    }
+    Ok(())
+}
+
+fn duplicates(services: &Services) -> Result<(), Failed> {
+    for site in [TestSite::local(), services.site_with_folder()] {
+        let release = site.release.clone();
+        let ask = |further: &[&str]| {
+            let request = ["run", "-s", &release, "--trigger", "a/1", "gzip"];
+            site.run(&[&request[..], further].concat())
+        };
+        let first = ask(&["--requester", "me"]);
+        let id = first.out.trim_end().split('\t').nth(2).expect("an id").to_owned();
+        let again = ask(&["--requester", "you"]);
+        assert!(again.status.success() && again.out.is_empty(), "{again:#?}");
+        let said = format!("gzip in {} is already queued as {id}.", site.queue_name());
+        assert!(again.err.contains(&said) && again.err.contains("--force"), "{}", again.err);
+        let told: serde_json::Value = serde_json::from_str(&ask(&["--json", "bzip2", "bzip2"]).out)?;
+        assert_eq!((&told[0]["package"], &told[0]["state"]), (&"bzip2".into(), &"queued".into()));
+        assert_eq!((&told[1]["uuid"], &told[1]["state"]), (&id.as_str().into(), &"already-queued".into()));
+        assert_eq!(site.queue()["ready"], 2);
+        assert!(!ask(&["--all-proposed"]).out.is_empty(), "another parameter makes another test");
+        assert!(!ask(&["--force"]).out.is_empty());
+        assert_eq!(site.queue()["ready"], 4);
+        let line = format!("{}:new {{\"triggers\": [\"a/1\"]}}\n", site.queue_name());
+        fs::write(site.path().join("batch"), line.repeat(3))?;
+        let batch = site.run(&["run", "--batch", "batch"]);
+        assert_eq!(batch.out.lines().count(), 1, "{batch:#?}");
+        assert!(batch.err.contains("is asked for twice"), "{}", batch.err);
+        site.ok(&["queues", "purge", &site.queue_name(), "--yes"]);
+        let gate = site.path().join("gate");
+        let wait = format!("STUB_WAIT={}", gate.display());
+        let id = ask(&["--env", &wait]).out.trim_end().split('\t').nth(2).expect("an id").to_owned();
+        let mut worker = site.start(&["worker", "--name", "host1"]);
+        until("it runs", || !site.starts().is_empty());
+        until("its worker tells so", || ask(&["--env", &wait]).err.contains("is already running for"));
+        let again = ask(&["--env", &wait]);
+        assert!(again.out.is_empty() && again.err.contains(&format!("on host1 as {id}")), "{again:#?}");
+        fs::write(gate, "")?;
+        until("it is done", || site.finished() == [id.clone()]);
+        assert!(!ask(&["--env", &wait]).out.is_empty(), "what has ended may be asked for again");
+        worker.signal(Signal::SIGTERM);
+        worker.wait();
     }
     Ok(())
 }

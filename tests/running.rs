@@ -25,6 +25,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_test_is_cancelled_from_afar", cancel),
         ("a_test_cancelled_from_afar_can_be_run_again", requeue),
         ("a_request_that_waits_is_taken_out_and_can_be_put_back", waiting),
+        ("all_that_match_are_cancelled", matching),
         ("what_is_meant_must_be_clear", meaning),
         ("without_a_queue_that_is_what_is_said", broker_away),
         ("workers_of_others_are_heard", foreign),
@@ -192,6 +193,36 @@ fn requeue(services: &Services) -> Result<(), Failed> {
         open(&site, "gzip");
         until("it has its result", || site.finished() == [id.clone()]);
         assert_eq!(dead(&site).len(), 0);
+    }
+    Ok(())
+}
+
+fn matching(services: &Services) -> Result<(), Failed> {
+    for site in [TestSite::local(), services.site_with_folder()] {
+        let (running, other) = (held_request(&site, "gzip"), held_request(&site, "bzip2"));
+        let _workers = [site.start(&["worker"]), site.start_elsewhere(&["worker"])];
+        until("both run", || runs(&site, &running) && runs(&site, &other));
+        let waiting = site.request("gzip", &[]);
+        site.request("dpkg", &[]);
+        let criterion = ["cancel", "--match", "package=gzip"];
+        let nobody = site.run(&criterion);
+        assert_eq!(nobody.status.code(), Some(2), "{nobody:#?}");
+        assert!(nobody.err.contains("nobody can be asked"), "{nobody:#?}");
+        let planned = site.run(&[&criterion[..], &["--dry-run"]].concat());
+        assert!(
+            planned.err.contains("Would end the test of gzip") && planned.err.contains("Would take gzip"),
+            "{planned:#?}"
+        );
+        let answers = site.json(&[&criterion[..], &["--yes"]].concat());
+        let of = |id: &str| answers.as_array().expect("a list").iter().find(|one| one["uuid"] == id).cloned();
+        assert_eq!(of(&running).expect("an answer")["outcome"], "cancelled", "{answers}");
+        assert_eq!(of(&waiting).expect("an answer")["outcome"], "removed", "{answers}");
+        assert_eq!(answers.as_array().map(Vec::len), Some(2));
+        until("it has ended", || lines(&site).iter().all(|line| line[7] != running));
+        assert!(runs(&site, &other), "the other one is not disturbed");
+        open(&site, "bzip2");
+        let nothing = site.run(&[&criterion[..], &["--yes"]].concat());
+        assert!(nothing.status.success() && nothing.err.contains("There is no such request"), "{nothing:#?}");
     }
     Ok(())
 }

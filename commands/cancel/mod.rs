@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use apt_ci::broker::{Broker, Cancel, Cancelled};
 use apt_ci::release::QueueName;
-use apt_ci::request::Request;
+use apt_ci::request::{Criterion, Request};
 use apt_ci::site::Site;
 use nix::unistd::{User, geteuid};
 use serde_json::json;
@@ -14,12 +14,15 @@ use tokio::time::sleep;
 
 use crate::record::Record;
 use crate::session::Session;
+use crate::ui::ask;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use queued::Queued;
 
 /// A request may be between two hands when it is looked for: so often one looks again.
 const LOOKS: usize = 4;
+/// So many requests are shown to a person who is asked about them.
+const SHOWN: usize = 20;
 /// Between two such looks.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -34,11 +37,18 @@ Ends with 1 when a request was not found, or when its result was on its way alre
 Examples:
   apt-ci cancel 7e89460a             end the test that `apt-ci running` shows so
   apt-ci cancel --requeue 7e89460a   end it, and let it be run again
-  apt-ci cancel --dry-run 7e89460a   only say what would be done")]
+  apt-ci cancel --dry-run 7e89460a   only say what would be done
+  apt-ci cancel --match 'trigger=glibc/*' --match package=gzip")]
 pub struct CancelArgs {
     /// The request to cancel: its id, or the beginning of it
-    #[arg(value_name = "REQUEST", required = true)]
+    #[arg(value_name = "REQUEST", required_unless_present = "criteria")]
     requests: Vec<String>,
+    /// All that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match
+    #[arg(short, long = "match", value_name = "KEY=PATTERN", conflicts_with = "requests")]
+    criteria: Vec<Criterion>,
+    /// Do not ask, with --match
+    #[arg(short, long)]
+    yes: bool,
     /// Put the request of a running test back into its queue; one that waits is left there
     #[arg(long)]
     requeue: bool,
@@ -51,6 +61,7 @@ pub struct CancelArgs {
 struct Found {
     uuid: String,
     name: String,
+    request: Request,
     place: Place,
 }
 
@@ -78,8 +89,17 @@ enum Outcome {
 pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let broker = session.broker(&site).await?;
+    if !args.criteria.is_empty() && !args.yes && !args.dry_run && !ask::is_possible() {
+        let message = "nobody can be asked, because this is no terminal".to_owned();
+        let hint = "--dry-run shows what would be done; --yes does it".to_owned();
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
     // All of them are looked up before the first is touched.
-    let meant = look_up(&args.requests, &broker, &site).await?;
+    let meant = if args.criteria.is_empty() {
+        look_up(&args.requests, &broker, &site).await?
+    } else {
+        matching(&args, &broker, &site, session).await?
+    };
     let canceller = Canceller {
         broker: &broker,
         site: &site,
@@ -180,6 +200,27 @@ impl Canceller<'_> {
     }
 }
 
+/// The requests that match; none when somebody is asked and says no.
+async fn matching(args: &CancelArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<Vec<Found>> {
+    let mut meant = everything(broker, site).await?;
+    meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
+    if meant.is_empty() {
+        session.ui.note("There is no such request.");
+    } else if !args.dry_run && !args.yes {
+        for found in meant.iter().take(SHOWN) {
+            session.ui.note(plan(&found.place, &format!("{} ({})", found.name, found.uuid), args.requeue));
+        }
+        if meant.len() > SHOWN {
+            session.ui.note(format!("… and {} more", meant.len() - SHOWN));
+        }
+        if !ask::confirm(format!("Cancel {}?", meant.len())).await? {
+            session.ui.note("Nothing was changed.");
+            meant.clear();
+        }
+    }
+    Ok(meant)
+}
+
 /// The requests that the texts mean, each once.
 async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
     // Who names running tests by their whole ids disturbs no queue.
@@ -234,7 +275,8 @@ async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> 
 /// A request as it is spoken of. An id tells nothing; of a private run no more is shown.
 fn found(request: &Request, queue: &QueueName, place: Place) -> Option<Found> {
     let name = if request.is_private() { "a private package" } else { request.package().as_str() };
-    Some(Found { uuid: request.uuid()?.to_string(), name: format!("{name} in {queue}"), place })
+    let (uuid, name) = (request.uuid()?.to_string(), format!("{name} in {queue}"));
+    Some(Found { uuid, name, request: request.clone(), place })
 }
 
 /// The place of the one request that the text means.

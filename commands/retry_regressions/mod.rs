@@ -13,7 +13,7 @@ use apt_ci::site::Site;
 use serde_json::json;
 
 use crate::session::Session;
-use crate::submit::{is_wanted, submit};
+use crate::submit::{SubmitArgs, is_wanted, submit};
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -96,6 +96,8 @@ pub struct RetryRegressionsArgs {
     /// Show what would be requested
     #[arg(short = 'n', long)]
     dry_run: bool,
+    #[command(flatten)]
+    submit: SubmitArgs,
     /// Do not ask, however many requests there are
     #[arg(short, long)]
     yes: bool,
@@ -173,7 +175,7 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     if !is_wanted(submissions.len(), args.yes, session).await? {
         return Ok(ExitStatus::Failure);
     }
-    submit(&submissions, session, &site).await
+    submit(&submissions, &args.submit, session, &site).await
 }
 
 /// The release that is meant.

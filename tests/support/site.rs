@@ -182,10 +182,10 @@ impl TestSite {
         serde_json::from_str(&self.ok(&arguments)).expect("JSON on standard output")
     }
 
-    /// Asks for a test of a package on the site's release, with these variables for the stub, and gives the request's id.
+    /// Asks, once more if it is asked for already, for a test of a package on the site's release, with these variables for the stub, and gives the request's id.
     #[track_caller]
     pub fn request(&self, package: &str, env: &[&str]) -> String {
-        let mut arguments = vec!["run", "-s", &self.release, "--trigger", "trigger/1", package];
+        let mut arguments = vec!["run", "--force", "-s", &self.release, "--trigger", "trigger/1", package];
         for variable in env {
             arguments.extend(["--env", variable]);
         }
@@ -197,7 +197,7 @@ impl TestSite {
     /// their order.
     #[track_caller]
     pub fn submit(&self, lines: &str) -> Vec<String> {
-        let mut command = self.command(&["run", "--batch", "-", "--json"]);
+        let mut command = self.command(&["run", "--force", "--batch", "-", "--json"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("apt-ci starts");
         let mut input = child.stdin.take().expect("a pipe");
