@@ -17,6 +17,7 @@ mod running;
 mod session;
 mod submit;
 mod ui;
+mod wait;
 mod worker;
 
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use anyhow::Context as _;
 use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::line::Submission;
 use apt_ci::request::{
-    BzrSource, EnvVar, GitSource, Parameters, Ppa, Request, SourcePackage, TestName, TestSource, Text, Trigger,
-    UserName,
+    BzrSource, EnvVar, GitSource, Parameters, Ppa, Request, RequestId, SourcePackage, TestName, TestSource, Text,
+    Trigger, UserName,
 };
 use apt_ci::site::Site;
 use tokio::io::AsyncReadExt;
@@ -17,6 +17,7 @@ use crate::session::Session;
 use crate::submit::{SubmitArgs, submit};
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
+use crate::wait;
 
 /// Request tests of packages
 #[derive(clap::Args)]
@@ -30,6 +31,7 @@ Examples:
   apt-ci run -s noble --ppa me/fixes gzip
   apt-ci run -s noble --build-git https://github.com/me/gzip#fix --env UPSTREAM_PULL_REQUEST=7 gzip
   apt-ci run -s noble -a armhf --trigger php-foo/1-1 --trigger php-foo-helpers/2-2 php-foo
+  apt-ci run -s noble --trigger gzip/1.12-1 --wait gzip && echo it passed
   echo 'debci-noble-amd64:gzip {\"triggers\": [\"glibc/2.39-1\"]}' | apt-ci run --batch -")]
 pub struct RunArgs {
     /// The release to test on
@@ -38,7 +40,7 @@ pub struct RunArgs {
         long = "release",
         visible_alias = "series",
         value_name = "RELEASE",
-        required_unless_present = "batch"
+        required_unless_present_any = ["batch", "watch"]
     )]
     release: Option<Release>,
     /// An architecture to test on; repeat for more [default: all that the site configures for the release]
@@ -48,14 +50,13 @@ pub struct RunArgs {
     #[arg(
         long = "trigger",
         value_name = "SRC/VERSION",
-        required_unless_present_any = ["batch", "baseline", "ppas", "test_git", "build_git", "test_bzr"]
+        required_unless_present_any = ["batch", "watch", "baseline", "ppas", "test_git", "build_git", "test_bzr"]
     )]
     triggers: Vec<Trigger>,
     /// Test the release as it is, to compare others with: the trigger migration-reference/0
     #[arg(long, conflicts_with_all = ["triggers", "ppas", "all_proposed", "batch"])]
     baseline: bool,
-    /// A package archive to take packages from; repeat for more, the last one names the results' container. One with a token
-    /// is given by --batch, which no other user of this machine sees
+    /// A package archive to take packages from; repeat for more. One with a token is given by --batch alone
     #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]", conflicts_with = "batch")]
     // Parsed by us: what clap refuses, it quotes.
     ppas: Vec<String>,
@@ -94,6 +95,9 @@ pub struct RunArgs {
     requester: Option<Text>,
     #[command(flatten)]
     submit: SubmitArgs,
+    /// Ask for nothing; watch these requests until their tests have ended, as --wait does
+    #[arg(long, value_name = "REQUEST", num_args = 1.., conflicts_with_all = ["release", "triggers", "packages", "batch", "dry_run"])]
+    watch: Vec<RequestId>,
     /// Print the requests instead of queueing them, in the form that --batch reads
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -101,11 +105,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "architectures", "triggers", "env", "all_proposed", "testname", "packages"])]
     batch: Option<PathBuf>,
     /// The source packages whose tests to run
-    #[arg(value_name = "PACKAGE", required_unless_present = "batch")]
+    #[arg(value_name = "PACKAGE", required_unless_present_any = ["batch", "watch"])]
     packages: Vec<SourcePackage>,
 }
 
 pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    if !args.watch.is_empty() {
+        return wait::watch(&args.watch, session).await;
+    }
     let site = session.site()?;
     let dry_run = args.dry_run;
     let submissions = match &args.batch {

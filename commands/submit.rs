@@ -1,9 +1,10 @@
 //! Queueing requests and telling which: what every command that asks for tests ends with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use anyhow::{Context as _, anyhow};
 use apt_ci::broker::{Broker, BrokerError};
+use apt_ci::follow::Followed;
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
 use apt_ci::request::line::Submission;
@@ -16,6 +17,7 @@ use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::{ask, progress, table};
+use crate::wait::wait;
 
 /// More requests than this are not sent without being asked for again, by commands whose arguments do not tell how many they will be.
 const UNASKED: usize = 20;
@@ -49,6 +51,9 @@ pub struct SubmitArgs {
     /// Ask for a test even if the same request waits or runs already
     #[arg(long)]
     force: bool,
+    /// Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone
+    #[arg(long)]
+    wait: bool,
 }
 
 /// Queues the requests, which have their ids, and prints a line for each that is queued for certain. Those that wait or run already are
@@ -59,6 +64,8 @@ pub async fn submit(
     session: &Session,
     site: &Site,
 ) -> anyhow::Result<ExitStatus> {
+    // What is wrong with the store is told before anything is queued.
+    let store = args.wait.then(|| session.store(site)).transpose()?;
     let broker = session.broker(site).await?;
     // The queues that the site configures are its own to make; any other has to be there.
     let known = site.queues();
@@ -95,11 +102,25 @@ pub async fn submit(
     };
     let all = submissions.iter().zip(duplicates.iter().chain(std::iter::repeat(&None)));
     let already = all.filter_map(|(submission, duplicate)| Some((submission, duplicate.as_ref()?)));
-    show(&new[..confirmed], &already.collect::<Vec<_>>(), session)
-        .context("the requests are queued, but cannot be printed")?;
+    let already: Vec<(&Submission, &Duplicate)> = already.collect();
+    if let (Ok(()), Some(store)) = (&result, &store) {
+        let status = wait(followed(&new, &already), &broker, store, session).await?;
+        broker.close().await;
+        return Ok(status);
+    }
+    show(&new[..confirmed], &already, session).context("the requests are queued, but cannot be printed")?;
     result?;
     broker.close().await;
     Ok(ExitStatus::Success)
+}
+
+/// What is waited for: each request once.
+fn followed(new: &[Submission], already: &[(&Submission, &Duplicate)]) -> Vec<Followed> {
+    let new = new.iter().filter_map(|submission| Some((submission, submission.request.uuid()?.clone())));
+    let old = already.iter().filter_map(|(submission, old)| Some((*submission, old.uuid.parse().ok()?)));
+    let mut seen = HashSet::new();
+    let once = new.chain(old).filter(|(_, id)| seen.insert(id.clone()));
+    once.map(|(Submission { queue, request }, id)| Followed::new(id, request, queue)).collect()
 }
 
 /// The requests that are there already.

@@ -1502,7 +1502,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__retry)
-            opts="-s -a -n -y -q -v -h --outcome --since --package --series --release --architecture --arch --requester --dry-run --force --yes --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -n -y -q -v -h --outcome --since --package --series --release --architecture --arch --requester --dry-run --force --wait --yes --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1572,7 +1572,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__retry__subcmd__regressions)
-            opts="-s -a -n -y -q -v -h --release --series --excuses --state --min-age --max-age --blocks --blocked-by --blocked-by-tests --test --architecture --arch --only-unknown --log-regex --only-infra --only-flaky --no-proposed --all-proposed --add-trigger --group --limit --requester --urls --dry-run --force --yes --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -n -y -q -v -h --release --series --excuses --state --min-age --max-age --blocks --blocked-by --blocked-by-tests --test --architecture --arch --only-unknown --log-regex --only-infra --only-flaky --no-proposed --all-proposed --add-trigger --group --limit --requester --urls --dry-run --force --wait --yes --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1674,7 +1674,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__run)
-            opts="-s -a -n -q -v -h --series --release --architecture --arch --trigger --baseline --ppa --test-git --build-git --test-bzr --swiftuser --readable-by --bulk --context --env --all-proposed --testname --requester --force --dry-run --batch --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -n -q -v -h --series --release --architecture --arch --trigger --baseline --ppa --test-git --build-git --test-bzr --swiftuser --readable-by --bulk --context --env --all-proposed --testname --requester --force --wait --watch --dry-run --batch --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1745,6 +1745,10 @@ _apt__ci() {
                     return 0
                     ;;
                 --requester)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -51,7 +51,7 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "help" -d 'Print this 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s s -l release -l series -d 'The release to test on' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s a -l arch -l architecture -d 'An architecture to test on; repeat for more [default: all that the site configures for the release]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l trigger -d 'The package and version that causes the test; repeat for packages that must land together' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l ppa -d 'A package archive to take packages from; repeat for more, the last one names the results\' container. One with a token is given by --batch, which no other user of this machine sees' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l ppa -d 'A package archive to take packages from; repeat for more. One with a token is given by --batch alone' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l test-git -d 'Take the test from this git branch, the packages from the archive' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l build-git -d 'Build and test this git branch' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l test-bzr -d 'Take the test from this Bazaar branch' -r
@@ -61,6 +61,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l context -d 'The qu
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l env -d 'A variable for the test\'s environment; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l testname -d 'Run only this test of the package' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l requester -d 'Who asks for it, for those who look at the results' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l watch -d 'Ask for nothing; watch these requests until their tests have ended, as --wait does' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l batch -d 'Read requests from a file, or from standard input with `-`: lines of the form QUEUE:SRC {json}' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -72,6 +73,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l baseline -d 'Test 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l bulk -d 'Bulk work, which holds up no other: the same as --context huge'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l force -d 'Ask for a test even if the same request waits or runs already'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l wait -d 'Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that --batch reads'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s q -l quiet -d 'Print less: no notes, no progress'
@@ -351,6 +353,7 @@ always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that `run --batch` reads'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l force -d 'Ask for a test even if the same request waits or runs already'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l wait -d 'Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s y -l yes -d 'Do not ask, however many requests there are'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s q -l quiet -d 'Print less: no notes, no progress'
@@ -384,6 +387,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l grou
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l urls -d 'Print request.cgi URLs instead'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s n -l dry-run -d 'Show what would be requested'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l force -d 'Ask for a test even if the same request waits or runs already'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l wait -d 'Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s y -l yes -d 'Do not ask, however many requests there are'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s q -l quiet -d 'Print less: no notes, no progress'

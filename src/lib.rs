@@ -7,6 +7,7 @@
 pub mod broker;
 pub mod environment;
 pub mod excuses;
+pub mod follow;
 pub mod host;
 mod http;
 pub mod launchpad;

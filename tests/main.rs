@@ -23,6 +23,7 @@ mod store;
 mod storms;
 mod support;
 mod terminal;
+mod waiting;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         requests::trials,
         queues::trials,
         retry::trials,
+        waiting::trials,
         running::trials,
         reading::trials,
         sites::trials,

@@ -26,8 +26,6 @@ A pipe gets, separated by tabs: queue, ready, running, idle slots, dead, delayed
 seconds until the last one is done (with --estimate).
 
 Examples:
-  apt-ci queues                       all queues of the site
-  apt-ci queues --watch               the same, again and again
   apt-ci queues debci-noble-amd64     the requests of one
   apt-ci queues remove debci-noble-amd64 --match 'trigger=glibc/*' --dry-run
   apt-ci queues supersede             drop what a newer version has made needless"

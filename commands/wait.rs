@@ -1,0 +1,293 @@
+//! Watching requests until their tests have ended: `--wait`, and `apt-ci run --watch`.
+
+use std::time::Duration;
+
+use apt_ci::broker::Broker;
+use apt_ci::follow::{Change, Followed, Follower, Stage};
+use apt_ci::release::QueueName;
+use apt_ci::request::{Request, RequestId};
+use apt_ci::result::Outcome;
+use apt_ci::runs;
+use apt_ci::site::Site;
+use apt_ci::store::Store;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::session::Session;
+use crate::ui::error::NotFound;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So many looks may fail in a row: servers are started again.
+const FAILURES: u32 = 60;
+/// So many requests have a line each on a terminal; more are counted.
+const LINES: usize = 15;
+
+/// Follows the requests to their ends, and tells how they ended.
+pub async fn wait(
+    mut followed: Vec<Followed>,
+    broker: &Broker,
+    store: &Store,
+    session: &Session,
+) -> anyhow::Result<ExitStatus> {
+    let mut follower = Follower::new(broker, store);
+    let view = View::new(&followed, session);
+    let mut failures = 0;
+    loop {
+        let looked = tokio::select! {
+            looked = follower.look(&mut followed) => looked,
+            _ = tokio::signal::ctrl_c() => return interrupted(&followed, view, session),
+        };
+        match looked {
+            Ok(changed) => {
+                failures = 0;
+                view.show(&followed, &changed, session)?;
+            }
+            Err(error) => {
+                failures += 1;
+                if failures == FAILURES {
+                    return Err(error.into());
+                }
+                if failures == 1 {
+                    session.ui.warn(format!("cannot look for the requests now: {error}; trying again"));
+                }
+            }
+        }
+        if followed.iter().all(|one| one.stage.is_end()) {
+            break;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = tokio::signal::ctrl_c() => return interrupted(&followed, view, session),
+        }
+    }
+    view.end();
+    if !session.ui.json {
+        results(&followed, session)?;
+    }
+    Ok(verdict(&followed))
+}
+
+/// Watches again what an earlier call has asked for.
+pub async fn watch(ids: &[RequestId], session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let store = session.store(&site)?;
+    let broker = session.broker(&site).await?;
+    let mut followed = Vec::new();
+    for id in ids {
+        followed.push(find(id, &broker, &store, &site).await?);
+    }
+    let status = wait(followed, &broker, &store, session).await?;
+    broker.close().await;
+    Ok(status)
+}
+
+async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<Followed> {
+    let here = |body: &[u8], queue: &QueueName| {
+        let request = Request::parse(body).ok().filter(|request| request.uuid() == Some(id))?;
+        Some(Followed::new(id.clone(), &request, queue))
+    };
+    for test in broker.running().await? {
+        if let Some(found) = here(&test.body, &test.queue) {
+            return Ok(found);
+        }
+    }
+    for state in broker.inspect(&site.queues()).await? {
+        if state.ready + state.delayed + state.claimed + state.dead > 0 {
+            let contents = broker.contents(&state.queue, usize::MAX).await?;
+            let dead = contents.dead.iter().map(|letter| &letter.body);
+            let mut bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed).chain(dead);
+            if let Some(found) = bodies.find_map(|body| here(body, &state.queue)) {
+                return Ok(found);
+            }
+        }
+    }
+    for release in site.releases.value.keys() {
+        let runs = runs::of_release(store, release, None).await?;
+        if let Some(run) = runs.into_iter().rev().find(|run| run.summary.uuid.as_deref() == Some(id.as_str())) {
+            let architecture = run.path.architecture.clone();
+            let queue = QueueName::new(apt_ci::release::Context::Distribution, release.clone(), architecture);
+            let request = Request::new(run.path.package.clone(), Default::default())?;
+            let mut found = Followed::new(id.clone(), &request, &queue);
+            found.stage = Stage::Done { run: Box::new(run) };
+            return Ok(found);
+        }
+    }
+    let message = format!("no request {id} waits or runs, and no result of it is among those of the site's releases");
+    let hint = "`apt-ci running` shows what runs, `apt-ci queues QUEUE` what waits, `apt-ci results` what has ended";
+    Err(NotFound { message, hint }.into())
+}
+
+fn interrupted(followed: &[Followed], view: View, session: &Session) -> anyhow::Result<ExitStatus> {
+    view.end();
+    let open: Vec<&str> =
+        followed.iter().filter(|one| !one.stage.is_end()).map(|one| one.uuid.as_str()).take(LINES).collect();
+    session.ui.note(format!("The tests go on. `apt-ci run --watch {}` watches again.", open.join(" ")));
+    Ok(ExitStatus::Interrupted)
+}
+
+/// What is seen meanwhile.
+enum View {
+    /// A line for each request.
+    Lines(MultiProgress, Vec<ProgressBar>),
+    /// One line for all.
+    Summary(ProgressBar),
+    /// A remark whenever one goes on.
+    Remarks,
+    /// An event per line.
+    Events,
+}
+
+impl View {
+    fn new(followed: &[Followed], session: &Session) -> Self {
+        if session.ui.json {
+            return Self::Events;
+        }
+        if !session.ui.moves() {
+            return Self::Remarks;
+        }
+        let line = || {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(Duration::from_millis(200));
+            // A template that does not parse is a fault of this file; a plain bar still tells the progress.
+            bar.with_style(
+                ProgressStyle::with_template("{spinner} {wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            )
+        };
+        if followed.len() > LINES {
+            return Self::Summary(line());
+        }
+        let all = MultiProgress::new();
+        let lines = followed.iter().map(|one| all.add(line()).with_message(said(one))).collect();
+        Self::Lines(all, lines)
+    }
+
+    fn show(&self, followed: &[Followed], changed: &[Change], session: &Session) -> anyhow::Result<()> {
+        match self {
+            Self::Lines(_, lines) => {
+                for (one, line) in followed.iter().zip(lines) {
+                    line.set_message(said(one));
+                    if one.stage.is_end() {
+                        line.finish();
+                    }
+                }
+            }
+            Self::Summary(line) => line.set_message(summary(followed)),
+            Self::Remarks => {
+                for one in
+                    changed.iter().filter(|change| change.entered).filter_map(|change| followed.get(change.index))
+                {
+                    session.ui.note(said(one));
+                }
+            }
+            Self::Events => {
+                for one in changed.iter().filter_map(|change| followed.get(change.index)) {
+                    session.ui.data(event(one))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn end(self) {
+        match self {
+            Self::Lines(all, lines) => {
+                lines.iter().for_each(ProgressBar::finish_and_clear);
+                // It cannot be cleared on a terminal that is gone.
+                let _ = all.clear();
+            }
+            Self::Summary(line) => line.finish_and_clear(),
+            Self::Remarks | Self::Events => {}
+        }
+    }
+}
+
+/// One line of JSON: where the request is now.
+fn event(one: &Followed) -> Value {
+    let mut event = json!(one.stage);
+    event["time"] = json!(Timestamp::now());
+    event["uuid"] = json!(one.uuid.as_str());
+    event["package"] = json!(one.package);
+    event["queue"] = json!(one.queue);
+    event
+}
+
+fn said(one: &Followed) -> String {
+    let Followed { package, queue, uuid, .. } = one;
+    let state = match &one.stage {
+        Stage::Unseen => format!("was asked for as {uuid}"),
+        Stage::Queued { position, of } => format!("is queued as {uuid}, {position} of {of}"),
+        Stage::Delayed => "is tried again later, because of its testbed".to_owned(),
+        Stage::Running { worker, since, line } => {
+            let on = worker.as_ref().map(|worker| format!(" on {worker}")).unwrap_or_default();
+            let seconds = since.map(|since| Timestamp::now().as_second() - since.as_second());
+            let time = seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(when::duration).unwrap_or_default();
+            format!("runs{on} {time}  {line}")
+        }
+        Stage::Done { run } => format!("{} after {}", run.outcome(), when::duration(run.summary.duration)),
+        Stage::Dead { reason } => format!("is not run: {reason}"),
+        Stage::Gone => "was taken out of its queue".to_owned(),
+    };
+    // A log must not steer the terminal.
+    format!("{package} in {queue} {state}").replace(char::is_control, " ")
+}
+
+fn summary(followed: &[Followed]) -> String {
+    let count = |is: fn(&Stage) -> bool| followed.iter().filter(|one| is(&one.stage)).count();
+    format!(
+        "{} wait, {} run, {} of {} have ended",
+        count(|stage| matches!(stage, Stage::Unseen | Stage::Queued { .. } | Stage::Delayed)),
+        count(|stage| matches!(stage, Stage::Running { .. })),
+        count(Stage::is_end),
+        followed.len()
+    )
+}
+
+fn results(followed: &[Followed], session: &Session) -> anyhow::Result<()> {
+    let rows: Vec<Vec<Cell>> = followed
+        .iter()
+        .map(|one| {
+            let (outcome, version, duration, run) = match &one.stage {
+                Stage::Done { run } => (
+                    table::outcome(run.outcome()),
+                    run.summary.version.clone(),
+                    Cell::new(when::duration(run.summary.duration)).for_programs(run.summary.duration),
+                    run.id.to_string(),
+                ),
+                Stage::Dead { reason } => (Cell::new("dead"), String::new(), Cell::new(""), reason.clone()),
+                _ => (Cell::new("removed"), String::new(), Cell::new(""), String::new()),
+            };
+            vec![outcome, Cell::new(&one.package), Cell::new(version), Cell::new(&one.queue), duration, Cell::new(run)]
+        })
+        .collect();
+    const COLUMNS: [Column; 6] = [
+        Column::new("OUTCOME"),
+        Column::new("PACKAGE"),
+        Column::new("VERSION").cut(),
+        Column::new("QUEUE").spare(),
+        Column::new("DURATION").spare(),
+        Column::new("RUN"),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
+}
+
+/// What a script wants to know.
+fn verdict(followed: &[Followed]) -> ExitStatus {
+    let outcome = |one: &Followed| match &one.stage {
+        Stage::Done { run } => Some(run.outcome()),
+        _ => None,
+    };
+    let outcomes: Vec<Option<Outcome>> = followed.iter().map(outcome).collect();
+    if outcomes.contains(&Some(Outcome::Fail)) {
+        ExitStatus::TestFailed
+    } else if outcomes.iter().all(|outcome| matches!(outcome, Some(Outcome::Pass | Outcome::Neutral))) {
+        ExitStatus::Success
+    } else {
+        ExitStatus::NoVerdict
+    }
+}

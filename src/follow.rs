@@ -1,0 +1,217 @@
+//! Following requests from their queue to their result.
+
+use std::collections::{HashMap, HashSet};
+use std::mem::discriminant;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::broker::{Broker, BrokerError};
+use crate::release::QueueName;
+use crate::request::{Request, RequestId};
+use crate::result::Place;
+use crate::runs::{self, StoredRun};
+use crate::store::{Store, StoreError};
+
+/// So often the queues are looked into when nothing has changed. On RabbitMQ that takes their messages for a moment.
+const QUEUES_EVERY: Duration = Duration::from_secs(10);
+/// A request that changes hands is nowhere for a moment, and a store may show a new result late. After so many looks in vain it is gone.
+const LOOKS: u32 = 10;
+
+/// A request that is followed.
+#[derive(Debug, Clone)]
+pub struct Followed {
+    /// Its id.
+    pub uuid: RequestId,
+    /// Its package, as it is shown.
+    pub package: String,
+    /// Its queue.
+    pub queue: QueueName,
+    /// Where its result will be.
+    pub place: Place,
+    /// Where it is now.
+    pub stage: Stage,
+    missed: u32,
+}
+
+/// Where a request is.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum Stage {
+    /// Not seen yet, or between two hands.
+    Unseen,
+    /// In its queue.
+    Queued {
+        /// Its position, from 1.
+        position: usize,
+        /// How many requests wait there.
+        of: usize,
+    },
+    /// Waits to be tried again after an infrastructure failure.
+    Delayed,
+    /// With a worker.
+    Running {
+        /// The worker, if it tells.
+        worker: Option<String>,
+        /// Since when.
+        since: Option<Timestamp>,
+        /// The last line of the log.
+        line: String,
+    },
+    /// Its result is there.
+    Done {
+        /// The result.
+        run: Box<StoredRun>,
+    },
+    /// It is a dead letter.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+    /// Somebody has taken it out of its queue, or it was never there.
+    Gone,
+}
+
+impl Stage {
+    /// Whether nothing more will happen.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Done { .. } | Self::Dead { .. } | Self::Gone)
+    }
+}
+
+impl Followed {
+    /// A request that was just sent, or found in the queue or with a worker.
+    pub fn new(uuid: RequestId, request: &Request, queue: &QueueName) -> Self {
+        let place = Place::of(request, queue);
+        let package = request.package().to_string();
+        Self { uuid, package, queue: queue.clone(), place, stage: Stage::Unseen, missed: 0 }
+    }
+}
+
+/// What can go wrong while requests are followed.
+#[derive(Debug, thiserror::Error)]
+pub enum FollowError {
+    /// The queue cannot be asked.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Something has changed for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the list.
+    pub index: usize,
+    /// Whether it has come to another stage; otherwise only to another position, or another line of its log.
+    pub entered: bool,
+}
+
+/// Looks again and again where the requests are.
+pub struct Follower<'a> {
+    broker: &'a Broker,
+    store: &'a Store,
+    queues_seen: Option<Instant>,
+}
+
+impl<'a> Follower<'a> {
+    /// Requests wait at the broker, and their results come into the store.
+    pub fn new(broker: &'a Broker, store: &'a Store) -> Self {
+        Self { broker, store, queues_seen: None }
+    }
+
+    /// Looks where those are that have not come to their end; tells of which something has changed.
+    ///
+    /// # Errors
+    /// When the broker or the store cannot be asked. Another look may succeed.
+    pub async fn look(&mut self, followed: &mut [Followed]) -> Result<Vec<Change>, FollowError> {
+        let mut stages = self.running(followed).await?;
+        let is_open =
+            |one: &Followed, stages: &HashMap<RequestId, Stage>| !one.stage.is_end() && !stages.contains_key(&one.uuid);
+        let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY);
+        let has_moved = |one: &&Followed| !matches!(one.stage, Stage::Queued { .. } | Stage::Delayed);
+        let open = || followed.iter().filter(|one| is_open(one, &stages));
+        let looks_at_queues = is_overdue || open().any(|one| has_moved(&one));
+        if looks_at_queues {
+            let queues: HashSet<&QueueName> = open().map(|one| &one.queue).collect();
+            let mut waiting = HashMap::new();
+            for queue in queues {
+                self.waiting(queue, &mut waiting).await?;
+            }
+            stages.extend(waiting);
+            self.queues_seen = Some(Instant::now());
+        }
+        let mut changed = Vec::new();
+        for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| !one.stage.is_end()) {
+            let stage = match stages.remove(&one.uuid) {
+                Some(stage) => {
+                    one.missed = 0;
+                    stage
+                }
+                None if !looks_at_queues => continue,
+                None => self.ended(one).await?,
+            };
+            if stage != one.stage {
+                let entered = discriminant(&stage) != discriminant(&one.stage);
+                one.stage = stage;
+                changed.push(Change { index, entered });
+            }
+        }
+        Ok(changed)
+    }
+
+    async fn running(&self, followed: &[Followed]) -> Result<HashMap<RequestId, Stage>, FollowError> {
+        let ours: HashSet<&RequestId> = followed.iter().map(|one| &one.uuid).collect();
+        let mut stages = HashMap::new();
+        for test in self.broker.running().await? {
+            let Some(uuid) = test.request().and_then(|request| request.uuid().cloned()) else { continue };
+            if !ours.contains(&uuid) {
+                continue;
+            }
+            let line = |log: &str| log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
+            let news = test.news.as_ref();
+            let stage = Stage::Running {
+                worker: news.map(|news| news.worker.clone()),
+                since: news.map(|news| news.since),
+                line: news.map(|news| line(&news.logtail)).unwrap_or_default(),
+            };
+            stages.insert(uuid, stage);
+        }
+        Ok(stages)
+    }
+
+    async fn waiting(&self, queue: &QueueName, stages: &mut HashMap<RequestId, Stage>) -> Result<(), FollowError> {
+        let contents = match self.broker.contents(queue, usize::MAX).await {
+            Err(BrokerError::NoSuchQueue { .. }) => return Ok(()),
+            other => other?,
+        };
+        let id = |body: &[u8]| Request::parse(body).ok()?.uuid().cloned();
+        // A dead letter may be an older copy of a request that was put back: what waits comes after it here.
+        for letter in contents.dead {
+            if let Some(uuid) = id(&letter.body) {
+                stages.insert(uuid, Stage::Dead { reason: letter.reason });
+            }
+        }
+        for uuid in contents.delayed.iter().filter_map(|body| id(body)) {
+            stages.insert(uuid, Stage::Delayed);
+        }
+        let of = contents.ready.len();
+        for (index, body) in contents.ready.iter().enumerate() {
+            if let Some(uuid) = id(body) {
+                stages.insert(uuid, Stage::Queued { position: index + 1, of });
+            }
+        }
+        Ok(())
+    }
+
+    /// What became of a request that neither runs nor waits.
+    async fn ended(&self, one: &mut Followed) -> Result<Stage, FollowError> {
+        if let Some(run) = runs::with_uuid(self.store, &one.place, &one.uuid).await? {
+            return Ok(Stage::Done { run: Box::new(run) });
+        }
+        one.missed += 1;
+        Ok(if one.missed >= LOOKS { Stage::Gone } else { one.stage.clone() })
+    }
+}
