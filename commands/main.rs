@@ -7,6 +7,7 @@ mod config;
 mod duplicates;
 mod init;
 mod log;
+mod published;
 mod queues;
 mod record;
 mod results;

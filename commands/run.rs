@@ -13,6 +13,7 @@ use apt_ci::request::{
 use apt_ci::site::Site;
 use tokio::io::AsyncReadExt;
 
+use crate::published;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, submit};
 use crate::ui::error::BadInput;
@@ -98,6 +99,9 @@ pub struct RunArgs {
     /// Ask for nothing; watch these requests until their tests have ended, as --wait does
     #[arg(long, value_name = "REQUEST", num_args = 1.., conflicts_with_all = ["release", "triggers", "packages", "batch", "dry_run"])]
     watch: Vec<RequestId>,
+    /// Ask Launchpad whether the triggers are published in the release, and refuse those that are not
+    #[arg(long)]
+    check: bool,
     /// Print the requests instead of queueing them, in the form that --batch reads
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -119,6 +123,9 @@ pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus>
         Some(file) => read_batch(file, args.requester.as_ref()).await?,
         None => requests(&args, &site)?,
     };
+    if args.check {
+        published::check(&submissions, session, &site).await?;
+    }
     let now = jiff::Timestamp::now();
     let submissions: Vec<Submission> = submissions
         .into_iter()

@@ -1674,7 +1674,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__run)
-            opts="-s -a -n -q -v -h --series --release --architecture --arch --trigger --baseline --ppa --test-git --build-git --test-bzr --swiftuser --readable-by --bulk --context --env --all-proposed --testname --requester --force --wait --watch --dry-run --batch --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -n -q -v -h --series --release --architecture --arch --trigger --baseline --ppa --test-git --build-git --test-bzr --swiftuser --readable-by --bulk --context --env --all-proposed --testname --requester --force --wait --watch --check --dry-run --batch --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -74,6 +74,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l bulk -d 'Bulk work
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l force -d 'Ask for a test even if the same request waits or runs already'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l wait -d 'Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l check -d 'Ask Launchpad whether the triggers are published in the release, and refuse those that are not'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that --batch reads'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s q -l quiet -d 'Print less: no notes, no progress'

@@ -40,6 +40,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("apt_takes_packages_from_a_private_ppa_with_its_token_alone", apt_logs_in),
         ("a_token_does_not_follow_a_redirection_to_another_server", token_stays),
         ("a_site_says_where_launchpad_is", site),
+        ("a_trigger_that_is_not_published_is_refused_with_what_is", published),
     ];
     stories("launchpad", services, all)
 }
@@ -393,5 +394,35 @@ fn site(_: &Services) -> Result<(), Failed> {
     let refused = site.run(&["config"]);
     let place = format!("{}:{line}:7: `api`: not the address of a server", file.display());
     assert!(!refused.status.success() && refused.err.contains(&place), "{refused:#?}");
+    Ok(())
+}
+
+fn published(_: &Services) -> Result<(), Failed> {
+    let launchpad = LaunchpadStandIn::start();
+    let site = TestSite::local();
+    site.configure_further(&launchpad.section("http://127.0.0.1:9"));
+    launchpad.publish("glibc", "2.39-2", "Proposed", "Pending");
+    launchpad.publish("glibc", "2.39-1", "Release", "Published");
+    launchpad.publish("glibc", "2.38-1", "Release", "Superseded");
+    let check = |release: &str, trigger: &str| {
+        site.run(&["run", "-s", release, "-a", "amd64", "--check", "--trigger", trigger, "gzip"])
+    };
+    for version in ["glibc/2.39-1", "glibc/2.39-2"] {
+        let sent = check(&site.release, version);
+        assert!(sent.status.success() && sent.out.contains("gzip"), "{sent:#?}");
+    }
+    for (trigger, said) in [
+        ("glibc/2.38-1", "glibc/2.38-1 is not published in"),
+        ("glibc/2.38-1", "2.39-2 (Proposed), 2.39-1 (Release)"),
+        ("nothing/1", "no version of nothing is"),
+    ] {
+        let refused = check(&site.release, trigger);
+        assert_eq!((refused.status.code(), refused.out.as_str()), (Some(2), ""), "{refused:#?}");
+        assert!(refused.err.contains(said) && refused.err.contains("hint: "), "{refused:#?}");
+    }
+    let unknown = check("nowhere", "glibc/2.39-1");
+    assert_eq!(unknown.status.code(), Some(1), "{unknown:#?}");
+    assert!(unknown.err.contains("knows no release nowhere"), "{unknown:#?}");
+    assert_eq!(site.queue()["ready"], 2, "nothing else is queued");
     Ok(())
 }

@@ -108,6 +108,11 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
             return Ok(ExitStatus::Failure);
         }
     }
+    if let Destination::Queue(to) = &errand.destination
+        && site.queues().contains(to)
+    {
+        broker.declare(std::slice::from_ref(to)).await?;
+    }
     let record = Record::of_now(site, "removed");
     let mut queues: Vec<QueueName> = planned.iter().map(|taken| taken.queue.clone()).collect();
     queues.dedup();
@@ -135,11 +140,9 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     Ok(ExitStatus::Success)
 }
 
+/// The queues that the site configures are its own to make; any other has to be there.
 async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> anyhow::Result<()> {
-    if site.queues().contains(queue) {
-        return Ok(broker.declare(std::slice::from_ref(queue)).await?);
-    }
-    if broker.existing(std::slice::from_ref(queue)).await?.is_empty() {
+    if !site.queues().contains(queue) && broker.existing(std::slice::from_ref(queue)).await?.is_empty() {
         let nearest = broker.nearest(queue, &site.queues()).await?;
         return Err(BrokerError::NoSuchQueue { queue: queue.clone(), nearest }.into());
     }

@@ -17,6 +17,30 @@ pub enum LaunchpadError {
         /// What happened.
         reason: String,
     },
+    /// A server is away or has trouble, when it is asked which versions there are.
+    #[error("{address} cannot be asked which versions are published: {reason}")]
+    Silent {
+        /// The server.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Launchpad's answer about the published versions cannot be used.
+    #[error("{address} does not tell which versions are published: {reason}")]
+    NotTold {
+        /// The server.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Launchpad does not know the release.
+    #[error("{address} knows no release {release}")]
+    NoRelease {
+        /// The server.
+        address: String,
+        /// The release.
+        release: Release,
+    },
     /// Launchpad shows no such archive.
     #[error(
         "{address} knows no PPA {ppa} that everybody may see; for a private one, name the fingerprint of its signing key"
@@ -101,6 +125,6 @@ pub enum LaunchpadError {
 impl LaunchpadError {
     /// Whether the same question may have an answer later. This is the infrastructure's failure, not the request's.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Away { .. })
+        matches!(self, Self::Away { .. } | Self::Silent { .. })
     }
 }

@@ -7,6 +7,7 @@ mod armor;
 mod error;
 mod fetch;
 mod key;
+mod publications;
 mod settings;
 
 use reqwest::{Client, StatusCode};
@@ -17,6 +18,7 @@ use url::Url;
 pub use self::error::LaunchpadError;
 use self::fetch::Fault;
 pub use self::key::{MalformedKey, SigningKey};
+pub use self::publications::Publication;
 pub use self::settings::{InvalidServerUrl, LaunchpadSettings, ServerUrl};
 use crate::release::Release;
 use crate::request::{Fingerprint, Ppa};

@@ -30,6 +30,8 @@ struct State {
     ppas: BTreeMap<String, KnownPpa>,
     /// The key server's, by fingerprint.
     keys: BTreeMap<String, String>,
+    /// Source packages of the primary archive: what `getPublishedSources` answers for each.
+    published: BTreeMap<String, serde_json::Value>,
     away: Away,
     asked: Vec<String>,
 }
@@ -109,6 +111,14 @@ impl LaunchpadStandIn {
         locked(&self.state).keys.insert(fingerprint.to_owned(), key.to_owned());
     }
 
+    /// A version of a source package in the primary archive, in this pocket and with this status.
+    pub fn publish(&self, package: &str, version: &str, pocket: &str, status: &str) {
+        let mut state = locked(&self.state);
+        let entries = state.published.entry(package.to_owned()).or_insert_with(|| json!([]));
+        let entry = json!({"source_package_version": version, "pocket": pocket, "status": status});
+        entries.as_array_mut().expect("a list").push(entry);
+    }
+
     /// Puts servers out of order, or mends them.
     pub fn away(&self, away: Away) {
         locked(&self.state).away = away;
@@ -153,6 +163,16 @@ impl State {
                 return away;
             }
             Away::Api(0) | Away::Nothing => {}
+        }
+        if path == "/devel/ubuntu/+archive/primary" {
+            let parameters: BTreeMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+            let given = |name: &str| parameters.get(name).map(String::as_str).unwrap_or_default();
+            let is_asked = given("ws.op") == "getPublishedSources" && given("exact_match") == "true";
+            if !is_asked || !given("distro_series").contains("/devel/ubuntu/r") {
+                return ("400 Bad Request", String::new(), "distro_series: No such object".to_owned());
+            }
+            let entries = self.published.get(given("source_name")).cloned().unwrap_or_else(|| json!([]));
+            return ("200 OK", JSON.to_owned(), json!({"start": 0, "entries": entries}).to_string());
         }
         let known = path.strip_prefix("/devel/~").and_then(|rest| {
             let (owner, name) = rest.split_once("/+archive/ubuntu/")?;

@@ -1,0 +1,71 @@
+//! Which versions of a source package a release has, as Launchpad tells of Ubuntu's primary archive.
+//!
+//! Source: the operation `getPublishedSources` of an archive, in Launchpad's API documentation.
+
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use super::fetch::{self, Fault};
+use super::{Launchpad, LaunchpadError};
+use crate::release::Release;
+use crate::request::SourcePackage;
+
+/// The distribution whose primary archive is asked about.
+const DISTRIBUTION: &str = "ubuntu";
+
+/// A version that somebody can install.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publication {
+    /// The version.
+    pub version: String,
+    /// The pocket: `Release`, `Proposed`, `Updates`, `Security` or `Backports`.
+    pub pocket: String,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    source_package_version: String,
+    pocket: String,
+    status: String,
+}
+
+impl Launchpad {
+    /// The versions of the package that are published in the release, or about to be; newest first, as Launchpad has them.
+    ///
+    /// # Errors
+    /// [`LaunchpadError::NoRelease`] when Launchpad does not know the release; [`LaunchpadError::is_temporary`] tells a server's trouble.
+    pub async fn published(
+        &self,
+        package: &SourcePackage,
+        release: &Release,
+    ) -> Result<Vec<Publication>, LaunchpadError> {
+        let api = &self.settings.api;
+        let mut url = api.below(&[DISTRIBUTION, "+archive", "primary"]);
+        url.query_pairs_mut()
+            .append_pair("ws.op", "getPublishedSources")
+            .append_pair("source_name", package.as_str())
+            .append_pair("exact_match", "true")
+            .append_pair("distro_series", api.below(&[DISTRIBUTION, release.as_str()]).as_str());
+        let address = api.to_string();
+        let refused = |reason: String| LaunchpadError::NotTold { address: address.clone(), reason };
+        let text = fetch::get(&self.client, &url, "application/json").await.map_err(|fault| match fault {
+            // What it answers about a series that does not exist.
+            Fault::Answer(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
+                LaunchpadError::NoRelease { address: address.clone(), release: release.clone() }
+            }
+            Fault::Answer(status) => refused(format!("it answered {status}")),
+            Fault::Passing { reason, .. } => LaunchpadError::Silent { address: address.clone(), reason },
+            Fault::Unusable(reason) => refused(reason),
+        })?;
+        let answer: Answer =
+            serde_json::from_str(&text).map_err(|_| refused("its answer lists no packages".to_owned()))?;
+        let is_there = |entry: &Entry| matches!(entry.status.as_str(), "Published" | "Pending");
+        let publication = |entry: Entry| Publication { version: entry.source_package_version, pocket: entry.pocket };
+        Ok(answer.entries.into_iter().filter(is_there).map(publication).collect())
+    }
+}
