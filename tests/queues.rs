@@ -25,6 +25,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("of_the_same_request_one_stays", same),
         ("what_a_newer_version_makes_needless_is_dropped", newer),
         ("requests_are_moved_with_their_ids", moved),
+        ("a_move_that_is_killed_loses_nothing", killed_move),
         ("dead_letters_are_told_put_back_and_dropped", dead),
         ("an_operator_sees_how_long_it_will_take", lengths),
         ("removing_beside_busy_workers_on_the_embedded_queue", busy_local),
@@ -195,6 +196,39 @@ fn moved(services: &Services) -> Result<(), Failed> {
         assert_eq!(there[0]["parameters"]["uuid"], ids[0].as_str());
         assert_eq!(there[1]["parameters"]["uuid"], ids[1].as_str());
         assert_eq!(records(&site).len(), 0, "what is in another queue needs no record");
+    }
+    Ok(())
+}
+
+fn killed_move(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        let (queue, huge) = (site.queue_name(), format!("debci-huge-{}-amd64", site.release));
+        let batch: String =
+            (0..2_000).map(|number| line(&site, &format!("p{number}"), &json!({"triggers": ["a/1"]}))).collect();
+        let all: HashSet<String> = site.submit(&batch).into_iter().collect();
+        for milliseconds in [40, 70, 110] {
+            let mut mover = site.command(&["queues", "move", &queue, &huge, "--yes"]);
+            let mut mover = mover.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+            // Not a wait for anything: the moment at which it dies.
+            thread::sleep(Duration::from_millis(milliseconds));
+            mover.kill()?;
+            mover.wait()?;
+        }
+        until("what was held is back", || {
+            let ids = |queue: &str| -> Vec<String> {
+                let contents = site.run(&["queues", "show", queue, "--limit", "10000"]);
+                contents.out.lines().filter_map(|line| Some(line.split('\t').nth(3)?.to_owned())).collect()
+            };
+            let there: HashSet<String> = ids(&queue).into_iter().chain(ids(&huge)).collect();
+            there == all
+        });
+        site.ok(&["queues", "move", &queue, &huge, "--yes"]);
+        assert_eq!(waiting(&site).len(), 0);
+        until("all have been moved", || {
+            let contents = site.ok(&["queues", "show", &huge, "--limit", "10000"]);
+            let ids: HashSet<&str> = contents.lines().filter_map(|line| line.split('\t').nth(3)).collect();
+            ids.len() == all.len()
+        });
     }
     Ok(())
 }
