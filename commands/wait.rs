@@ -150,20 +150,13 @@ impl View {
         if !session.ui.moves() {
             return Self::Remarks;
         }
-        let line = || {
-            let bar = ProgressBar::new_spinner();
-            bar.enable_steady_tick(Duration::from_millis(200));
-            // A template that does not parse is a fault of this file; a plain bar still tells the progress.
-            bar.with_style(
-                ProgressStyle::with_template("{spinner} {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            )
-        };
         if followed.len() > LINES {
-            return Self::Summary(line());
+            return Self::Summary(moving(ProgressBar::new_spinner()));
         }
         let all = MultiProgress::new();
-        let lines = followed.iter().map(|one| all.add(line()).with_message(said(one))).collect();
+        // A line that moves before it is among the others would leave a trace.
+        let line = |one| moving(all.add(ProgressBar::new_spinner())).with_message(said(one));
+        let lines = followed.iter().map(line).collect();
         Self::Lines(all, lines)
     }
 
@@ -205,6 +198,14 @@ impl View {
             Self::Remarks | Self::Events => {}
         }
     }
+}
+
+fn moving(line: ProgressBar) -> ProgressBar {
+    // A template that does not parse is a fault of this file; a plain line still tells the progress.
+    let style =
+        ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    line.enable_steady_tick(Duration::from_millis(200));
+    line.with_style(style)
 }
 
 /// One line of JSON: where the request is now.
