@@ -131,7 +131,7 @@ impl<'a> Follower<'a> {
         let is_open =
             |one: &Followed, stages: &HashMap<RequestId, Stage>| !one.stage.is_end() && !stages.contains_key(&one.uuid);
         let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY);
-        let has_moved = |one: &&Followed| !matches!(one.stage, Stage::Queued { .. } | Stage::Delayed);
+        let has_moved = |one: &&Followed| one.missed > 0 || !matches!(one.stage, Stage::Queued { .. } | Stage::Delayed);
         let open = || followed.iter().filter(|one| is_open(one, &stages));
         let looks_at_queues = is_overdue || open().any(|one| has_moved(&one));
         if looks_at_queues {
