@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use apt_ci::broker::{Broker, BrokerError, QueueState};
+use apt_ci::broker::{Broker, BrokerError};
 use apt_ci::release::QueueName;
 use apt_ci::request::line::Submission;
 use apt_ci::request::{Request, SourcePackage};
@@ -56,7 +56,7 @@ impl Duplicate {
 
 /// The requests that are there, by queue and package: the same request is among few.
 #[derive(Default)]
-struct There(HashMap<(QueueName, SourcePackage), Vec<(Request, Duplicate)>>);
+struct There(HashMap<QueueName, HashMap<SourcePackage, Vec<(Request, Duplicate)>>>);
 
 /// For each submission, the same request that is there already. Queues in which nothing is are not looked into.
 ///
@@ -65,18 +65,53 @@ struct There(HashMap<(QueueName, SourcePackage), Vec<(Request, Duplicate)>>);
 pub async fn find(submissions: &[Submission], broker: &Broker) -> Result<Vec<Option<Duplicate>>, BrokerError> {
     let queues: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
     let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
-    let states = broker.inspect(&queues).await?;
     let mut there = There::default();
-    there.see_what_runs(&states, broker).await?;
-    there.see_what_waits(&states, broker).await?;
-    Ok(submissions.iter().map(|submission| there.meet(submission)).collect())
+    // Of many queues most are empty, which is quick to learn; one is looked into at once.
+    let filled = match queues.as_slice() {
+        [_] => queues,
+        _ => {
+            let states = broker.inspect(&queues).await?.into_iter();
+            let filled = states.filter(|state| state.ready + state.delayed + state.claimed > 0);
+            filled.map(|state| state.queue).collect()
+        }
+    };
+    if there.see_what_waits(&filled, broker).await? {
+        there.see_what_runs(broker).await?;
+    }
+    let mut asked: HashMap<(&QueueName, &SourcePackage), Vec<&Request>> = HashMap::new();
+    let mut duplicates = Vec::with_capacity(submissions.len());
+    for Submission { queue, request } in submissions {
+        let alike = asked.entry((queue, request.package())).or_default();
+        if let Some(earlier) = alike.iter().find(|earlier| earlier.same_test(request)) {
+            duplicates.push(Some(Duplicate { uuid: id(earlier), state: State::AskedTwice }));
+            continue;
+        }
+        alike.push(request);
+        duplicates.push(there.same(queue, request).cloned());
+    }
+    Ok(duplicates)
 }
 
 impl There {
-    async fn see_what_runs(&mut self, states: &[QueueState], broker: &Broker) -> Result<(), BrokerError> {
-        if states.iter().all(|state| state.claimed == 0) {
-            return Ok(());
+    /// Whether anything runs, too.
+    async fn see_what_waits(&mut self, queues: &[QueueName], broker: &Broker) -> Result<bool, BrokerError> {
+        let mut anything_runs = false;
+        for queue in queues {
+            let contents = match broker.contents(queue, usize::MAX).await {
+                // Nobody has made it yet, or somebody has deleted it.
+                Err(BrokerError::NoSuchQueue { .. }) => continue,
+                other => other?,
+            };
+            anything_runs |= !contents.claimed.is_empty();
+            let bodies = contents.ready.iter().chain(&contents.delayed);
+            for request in bodies.filter_map(|body| Request::parse(body).ok()) {
+                self.add(queue, request, State::Queued);
+            }
         }
+        Ok(anything_runs)
+    }
+
+    async fn see_what_runs(&mut self, broker: &Broker) -> Result<(), BrokerError> {
         for test in broker.running().await? {
             if let Some(request) = test.request() {
                 let told = test.news.map(|news| (news.since, news.worker));
@@ -86,35 +121,18 @@ impl There {
         Ok(())
     }
 
-    async fn see_what_waits(&mut self, states: &[QueueState], broker: &Broker) -> Result<(), BrokerError> {
-        for state in states.iter().filter(|state| state.ready + state.delayed > 0) {
-            let contents = match broker.contents(&state.queue, usize::MAX).await {
-                // Somebody has deleted it meanwhile.
-                Err(BrokerError::NoSuchQueue { .. }) => continue,
-                other => other?,
-            };
-            let bodies = contents.ready.iter().chain(&contents.delayed);
-            for request in bodies.filter_map(|body| Request::parse(body).ok()) {
-                self.add(&state.queue, request, State::Queued);
-            }
-        }
-        Ok(())
-    }
-
     fn add(&mut self, queue: &QueueName, request: Request, state: State) {
-        let uuid = request.uuid().map(ToString::to_string).unwrap_or_default();
-        let place = (queue.clone(), request.package().clone());
-        self.0.entry(place).or_default().push((request, Duplicate { uuid, state }));
+        let duplicate = Duplicate { uuid: id(&request), state };
+        let of_queue = self.0.entry(queue.clone()).or_default();
+        of_queue.entry(request.package().clone()).or_default().push((request, duplicate));
     }
 
-    /// The same request, if it is there; otherwise this one is from now on.
-    fn meet(&mut self, Submission { queue, request }: &Submission) -> Option<Duplicate> {
-        let alike = self.0.get(&(queue.clone(), request.package().clone()));
-        let same = alike.and_then(|alike| alike.iter().find(|(other, _)| other.same_test(request)));
-        if let Some((_, duplicate)) = same {
-            return Some(duplicate.clone());
-        }
-        self.add(queue, request.clone(), State::AskedTwice);
-        None
+    fn same(&self, queue: &QueueName, request: &Request) -> Option<&Duplicate> {
+        let alike = self.0.get(queue)?.get(request.package())?;
+        alike.iter().find(|(other, _)| other.same_test(request)).map(|(_, duplicate)| duplicate)
     }
+}
+
+fn id(request: &Request) -> String {
+    request.uuid().map(ToString::to_string).unwrap_or_default()
 }

@@ -132,5 +132,5 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
     if !is_wanted(submissions.len(), args.yes, session).await? {
         return Ok(ExitStatus::Failure);
     }
-    submit(&submissions, &args.submit, session, &site).await
+    submit(submissions, &args.submit, session, &site).await
 }

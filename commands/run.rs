@@ -137,7 +137,7 @@ pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus>
         }
         return Ok(ExitStatus::Success);
     }
-    submit(&submissions, &args.submit, session, &site).await
+    submit(submissions, &args.submit, session, &site).await
 }
 
 /// One request per package and architecture.

@@ -1,6 +1,7 @@
 //! Queueing requests and telling which: what every command that asks for tests ends with.
 
 use std::collections::{BTreeSet, HashSet};
+use std::iter::repeat_with;
 
 use anyhow::{Context as _, anyhow};
 use apt_ci::broker::{Broker, BrokerError};
@@ -59,7 +60,7 @@ pub struct SubmitArgs {
 /// Queues the requests, which have their ids, and prints a line for each that is queued for certain. Those that wait or run already are
 /// not sent again: a person is told which they are.
 pub async fn submit(
-    submissions: &[Submission],
+    submissions: Vec<Submission>,
     args: &SubmitArgs,
     session: &Session,
     site: &Site,
@@ -73,10 +74,14 @@ pub async fn submit(
     let ours: Vec<QueueName> = known.iter().filter(|queue| wanted.contains(queue)).cloned().collect();
     broker.declare(&ours).await?;
 
-    let duplicates = if args.force { Vec::new() } else { duplicates(submissions, &broker, session).await? };
-    let is_new = |(place, _): &(usize, &Submission)| duplicates.get(*place).is_none_or(Option::is_none);
-    let new: Vec<Submission> =
-        submissions.iter().enumerate().filter(is_new).map(|(_, submission)| submission.clone()).collect();
+    let duplicates = if args.force { Vec::new() } else { duplicates(&submissions, &broker, session).await? };
+    let (mut new, mut already) = (Vec::with_capacity(submissions.len()), Vec::new());
+    for (submission, duplicate) in submissions.into_iter().zip(duplicates.into_iter().chain(repeat_with(|| None))) {
+        match duplicate {
+            None => new.push(submission),
+            Some(duplicate) => already.push((submission, duplicate)),
+        }
+    }
 
     let bar = progress::bar(&session.ui, new.len(), "queueing");
     let mut durable = 0;
@@ -100,9 +105,6 @@ pub async fn submit(
             None => durable,
         },
     };
-    let all = submissions.iter().zip(duplicates.iter().chain(std::iter::repeat(&None)));
-    let already = all.filter_map(|(submission, duplicate)| Some((submission, duplicate.as_ref()?)));
-    let already: Vec<(&Submission, &Duplicate)> = already.collect();
     if let (Ok(()), Some(store)) = (&result, &store) {
         let status = wait(followed(&new, &already), &broker, store, session).await?;
         broker.close().await;
@@ -115,9 +117,9 @@ pub async fn submit(
 }
 
 /// What is waited for: each request once.
-fn followed(new: &[Submission], already: &[(&Submission, &Duplicate)]) -> Vec<Followed> {
+fn followed(new: &[Submission], already: &[(Submission, Duplicate)]) -> Vec<Followed> {
     let new = new.iter().filter_map(|submission| Some((submission, submission.request.uuid()?.clone())));
-    let old = already.iter().filter_map(|(submission, old)| Some((*submission, old.uuid.parse().ok()?)));
+    let old = already.iter().filter_map(|(submission, old)| Some((submission, old.uuid.parse().ok()?)));
     let mut seen = HashSet::new();
     let once = new.chain(old).filter(|(_, id)| seen.insert(id.clone()));
     once.map(|(Submission { queue, request }, id)| Followed::new(id, request, queue)).collect()
@@ -139,7 +141,7 @@ async fn duplicates(
     }
 }
 
-fn show(queued: &[Submission], already: &[(&Submission, &Duplicate)], session: &Session) -> anyhow::Result<()> {
+fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Session) -> anyhow::Result<()> {
     let id = |request: &Request| request.uuid().map(ToString::to_string).unwrap_or_default();
     if session.ui.json {
         let one = |submission: &Submission, uuid: &str, state: &str| {

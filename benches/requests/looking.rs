@@ -36,7 +36,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     let count = REQUESTS.to_string();
     let (mut floor, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let mut python = Command::new("python3");
+        let mut python = Command::new("/usr/bin/python3");
         floor.push(time(python.args(["-c", ONE_BY_ONE, &rabbitmq.url(), &queue, &count])));
         ours.push(time(&mut site.command(&["queues", "show", &queue, "--limit", &count])));
     }

@@ -175,7 +175,7 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     if !is_wanted(submissions.len(), args.yes, session).await? {
         return Ok(ExitStatus::Failure);
     }
-    submit(&submissions, &args.submit, session, &site).await
+    submit(submissions, &args.submit, session, &site).await
 }
 
 /// The release that is meant.

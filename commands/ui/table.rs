@@ -80,9 +80,11 @@ pub fn outcome(outcome: Outcome) -> Cell {
 /// Prints the rows under their headings; programs get no headings.
 pub fn print(ui: &Ui, columns: &[Column], rows: &[Vec<Cell>]) -> anyhow::Result<()> {
     if !ui.terminal {
-        for row in rows {
-            let texts: Vec<&str> = row.iter().map(|cell| cell.program.as_str()).collect();
-            ui.data(texts.join("\t"))?;
+        let line = |row: &Vec<Cell>| row.iter().map(|cell| cell.program.as_str()).collect::<Vec<_>>().join("\t");
+        let lines: Vec<String> = rows.iter().map(line).collect();
+        // All at once: thousands of lines need not be thousands of writes.
+        if !lines.is_empty() {
+            ui.data(lines.join("\n"))?;
         }
         return Ok(());
     }

@@ -1,5 +1,6 @@
 //! Publishing so that nothing is lost in silence: persistent, mandatory, confirmed.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -110,7 +111,11 @@ impl<'a> Pipeline<'a> {
             if self.waiting.len() == WINDOW {
                 self.confirm_one().await?;
             }
-            let request = submission.request.clone().identified();
+            // Requests have their ids when they come from a command.
+            let request = match submission.request.uuid() {
+                Some(_) => Cow::Borrowed(&submission.request),
+                None => Cow::Owned(submission.request.clone().identified()),
+            };
             let mut properties = persistent();
             if let Some(uuid) = request.uuid() {
                 properties = properties.with_message_id(uuid.as_str().into());
