@@ -383,6 +383,7 @@ fn restart_during_submission() {
     helper::play(async {
         let stage = Stage::at(service.url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
+        service.remember_queues();
         let sent = requests("p", REQUESTS);
         let submissions: Vec<_> = sent.iter().map(|request| helper::to(&queue, request.clone())).collect();
         let (mut shown, mut restart) = (0, None);
@@ -415,6 +416,7 @@ fn restart_during_delay(end: fn(&RabbitMq), crash: bool) {
     helper::play(async {
         let stage = Stage::at(service.url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
+        service.remember_queues();
         let sent = requests("p", REQUESTS);
         submit(&broker, &queue, &sent).await;
         let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
@@ -448,6 +450,7 @@ fn restart_during_claim(end: fn(&RabbitMq)) {
     helper::play(async {
         let stage = Stage::at(service.url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
+        service.remember_queues();
         submit(&broker, &queue, &requests("p", 2)).await;
         let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
         let mut held = take(&mut slot).await;

@@ -165,6 +165,12 @@ impl RabbitMq {
         }
     }
 
+    /// Has the broker write down which queues there are. Killed within moments after a queue was made, RabbitMQ 3.10 may not know it
+    /// any more when it starts again, although it has answered, and has confirmed what was sent there.
+    pub fn remember_queues(&self) {
+        self.control(&["eval", "mnesia:sync_log()."]);
+    }
+
     /// Kills the broker: what it has not written is lost.
     pub fn kill(&self) {
         if let Some(mut child) = self.server.lock().expect("no test panics while it kills the broker").take() {

@@ -81,6 +81,9 @@ pub(super) async fn split(live: &Live, queues: &[QueueName]) -> Result<(Vec<Queu
 }
 
 /// Declares a durable queue without arguments.
+///
+/// RabbitMQ 3.10 that is killed within moments after its answer may have forgotten the queue when it starts again (measured: one time in
+/// eight when killed a second later). Existing queues are in no such danger.
 pub(super) async fn declare_durable(channel: &Channel, queue: ShortString) -> Result<(), Fault> {
     let options = QueueDeclareOptions { durable: true, ..Default::default() };
     channel.queue_declare(queue, options, FieldTable::default()).await?;
