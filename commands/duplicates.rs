@@ -58,7 +58,7 @@ impl Duplicate {
 #[derive(Default)]
 struct There(HashMap<QueueName, HashMap<SourcePackage, Vec<(Request, Duplicate)>>>);
 
-/// For each submission, the same request that is there already. Queues in which nothing is are not looked into.
+/// For each submission, the same request that is there already. Among several queues, those in which nothing is are not looked into.
 ///
 /// # Errors
 /// When the broker cannot be asked.

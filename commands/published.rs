@@ -2,31 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use apt_ci::launchpad::Launchpad;
+use apt_ci::launchpad::{Launchpad, LaunchpadError};
 use apt_ci::release::Release;
 use apt_ci::request::Trigger;
 use apt_ci::request::line::Submission;
 use apt_ci::site::Site;
 
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::{BadInput, Unable};
+
+const UNCHECKED: &str = "without --check the test is asked for all the same";
 
 /// Refuses a trigger that is not published in its release. With a PPA the trigger may be there, where is not looked.
 pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -> anyhow::Result<()> {
     let mut wanted: BTreeSet<(&Release, &Trigger)> = BTreeSet::new();
+    let mut has_ppas = false;
     for Submission { queue, request } in submissions {
         let parameters = request.parameters();
         if parameters.ppas.is_empty() {
             let triggers = parameters.triggers.iter().filter(|trigger| !trigger.is_baseline());
             wanted.extend(triggers.map(|trigger| (&queue.release, trigger)));
         } else {
-            session.ui.note(format!("{} has a PPA: its triggers are not checked.", request.package()));
+            has_ppas = true;
         }
     }
+    if has_ppas {
+        session.ui.note("The triggers of requests with a PPA are not checked: they may be there.");
+    }
     session.use_one_tls_provider();
-    let launchpad = Launchpad::new(site.launchpad.clone())?;
+    let unable = |error: LaunchpadError| Unable { message: error.to_string(), hint: UNCHECKED };
+    let launchpad = Launchpad::new(site.launchpad.clone()).map_err(unable)?;
     for (release, trigger) in wanted {
-        let published = launchpad.published(trigger.package(), release).await?;
+        let published = launchpad.published(trigger.package(), release).await.map_err(unable)?;
         if published.iter().any(|one| one.version == trigger.version()) {
             continue;
         }
@@ -37,8 +44,7 @@ pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -
             some => format!("published are {}", some.join(", ")),
         };
         let message = format!("{trigger} is not published in {release}; {there}");
-        let hint = "without --check the test is asked for all the same".to_owned();
-        return Err(BadInput { message, hint: Some(hint) }.into());
+        return Err(BadInput { message, hint: Some(UNCHECKED.to_owned()) }.into());
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::duplicates::{self, Duplicate};
 use crate::session::Session;
-use crate::ui::error::BadInput;
+use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
 use crate::ui::{ask, progress, table};
 use crate::wait::wait;
@@ -34,12 +34,8 @@ pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Re
     if count <= UNASKED || yes {
         return Ok(true);
     }
-    let question = format!("Request {count} tests?");
-    if !ask::is_possible() {
-        let message = format!("{question} Nobody can be asked here");
-        return Err(BadInput { message, hint: Some("say it with --yes".to_owned()) }.into());
-    }
-    let is_wanted = ask::confirm(question).await?;
+    ask::somebody().with_context(|| format!("{count} tests are not requested unasked"))?;
+    let is_wanted = ask::confirm(format!("Request {count} tests?")).await?;
     if !is_wanted {
         session.ui.note("Nothing was requested.");
     }
@@ -83,6 +79,9 @@ pub async fn submit(
         }
     }
 
+    // Nor is anything queued that cannot be waited for.
+    let waited_for = if args.wait { waited_for(&already)? } else { Vec::new() };
+
     let bar = progress::bar(&session.ui, new.len(), "queueing");
     let mut durable = 0;
     let mut count = |confirmed| {
@@ -106,23 +105,44 @@ pub async fn submit(
         },
     };
     if let (Ok(()), Some(store)) = (&result, &store) {
-        let status = wait(followed(&new, &already), &broker, store, session).await?;
+        tell(&already, session);
+        let status = wait(followed(&new, waited_for), &broker, store, session).await?;
         broker.close().await;
         return Ok(status);
     }
     show(&new[..confirmed], &already, session).context("the requests are queued, but cannot be printed")?;
+    tell(&already, session);
     result?;
     broker.close().await;
     Ok(ExitStatus::Success)
 }
 
 /// What is waited for: each request once.
-fn followed(new: &[Submission], already: &[(Submission, Duplicate)]) -> Vec<Followed> {
-    let new = new.iter().filter_map(|submission| Some((submission, submission.request.uuid()?.clone())));
-    let old = already.iter().filter_map(|(submission, old)| Some((submission, old.uuid.parse().ok()?)));
+fn followed(new: &[Submission], already: Vec<Followed>) -> Vec<Followed> {
+    let new = new.iter().filter_map(|Submission { queue, request }| {
+        let id = request.uuid()?.clone();
+        Some(Followed::new(id, request, queue))
+    });
     let mut seen = HashSet::new();
-    let once = new.chain(old).filter(|(_, id)| seen.insert(id.clone()));
-    once.map(|(Submission { queue, request }, id)| Followed::new(id, request, queue)).collect()
+    new.chain(already).filter(|one| seen.insert(one.uuid.clone())).collect()
+}
+
+/// Those that are there already, to wait for them.
+///
+/// # Errors
+/// When one was queued by a program that gives no ids: its result could not be told from others.
+fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<Followed>, Unable> {
+    let one = |(Submission { queue, request }, duplicate): &(Submission, Duplicate)| {
+        let id = duplicate.uuid.parse().map_err(|_| Unable {
+            message: format!(
+                "{} in {queue} is there already, without an id by which to wait for it",
+                request.package()
+            ),
+            hint: "it gets one from the worker that takes it; --force asks for the test once more",
+        })?;
+        Ok(Followed::new(id, request, queue))
+    };
+    already.iter().map(one).collect()
 }
 
 /// The requests that are there already.
@@ -158,7 +178,14 @@ fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Se
             vec![table::Cell::new(queue), table::Cell::new(request.package()), table::Cell::new(id(request))]
         })
         .collect();
-    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(table::Column::new), &rows)?;
+    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(table::Column::new), &rows)
+}
+
+/// Tells a person what was there already.
+fn tell(already: &[(Submission, Duplicate)], session: &Session) {
+    if session.ui.json {
+        return;
+    }
     let now = Timestamp::now();
     for (Submission { queue, request }, duplicate) in already.iter().take(TOLD) {
         session.ui.note(format!("{} in {queue} {}.", request.package(), duplicate.said(now)));
@@ -169,5 +196,4 @@ fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Se
     if !already.is_empty() {
         session.ui.note("Not sent again; --force does that.");
     }
-    Ok(())
 }

@@ -1,10 +1,12 @@
 //! Watching requests until their tests have ended: `--wait`, and `apt-ci run --watch`.
 
+use std::collections::HashSet;
+use std::pin::pin;
 use std::time::Duration;
 
 use apt_ci::broker::Broker;
 use apt_ci::follow::{Change, Followed, Follower, Stage};
-use apt_ci::release::QueueName;
+use apt_ci::release::{Context, QueueName};
 use apt_ci::request::{Request, RequestId};
 use apt_ci::result::Outcome;
 use apt_ci::runs;
@@ -37,10 +39,12 @@ pub async fn wait(
     let mut follower = Follower::new(broker, store);
     let view = View::new(&followed, session);
     let mut failures = 0;
+    // One for all looks: it keeps what comes between two of them.
+    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
     loop {
         let looked = tokio::select! {
             looked = follower.look(&mut followed) => looked,
-            _ = tokio::signal::ctrl_c() => return interrupted(&followed, view, session),
+            _ = &mut ctrl_c => return interrupted(&followed, view, session),
         };
         match looked {
             Ok(changed) => {
@@ -62,7 +66,7 @@ pub async fn wait(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            _ = tokio::signal::ctrl_c() => return interrupted(&followed, view, session),
+            _ = &mut ctrl_c => return interrupted(&followed, view, session),
         }
     }
     view.end();
@@ -78,7 +82,8 @@ pub async fn watch(ids: &[RequestId], session: &Session) -> anyhow::Result<ExitS
     let store = session.store(&site)?;
     let broker = session.broker(&site).await?;
     let mut followed = Vec::new();
-    for id in ids {
+    let mut seen = HashSet::new();
+    for id in ids.iter().filter(|id| seen.insert(*id)) {
         followed.push(find(id, &broker, &store, &site).await?);
     }
     let status = wait(followed, &broker, &store, session).await?;
@@ -89,7 +94,7 @@ pub async fn watch(ids: &[RequestId], session: &Session) -> anyhow::Result<ExitS
 async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<Followed> {
     let here = |body: &[u8], queue: &QueueName| {
         let request = Request::parse(body).ok().filter(|request| request.uuid() == Some(id))?;
-        Some(Followed::new(id.clone(), &request, queue))
+        Some(Followed::found(id.clone(), &request, queue))
     };
     for test in broker.running().await? {
         if let Some(found) = here(&test.body, &test.queue) {
@@ -110,7 +115,7 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
         let runs = runs::of_release(store, release, None).await?;
         if let Some(run) = runs.into_iter().rev().find(|run| run.summary.uuid.as_deref() == Some(id.as_str())) {
             let architecture = run.path.architecture.clone();
-            let queue = QueueName::new(apt_ci::release::Context::Distribution, release.clone(), architecture);
+            let queue = QueueName::new(Context::Distribution, release.clone(), architecture);
             let request = Request::new(run.path.package.clone(), Default::default())?;
             let mut found = Followed::new(id.clone(), &request, &queue);
             found.stage = Stage::Done { run: Box::new(run) };

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::broker::{Broker, BrokerError};
+use crate::broker::{Broker, BrokerError, News};
 use crate::release::QueueName;
 use crate::request::{Request, RequestId};
 use crate::result::Place;
 use crate::runs::{self, StoredRun};
+use crate::status::{PRIVATE_LOG, PRIVATE_PACKAGE};
 use crate::store::{Store, StoreError};
 
 /// So often the queues are looked into when nothing has changed. On RabbitMQ that takes their messages for a moment.
@@ -24,7 +25,7 @@ const LOOKS: u32 = 10;
 pub struct Followed {
     /// Its id.
     pub uuid: RequestId,
-    /// Its package, as it is shown.
+    /// Its package, as it is shown: who watches a private run again need not be the one who has asked for it.
     pub package: String,
     /// Its queue.
     pub queue: QueueName,
@@ -32,6 +33,7 @@ pub struct Followed {
     pub place: Place,
     /// Where it is now.
     pub stage: Stage,
+    is_private: bool,
     missed: u32,
 }
 
@@ -81,11 +83,21 @@ impl Stage {
 }
 
 impl Followed {
-    /// A request that was just sent, or found in the queue or with a worker.
+    /// A request that this program has sent.
     pub fn new(uuid: RequestId, request: &Request, queue: &QueueName) -> Self {
         let place = Place::of(request, queue);
         let package = request.package().to_string();
-        Self { uuid, package, queue: queue.clone(), place, stage: Stage::Unseen, missed: 0 }
+        let is_private = request.is_private();
+        Self { uuid, package, queue: queue.clone(), place, stage: Stage::Unseen, is_private, missed: 0 }
+    }
+
+    /// A request that was found in the queue, or with a worker, and may be somebody else's.
+    pub fn found(uuid: RequestId, request: &Request, queue: &QueueName) -> Self {
+        let mut found = Self::new(uuid, request, queue);
+        if found.is_private {
+            PRIVATE_PACKAGE.clone_into(&mut found.package);
+        }
+        found
     }
 }
 
@@ -163,19 +175,18 @@ impl<'a> Follower<'a> {
     }
 
     async fn running(&self, followed: &[Followed]) -> Result<HashMap<RequestId, Stage>, FollowError> {
-        let ours: HashSet<&RequestId> = followed.iter().map(|one| &one.uuid).collect();
+        let ours: HashMap<&RequestId, &Followed> = followed.iter().map(|one| (&one.uuid, one)).collect();
         let mut stages = HashMap::new();
         for test in self.broker.running().await? {
             let Some(uuid) = test.request().and_then(|request| request.uuid().cloned()) else { continue };
-            if !ours.contains(&uuid) {
-                continue;
-            }
+            let Some(one) = ours.get(&uuid) else { continue };
             let line = |log: &str| log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().to_owned();
             let news = test.news.as_ref();
+            let log = |news: &News| if one.is_private { PRIVATE_LOG.to_owned() } else { line(&news.logtail) };
             let stage = Stage::Running {
                 worker: news.map(|news| news.worker.clone()),
                 since: news.map(|news| news.since),
-                line: news.map(|news| line(&news.logtail)).unwrap_or_default(),
+                line: news.map(log).unwrap_or_default(),
             };
             stages.insert(uuid, stage);
         }

@@ -4,11 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use apt_ci::broker::{Broker, Verdict, Wait};
 use libtest_mimic::{Failed, Trial};
@@ -28,8 +26,10 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_move_that_is_killed_loses_nothing", killed_move),
         ("dead_letters_are_told_put_back_and_dropped", dead),
         ("an_operator_sees_how_long_it_will_take", lengths),
-        ("removing_beside_busy_workers_on_the_embedded_queue", busy_local),
-        ("removing_beside_busy_workers_on_rabbitmq", busy_rabbitmq),
+        ("removing_beside_busy_workers_on_the_embedded_queue", |_| busy_remove(&TestSite::local())),
+        ("removing_beside_busy_workers_on_rabbitmq", |services| busy_remove(&services.site_with_folder())),
+        ("cancelling_beside_busy_workers_on_the_embedded_queue", |_| busy_cancel(&TestSite::local())),
+        ("cancelling_beside_busy_workers_on_rabbitmq", |services| busy_cancel(&services.site_with_folder())),
     ];
     stories("queues", services, all)
 }
@@ -46,9 +46,9 @@ fn waiting(site: &TestSite) -> Vec<String> {
     ready.iter().map(|request| request["package"].as_str().expect("a package").to_owned()).collect()
 }
 
-/// Files of what was removed.
-fn records(site: &TestSite) -> Vec<PathBuf> {
-    let folder = site.path().join("home/.local/state/apt-ci/removed");
+/// Files of what was taken out: in the folder `removed`, or `cancelled`.
+fn records(site: &TestSite, folder: &str) -> Vec<PathBuf> {
+    let folder = site.path().join("home/.local/state/apt-ci").join(folder);
     let mut files: Vec<PathBuf> =
         fs::read_dir(folder).into_iter().flatten().map(|entry| entry.expect("a file").path()).collect();
     files.sort();
@@ -79,13 +79,13 @@ fn removed(services: &Services) -> Result<(), Failed> {
         let planned =
             site.ok(&["queues", "remove", &queue, "--match", "package=?", "--match", "trigger=trigger/*", "-n"]);
         assert_eq!(planned.lines().count(), 4, "{planned}");
-        assert_eq!((waiting(&site).len(), records(&site).len()), (4, 0), "a dry run changes nothing");
+        assert_eq!((waiting(&site).len(), records(&site, "removed").len()), (4, 0), "a dry run changes nothing");
         let out = site.ok(&["queues", "remove", &queue, "--uuid", &ids[1], "--uuid", &ids[2], "--yes"]);
         let lines: Vec<Vec<&str>> = out.lines().map(|line| line.split('\t').collect()).collect();
         assert_eq!(lines[0][..4], [&queue, "b", "trigger/1", &ids[1]]);
         assert_eq!((lines.len(), lines[1][1]), (2, "c"));
         assert_eq!(waiting(&site), ["a", "d"], "what stays keeps its order");
-        let [record] = records(&site).try_into().expect("one file");
+        let [record] = records(&site, "removed").try_into().expect("one file");
         assert_eq!(fs::metadata(&record)?.permissions().mode() & 0o777, 0o600);
         let name = record.to_str().expect("a path in UTF-8");
         site.ok(&["run", "--batch", name]);
@@ -195,7 +195,7 @@ fn moved(services: &Services) -> Result<(), Failed> {
         assert_eq!(there.len(), 2);
         assert_eq!(there[0]["parameters"]["uuid"], ids[0].as_str());
         assert_eq!(there[1]["parameters"]["uuid"], ids[1].as_str());
-        assert_eq!(records(&site).len(), 0, "what is in another queue needs no record");
+        assert_eq!(records(&site, "removed").len(), 0, "what is in another queue needs no record");
     }
     Ok(())
 }
@@ -206,14 +206,16 @@ fn killed_move(services: &Services) -> Result<(), Failed> {
         let batch: String =
             (0..2_000).map(|number| line(&site, &format!("p{number}"), &json!({"triggers": ["a/1"]}))).collect();
         let all: HashSet<String> = site.submit(&batch).into_iter().collect();
-        for milliseconds in [40, 70, 110] {
-            let mut mover = site.command(&["queues", "move", &queue, &huge, "--yes"]);
-            let mut mover = mover.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-            // Not a wait for anything: the moment at which it dies.
-            thread::sleep(Duration::from_millis(milliseconds));
-            mover.kill()?;
-            mover.wait()?;
-        }
+        let mover = || site.command(&["queues", "move", &queue, &huge, "--yes"]);
+        block_on(async {
+            let broker = Broker::connect(&address(&site).parse().expect("an address")).await.expect("a broker");
+            let there = [huge.parse().expect("a queue")];
+            kill_when(mover(), async |id| has_open(id, "queue.sqlite") || has_open(id, "socket:")).await;
+            for _ in 0..2 {
+                let some = async |_| broker.inspect(&there).await.expect("a look").iter().any(|state| state.ready > 0);
+                kill_when(mover(), some).await;
+            }
+        });
         until("what was held is back", || {
             let ids = |queue: &str| -> Vec<String> {
                 let contents = site.run(&["queues", "show", queue, "--limit", "10000"]);
@@ -257,7 +259,7 @@ fn dead(services: &Services) -> Result<(), Failed> {
         assert_eq!(site.finished(), [id]);
         let dropped = site.run(&["queues", "dead", "drop", &queue, "--yes"]);
         assert!(dropped.status.success() && dropped.err.contains("What was no request is kept in"), "{dropped:#?}");
-        let [record] = records(&site).try_into().expect("one file");
+        let [record] = records(&site, "removed").try_into().expect("one file");
         let kept: Value = serde_json::from_str(&fs::read_to_string(&record)?)?;
         assert_eq!(kept, json!({"queue": queue, "message": "bm8gcmVxdWVzdCB7"}));
         let nothing = site.run(&["queues", "dead"]);
@@ -297,17 +299,38 @@ fn lengths(services: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn busy_local(_: &Services) -> Result<(), Failed> {
-    busy(&TestSite::local())
+fn busy_remove(site: &TestSite) -> Result<(), Failed> {
+    let queue = site.queue_name();
+    let arguments = ["queues", "remove", &queue, "--match", "package=gone*", "--yes"];
+    busy(site, &arguments, "removed", |one| one["parameters"]["uuid"].as_str().expect("an id"))
 }
 
-fn busy_rabbitmq(services: &Services) -> Result<(), Failed> {
-    busy(&services.site_with_folder())
+fn busy_cancel(site: &TestSite) -> Result<(), Failed> {
+    let arguments = ["cancel", "--match", "package=gone*", "--yes"];
+    busy(site, &arguments, "cancelled", |one| one["uuid"].as_str().expect("an id"))
 }
 
-/// 5,000 requests, two workers that take one after the other, and somebody who removes half of the requests, and is killed thrice in
-/// the middle of that.
-fn busy(site: &TestSite) -> Result<(), Failed> {
+/// Kills a command when it is time, unless it has ended before.
+async fn kill_when(mut command: Command, is_time: impl AsyncFn(u32) -> bool) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("apt-ci");
+    while child.try_wait().expect("its state").is_none() {
+        if is_time(child.id()).await {
+            child.kill().expect("a signal");
+            child.wait().expect("its end");
+            return;
+        }
+    }
+}
+
+/// Whether a process has something open with this in its name.
+fn has_open(process: u32, name: &str) -> bool {
+    let files = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    files.filter_map(|file| fs::read_link(file.path()).ok()).any(|target| target.to_string_lossy().contains(name))
+}
+
+/// 5,000 requests, two workers that take one after the other, and somebody who takes half of the requests out, and is killed thrice in
+/// the middle of that. `folder`: where the command writes down what it takes; `id`: of a request, in its answer.
+fn busy(site: &TestSite, arguments: &[&str], folder: &str, id: fn(&Value) -> &str) -> Result<(), Failed> {
     const EACH: usize = 2_500;
     let batch: String = (0..EACH)
         .map(|number| {
@@ -317,34 +340,36 @@ fn busy(site: &TestSite) -> Result<(), Failed> {
         .collect();
     let all: HashSet<String> = site.submit(&batch).into_iter().collect();
     assert_eq!(all.len(), 2 * EACH);
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = CancellationToken::new();
     let done = Arc::new(Mutex::new(Vec::new()));
     let workers: Vec<thread::JoinHandle<()>> = (0..2).map(|_| worker(site, &stop, &done)).collect();
-    let arguments = ["queues", "remove", &site.queue_name(), "--match", "package=gone*", "--yes"];
-    for milliseconds in [60, 90, 130] {
-        let mut remover = site.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        // Not a wait for anything: the moment at which it dies.
-        thread::sleep(Duration::from_millis(milliseconds));
-        remover.kill()?;
-        remover.wait()?;
-    }
-    let removed: HashSet<String> =
-        site.ok(&arguments).lines().filter_map(|line| line.split('\t').nth(3)).map(str::to_owned).collect();
+    block_on(async {
+        for _ in 0..3 {
+            let before = records(site, folder).len();
+            // It is about to take what it has written down.
+            kill_when(site.command(arguments), async |_| records(site, folder).len() > before).await;
+        }
+    });
+    let finished = site.run(&[arguments, &["--json"]].concat());
+    let removed: Vec<Value> = serde_json::from_str(&finished.out)?;
+    // `cancel` tells of requests that workers had at the time, too.
+    let removed = removed.iter().filter(|one| one.get("outcome").is_none_or(|outcome| outcome == "removed"));
+    let removed: HashSet<String> = removed.map(|one| id(one).to_owned()).collect();
     assert!(waiting(site).iter().all(|package| package.starts_with("stays")), "what is removed does not come back");
     // RabbitMQ puts thousands of messages back for a while after it has said so; meanwhile they are counted nowhere.
     until("the others are done", || {
         let done = done.lock().expect("a list");
         let done: HashSet<&String> = done.iter().collect();
-        let written = written(site);
+        let written = written(site, folder);
         all.iter().all(|id| done.contains(id) || written.contains(id)) && all.len() - done.len() <= EACH
     });
-    stop.store(true, Ordering::Relaxed);
+    stop.cancel();
     workers.into_iter().for_each(|worker| worker.join().expect("a worker"));
     let done = std::mem::take(&mut *done.lock().expect("a list"));
     let once: BTreeSet<&String> = done.iter().collect();
     assert_eq!(once.len(), done.len(), "nothing is done twice");
     assert!(removed.iter().all(|id| !once.contains(id)), "what was removed is not done");
-    let written = written(site);
+    let written = written(site, folder);
     assert!(removed.is_subset(&written));
     // What was written down by a killed remover may have stayed, and be done.
     let lost = all.iter().filter(|id| !once.contains(id) && !written.contains(*id)).count();
@@ -354,8 +379,8 @@ fn busy(site: &TestSite) -> Result<(), Failed> {
 }
 
 /// The ids of the requests that were written down.
-fn written(site: &TestSite) -> HashSet<String> {
-    records(site)
+fn written(site: &TestSite, folder: &str) -> HashSet<String> {
+    records(site, folder)
         .iter()
         .flat_map(|record| fs::read_to_string(record).expect("a record").lines().map(str::to_owned).collect::<Vec<_>>())
         // The last line may be cut, when its writer was killed: then nothing of it was taken.
@@ -364,22 +389,16 @@ fn written(site: &TestSite) -> HashSet<String> {
 }
 
 /// Does nothing with one request after the other, and tells their ids.
-fn worker(site: &TestSite, stop: &Arc<AtomicBool>, done: &Arc<Mutex<Vec<String>>>) -> thread::JoinHandle<()> {
-    let (address, queue, stop, done) = (address(site), site.queue_name(), Arc::clone(stop), Arc::clone(done));
+fn worker(site: &TestSite, stop: &CancellationToken, done: &Arc<Mutex<Vec<String>>>) -> thread::JoinHandle<()> {
+    let (address, queue, stop, done) = (address(site), site.queue_name(), stop.clone(), Arc::clone(done));
     thread::spawn(move || {
         block_on(async {
             let broker = Broker::connect(&address.parse().expect("an address")).await.expect("a broker");
             let mut slot = broker.slot(vec![queue.parse().expect("a queue")]).await.expect("a slot");
-            while !stop.load(Ordering::Relaxed) {
-                match slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.expect("a claim") {
-                    Some(claim) => {
-                        let id = claim.request.as_ref().expect("a request").uuid().expect("an id").to_string();
-                        claim.settle(Verdict::Done).await.expect("settled");
-                        done.lock().expect("a list").push(id);
-                    }
-                    // Somebody looks at the queue, or it is empty.
-                    None => tokio::time::sleep(Duration::from_millis(5)).await,
-                }
+            while let Some(claim) = slot.claim(Wait::ForOne, &stop).await.expect("a claim") {
+                let id = claim.request.as_ref().expect("a request").uuid().expect("an id").to_string();
+                claim.settle(Verdict::Done).await.expect("settled");
+                done.lock().expect("a list").push(id);
             }
         })
     })

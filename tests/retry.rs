@@ -241,7 +241,11 @@ fn many(_: &Services) -> Result<(), Failed> {
     let text = excuses(&site, &verdicts);
     let refused = retry(&site, &text, &[]);
     assert_eq!((refused.status.code(), refused.out.as_str()), (Some(2), ""), "{refused:#?}");
-    assert!(refused.err.contains("Request 21 tests?") && refused.err.contains("--yes"), "{}", refused.err);
+    assert!(
+        refused.err.contains("21 tests are not requested unasked") && refused.err.contains("--yes"),
+        "{}",
+        refused.err
+    );
     let declined = typing(&site, "n", &["retry-regressions", "--excuses", "excuses.yaml"]);
     assert_eq!(declined.status.code(), Some(1), "{declined:#?}");
     assert!(declined.out.contains("Nothing was requested"), "{}", declined.out);

@@ -2,6 +2,7 @@
 
 mod queued;
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use apt_ci::broker::{Broker, Cancel, Cancelled};
@@ -88,17 +89,18 @@ enum Outcome {
 
 pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
-    let broker = session.broker(&site).await?;
-    if !args.criteria.is_empty() && !args.yes && !args.dry_run && !ask::is_possible() {
-        let message = "nobody can be asked, because this is no terminal".to_owned();
-        let hint = "--dry-run shows what would be done; --yes does it".to_owned();
-        return Err(BadInput { message, hint: Some(hint) }.into());
+    if !args.criteria.is_empty() && !args.yes && !args.dry_run {
+        ask::somebody()?;
     }
+    let broker = session.broker(&site).await?;
     // All of them are looked up before the first is touched.
     let meant = if args.criteria.is_empty() {
         look_up(&args.requests, &broker, &site).await?
     } else {
-        matching(&args, &broker, &site, session).await?
+        match matching(&args, &broker, &site, session).await? {
+            Some(meant) => meant,
+            None => return Ok(ExitStatus::Failure),
+        }
     };
     let canceller = Canceller {
         broker: &broker,
@@ -108,16 +110,15 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
         record: Record::of_now(&site, "cancelled"),
     };
     let (mut answers, mut exit) = (Vec::new(), ExitStatus::Success);
-    for found in meant {
-        let (uuid, said) = (found.uuid.clone(), format!("{} ({})", found.name, found.uuid));
-        let outcome = if args.dry_run {
-            session.ui.note(plan(&found.place, &said, args.requeue));
-            Outcome::Planned
-        } else {
-            canceller.cancel(found).await?
-        };
+    let outcomes = if args.dry_run {
+        meant.into_iter().map(|found| (found, Outcome::Planned)).collect()
+    } else {
+        canceller.cancel(meant).await?
+    };
+    for (found, outcome) in outcomes {
+        let (uuid, said) = (&found.uuid, format!("{} ({})", found.name, found.uuid));
         match outcome {
-            Outcome::Planned => {}
+            Outcome::Planned => session.ui.note(plan(&found.place, &said, args.requeue)),
             Outcome::Cancelled => {
                 let place = if args.requeue { "back to its queue" } else { "to the dead letters" };
                 session.ui.note(format!("The test of {said} is being ended; the request goes {place}."));
@@ -167,41 +168,73 @@ struct Canceller<'a> {
 }
 
 impl Canceller<'_> {
-    /// Cancels where the request is now: a worker may have taken it since it was looked for, or given it back.
-    async fn cancel(&self, found: Found) -> anyhow::Result<Outcome> {
-        let Found { uuid, mut place, .. } = found;
+    /// Cancels all of them, each where it is now: a worker may have taken it since it was looked for, or given it back. Gives what became
+    /// of each.
+    async fn cancel(&self, mut meant: Vec<Found>) -> anyhow::Result<Vec<(Found, Outcome)>> {
+        let mut ended = Vec::with_capacity(meant.len());
         for look in 1.. {
-            match &place {
-                Place::Queued(_) if self.requeue => return Ok(Outcome::Waiting),
-                Place::Queued(queued) => {
-                    if queued::take_out(self.broker, queued, &self.record).await? {
-                        return Ok(Outcome::Removed);
-                    }
-                }
-                Place::Running => {
-                    let wish = Cancel { uuid: uuid.clone(), by: self.by.clone(), requeue: self.requeue };
-                    match self.broker.cancel(&wish).await? {
-                        Cancelled::Cancelled => return Ok(Outcome::Cancelled),
-                        Cancelled::TooLate => return Ok(Outcome::TooLate),
-                        Cancelled::NotFound => {}
-                    }
+            let removed = self.remove(&meant).await?;
+            let mut open = Vec::new();
+            for found in meant {
+                let outcome = match found.place {
+                    Place::Queued(_) if self.requeue => Some(Outcome::Waiting),
+                    Place::Queued(_) => removed.contains(&found.uuid).then_some(Outcome::Removed),
+                    Place::Running => self.end(&found).await?,
+                };
+                match outcome {
+                    Some(outcome) => ended.push((found, outcome)),
+                    None => open.push(found),
                 }
             }
-            if look == LOOKS {
-                break;
+            if open.is_empty() || look == LOOKS {
+                ended.extend(open.into_iter().map(|found| (found, Outcome::NotFound)));
+                return Ok(ended);
             }
             sleep(PAUSE).await;
             let everything = everything(self.broker, self.site).await?;
-            if let Some(again) = everything.into_iter().find(|other| other.uuid == uuid) {
-                place = again.place;
+            let mut now: HashMap<String, Place> =
+                everything.into_iter().map(|found| (found.uuid, found.place)).collect();
+            meant = open;
+            for found in &mut meant {
+                if let Some(place) = now.remove(&found.uuid) {
+                    found.place = place;
+                }
             }
         }
-        Ok(Outcome::NotFound)
+        Ok(ended)
+    }
+
+    /// Takes those that wait out of their queues. Gives the ids of those that waited still.
+    async fn remove(&self, meant: &[Found]) -> anyhow::Result<HashSet<String>> {
+        if self.requeue {
+            return Ok(HashSet::new());
+        }
+        let queued = meant.iter().filter_map(|found| match &found.place {
+            Place::Queued(queued) => Some(queued.as_ref()),
+            Place::Running => None,
+        });
+        let removed = queued::take_out(self.broker, &queued.collect::<Vec<_>>(), &self.record).await?;
+        Ok(removed.iter().map(ToString::to_string).collect())
+    }
+
+    /// Has its worker end it. `None` when no worker has it any more.
+    async fn end(&self, found: &Found) -> anyhow::Result<Option<Outcome>> {
+        let wish = Cancel { uuid: found.uuid.clone(), by: self.by.clone(), requeue: self.requeue };
+        Ok(match self.broker.cancel(&wish).await? {
+            Cancelled::Cancelled => Some(Outcome::Cancelled),
+            Cancelled::TooLate => Some(Outcome::TooLate),
+            Cancelled::NotFound => None,
+        })
     }
 }
 
-/// The requests that match; none when somebody is asked and says no.
-async fn matching(args: &CancelArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<Vec<Found>> {
+/// The requests that match; `None` when somebody is asked and says no.
+async fn matching(
+    args: &CancelArgs,
+    broker: &Broker,
+    site: &Site,
+    session: &Session,
+) -> anyhow::Result<Option<Vec<Found>>> {
     let mut meant = everything(broker, site).await?;
     meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
     if meant.is_empty() {
@@ -215,10 +248,10 @@ async fn matching(args: &CancelArgs, broker: &Broker, site: &Site, session: &Ses
         }
         if !ask::confirm(format!("Cancel {}?", meant.len())).await? {
             session.ui.note("Nothing was changed.");
-            meant.clear();
+            return Ok(None);
         }
     }
-    Ok(meant)
+    Ok(Some(meant))
 }
 
 /// The requests that the texts mean, each once.
@@ -260,11 +293,12 @@ async fn running(broker: &Broker) -> anyhow::Result<Vec<Found>> {
 /// What runs and what waits, each request once.
 async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
     let mut all = running(broker).await?;
+    let mut seen: HashSet<String> = all.iter().map(|found| found.uuid.clone()).collect();
     for queued in queued::all(broker, site).await? {
         let (request, queue) = (queued.request.clone(), queued.queue.clone());
         // One that went back in between was seen twice.
         if let Some(found) = found(&request, &queue, Place::Queued(Box::new(queued)))
-            && all.iter().all(|other| other.uuid != found.uuid)
+            && seen.insert(found.uuid.clone())
         {
             all.push(found);
         }

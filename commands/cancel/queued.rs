@@ -1,8 +1,12 @@
 //! Requests that wait, and how they are taken out of their queues.
 
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
 use apt_ci::broker::{Broker, BrokerError, Message, Pile, QueueContents};
 use apt_ci::release::QueueName;
-use apt_ci::request::Request;
+use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
 
 use crate::record::Record;
@@ -36,19 +40,39 @@ pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Queued>> {
     Ok(found)
 }
 
-/// Takes a request out of its queue, once it is written down. False when it is not there any more.
-pub async fn take_out(broker: &Broker, queued: &Queued, record: &Record) -> anyhow::Result<bool> {
-    let Queued { request, queue, pile } = queued;
-    let (request, record, of) = (request.clone(), record.clone(), queue.clone());
-    let choice = move |messages: &[Message]| {
-        let id = |message: &Message| Request::parse(&message.body).ok().and_then(|other| other.uuid().cloned());
-        let places = messages.iter().enumerate().filter(|(_, message)| id(message).as_ref() == request.uuid());
-        let places: Vec<usize> = places.map(|(place, _)| place).collect();
-        if !places.is_empty() {
-            record.add(&of, &[request.to_wire().as_bytes()])?;
-        }
-        Ok(places)
-    };
-    let taken = broker.take_out(queue, *pile, None, Box::new(choice)).await?;
-    Ok(taken > 0)
+/// Takes requests out of their queues, once they are written down: a queue is looked through once for all of its requests. Gives the
+/// ids of what was taken; the others are not there any more.
+pub async fn take_out(broker: &Broker, queued: &[&Queued], record: &Record) -> anyhow::Result<HashSet<RequestId>> {
+    let mut wanted: BTreeMap<(&QueueName, bool), HashSet<RequestId>> = BTreeMap::new();
+    for Queued { request, queue, pile } in queued {
+        wanted.entry((queue, *pile == Pile::Ready)).or_default().extend(request.uuid().cloned());
+    }
+    let taken = Arc::new(Mutex::new(HashSet::new()));
+    // One whose delay ends meanwhile is found among those that are ready: these come second.
+    for ((queue, is_ready), ids) in wanted {
+        let (found, file, of) = (Arc::clone(&taken), record.clone(), queue.clone());
+        let choice = move |messages: &[Message]| {
+            let (mut places, mut bodies, mut here) = (Vec::new(), Vec::new(), HashSet::new());
+            for (place, message) in messages.iter().enumerate() {
+                let id = Request::parse(&message.body).ok().and_then(|request| request.uuid().cloned());
+                if let Some(id) = id.filter(|id| ids.contains(id)) {
+                    places.push(place);
+                    // A copy of it goes as well, but would be put back as a second request.
+                    if here.insert(id) {
+                        bodies.push(message.body.as_slice());
+                    }
+                }
+            }
+            file.add(&of, &bodies)?;
+            found.lock().unwrap_or_else(PoisonError::into_inner).extend(here);
+            Ok(places)
+        };
+        let pile = if is_ready { Pile::Ready } else { Pile::Delayed };
+        broker.take_out(queue, pile, None, Box::new(choice)).await.with_context(|| {
+            let told =
+                record.path().exists().then(|| format!("; what {} tells may be there still", record.path().display()));
+            format!("at {queue}{}", told.unwrap_or_default())
+        })?;
+    }
+    Ok(std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner)))
 }

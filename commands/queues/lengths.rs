@@ -1,6 +1,7 @@
 //! `apt-ci queues` alone: how long the queues are.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use apt_ci::broker::{Broker, QueueState};
@@ -45,8 +46,13 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
         return Err(BadInput { message, hint: Some("name them under [releases] in apt-ci.toml".to_owned()) }.into());
     }
     let broker = session.broker(site).await?;
+    // One for all looks: it keeps what comes during them.
+    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
     loop {
-        let look = look(args, &broker, &known, session, site).await?;
+        let look = tokio::select! {
+            look = look(args, &broker, &known, session, site) => look?,
+            _ = &mut ctrl_c => return Ok(interrupted(args)),
+        };
         if args.watch && session.ui.terminal {
             console::Term::stdout().clear_screen()?;
         }
@@ -57,9 +63,14 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK_AGAIN) => {}
-            _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Success),
+            _ = &mut ctrl_c => return Ok(interrupted(args)),
         }
     }
+}
+
+/// Who watches ends that so.
+fn interrupted(args: &LengthsArgs) -> ExitStatus {
+    if args.watch { ExitStatus::Success } else { ExitStatus::Interrupted }
 }
 
 async fn look(
@@ -79,18 +90,14 @@ async fn look(
 
 fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()> {
     if session.ui.json {
-        let list: anyhow::Result<Vec<_>> = look
-            .states
-            .iter()
-            .map(|state| {
-                let mut state_of = json!(state);
-                if let Some(end) = look.ends.get(&state.queue) {
-                    state_of["estimate"] = json!(end.as_secs());
-                }
-                Ok(state_of)
-            })
-            .collect();
-        return session.ui.json(&list?);
+        let document = |state: &QueueState| {
+            let mut document = json!(state);
+            if let Some(end) = look.ends.get(&state.queue) {
+                document["estimate"] = json!(end.as_secs());
+            }
+            document
+        };
+        return session.ui.json(&look.states.iter().map(document).collect::<Vec<_>>());
     }
     if look.states.is_empty() {
         session.ui.note("None of the configured queues exists yet: the first request or worker makes them.");

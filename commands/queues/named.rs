@@ -15,7 +15,7 @@ use crate::ui::exit::ExitStatus;
 pub const WAITING: &[Pile] = &[Pile::Delayed, Pile::Ready];
 
 /// Which requests are meant.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub struct Meant {
     /// Those that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match
     #[arg(short, long = "match", value_name = "KEY=PATTERN")]
@@ -26,7 +26,7 @@ pub struct Meant {
 }
 
 impl Meant {
-    fn is_anything(&self) -> bool {
+    fn is_everything(&self) -> bool {
         self.criteria.is_empty() && self.ids.is_empty()
     }
 
@@ -34,7 +34,7 @@ impl Meant {
     pub fn rule(self) -> Rule {
         Arc::new(move |messages: &[Message]| {
             let is_meant = |message: &Message| match Request::parse(&message.body) {
-                _ if self.is_anything() => true,
+                _ if self.is_everything() => true,
                 Err(_) => false,
                 Ok(request) if self.ids.is_empty() => self.criteria.iter().all(|criterion| criterion.matches(&request)),
                 Ok(request) => request.uuid().is_some_and(|id| self.ids.contains(id)),
@@ -91,11 +91,10 @@ pub struct PurgeArgs {
 }
 
 pub async fn purge(args: PurgeArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
-    let everything: Rule = Arc::new(|messages: &[Message]| (0..messages.len()).collect());
     let errand = Errand {
         queues: Named::ByUser(args.queues),
         piles: WAITING,
-        rule: everything,
+        rule: Meant::default().rule(),
         destination: Destination::Record,
     };
     taking::run(errand, &args.taking, session, site).await

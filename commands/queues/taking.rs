@@ -15,7 +15,6 @@ use super::show::{contents, document, request_cells};
 use crate::record::Record;
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
@@ -77,10 +76,8 @@ struct Taken {
 
 pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let asks = !args.dry_run && !args.yes;
-    if asks && !ask::is_possible() {
-        let message = "nobody can be asked, because this is no terminal".to_owned();
-        let hint = "--dry-run shows what would be done; --yes does it".to_owned();
-        return Err(BadInput { message, hint: Some(hint) }.into());
+    if asks {
+        ask::somebody()?;
     }
     let broker = session.broker(site).await?;
     if let Destination::Queue(to) = &errand.destination {

@@ -127,14 +127,13 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     };
     let (place, input) = open(&args, &release, session, &site).await?;
     let read = move || selection.read(excuses::text(input)?, &manner);
-    let Selected { retries, without_trigger } =
+    let Selected { mut retries, without_trigger } =
         tokio::task::spawn_blocking(read).await?.with_context(|| format!("the excuses {place}"))?;
     if without_trigger > 0 {
         session.ui.warn(format!(
             "{without_trigger} tests are left out: the excuses do not tell the version that would be their trigger"
         ));
     }
-    let mut retries = retries;
     if args.only_infra || args.only_flaky {
         retries = history::keep(retries, args.only_infra, args.only_flaky, session, &site).await?;
     }
@@ -164,14 +163,11 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
         return Ok(ExitStatus::Success);
     }
     let now = jiff::Timestamp::now();
-    let submissions: Result<Vec<Submission>, _> = retries
-        .iter()
-        .map(|retry| {
-            let Submission { queue, request } = retry.submission(args.requester.as_ref())?;
-            Ok(Submission { queue, request: request.identified().submitted_at(now) })
-        })
-        .collect::<Result<_, apt_ci::request::InvalidRequest>>();
-    let submissions = submissions?;
+    let mut submissions = Vec::with_capacity(retries.len());
+    for retry in &retries {
+        let Submission { queue, request } = retry.submission(args.requester.as_ref())?;
+        submissions.push(Submission { queue, request: request.identified().submitted_at(now) });
+    }
     if !is_wanted(submissions.len(), args.yes, session).await? {
         return Ok(ExitStatus::Failure);
     }

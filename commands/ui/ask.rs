@@ -4,9 +4,18 @@ use std::io::IsTerminal;
 
 use anyhow::Context;
 
-/// Whether somebody is there to be asked.
-pub fn is_possible() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+use super::error::BadInput;
+
+/// That somebody is there to be asked.
+///
+/// # Errors
+/// When nobody is.
+pub fn somebody() -> Result<(), BadInput> {
+    if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let message = "nobody can be asked, because this is no terminal".to_owned();
+    Err(BadInput { message, hint: Some("--dry-run shows what would be done; --yes does it".to_owned()) })
 }
 
 /// Asks a question, to which `y` is yes. The question waits beside everything else: connections are kept meanwhile.

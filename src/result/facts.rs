@@ -95,10 +95,12 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
     }
     let mut request = material.request.public_parameters();
     request.remove("uuid");
+    // What is not known here may be a secret of another program's.
+    request.retain(|name, _| !parameters.other.contains_key(name));
     let request = Value::Object(request);
     let redacted = redactor.value(request.clone());
     let has_logins = parameters.ppas.iter().any(|ppa| ppa.login().is_some());
-    let secrets_left_out = has_logins || redacted != request;
+    let secrets_left_out = has_logins || !parameters.other.is_empty() || redacted != request;
     let own = json!({
         "attempt": material.attempt,
         "worker": material.worker,

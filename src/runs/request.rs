@@ -27,8 +27,10 @@ pub enum RecordedError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It was a private run.
-    #[error("its request had secrets, such as the token of a PPA, which no result holds")]
+    /// It was a private run, or had parameters that this program does not know.
+    #[error(
+        "no result holds all of its request: not secrets, such as the token of a PPA, nor parameters that are not known here"
+    )]
     SecretsLeftOut,
     /// Its result tells no triggers.
     #[error("its result does not tell what caused it")]
