@@ -36,7 +36,10 @@ fn main() -> ExitCode {
     if let Some(outcome) = broker::become_helper() {
         return outcome;
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They wait for servers and testbeds most of the time.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    arguments.test_threads.get_or_insert(2 * threads);
     let services = Arc::new(Services::default());
     // The slow ones first, so that they run beside the others.
     let areas = [
