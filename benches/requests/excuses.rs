@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::process;
 use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
@@ -25,12 +26,13 @@ pub fn measure() {
     let file = site.path().join("excuses.yaml");
     fs::write(&file, excuses(&site.release)).expect("a file");
     assert!(Command::new("xz").args(["-k", "-1"]).arg(&file).status().expect("xz").success());
-    let floor = median((0..ROUNDS).map(|_| time(Command::new("cat").arg(&file)).0).collect());
+    let floor = median((0..ROUNDS).map(|_| process::measure(Command::new("cat").arg(&file), "").0).collect());
     Row::time("floor: cat", floor).print();
     let python = python(&file);
     for name in ["excuses.yaml", "excuses.yaml.xz"] {
         let arguments = ["retry-regressions", "-n", "--excuses", name];
-        let rounds: Vec<(Duration, f64)> = (0..ROUNDS).map(|_| time(&mut site.command(&arguments))).collect();
+        let rounds: Vec<(Duration, f64)> =
+            (0..ROUNDS).map(|_| process::measure(&mut site.command(&arguments), "")).collect();
         let ours = median(rounds.iter().map(|(time, _)| *time).collect());
         let note = python.map(|python| format!("{:.0} times as fast", python.as_secs_f64() / ours.as_secs_f64()));
         let row = Row::time(format!("apt-ci retry-regressions, {name}"), ours).note(note.unwrap_or_default());
@@ -47,28 +49,9 @@ fn python(file: &Path) -> Option<Duration> {
     if !look.status().expect("python3").success() {
         return None;
     }
-    let (time, memory) = time(Command::new("/usr/bin/python3").args(["-c", PYTHON]).arg(file));
+    let (time, memory) = process::measure(Command::new("/usr/bin/python3").args(["-c", PYTHON]).arg(file), "");
     Row::time("Python's CSafeLoader", time).note(format!("{memory:.0} MiB")).print();
     Some(time)
-}
-
-/// How long a whole process takes, and the most memory that it has had, in MiB.
-fn time(command: &mut Command) -> (Duration, f64) {
-    let started = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it starts");
-    let mut peak = 0.0_f64;
-    let status = loop {
-        let memory = fs::read_to_string(format!("/proc/{}/status", child.id())).ok();
-        let line = memory.iter().flat_map(|text| text.lines()).find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        peak = peak.max(kilobytes.unwrap_or_default() / 1024.0);
-        match child.try_wait().expect("its end") {
-            Some(status) => break status,
-            None => std::thread::sleep(Duration::from_millis(5)),
-        }
-    };
-    assert!(status.success(), "{command:?}");
-    (started.elapsed(), peak)
 }
 
 /// What proposed-migration writes about many packages, one test in twenty a regression.

@@ -18,6 +18,7 @@ mod excuses;
 mod looking;
 mod many;
 mod one;
+mod process;
 #[path = "../worker/table.rs"]
 mod table;
 #[path = "../worker/waiting.rs"]

@@ -1,15 +1,13 @@
 //! Ten thousand requests in one call, beside a bare client that publishes as many with confirms.
 
 use std::collections::VecDeque;
-use std::fs;
-use std::io::Write;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use lapin::BasicProperties;
 use lapin::options::BasicPublishOptions;
 
 use crate::bare;
+use crate::process;
 use crate::support::block_on;
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::TestSite;
@@ -35,7 +33,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
         floor.push(block_on(publish(&rabbitmq.url(), &format!("{queue}-floor"), &requests)));
         let lines: String =
             requests.iter().map(|request| format!("{queue}:{}\n", request.replace('\n', " "))).collect();
-        let (time, memory) = batch(&site, &lines);
+        let (time, memory) = process::measure(&mut site.command(&["run", "--batch", "-"]), &lines);
         ours.push(time);
         peak = peak.max(memory);
     }
@@ -68,26 +66,4 @@ async fn publish(url: &str, queue: &str, requests: &[String]) -> Duration {
         confirm.await.expect("confirmed");
     }
     begin.elapsed()
-}
-
-/// How long the whole process takes, and the most memory that it has had, in MiB.
-fn batch(site: &TestSite, lines: &str) -> (Duration, f64) {
-    let mut command = site.command(&["run", "--batch", "-"]);
-    let begin = Instant::now();
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    child.stdin.take().expect("its input").write_all(lines.as_bytes()).expect("the batch");
-    let mut peak = 0.0_f64;
-    let status = loop {
-        let memory = fs::read_to_string(format!("/proc/{}/status", child.id())).ok();
-        let line = memory.iter().flat_map(|text| text.lines()).find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        peak = peak.max(kilobytes.unwrap_or_default() / 1024.0);
-        match child.try_wait().expect("its end") {
-            Some(status) => break status,
-            None => std::thread::sleep(Duration::from_millis(1)),
-        }
-    };
-    let time = begin.elapsed();
-    assert!(status.success());
-    (time, peak)
 }
