@@ -1,17 +1,13 @@
 //! `apt-ci log`: the log of a run.
 
 use anyhow::Context;
-use apt_ci::release::{Architecture, Release};
-use apt_ci::request::SourcePackage;
-use apt_ci::result::RunId;
-use apt_ci::runs::{self, StoredRun};
-use apt_ci::site::Site;
-use apt_ci::store::Store;
+use apt_ci::runs::{Details, StoredRun};
+use apt_ci::store::{ObjectReader, Store, StoreError};
 use tokio::io::AsyncReadExt;
 
-use super::results;
+use crate::results::naming::{Where, run_or_latest};
 use crate::session::Session;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 use crate::ui::pager;
 
@@ -20,26 +16,46 @@ use crate::ui::pager;
 #[command(after_help = "\
 Examples:
   apt-ci log gzip -s bookworm
-  apt-ci log 20261123_112202_ece40@
+  apt-ci log 20261123_112202_ece40@ --failed
+  apt-ci log -f gzip                 the log of the test that runs now, while it grows
 
 On a terminal, the log goes through APT_CI_PAGER, PAGER, or less.")]
 pub struct LogArgs {
     /// A run (its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL), or a source package
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
-    /// Only this release's runs
-    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
-    release: Option<Release>,
-    /// Only this architecture's runs
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
-    architecture: Option<Architecture>,
+    #[command(flatten)]
+    place: Where,
+    /// Only the section of this test; repeat for more
+    #[arg(long = "test", value_name = "NAME", conflicts_with = "failed")]
+    tests: Vec<String>,
+    /// Only the sections of tests that failed
+    #[arg(long)]
+    failed: bool,
+    /// Follow the log of the package's test that runs now
+    #[arg(short, long, conflicts_with_all = ["tests", "failed", "json"])]
+    follow: bool,
 }
 
 pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    if args.follow {
+        let Where { release, architecture } = args.place;
+        return crate::running::follow(args.run, release, architecture, session).await;
+    }
     let site = session.site()?;
     let store = session.store(&site)?;
-    let run = find(&args, &site, &store).await?;
-    let mut text = run.log(&store).await?;
+    let run = run_or_latest(&args.run, &args.place, session, &site, &store).await?;
+    let mut text = if args.failed || !args.tests.is_empty() {
+        match sections(&args, &run, &store).await? {
+            Some(text) => text,
+            None => {
+                session.ui.note(format!("No test of {} has failed: {}.", run.id, run.outcome()));
+                return Ok(ExitStatus::Success);
+            }
+        }
+    } else {
+        run.log(&store).await?
+    };
     if session.ui.json {
         let mut log = Vec::new();
         text.read_to_end(&mut log).await.with_context(|| format!("the log of {} cannot be read", run.object("")))?;
@@ -52,56 +68,29 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
     Ok(ExitStatus::Success)
 }
 
-async fn find(args: &LogArgs, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
-    let places = results::places(args.release.as_ref(), args.architecture.as_ref(), site)?;
-    let not_found = || not_found(&args.run, args.release.as_ref(), args.architecture.as_ref(), store);
-    if is_run(&args.run) {
-        return find_run(&args.run, args.release.as_ref(), args.architecture.as_ref(), site, store).await;
+/// The sections of the tests that are meant; `None` when none has failed. The result tells which failed, so that the log is shown while it
+/// arrives.
+async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Result<Option<ObjectReader>> {
+    let details = match run.details(store).await {
+        Err(StoreError::NotFound(_)) => Details::default(),
+        other => other?,
+    };
+    let wanted: Vec<String> = if args.failed {
+        details.tests.iter().filter(|test| test.failed()).map(|test| test.name.clone()).collect()
+    } else {
+        let missing = args.tests.iter().find(|name| details.tests.iter().all(|test| test.name != **name));
+        // An old result may not tell its tests; its log does.
+        if let Some(missing) = missing
+            && !details.tests.is_empty()
+        {
+            let names: Vec<&str> = details.tests.iter().map(|test| test.name.as_str()).collect();
+            let message = format!("{} has no test {missing}; it has {}", run.id, names.join(", "));
+            return Err(NotFound { message, hint: "`apt-ci results show RUN` shows how each of them ended" }.into());
+        }
+        args.tests.clone()
+    };
+    if wanted.is_empty() {
+        return Ok(None);
     }
-    let package: SourcePackage = args.run.parse()?;
-    let mut latest: Option<StoredRun> = None;
-    for (release, architectures) in places {
-        let found = results::of_package(store, &release, &architectures, &package).await?;
-        latest = found.into_iter().chain(latest).max_by(|a, b| a.id.cmp(&b.id));
-    }
-    latest.ok_or_else(not_found)
-}
-
-/// Whether the text names a run, not a package. A run's id is often copied without its last character: a double click does not take it.
-fn is_run(text: &str) -> bool {
-    text.contains(['/', '@']) || format!("{text}@").parse::<RunId>().is_ok()
-}
-
-/// The run that a text names.
-pub async fn find_run(
-    text: &str,
-    release: Option<&Release>,
-    architecture: Option<&Architecture>,
-    site: &Site,
-    store: &Store,
-) -> anyhow::Result<StoredRun> {
-    if !is_run(text) {
-        let message =
-            format!("{text:?} is no run: a run is its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL");
-        return Err(
-            BadInput { message, hint: Some("`apt-ci results` shows the runs that are there".to_owned()) }.into()
-        );
-    }
-    let releases: Vec<Release> =
-        results::places(release, architecture, site)?.into_iter().map(|(release, _)| release).collect();
-    let found = runs::find(store, &releases, text).await?;
-    let found = found.filter(|run| architecture.is_none_or(|architecture| run.path.architecture == *architecture));
-    found.ok_or_else(|| not_found(text, release, architecture, store))
-}
-
-fn not_found(
-    text: &str,
-    release: Option<&Release>,
-    architecture: Option<&Architecture>,
-    store: &Store,
-) -> anyhow::Error {
-    let on = |what: Option<String>| what.map(|name| format!(" on {name}")).unwrap_or_default();
-    let (release, architecture) = (on(release.map(ToString::to_string)), on(architecture.map(ToString::to_string)));
-    let message = format!("{} holds no run {text:?}{release}{architecture}", store.address());
-    NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into()
+    Ok(Some(run.sections(store, move |test| wanted.iter().any(|name| name == test)).await?))
 }

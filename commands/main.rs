@@ -1,10 +1,12 @@
 //! `apt-ci`: what an operator types. Each file here is one subcommand: its arguments, the calls into the library, and what it
 //! prints. This one only dispatches.
 
+mod artifacts;
 mod cancel;
 mod completions;
 mod config;
 mod duplicates;
+mod index;
 mod init;
 mod log;
 mod published;
@@ -48,7 +50,9 @@ enum Command {
     Retry(retry::RetryArgs),
     RetryRegressions(Box<retry_regressions::RetryRegressionsArgs>),
     Results(results::ResultsArgs),
+    Index(index::IndexArgs),
     Log(log::LogArgs),
+    Artifacts(artifacts::ArtifactsArgs),
     Init(init::InitArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),
@@ -80,7 +84,9 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::Retry(args) => retry::run(args, session).await,
         Command::RetryRegressions(args) => retry_regressions::run(*args, session).await,
         Command::Results(args) => results::run(args, session).await,
+        Command::Index(args) => index::run(args, session).await,
         Command::Log(args) => log::run(args, session).await,
+        Command::Artifacts(args) => artifacts::run(args, session).await,
         Command::Init(args) => init::run(args, session),
         Command::Config(args) => config::run(args, session),
         Command::Completions(args) => completions::run::<Cli>(args),

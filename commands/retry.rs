@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use apt_ci::release::{Architecture, Release};
 use apt_ci::request::line::Submission;
 use apt_ci::request::{SourcePackage, Text};
 use apt_ci::result::Outcome;
-use apt_ci::runs::{Recorded, RecordedError, StoredRun};
+use apt_ci::runs::{Question, Recorded, RecordedError, StoredRun};
 
-use super::{log, results};
+use crate::results::asking::{ask, outcome, releases};
+use crate::results::naming::{Where, find_run};
 use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
 use crate::ui::error::Unable;
@@ -29,8 +29,8 @@ pub struct RetryArgs {
     /// Runs: their ids, their paths RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or their logs' URLs
     #[arg(value_name = "RUN", required_unless_present_any = ["outcomes", "since"])]
     runs: Vec<String>,
-    /// Instead of named runs, all that ended so; repeat for more
-    #[arg(long = "outcome", value_name = "OUTCOME", conflicts_with = "runs", value_parser = outcome)]
+    /// Instead of named runs, all that ended so; several with commas
+    #[arg(long = "outcome", value_name = "OUTCOME", conflicts_with = "runs", value_delimiter = ',', value_parser = outcome)]
     outcomes: Vec<Outcome>,
     /// Instead of named runs, all that ended since then: `2d`, `12h`, or a time
     #[arg(long, value_name = "TIME", conflicts_with = "runs")]
@@ -38,12 +38,8 @@ pub struct RetryArgs {
     /// Of these, only this package's
     #[arg(long, value_name = "PACKAGE", conflicts_with = "runs")]
     package: Option<SourcePackage>,
-    /// Only this release's runs
-    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
-    release: Option<Release>,
-    /// Only this architecture's runs
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
-    architecture: Option<Architecture>,
+    #[command(flatten)]
+    place: Where,
     /// Who asks for it
     #[arg(long, value_name = "NAME")]
     requester: Option<Text>,
@@ -57,27 +53,25 @@ pub struct RetryArgs {
     yes: bool,
 }
 
-fn outcome(text: &str) -> Result<Outcome, String> {
-    let known = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text);
-    known.ok_or_else(|| format!("the outcomes are {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
-}
-
 pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let store = session.store(&site)?;
     let mut runs: Vec<StoredRun> = Vec::new();
     if args.runs.is_empty() {
-        let all = results::of(args.package.as_ref(), args.release.as_ref(), args.architecture.as_ref(), &site, &store);
-        let meant = |run: &StoredRun| {
-            (args.outcomes.is_empty() || args.outcomes.contains(&run.outcome()))
-                && args.since.as_ref().is_none_or(|since| run.id.published() >= since.0)
+        let question = Question {
+            package: args.package.clone(),
+            releases: releases(args.place.release.as_slice(), &site)?,
+            architecture: args.place.architecture.clone(),
+            outcomes: args.outcomes.clone(),
+            since: args.since.map(|since| since.0),
+            ..Question::default()
         };
-        runs.extend(all.await?.into_iter().filter(meant));
-        runs.sort_by(|a, b| a.id.cmp(&b.id));
+        (runs, _) = ask(&question, usize::MAX - 1, session, &site, &store).await?;
+        // The oldest waits the longest.
+        runs.reverse();
     } else {
         for text in &args.runs {
-            let (release, architecture) = (args.release.as_ref(), args.architecture.as_ref());
-            let run = log::find_run(text, release, architecture, &site, &store).await?;
+            let run = find_run(text, &args.place, &site, &store).await?;
             if !runs.contains(&run) {
                 runs.push(run);
             }

@@ -1,15 +1,17 @@
 //! What a distribution's package-test CI does, as a library: requests, queues, workers, results and their store.
 //!
 //! The modules follow the way of a request: [`request`] → [`broker`] → [`worker`] → [`testbed`] → [`result`] → [`store`] →
-//! [`runs`]. The library never prints, prompts, exits or reads the environment; it returns values and typed errors. Words,
+//! [`runs`] and [`index`]. The library never prints, prompts, exits or reads the environment; it returns values and typed errors. Words,
 //! colours and exit codes belong to the program in `commands/`.
 
 pub mod broker;
+pub mod compare;
 pub mod environment;
 pub mod excuses;
 pub mod follow;
 pub mod host;
 mod http;
+pub mod index;
 pub mod launchpad;
 pub mod release;
 pub mod request;
@@ -19,4 +21,5 @@ pub mod site;
 pub mod status;
 pub mod store;
 pub mod testbed;
+pub mod verdict;
 pub mod worker;

@@ -340,7 +340,7 @@ fn only(site: &TestSite, queue: &str) -> (String, Value) {
 fn retry_run(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
     let parameters = json!({
-        "triggers": ["a/1", "b/2"], "env": ["STUB_EXIT=4", "A=x y"], "all-proposed": "1", "testname": "smoke", "x-other": 7,
+        "triggers": ["a/1", "b/2"], "env": ["STUB_EXIT=4", "A=x y"], "all-proposed": "1", "testname": "smoke",
     });
     let mut first = parameters.clone();
     first["requester"] = "jane".into();
@@ -359,6 +359,16 @@ fn retry_run(_: &Services) -> Result<(), Failed> {
     assert!(again.remove("submit-time").is_some());
     assert_eq!(again.remove("requester"), Some(json!("john")), "not the first one's");
     assert_eq!(Value::from(again.clone()), parameters);
+
+    // Nobody knows what it means: it could be a secret.
+    let strange = json!({"triggers": ["a/1"], "x-other": "hunter2"});
+    let id = site.submit(&format!("{}:bzip2 {strange}\n", site.queue_name())).remove(0);
+    site.ok(&["worker", "--drain"]);
+    let run = site.result_of(&id);
+    assert!(!site.member(&run, "testinfo.json").contains("hunter2"));
+    let refused = site.run(&["retry", run["run"].as_str().expect("an id")]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:#?}");
+    assert!(refused.err.contains("no result holds all of its request"), "{}", refused.err);
 
     let missing = site.run(&["retry", "20200101_000000_00000@"]);
     assert_eq!(missing.status.code(), Some(1), "{missing:#?}");

@@ -148,6 +148,17 @@ impl RunningArgs {
     }
 }
 
+/// Follows the log of a package's test, as `-f` does.
+pub async fn follow(
+    package: String,
+    release: Option<Release>,
+    architecture: Option<Architecture>,
+    session: &Session,
+) -> anyhow::Result<ExitStatus> {
+    let args = RunningArgs { package: Some(package), release, architecture, follow: true, listen: None };
+    run(args, session).await
+}
+
 pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let broker = session.broker(&site).await?;
@@ -174,7 +185,9 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
 async fn look(args: &RunningArgs, broker: &Broker) -> anyhow::Result<Vec<Shown>> {
     let mut heard: BTreeMap<[String; 4], Shown> = BTreeMap::new();
     if let Some(seconds) = args.listen {
-        for message in broker.listen(Topic::TestStatus, Duration::from_secs(seconds)).await? {
+        let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
+        let mut listener = broker.listen(Topic::TestStatus).await?;
+        while let Some(message) = listener.next(end).await? {
             let Some(status) = TestStatus::parse(&message) else { continue };
             let running = status.running;
             let shown = Shown::heard(status);
@@ -185,6 +198,7 @@ async fn look(args: &RunningArgs, broker: &Broker) -> anyhow::Result<Vec<Shown>>
                 heard.remove(&shown.key());
             }
         }
+        listener.end().await;
     }
     let now = Timestamp::now();
     let mut tests: Vec<Shown> = broker.running().await?.iter().map(|test| Shown::of(test, now)).collect();

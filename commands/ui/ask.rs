@@ -24,3 +24,11 @@ pub async fn confirm(question: String) -> anyhow::Result<bool> {
         tokio::task::spawn_blocking(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact());
     asking.await?.context("there was no answer")
 }
+
+/// Asks for a name to be typed.
+pub async fn name(question: String) -> anyhow::Result<String> {
+    let asking = tokio::task::spawn_blocking(move || {
+        dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text()
+    });
+    asking.await?.context("there was no answer")
+}

@@ -4,6 +4,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Ui;
 
+/// A bar for what is counted while its total becomes known; invisible in a pipe, with `--quiet` and with `--json`.
+pub fn counter(ui: &Ui, what: &'static str) -> ProgressBar {
+    if !ui.moves() {
+        return ProgressBar::hidden();
+    }
+    let template = "{msg} {wide_bar} {human_pos}/{human_len}  {per_sec}  {eta} left";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style).with_message(what)
+}
+
 /// A bar that counts to `total`; invisible in a pipe, with `--quiet` and with `--json`.
 pub fn bar(ui: &Ui, total: usize, what: &'static str) -> ProgressBar {
     if !ui.moves() || total < 100 {

@@ -13,15 +13,15 @@ const LEAST: usize = 8;
 
 /// A column: its heading, and what may happen to it where the terminal is too narrow.
 #[derive(Clone, Copy)]
-pub struct Column {
-    heading: &'static str,
+pub struct Column<'a> {
+    heading: &'a str,
     cut: bool,
     spare: bool,
 }
 
-impl Column {
+impl<'a> Column<'a> {
     /// A column that is always shown whole.
-    pub const fn new(heading: &'static str) -> Self {
+    pub const fn new(heading: &'a str) -> Self {
         Self { heading, cut: false, spare: false }
     }
 
@@ -67,18 +67,22 @@ impl Cell {
 
 /// An outcome in its colour.
 pub fn outcome(outcome: Outcome) -> Cell {
-    let style = match outcome {
+    Cell::new(outcome).styled(outcome_style(outcome))
+}
+
+/// An outcome's colour.
+pub fn outcome_style(outcome: Outcome) -> Style {
+    match outcome {
         Outcome::Pass => AnsiColor::Green.on_default(),
         Outcome::Neutral => AnsiColor::Cyan.on_default(),
         Outcome::Fail => AnsiColor::Red.on_default().bold(),
         Outcome::Tmpfail | Outcome::Error => AnsiColor::Yellow.on_default(),
         Outcome::Denylisted => Style::new().dimmed(),
-    };
-    Cell::new(outcome).styled(style)
+    }
 }
 
 /// Prints the rows under their headings; programs get no headings.
-pub fn print(ui: &Ui, columns: &[Column], rows: &[Vec<Cell>]) -> anyhow::Result<()> {
+pub fn print(ui: &Ui, columns: &[Column<'_>], rows: &[Vec<Cell>]) -> anyhow::Result<()> {
     if !ui.terminal {
         let line = |row: &Vec<Cell>| row.iter().map(|cell| cell.program.as_str()).collect::<Vec<_>>().join("\t");
         let lines: Vec<String> = rows.iter().map(line).collect();
@@ -101,7 +105,7 @@ pub fn print(ui: &Ui, columns: &[Column], rows: &[Vec<Cell>]) -> anyhow::Result<
 }
 
 /// How wide a column is by itself. One without any content takes no room.
-fn natural_width(column: usize, columns: &[Column], rows: &[Vec<Cell>]) -> usize {
+fn natural_width(column: usize, columns: &[Column<'_>], rows: &[Vec<Cell>]) -> usize {
     match rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.person.width()).max() {
         None | Some(0) => 0,
         Some(widest) => widest.max(columns[column].heading.width()),
@@ -109,10 +113,10 @@ fn natural_width(column: usize, columns: &[Column], rows: &[Vec<Cell>]) -> usize
 }
 
 /// The widths that fit the terminal: 0 for what is left out. When nothing helps, the lines stay too long, and nothing is lost.
-fn fit(columns: &[Column], natural: &[usize], screen: Option<usize>) -> Vec<usize> {
+fn fit(columns: &[Column<'_>], natural: &[usize], screen: Option<usize>) -> Vec<usize> {
     let mut widths = natural.to_vec();
     let Some(screen) = screen else { return widths };
-    let least = |(column, width): (&Column, &usize)| if column.cut { (*width).min(LEAST) } else { *width };
+    let least = |(column, width): (&Column<'_>, &usize)| if column.cut { (*width).min(LEAST) } else { *width };
     for spare in (0..columns.len()).rev().filter(|index| columns[*index].spare) {
         let least: Vec<usize> = columns.iter().zip(&widths).map(least).collect();
         if total(&least) > screen {

@@ -358,14 +358,14 @@ impl Broker {
         }
     }
 
-    /// Collects what anybody tells at a topic for so long. Nobody tells anything at the embedded broker.
+    /// Listens at a topic from now on. Nobody tells anything at the embedded broker.
     ///
     /// # Errors
     /// When the broker is away or refuses.
-    pub async fn listen(&self, topic: Topic, time: Duration) -> Result<Vec<Vec<u8>>, BrokerError> {
+    pub async fn listen(&self, topic: Topic) -> Result<Listener, BrokerError> {
         match self {
-            Self::Amqp(broker) => broker.listen(topic, time).await,
-            Self::Local(_) => Ok(Vec::new()),
+            Self::Amqp(broker) => broker.listen(topic).await.map(|listener| Listener::Amqp(Box::new(listener))),
+            Self::Local(_) => Ok(Listener::Local),
         }
     }
 
@@ -385,6 +385,43 @@ impl Broker {
         match self {
             Self::Amqp(broker) => broker.close().await,
             Self::Local(broker) => broker.close().await,
+        }
+    }
+}
+
+/// Hears what is announced at a topic.
+pub enum Listener {
+    /// At RabbitMQ.
+    Amqp(Box<amqp::AmqpListener>),
+    /// At the embedded broker, where nobody announces anything.
+    Local,
+}
+
+impl Listener {
+    /// Whether anything can be heard here at all.
+    pub fn hears(&self) -> bool {
+        matches!(self, Self::Amqp(_))
+    }
+
+    /// The next announcement, or `None` when there is none until then.
+    ///
+    /// # Errors
+    /// When the connection was lost: then what was announced since is lost, too.
+    pub async fn next(&mut self, until: tokio::time::Instant) -> Result<Option<Vec<u8>>, BrokerError> {
+        match self {
+            Self::Amqp(listener) => listener.next(until).await,
+            Self::Local => {
+                tokio::time::sleep_until(until).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Listens no more.
+    pub async fn end(self) {
+        match self {
+            Self::Amqp(listener) => listener.end().await,
+            Self::Local => {}
         }
     }
 }

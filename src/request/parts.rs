@@ -16,7 +16,7 @@ pub struct InvalidRequest {
 }
 
 impl InvalidRequest {
-    pub(super) fn new(field: &'static str, value: impl AsRef<str>, rule: impl Into<String>) -> Self {
+    pub(crate) fn new(field: &'static str, value: impl AsRef<str>, rule: impl Into<String>) -> Self {
         let value = value.as_ref();
         let mut shown: String = value.chars().take(80).collect();
         if shown.len() < value.len() {

@@ -69,6 +69,19 @@ impl Place {
         format!("{PRIVATE}{}", container(release))
     }
 
+    /// Whether a container, by its name, is closed to the public.
+    pub fn is_private(name: &str) -> bool {
+        name.starts_with(PRIVATE)
+    }
+
+    /// What a container's name tells of the runs in it: the release, and, of tests with packages from a PPA, `OWNER-PPANAME`. `None`
+    /// when it is no container with results.
+    pub fn of_container(name: &str) -> Option<(Release, Option<&str>)> {
+        let rest = name.strip_prefix(PRIVATE).unwrap_or(name).strip_prefix("autopkgtest-")?;
+        let (release, ppa) = rest.split_once('-').map_or((rest, None), |(release, ppa)| (release, Some(ppa)));
+        Some((release.parse().ok()?, ppa.filter(|ppa| !ppa.is_empty())))
+    }
+
     /// Whether a text is the name of a container with results.
     pub fn is_container(name: &str) -> bool {
         name.strip_prefix(PRIVATE).unwrap_or(name).strip_prefix("autopkgtest-").is_some_and(|rest| !rest.is_empty())

@@ -10,6 +10,7 @@ mod log;
 mod manifest;
 pub mod outcome;
 mod redact;
+pub mod sections;
 mod sources;
 
 pub use self::bundle::{Bundle, BundleError, BundleFile, Material, pack};

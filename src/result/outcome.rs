@@ -35,6 +35,9 @@ impl Outcome {
     /// Every outcome, best first.
     pub const ALL: [Self; 6] = [Self::Pass, Self::Neutral, Self::Fail, Self::Tmpfail, Self::Error, Self::Denylisted];
 
+    /// The exit codes that mean something else than an error.
+    pub(crate) const CODES: [i32; 9] = [0, 2, 8, 4, 6, 12, 14, 16, 99];
+
     /// What an exit code of autopkgtest means. This is the only table of exit codes.
     pub fn from_exit_code(exit_code: i32) -> Self {
         match exit_code {

@@ -1,6 +1,6 @@
 //! A run's log, decompressed while it arrives.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use flate2::read::MultiGzDecoder;
 use tokio::io::{AsyncRead, BufReader};
@@ -8,10 +8,15 @@ use tokio_util::io::SyncIoBridge;
 
 use super::StoredRun;
 use crate::result::layout::LOG;
+use crate::result::sections::Sections;
 use crate::store::{ObjectReader, Store, StoreError};
 
 /// How much of the log is in memory at a time, in bytes.
 const WINDOW: usize = 64 << 10;
+/// Of a longer line, in bytes, the rest counts as another one.
+const LONGEST_LINE: u64 = 1 << 20;
+/// What a compressed file begins with. Other programs have stored logs that are not.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 impl StoredRun {
     /// The run's log as text, in constant memory. Decompression runs in a thread of its own, no faster than the reader reads; a
@@ -20,19 +25,61 @@ impl StoredRun {
     /// # Errors
     /// When the run has no log, or the store is away.
     pub async fn log(&self, store: &Store) -> Result<ObjectReader, StoreError> {
+        self.piped_log(store, |text, sink| io::copy(text, sink).map(drop)).await
+    }
+
+    /// The sections of some tests in the run's log, as [`StoredRun::log`] gives all of it.
+    ///
+    /// # Errors
+    /// When the run has no log, or the store is away.
+    pub async fn sections(
+        &self,
+        store: &Store,
+        wanted: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<ObjectReader, StoreError> {
+        self.piped_log(store, move |text, sink| {
+            let mut text = io::BufReader::with_capacity(WINDOW, text);
+            let mut sections = Sections::default();
+            let mut line = Vec::new();
+            // Whether the last line was only the beginning of one, and whether it was wanted.
+            let (mut goes_on, mut is_wanted) = (false, false);
+            loop {
+                line.clear();
+                if text.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? == 0 {
+                    return Ok(());
+                }
+                if !goes_on {
+                    is_wanted = sections.next(&line).is_some_and(&wanted);
+                }
+                goes_on = !line.ends_with(b"\n");
+                if is_wanted {
+                    sink.write_all(&line)?;
+                }
+            }
+        })
+        .await
+    }
+
+    async fn piped_log(
+        &self,
+        store: &Store,
+        work: impl FnOnce(&mut dyn Read, &mut dyn Write) -> io::Result<()> + Send + 'static,
+    ) -> Result<ObjectReader, StoreError> {
         let compressed = store.get(&self.container, &self.object(LOG)).await?;
         let (reader, writer) = tokio::io::duplex(WINDOW);
         let source = SyncIoBridge::new(BufReader::with_capacity(WINDOW, compressed));
-        let sink = SyncIoBridge::new(writer);
-        let unpacking = tokio::task::spawn_blocking(move || unpack(source, sink));
+        let mut sink = SyncIoBridge::new(writer);
+        let unpacking = tokio::task::spawn_blocking(move || {
+            let mut source = io::BufReader::with_capacity(WINDOW, source);
+            if source.fill_buf()?.starts_with(&GZIP) {
+                work(&mut MultiGzDecoder::new(source), &mut sink)?;
+            } else {
+                work(&mut source, &mut sink)?;
+            }
+            sink.flush()
+        });
         Ok(Box::new(Checked { reader, unpacking: Some(unpacking) }))
     }
-}
-
-fn unpack(source: impl Read, mut sink: impl Write) -> io::Result<()> {
-    let mut text = MultiGzDecoder::new(source);
-    io::copy(&mut text, &mut sink)?;
-    sink.flush()
 }
 
 /// A pipe whose end is an error when what filled it failed: without this, a damaged log would look like a short one.

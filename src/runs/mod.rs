@@ -1,27 +1,32 @@
 //! The runs that a store holds, read from its listings; only results without listing metadata are fetched themselves.
 
+mod artifacts;
+mod details;
+mod figures;
+mod listed;
 mod log;
+mod question;
 mod request;
-
-use std::io::Read;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
-use tokio::io::AsyncReadExt;
 
 use crate::release::{Architecture, Release};
-use crate::request::RequestId;
+use crate::request::{RequestId, SourcePackage};
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
-use crate::store::{Entry, ObjectInfo, Query, Store, StoreError};
+use crate::store::{Entry, Query, Store, StoreError};
 
+pub use self::artifacts::{ArtifactsError, Member};
+pub use self::details::{Details, TestResult};
+pub(crate) use self::figures::SameVersions;
+pub use self::figures::{Day, Days, Flaky, FlakyTests};
+pub(crate) use self::listed::{Listed, read};
+pub use self::question::{Origin, Question, TriggerPattern};
 pub use self::request::{Recorded, RecordedError};
 
-/// Results are a few kilobytes; more of one than this is not read.
-const RESULT_LIMIT: u64 = 16 << 20;
 /// How many results are fetched at the same time.
 const FETCHES: usize = 8;
 
@@ -83,6 +88,45 @@ impl Serialize for StoredRun {
         }
         .serialize(serializer)
     }
+}
+
+/// The runs of a release in a container, of one package or architecture or of all, in no order. Without a container there are none.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn in_container(
+    store: &Store,
+    container: &str,
+    release: &Release,
+    architecture: Option<&Architecture>,
+    package: Option<&SourcePackage>,
+) -> Result<Vec<StoredRun>, StoreError> {
+    let Some(package) = package else {
+        let prefix = architecture.map_or(format!("{release}/"), |architecture| format!("{release}/{architecture}/"));
+        return read_all(store, results(store, container, prefix).await?).await;
+    };
+    let architectures = match architecture {
+        Some(one) => vec![one.clone()],
+        None => architectures(store, container, release).await?,
+    };
+    let mut runs = Vec::new();
+    for architecture in architectures {
+        let path = PackagePath { release: release.clone(), architecture, package: package.clone() };
+        runs.extend(read_all(store, results(store, container, path.prefix()).await?).await?);
+    }
+    Ok(runs)
+}
+
+/// The architectures that a release has runs of in a container.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn architectures(store: &Store, container: &str, release: &Release) -> Result<Vec<Architecture>, StoreError> {
+    let prefix = format!("{release}/");
+    let query = Query { prefix: prefix.clone(), delimiter: Some('/'), ..Query::default() };
+    let folds = list(store, container, &query).await?;
+    let name = |entry: &Entry| entry.name().strip_prefix(&prefix)?.trim_end_matches('/').parse().ok();
+    Ok(folds.iter().filter_map(name).collect())
 }
 
 /// A package's runs on a release and architecture, oldest first, those in public containers of PPAs and private ones not
@@ -188,13 +232,13 @@ pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Opt
 
 /// Where a text says that a run is.
 #[derive(Debug, PartialEq)]
-enum Meaning {
+pub(crate) enum Meaning {
     Path { container: String, path: PackagePath, id: RunId },
     Id(RunId),
 }
 
 impl Meaning {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.split(['?', '#']).next().unwrap_or_default();
         let text = percent_decode_str(text).decode_utf8().ok()?;
@@ -219,21 +263,6 @@ fn read_id(text: &str) -> Option<RunId> {
     text.parse().or_else(|_| format!("{text}@").parse()).ok()
 }
 
-/// A result.tar in a listing.
-struct Listed {
-    container: String,
-    path: PackagePath,
-    id: RunId,
-    object: ObjectInfo,
-}
-
-impl Listed {
-    fn into_run(self, summary: RunSummary, damaged: bool) -> StoredRun {
-        let Self { container, path, id, object: _ } = self;
-        StoredRun { container, path, id, summary, damaged }
-    }
-}
-
 /// A listing; a container that does not exist is empty.
 async fn list(store: &Store, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
     match store.list(container, query).await {
@@ -245,94 +274,12 @@ async fn list(store: &Store, container: &str, query: &Query) -> Result<Vec<Entry
 /// The complete results under a prefix, in the order of their names: those whose result.tar is there.
 async fn results(store: &Store, container: &str, prefix: String) -> Result<Vec<Listed>, StoreError> {
     let entries = list(store, container, &Query { prefix, ..Query::default() }).await?;
-    let result = |entry| {
-        let Entry::Object(object) = entry else { return None };
-        let (path, id, file) = parse_object(&object.name)?;
-        (file == RESULT).then(|| Listed { container: container.to_owned(), path, id, object })
-    };
-    Ok(entries.into_iter().filter_map(result).collect())
+    Ok(entries.into_iter().filter_map(|entry| Listed::of(container, entry)).collect())
 }
 
 async fn read_all(store: &Store, results: Vec<Listed>) -> Result<Vec<StoredRun>, StoreError> {
     let runs = stream::iter(results).map(|result| read(store, result)).buffered(FETCHES);
     runs.try_filter_map(|run| async { Ok(run) }).try_collect().await
-}
-
-/// Reads a run from its line in the listing, or from its result.tar for what that line does not tell. `None` when it has
-/// been removed since it was listed.
-async fn read(store: &Store, result: Listed) -> Result<Option<StoredRun>, StoreError> {
-    let listed = RunSummary::parse(&result.object.content_type);
-    if let Some(summary) = listed.as_ref().filter(|summary| summary.triggers.is_some()) {
-        return Ok(Some(result.into_run(summary.clone(), false)));
-    }
-    let reader = match store.get(&result.container, &result.object.name).await {
-        Ok(reader) => reader,
-        Err(StoreError::NotFound(_)) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Vec::new();
-    let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
-    reading.map_err(|source| StoreError::Io {
-        action: format!("reading {}/{}", result.container, result.object.name),
-        source,
-    })?;
-    let (fetched, damaged) = read_result(&bytes);
-    let summary = match listed {
-        Some(summary) => RunSummary { triggers: fetched.triggers, ..summary },
-        None => fetched,
-    };
-    Ok(Some(result.into_run(summary, damaged)))
-}
-
-/// Reads a result.tar as far as it can be read, and tells whether something that must be there is missing.
-fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
-    let (mut exitcode, mut version, mut duration) = (None, None, 0);
-    let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
-    let mut whole = true;
-    let mut archive = tar::Archive::new(bytes);
-    for entry in archive.entries().into_iter().flatten() {
-        let Ok(mut entry) = entry else {
-            whole = false;
-            break;
-        };
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let mut text = Vec::new();
-        // A member may claim to be far larger than the archive.
-        whole &= (&mut entry).take(RESULT_LIMIT).read_to_end(&mut text).is_ok();
-        let text = String::from_utf8_lossy(&text);
-        match name.trim_start_matches("./") {
-            "exitcode" => exitcode = text.trim().parse().ok(),
-            "testpkg-version" => version = text.split_whitespace().nth(1).map(str::to_owned),
-            "duration" => duration = text.trim().parse().unwrap_or_default(),
-            "requester" => requester = Some(text.trim().to_owned()).filter(|requester| !requester.is_empty()),
-            "uuid" => uuid = Some(text.trim().to_owned()),
-            "testinfo.json" => {
-                let testinfo: Value = serde_json::from_str(&text).unwrap_or_default();
-                triggers = triggers_in(&testinfo);
-                let own = testinfo.get("apt-ci").and_then(|own| own.get("uuid")).and_then(Value::as_str);
-                uuid = uuid.or_else(|| own.map(str::to_owned));
-            }
-            _ => {}
-        }
-    }
-    let damaged = !whole || exitcode.is_none() || version.is_none();
-    let summary = RunSummary {
-        exitcode: exitcode.unwrap_or(20),
-        version: version.unwrap_or_else(|| "unknown".to_owned()),
-        duration,
-        triggers: Some(triggers),
-        requester,
-        uuid,
-    };
-    (summary, damaged)
-}
-
-/// The triggers in the environment that testinfo.json tells of.
-fn triggers_in(testinfo: &Value) -> Vec<String> {
-    let environment = testinfo.get("custom_environment").and_then(Value::as_array);
-    let variables = environment.into_iter().flatten().filter_map(Value::as_str);
-    let mut values = variables.filter_map(|variable| variable.strip_prefix("ADT_TEST_TRIGGERS="));
-    values.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::io::Read as _;
 use serde_json::{Map, Value, json};
 use tokio::io::AsyncReadExt;
 
-use super::{RESULT_LIMIT, StoredRun};
+use super::StoredRun;
+use super::listed::RESULT_LIMIT;
 use crate::release::{Context, QueueName};
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};

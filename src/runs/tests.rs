@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::listed::read_result;
 use super::*;
 use crate::request::Request;
 use crate::result::bundle::{Material, pack};

@@ -23,6 +23,11 @@ pub(super) fn data(environment: &Environment) -> PathBuf {
     user_folder(environment, "XDG_DATA_HOME", ".local/share").unwrap_or_else(|| PathBuf::from("/var/lib/apt-ci"))
 }
 
+/// Where copies of what stores tell are, which can be made anew at any time.
+pub(super) fn cache(environment: &Environment) -> PathBuf {
+    user_folder(environment, "XDG_CACHE_HOME", ".cache").unwrap_or_else(|| PathBuf::from("/var/cache/apt-ci"))
+}
+
 /// Where workers keep what they must not lose between two starts.
 pub(super) fn state(environment: &Environment) -> PathBuf {
     user_folder(environment, "XDG_STATE_HOME", ".local/state").unwrap_or_else(|| PathBuf::from("/var/lib/apt-ci/state"))

@@ -111,6 +111,8 @@ pub struct Site {
     pub worker_conf: Option<Setting<PathBuf>>,
     /// Where workers of this machine keep results that are not published yet.
     pub state_dir: PathBuf,
+    /// Where indices of stores are.
+    pub cache_dir: PathBuf,
     queue_password_file: Option<Setting<PathBuf>>,
     release_origins: BTreeMap<Release, Origin>,
     swift_settings: Swift,
@@ -174,6 +176,7 @@ impl Site {
         };
         let (launchpad, launchpad_origins) = servers(file.launchpad);
         let state_dir = folders::state(environment);
+        let cache_dir = folders::cache(environment);
         let swift_settings = file.swift;
         Ok(Self {
             root,
@@ -185,6 +188,7 @@ impl Site {
             launchpad,
             worker_conf,
             state_dir,
+            cache_dir,
             queue_password_file,
             release_origins,
             swift_settings,

@@ -4,6 +4,7 @@
 //! object is kept beside them in `ROOT/.headers/CONTAINER/OBJECT`. New bytes grow in `ROOT/.incoming` and appear under their
 //! name whole, after they are on the disk; a process that dies leaves a file there, which is swept a day later.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -192,6 +193,48 @@ impl FolderStore {
         .await
     }
 
+    /// Removes objects, and the folders that are empty without them; those that are not there are no error.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub async fn delete_all(&self, container: &str, objects: &[String]) -> Result<(), StoreError> {
+        for object in objects {
+            self.delete(container, object).await?;
+        }
+        let folders: BTreeSet<PathBuf> =
+            objects.iter().filter_map(|object| Some(Path::new(object).parent()?.to_owned())).collect();
+        let container = container.to_owned();
+        self.blocking(move |store| {
+            for folder in folders {
+                // What is not empty stays. A run's folder is nobody else's, so that nobody is about to write into it.
+                for base in [store.root.join(&container), store.headers(&container, "")] {
+                    let _ = fs::remove_dir(base.join(&folder));
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes a container without objects; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When there are files in it.
+    pub async fn delete_container(&self, container: &str) -> Result<(), StoreError> {
+        check_container(&self.address(), container)?;
+        let container = container.to_owned();
+        self.blocking(move |store| {
+            for folder in [store.root.join(&container), store.headers(&container, "")] {
+                match remove_empty(&folder) {
+                    Err(error) if !is_absent(&error) => return Err(cannot("remove", &folder, error)),
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
@@ -372,6 +415,17 @@ fn is_absent(error: &io::Error) -> bool {
 
 fn cannot(action: &str, path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { action: format!("cannot {action} {}", path.display()), source }
+}
+
+/// Removes a folder that holds nothing but such folders.
+fn remove_empty(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_empty(&entry.path())?;
+        }
+    }
+    fs::remove_dir(folder)
 }
 
 #[cfg(test)]

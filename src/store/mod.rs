@@ -95,6 +95,25 @@ pub enum Entry {
     Prefix(String),
 }
 
+impl Entry {
+    /// The name that it is sorted by.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Object(info) => &info.name,
+            Self::Prefix(fold) => fold,
+        }
+    }
+}
+
+/// How much a container holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many objects.
+    pub objects: u64,
+    /// How many bytes they have together.
+    pub bytes: u64,
+}
+
 /// What a listing tells about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
@@ -147,6 +166,14 @@ impl Store {
         }
     }
 
+    /// Tells this store, as its user sees it, from others; no password is in it. Not for people.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Swift(store) => store.identity(),
+            Self::Folder(store) => store.address(),
+        }
+    }
+
     /// The names of the containers, in order. Swift tells them only to its account's users.
     ///
     /// # Errors
@@ -178,6 +205,30 @@ impl Store {
         match self {
             Self::Swift(store) => store.list(container, query).await,
             Self::Folder(store) => store.list(container, query).await,
+        }
+    }
+
+    /// The first of these entries: as many as the store tells at a time. None when there is no more; the next ones come after the last
+    /// one's name, as a [`Query::marker`].
+    ///
+    /// # Errors
+    /// As for [`Store::list`].
+    pub async fn page(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
+        match self {
+            Self::Swift(store) => store.page(container, query).await,
+            // Reading half of a folder would be no less work.
+            Self::Folder(store) => store.list(container, query).await,
+        }
+    }
+
+    /// How much a container holds, if the store knows without looking at everything.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or when the store is away.
+    pub async fn amount(&self, container: &str) -> Result<Option<Amount>, StoreError> {
+        match self {
+            Self::Swift(store) => store.amount(container).await,
+            Self::Folder(_) => Ok(None),
         }
     }
 
@@ -217,6 +268,28 @@ impl Store {
         match self {
             Self::Swift(store) => store.delete(container, object).await,
             Self::Folder(store) => store.delete(container, object).await,
+        }
+    }
+
+    /// Removes objects of a container; those that are not there are no error.
+    ///
+    /// # Errors
+    /// When the store refuses or is away; some of them may be removed then.
+    pub async fn delete_all(&self, container: &str, objects: &[String]) -> Result<(), StoreError> {
+        match self {
+            Self::Swift(store) => store.delete_all(container, objects).await,
+            Self::Folder(store) => store.delete_all(container, objects).await,
+        }
+    }
+
+    /// Removes an empty container; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When it is not empty, or the store refuses or is away.
+    pub async fn delete_container(&self, container: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Swift(store) => store.delete_container(container).await,
+            Self::Folder(store) => store.delete_container(container).await,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! autopkgtest's command line for a request, with what decided each part of it.
 
-mod proposed;
+pub(super) mod proposed;
 mod sizes;
 
 use std::fmt;

@@ -1,19 +1,20 @@
 //! News for whoever listens: what runs now, and what has ended.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::types::{FieldTable, ShortString};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, Consumer, ExchangeKind};
+use tokio::time::Instant;
 
 use super::channel::{close, in_time};
-use super::connection::Live;
+use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::publish;
-use crate::broker::Topic;
+use crate::broker::{BrokerError, Topic};
 
 /// The channels of the announcements. One at a time uses them.
 #[derive(Default)]
@@ -53,6 +54,8 @@ impl Announcer {
 }
 
 const TRANSIENT: u8 = 1;
+/// Completes "the broker refused to …".
+const ACTION: &str = "tell what is announced";
 const STATUS: &str = "teststatus.fanout";
 const COMPLETE: &str = "testcomplete.fanout";
 
@@ -66,27 +69,47 @@ async fn open(live: &Live, topic: Topic) -> Result<Channel, Fault> {
     Ok(channel)
 }
 
-/// What is announced within this time.
-pub(super) async fn listen(live: &Live, topic: Topic, time: Duration) -> Result<Vec<Vec<u8>>, Fault> {
-    let channel = open(live, topic).await?;
-    let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
-    let queue = channel.queue_declare(ShortString::default(), options, FieldTable::default()).await?.name().clone();
-    let exchange = match topic {
-        Topic::TestStatus => STATUS,
-        Topic::TestComplete => COMPLETE,
-    };
-    let (key, options) = (ShortString::default(), QueueBindOptions::default());
-    channel.queue_bind(queue.clone(), exchange.into(), key, options, FieldTable::default()).await?;
-    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-    let mut news = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
-    let end = tokio::time::Instant::now() + time;
-    let mut messages = Vec::new();
-    while let Ok(message) = tokio::time::timeout_at(end, news.next()).await {
-        let Some(message) = message.transpose()? else {
-            return Err(Fault::Away("the connection was closed".to_owned()));
+/// Hears what is announced at a topic, without a gap from when it was made.
+pub struct AmqpListener {
+    link: Arc<Link>,
+    channel: Channel,
+    news: Consumer,
+}
+
+impl AmqpListener {
+    pub(super) async fn new(link: Arc<Link>, topic: Topic) -> Result<Self, BrokerError> {
+        let live = link.live().await?;
+        let listening = async {
+            let channel = open(&live, topic).await?;
+            let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+            let queue = channel.queue_declare(ShortString::default(), options, FieldTable::default()).await?;
+            let queue = queue.name().clone();
+            let exchange = match topic {
+                Topic::TestStatus => STATUS,
+                Topic::TestComplete => COMPLETE,
+            };
+            let (key, options) = (ShortString::default(), QueueBindOptions::default());
+            channel.queue_bind(queue.clone(), exchange.into(), key, options, FieldTable::default()).await?;
+            let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+            let news = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
+            Ok((channel, news))
         };
-        messages.push(message.data);
+        let (channel, news) = listening.await.map_err(|fault: Fault| link.error(ACTION, fault))?;
+        Ok(Self { link, channel, news })
     }
-    close(&channel).await;
-    Ok(messages)
+
+    /// See [`crate::broker::Listener::next`].
+    pub(crate) async fn next(&mut self, until: Instant) -> Result<Option<Vec<u8>>, BrokerError> {
+        match tokio::time::timeout_at(until, self.news.next()).await {
+            Err(_) => Ok(None),
+            Ok(Some(Ok(message))) => Ok(Some(message.data)),
+            Ok(Some(Err(error))) => Err(self.link.error(ACTION, error.into())),
+            Ok(None) => Err(self.link.error(ACTION, Fault::Away("the connection was closed".to_owned()))),
+        }
+    }
+
+    /// See [`crate::broker::Listener::end`].
+    pub(crate) async fn end(self) {
+        close(&self.channel).await;
+    }
 }

@@ -33,7 +33,6 @@ mod survey;
 mod take_out;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use self::announce::Announcer;
 use self::connection::Link;
@@ -45,6 +44,7 @@ use super::{BrokerError, Choice, Pile, QueueContents, QueueState, Rotation, Topi
 use crate::release::QueueName;
 use crate::request::line::Submission;
 
+pub use self::announce::AmqpListener;
 pub use self::keeper::AmqpHold;
 pub use self::slot::AmqpSlot;
 
@@ -176,13 +176,12 @@ impl AmqpBroker {
         roll_call::cancel(&live, wish).await.map_err(|fault| self.link.error("hand a wish to the workers", fault))
     }
 
-    /// Collects what is told at a topic for so long.
+    /// Listens at a topic from now on.
     ///
     /// # Errors
     /// When the broker is away or refuses.
-    pub async fn listen(&self, topic: Topic, time: Duration) -> Result<Vec<Vec<u8>>, BrokerError> {
-        let live = self.link.live().await?;
-        announce::listen(&live, topic, time).await.map_err(|fault| self.link.error("tell what is announced", fault))
+    pub async fn listen(&self, topic: Topic) -> Result<AmqpListener, BrokerError> {
+        AmqpListener::new(Arc::clone(&self.link), topic).await
     }
 
     /// Tells every listener of a topic; at once or not at all.

@@ -41,14 +41,6 @@ pub(super) fn containers(page: &[u8]) -> Result<Vec<String>, String> {
     rows.map(|row| row.name.ok_or_else(|| "its listing has a row without a name".to_owned())).collect()
 }
 
-/// The name that a row is sorted by.
-pub(super) fn name(entry: &Entry) -> &str {
-    match entry {
-        Entry::Object(info) => &info.name,
-        Entry::Prefix(fold) => fold,
-    }
-}
-
 fn rows(page: &[u8]) -> Result<Vec<Row>, String> {
     // 204 No Content: nothing there.
     if page.is_empty() {

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ::url::Url;
-use futures_util::TryStreamExt;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
 use tokio_util::io::StreamReader;
 use tracing::{debug, warn};
@@ -35,15 +35,21 @@ use self::retry::{LONG, Patience, SHORT, persist};
 use self::session::{Ask, Session};
 use self::upload::Upload;
 use super::names::{check_container, check_object};
-use super::{Access, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
+use super::{Access, Amount, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
 use crate::environment::Environment;
 
 /// How long a connection may take. With a short second try, an unreachable store is reported within ten seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long the store may be silent. There is no limit for a whole transfer: artifacts may be large and lines slow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many objects are removed with one request. Swift takes 10,000, and answers when all are gone.
+const BULK: usize = 1000;
+/// How many are removed at the same time one by one.
+const DELETIONS: usize = 16;
 /// How often a list of readers is written again when somebody else writes it at the same time.
 const ACL_ROUNDS: usize = 5;
+const OBJECT_COUNT: HeaderName = HeaderName::from_static("x-container-object-count");
+const BYTES_USED: HeaderName = HeaderName::from_static("x-container-bytes-used");
 const CONTAINER_READ: HeaderName = HeaderName::from_static("x-container-read");
 
 /// What a site says about its Swift, beside the environment's variables.
@@ -81,6 +87,11 @@ impl SwiftStore {
         self.session.address()
     }
 
+    /// Tells this account, as this user sees it, from others. No password is in it.
+    pub fn identity(&self) -> String {
+        self.session.identity()
+    }
+
     /// The names of the account's containers, in order.
     ///
     /// # Errors
@@ -94,7 +105,7 @@ impl SwiftStore {
                 subject: "the account".to_owned(),
                 ..ask(Method::GET, "", "", "list its containers")
             };
-            let page = self.page(&ask, marker, listing::containers, |name| name).await?;
+            let page = self.rows(&ask, marker, listing::containers, |name| name).await?;
             if page.is_empty() {
                 return Ok(names);
             }
@@ -150,26 +161,50 @@ impl SwiftStore {
     /// # Errors
     /// [`StoreError::NotFound`] when the container does not exist; or when any page cannot be had whole.
     pub async fn list(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
-        check_container(&self.address(), container)?;
-        let delimiter = query.delimiter.map(String::from).unwrap_or_default();
         let mut entries: Vec<Entry> = Vec::new();
         loop {
-            let last = entries.last().map_or("", listing::name);
-            // No limit is named: a server refuses one above its own, and its own is the best there is.
-            let parameters = [
-                ("format", "json"),
-                ("prefix", query.prefix.as_str()),
-                ("delimiter", delimiter.as_str()),
-                ("marker", if entries.is_empty() { query.marker.as_str() } else { last }),
-            ];
-            let mut ask = ask(Method::GET, container, "", &format!("list {container}"));
-            ask.path += &url::query(&parameters);
-            let page = self.page(&ask, last, listing::objects, listing::name).await?;
+            let marker = entries.last().map_or(query.marker.as_str(), Entry::name).to_owned();
+            let page = self.page(container, &Query { marker, ..query.clone() }).await?;
             if page.is_empty() {
                 return Ok(entries);
             }
             entries.extend(page);
         }
+    }
+
+    /// The first of these entries, as many as the server tells at a time.
+    ///
+    /// # Errors
+    /// As for [`SwiftStore::list`].
+    pub async fn page(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
+        check_container(&self.address(), container)?;
+        let delimiter = query.delimiter.map(String::from).unwrap_or_default();
+        // No limit is named: a server refuses one above its own, and its own is the best there is.
+        let parameters = [
+            ("format", "json"),
+            ("prefix", query.prefix.as_str()),
+            ("delimiter", delimiter.as_str()),
+            ("marker", query.marker.as_str()),
+        ];
+        let mut ask = ask(Method::GET, container, "", &format!("list {container}"));
+        ask.path += &url::query(&parameters);
+        self.rows(&ask, &query.marker, listing::objects, Entry::name).await
+    }
+
+    /// How much a container holds; `None` when the server does not tell us.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the container does not exist, or when the store is away.
+    pub async fn amount(&self, container: &str) -> Result<Option<Amount>, StoreError> {
+        check_container(&self.address(), container)?;
+        let ask = ask(Method::HEAD, container, "", &format!("look at {container}"));
+        let response = match self.request(SHORT, &ask).await {
+            Err(StoreError::Refused { .. }) => return Ok(None),
+            other => other?,
+        };
+        let number = |name: HeaderName| response.headers().get(name)?.to_str().ok()?.parse().ok();
+        let amount = || Some(Amount { objects: number(OBJECT_COUNT)?, bytes: number(BYTES_USED)? });
+        Ok(amount())
     }
 
     /// Opens an object for reading. What is stored compressed arrives compressed. A transfer that breaks off ends with an
@@ -258,13 +293,83 @@ impl SwiftStore {
         }
     }
 
+    /// Removes objects of a container, in any order; those that are not there are no error. Many at once where the server can do that.
+    ///
+    /// # Errors
+    /// When the store refuses or is away; some of them may be removed then.
+    pub async fn delete_all(&self, container: &str, objects: &[String]) -> Result<(), StoreError> {
+        check_container(&self.address(), container)?;
+        for some in objects.chunks(BULK) {
+            if !self.delete_at_once(container, some).await? {
+                let removing = stream::iter(some).map(|object| self.delete(container, object));
+                removing.buffer_unordered(DELETIONS).try_collect::<()>().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// False when the server has no such request: Swift's is a part of it that can be left out.
+    async fn delete_at_once(&self, container: &str, objects: &[String]) -> Result<bool, StoreError> {
+        /// What it answers; always with 200 OK.
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            #[serde(rename = "Response Status")]
+            status: String,
+            #[serde(rename = "Errors")]
+            errors: Vec<Vec<String>>,
+            #[serde(rename = "Number Deleted")]
+            _deleted: u64,
+        }
+        let mut lines = String::new();
+        for object in objects {
+            check_object(&self.address(), object)?;
+            lines.push_str(url::path(container, object).trim_start_matches('/'));
+            lines.push('\n');
+        }
+        let action = format!("remove objects of {container}");
+        let ask = Ask {
+            path: "?bulk-delete".to_owned(),
+            headers: vec![
+                (CONTENT_TYPE, HeaderValue::from_static("text/plain")),
+                (ACCEPT, HeaderValue::from_static("application/json")),
+            ],
+            text: Some(&lines),
+            ..ask(Method::POST, container, "", &action)
+        };
+        let answer = match self.request(LONG, &ask).await {
+            // Without it, this is a request to change the account.
+            Err(StoreError::Refused { .. }) => return Ok(false),
+            other => other?,
+        };
+        let text =
+            answer.bytes().await.map_err(|error| StoreError::from(Failure::of_client(&self.address(), error)))?;
+        let Ok(answer) = serde_json::from_slice::<Answer>(&text) else { return Ok(false) };
+        match answer.errors.first() {
+            None if answer.status.starts_with("200") || answer.status.starts_with("404") => Ok(true),
+            // One by one: what cannot be removed is told by its own error.
+            _ => Ok(false),
+        }
+    }
+
+    /// Removes an empty container; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When it is not empty, or the store refuses or is away.
+    pub async fn delete_container(&self, container: &str) -> Result<(), StoreError> {
+        check_container(&self.address(), container)?;
+        match self.request(SHORT, &ask(Method::DELETE, container, "", &format!("remove {container}"))).await {
+            Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn request(&self, patience: Patience, ask: &Ask<'_>) -> Result<Response, StoreError> {
         persist(patience, || self.session.attempt(ask)).await
     }
 
     /// One page of a listing. It is read whole inside the same try, so that one that breaks off is asked for again. Its rows
     /// must come after `last`: a server that ignores markers would be listed for ever.
-    async fn page<T>(
+    async fn rows<T>(
         &self,
         ask: &Ask<'_>,
         last: &str,
@@ -291,7 +396,7 @@ impl SwiftStore {
 fn ask(method: Method, container: &str, object: &str, action: &str) -> Ask<'static> {
     let subject = if object.is_empty() { container.to_owned() } else { format!("{container}/{object}") };
     let path = url::path(container, object);
-    Ask { method, path, headers: Vec::new(), upload: None, action: action.to_owned(), subject }
+    Ask { method, path, headers: Vec::new(), upload: None, text: None, action: action.to_owned(), subject }
 }
 
 /// The container's list of readers. Swift tells it to its owners.

@@ -28,6 +28,8 @@ pub(super) struct Ask<'a> {
     pub(super) path: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) upload: Option<&'a Upload>,
+    /// A text to send.
+    pub(super) text: Option<&'a str>,
     /// What is tried, for messages: `list autopkgtest-bookworm`.
     pub(super) action: String,
     /// What does not exist when the answer is 404.
@@ -84,6 +86,11 @@ impl Session {
             // Only a storage URL makes these possible.
             (None, Login::Anonymous | Login::Token(_)) => "swift:".to_owned(),
         }
+    }
+
+    /// Tells this account from others, whether anybody has logged in or not. Secrets are not in it.
+    pub(super) fn identity(&self) -> String {
+        format!("{:?}", self.account)
     }
 
     /// Tries once. A token that is no longer good is renewed on the way, also once.
@@ -182,6 +189,9 @@ impl Session {
             // With the sum, Swift itself refuses bytes that arrive damaged, and nobody ever sees them.
             request =
                 request.header(CONTENT_LENGTH, upload.length).header(ETAG, &upload.md5).body(upload.body().await?);
+        }
+        if let Some(text) = ask.text {
+            request = request.body(text.to_owned());
         }
         let begin = Instant::now();
         // An upload may take its time before it is answered; it is never the first thing that we ask.

@@ -1,0 +1,80 @@
+//! `apt-ci artifacts`: what a run left beside its log.
+
+use std::path::PathBuf;
+
+use apt_ci::runs::Member;
+
+use crate::results::naming::{Where, run_or_latest};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+
+/// Show or unpack the artifacts of a run, or of a package's latest one
+#[derive(clap::Args)]
+#[command(after_help = "\
+A test decides what is in its artifacts: nothing is written outside of the folder, and links and devices are left out.
+A pipe gets, separated by tabs: path, bytes, and why it is left out.
+
+Examples:
+  apt-ci artifacts gzip --list
+  apt-ci artifacts 20261123_112202_ece40@ -o gzip-artifacts")]
+pub struct ArtifactsArgs {
+    /// A run (its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL), or a source package
+    #[arg(value_name = "RUN|PACKAGE")]
+    run: String,
+    #[command(flatten)]
+    place: Where,
+    /// Only show what is there
+    #[arg(long, conflicts_with = "output")]
+    list: bool,
+    /// The folder to unpack to, which is made if it is missing, and has to be empty [default: PACKAGE-RUN]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// How much to unpack at most, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 10_240)]
+    limit: u64,
+}
+
+pub async fn run(args: ArtifactsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let store = session.store(&site)?;
+    let run = run_or_latest(&args.run, &args.place, session, &site, &store).await?;
+    let folder = (!args.list).then(|| {
+        let name = || format!("{}-{}", run.path.package, run.id.as_str().trim_end_matches('@')).into();
+        args.output.clone().unwrap_or_else(name)
+    });
+    let limit = args.limit.saturating_mul(1 << 20);
+    let members = run.artifacts(&store, folder.clone(), limit).await?;
+    if session.ui.json {
+        session.ui.json(&members)?;
+        return Ok(ExitStatus::Success);
+    }
+    let left_out: Vec<&Member> = members.iter().filter(|member| member.left_out.is_some()).collect();
+    match folder {
+        None => show(&members, session)?,
+        Some(folder) => {
+            let count = members.len() - left_out.len();
+            session.ui.note(format!("Unpacked {count} files of {} to {}.", run.id, folder.display()));
+            for member in left_out {
+                let reason = member.left_out.as_deref().unwrap_or_default();
+                session.ui.warn(format!("{} is left out: {reason}", member.path));
+            }
+        }
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn show(members: &[Member], session: &Session) -> anyhow::Result<()> {
+    let rows: Vec<Vec<Cell>> = members
+        .iter()
+        .map(|member| {
+            let size = indicatif::HumanBytes(member.bytes);
+            vec![
+                Cell::new(&member.path),
+                Cell::new(size).for_programs(member.bytes),
+                Cell::new(member.left_out.as_deref().unwrap_or_default()),
+            ]
+        })
+        .collect();
+    table::print(&session.ui, &["PATH", "SIZE", "LEFT OUT"].map(Column::new), &rows)
+}

@@ -1,0 +1,263 @@
+//! `apt-ci index`: a copy of what the store's listings tell, which answers at once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use apt_ci::broker::{Listener, Topic};
+use apt_ci::index::{Index, IndexError, Refreshed, Step};
+use apt_ci::release::Release;
+use apt_ci::result::Place;
+use apt_ci::runs::Origin;
+use apt_ci::site::Site;
+use apt_ci::store::{Store, StoreError};
+use clap::Subcommand;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use indicatif::ProgressBar;
+use jiff::Timestamp;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::session::Session;
+use crate::ui::error::{NotFound, Unable};
+use crate::ui::exit::ExitStatus;
+use crate::ui::progress;
+use crate::ui::table::{self, Cell, Column};
+
+/// So many containers are listed at the same time.
+const AT_A_TIME: usize = 4;
+/// So many damaged results are named.
+const NAMED: usize = 10;
+/// With `--follow`, so often everything is looked through: private runs are not announced.
+const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
+/// The same where nobody announces anything.
+const REFRESH_UNHEARD: Duration = Duration::from_secs(10);
+/// So often it is noted that nothing was missed.
+const NOTE_EVERY: Duration = Duration::from_secs(30);
+/// After a failure.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
+/// Copy what the store tells about results into a file that answers at once
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+The index is filled from the listings of the store's containers; results that do not tell there how they ended are fetched. What is known is not fetched again. \
+It can be ended at any time, and goes on where it was. `apt-ci results` uses it while it is fresh.
+Who may not list the store's account, such as who reads without credentials, gets the public containers of the releases.
+A pipe gets, separated by tabs: container, new runs, removed runs, fetched results, damaged results.
+
+Examples:
+  apt-ci index -s noble
+  apt-ci index --follow            stay, and take over what workers announce
+  apt-ci index export /srv/www/autopkgtest.db"
+)]
+pub struct IndexArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Only this release's containers, those of its PPAs included; repeat for more
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    releases: Vec<Release>,
+    /// Take over what is known already, too
+    #[arg(long)]
+    rebuild: bool,
+    /// Stay, take over what workers announce, and look through everything every quarter of an hour, until Ctrl-C; with the embedded queue, every ten seconds
+    #[arg(short, long)]
+    follow: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256
+    ///
+    /// The results of public containers of releases, as they are in the index.
+    Export {
+        /// Where to; replaced at once
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let store = session.store(&site)?;
+    let path = Index::path(&site.cache_dir, &store);
+    if let Some(Command::Export { file }) = &args.command {
+        let message = format!("there is no index of {} yet", store.address());
+        let index = Index::open(&path)?.ok_or(NotFound { message, hint: "`apt-ci index` makes it" })?;
+        let exported = index.export(file)?;
+        session.ui.note(format!(
+            "Wrote {} results to {}, and their checksum to {}.",
+            exported.results,
+            file.display(),
+            exported.checksum_file.display()
+        ));
+        if session.ui.json {
+            session.ui.json(&json!({"results": exported.results, "sha256": exported.sha256}))?;
+        }
+        return Ok(ExitStatus::Success);
+    }
+    let index = match Index::fill(&path) {
+        Err(error @ IndexError::Busy(_)) => {
+            let message = error.to_string();
+            return Err(
+                Unable { message, hint: "wait for it, or let it go on: what it fills is used meanwhile" }.into()
+            );
+        }
+        other => other?,
+    };
+    let mut ctrl_c = std::pin::pin!(tokio::signal::ctrl_c());
+    let filling = async {
+        refresh(&args, &index, &store, &site, session, true).await?;
+        if args.follow {
+            follow(&args, &index, &store, &site, session).await?;
+        }
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        outcome = filling => outcome.map(|()| ExitStatus::Success),
+        _ = &mut ctrl_c => {
+            session.ui.note("What was taken over stays; `apt-ci index` goes on there.");
+            Ok(if args.follow { ExitStatus::Success } else { ExitStatus::Interrupted })
+        }
+    }
+}
+
+/// Brings all containers up to date, and tells what has changed.
+async fn refresh(
+    args: &IndexArgs,
+    index: &Index,
+    store: &Store,
+    site: &Site,
+    session: &Session,
+    tells: bool,
+) -> anyhow::Result<()> {
+    let mut containers = containers(args, store, site).await?;
+    // What is not in the store any more is forgotten.
+    for known in index.containers()? {
+        if is_meant(&known, &args.releases) && !containers.contains(&known) {
+            containers.push(known);
+        }
+    }
+    let bar = if tells { progress::counter(&session.ui, "listing") } else { ProgressBar::hidden() };
+    let progress = |step: Step| {
+        if let Some(total) = step.of {
+            bar.inc_length(total);
+        }
+        bar.inc(step.objects);
+    };
+    let refreshing = stream::iter(containers).map(|name| async {
+        let refreshed = index.refresh(store, &name, args.rebuild, &progress).await;
+        match refreshed {
+            // One that somebody has closed keeps nobody from the others.
+            Err(IndexError::Store(error @ StoreError::Refused { .. })) => {
+                session.ui.warn(format!("{name} is left out: {error}"));
+                Ok(None)
+            }
+            other => {
+                let refreshed = other.with_context(|| {
+                    format!("the index of {name} is not complete; `apt-ci index` goes on where it is")
+                })?;
+                anyhow::Ok(Some((name, refreshed)))
+            }
+        }
+    });
+    let outcome: anyhow::Result<Vec<Option<(String, Refreshed)>>> = refreshing.buffered(AT_A_TIME).try_collect().await;
+    bar.finish_and_clear();
+    let refreshed: Vec<(String, Refreshed)> = outcome?.into_iter().flatten().collect();
+    let damaged: Vec<&String> = refreshed.iter().flat_map(|(_, refreshed)| &refreshed.damaged).collect();
+    for name in damaged.iter().take(NAMED) {
+        session.ui.warn(format!("the result of {name} is damaged"));
+    }
+    if damaged.len() > NAMED {
+        session.ui.warn(format!("… and {} more results are damaged", damaged.len() - NAMED));
+    }
+    if tells {
+        show(&refreshed, session)?;
+    }
+    Ok(())
+}
+
+fn show(refreshed: &[(String, Refreshed)], session: &Session) -> anyhow::Result<()> {
+    if session.ui.json {
+        let one = |(name, refreshed): &(String, Refreshed)| {
+            let Refreshed { added, removed, fetched, damaged } = refreshed;
+            json!({"container": name, "added": added, "removed": removed, "fetched": fetched, "damaged": damaged})
+        };
+        return session.ui.json(&refreshed.iter().map(one).collect::<Vec<_>>());
+    }
+    let changed: Vec<&(String, Refreshed)> =
+        refreshed.iter().filter(|(_, refreshed)| !session.ui.terminal || *refreshed != Refreshed::default()).collect();
+    let rows: Vec<Vec<Cell>> = changed
+        .iter()
+        .map(|(name, refreshed)| {
+            let Refreshed { added, removed, fetched, damaged } = refreshed;
+            vec![Cell::new(name), Cell::new(added), Cell::new(removed), Cell::new(fetched), Cell::new(damaged.len())]
+        })
+        .collect();
+    table::print(&session.ui, &["CONTAINER", "NEW", "REMOVED", "FETCHED", "DAMAGED"].map(Column::new), &rows)?;
+    match (refreshed.len(), changed.len()) {
+        (0, _) => session.ui.note("The store has no containers with results of these releases."),
+        (_, 0) => session.ui.note("The index was up to date."),
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The store's containers that are meant.
+async fn containers(args: &IndexArgs, store: &Store, site: &Site) -> anyhow::Result<Vec<String>> {
+    match store.containers().await {
+        Ok(mut all) => {
+            all.retain(|name| is_meant(name, &args.releases));
+            Ok(all)
+        }
+        Err(StoreError::Refused { .. }) => {
+            let releases = if args.releases.is_empty() {
+                site.releases.value.keys().cloned().collect()
+            } else {
+                args.releases.clone()
+            };
+            Ok(releases.iter().flat_map(|release| Origin::Release.containers(release)).collect())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn is_meant(name: &str, releases: &[Release]) -> bool {
+    Place::of_container(name).is_some_and(|(release, _)| releases.is_empty() || releases.contains(&release))
+}
+
+/// Takes over what workers announce. What fails is told, and tried again.
+async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, session: &Session) -> anyhow::Result<()> {
+    session.ui.note("Following; Ctrl-C ends it.");
+    loop {
+        let outcome = async {
+            let broker = session.broker(site).await?;
+            let listener = broker.listen(Topic::TestComplete).await?;
+            // What was announced before somebody listened.
+            refresh(args, index, store, site, session, false).await?;
+            heed(listener, index, store).await
+        };
+        if let Err(error) = outcome.await {
+            session.ui.warn(format!("{error:#}; trying again"));
+            tokio::time::sleep(TRY_AGAIN).await;
+        }
+    }
+}
+
+/// Listens until it is time to look through everything again.
+async fn heed(mut listener: Listener, index: &Index, store: &Store) -> anyhow::Result<()> {
+    let time = if listener.hears() { REFRESH_EVERY } else { REFRESH_UNHEARD };
+    let end = Instant::now() + time;
+    let containers = index.containers()?;
+    while Instant::now() < end {
+        match listener.next((Instant::now() + NOTE_EVERY).min(end)).await? {
+            Some(message) => drop(index.take_over_completed(store, &message).await?),
+            // So far nothing has escaped us.
+            None if listener.hears() => index.followed(&containers, Timestamp::now())?,
+            None => {}
+        }
+    }
+    listener.end().await;
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Where answers about runs come from: the index as long as it tells all, or else the store itself.
+
+use std::time::Duration;
+
+use apt_ci::index::Index;
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::SourcePackage;
+use apt_ci::result::Outcome;
+use apt_ci::runs::{self, Origin, Question, StoredRun, TriggerPattern};
+use apt_ci::site::Site;
+use apt_ci::store::{Store, StoreError};
+use jiff::Timestamp;
+
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::when::{self, Since};
+
+/// For so long an index is believed without a question to the store. Who follows notes more often that nothing was missed.
+const FRESH: Duration = Duration::from_secs(15);
+
+/// Which runs are meant.
+#[derive(clap::Args)]
+pub struct Conditions {
+    /// Only this release's; repeat for more [default: every release that the site configures]
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    pub releases: Vec<Release>,
+    /// Only this architecture's
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    pub architecture: Option<Architecture>,
+    /// Only those with this trigger, in any version or in this one
+    #[arg(long, value_name = "SRC[/VERSION]")]
+    pub trigger: Option<TriggerPattern>,
+    /// Only those that this one has asked for
+    #[arg(long, value_name = "NAME")]
+    pub requester: Option<String>,
+    /// Only those that ended so; several with commas
+    #[arg(long = "outcome", value_name = "OUTCOME", value_delimiter = ',', value_parser = outcome)]
+    pub outcomes: Vec<Outcome>,
+    /// Only those published since then: `2d`, `12h`, or a time
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Since>,
+    /// Only those published before then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Since>,
+    /// Those with packages from this PPA instead
+    #[arg(long, value_name = "OWNER/NAME", value_parser = ppa)]
+    pub ppa: Option<Origin>,
+}
+
+impl Conditions {
+    /// The question about a package, or about all.
+    pub fn question(&self, package: Option<SourcePackage>, latest: bool, site: &Site) -> anyhow::Result<Question> {
+        Ok(Question {
+            origin: self.ppa.clone().unwrap_or_default(),
+            package,
+            releases: releases(&self.releases, site)?,
+            architecture: self.architecture.clone(),
+            trigger: self.trigger.clone(),
+            requester: self.requester.clone(),
+            outcomes: self.outcomes.clone(),
+            since: self.since.map(|since| since.0),
+            until: self.until.map(|until| until.0),
+            latest,
+        })
+    }
+}
+
+/// An outcome by its word.
+pub fn outcome(text: &str) -> Result<Outcome, String> {
+    let known = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text);
+    known.ok_or_else(|| format!("the outcomes are {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
+}
+
+fn ppa(text: &str) -> Result<Origin, String> {
+    let ppa: apt_ci::request::Ppa = text.trim_start_matches("ppa:").parse().map_err(|error| format!("{error}"))?;
+    if ppa.login().is_some() {
+        return Err("a PPA's token does not belong on a command line, and is not needed here".to_owned());
+    }
+    Ok(Origin::Ppa(format!("{}-{}", ppa.owner(), ppa.name())))
+}
+
+/// The releases that are named, or else all of the site.
+pub fn releases(named: &[Release], site: &Site) -> anyhow::Result<Vec<Release>> {
+    let releases: Vec<Release> =
+        if named.is_empty() { site.releases.value.keys().cloned().collect() } else { named.to_vec() };
+    if releases.is_empty() {
+        let message = format!("no releases are configured ({})", site.releases.origin);
+        let hint = Some("name one with -s, or name them under [releases] in apt-ci.toml".to_owned());
+        return Err(BadInput { message, hint }.into());
+    }
+    Ok(releases)
+}
+
+/// The runs that are meant, newest first, at most `limit`; and whether there are more.
+pub async fn ask(
+    question: &Question,
+    limit: usize,
+    session: &Session,
+    site: &Site,
+    store: &Store,
+) -> anyhow::Result<(Vec<StoredRun>, bool)> {
+    if let Some(index) = fresh_index(&question.releases, &question.origin, session, site, store).await? {
+        return Ok(index.runs(question, limit)?);
+    }
+    let mut runs = Vec::new();
+    for release in &question.releases {
+        for container in question.origin.containers(release) {
+            let found = runs::in_container(
+                store,
+                &container,
+                release,
+                question.architecture.as_ref(),
+                question.package.as_ref(),
+            );
+            match found.await {
+                // A PPA's private container is there for few.
+                Err(StoreError::Refused { .. }) if question.origin != Origin::Release => {}
+                found => runs.extend(found?),
+            }
+        }
+    }
+    let mut runs = question.choose(runs);
+    let more = runs.len() > limit;
+    runs.truncate(limit);
+    Ok((runs, more))
+}
+
+/// The index, if it tells all that the store has of these releases.
+pub async fn fresh_index(
+    releases: &[Release],
+    origin: &Origin,
+    session: &Session,
+    site: &Site,
+    store: &Store,
+) -> anyhow::Result<Option<Index>> {
+    let index = match Index::open(&Index::path(&site.cache_dir, store)) {
+        Ok(Some(index)) => index,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            session.ui.warn(format!("{error}; asking the store"));
+            return Ok(None);
+        }
+    };
+    let now = Timestamp::now();
+    let mut oldest: Option<Timestamp> = None;
+    for container in releases.iter().flat_map(|release| origin.containers(release)) {
+        let Some(checked) = index.checked(&container)? else {
+            // Most PPAs have no private container; whether there is one now only the store knows.
+            match store.amount(&container).await {
+                Err(StoreError::NotFound(_)) => continue,
+                _ => return Ok(None),
+            }
+        };
+        if (now.as_second() - checked.as_second()).unsigned_abs() <= FRESH.as_secs() {
+            continue;
+        }
+        if !index.tells_all(&container, store.amount(&container).await.ok().flatten())? {
+            oldest = Some(oldest.map_or(checked, |oldest| oldest.min(checked)));
+        }
+    }
+    if let Some(oldest) = oldest {
+        if session.ui.moves() {
+            let age = when::ago(oldest, now);
+            session.ui.note(format!(
+                "There are newer results than in the index ({age}): asking the store. `apt-ci index` refreshes it."
+            ));
+        }
+        return Ok(None);
+    }
+    Ok(Some(index))
+}

@@ -1,0 +1,190 @@
+//! `apt-ci results diff` and `blame`: what changed between two runs.
+
+use apt_ci::compare::{Change, Comparison, Turn};
+use apt_ci::request::SourcePackage;
+use apt_ci::runs::{Question, StoredRun};
+use apt_ci::site::Site;
+use apt_ci::store::Store;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::asking::{ask, releases};
+use super::naming::{Where, run_or_latest};
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when;
+
+/// Compare two runs: versions, triggers, packages in the testbed, tests
+#[derive(clap::Args)]
+#[command(after_help = "\
+A pipe gets, separated by tabs: what (trigger, package or test), its name, before, after.
+
+Example:
+  apt-ci results diff 20261101_112202_ece40@ 20261123_112202_ece40@")]
+pub struct DiffArgs {
+    /// The earlier run: its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL
+    #[arg(value_name = "RUN")]
+    before: String,
+    /// The later one
+    #[arg(value_name = "RUN")]
+    after: String,
+    #[command(flatten)]
+    place: Where,
+}
+
+/// Find out what broke a package's tests
+#[derive(clap::Args)]
+#[command(after_help = "\
+Looks for the first failure after the last pass, and compares these two runs. Runs whose testbed failed do not count.
+Ends with 1 when nothing has turned: the newest run passed, or none ever did.
+A pipe gets what `apt-ci results diff` gives it.
+
+Example:
+  apt-ci results blame gzip -s noble -a amd64")]
+pub struct BlameArgs {
+    /// The source package
+    package: SourcePackage,
+    #[command(flatten)]
+    place: Where,
+}
+
+pub async fn diff(args: &DiffArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let store = session.store(site)?;
+    let before = run_or_latest(&args.before, &args.place, session, site, &store).await?;
+    let after = run_or_latest(&args.after, &args.place, session, site, &store).await?;
+    tell(&before, &after, None, session, &store).await?;
+    Ok(ExitStatus::Success)
+}
+
+pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let store = session.store(site)?;
+    let question = Question {
+        package: Some(args.package.clone()),
+        releases: releases(args.place.release.as_slice(), site)?,
+        architecture: args.place.architecture.clone(),
+        ..Question::default()
+    };
+    let (runs, _) = ask(&question, usize::MAX - 1, session, site, &store).await?;
+    let mut places: Vec<String> =
+        runs.iter().map(|run| format!("-s {} -a {}", run.path.release, run.path.architecture)).collect();
+    places.sort();
+    places.dedup();
+    if let [_, _, ..] = places.as_slice() {
+        let message = format!("{} has runs in several places", args.package);
+        return Err(BadInput { message, hint: Some(format!("name one: {}", places.join(", "))) }.into());
+    }
+    let Some(turn) = Turn::find(&runs) else {
+        let message = format!("{} holds no run of {} that passed or failed", store.address(), args.package);
+        return Err(NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into());
+    };
+    match turn {
+        Turn::Passes(run) => {
+            session.ui.note(format!("{} passes: its newest run is {}.", args.package, run.id));
+            Ok(ExitStatus::Failure)
+        }
+        Turn::NeverPassed(run) => {
+            session
+                .ui
+                .note(format!("{} has not passed in any run that is there; the first is {}.", args.package, run.id));
+            Ok(ExitStatus::Failure)
+        }
+        Turn::Turned { good, bad, failures } => {
+            tell(&good, &bad, Some(failures), session, &store).await?;
+            Ok(ExitStatus::Success)
+        }
+    }
+}
+
+/// `failures`: how often it has failed since the earlier run, if that passed.
+async fn tell(
+    before: &StoredRun,
+    after: &StoredRun,
+    failures: Option<usize>,
+    session: &Session,
+    store: &Store,
+) -> anyhow::Result<()> {
+    let details = futures_util::try_join!(before.details(store), after.details(store))?;
+    let comparison = Comparison::of((before, &details.0), (after, &details.1));
+    if session.ui.json {
+        let mut document = json!(comparison);
+        document["before"] = json!(before);
+        document["after"] = json!(after);
+        if let Some(failures) = failures {
+            document["failures"] = json!(failures);
+        }
+        return session.ui.json(&document);
+    }
+    if session.ui.terminal {
+        let now = Timestamp::now();
+        for (word, run) in [("before", before), ("after", after)] {
+            let (outcome, version) = (run.outcome(), &run.summary.version);
+            let path = &run.path;
+            let age = when::ago(run.id.published(), now);
+            session.ui.data(format!(
+                "{word:<7} {} {}  {} {version} in {} on {}, {age}",
+                run.id, outcome, path.package, path.release, path.architecture
+            ))?;
+        }
+        if let Some(failures) = failures {
+            let since = if failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
+            session.ui.data(format!("It has failed {since} since it passed."))?;
+        }
+        session.ui.data("")?;
+    }
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut row = |what: &str, name: &str, before: &str, after: &str, style: anstyle::Style| {
+        let cell = |text: &str| Cell::new(text).styled(style);
+        rows.push(vec![Cell::new(what), cell(name), Cell::new(before), Cell::new(after)]);
+    };
+    let plain = anstyle::Style::new();
+    let source = |triggers: &[String], name: &str| {
+        triggers.iter().find(|trigger| trigger.split('/').next() == Some(name)).cloned()
+    };
+    let mut told: Vec<String> = Vec::new();
+    for trigger in comparison.triggers_before.iter().chain(&comparison.triggers_after) {
+        let name = trigger.split('/').next().unwrap_or(trigger);
+        if told.iter().any(|known| known == name) {
+            continue;
+        }
+        told.push(name.to_owned());
+        let version = |list: &[String]| {
+            source(list, name)
+                .map(|trigger| trigger.split_once('/').map_or(String::new(), |(_, version)| version.to_owned()))
+        };
+        let (old, new) = (version(&comparison.triggers_before), version(&comparison.triggers_after));
+        row("trigger", name, &old.unwrap_or_default(), &new.unwrap_or_default(), plain.bold());
+    }
+    for test in &comparison.tests {
+        let is_worse = test.after.as_deref().is_some_and(|after| after.starts_with("FAIL"));
+        let style = if is_worse { anstyle::AnsiColor::Red.on_default() } else { plain };
+        row(
+            "test",
+            &test.test,
+            test.before.as_deref().unwrap_or_default(),
+            test.after.as_deref().unwrap_or_default(),
+            style,
+        );
+    }
+    for package in &comparison.packages {
+        let style = match package.change {
+            Change::Downgraded => anstyle::AnsiColor::Yellow.on_default(),
+            _ => plain,
+        };
+        row(
+            "package",
+            &package.package,
+            package.before.as_deref().unwrap_or_default(),
+            package.after.as_deref().unwrap_or_default(),
+            style,
+        );
+    }
+    if rows.is_empty() {
+        session.ui.note(
+            "Nothing that the results tell is different: same triggers, same tests, same packages in the testbed.",
+        );
+    }
+    let columns = [Column::new("WHAT"), Column::new("NAME"), Column::new("BEFORE").cut(), Column::new("AFTER").cut()];
+    table::print(&session.ui, &columns, &rows)
+}

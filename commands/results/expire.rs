@@ -1,0 +1,240 @@
+//! `apt-ci results expire` and `drop-release`: what nobody needs any more.
+
+use std::collections::{BTreeMap, HashSet};
+
+use anyhow::Context as _;
+use apt_ci::release::Release;
+use apt_ci::result::layout::{RESULT, parse_object};
+use apt_ci::result::{PackagePath, Place, RunId};
+use apt_ci::site::Site;
+use apt_ci::store::{Entry, Query, Store, StoreError};
+use serde_json::json;
+
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when::Since;
+use crate::ui::{ask, progress};
+
+/// So many objects are removed before it is told how far it has come.
+const PIECE: usize = 1000;
+
+/// Remove old runs from the store
+#[derive(clap::Args)]
+#[command(after_help = "\
+Of each package and architecture in each container, the newest runs stay, however old they are. Runs without a result, such as a \
+worker leaves when it dies while publishing, go like the others. It can be ended at any time, and called again.
+A pipe gets, separated by tabs: container, runs, objects, bytes.
+
+Example:
+  apt-ci results expire -s noble --older-than 180d --keep-latest 20 --dry-run")]
+pub struct ExpireArgs {
+    /// The release
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    release: Release,
+    /// Only runs published before then: `180d`, or a time
+    #[arg(long, value_name = "TIME")]
+    older_than: Since,
+    /// How many complete runs of each package and architecture stay in any case
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    keep_latest: usize,
+    #[command(flatten)]
+    certainty: Certainty,
+}
+
+/// Remove a release with all of its results, those with PPAs and private ones included
+#[derive(clap::Args)]
+#[command(after_help = "\
+For a release that is not supported any more. It can be ended at any time, and called again.
+A pipe gets, separated by tabs: container, runs, objects, bytes.")]
+pub struct DropArgs {
+    /// The release
+    release: Release,
+    #[command(flatten)]
+    certainty: Certainty,
+}
+
+#[derive(clap::Args)]
+struct Certainty {
+    /// Only say what would be removed
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Do not ask: the release's name once more
+    #[arg(long, value_name = "RELEASE", conflicts_with = "dry_run")]
+    confirm: Option<String>,
+}
+
+/// What is to be removed from a container.
+#[derive(Default)]
+struct Doomed {
+    objects: Vec<String>,
+    bytes: u64,
+    runs: usize,
+    /// Whether nothing stays, so that the container goes as well.
+    whole: bool,
+}
+
+pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    check(&args.certainty, &args.release)?;
+    let store = session.store(site)?;
+    let mut doomed = Vec::new();
+    for container in containers(&args.release, &store).await? {
+        let objects = objects(&container, &store).await?;
+        doomed.push((container, old(objects, args.older_than, args.keep_latest)));
+    }
+    remove(doomed, &args.certainty, &args.release, session, &store).await
+}
+
+pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    check(&args.certainty, &args.release)?;
+    let store = session.store(site)?;
+    let mut doomed = Vec::new();
+    for container in containers(&args.release, &store).await? {
+        let objects = objects(&container, &store).await?;
+        let runs: HashSet<(PackagePath, RunId)> =
+            objects.iter().filter_map(|(name, _)| parse_object(name)).map(|(path, id, _)| (path, id)).collect();
+        let bytes = objects.iter().map(|(_, bytes)| bytes).sum();
+        let objects = objects.into_iter().map(|(name, _)| name).collect();
+        doomed.push((container, Doomed { objects, bytes, runs: runs.len(), whole: true }));
+    }
+    if doomed.is_empty() {
+        let message = format!("{} has no containers of {}", store.address(), args.release);
+        return Err(NotFound { message, hint: "`apt-ci index` shows the containers that are there" }.into());
+    }
+    remove(doomed, &args.certainty, &args.release, session, &store).await
+}
+
+fn check(certainty: &Certainty, release: &Release) -> anyhow::Result<()> {
+    match &certainty.confirm {
+        Some(name) if name != release.as_str() => {
+            let message = format!("--confirm {name} is not the release {release}");
+            Err(BadInput { message, hint: None }.into())
+        }
+        None if !certainty.dry_run => ask::somebody().map_err(|BadInput { message, .. }| {
+            let hint = Some(format!("--dry-run shows what would be removed; --confirm {release} removes it"));
+            BadInput { message, hint }.into()
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The release's containers, of all kinds.
+async fn containers(release: &Release, store: &Store) -> anyhow::Result<Vec<String>> {
+    let mut names = store.containers().await?;
+    names.retain(|name| Place::of_container(name).is_some_and(|(of, _)| of == *release));
+    Ok(names)
+}
+
+async fn objects(container: &str, store: &Store) -> anyhow::Result<Vec<(String, u64)>> {
+    let entries = match store.list(container, &Query::default()).await {
+        Err(StoreError::NotFound(_)) => Vec::new(),
+        other => other?,
+    };
+    let object = |entry| match entry {
+        Entry::Object(object) => Some((object.name, object.bytes)),
+        Entry::Prefix(_) => None,
+    };
+    Ok(entries.into_iter().filter_map(object).collect())
+}
+
+/// What is old enough, and not among the newest.
+fn old(objects: Vec<(String, u64)>, before: Since, keep: usize) -> Doomed {
+    let mut complete: BTreeMap<PackagePath, Vec<RunId>> = BTreeMap::new();
+    for (path, id, file) in objects.iter().filter_map(|(name, _)| parse_object(name)) {
+        if file == RESULT {
+            complete.entry(path).or_default().push(id);
+        }
+    }
+    let mut kept: HashSet<(PackagePath, RunId)> = HashSet::new();
+    for (path, mut ids) in complete {
+        ids.sort();
+        kept.extend(ids.into_iter().rev().take(keep).map(|id| (path.clone(), id)));
+    }
+    let mut doomed = Doomed::default();
+    let mut runs = HashSet::new();
+    for (name, bytes) in objects {
+        let Some((path, id, _)) = parse_object(&name) else { continue };
+        let run = (path, id);
+        if run.1.published() < before.0 && !kept.contains(&run) {
+            doomed.bytes += bytes;
+            doomed.objects.push(name);
+            runs.insert(run);
+        }
+    }
+    doomed.runs = runs.len();
+    doomed
+}
+
+async fn remove(
+    doomed: Vec<(String, Doomed)>,
+    certainty: &Certainty,
+    release: &Release,
+    session: &Session,
+    store: &Store,
+) -> anyhow::Result<ExitStatus> {
+    let doomed: Vec<(String, Doomed)> =
+        doomed.into_iter().filter(|(_, doomed)| doomed.whole || !doomed.objects.is_empty()).collect();
+    if doomed.is_empty() {
+        session.ui.note("There is nothing to remove.");
+        return report(&doomed, session);
+    }
+    let runs: usize = doomed.iter().map(|(_, doomed)| doomed.runs).sum();
+    if certainty.dry_run {
+        report(&doomed, session)?;
+        session.ui.note(format!("Would remove {runs} runs of {release}."));
+        return Ok(ExitStatus::Success);
+    }
+    if certainty.confirm.is_none() {
+        if !session.ui.json {
+            report(&doomed, session)?;
+        }
+        let said = ask::name(format!("To remove {runs} runs for ever, type {release}")).await?;
+        if said.trim() != release.as_str() {
+            session.ui.note("Nothing was changed.");
+            return Ok(ExitStatus::Failure);
+        }
+    }
+    let total = doomed.iter().map(|(_, doomed)| doomed.objects.len()).sum();
+    let bar = progress::bar(&session.ui, total, "removing");
+    for (container, doomed) in &doomed {
+        for piece in doomed.objects.chunks(PIECE) {
+            let removing = store.delete_all(container, piece).await;
+            removing.with_context(|| {
+                format!("{} of {total} objects were removed; call it again for the rest", bar.position())
+            })?;
+            bar.inc(piece.len() as u64);
+        }
+        if doomed.whole {
+            store.delete_container(container).await?;
+        }
+    }
+    bar.finish_and_clear();
+    if certainty.confirm.is_some() || session.ui.json {
+        report(&doomed, session)?;
+    }
+    session.ui.note(format!("Removed {runs} runs of {release}."));
+    Ok(ExitStatus::Success)
+}
+
+fn report(doomed: &[(String, Doomed)], session: &Session) -> anyhow::Result<ExitStatus> {
+    if session.ui.json {
+        let one = |(container, doomed): &(String, Doomed)| json!({"container": container, "runs": doomed.runs, "objects": doomed.objects.len(), "bytes": doomed.bytes});
+        session.ui.json(&doomed.iter().map(one).collect::<Vec<_>>())?;
+        return Ok(ExitStatus::Success);
+    }
+    let rows: Vec<Vec<Cell>> = doomed
+        .iter()
+        .map(|(container, doomed)| {
+            let size = indicatif::HumanBytes(doomed.bytes);
+            vec![
+                Cell::new(container),
+                Cell::new(doomed.runs),
+                Cell::new(doomed.objects.len()),
+                Cell::new(size).for_programs(doomed.bytes),
+            ]
+        })
+        .collect();
+    table::print(&session.ui, &["CONTAINER", "RUNS", "OBJECTS", "SIZE"].map(Column::new), &rows)?;
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,100 @@
+//! `apt-ci results flaky`: tests that cannot make up their minds.
+
+use apt_ci::runs::{Flaky, FlakyTests, Origin, Question};
+use apt_ci::site::Site;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::asking::{ask, fresh_index, releases};
+use super::naming::Where;
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when::{self, Since};
+
+/// Show tests that both passed and failed with the same versions
+#[derive(clap::Args)]
+#[command(after_help = "\
+The same versions: of the tested package and of its triggers. Failures of testbeds are counted apart: they are not the test's.
+A pipe gets, separated by tabs: release, package, architecture, share of failures, passed, failed, testbed failures, version, time of the newest run.")]
+pub struct FlakyArgs {
+    #[command(flatten)]
+    place: Where,
+    /// Since when
+    #[arg(long, value_name = "TIME", default_value = "90d")]
+    since: Since,
+    /// How many to show at most, the worst first
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: usize,
+}
+
+pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let store = session.store(site)?;
+    let releases = releases(args.place.release.as_slice(), site)?;
+    let architecture = args.place.architecture.as_ref();
+    let mut found = Vec::new();
+    let index = fresh_index(&releases, &Origin::Release, session, site, &store).await?;
+    for release in &releases {
+        let flaky = match &index {
+            Some(index) => index.flaky(release, architecture, args.since.0)?,
+            None => {
+                let question = Question {
+                    releases: vec![release.clone()],
+                    architecture: architecture.cloned(),
+                    since: Some(args.since.0),
+                    ..Question::default()
+                };
+                FlakyTests::of(&ask(&question, usize::MAX - 1, session, site, &store).await?.0)
+            }
+        };
+        found.extend(flaky.into_iter().map(|flaky| (release, flaky)));
+    }
+    let all = found.len();
+    found.truncate(args.limit);
+    if session.ui.json {
+        let one = |(release, flaky): &(&apt_ci::release::Release, Flaky)| {
+            let mut one = json!(flaky);
+            one["release"] = json!(release);
+            one["rate"] = json!(flaky.rate());
+            one
+        };
+        session.ui.json(&found.iter().map(one).collect::<Vec<_>>())?;
+        return Ok(ExitStatus::Success);
+    }
+    let now = Timestamp::now();
+    let rows: Vec<Vec<Cell>> = found
+        .iter()
+        .map(|(release, flaky)| {
+            vec![
+                Cell::new(release),
+                Cell::new(&flaky.package),
+                Cell::new(&flaky.architecture),
+                Cell::new(format!("{:.0} %", flaky.rate() * 100.0)).for_programs(format!("{:.3}", flaky.rate())),
+                Cell::new(flaky.passed),
+                Cell::new(flaky.failed),
+                Cell::new(flaky.tmpfailed),
+                Cell::new(&flaky.version),
+                Cell::new(when::ago(flaky.last, now)).for_programs(flaky.last),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        session.ui.note("No test both passed and failed with the same versions.");
+    }
+    let columns = [
+        Column::new("RELEASE"),
+        Column::new("PACKAGE"),
+        Column::new("ARCH"),
+        Column::new("FAILS"),
+        Column::new("PASSED").spare(),
+        Column::new("FAILED").spare(),
+        Column::new("TESTBED"),
+        Column::new("VERSION").cut(),
+        Column::new("LAST SEEN"),
+    ];
+    table::print(&session.ui, &columns, &rows)?;
+    if all > found.len() {
+        session.ui.note(format!("{} more; show them with --limit.", all - found.len()));
+    }
+    Ok(ExitStatus::Success)
+}

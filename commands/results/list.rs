@@ -1,0 +1,150 @@
+//! `apt-ci results` alone: past runs, newest first, or the latest ones as a matrix.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::SourcePackage;
+use apt_ci::runs::{Question, StoredRun};
+use apt_ci::site::Site;
+use apt_ci::store::{Store, StoreUrl};
+use jiff::Timestamp;
+
+use super::asking::{Conditions, ask};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when;
+
+#[derive(clap::Args)]
+pub struct ListArgs {
+    /// Only this source package's
+    package: Option<SourcePackage>,
+    #[command(flatten)]
+    conditions: Conditions,
+    /// Only the latest of each package, release and architecture
+    #[arg(long)]
+    latest: bool,
+    /// A package's latest outcomes: releases by architectures
+    #[arg(long, requires = "package", conflicts_with = "latest")]
+    matrix: bool,
+    /// How many to show at most
+    #[arg(long, default_value_t = 20, value_name = "N", conflicts_with = "matrix")]
+    limit: usize,
+}
+
+pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let store = session.store(site)?;
+    let question = args.conditions.question(args.package.clone(), args.latest || args.matrix, site)?;
+    let limit = if args.matrix { usize::MAX - 1 } else { args.limit };
+    let (runs, more) = ask(&question, limit, session, site, &store).await?;
+    if session.ui.json {
+        session.ui.json(&runs)?;
+        return Ok(ExitStatus::Success);
+    }
+    if runs.is_empty() && !more {
+        session.ui.note(none(&question, site, &store));
+        return Ok(ExitStatus::Success);
+    }
+    if args.matrix {
+        matrix(&runs, session)?;
+        return Ok(ExitStatus::Success);
+    }
+    show(&runs, session)?;
+    if more {
+        session.ui.note("There are more; show them with --limit.");
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// What was looked for in vain, and where.
+fn none(question: &Question, site: &Site, store: &Store) -> String {
+    let of = question.package.as_ref().map(|package| format!(" of {package}")).unwrap_or_default();
+    let releases: Vec<String> = question.releases.iter().map(ToString::to_string).collect();
+    let on = question.architecture.as_ref().map(|architecture| format!(" on {architecture}")).unwrap_or_default();
+    let bare = Question {
+        package: question.package.clone(),
+        releases: question.releases.clone(),
+        architecture: question.architecture.clone(),
+        ..Question::default()
+    };
+    let meets = if *question == bare { "" } else { " that meet all conditions" };
+    let absent = match &site.store.value {
+        StoreUrl::Folder(folder) if !folder.exists() => ", which does not exist yet",
+        _ => "",
+    };
+    format!("No results{of}{meets} for {}{on} in {}{absent}.", releases.join(", "), store.address())
+}
+
+fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let rows: Vec<_> = runs
+        .iter()
+        .map(|run| {
+            let summary = &run.summary;
+            vec![
+                table::outcome(summary.outcome()),
+                Cell::new(&run.path.package),
+                Cell::new(&summary.version),
+                Cell::new(&run.path.release),
+                Cell::new(&run.path.architecture),
+                Cell::new(summary.triggers.as_deref().unwrap_or_default().join(" ")),
+                Cell::new(when::duration(summary.duration)).for_programs(summary.duration),
+                Cell::new(when::ago(run.id.published(), now)).for_programs(run.id.published()),
+                Cell::new(&run.id),
+            ]
+        })
+        .collect();
+    // The run's id stays: it is what `apt-ci log` takes, and it tells the time as well.
+    const COLUMNS: [Column<'_>; 9] = [
+        Column::new("OUTCOME"),
+        Column::new("PACKAGE"),
+        Column::new("VERSION").cut(),
+        Column::new("RELEASE"),
+        Column::new("ARCH"),
+        Column::new("TRIGGERS").cut().spare(),
+        Column::new("DURATION").spare(),
+        Column::new("WHEN").spare(),
+        Column::new("RUN"),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
+}
+
+/// For a person a line per release and a column per architecture; for programs a line per run.
+fn matrix(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
+    if !session.ui.terminal {
+        let row = |run: &StoredRun| {
+            let path = &run.path;
+            let (outcome, version) = (run.outcome(), &run.summary.version);
+            vec![
+                Cell::new(&path.release),
+                Cell::new(&path.architecture),
+                Cell::new(outcome),
+                Cell::new(version),
+                Cell::new(&run.id),
+            ]
+        };
+        let columns = ["RELEASE", "ARCH", "OUTCOME", "VERSION", "RUN"].map(Column::new);
+        let mut rows: Vec<&StoredRun> = runs.iter().collect();
+        rows.sort_by(|a, b| a.path.cmp(&b.path));
+        return table::print(&session.ui, &columns, &rows.into_iter().map(row).collect::<Vec<_>>());
+    }
+    let architectures: BTreeSet<&Architecture> = runs.iter().map(|run| &run.path.architecture).collect();
+    let mut latest: BTreeMap<&Release, BTreeMap<&Architecture, &StoredRun>> = BTreeMap::new();
+    for run in runs {
+        latest.entry(&run.path.release).or_default().entry(&run.path.architecture).or_insert(run);
+    }
+    let headings: Vec<String> = architectures.iter().map(|architecture| architecture.as_str().to_uppercase()).collect();
+    let columns: Vec<Column<'_>> =
+        [Column::new("RELEASE")].into_iter().chain(headings.iter().map(|heading| Column::new(heading))).collect();
+    let rows: Vec<Vec<Cell>> = latest
+        .into_iter()
+        .map(|(release, of)| {
+            let cell = |architecture: &&Architecture| match of.get(architecture) {
+                None => Cell::new(""),
+                Some(run) => table::outcome(run.outcome()),
+            };
+            [Cell::new(release)].into_iter().chain(architectures.iter().map(cell)).collect()
+        })
+        .collect();
+    table::print(&session.ui, &columns, &rows)
+}

@@ -1,0 +1,63 @@
+//! `apt-ci results`: what the store knows about past runs.
+
+pub mod asking;
+mod changes;
+mod expire;
+mod flaky;
+mod list;
+pub mod naming;
+mod show;
+mod stats;
+
+use clap::Subcommand;
+
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+
+/// Show results, newest first; explain, compare and count them
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+The index is asked if it tells all (`apt-ci index`), and otherwise the store itself.
+A pipe gets, separated by tabs: outcome, package, version, release, architecture, triggers, seconds, time, run; of a matrix: release, architecture, outcome, version, run.
+
+Examples:
+  apt-ci results gzip -s bookworm
+  apt-ci results gzip --matrix
+  apt-ci results -s noble --trigger glibc --outcome fail,tmpfail --since 2d
+  apt-ci results gzip -s bookworm --store swift:https://HOST/v1/AUTH_x   # public
+  apt-ci results show gzip             everything about the latest run
+  apt-ci results blame gzip -s noble -a amd64"
+)]
+pub struct ResultsArgs {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: list::ListArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Show(show::ShowArgs),
+    Diff(changes::DiffArgs),
+    Blame(changes::BlameArgs),
+    Flaky(flaky::FlakyArgs),
+    Stats(stats::StatsArgs),
+    Expire(expire::ExpireArgs),
+    DropRelease(expire::DropArgs),
+}
+
+pub async fn run(args: ResultsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    match args.command {
+        None => list::run(args.list, session, &site).await,
+        Some(Command::Show(args)) => show::run(&args, session, &site).await,
+        Some(Command::Diff(args)) => changes::diff(&args, session, &site).await,
+        Some(Command::Blame(args)) => changes::blame(&args, session, &site).await,
+        Some(Command::Flaky(args)) => flaky::run(&args, session, &site).await,
+        Some(Command::Stats(args)) => stats::run(&args, session, &site).await,
+        Some(Command::Expire(args)) => expire::run(&args, session, &site).await,
+        Some(Command::DropRelease(args)) => expire::drop_release(&args, session, &site).await,
+    }
+}

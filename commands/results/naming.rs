@@ -1,0 +1,85 @@
+//! How people name a run: by its id, its path, its log's URL, or as a package's latest one.
+
+use apt_ci::index::Index;
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::SourcePackage;
+use apt_ci::result::RunId;
+use apt_ci::runs::{self, Question, StoredRun};
+use apt_ci::site::Site;
+use apt_ci::store::Store;
+
+use super::asking::{ask, releases};
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+
+/// Where to look for a run that is named by its id or its package alone.
+#[derive(clap::Args)]
+pub struct Where {
+    /// Only this release's runs
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    pub release: Option<Release>,
+    /// Only this architecture's runs
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    pub architecture: Option<Architecture>,
+}
+
+/// The run that is meant: a run, or a package's latest.
+pub async fn run_or_latest(
+    text: &str,
+    place: &Where,
+    session: &Session,
+    site: &Site,
+    store: &Store,
+) -> anyhow::Result<StoredRun> {
+    if is_run(text) {
+        return find_run(text, place, site, store).await;
+    }
+    let package: SourcePackage = text.parse()?;
+    let question = Question {
+        package: Some(package),
+        releases: releases(place.release.as_slice(), site)?,
+        architecture: place.architecture.clone(),
+        ..Question::default()
+    };
+    let (runs, _) = ask(&question, 1, session, site, store).await?;
+    runs.into_iter().next().ok_or_else(|| not_found(text, place, store))
+}
+
+/// Whether the text names a run, not a package. A run's id is often copied without its last character: a double click does not take it.
+fn is_run(text: &str) -> bool {
+    text.contains(['/', '@']) || format!("{text}@").parse::<RunId>().is_ok()
+}
+
+/// The run that a text names.
+pub async fn find_run(text: &str, place: &Where, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
+    if !is_run(text) {
+        let message =
+            format!("{text:?} is no run: a run is its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL");
+        return Err(
+            BadInput { message, hint: Some("`apt-ci results` shows the runs that are there".to_owned()) }.into()
+        );
+    }
+    let meant = |run: &StoredRun| {
+        place.release.as_ref().is_none_or(|release| run.path.release == *release)
+            && place.architecture.as_ref().is_none_or(|architecture| run.path.architecture == *architecture)
+    };
+    // An index knows at once where a run is. An old one is as good as any: a run does not change.
+    if let Ok(Some(index)) = Index::open(&Index::path(&site.cache_dir, store))
+        && let Some(run) = index.with_id(text)?.into_iter().find(meant)
+    {
+        return Ok(run);
+    }
+    // A path tells the release itself.
+    let releases =
+        if text.contains('/') { place.release.as_slice().to_vec() } else { releases(place.release.as_slice(), site)? };
+    let found = runs::find(store, &releases, text).await?;
+    found.filter(meant).ok_or_else(|| not_found(text, place, store))
+}
+
+fn not_found(text: &str, place: &Where, store: &Store) -> anyhow::Error {
+    let on = |what: Option<String>| what.map(|name| format!(" on {name}")).unwrap_or_default();
+    let (release, architecture) =
+        (on(place.release.as_ref().map(ToString::to_string)), on(place.architecture.as_ref().map(ToString::to_string)));
+    let message = format!("{} holds no run {text:?}{release}{architecture}", store.address());
+    NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into()
+}

@@ -1,0 +1,181 @@
+//! `apt-ci results show`: everything about one run.
+
+use apt_ci::result::{Outcome, Place};
+use apt_ci::runs::{Details, Origin, Question, RecordedError, StoredRun};
+use apt_ci::site::Site;
+use apt_ci::store::Store;
+use apt_ci::testbed::{default_testbed, reproduce};
+use apt_ci::verdict::Verdict;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::asking::ask;
+use super::naming::{Where, run_or_latest};
+use crate::session::Session;
+use crate::ui::error::Unable;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table;
+use crate::ui::when;
+
+/// What is usual is learned from so many runs.
+const USUAL: usize = 20;
+
+/// Show everything about a run, or about a package's latest one
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  apt-ci results show gzip -s noble
+  apt-ci results show 20261123_112202_ece40@ --reproduce")]
+pub struct ShowArgs {
+    /// A run (its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL), or a source package
+    #[arg(value_name = "RUN|PACKAGE")]
+    run: String,
+    #[command(flatten)]
+    place: Where,
+    /// Print only the command that tests the same by hand
+    #[arg(long)]
+    reproduce: bool,
+    /// The testbed in that command: autopkgtest's virt server and its arguments [default: qemu autopkgtest-RELEASE-ARCH.img]
+    #[arg(long, value_name = "WORDS", value_delimiter = ' ')]
+    testbed: Vec<String>,
+}
+
+pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let store = session.store(site)?;
+    let run = run_or_latest(&args.run, &args.place, session, site, &store).await?;
+    let command = command(args, &run, &store).await;
+    if args.reproduce {
+        let command = command?;
+        if session.ui.json {
+            session.ui.json(&json!({"command": command}))?;
+        } else {
+            session.ui.data(command)?;
+        }
+        return Ok(ExitStatus::Success);
+    }
+    let details = run.details(&store).await?;
+    let others = history(&run, session, site, &store).await?;
+    let verdict = Verdict::of(&run, &others);
+    let usual = usual(&run, &others);
+    let link = |file: &str| format!("{}/{}/{}", store.address(), run.container, run.object(file));
+    if session.ui.json {
+        let mut document = json!(run);
+        document["verdict"] = json!(verdict);
+        document["usual-duration"] = json!(usual);
+        document["tests"] = json!(details.tests);
+        document["packages"] = json!(details.packages);
+        document["attempt"] = details.own("attempt").cloned().unwrap_or_default();
+        document["failures"] = details.own("failures").cloned().unwrap_or_default();
+        document["worker"] = details.own("worker").cloned().unwrap_or_default();
+        document["reproduce"] = json!(command.ok());
+        document["log"] = json!(link("log.gz"));
+        document["artifacts"] = json!(link("artifacts.tar.gz"));
+        session.ui.json(&document)?;
+        return Ok(ExitStatus::Success);
+    }
+    let summary = &run.summary;
+    let style = table::outcome_style(run.outcome());
+    let path = &run.path;
+    session.ui.data(format!(
+        "{style}{}{style:#}  {} {} on {} {}",
+        run.outcome(),
+        path.package,
+        summary.version,
+        path.release,
+        path.architecture
+    ))?;
+    let line = |name: &str, text: &str| session.ui.data(format!("{name:<11}{}", text.replace(char::is_control, " ")));
+    line("run", run.id.as_str())?;
+    line("verdict", &format!("{}: {}", verdict.meaning, verdict.reason))?;
+    if run.damaged {
+        line("damaged", "its result cannot be read whole")?;
+    }
+    let triggers = summary.triggers.as_deref().unwrap_or_default().join(" ");
+    line("triggers", if triggers.is_empty() { "not told" } else { &triggers })?;
+    if let Some((_, Some(ppa))) = Place::of_container(&run.container) {
+        line("PPA", ppa)?;
+    }
+    if let Some(requester) = &summary.requester {
+        line("requester", requester)?;
+    }
+    let published = run.id.published();
+    line("published", &format!("{published}, {}", when::ago(published, Timestamp::now())))?;
+    let usually = usual.map(|usual| format!(", usually {}", when::duration(usual))).unwrap_or_default();
+    line("duration", &format!("{}{usually}", when::duration(summary.duration)))?;
+    if let Some(worker) = details.own("worker").and_then(|worker| worker.as_str()) {
+        line("worker", worker)?;
+    }
+    for failure in details.failures() {
+        line("before", failure)?;
+    }
+    tests(&details, session)?;
+    line("log", &link("log.gz"))?;
+    line("artifacts", &link("artifacts.tar.gz"))?;
+    match command {
+        Ok(command) => line("reproduce", &command)?,
+        Err(error) => line("reproduce", &format!("{error:#}"))?,
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {
+    let widest = details.tests.iter().map(|test| test.name.len()).max().unwrap_or_default().min(40);
+    for (number, test) in details.tests.iter().enumerate() {
+        let style = match test.state.as_str() {
+            "PASS" => table::outcome_style(Outcome::Pass),
+            "FAIL" => table::outcome_style(Outcome::Fail),
+            "FLAKY" => table::outcome_style(Outcome::Tmpfail),
+            _ => anstyle::Style::new(),
+        };
+        let heading = if number == 0 { "tests" } else { "" };
+        let text = |text: &str| text.replace(char::is_control, " ");
+        session.ui.data(
+            format!(
+                "{heading:<11}{:<widest$}  {style}{}{style:#}  {}",
+                text(&test.name),
+                text(&test.state),
+                text(&test.details)
+            )
+            .trim_end(),
+        )?;
+    }
+    Ok(())
+}
+
+/// The package's runs at the same place, newest first.
+async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store) -> anyhow::Result<Vec<StoredRun>> {
+    let origin = match Place::of_container(&run.container) {
+        Some((_, Some(ppa))) => Origin::Ppa(ppa.to_owned()),
+        _ => Origin::Release,
+    };
+    let question = Question {
+        origin,
+        package: Some(run.path.package.clone()),
+        releases: vec![run.path.release.clone()],
+        architecture: Some(run.path.architecture.clone()),
+        ..Question::default()
+    };
+    Ok(ask(&question, usize::MAX - 1, session, site, store).await?.0)
+}
+
+/// How long the package's tests take when they come to a result: the median of the last ones before this run.
+fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
+    let decided = |other: &&StoredRun| matches!(other.outcome(), Outcome::Pass | Outcome::Neutral | Outcome::Fail);
+    let before = others.iter().filter(|other| other.id < run.id).filter(decided).take(USUAL);
+    let mut durations: Vec<u64> = before.map(|other| other.summary.duration).collect();
+    durations.sort_unstable();
+    durations.get(durations.len() / 2).copied()
+}
+
+async fn command(args: &ShowArgs, run: &StoredRun, store: &Store) -> anyhow::Result<String> {
+    let unable = |message: String| Unable { message, hint: "`apt-ci log` shows the command that was run" };
+    let recorded = match run.request(store).await {
+        Err(RecordedError::Store(error)) => return Err(error.into()),
+        Err(error) => return Err(unable(format!("the run cannot be reproduced: {error}")).into()),
+        Ok(recorded) => recorded,
+    };
+    let testbed =
+        if args.testbed.is_empty() { default_testbed(&recorded.submission.queue) } else { args.testbed.clone() };
+    let command = reproduce(&recorded.submission, &testbed);
+    Ok(command.map_err(|error| unable(format!("the run cannot be reproduced: {error}")))?.to_string())
+}

@@ -1,0 +1,155 @@
+//! `apt-ci results stats`: how many runs, how they ended, and how long they took.
+
+use std::collections::BTreeMap;
+
+use anstyle::{AnsiColor, Style};
+use apt_ci::release::Release;
+use apt_ci::result::Outcome;
+use apt_ci::runs::{Day, Days, Origin, Question};
+use apt_ci::site::Site;
+use serde_json::json;
+
+use super::asking::{ask, fresh_index, releases};
+use super::naming::Where;
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when::{self, Since};
+
+/// The widest bar.
+const WIDEST: usize = 60;
+
+/// Count runs by release, architecture and day
+#[derive(clap::Args)]
+#[command(after_help = "\
+A pipe gets, separated by tabs: release, day, architecture, runs, pass, neutral, fail, tmpfail, error, denylisted, then in seconds the time that half and nine \
+of ten of the runs took at most, and the longest.")]
+pub struct StatsArgs {
+    #[command(flatten)]
+    place: Where,
+    /// Since when
+    #[arg(long, value_name = "TIME", default_value = "14d")]
+    since: Since,
+    /// Draw the days instead
+    #[arg(long, conflicts_with = "json")]
+    plot: bool,
+}
+
+pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+    let store = session.store(site)?;
+    let releases = releases(args.place.release.as_slice(), site)?;
+    let architecture = args.place.architecture.as_ref();
+    let index = fresh_index(&releases, &Origin::Release, session, site, &store).await?;
+    let mut all: Vec<(&Release, Vec<Day>)> = Vec::new();
+    for release in &releases {
+        let days = match &index {
+            Some(index) => index.days(release, architecture, args.since.0)?,
+            None => {
+                let question = Question {
+                    releases: vec![release.clone()],
+                    architecture: architecture.cloned(),
+                    since: Some(args.since.0),
+                    ..Question::default()
+                };
+                Days::of(&ask(&question, usize::MAX - 1, session, site, &store).await?.0)
+            }
+        };
+        all.push((release, days));
+    }
+    if session.ui.json {
+        let one = |(release, day): (&Release, &Day)| {
+            let mut one = json!(day);
+            one["release"] = json!(release);
+            one["tmpfail-rate"] = json!(day.tmpfail_rate());
+            one
+        };
+        let list: Vec<_> = all.iter().flat_map(|(release, days)| days.iter().map(|day| one((release, day)))).collect();
+        session.ui.json(&list)?;
+        return Ok(ExitStatus::Success);
+    }
+    if all.iter().all(|(_, days)| days.is_empty()) {
+        session.ui.note("There are no results of that time.");
+        return Ok(ExitStatus::Success);
+    }
+    if args.plot {
+        plot(&all, session)?;
+    } else {
+        show(&all, session)?;
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn show(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
+    let faint = |count: usize| Cell::new(count).styled(if count == 0 { Style::new().dimmed() } else { Style::new() });
+    let time = |seconds: u64| Cell::new(when::duration(seconds)).for_programs(seconds);
+    let rows: Vec<Vec<Cell>> = all
+        .iter()
+        .flat_map(|(release, days)| days.iter().map(move |day| (release, day)))
+        .map(|(release, day)| {
+            let mut row =
+                vec![Cell::new(release), Cell::new(&day.day), Cell::new(&day.architecture), Cell::new(day.runs)];
+            row.extend(Outcome::ALL.map(|outcome| faint(day.count(outcome))));
+            row.extend([time(day.median), time(day.percentile90), time(day.longest)]);
+            row
+        })
+        .collect();
+    const COLUMNS: [Column<'_>; 13] = [
+        Column::new("RELEASE"),
+        Column::new("DAY"),
+        Column::new("ARCH"),
+        Column::new("RUNS"),
+        Column::new("PASS"),
+        Column::new("NEUTRAL"),
+        Column::new("FAIL"),
+        Column::new("TMPFAIL"),
+        Column::new("ERROR"),
+        Column::new("DENYLISTED").spare(),
+        Column::new("MEDIAN").spare(),
+        Column::new("90 %").spare(),
+        Column::new("LONGEST").spare(),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
+}
+
+/// A bar for each day, of all architectures together.
+fn plot(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
+    for (release, days) in all {
+        let mut sums: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
+        for day in days {
+            let sum = sums.entry(&day.day).or_default();
+            let parts = [
+                day.count(Outcome::Pass) + day.count(Outcome::Neutral),
+                day.count(Outcome::Fail),
+                day.count(Outcome::Tmpfail) + day.count(Outcome::Error),
+                day.count(Outcome::Denylisted),
+            ];
+            for (sum, part) in sum.iter_mut().zip(parts) {
+                *sum += part;
+            }
+        }
+        if sums.is_empty() {
+            continue;
+        }
+        let most = sums.values().map(|sum| sum.iter().sum::<usize>()).max().unwrap_or(1).max(1);
+        // The day, and the figures after the bar.
+        let room = session.ui.width.map_or(WIDEST, |width| width.saturating_sub(46).clamp(10, WIDEST));
+        session.ui.data(format!("{release}: passed █, failed ▓, testbed ▒"))?;
+        for (day, sum) in sums {
+            let runs: usize = sum.iter().sum();
+            let styles = [AnsiColor::Green, AnsiColor::Red, AnsiColor::Yellow, AnsiColor::BrightBlack];
+            let (mut bar, mut drawn, mut counted) = (String::new(), 0, 0);
+            for ((part, style), sign) in sum.iter().zip(styles).zip(['█', '▓', '▒', '░']) {
+                counted += part;
+                let end = (counted * room).div_ceil(most);
+                let style = style.on_default();
+                let piece: String = std::iter::repeat_n(sign, end - drawn).collect();
+                bar.push_str(&format!("{style}{piece}{style:#}"));
+                drawn = end;
+            }
+            let share = sum[2] as f64 * 100.0 / runs.max(1) as f64;
+            let fill = " ".repeat(room - drawn);
+            session.ui.data(format!("{day}  {bar}{fill}  {runs} runs, {} failed, testbed {share:.1} %", sum[1]))?;
+        }
+    }
+    Ok(())
+}

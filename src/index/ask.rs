@@ -1,0 +1,157 @@
+//! Asking the index.
+
+use rusqlite::types::Value;
+
+use super::{Index, IndexError, row};
+use crate::result::Outcome;
+use crate::runs::{Meaning, Question, StoredRun};
+use crate::store::Amount;
+
+/// How a run id begins that was made at a time.
+pub(super) const SECOND: &str = "%Y%m%d_%H%M%S";
+
+impl Index {
+    /// The runs that a question means, newest first, at most `limit`; and whether there are more.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn runs(&self, question: &Question, limit: usize) -> Result<(Vec<StoredRun>, bool), IndexError> {
+        let Asked { from, conditions, values } = Asked::of(question);
+        let newest = if question.latest {
+            // Of each test, the newest that meets all conditions: SQLite gives the other columns of the row with the maximum.
+            ", max(run.id)"
+        } else {
+            ""
+        };
+        let group = if question.latest { " GROUP BY test.id" } else { "" };
+        let sql = format!(
+            "SELECT {}{newest} FROM {from} WHERE {conditions}{group} ORDER BY run.id DESC, test.release DESC, \
+             test.architecture DESC, test.package DESC LIMIT {}",
+            row::COLUMNS,
+            limit.saturating_add(1).min(i64::MAX as usize)
+        );
+        self.with(|connection| {
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map(rusqlite::params_from_iter(values), row::read)?;
+            let mut runs: Vec<StoredRun> = rows.collect::<Result<_, _>>()?;
+            let more = runs.len() > limit;
+            runs.truncate(limit);
+            Ok((runs, more))
+        })
+    }
+}
+
+impl Index {
+    /// The runs that a text means, which is a run's id, its path or its URL; of private containers, too.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn with_id(&self, text: &str) -> Result<Vec<StoredRun>, IndexError> {
+        let Some(meaning) = Meaning::parse(text) else { return Ok(Vec::new()) };
+        let (id, container, path) = match &meaning {
+            Meaning::Id(id) => (id, None, None),
+            Meaning::Path { container, path, id } => (id, Some(container), Some(path)),
+        };
+        let sql = format!(
+            "SELECT {} FROM run CROSS JOIN test ON test.id = run.test CROSS JOIN container ON container.id = test.container \
+             LEFT JOIN cause ON cause.id = run.cause WHERE run.id = ?",
+            row::COLUMNS
+        );
+        let mut runs: Vec<StoredRun> =
+            self.with(|connection| connection.prepare(&sql)?.query_map([id.as_str()], row::read)?.collect())?;
+        runs.retain(|run| {
+            container.is_none_or(|container| run.container == *container) && path.is_none_or(|path| run.path == *path)
+        });
+        Ok(runs)
+    }
+
+    /// Whether it tells all of a container, of which this is what the store says that it holds.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn tells_all(&self, container: &str, amount: Option<Amount>) -> Result<bool, IndexError> {
+        let Some(Amount { objects, bytes }) = amount else { return Ok(false) };
+        let container = container.to_owned();
+        self.with(|connection| {
+            let sql = "SELECT 1 FROM container WHERE name = ? AND objects = ? AND bytes = ? AND marker IS NULL AND checked > 0";
+            connection.prepare(sql)?.exists(rusqlite::params![container, objects, bytes])
+        })
+    }
+}
+
+/// A question in SQL.
+pub(super) struct Asked {
+    pub(super) from: &'static str,
+    pub(super) conditions: String,
+    pub(super) values: Vec<Value>,
+}
+
+impl Asked {
+    pub(super) fn of(question: &Question) -> Self {
+        // The order of the tables is the order of the work: CROSS JOIN has SQLite keep it.
+        let from = if question.package.is_some() {
+            "test CROSS JOIN run ON run.test = test.id CROSS JOIN container ON container.id = test.container \
+             LEFT JOIN cause ON cause.id = run.cause"
+        } else if question.trigger.is_some() {
+            "cause CROSS JOIN run ON run.cause = cause.id CROSS JOIN test ON test.id = run.test \
+             CROSS JOIN container ON container.id = test.container"
+        } else {
+            "run CROSS JOIN test ON test.id = run.test CROSS JOIN container ON container.id = test.container \
+             LEFT JOIN cause ON cause.id = run.cause"
+        };
+        let mut asked = Self { from, conditions: "1".to_owned(), values: Vec::new() };
+        let containers = question.releases.iter().flat_map(|release| question.origin.containers(release));
+        asked.any("container.name", containers.map(Value::Text).collect());
+        if let Some(package) = &question.package {
+            asked.add("test.package = ?", package.as_str());
+        }
+        asked.any("test.release", question.releases.iter().map(|release| Value::Text(release.to_string())).collect());
+        if let Some(architecture) = &question.architecture {
+            asked.add("test.architecture = ?", architecture.as_str());
+        }
+        if let Some(pattern) = &question.trigger {
+            let (beginning, is_whole) = pattern.beginning();
+            let end = if is_whole { " " } else { "" };
+            asked.add("instr(' ' || cause.triggers || ' ', ?) > 0", &format!(" {beginning}{end}"));
+        }
+        if let Some(requester) = &question.requester {
+            asked.add("run.requester = ?", requester);
+        }
+        if !question.outcomes.is_empty() {
+            asked.outcomes(&question.outcomes);
+        }
+        if let Some(since) = question.since {
+            asked.add("run.id >= ?", &since.strftime(SECOND).to_string());
+        }
+        if let Some(until) = question.until {
+            asked.add("run.id < ?", &until.strftime(SECOND).to_string());
+        }
+        asked
+    }
+
+    fn add(&mut self, condition: &str, value: &str) {
+        self.conditions.push_str(" AND ");
+        self.conditions.push_str(condition);
+        self.values.push(Value::Text(value.to_owned()));
+    }
+
+    fn any(&mut self, column: &str, values: Vec<Value>) {
+        let marks = vec!["?"; values.len()].join(", ");
+        self.conditions.push_str(&format!(" AND {column} IN ({marks})"));
+        self.values.extend(values);
+    }
+
+    fn outcomes(&mut self, outcomes: &[Outcome]) {
+        // Codes that are not in the table are errors: so the one set or the other is told.
+        let codes = |among: &[Outcome]| {
+            let known = Outcome::CODES.iter().filter(|code| among.contains(&Outcome::from_exit_code(**code)));
+            known.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        if outcomes.contains(&Outcome::Error) {
+            let others: Vec<Outcome> = Outcome::ALL.into_iter().filter(|outcome| !outcomes.contains(outcome)).collect();
+            self.conditions.push_str(&format!(" AND run.exitcode NOT IN ({})", codes(&others)));
+        } else {
+            self.conditions.push_str(&format!(" AND run.exitcode IN ({})", codes(outcomes)));
+        }
+    }
+}

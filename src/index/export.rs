@@ -1,0 +1,145 @@
+//! The database that proposed-migration and web pages download: `autopkgtest.db`.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, params};
+use sha2::{Digest, Sha256};
+
+use super::{Index, IndexError};
+
+/// The tables that its readers know.
+const SCHEMA: &str = "
+    CREATE TABLE test (id INTEGER PRIMARY KEY, release CHAR[20], arch CHAR[20], package CHAR[120]);
+    CREATE TABLE result (
+        test_id INTEGER, run_id CHAR[30], version VARCHAR[200], triggers TEXT, duration INTEGER, exitcode INTEGER,
+        requester TEXT, env TEXT,
+        PRIMARY KEY (test_id, run_id), FOREIGN KEY (test_id) REFERENCES test (id)
+    );
+    CREATE TABLE current_version (release CHAR[20], package CHAR[120], version CHAR[120], PRIMARY KEY (release, package));
+    CREATE UNIQUE INDEX test_ix ON test (release, arch, package);
+    CREATE INDEX result_run_ix ON result (run_id);";
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// How many results.
+    pub results: usize,
+    /// The file's checksum, in hexadecimal digits.
+    pub sha256: String,
+    /// The file that holds it.
+    pub checksum_file: PathBuf,
+}
+
+impl Index {
+    /// Writes the results of releases, those that the public may read and that no PPA was part of, to a database at `file`, and its checksum to `file.sha256`, in
+    /// the form of `sha256sum`. Both are replaced at once; a reader that fetches the old one of the one and the new one of the other sees
+    /// that they do not fit.
+    ///
+    /// `env` is empty, because listings do not tell it; `current_version` is the version that the newest run has tested.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn export(&self, file: &Path) -> Result<Exported, IndexError> {
+        let failed = |error: &dyn std::fmt::Display| Self::unusable(file, error);
+        let beside = |suffix: &str| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let new = beside(&format!(".new-{}", std::process::id()));
+        let checksum_file = beside(".sha256");
+        let new_checksum = beside(&format!(".sha256.new-{}", std::process::id()));
+        let outcome = (|| -> Result<Exported, IndexError> {
+            let results = self.write_export(&new)?;
+            let sha256 = checksum(&new).map_err(|error| failed(&error))?;
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let finish = || -> io::Result<()> {
+                fs::write(&new_checksum, format!("{sha256}  {name}\n"))?;
+                File::open(&new_checksum)?.sync_all()?;
+                File::open(&new)?.sync_all()?;
+                fs::rename(&new, file)?;
+                fs::rename(&new_checksum, &checksum_file)?;
+                let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+                File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+            };
+            finish().map_err(|error| failed(&error))?;
+            Ok(Exported { results, sha256, checksum_file: checksum_file.clone() })
+        })();
+        if outcome.is_err() {
+            let _ = fs::remove_file(&new);
+            let _ = fs::remove_file(&new_checksum);
+        }
+        outcome
+    }
+
+    fn write_export(&self, file: &Path) -> Result<usize, IndexError> {
+        let failed = |error: rusqlite::Error| Self::unusable(file, &error);
+        let mut export = Connection::open(file).map_err(failed)?;
+        // The file is made whole or not at all: nothing has to be undone in it.
+        export.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;").map_err(failed)?;
+        let transaction = export.transaction().map_err(failed)?;
+        transaction.execute_batch(SCHEMA).map_err(failed)?;
+        let written = self.with(|connection| {
+            let mut tests = connection.prepare(
+                "SELECT test.id, test.release, test.architecture, test.package FROM test JOIN container ON container.id = test.container \
+                 WHERE container.access = 'public' ORDER BY test.release, test.architecture, test.package",
+            )?;
+            let mut runs = connection.prepare(
+                "SELECT run.id, run.version, cause.triggers, run.duration, run.exitcode, run.requester \
+                 FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? ORDER BY run.id",
+            )?;
+            let mut add_test = transaction.prepare("INSERT INTO test (id, release, arch, package) VALUES (?, ?, ?, ?)")?;
+            let mut add = transaction.prepare("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, '')")?;
+            let mut results = 0;
+            let mut rows = tests.query([])?;
+            while let Some(row) = rows.next()? {
+                let test: i64 = row.get(0)?;
+                let (release, architecture, package) = (row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
+                add_test.execute(params![test, release.as_str()?, architecture.as_str()?, package.as_str()?])?;
+                let mut rows = runs.query([test])?;
+                while let Some(row) = rows.next()? {
+                    let id = row.get_ref(0)?.as_str()?;
+                    let triggers: Option<String> = row.get(2)?;
+                    let requester: Option<String> = row.get(5)?;
+                    let (version, duration, exitcode) = (row.get_ref(1)?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?);
+                    add.execute(params![
+                        test,
+                        id,
+                        version.as_str()?,
+                        triggers.unwrap_or_default(),
+                        duration,
+                        exitcode,
+                        requester.unwrap_or_default(),
+                    ])?;
+                    results += 1;
+                }
+            }
+            drop((add, add_test));
+            transaction.execute(
+                // SQLite gives the version of the row with the newest run.
+                "INSERT INTO current_version SELECT release, package, version FROM ( \
+                     SELECT test.release, test.package, result.version, max(result.run_id) FROM result JOIN test ON test.id = result.test_id \
+                     WHERE result.version NOT IN ('unknown', 'blacklisted') GROUP BY test.release, test.package)",
+                [],
+            )?;
+            Ok(results)
+        })?;
+        transaction.commit().map_err(failed)?;
+        export.close().map_err(|(_, error)| failed(error))?;
+        Ok(written)
+    }
+}
+
+fn checksum(file: &Path) -> io::Result<String> {
+    let mut file = File::open(file)?;
+    let mut sum = Sha256::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = file.read(&mut buffer)?;
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+        sum.update(bytes);
+    }
+    Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

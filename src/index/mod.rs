@@ -1,0 +1,222 @@
+//! The index: what a store's listings tell, in a file that answers at once.
+//!
+//! [`Index::refresh`] brings it up to date, container by container. A container whose size is the one that was seen last has nothing
+//! new. Otherwise its listing is passed through from the beginning, because new runs are in it everywhere; what is known is skipped, and
+//! what is gone is forgotten. Each page is taken over in one transaction together with how far it leads: a process that dies goes on from
+//! there.
+
+mod ask;
+mod export;
+mod follow;
+mod pass;
+mod row;
+mod stats;
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use sha2::{Digest, Sha256};
+
+use crate::store::{Store, StoreError};
+
+pub use self::export::Exported;
+pub use self::pass::{Refreshed, Step};
+
+const SCHEMA: &str = include_str!("schema.sql");
+/// Raise it with every change of schema.sql: a file of another version is made anew.
+const SCHEMA_VERSION: i32 = 1;
+/// Marks the file as ours: `apti`.
+const APPLICATION_ID: i32 = 0x6170_7469;
+
+/// What can go wrong with an index.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file cannot be used.
+    #[error("the index {path} cannot be used: {reason}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Another process fills it.
+    #[error("another process fills the index {0}")]
+    Busy(PathBuf),
+}
+
+/// An index of one store.
+#[derive(Clone)]
+pub struct Index {
+    path: Arc<Path>,
+    connection: Arc<Mutex<Connection>>,
+    /// Held by the one process that fills it.
+    _lock: Option<Arc<File>>,
+}
+
+impl Index {
+    /// The file for a store, below a folder.
+    pub fn path(folder: &Path, store: &Store) -> PathBuf {
+        let address = store.address();
+        let name: String = address.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();
+        // Addresses that look alike, and users who see different things, are told apart.
+        let sum = Sha256::digest(store.identity());
+        let id: String = sum.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        folder.join("index").join(format!("{name}-{id}.sqlite"))
+    }
+
+    /// Opens the file to fill it; makes it if it is missing, or of another version of this program.
+    ///
+    /// # Errors
+    /// [`IndexError::Busy`], or when the file cannot be made.
+    pub fn fill(path: &Path) -> Result<Self, IndexError> {
+        let unusable = |error: &dyn std::fmt::Display| Self::unusable(path, error);
+        let folder = path.parent().ok_or_else(|| unusable(&"it is no path of a file"))?;
+        // It tells of private runs, too.
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| unusable(&error))?;
+        let mut open = OpenOptions::new();
+        let lock = open.create(true).truncate(false).write(true).mode(0o600).open(path.with_extension("lock"));
+        let lock = lock.map_err(|error| unusable(&error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(IndexError::Busy(path.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(unusable(&error)),
+        }
+        // SQLite would make it with the rights that the process's mask leaves.
+        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
+        drop(made.map_err(|error| unusable(&error))?);
+        let connection = match open_whole(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(prepare) {
+            Ok(Some(connection)) => connection,
+            // Nothing is lost: it is a copy.
+            Ok(None)
+            | Err(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error {
+                    code: rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt,
+                    ..
+                },
+                _,
+            )) => {
+                remove(path).map_err(|error| unusable(&error))?;
+                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+                let connection = open_whole(path, flags).and_then(prepare).map_err(|error| unusable(&error))?;
+                connection.ok_or_else(|| unusable(&"it cannot be made anew"))?
+            }
+            Err(error) => return Err(unusable(&error)),
+        };
+        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)), _lock: Some(Arc::new(lock)) })
+    }
+
+    /// Opens the file to ask it. `None` when it does not exist, or was made by another version of this program.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn open(path: &Path) -> Result<Option<Self>, IndexError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        // Who reads needs to write as well: SQLite notes beside the file who reads what.
+        let opened = open_whole(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
+            let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((version == SCHEMA_VERSION).then_some(connection))
+        });
+        let connection = opened.map_err(|error| Self::unusable(path, &error))?;
+        Ok(connection.map(|connection| Self {
+            path: path.into(),
+            connection: Arc::new(Mutex::new(connection)),
+            _lock: None,
+        }))
+    }
+
+    /// When it was last known to tell all of a container; `None` when it has never told all of it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn checked(&self, container: &str) -> Result<Option<Timestamp>, IndexError> {
+        let container = container.to_owned();
+        self.with(|connection| {
+            let sql = "SELECT checked FROM container WHERE name = ? AND checked > 0";
+            let second: Option<i64> = connection.query_row(sql, [container], |row| row.get(0)).optional()?;
+            Ok(second.and_then(|second| Timestamp::from_second(second).ok()))
+        })
+    }
+
+    /// The containers that it knows.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn containers(&self) -> Result<Vec<String>, IndexError> {
+        self.with(|connection| {
+            connection.prepare("SELECT name FROM container ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Works on the file here and now.
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut connection).map_err(|error| Self::unusable(&self.path, &error))
+    }
+
+    /// Works on the file while other things go on.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let index = self.clone();
+        let done = tokio::task::spawn_blocking(move || index.with(work)).await;
+        done.unwrap_or_else(|panic| Err(Self::unusable(&self.path, &panic)))
+    }
+
+    fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> IndexError {
+        IndexError::Unusable { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+fn open_whole(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    Ok(connection)
+}
+
+/// Makes the tables if there are none. `None`: they are those of another version.
+fn prepare(mut connection: Connection) -> rusqlite::Result<Option<Connection>> {
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    // Readers go on while it is filled. A crash of the machine may take the last pages from it, and they are listed again.
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    match (version, application) {
+        (SCHEMA_VERSION, APPLICATION_ID) => Ok(Some(connection)),
+        (0, 0) => {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(SCHEMA)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.commit()?;
+            Ok(Some(connection))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        match std::fs::remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

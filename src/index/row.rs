@@ -1,0 +1,89 @@
+//! Runs as rows of the index.
+
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, Row, params};
+
+use crate::request::SourcePackage;
+use crate::result::layout::PackagePath;
+use crate::result::listing::RunSummary;
+use crate::runs::StoredRun;
+
+/// The columns that [`read`] wants, of `run`, `test`, `container` and `cause`.
+pub(super) const COLUMNS: &str = "container.name, test.release, test.architecture, test.package, run.id, run.exitcode, run.version, \
+     run.duration, cause.triggers, run.requester, run.uuid, run.damaged";
+
+/// Writes a run; one with the same id is replaced.
+pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusqlite::Result<()> {
+    let RunSummary { exitcode, version, duration, triggers, requester, uuid } = &run.summary;
+    let cause = match triggers {
+        None => None,
+        Some(triggers) => Some(cause(connection, &triggers.join(" "))?),
+    };
+    let uuid = uuid.as_deref().map(|text| match uuid::Uuid::parse_str(text) {
+        Ok(id) if id.as_hyphenated().to_string() == text => Value::Blob(id.into_bytes().to_vec()),
+        _ => Value::Text(text.to_owned()),
+    });
+    let duration = i64::try_from(*duration).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO run (test, id, exitcode, version, duration, cause, requester, uuid, damaged) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![test, run.id.as_str(), exitcode, version, duration, cause, requester, uuid, run.damaged])?;
+    Ok(())
+}
+
+fn cause(connection: &Connection, triggers: &str) -> rusqlite::Result<i64> {
+    let mut look = connection.prepare_cached("SELECT id FROM cause WHERE triggers = ?")?;
+    if let Some(row) = look.query([triggers])?.next()? {
+        return row.get(0);
+    }
+    connection.prepare_cached("INSERT INTO cause (triggers) VALUES (?)")?.insert([triggers])
+}
+
+/// The number of a test, which is made if it is missing; `pass` has seen it.
+pub(super) fn test(connection: &Connection, container: i64, path: &PackagePath, pass: i64) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "INSERT INTO test (container, package, release, architecture, pass) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (package, release, architecture, container) DO UPDATE SET pass = excluded.pass RETURNING id",
+        )?
+        .query_row(
+            params![container, path.package.as_str(), path.release.as_str(), path.architecture.as_str(), pass],
+            |row| row.get(0),
+        )
+}
+
+/// Reads a run. A row that no version of this program has written is an error.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
+    let damaged = |column, error: &dyn std::fmt::Display| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.to_string().into())
+    };
+    let text = |column| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+    let package: SourcePackage = text(3)?.parse().map_err(|error| damaged(3, &error))?;
+    let path = PackagePath {
+        release: text(1)?.parse().map_err(|error| damaged(1, &error))?,
+        architecture: text(2)?.parse().map_err(|error| damaged(2, &error))?,
+        package,
+    };
+    let triggers: Option<String> = row.get(8)?;
+    let uuid = match row.get_ref(10)? {
+        ValueRef::Blob(bytes) => uuid::Uuid::from_slice(bytes).ok().map(|id| id.as_hyphenated().to_string()),
+        ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+        _ => None,
+    };
+    Ok(StoredRun {
+        container: row.get(0)?,
+        path,
+        id: text(4)?.parse().map_err(|error| damaged(4, &error))?,
+        summary: RunSummary {
+            exitcode: row.get(5)?,
+            version: row.get(6)?,
+            duration: row.get::<_, i64>(7)?.unsigned_abs(),
+            triggers: triggers.map(|triggers| triggers.split_whitespace().map(str::to_owned).collect()),
+            requester: row.get(9)?,
+            uuid,
+        },
+        damaged: row.get(11)?,
+    })
+}

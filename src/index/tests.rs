@@ -1,0 +1,304 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::result::{Outcome, PackagePath, RunId, RunSummary};
+use crate::runs::{self, Days, FlakyTests, Origin, Question, StoredRun};
+use crate::store::folder::FolderStore;
+use crate::store::{Access, ObjectHeaders};
+
+/// A store in a folder, and an index of it.
+struct Scene {
+    folder: TempDir,
+    store: Store,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let store = Store::Folder(FolderStore::new(&folder.path().join("store")));
+        Self { folder, store }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("index.sqlite")
+    }
+
+    async fn put(&self, run: &StoredRun) {
+        let access = if run.container.starts_with("private-") { Access::Private(vec![]) } else { Access::Public };
+        self.store.ensure_container(&run.container, &access).await.unwrap();
+        let file = self.folder.path().join("result");
+        fs::write(&file, "").unwrap();
+        for (name, content_type) in [("log.gz", "text/plain".to_owned()), ("result.tar", run.summary.to_content_type())]
+        {
+            let headers = ObjectHeaders { content_type, content_encoding: None };
+            self.store.put(&run.container, &run.object(name), &file, &headers).await.unwrap();
+        }
+    }
+
+    async fn refresh(&self, index: &Index) -> Refreshed {
+        let mut all = Refreshed::default();
+        let mut names: BTreeSet<String> = self.store.containers().await.unwrap().into_iter().collect();
+        names.extend(index.containers().unwrap());
+        for name in names {
+            all.add(index.refresh(&self.store, &name, false, &|_| {}).await.unwrap());
+        }
+        all
+    }
+}
+
+fn run(container: &str, package: &str, id: &str, exitcode: i32) -> StoredRun {
+    let (release, _) = crate::result::Place::of_container(container).unwrap();
+    StoredRun {
+        container: container.to_owned(),
+        path: PackagePath { release, architecture: "amd64".parse().unwrap(), package: package.parse().unwrap() },
+        id: id.parse().unwrap(),
+        summary: RunSummary {
+            exitcode,
+            version: "1-1".to_owned(),
+            duration: 7,
+            triggers: Some(vec!["a/1".to_owned()]),
+            requester: Some("me".to_owned()),
+            uuid: Some("7e89460a-1234-4321-aaaa-0123456789ab".to_owned()),
+        },
+        damaged: false,
+    }
+}
+
+fn everything(index: &Index, container: &str) -> Vec<StoredRun> {
+    let (release, ppa) = crate::result::Place::of_container(container).unwrap();
+    let origin = ppa.map_or(Origin::Release, |ppa| Origin::Ppa(ppa.to_owned()));
+    let question = Question { releases: vec![release], origin, ..Question::default() };
+    index.runs(&question, 10_000).unwrap().0
+}
+
+#[tokio::test]
+async fn it_follows_the_store() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    let (old, new) = ("20260101_120000@", "20260102_120000_abcde@");
+    let (gzip, late) = (run("autopkgtest-noble", "gzip", new, 0), run("autopkgtest-noble", "gzip", old, 4));
+    let ppa = run("autopkgtest-noble-me-tools", "gzip", new, 0);
+    scene.put(&gzip).await;
+    scene.put(&ppa).await;
+    assert_eq!(scene.refresh(&index).await.added, 2);
+    assert_eq!(everything(&index, "autopkgtest-noble"), std::slice::from_ref(&gzip));
+    assert_eq!(everything(&index, "autopkgtest-noble-me-tools"), [ppa]);
+    assert_eq!(scene.refresh(&index).await, Refreshed::default());
+    // One that comes late has an older id.
+    scene.put(&late).await;
+    let zsh = run("autopkgtest-noble", "zsh", new, 0);
+    scene.put(&zsh).await;
+    assert_eq!(scene.refresh(&index).await.added, 2);
+    assert_eq!(everything(&index, "autopkgtest-noble").len(), 3);
+    for gone in [&late, &zsh] {
+        for name in ["result.tar", "log.gz"] {
+            scene.store.delete(&gone.container, &gone.object(name)).await.unwrap();
+        }
+    }
+    let refreshed = scene.refresh(&index).await;
+    assert_eq!((refreshed.added, refreshed.removed), (0, 2));
+    assert_eq!(everything(&index, "autopkgtest-noble"), [gzip]);
+    // A container that is gone takes its runs along.
+    fs::remove_dir_all(scene.folder.path().join("store/autopkgtest-noble-me-tools")).unwrap();
+    assert_eq!(scene.refresh(&index).await.removed, 1);
+    assert_eq!(index.containers().unwrap(), ["autopkgtest-noble"]);
+}
+
+#[tokio::test]
+async fn results_without_listing_metadata_are_fetched_once_and_damaged_ones_named() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    let broken = run("autopkgtest-noble", "gzip", "20260101_120000@", 0);
+    scene.put(&broken).await;
+    let file = scene.folder.path().join("result");
+    let headers = ObjectHeaders { content_type: "application/x-tar".to_owned(), content_encoding: None };
+    scene.store.put(&broken.container, &broken.object("result.tar"), &file, &headers).await.unwrap();
+    let refreshed = scene.refresh(&index).await;
+    assert_eq!((refreshed.added, refreshed.fetched), (1, 1));
+    assert_eq!(refreshed.damaged, ["autopkgtest-noble/noble/amd64/g/gzip/20260101_120000@"]);
+    assert!(everything(&index, "autopkgtest-noble")[0].damaged);
+    assert_eq!(scene.refresh(&index).await, Refreshed::default());
+}
+
+#[tokio::test]
+async fn what_a_worker_announces_is_there_at_once() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    let first = run("autopkgtest-noble", "gzip", "20260101_120000_abcde@", 0);
+    scene.put(&first).await;
+    scene.refresh(&index).await;
+    let next = run("autopkgtest-noble", "gzip", "20260102_120000_abcde@", 4);
+    let message = |run: &StoredRun| {
+        serde_json::json!({"container": run.container, "swift_dir": run.path.folder(&run.id), "exitcode": 4})
+            .to_string()
+    };
+    let told = message(&next);
+    assert!(!index.take_over_completed(&scene.store, told.as_bytes()).await.unwrap(), "the store does not show it yet");
+    scene.put(&next).await;
+    assert!(index.take_over_completed(&scene.store, told.as_bytes()).await.unwrap());
+    assert_eq!(everything(&index, "autopkgtest-noble").len(), 2);
+    let elsewhere = run("autopkgtest-sid", "gzip", "20260102_120000_abcde@", 4);
+    scene.put(&elsewhere).await;
+    for text in [
+        message(&elsewhere),
+        "{}".to_owned(),
+        "no json".to_owned(),
+        r#"{"container": "x", "swift_dir": ""}"#.to_owned(),
+    ] {
+        assert!(!index.take_over_completed(&scene.store, text.as_bytes()).await.unwrap(), "{text}");
+    }
+}
+
+#[test]
+fn only_one_process_fills_it_and_a_foreign_file_is_made_anew() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    assert!(matches!(Index::fill(&scene.file()), Err(IndexError::Busy(_))));
+    assert!(Index::open(&scene.file()).unwrap().is_some());
+    drop(index);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = fs::remove_file(format!("{}{suffix}", scene.file().display()));
+    }
+    assert!(Index::open(&scene.file()).unwrap().is_none());
+    fs::write(scene.file(), "no database at all, but long enough to be taken for one".repeat(100)).unwrap();
+    assert!(Index::fill(&scene.file()).unwrap().containers().unwrap().is_empty());
+    let other = rusqlite::Connection::open(scene.file()).unwrap();
+    other.pragma_update(None, "user_version", 99).unwrap();
+    drop(other);
+    assert!(Index::open(&scene.file()).unwrap().is_none(), "of another version");
+    assert!(Index::fill(&scene.file()).unwrap().containers().unwrap().is_empty());
+}
+
+fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
+    let one = (
+        prop_oneof![Just("autopkgtest-noble"), Just("autopkgtest-sid"), Just("autopkgtest-noble-me-tools")],
+        prop_oneof![Just("gzip"), Just("libpng")],
+        1..5_u8,
+        0..3_u8,
+        prop_oneof![Just(0), Just(4), Just(8), Just(16), Just(20), Just(77), Just(99)],
+        prop_oneof![Just("a/1"), Just("a/2 b/1"), Just("ab/1"), Just("")],
+        proptest::option::of(Just("me")),
+    );
+    let run = |(container, package, day, second, exitcode, triggers, requester): (
+        &str,
+        &str,
+        u8,
+        u8,
+        i32,
+        &str,
+        Option<&str>,
+    )| {
+        let mut run = run(container, package, &format!("202601{day:02}_00000{second}_abcde@"), exitcode);
+        run.summary.triggers = Some(triggers.split_whitespace().map(str::to_owned).collect());
+        run.summary.requester = requester.map(str::to_owned);
+        run
+    };
+    proptest::collection::vec(one.prop_map(run), 0..25)
+}
+
+fn questions() -> impl Strategy<Value = Question> {
+    let day = |day: Option<u8>| day.map(|day| format!("2026-01-{day:02}T00:00:01Z").parse().unwrap());
+    (
+        prop_oneof![Just(Origin::Release), Just(Origin::Ppa("me-tools".to_owned()))],
+        proptest::option::of(prop_oneof![Just("gzip"), Just("nothing")]),
+        proptest::option::of(prop_oneof![Just("a"), Just("a/1"), Just("b")]),
+        proptest::option::of(Just("me".to_owned())),
+        proptest::collection::vec(proptest::sample::select(Outcome::ALL.to_vec()), 0..3),
+        (proptest::option::of(1..5_u8), proptest::option::of(1..5_u8)),
+        any::<bool>(),
+    )
+        .prop_map(move |(origin, package, trigger, requester, outcomes, (since, until), latest)| Question {
+            origin,
+            package: package.map(|package| package.parse().unwrap()),
+            releases: vec!["noble".parse().unwrap(), "sid".parse().unwrap()],
+            architecture: None,
+            trigger: trigger.map(|trigger| trigger.parse().unwrap()),
+            requester,
+            outcomes,
+            since: day(since),
+            until: day(until),
+            latest,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    /// An index and a store give the same answers.
+    #[test]
+    fn an_index_answers_as_the_store_does(runs in some_runs(), questions in proptest::collection::vec(questions(), 8), limit in 0..6_usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let scene = Scene::new();
+            for run in &runs {
+                scene.put(run).await;
+            }
+            let index = Index::fill(&scene.file()).unwrap();
+            scene.refresh(&index).await;
+            for question in questions {
+                let mut all = Vec::new();
+                for release in &question.releases {
+                    for container in question.origin.containers(release) {
+                        all.extend(runs::in_container(&scene.store, &container, release, None, question.package.as_ref()).await.unwrap());
+                    }
+                }
+                let mut expected = question.choose(all);
+                let more = expected.len() > limit;
+                expected.truncate(limit);
+                prop_assert_eq!(index.runs(&question, limit).unwrap(), (expected, more), "{:?}", question);
+            }
+            let since = "2026-01-02T00:00:00Z".parse().unwrap();
+            for release in ["noble", "sid"] {
+                let release: crate::release::Release = release.parse().unwrap();
+                let all = runs::of_release(&scene.store, &release, None).await.unwrap();
+                let all: Vec<StoredRun> = all.into_iter().filter(|run| run.id.published() >= since).collect();
+                prop_assert_eq!(index.days(&release, None, since).unwrap(), Days::of(&all));
+                prop_assert_eq!(index.flaky(&release, None, since).unwrap(), FlakyTests::of(&all));
+            }
+            for run in &runs {
+                let id: &RunId = &run.id;
+                prop_assert!(index.with_id(id.as_str()).unwrap().iter().any(|found| found.path == run.path));
+            }
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn the_database_of_other_programs_is_written() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    for run in [
+        run("autopkgtest-noble", "gzip", "20260101_120000_abcde@", 0),
+        run("autopkgtest-noble", "gzip", "20260102_120000_abcde@", 4),
+        run("autopkgtest-noble-me-tools", "gzip", "20260103_120000_abcde@", 0),
+        run("private-autopkgtest-noble", "secret", "20260103_120000_abcde@", 0),
+    ] {
+        scene.put(&run).await;
+    }
+    scene.refresh(&index).await;
+    let file = scene.folder.path().join("autopkgtest.db");
+    let exported = index.export(&file).unwrap();
+    assert_eq!(exported.results, 2);
+    assert_eq!(fs::read_to_string(&exported.checksum_file).unwrap(), format!("{}  autopkgtest.db\n", exported.sha256));
+    let database = rusqlite::Connection::open(&file).unwrap();
+    let count = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
+    assert_eq!(count("SELECT count(*) FROM test WHERE package = 'gzip' AND release = 'noble' AND arch = 'amd64'"), 1);
+    assert_eq!(count("SELECT count(*) FROM test"), 1, "nothing private, and nothing of PPAs");
+    assert_eq!(
+        count(
+            "SELECT count(*) FROM result WHERE run_id = '20260102_120000_abcde@' AND exitcode = 4 AND triggers = 'a/1'"
+        ),
+        1
+    );
+    assert_eq!(count("SELECT count(*) FROM current_version WHERE version = '1-1'"), 1);
+    // Nothing else is left in the folder.
+    let files = fs::read_dir(scene.folder.path())
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("autopkgtest.db"));
+    assert_eq!(files.count(), 2);
+}

@@ -1,0 +1,234 @@
+//! A run's artifacts, unpacked without trusting them: a test decides what is in there.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, BufRead, Read};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use serde::Serialize;
+use tar::EntryType;
+use tokio::io::BufReader;
+use tokio_util::io::SyncIoBridge;
+
+use super::StoredRun;
+use crate::result::layout::ARTIFACTS;
+use crate::store::{Store, StoreError};
+
+const WINDOW: usize = 64 << 10;
+/// More members than this are not unpacked.
+const MEMBERS: usize = 1_000_000;
+
+/// Something in an archive of artifacts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Member {
+    /// Its path in the archive.
+    pub path: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Why it is not unpacked, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<String>,
+}
+
+/// What went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactsError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The archive is damaged, or the store broke off.
+    #[error("the artifacts cannot be read: {0}")]
+    Damaged(io::Error),
+    /// A file cannot be written here.
+    #[error("{} cannot be written: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is more in it than is allowed.
+    #[error("the artifacts have more than {0} bytes; what has been unpacked so far stays")]
+    TooLarge(u64),
+}
+
+impl StoredRun {
+    /// Tells what is in its artifacts; and unpacks them into a folder, which is made if it is missing and has to be empty. Nothing is written
+    /// outside of it: only folders and regular files are made, each with this user's usual rights; links, devices and paths that lead
+    /// elsewhere are left out. At most `limit` bytes are unpacked.
+    ///
+    /// # Errors
+    /// When the run has no artifacts, they are damaged or too large, or a file cannot be written.
+    pub async fn artifacts(
+        &self,
+        store: &Store,
+        folder: Option<PathBuf>,
+        limit: u64,
+    ) -> Result<Vec<Member>, ArtifactsError> {
+        let compressed = store.get(&self.container, &self.object(ARTIFACTS)).await?;
+        let source = SyncIoBridge::new(BufReader::with_capacity(WINDOW, compressed));
+        let unpacking = tokio::task::spawn_blocking(move || unpack(source, folder.as_deref(), limit));
+        unpacking.await.unwrap_or_else(|panic| Err(ArtifactsError::Damaged(io::Error::other(panic))))
+    }
+}
+
+fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Member>, ArtifactsError> {
+    let unwritable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ArtifactsError::Unwritable { path, source }
+    };
+    if let Some(folder) = folder {
+        make_folder(folder).map_err(unwritable(folder))?;
+        let is_empty = fs::read_dir(folder).map_err(unwritable(folder))?.next().is_none();
+        if !is_empty {
+            let taken = io::Error::new(io::ErrorKind::DirectoryNotEmpty, "the folder is not empty");
+            return Err(unwritable(folder)(taken));
+        }
+    }
+    let mut members = Vec::new();
+    let mut left = limit;
+    let mut archive = tar::Archive::new(MultiGzDecoder::new(io::BufReader::with_capacity(WINDOW, source)));
+    for entry in archive.entries().map_err(ArtifactsError::Damaged)? {
+        let mut entry = entry.map_err(ArtifactsError::Damaged)?;
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let bytes = entry.size();
+        let mut member = Member { path: name, bytes, left_out: None };
+        if members.len() >= MEMBERS {
+            member.left_out = Some(format!("there are more than {MEMBERS}"));
+            members.push(member);
+            return Ok(members);
+        }
+        let kind = entry.header().entry_type();
+        let inside = entry.path().ok().and_then(|path| inside(&path));
+        match (kind, inside) {
+            (EntryType::Directory | EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, None) => {
+                member.left_out = Some("its path leads elsewhere".to_owned());
+            }
+            (EntryType::Directory, Some(path)) => {
+                if let Some(folder) = folder {
+                    let path = folder.join(path);
+                    make_folder(&path).map_err(unwritable(&path))?;
+                }
+                continue;
+            }
+            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, Some(path)) => {
+                left = left.checked_sub(bytes).ok_or(ArtifactsError::TooLarge(limit))?;
+                if let Some(folder) = folder {
+                    write(&mut entry, &folder.join(path), bytes)?;
+                }
+            }
+            (EntryType::Symlink | EntryType::Link, _) => member.left_out = Some("it is a link".to_owned()),
+            _ => member.left_out = Some("it is no regular file".to_owned()),
+        }
+        members.push(member);
+    }
+    Ok(members)
+}
+
+/// The path below the folder, if it stays there.
+fn inside(path: &Path) -> Option<PathBuf> {
+    let mut inside = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => inside.push(part),
+            Component::CurDir => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
+        }
+    }
+    Some(inside)
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
+}
+
+/// Only folders and files of ours are below the folder: no link can lead elsewhere.
+fn write(entry: &mut impl Read, path: &Path, bytes: u64) -> Result<(), ArtifactsError> {
+    let unwritable = |source| ArtifactsError::Unwritable { path: path.to_owned(), source };
+    if let Some(folder) = path.parent() {
+        make_folder(folder).map_err(unwritable)?;
+    }
+    // A later member with the same name replaces the former one.
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path).map_err(unwritable)?;
+    let mut reader = io::BufReader::with_capacity(WINDOW, entry).take(bytes);
+    // Read and written apart, to tell which of the two failed.
+    loop {
+        let piece = reader.fill_buf().map_err(ArtifactsError::Damaged)?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+        io::Write::write_all(&mut file, piece).map_err(unwritable)?;
+        let length = piece.len();
+        reader.consume(length);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use tar::{Builder, Header};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn archive(members: &[(&str, EntryType, &[u8])]) -> Vec<u8> {
+        let mut tar = Builder::new(Vec::new());
+        for (name, kind, content) in members {
+            let mut header = Header::new_gnu();
+            // Past the library's own checks.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_entry_type(*kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o6777);
+            if *kind == EntryType::Symlink {
+                header.set_link_name("/etc").unwrap();
+            }
+            header.set_cksum();
+            tar.append(&header, *content).unwrap();
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&tar.into_inner().unwrap()).unwrap();
+        gzip.finish().unwrap()
+    }
+
+    #[test]
+    fn nothing_leaves_the_folder() {
+        let outside = TempDir::new().unwrap();
+        let folder = outside.path().join("in");
+        let evil = archive(&[
+            ("./good/file", EntryType::Regular, b"good"),
+            ("../escape", EntryType::Regular, b"evil"),
+            ("/tmp/absolute", EntryType::Regular, b"evil"),
+            ("a/../../b", EntryType::Regular, b"evil"),
+            ("etc", EntryType::Symlink, b""),
+            ("etc/passwd", EntryType::Regular, b"here"),
+            ("null", EntryType::Char, b""),
+            ("pipe", EntryType::Fifo, b""),
+        ]);
+        let members = unpack(evil.as_slice(), Some(&folder), 1000).unwrap();
+        let left_out: Vec<&str> =
+            members.iter().filter(|member| member.left_out.is_some()).map(|member| member.path.as_str()).collect();
+        assert_eq!(left_out, ["../escape", "/tmp/absolute", "a/../../b", "etc", "null", "pipe"]);
+        assert_eq!(fs::read(folder.join("good/file")).unwrap(), b"good");
+        assert_eq!(fs::read(folder.join("etc/passwd")).unwrap(), b"here");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
+        // The test's own rights are nobody's business.
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(folder.join("good/file")).unwrap().permissions().mode() & 0o7133, 0);
+        unpack(evil.as_slice(), Some(&folder), 1000).unwrap_err();
+    }
+
+    #[test]
+    fn too_much_is_refused_and_damage_is_told() {
+        let large = archive(&[("a", EntryType::Regular, &[0; 600]), ("b", EntryType::Regular, &[0; 600])]);
+        assert!(matches!(unpack(large.as_slice(), None, 1000), Err(ArtifactsError::TooLarge(1000))));
+        assert_eq!(unpack(large.as_slice(), None, 1200).unwrap().len(), 2);
+        let half = &large[..large.len() / 2];
+        assert!(matches!(unpack(half, None, 10_000), Err(ArtifactsError::Damaged(_))));
+    }
+}

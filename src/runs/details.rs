@@ -1,0 +1,142 @@
+//! Everything that a run's result.tar tells.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+use super::StoredRun;
+use super::listed::RESULT_LIMIT;
+use crate::result::layout::RESULT;
+use crate::store::{Store, StoreError};
+
+/// How one of a package's tests ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TestResult {
+    /// The test; `*` when it is about all of them.
+    pub name: String,
+    /// autopkgtest's word: PASS, FAIL, SKIP or FLAKY.
+    pub state: String,
+    /// What it says beside that, such as `non-zero exit status 1`.
+    pub details: String,
+}
+
+impl TestResult {
+    /// Whether it failed in a way that counts.
+    pub fn failed(&self) -> bool {
+        self.state == "FAIL"
+    }
+}
+
+/// What is in a result beside what its listing tells. What cannot be read is empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Details {
+    /// Its tests, in their order.
+    pub tests: Vec<TestResult>,
+    /// The versions of the packages that were in the testbed.
+    pub packages: BTreeMap<String, String>,
+    /// testinfo.json; null if it cannot be read.
+    pub testinfo: Value,
+}
+
+impl Details {
+    /// Our own part of testinfo.json.
+    pub fn own(&self, key: &str) -> Option<&Value> {
+        self.testinfo.get("apt-ci")?.get(key)
+    }
+
+    /// Why earlier attempts came to no result.
+    pub fn failures(&self) -> Vec<&str> {
+        let list = self.own("failures").and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(|failure| failure.get("reason").unwrap_or(failure).as_str()).collect()
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        let mut details = Self::default();
+        let mut archive = tar::Archive::new(bytes);
+        for entry in archive.entries().into_iter().flatten() {
+            let Ok(mut entry) = entry else { break };
+            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            let mut text = Vec::new();
+            if (&mut entry).take(RESULT_LIMIT).read_to_end(&mut text).is_err() {
+                break;
+            }
+            let text = String::from_utf8_lossy(&text);
+            match name.trim_start_matches("./") {
+                "summary" => details.tests = tests(&text),
+                "testbed-packages" => details.packages = packages(&text),
+                "testinfo.json" => details.testinfo = serde_json::from_str(&text).unwrap_or_default(),
+                _ => {}
+            }
+        }
+        details
+    }
+}
+
+impl StoredRun {
+    /// Fetches its result.tar.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn details(&self, store: &Store) -> Result<Details, StoreError> {
+        let object = self.object(RESULT);
+        let reader = store.get(&self.container, &object).await?;
+        let mut bytes = Vec::new();
+        let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
+        reading.map_err(|source| StoreError::Io { action: format!("reading {}/{object}", self.container), source })?;
+        Ok(Details::read(&bytes))
+    }
+}
+
+/// autopkgtest's summary: a line for each test, with its name, a word, and perhaps more.
+fn tests(summary: &str) -> Vec<TestResult> {
+    let test = |line: &str| {
+        let (name, rest) = line.trim_end().split_once(char::is_whitespace)?;
+        let (state, details) = rest.trim_start().split_once(char::is_whitespace).unwrap_or((rest.trim_start(), ""));
+        let is_word = !state.is_empty() && state.bytes().all(|byte| byte.is_ascii_uppercase());
+        let (name, state, details) = (name.to_owned(), state.to_owned(), details.trim().to_owned());
+        is_word.then_some(TestResult { name, state, details })
+    };
+    summary.lines().filter_map(test).collect()
+}
+
+/// autopkgtest's testbed-packages: a package and its version in each line.
+fn packages(text: &str) -> BTreeMap<String, String> {
+    let line = |line: &str| {
+        let (name, version) = line.trim().split_once(char::is_whitespace)?;
+        Some((name.to_owned(), version.trim().to_owned()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn autopkgtests_own_files_are_read() {
+        let summary = "smoke                PASS\nupstream             FAIL non-zero exit status 1\n* SKIP no tests in this package\nflaky-one FLAKY stderr: x\n\nnoise\n";
+        let read = tests(summary);
+        let flat: Vec<(&str, &str, &str)> =
+            read.iter().map(|test| (test.name.as_str(), test.state.as_str(), test.details.as_str())).collect();
+        assert_eq!(
+            flat,
+            [
+                ("smoke", "PASS", ""),
+                ("upstream", "FAIL", "non-zero exit status 1"),
+                ("*", "SKIP", "no tests in this package"),
+                ("flaky-one", "FLAKY", "stderr: x"),
+            ]
+        );
+        let read = packages("adduser\t3.134\nlibc6:amd64\t2.36-9\n\n");
+        assert_eq!(read.get("libc6:amd64").map(String::as_str), Some("2.36-9"));
+        assert_eq!(read.len(), 2);
+    }
+
+    #[test]
+    fn what_is_damaged_is_empty() {
+        assert_eq!(Details::read(b"no archive"), Details::default());
+    }
+}

@@ -1,0 +1,211 @@
+//! Figures of many runs: how a release's days went, and which tests cannot make up their minds.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::StoredRun;
+use crate::release::Architecture;
+use crate::result::{Outcome, RunId};
+
+/// The runs of an architecture that ended on a day.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Day {
+    /// The day, `2026-11-23`, in UTC.
+    pub day: String,
+    /// The architecture.
+    pub architecture: Architecture,
+    /// How many runs.
+    pub runs: usize,
+    /// How many ended how.
+    pub outcomes: BTreeMap<Outcome, usize>,
+    /// How long they took, in seconds: half of them no longer than this.
+    pub median: u64,
+    /// Nine of ten no longer than this.
+    pub percentile90: u64,
+    /// The longest.
+    pub longest: u64,
+}
+
+impl Day {
+    /// How many ended so.
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.outcomes.get(&outcome).copied().unwrap_or_default()
+    }
+
+    /// The share of runs whose testbed failed.
+    pub fn tmpfail_rate(&self) -> f64 {
+        self.count(Outcome::Tmpfail) as f64 / self.runs.max(1) as f64
+    }
+}
+
+/// A day, `20261123`, and the number of an architecture.
+type OfDay = ([u8; 8], usize);
+/// The exit code and the duration of each run.
+type Ends = Vec<(i32, u64)>;
+
+/// Counts days.
+#[derive(Default)]
+pub struct Days {
+    architectures: Vec<Architecture>,
+    days: HashMap<OfDay, Ends>,
+}
+
+impl Days {
+    /// The number by which [`Days::add`] knows an architecture.
+    pub(crate) fn architecture(&mut self, architecture: &str) -> Option<usize> {
+        if let Some(place) = self.architectures.iter().position(|known| known.as_str() == architecture) {
+            return Some(place);
+        }
+        self.architectures.push(architecture.parse().ok()?);
+        Some(self.architectures.len() - 1)
+    }
+
+    /// Counts a run.
+    pub(crate) fn add(&mut self, architecture: usize, id: &str, exit_code: i32, duration: u64) {
+        if let Some(day) = id.as_bytes().first_chunk::<8>() {
+            self.days.entry((*day, architecture)).or_default().push((exit_code, duration));
+        }
+    }
+
+    /// The days of runs.
+    pub fn of(runs: &[StoredRun]) -> Vec<Day> {
+        let mut days = Self::default();
+        for run in runs {
+            if let Some(architecture) = days.architecture(run.path.architecture.as_str()) {
+                days.add(architecture, run.id.as_str(), run.summary.exitcode, run.summary.duration);
+            }
+        }
+        days.finish()
+    }
+
+    /// The days, oldest first.
+    pub(crate) fn finish(self) -> Vec<Day> {
+        let Self { architectures, days } = self;
+        let day = |((day, architecture), mut runs): (OfDay, Ends)| {
+            let day = std::str::from_utf8(&day).ok()?.to_owned();
+            let part = |range| day.get(range).unwrap_or_default();
+            runs.sort_unstable_by_key(|(_, duration)| *duration);
+            let mut outcomes = BTreeMap::new();
+            for (exit_code, _) in &runs {
+                *outcomes.entry(Outcome::from_exit_code(*exit_code)).or_default() += 1;
+            }
+            let duration = |share: usize| {
+                // The nearest rank: so many per cent of the runs took no longer.
+                let rank = (runs.len() * share).div_ceil(100).max(1);
+                runs.get(rank - 1).map_or(0, |(_, duration)| *duration)
+            };
+            Some(Day {
+                day: format!("{}-{}-{}", part(0..4), part(4..6), part(6..8)),
+                architecture: architectures.get(architecture)?.clone(),
+                runs: runs.len(),
+                outcomes,
+                median: duration(50),
+                percentile90: duration(90),
+                longest: duration(100),
+            })
+        };
+        let mut days: Vec<Day> = days.into_iter().filter_map(day).collect();
+        days.sort_by(|a, b| (&a.day, &a.architecture).cmp(&(&b.day, &b.architecture)));
+        days
+    }
+}
+
+/// A test that both passed and failed with the same versions: of the package, and of what triggered it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Flaky {
+    /// The package.
+    pub package: String,
+    /// The architecture.
+    pub architecture: Architecture,
+    /// How many of its runs passed, of those with versions with which it passed and failed.
+    pub passed: usize,
+    /// How many of these failed.
+    pub failed: usize,
+    /// How often the testbed failed with these versions: that is not the test's fault.
+    pub tmpfailed: usize,
+    /// The version that was tested when it last did both.
+    pub version: String,
+    /// When the newest of these runs was published.
+    pub last: Timestamp,
+}
+
+impl Flaky {
+    /// The share of failures.
+    pub fn rate(&self) -> f64 {
+        self.failed as f64 / (self.passed + self.failed).max(1) as f64
+    }
+}
+
+/// The runs of a test with the same versions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SameVersions {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) tmpfailed: usize,
+    pub(crate) newest: Option<RunId>,
+}
+
+/// Collects flaky tests.
+#[derive(Default)]
+pub struct FlakyTests(BTreeMap<(String, String), Flaky>);
+
+impl FlakyTests {
+    /// Notes the runs of a test with the same versions.
+    pub(crate) fn add(&mut self, package: &str, architecture: &str, version: &str, runs: &SameVersions) {
+        let SameVersions { passed, failed, tmpfailed, newest: Some(newest) } = runs else { return };
+        let Ok(name) = architecture.parse::<Architecture>() else { return };
+        if *passed == 0 || *failed == 0 {
+            return;
+        }
+        let last = newest.published();
+        let flaky = self.0.entry((package.to_owned(), architecture.to_owned())).or_insert_with(|| Flaky {
+            package: package.to_owned(),
+            architecture: name,
+            passed: 0,
+            failed: 0,
+            tmpfailed: 0,
+            version: String::new(),
+            last,
+        });
+        flaky.passed += passed;
+        flaky.failed += failed;
+        flaky.tmpfailed += tmpfailed;
+        if last >= flaky.last {
+            flaky.last = last;
+            version.clone_into(&mut flaky.version);
+        }
+    }
+
+    /// The flaky tests among runs.
+    pub fn of(runs: &[StoredRun]) -> Vec<Flaky> {
+        let mut alike: BTreeMap<(&str, &str, &str, Vec<&str>), SameVersions> = BTreeMap::new();
+        for run in runs {
+            let mut triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
+            triggers.sort_unstable();
+            let (package, architecture) = (run.path.package.as_str(), run.path.architecture.as_str());
+            let same = alike.entry((package, architecture, run.summary.version.as_str(), triggers)).or_default();
+            match run.outcome() {
+                Outcome::Pass | Outcome::Neutral => same.passed += 1,
+                Outcome::Fail => same.failed += 1,
+                Outcome::Tmpfail => same.tmpfailed += 1,
+                Outcome::Error | Outcome::Denylisted => {}
+            }
+            same.newest = same.newest.take().max(Some(run.id.clone()));
+        }
+        let mut found = Self::default();
+        for ((package, architecture, version, _), same) in &alike {
+            found.add(package, architecture, version, same);
+        }
+        found.finish()
+    }
+
+    /// The tests, those that changed most often first.
+    pub(crate) fn finish(self) -> Vec<Flaky> {
+        let mut found: Vec<Flaky> = self.0.into_values().collect();
+        let changes = |flaky: &Flaky| flaky.passed.min(flaky.failed);
+        found.sort_by(|a, b| changes(b).cmp(&changes(a)).then_with(|| b.last.cmp(&a.last)));
+        found
+    }
+}

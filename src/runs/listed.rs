@@ -1,0 +1,118 @@
+//! A result in a listing, and what it tells.
+
+use std::io::Read;
+
+use serde_json::Value;
+use tokio::io::AsyncReadExt;
+
+use super::StoredRun;
+use crate::result::layout::{PackagePath, RESULT, RunId, parse_object};
+use crate::result::listing::RunSummary;
+use crate::store::{Entry, ObjectInfo, Store, StoreError};
+
+/// Results are a few kilobytes; more of one than this is not read.
+pub(super) const RESULT_LIMIT: u64 = 16 << 20;
+
+/// A result.tar in a listing.
+pub(crate) struct Listed {
+    pub(crate) container: String,
+    pub(crate) path: PackagePath,
+    pub(crate) id: RunId,
+    pub(crate) object: ObjectInfo,
+}
+
+impl Listed {
+    /// The line of a container's listing, if it is one of a result.
+    pub(crate) fn of(container: &str, entry: Entry) -> Option<Self> {
+        let Entry::Object(object) = entry else { return None };
+        let (path, id, file) = parse_object(&object.name)?;
+        (file == RESULT).then(|| Self { container: container.to_owned(), path, id, object })
+    }
+
+    /// Whether the listing tells all that there is to know, so that the result need not be fetched.
+    pub(crate) fn tells_all(&self) -> bool {
+        RunSummary::parse(&self.object.content_type).is_some_and(|summary| summary.triggers.is_some())
+    }
+
+    pub(super) fn into_run(self, summary: RunSummary, damaged: bool) -> StoredRun {
+        let Self { container, path, id, object: _ } = self;
+        StoredRun { container, path, id, summary, damaged }
+    }
+}
+
+/// Reads a run from its line in the listing, or from its result.tar for what that line does not tell. `None` when it has
+/// been removed since it was listed.
+pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredRun>, StoreError> {
+    let listed = RunSummary::parse(&result.object.content_type);
+    if let Some(summary) = listed.as_ref().filter(|summary| summary.triggers.is_some()) {
+        return Ok(Some(result.into_run(summary.clone(), false)));
+    }
+    let reader = match store.get(&result.container, &result.object.name).await {
+        Ok(reader) => reader,
+        Err(StoreError::NotFound(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut bytes = Vec::new();
+    let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
+    reading.map_err(|source| StoreError::Io {
+        action: format!("reading {}/{}", result.container, result.object.name),
+        source,
+    })?;
+    let (fetched, damaged) = read_result(&bytes);
+    let summary = match listed {
+        Some(summary) => RunSummary { triggers: fetched.triggers, ..summary },
+        None => fetched,
+    };
+    Ok(Some(result.into_run(summary, damaged)))
+}
+
+/// Reads a result.tar as far as it can be read, and tells whether something that must be there is missing.
+pub(super) fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
+    let (mut exitcode, mut version, mut duration) = (None, None, 0);
+    let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
+    let mut whole = true;
+    let mut archive = tar::Archive::new(bytes);
+    for entry in archive.entries().into_iter().flatten() {
+        let Ok(mut entry) = entry else {
+            whole = false;
+            break;
+        };
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut text = Vec::new();
+        // A member may claim to be far larger than the archive.
+        whole &= (&mut entry).take(RESULT_LIMIT).read_to_end(&mut text).is_ok();
+        let text = String::from_utf8_lossy(&text);
+        match name.trim_start_matches("./") {
+            "exitcode" => exitcode = text.trim().parse().ok(),
+            "testpkg-version" => version = text.split_whitespace().nth(1).map(str::to_owned),
+            "duration" => duration = text.trim().parse().unwrap_or_default(),
+            "requester" => requester = Some(text.trim().to_owned()).filter(|requester| !requester.is_empty()),
+            "uuid" => uuid = Some(text.trim().to_owned()),
+            "testinfo.json" => {
+                let testinfo: Value = serde_json::from_str(&text).unwrap_or_default();
+                triggers = triggers_in(&testinfo);
+                let own = testinfo.get("apt-ci").and_then(|own| own.get("uuid")).and_then(Value::as_str);
+                uuid = uuid.or_else(|| own.map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    let damaged = !whole || exitcode.is_none() || version.is_none();
+    let summary = RunSummary {
+        exitcode: exitcode.unwrap_or(20),
+        version: version.unwrap_or_else(|| "unknown".to_owned()),
+        duration,
+        triggers: Some(triggers),
+        requester,
+        uuid,
+    };
+    (summary, damaged)
+}
+
+/// The triggers in the environment that testinfo.json tells of.
+fn triggers_in(testinfo: &Value) -> Vec<String> {
+    let environment = testinfo.get("custom_environment").and_then(Value::as_array);
+    let variables = environment.into_iter().flatten().filter_map(Value::as_str);
+    let mut values = variables.filter_map(|variable| variable.strip_prefix("ADT_TEST_TRIGGERS="));
+    values.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+}

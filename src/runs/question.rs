@@ -1,0 +1,140 @@
+//! Which runs somebody asks for; an index and a store give the same answer.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::StoredRun;
+use crate::release::{Architecture, Release};
+use crate::request::{InvalidRequest, SourcePackage};
+use crate::result::Outcome;
+use crate::result::layout::{PackagePath, Place, container};
+
+/// `SRC`, any version of it, or `SRC/VERSION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriggerPattern(String);
+
+impl FromStr for TriggerPattern {
+    type Err = InvalidRequest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRequest> {
+        match text.split_once('/') {
+            None => {
+                text.parse::<SourcePackage>()?;
+                Ok(Self(format!("{text}/")))
+            }
+            Some(_) => Ok(Self(text.parse::<crate::request::Trigger>()?.to_string())),
+        }
+    }
+}
+
+impl TriggerPattern {
+    /// How a trigger that matches begins, and whether that is all of it.
+    pub(crate) fn beginning(&self) -> (&str, bool) {
+        (&self.0, !self.0.ends_with('/'))
+    }
+
+    /// Whether a trigger is meant.
+    pub fn matches(&self, trigger: &str) -> bool {
+        let (beginning, is_whole) = self.beginning();
+        if is_whole { trigger == beginning } else { trigger.starts_with(beginning) }
+    }
+}
+
+impl fmt::Display for TriggerPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.trim_end_matches('/'))
+    }
+}
+
+/// Where the tested packages came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The release itself.
+    #[default]
+    Release,
+    /// This PPA, as its containers name it: `OWNER-NAME`. Private ones count.
+    Ppa(String),
+}
+
+impl Origin {
+    /// The containers with such runs of a release, the public one first.
+    pub fn containers(&self, release: &Release) -> Vec<String> {
+        match self {
+            Self::Release => vec![container(release)],
+            Self::Ppa(name) => {
+                let public = format!("{}-{name}", container(release));
+                let private = format!("{}-{name}", Place::anonymous_container(release));
+                vec![public, private]
+            }
+        }
+    }
+}
+
+/// Which runs are meant: all conditions have to be true.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Question {
+    /// Where the packages came from.
+    pub origin: Origin,
+    /// The package.
+    pub package: Option<SourcePackage>,
+    /// Any of these releases.
+    pub releases: Vec<Release>,
+    /// The architecture.
+    pub architecture: Option<Architecture>,
+    /// One of the triggers.
+    pub trigger: Option<TriggerPattern>,
+    /// Who asked for it.
+    pub requester: Option<String>,
+    /// Any of these; none: all.
+    pub outcomes: Vec<Outcome>,
+    /// Published then or later.
+    pub since: Option<Timestamp>,
+    /// Published before.
+    pub until: Option<Timestamp>,
+    /// Only the newest of each package, release and architecture that meets the other conditions.
+    pub latest: bool,
+}
+
+impl Question {
+    /// Whether a run of these releases, of which package, architecture and origin are right, meets the other conditions.
+    fn means(&self, run: &StoredRun) -> bool {
+        let triggers = || run.summary.triggers.iter().flatten();
+        self.architecture.as_ref().is_none_or(|architecture| *architecture == run.path.architecture)
+            && self.trigger.as_ref().is_none_or(|pattern| triggers().any(|trigger| pattern.matches(trigger)))
+            && self.requester.as_ref().is_none_or(|name| run.summary.requester.as_ref() == Some(name))
+            && (self.outcomes.is_empty() || self.outcomes.contains(&run.outcome()))
+            && self.since.is_none_or(|since| run.id.published() >= since)
+            && self.until.is_none_or(|until| run.id.published() < until)
+    }
+
+    /// Chooses among runs, and puts the newest first.
+    pub fn choose(&self, mut runs: Vec<StoredRun>) -> Vec<StoredRun> {
+        runs.retain(|run| self.means(run));
+        runs.sort_by(|a, b| (&b.id, &b.path).cmp(&(&a.id, &a.path)));
+        if self.latest {
+            let mut seen: HashSet<PackagePath> = HashSet::new();
+            runs.retain(|run| seen.insert(run.path.clone()));
+        }
+        runs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_means_every_version_of_it_as_a_trigger() {
+        let any: TriggerPattern = "glibc".parse().unwrap();
+        assert!(any.matches("glibc/2.39-1") && !any.matches("glibc-doc/2.39-1") && !any.matches("x/glibc"));
+        let one: TriggerPattern = "glibc/2.39-1".parse().unwrap();
+        assert!(one.matches("glibc/2.39-1") && !one.matches("glibc/2.39-10"));
+        assert_eq!((any.to_string(), one.to_string()), ("glibc".to_owned(), "glibc/2.39-1".to_owned()));
+        for text in ["", "/1", "a b", "glibc/"] {
+            text.parse::<TriggerPattern>().unwrap_err();
+        }
+    }
+}

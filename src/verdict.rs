@@ -1,0 +1,175 @@
+//! What a run means: one answer for every view.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::request::Trigger;
+use crate::result::Outcome;
+use crate::runs::StoredRun;
+
+/// What a run means for who wants to know whether a package is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Meaning {
+    /// It passed, or there was nothing to test.
+    Pass,
+    /// It fails, and did not before, or does not without what triggered it.
+    Regression,
+    /// It fails, and would without what triggered it.
+    AlwaysFailed,
+    /// It fails, and passed with the very same versions.
+    Flaky,
+    /// The testbed or autopkgtest itself failed: it says nothing about the package.
+    Infrastructure,
+    /// It was not run, because the site's operators said so.
+    NotRun,
+}
+
+impl Meaning {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Regression => "regression",
+            Self::AlwaysFailed => "always failed",
+            Self::Flaky => "flaky",
+            Self::Infrastructure => "infrastructure",
+            Self::NotRun => "not run",
+        }
+    }
+}
+
+impl fmt::Display for Meaning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What a run means, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// What it means.
+    pub meaning: Meaning,
+    /// Why, in a sentence.
+    pub reason: String,
+}
+
+impl Verdict {
+    /// Judges a run by its exit code, by the baseline, and by the package's other runs on its release and architecture, whose order does
+    /// not matter. Only failures need these.
+    pub fn of(run: &StoredRun, others: &[StoredRun]) -> Self {
+        let verdict = |meaning, reason: String| Self { meaning, reason };
+        match run.outcome() {
+            Outcome::Pass => return verdict(Meaning::Pass, "it passed".to_owned()),
+            Outcome::Neutral => return verdict(Meaning::Pass, "there was nothing to test".to_owned()),
+            Outcome::Tmpfail => return verdict(Meaning::Infrastructure, "the testbed failed".to_owned()),
+            Outcome::Error => {
+                let reason = format!("autopkgtest ended with {}", run.summary.exitcode);
+                return verdict(Meaning::Infrastructure, reason);
+            }
+            Outcome::Denylisted => return verdict(Meaning::NotRun, "it is never to be run".to_owned()),
+            Outcome::Fail => {}
+        }
+        let mut others: Vec<&StoredRun> = others.iter().filter(|other| other.id != run.id).collect();
+        others.sort_by(|a, b| b.id.cmp(&a.id));
+        let passed = |other: &&&StoredRun| matches!(other.outcome(), Outcome::Pass | Outcome::Neutral);
+        let is_same = |other: &&&StoredRun| {
+            other.summary.version == run.summary.version && same_triggers(other, run) && !triggers(run).is_empty()
+        };
+        if let Some(other) = others.iter().filter(is_same).find(passed) {
+            return verdict(Meaning::Flaky, format!("with the same version and triggers it passed in {}", other.id));
+        }
+        let decided = |other: &&&StoredRun| other.outcome() == Outcome::Fail || passed(other);
+        if !is_baseline(run)
+            && let Some(baseline) = others.iter().filter(|other| is_baseline(other)).find(decided)
+        {
+            return match baseline.outcome() {
+                Outcome::Fail => verdict(Meaning::AlwaysFailed, format!("so does the baseline, {}", baseline.id)),
+                _ => verdict(Meaning::Regression, format!("the baseline, {}, passed", baseline.id)),
+            };
+        }
+        match others.iter().filter(|other| other.id < run.id).find(passed) {
+            Some(before) => {
+                let version = &before.summary.version;
+                verdict(Meaning::Regression, format!("version {version} passed in {}", before.id))
+            }
+            None => verdict(Meaning::AlwaysFailed, "it has not passed before".to_owned()),
+        }
+    }
+}
+
+fn triggers(run: &StoredRun) -> Vec<&str> {
+    let mut triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
+    triggers.sort_unstable();
+    triggers
+}
+
+fn same_triggers(a: &StoredRun, b: &StoredRun) -> bool {
+    triggers(a) == triggers(b)
+}
+
+fn is_baseline(run: &StoredRun) -> bool {
+    run.summary
+        .triggers
+        .iter()
+        .flatten()
+        .any(|trigger| trigger.parse().is_ok_and(|trigger: Trigger| trigger.is_baseline()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::{PackagePath, RunSummary};
+
+    fn run(day: u8, exitcode: i32, version: &str, trigger: &str) -> StoredRun {
+        StoredRun {
+            container: "autopkgtest-noble".to_owned(),
+            path: PackagePath {
+                release: "noble".parse().unwrap(),
+                architecture: "amd64".parse().unwrap(),
+                package: "gzip".parse().unwrap(),
+            },
+            id: format!("202601{day:02}_120000_abcde@").parse().unwrap(),
+            summary: RunSummary {
+                exitcode,
+                version: version.to_owned(),
+                duration: 1,
+                triggers: Some(vec![trigger.to_owned()]),
+                requester: None,
+                uuid: None,
+            },
+            damaged: false,
+        }
+    }
+
+    #[test]
+    fn a_run_is_judged_by_its_exit_code_the_baseline_and_the_history() {
+        let fails = || run(9, 4, "1-1", "glibc/2");
+        let passes_before = run(1, 0, "1-1", "glibc/1");
+        let baseline = |exit_code| run(5, exit_code, "1-1", "migration-reference/0");
+        let cases: &[(StoredRun, &[StoredRun], Meaning, &str)] = &[
+            (run(9, 0, "1-1", "glibc/2"), &[], Meaning::Pass, "passed"),
+            (run(9, 8, "1-1", "glibc/2"), &[], Meaning::Pass, "nothing to test"),
+            (run(9, 16, "1-1", "glibc/2"), &[], Meaning::Infrastructure, "testbed"),
+            (run(9, 1, "1-1", "glibc/2"), &[], Meaning::Infrastructure, "ended with 1"),
+            (run(9, 99, "1-1", "glibc/2"), &[], Meaning::NotRun, "never"),
+            (fails(), &[], Meaning::AlwaysFailed, "not passed before"),
+            (fails(), std::slice::from_ref(&passes_before), Meaning::Regression, "version 1-1 passed in 20260101"),
+            (fails(), &[passes_before.clone(), baseline(4)], Meaning::AlwaysFailed, "the baseline, 20260105"),
+            (fails(), &[baseline(0)], Meaning::Regression, "the baseline, 20260105"),
+            // A baseline that came to no result says nothing.
+            (fails(), &[passes_before.clone(), baseline(16)], Meaning::Regression, "version 1-1"),
+            // The very same passed, were it only later.
+            (fails(), &[baseline(4), run(10, 0, "1-1", "glibc/2")], Meaning::Flaky, "20260110"),
+            // Another version of the package that passed later says nothing about this one.
+            (fails(), &[run(10, 0, "1-2", "glibc/2")], Meaning::AlwaysFailed, "not passed before"),
+            (baseline(4), &[run(1, 0, "1-1", "migration-reference/0")], Meaning::Flaky, "20260101"),
+        ];
+        for (run, others, meaning, reason) in cases {
+            let verdict = Verdict::of(run, others);
+            assert_eq!(verdict.meaning, *meaning, "{verdict:?}");
+            assert!(verdict.reason.contains(reason), "{verdict:?}");
+        }
+    }
+}
