@@ -51,6 +51,7 @@ pub async fn run(args: ArtifactsArgs, session: &Session) -> anyhow::Result<ExitS
     }
     let left_out: Vec<&Member> = members.iter().filter(|member| member.left_out.is_some()).collect();
     match folder {
+        None if members.is_empty() => session.ui.note("There are no artifacts beside the log."),
         None => show(&members, session)?,
         Some(folder) => {
             let count = members.len() - left_out.len();

@@ -1,6 +1,7 @@
 //! `apt-ci log`: the log of a run.
 
 use anyhow::Context;
+use apt_ci::result::Outcome;
 use apt_ci::runs::{Details, StoredRun};
 use apt_ci::store::{ObjectReader, Store, StoreError};
 use tokio::io::AsyncReadExt;
@@ -49,7 +50,13 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
         match sections(&args, &run, &store).await? {
             Some(text) => text,
             None => {
-                session.ui.note(format!("No test of {} has failed: {}.", run.id, run.outcome()));
+                let note = match run.outcome() {
+                    Outcome::Fail => {
+                        format!("{} failed, but its result names no test that did; its whole log may tell why.", run.id)
+                    }
+                    outcome => format!("No test of {} has failed: {outcome}.", run.id),
+                };
+                session.ui.note(note);
                 return Ok(ExitStatus::Success);
             }
         }

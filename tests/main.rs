@@ -16,6 +16,7 @@ mod queues;
 mod reading;
 mod real;
 mod requests;
+mod results;
 mod retry;
 mod running;
 mod sites;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         requests::trials,
         queues::trials,
         retry::trials,
+        results::trials,
         waiting::trials,
         running::trials,
         reading::trials,

@@ -59,7 +59,7 @@ fn not_there(_: &Services) -> Result<(), Failed> {
     assert_eq!(missing.status.code(), Some(1), "{missing:#?}");
     assert!(missing.err.contains(&format!("holds no run \"grep\" on {}", site.release)), "{}", missing.err);
     assert!(missing.err.contains("hint: `apt-ci results`"), "{}", missing.err);
-    assert_eq!(site.run(&["results", "--limit", "0"]).err, "1 more; show them with --limit.\n");
+    assert_eq!(site.run(&["results", "--limit", "0"]).err, "There are more; show them with --limit.\n");
     fs::write(site.path().join("file"), "")?;
     let no_folder = site.run(&["results", "--store", "folder:file"]);
     assert_eq!(no_folder.status.code(), Some(2), "{no_folder:#?}");

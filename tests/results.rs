@@ -1,0 +1,503 @@
+//! Asking the store: from the index and straight.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use crate::support::site::{TestSite, until};
+use crate::support::{Services, Story, stories};
+use crate::terminal::typing;
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("every_condition_chooses_and_the_index_answers_as_the_store_does", conditions),
+        ("everything_about_a_run_is_told", shown),
+        ("the_log_of_a_single_test_is_shown", sections),
+        ("artifacts_are_unpacked_to_a_folder", artifacts),
+        ("who_broke_it_is_found", blame),
+        ("an_index_that_is_killed_goes_on_and_tells_what_a_rebuild_tells", killed),
+        ("an_index_that_follows_has_a_result_at_once", follows),
+        ("who_reads_without_a_site_needs_only_the_stores_address", anonymous),
+        ("pythons_sqlite_reads_the_exported_database", exported),
+        ("old_runs_are_removed_and_the_newest_stay", expired),
+        ("a_release_is_dropped_after_its_name_was_typed", dropped),
+        ("versions_are_compared_as_dpkg_compares_them", versions),
+    ];
+    stories("results", services, all)
+}
+
+/// A site on each kind of store.
+fn both(services: &Services) -> [TestSite; 2] {
+    [TestSite::local(), services.site()]
+}
+
+fn ask(site: &TestSite, package: &str, trigger: &str, further: &[&str]) {
+    let begin = ["run", "-q", "-s", &site.release, "--trigger", trigger];
+    site.ok(&[&begin[..], further, &[package]].concat());
+}
+
+/// Runs what waits. A worker whose testbed fails says so with its exit code.
+fn work(site: &TestSite) {
+    site.run(&["worker", "--drain", "-q"]);
+}
+
+/// A history of runs, in the order in which they end.
+fn history(site: &TestSite) {
+    site.worker_options("retry_delay = 0");
+    for (package, trigger, further) in [
+        ("gzip", "glibc/1", &["--requester", "jane"][..]),
+        ("gzip", "glibc/2", &["--env", "STUB_EXIT=4"]),
+        ("gzip", "glibc/2", &["--force"]),
+        ("tar", "perl/5", &["--env", "STUB_EXIT=8"]),
+        ("tar", "glibc/2", &["--env", "STUB_EXIT=16"]),
+    ] {
+        ask(site, package, trigger, further);
+        work(site);
+    }
+}
+
+fn packages(out: &str) -> Vec<(String, String)> {
+    out.lines()
+        .map(|line| {
+            let fields: Vec<&str> = line.split('\t').collect();
+            (fields[0].to_owned(), fields[1].to_owned())
+        })
+        .collect()
+}
+
+fn conditions(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        history(&site);
+        /// Options, and the outcomes and packages that come out.
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+        let cases: &[Case<'_>] = &[
+            (&["gzip"], &[("pass", "gzip"), ("fail", "gzip"), ("pass", "gzip")]),
+            (&["gzip", "--latest"], &[("pass", "gzip")]),
+            (&["gzip", "--latest", "--outcome", "fail"], &[("fail", "gzip")]),
+            (&["--trigger", "glibc"], &[("tmpfail", "tar"), ("pass", "gzip"), ("fail", "gzip"), ("pass", "gzip")]),
+            (&["--trigger", "glibc/2", "--outcome", "fail,tmpfail"], &[("tmpfail", "tar"), ("fail", "gzip")]),
+            (&["--requester", "jane"], &[("pass", "gzip")]),
+            (&["--latest"], &[("tmpfail", "tar"), ("pass", "gzip")]),
+            (&["--outcome", "neutral", "--since", "1h"], &[("neutral", "tar")]),
+            (&["--until", "1h"], &[]),
+            (&["-a", "arm64"], &[]),
+            (&["--ppa", "me/tools"], &[]),
+        ];
+        for index in [false, true] {
+            if index {
+                site.ok(&["index"]);
+            }
+            for (options, expected) in cases {
+                let found = packages(&site.ok(&[&["results", "--limit", "100"], *options].concat()));
+                let expected: Vec<(String, String)> =
+                    expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+                assert_eq!(found, expected, "{options:?}, index: {index}");
+            }
+            let matrix = site.ok(&["results", "gzip", "--matrix"]);
+            assert!(matrix.starts_with(&format!("{}\tamd64\tpass\t1.0-1\t", site.release)), "{matrix}");
+            let flaky = site.json(&["results", "flaky"]);
+            assert_eq!((&flaky[0]["package"], &flaky[0]["rate"]), (&json!("gzip"), &json!(0.5)), "{flaky}");
+            assert_eq!(flaky.as_array().map(Vec::len), Some(1));
+            let days = site.json(&["results", "stats"]);
+            let runs: u64 = days.as_array().expect("days").iter().map(|day| day["runs"].as_u64().expect("runs")).sum();
+            assert_eq!(runs, 5, "{days}");
+            assert!(site.ok(&["results", "stats", "--plot"]).contains("5 runs, 1 failed, testbed 20.0 %"));
+        }
+        // A newer result than the index has is shown all the same.
+        ask(&site, "dpkg", "glibc/3", &[]);
+        work(&site);
+        until("the index is not believed any more", || site.ok(&["results", "dpkg"]).lines().count() == 1);
+        for wrong in
+            [&["results", "--outcome", "bad"][..], &["results", "--trigger", "a b"], &["results", "--since", "soon"]]
+        {
+            assert_eq!(site.run(wrong).status.code(), Some(2), "{wrong:?}");
+        }
+    }
+    Ok(())
+}
+
+fn shown(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let env = ["--env", "STUB_TESTS=smoke,bad-one", "--env", "STUB_EXIT=4"];
+    ask(&site, "gzip", "glibc/2", &env);
+    work(&site);
+    let run = site.json(&["results", "show", "gzip"]);
+    assert_eq!((&run["outcome"], &run["verdict"]["meaning"]), (&json!("fail"), &json!("always-failed")), "{run}");
+    assert_eq!(run["tests"][1]["details"], "non-zero exit status 1");
+    assert_eq!(run["packages"]["base-files"], "12");
+    let told = site.ok(&["results", "show", "gzip"]);
+    for part in ["fail", "always failed: it has not passed before", "glibc/2", "bad-one", "FAIL", "log.gz", "reproduce"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let id = run["run"].as_str().expect("an id");
+    let command = site.ok(&["results", "show", id, "--reproduce", "--testbed", "lxd x"]);
+    let begin = "autopkgtest --apt-upgrade --apt-pocket=proposed=src:glibc --env=STUB_";
+    assert!(command.starts_with(begin) && command.ends_with(" gzip -- lxd x\n"), "{command}");
+    // A URL of its log is as good as its id.
+    let url = run["log"].as_str().expect("an address");
+    assert_eq!(site.json(&["results", "show", url])["run"], id);
+    let missing = site.run(&["results", "show", "20200101_000000@"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(missing.err.contains("holds no run"), "{}", missing.err);
+    Ok(())
+}
+
+fn sections(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        ask(&site, "gzip", "glibc/2", &["--env", "STUB_TESTS=smoke,bad-one", "--env", "STUB_EXIT=4"]);
+        work(&site);
+        let failed = site.ok(&["log", "gzip", "--failed"]);
+        assert!(failed.starts_with("autopkgtest [11:22:33]: test bad-one: preparing testbed\n"), "{failed}");
+        assert!(failed.ends_with("bad-one              FAIL non-zero exit status 1\n"), "{failed}");
+        let one = site.ok(&["log", "gzip", "--test", "smoke"]);
+        assert!(one.contains("the output of smoke") && !one.contains("bad-one"), "{one}");
+        let missing = site.run(&["log", "gzip", "--test", "nothing"]);
+        assert_eq!(missing.status.code(), Some(1));
+        assert!(missing.err.contains("it has smoke, bad-one"), "{}", missing.err);
+        ask(&site, "tar", "glibc/2", &[]);
+        work(&site);
+        let none = site.run(&["log", "tar", "--failed"]);
+        assert!(none.status.success() && none.out.is_empty() && none.err.contains("No test of"), "{none:#?}");
+    }
+    Ok(())
+}
+
+fn artifacts(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        ask(&site, "gzip", "glibc/2", &["--env", "STUB_SIZE=5"]);
+        work(&site);
+        let list = site.ok(&["artifacts", "gzip", "--list"]);
+        assert!(list.lines().any(|line| line.ends_with("artifact\t5120\t")), "{list}");
+        let folder = site.path().join("unpacked");
+        let folder = folder.to_str().expect("a path in UTF-8");
+        let unpacked = site.run(&["artifacts", "gzip", "-o", folder]);
+        assert!(unpacked.status.success() && unpacked.err.contains("Unpacked"), "{unpacked:#?}");
+        assert_eq!(fs::metadata(Path::new(folder).join("artifact"))?.len(), 5120);
+        let again = site.run(&["artifacts", "gzip", "-o", folder]);
+        assert_eq!(again.status.code(), Some(1));
+        assert!(again.err.contains("not empty"), "{}", again.err);
+        let small = site.run(&["artifacts", "gzip", "--list", "--limit", "0"]);
+        assert!(small.err.contains("more than 0 bytes"), "{small:#?}");
+    }
+    Ok(())
+}
+
+fn blame(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        site.worker_options("retry_delay = 0");
+        let tests = ["--env", "STUB_TESTS=smoke,upstream"];
+        let turned = ["--env", "STUB_TESTS=smoke,bad-one", "--env", "STUB_EXIT=4"];
+        ask(&site, "gzip", "glibc/1", &[&tests[..], &["--env", "STUB_PACKAGES=libc6=1.9,same=1"]].concat());
+        work(&site);
+        let nothing = site.run(&["results", "blame", "gzip"]);
+        assert_eq!(nothing.status.code(), Some(1));
+        assert!(nothing.err.contains("gzip passes"), "{}", nothing.err);
+        ask(&site, "gzip", "glibc/2", &["--env", "STUB_EXIT=16"]);
+        work(&site);
+        for _ in 0..2 {
+            let packages = ["--env", "STUB_PACKAGES=libc6=1.10,same=1,new=3"];
+            ask(&site, "gzip", "glibc/2", &[&turned[..], &packages].concat());
+            work(&site);
+        }
+        let found = site.json(&["results", "blame", "gzip", "-a", "amd64"]);
+        assert_eq!((&found["failures"], &found["before"]["outcome"]), (&json!(2), &json!("pass")), "{found}");
+        assert_eq!(found["triggers_after"], json!(["glibc/2"]));
+        let changes: BTreeMap<&str, &str> = found["packages"]
+            .as_array()
+            .expect("packages")
+            .iter()
+            .map(|change| (change["package"].as_str().expect("a name"), change["change"].as_str().expect("a word")))
+            .collect();
+        assert_eq!(changes, BTreeMap::from([("libc6", "upgraded"), ("new", "added")]));
+        let out = site.ok(&["results", "blame", "gzip"]);
+        assert!(out.contains("trigger\tglibc\t1\t2\n") && out.contains("package\tlibc6\t1.9\t1.10\n"), "{out}");
+        assert!(out.contains("test\tbad-one\t\tFAIL non-zero exit status 1\n"), "{out}");
+        let (before, after) = (&found["before"]["run"], &found["after"]["run"]);
+        let diff = site.ok(&["results", "diff", before.as_str().expect("an id"), after.as_str().expect("an id")]);
+        assert_eq!(diff, out);
+    }
+    Ok(())
+}
+
+/// Stores results as other programs do, many at a time.
+fn foreign(services: &Services, site: &TestSite, count: usize) -> usize {
+    let script = r#"
+import io, json, os, sys, tarfile
+from swiftclient import Connection
+release, count = sys.argv[1], int(sys.argv[2])
+swift = Connection(os.environ["ST_AUTH"], os.environ["ST_USER"], os.environ["ST_KEY"])
+container = "autopkgtest-" + release
+swift.put_container(container, headers={"X-Container-Read": ".r:*,.rlistings"})
+for number in range(count):
+    package = ["gzip", "libpng", "zsh"][number % 3]
+    prefix = package[:4] if package.startswith("lib") else package[0]
+    run = "%s/amd64/%s/%s/20260101_00%02d%02d%s@" % (release, prefix, package, number // 60, number % 60, "" if number % 2 else "_abcde")
+    out = io.BytesIO()
+    tar = tarfile.open(fileobj=out, mode="w")
+    members = {"exitcode": "%d\n" % [0, 4, 16][number % 3], "testpkg-version": "%s 1-%d\n" % (package, number),
+               "duration": "7\n", "testinfo.json": json.dumps({"custom_environment": ["ADT_TEST_TRIGGERS=a/1 b/%d" % number]})}
+    if number % 5 == 0:
+        del members["testpkg-version"]
+    for name, text in members.items():
+        info = tarfile.TarInfo(name)
+        info.size = len(text)
+        tar.addfile(info, io.BytesIO(text.encode()))
+    tar.close()
+    data = out.getvalue()
+    if number % 7 == 0:
+        data = data[:700]
+    swift.put_object(container, run + "/log.gz", b"log", content_type="text/plain")
+    if number % 11 != 10:
+        swift.put_object(container, run + "/result.tar", data, content_type="application/x-tar")
+"#;
+    let status = Command::new("/usr/bin/python3")
+        .args(["-c", script, &site.release, &count.to_string()])
+        .envs(services.swift().environment())
+        .status();
+    assert!(status.expect("python3").success());
+    (0..count).filter(|number| number % 11 != 10).count()
+}
+
+/// What the index tells.
+fn told(site: &TestSite) -> Vec<Value> {
+    let mut runs = site.json(&["results", "--limit", "100000"]).as_array().expect("a list").clone();
+    runs.sort_by_key(ToString::to_string);
+    runs
+}
+
+fn killed(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    let complete = foreign(services, &site, 240);
+    let straight = told(&site);
+    assert_eq!(straight.len(), complete);
+    let index = || {
+        let mut command = site.command(&["index", "-s", &site.release]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("apt-ci")
+    };
+    // At different moments: each is killed a little later, when so much has been written.
+    let folder = site.path().join("home/.cache/apt-ci/index");
+    let size = || {
+        let files = fs::read_dir(&folder).into_iter().flatten().flatten();
+        files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum::<u64>()
+    };
+    for round in 0..10 {
+        let mut child = index();
+        let begin = size();
+        while child.try_wait()?.is_none() && size() < begin + round * 2_000 {
+            std::thread::yield_now();
+        }
+        let _ = child.kill();
+        child.wait()?;
+    }
+    let finished = site.run(&["index", "-s", &site.release]);
+    assert!(finished.status.success(), "{finished:#?}");
+    let resumed = told(&site);
+    assert_eq!(resumed, straight);
+    assert!(resumed.iter().any(|run| run["damaged"] == true));
+    let rebuilt = site.run(&["index", "-s", &site.release, "--rebuild"]);
+    assert!(rebuilt.err.contains("is damaged"), "{rebuilt:#?}");
+    let fields: Vec<&str> = rebuilt.out.trim_end().split('\t').collect();
+    assert_eq!(fields[1..4], [complete.to_string().as_str(), "0", complete.to_string().as_str()]);
+    assert_eq!(told(&site), resumed);
+    let nothing = site.ok(&["index", "-s", &site.release]);
+    assert!(nothing.ends_with("\t0\t0\t0\t0\n"), "{nothing}");
+    Ok(())
+}
+
+fn follows(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    ask(&site, "gzip", "glibc/1", &[]);
+    work(&site);
+    let following = site.start(&["index", "-s", &site.release, "--follow"]);
+    until("it follows", || following.stderr().contains("Following"));
+    let busy = site.run(&["index"]);
+    assert_eq!(busy.status.code(), Some(1));
+    assert!(busy.err.contains("another process fills the index"), "{}", busy.err);
+    let folder = site.path().join("home/.cache/apt-ci/index");
+    let file = fs::read_dir(&folder)?
+        .flatten()
+        .map(|file| file.path())
+        .find(|path| path.extension().is_some_and(|end| end == "sqlite"));
+    let file = file.expect("an index");
+    let count = || -> i64 {
+        let database = rusqlite::Connection::open(&file).expect("the index");
+        database.query_row("SELECT count(*) FROM run", [], |row| row.get(0)).expect("a number")
+    };
+    let mut asked = 1;
+    until("what is announced is taken over", || {
+        // Announcements from before it listened are not heard, and need not be: everything is listed then.
+        asked += 1;
+        ask(&site, "gzip", &format!("glibc/{asked}"), &[]);
+        work(&site);
+        count() >= 2
+    });
+    following.signal(nix::sys::signal::Signal::SIGINT);
+    Ok(())
+}
+
+fn anonymous(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    history(&site);
+    let address = services.swift().storage_url();
+    let home = tempfile::TempDir::new()?;
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_apt-ci"));
+        command.args(arguments).arg("--store").arg(format!("swift:{address}")).env_clear();
+        command.env("HOME", home.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        let output = command.current_dir(home.path()).output().expect("apt-ci");
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {err}");
+        (String::from_utf8_lossy(&output.stdout).into_owned(), err)
+    };
+    let release = site.release.as_str();
+    assert_eq!(run(&["results", "gzip", "-s", release]).0.lines().count(), 3);
+    assert_eq!(run(&["results", "-s", release]).0.lines().count(), 5);
+    assert!(run(&["log", "gzip", "-s", release]).0.contains("starting gzip"));
+    let (out, _) = run(&["index", "-s", release]);
+    assert_eq!(out, format!("autopkgtest-{release}\t5\t0\t0\t0\n"));
+    assert_eq!(run(&["results", "gzip", "-s", release]).0.lines().count(), 3);
+    assert!(run(&["results", "show", "gzip", "-s", release]).0.contains("pass"));
+    Ok(())
+}
+
+fn exported(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    foreign(services, &site, 60);
+    let missing = site.run(&["index", "export", "autopkgtest.db"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(missing.err.contains("there is no index") && missing.err.contains("apt-ci index"), "{}", missing.err);
+    site.ok(&["index", "-s", &site.release]);
+    let file = site.path().join("autopkgtest.db");
+    site.ok(&["index", "export", file.to_str().expect("a path in UTF-8")]);
+    let script = "
+import hashlib, json, sqlite3, sys
+expected = open(sys.argv[1] + '.sha256').read().split()[0]
+assert hashlib.sha256(open(sys.argv[1], 'rb').read()).hexdigest() == expected
+db = sqlite3.connect(sys.argv[1])
+rows = db.execute('SELECT release, arch, package, run_id, version, triggers, duration, exitcode, requester FROM result JOIN test ON test.id = result.test_id')
+print(json.dumps([list(row) for row in rows]))
+";
+    let output = Command::new("/usr/bin/python3").args(["-c", script]).arg(&file).output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut rows: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    rows.retain(|row| row[0] == site.release.as_str());
+    rows.sort_by_key(ToString::to_string);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut expected: Vec<Value> = told(&site)
+        .iter()
+        .map(|run| {
+            let triggers: Vec<String> = run["triggers"].as_array().expect("triggers").iter().map(text).collect();
+            json!([
+                run["release"],
+                run["architecture"],
+                run["package"],
+                run["run"],
+                run["version"],
+                triggers.join(" "),
+                run["duration"],
+                run["exitcode"],
+                text(&run["requester"]),
+            ])
+        })
+        .collect();
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(rows, expected);
+    Ok(())
+}
+
+fn expired(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        history(&site);
+        let release = site.release.as_str();
+        let expire = ["results", "expire", "-s", release, "--older-than", "0s", "--keep-latest", "1"];
+        let planned = site.ok(&[&expire[..], &["--dry-run"]].concat());
+        assert!(planned.starts_with(&format!("autopkgtest-{release}\t3\t")), "{planned}");
+        assert_eq!(site.results().len(), 5);
+        let unasked = site.run(&expire);
+        assert_eq!(unasked.status.code(), Some(2));
+        assert!(unasked.err.contains(&format!("--confirm {release}")), "{}", unasked.err);
+        let wrong = site.run(&[&expire[..], &["--confirm", "other"]].concat());
+        assert_eq!(wrong.status.code(), Some(2));
+        assert_eq!(site.results().len(), 5);
+        let newest = packages(&site.ok(&["results", "--latest"]));
+        site.ok(&[&expire[..], &["--confirm", release]].concat());
+        assert_eq!(packages(&site.ok(&["results"])), newest);
+        let again = site.run(&[&expire[..], &["--confirm", release]].concat());
+        assert!(again.status.success() && again.err.contains("There is nothing to remove"), "{again:#?}");
+        let kept = site.run(&["results", "expire", "-s", release, "--older-than", "1d", "--keep-latest", "0", "-n"]);
+        assert!(kept.err.contains("There is nothing to remove"), "{kept:#?}");
+    }
+    Ok(())
+}
+
+fn dropped(services: &Services) -> Result<(), Failed> {
+    for site in both(services) {
+        history(&site);
+        let release = site.release.clone();
+        let missing = site.run(&["results", "drop-release", "nothing", "--confirm", "nothing"]);
+        assert_eq!(missing.status.code(), Some(1), "{missing:#?}");
+        let type_name = |said: &str| typing(&site, &format!("{said}\n"), &["results", "drop-release", &release]);
+        let declined = type_name("y");
+        assert_eq!(declined.status.code(), Some(1), "{declined:#?}");
+        assert_eq!(site.results().len(), 5);
+        let dropped = type_name(&release);
+        assert!(dropped.status.success() && dropped.out.contains("Removed 5 runs"), "{dropped:#?}");
+        assert!(site.results().is_empty());
+        let gone = site.run(&["results", "drop-release", &release, "--confirm", &release]);
+        assert!(gone.err.contains("has no containers"), "{gone:#?}");
+    }
+    Ok(())
+}
+
+/// Versions that look alike, made by a generator of our own: the same ones every time.
+fn versions(_: &Services) -> Result<(), Failed> {
+    const PARTS: [&str; 20] = [
+        "0", "1", "2", "9", "10", "09", "a", "b", "Z", "~", "~~", "+", "-", ".", "rc", "ubuntu", "1:", "dfsg",
+        "deb12u1", "~bpo",
+    ];
+    let mut seed = 1_u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).expect("a small number") % below
+    };
+    let mut version = || {
+        let mut text = format!("{}", random(3));
+        for _ in 0..random(6) {
+            let part = PARTS[random(PARTS.len())];
+            // An epoch stands at the beginning, and nothing ends with a hyphen.
+            if part == "1:" {
+                text = if text.contains(':') { text } else { format!("1:{text}") };
+            } else {
+                text.push_str(part);
+            }
+        }
+        text.trim_end_matches('-').to_owned()
+    };
+    let pairs: Vec<(String, String)> = (0..5_000).map(|_| (version(), version())).collect();
+    let mut script = String::new();
+    for (a, b) in &pairs {
+        script.push_str(&format!("if dpkg --compare-versions '{a}' lt '{b}'; then echo lt; elif dpkg --compare-versions '{a}' eq '{b}'; then echo eq; else echo gt; fi\n"));
+    }
+    let mut shell = Command::new("sh").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut input = shell.stdin.take().expect("its input");
+    let writing = std::thread::spawn(move || std::io::Write::write_all(&mut input, script.as_bytes()));
+    let output = shell.wait_with_output()?;
+    writing.join().expect("a writer")?;
+    let answers = String::from_utf8(output.stdout)?;
+    assert_eq!(answers.lines().count(), pairs.len());
+    for ((a, b), answer) in pairs.iter().zip(answers.lines()) {
+        let ours = match apt_ci::compare::compare_versions(a, b) {
+            std::cmp::Ordering::Less => "lt",
+            std::cmp::Ordering::Equal => "eq",
+            std::cmp::Ordering::Greater => "gt",
+        };
+        assert_eq!(ours, answer, "{a} and {b}");
+    }
+    Ok(())
+}
