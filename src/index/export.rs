@@ -42,7 +42,7 @@ impl Index {
     /// # Errors
     /// When the file cannot be written.
     pub fn export(&self, file: &Path) -> Result<Exported, IndexError> {
-        let failed = |error: &dyn std::fmt::Display| Self::unusable(file, error);
+        let failed = |error: &dyn std::fmt::Display| unwritable(file, error);
         let beside = |suffix: &str| {
             let mut name = file.as_os_str().to_owned();
             name.push(suffix);
@@ -52,7 +52,11 @@ impl Index {
         let checksum_file = beside(".sha256");
         let new_checksum = beside(&format!(".sha256.new-{}", std::process::id()));
         let outcome = (|| -> Result<Exported, IndexError> {
-            let results = self.write_export(&new)?;
+            let written = self.write_export(&new);
+            let results = written.map_err(|error| match error {
+                IndexError::Unwritable { reason, .. } => failed(&reason),
+                other => other,
+            })?;
             let sha256 = checksum(&new).map_err(|error| failed(&error))?;
             let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let finish = || -> io::Result<()> {
@@ -75,7 +79,7 @@ impl Index {
     }
 
     fn write_export(&self, file: &Path) -> Result<usize, IndexError> {
-        let failed = |error: rusqlite::Error| Self::unusable(file, &error);
+        let failed = |error: rusqlite::Error| unwritable(file, &error);
         let mut export = Connection::open(file).map_err(failed)?;
         // The file is made whole or not at all: nothing has to be undone in it.
         export.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;").map_err(failed)?;
@@ -130,6 +134,10 @@ impl Index {
         export.close().map_err(|(_, error)| failed(error))?;
         Ok(written)
     }
+}
+
+fn unwritable(path: &Path, reason: &dyn std::fmt::Display) -> IndexError {
+    IndexError::Unwritable { path: path.to_owned(), reason: reason.to_string() }
 }
 
 fn checksum(file: &Path) -> io::Result<String> {

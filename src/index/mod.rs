@@ -48,6 +48,14 @@ pub enum IndexError {
         /// Why.
         reason: String,
     },
+    /// A file beside the index cannot be written.
+    #[error("{path} cannot be written: {reason}")]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Another process fills it.
     #[error("another process fills the index {0}")]
     Busy(PathBuf),

@@ -38,11 +38,16 @@ impl Swift {
     pub const USER: &str = "test:tester";
     pub const KEY: &str = "testing-key-2468";
 
-    /// Starts one in this folder.
+    /// Starts one in this folder. It lists [`PAGE`] names at a time.
     pub fn start(folder: &Path, auth: &Auth<'_>) -> Self {
+        Self::with_page(folder, auth, PAGE)
+    }
+
+    /// Starts one in this folder that lists so many names at a time.
+    pub fn with_page(folder: &Path, auth: &Auth<'_>, page: usize) -> Self {
         fs::create_dir_all(folder.join("devices/sdb1")).expect("a folder for Swift");
         let [port, memcached_port, account, container, object] = [(); 5].map(|()| free_port());
-        configure(folder, port, memcached_port, [account, container, object], auth);
+        configure(folder, port, memcached_port, [account, container, object], auth, page);
         make_rings(folder, [account, container, object]);
         let (environment, account_name) = match auth {
             Auth::TempAuth => {
@@ -180,7 +185,7 @@ fn server(folder: &Path, name: &str) -> Daemon {
     )
 }
 
-fn configure(folder: &Path, port: u16, memcached: u16, storage: [u16; 3], auth: &Auth<'_>) {
+fn configure(folder: &Path, port: u16, memcached: u16, storage: [u16; 3], auth: &Auth<'_>, page: usize) {
     let here = folder.display();
     let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("a configuration file");
     let user = run(Command::new("id").arg("-un"));
@@ -198,7 +203,7 @@ fn configure(folder: &Path, port: u16, memcached: u16, storage: [u16; 3], auth: 
         format!(
             "[swift-hash]\nswift_hash_path_prefix = before\nswift_hash_path_suffix = after\n\
              [storage-policy:0]\nname = one\ndefault = yes\n\
-             [swift-constraints]\ncontainer_listing_limit = {PAGE}\naccount_listing_limit = {PAGE}\n"
+             [swift-constraints]\ncontainer_listing_limit = {page}\naccount_listing_limit = {page}\n"
         ),
     );
     for (name, port) in ["account", "container", "object"].iter().zip(storage) {

@@ -1,0 +1,51 @@
+//! What it costs to ask for results. Each figure stands beside its floor, measured in the same run.
+//!
+//! This machine may be busy with other things: look at the ratios, and at the absolute numbers only against their bounds.
+//!
+//! `cargo bench --bench results -- large log` measures only these parts. `APT_CI_BENCH_RUNS` says how many runs the real Swift gets, and
+//! `APT_CI_BENCH_RESULTS` how many the large index has.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
+
+#[path = "../../tests/support/mod.rs"]
+#[expect(dead_code, reason = "the tests use the rest of it")]
+mod support;
+
+mod fast;
+mod fetched;
+mod large;
+mod listed;
+mod log;
+#[path = "../requests/process.rs"]
+mod process;
+#[path = "../worker/table.rs"]
+mod table;
+
+/// The parts in the order of their measuring.
+const PARTS: [&str; 4] = ["listed", "fetched", "large", "log"];
+
+fn main() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // cargo adds `--bench`.
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    for name in &named {
+        assert!(PARTS.contains(&name.as_str()), "there is no part {name}; there are {PARTS:?}");
+    }
+    let wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if wanted("listed") {
+        listed::measure(number("APT_CI_BENCH_RUNS", 2_000));
+    }
+    if wanted("fetched") {
+        fetched::measure();
+    }
+    if wanted("large") {
+        large::measure(number("APT_CI_BENCH_RESULTS", 2_000_000));
+    }
+    if wanted("log") {
+        log::measure();
+    }
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
