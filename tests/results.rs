@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use apt_ci::store::{Access, ObjectHeaders};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, stories};
+use crate::support::stand_in::StandIn;
+use crate::support::{Services, Story, block_on, stories};
 use crate::terminal::typing;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
@@ -21,6 +23,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("artifacts_are_unpacked_to_a_folder", artifacts),
         ("who_broke_it_is_found", blame),
         ("an_index_that_is_killed_goes_on_and_tells_what_a_rebuild_tells", killed),
+        ("a_store_that_fails_makes_no_half_index", failing),
+        ("private_results_are_for_who_may_read_them", private),
         ("an_index_that_follows_has_a_result_at_once", follows),
         ("who_reads_without_a_site_needs_only_the_stores_address", anonymous),
         ("pythons_sqlite_reads_the_exported_database", exported),
@@ -71,7 +75,8 @@ fn packages(out: &str) -> Vec<(String, String)> {
 }
 
 fn conditions(services: &Services) -> Result<(), Failed> {
-    for site in both(services) {
+    let keystone = TestSite::on("local:queue", "swift:", services.swift_keystone().environment());
+    for site in both(services).into_iter().chain([keystone]) {
         history(&site);
         /// Options, and the outcomes and packages that come out.
         type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
@@ -307,6 +312,97 @@ fn killed(services: &Services) -> Result<(), Failed> {
     assert_eq!(told(&site), resumed);
     let nothing = site.ok(&["index", "-s", &site.release]);
     assert!(nothing.ends_with("\t0\t0\t0\t0\n"), "{nothing}");
+    Ok(())
+}
+
+/// Two pages of a listing, of which the second is not always to be had.
+fn failing(_: &Services) -> Result<(), Failed> {
+    /// What the second page is.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Second {
+        Whole,
+        Cut,
+        Unavailable,
+    }
+    let second = Arc::new(Mutex::new(Second::Whole));
+    let (now, slow) = (Arc::clone(&second), Arc::new(Mutex::new(false)));
+    let is_slow = Arc::clone(&slow);
+    let site = TestSite::local();
+    let release = site.release.clone();
+    let server = StandIn::start(move |exchange| {
+        let marker =
+            exchange.target.split('&').find_map(|part| part.strip_prefix("marker=")).unwrap_or_default().to_owned();
+        let row = |package: &str| {
+            format!(
+                r#"{{"name": "{release}/amd64/{}/{package}/20260101_000000_abcde@/result.tar", "bytes": 1, "last_modified": "2026-01-01T00:00:00", "content_type": "application/x-tar; exitcode=0; version=\"1\"; duration=1; triggers=\"a/1\""}}"#,
+                &package[..1]
+            )
+        };
+        if *is_slow.lock().expect("a flag") {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        let state = *now.lock().expect("a state");
+        match (exchange.method.as_str(), marker.as_str()) {
+            ("HEAD", _) => {
+                exchange.answer("204 No Content", "X-Container-Object-Count: 3\r\nX-Container-Bytes-Used: 3\r\n", "")
+            }
+            _ if exchange.target.starts_with("/v1/AUTH_x?") => exchange.answer("401 Unauthorized", "", ""),
+            (_, "") => exchange.answer("200 OK", "", &format!("[{}, {}]", row("apt"), row("dpkg"))),
+            (_, marker) if marker.contains("apt") => exchange.answer("200 OK", "", &format!("[{}]", row("dpkg"))),
+            (_, marker) if marker.contains("gzip") => exchange.answer("200 OK", "", "[]"),
+            _ if state == Second::Whole => exchange.answer("200 OK", "", &format!("[{}]", row("gzip"))),
+            _ if state == Second::Unavailable => exchange.answer("503 Service Unavailable", "", ""),
+            _ => exchange.answer_raw(&format!("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n[{}", row("gzip"))),
+        }
+    });
+    site.configure("local:queue", &format!("swift:{}/v1/AUTH_x", server.url()));
+    for state in [Second::Cut, Second::Unavailable] {
+        *second.lock().expect("a state") = state;
+        let failed = site.run(&["index"]);
+        assert_eq!((failed.status.code(), failed.out.as_str()), (Some(1), ""), "{failed:#?}");
+        assert!(failed.err.contains("is not complete; `apt-ci index` goes on"), "{}", failed.err);
+        let asked = site.run(&["results"]);
+        assert_eq!((asked.status.code(), asked.out.as_str()), (Some(1), ""), "half an index is none: {asked:#?}");
+    }
+    *second.lock().expect("a state") = Second::Whole;
+    *slow.lock().expect("a flag") = true;
+    site.ok(&["index"]);
+    assert_eq!(packages(&site.ok(&["results"])).len(), 3);
+    Ok(())
+}
+
+fn private(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    let release = &site.release;
+    let container = format!("private-autopkgtest-{release}-me-tools");
+    let store = services.swift().store();
+    let file = site.path().join("result");
+    fs::write(&file, "")?;
+    let headers = ObjectHeaders {
+        content_type: r#"application/x-tar; exitcode=4; version="1-1"; duration=3; triggers="a/1""#.to_owned(),
+        content_encoding: None,
+    };
+    let name = format!("{release}/amd64/g/gzip/20260101_000000_abcde@/result.tar");
+    block_on(async {
+        store.ensure_container(&container, &Access::Private(vec![])).await.expect("a container");
+        store.put(&container, &name, &file, &headers).await.expect("stored");
+    });
+    for index in [false, true] {
+        if index {
+            let told = site.ok(&["index", "-s", release]);
+            assert_eq!(told, format!("{container}\t1\t0\t0\t0\n"));
+        }
+        assert_eq!(packages(&site.ok(&["results", "--ppa", "me/tools"])).len(), 1, "index: {index}");
+        assert!(site.ok(&["results"]).is_empty(), "not among those of the release");
+        let url = format!("swift:{}", services.swift().storage_url());
+        let mut others = site.command(&["results", "--ppa", "ppa:me/tools", "-s", release, "--store", &url]);
+        others.env_remove("ST_USER").env_remove("ST_KEY").env_remove("ST_AUTH");
+        let output = others.output()?;
+        assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    }
+    let token = site.run(&["results", "--ppa", "u:hunter2@me/tools"]);
+    assert_eq!(token.status.code(), Some(2));
+    assert!(!token.err.contains("hunter2"), "{}", token.err);
     Ok(())
 }
 

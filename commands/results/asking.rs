@@ -43,15 +43,16 @@ pub struct Conditions {
     #[arg(long, value_name = "TIME")]
     pub until: Option<Since>,
     /// Those with packages from this PPA instead
-    #[arg(long, value_name = "OWNER/NAME", value_parser = ppa)]
-    pub ppa: Option<Origin>,
+    // Checked later: what clap refuses, it repeats, and this may hold a token.
+    #[arg(long, value_name = "OWNER/NAME")]
+    pub ppa: Option<String>,
 }
 
 impl Conditions {
     /// The question about a package, or about all.
     pub fn question(&self, package: Option<SourcePackage>, latest: bool, site: &Site) -> anyhow::Result<Question> {
         Ok(Question {
-            origin: self.ppa.clone().unwrap_or_default(),
+            origin: self.ppa.as_deref().map(ppa).transpose()?.unwrap_or_default(),
             package,
             releases: releases(&self.releases, site)?,
             architecture: self.architecture.clone(),
@@ -71,10 +72,11 @@ pub fn outcome(text: &str) -> Result<Outcome, String> {
     known.ok_or_else(|| format!("the outcomes are {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
 }
 
-fn ppa(text: &str) -> Result<Origin, String> {
-    let ppa: apt_ci::request::Ppa = text.trim_start_matches("ppa:").parse().map_err(|error| format!("{error}"))?;
+fn ppa(text: &str) -> anyhow::Result<Origin> {
+    let ppa: apt_ci::request::Ppa = text.trim_start_matches("ppa:").parse()?;
     if ppa.login().is_some() {
-        return Err("a PPA's token does not belong on a command line, and is not needed here".to_owned());
+        let message = "a PPA's token does not belong on a command line, and is not needed here".to_owned();
+        return Err(BadInput { message, hint: Some("name the PPA alone: OWNER/NAME".to_owned()) }.into());
     }
     Ok(Origin::Ppa(format!("{}-{}", ppa.owner(), ppa.name())))
 }
