@@ -42,8 +42,10 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "running" -d 'Show wha
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "results" -d 'Show results, newest first'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "results" -d 'Show results, newest first; explain, compare and count them'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "index" -d 'Copy what the store tells about results into a file that answers at once'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "completions" -d 'Print the completions for a shell'
@@ -340,7 +342,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l json -d 'Print 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l outcome -d 'Instead of named runs, all that ended so; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l outcome -d 'Instead of named runs, all that ended so; several with commas' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l since -d 'Instead of named runs, all that ended since then: `2d`, `12h`, or a time' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l package -d 'Of these, only this package\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s s -l release -l series -d 'Only this release\'s runs' -r
@@ -394,31 +396,193 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l json
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s s -l release -l series -d 'Only this release\'s [default: every release that the site configures]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l limit -d 'How many to show at most' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -s s -l release -l series -d 'Only this release\'s; repeat for more [default: every release that the site configures]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l trigger -d 'Only those with this trigger, in any version or in this one' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l requester -d 'Only those that this one has asked for' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l outcome -d 'Only those that ended so; several with commas' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l since -d 'Only those published since then: `2d`, `12h`, or a time' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l until -d 'Only those published before then' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l ppa -d 'Those with packages from this PPA instead' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l limit -d 'How many to show at most' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -l json -d 'Print JSON, the stable form for programs'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s q -l quiet -d 'Print less: no notes, no progress'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l latest -d 'Only the latest of each package, release and architecture'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l matrix -d 'A package\'s latest outcomes: releases by architectures'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "show" -d 'Show everything about a run, or about a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "diff" -d 'Compare two runs: versions, triggers, packages in the testbed, tests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "blame" -d 'Find out what broke a package\'s tests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "flaky" -d 'Show tests that both passed and failed with the same versions'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "stats" -d 'Count runs by release, architecture and day'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "expire" -d 'Remove old runs from the store'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "drop-release" -d 'Remove a release with all of its results, those with PPAs and private ones included'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s s -l release -l series -d 'Only this release\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l testbed -d 'The testbed in that command: autopkgtest\'s virt server and its arguments [default: qemu autopkgtest-RELEASE-ARCH.img]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l reproduce -d 'Print only the command that tests the same by hand'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s s -l release -l series -d 'Only this release\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -s s -l release -l series -d 'Only this release\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -s s -l release -l series -d 'Only this release\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l since -d 'Since when' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l limit -d 'How many to show at most, the worst first' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s s -l release -l series -d 'Only this release\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l since -d 'Since when' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l plot -d 'Draw the days instead'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s s -l release -l series -d 'The release' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l older-than -d 'Only runs published before then: `180d`, or a time' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l keep-latest -d 'How many complete runs of each package and architecture stay in any case' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l confirm -d 'Do not ask: the release\'s name once more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s n -l dry-run -d 'Only say what would be removed'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l confirm -d 'Do not ask: the release\'s name once more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -s n -l dry-run -d 'Only say what would be removed'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show everything about a run, or about a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Compare two runs: versions, triggers, packages in the testbed, tests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "blame" -d 'Find out what broke a package\'s tests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "flaky" -d 'Show tests that both passed and failed with the same versions'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "stats" -d 'Count runs by release, architecture and day'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "expire" -d 'Remove old runs from the store'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "drop-release" -d 'Remove a release with all of its results, those with PPAs and private ones included'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -s s -l release -l series -d 'Only this release\'s containers, those of its PPAs included; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l rebuild -d 'Take over what is known already, too'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -s f -l follow -d 'Stay, take over what workers announce, and look through everything every quarter of an hour, until Ctrl-C; with the embedded queue, every ten seconds'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -f -a "export" -d 'Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l test -d 'Only the section of this test; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l failed -d 'Only the sections of tests that failed'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s f -l follow -d 'Follow the log of the package\'s test that runs now'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l json -d 'Print JSON, the stable form for programs'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s s -l release -l series -d 'Only this release\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s o -l output -d 'The folder to unpack to, which is made if it is missing, and has to be empty [default: PACKAGE-RUN]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l limit -d 'How much to unpack at most, in MiB' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l list -d 'Only show what is there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -449,19 +613,21 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l json -d 'P
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "run" -d 'Request tests of packages'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "results" -d 'Show results, newest first'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "completions" -d 'Print the completions for a shell'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results log init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "run" -d 'Request tests of packages'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "results" -d 'Show results, newest first; explain, compare and count them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "index" -d 'Copy what the store tells about results into a file that answers at once'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "status" -d 'Show what the workers of this host do'
@@ -475,3 +641,11 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subc
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "supersede" -d 'Remove requests that a newer one in the queue makes needless'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "move" -d 'Move what waits in a queue to the end of another'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "dead" -d 'Show dead letters with their reasons, put them back, or remove them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "show" -d 'Show everything about a run, or about a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "diff" -d 'Compare two runs: versions, triggers, packages in the testbed, tests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "blame" -d 'Find out what broke a package\'s tests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "flaky" -d 'Show tests that both passed and failed with the same versions'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "stats" -d 'Count runs by release, architecture and day'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "expire" -d 'Remove old runs from the store'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "drop-release" -d 'Remove a release with all of its results, those with PPAs and private ones included'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from index" -f -a "export" -d 'Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256'

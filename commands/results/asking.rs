@@ -1,5 +1,6 @@
 //! Where answers about runs come from: the index as long as it tells all, or else the store itself.
 
+use std::sync::Once;
 use std::time::Duration;
 
 use apt_ci::index::Index;
@@ -161,11 +162,15 @@ pub async fn fresh_index(
         }
     }
     if let Some(oldest) = oldest {
+        // A command may ask more than once.
+        static TOLD: Once = Once::new();
         if session.ui.moves() {
             let age = when::ago(oldest, now);
-            session.ui.note(format!(
-                "There are newer results than in the index ({age}): asking the store. `apt-ci index` refreshes it."
-            ));
+            TOLD.call_once(|| {
+                session.ui.note(format!(
+                    "The index is from {age}, and there may be newer results: asking the store. `apt-ci index` refreshes it."
+                ));
+            });
         }
         return Ok(None);
     }
