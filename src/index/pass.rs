@@ -1,6 +1,6 @@
 //! A pass through a container's listing.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
 use jiff::Timestamp;
@@ -63,6 +63,21 @@ struct Package {
     results: Vec<Listed>,
 }
 
+/// What is to be written of a page.
+struct Read {
+    /// The last object that it covers, and how much there is up to it.
+    position: (String, Amount),
+    packages: Vec<ReadPackage>,
+    fetched: usize,
+}
+
+/// A package's runs that are new, and the ids of those that are gone.
+struct ReadPackage {
+    path: PackagePath,
+    new: Vec<StoredRun>,
+    gone: Vec<String>,
+}
+
 /// Puts a listing's pages together to whole packages.
 #[derive(Default)]
 struct Packages {
@@ -122,7 +137,7 @@ impl Index {
             Err(StoreError::NotFound(_)) => return self.forget(container).await,
             other => other?,
         };
-        let Some(mut pass) = self.begin(container, amount, anew, now).await? else { return Ok(Refreshed::default()) };
+        let Some(pass) = self.begin(container, amount, anew, now).await? else { return Ok(Refreshed::default()) };
         progress(Step { objects: pass.seen.objects, of: amount.map(|amount| amount.objects) });
         let page = async |marker: String| match store.page(container, &Query { marker, ..Query::default() }).await {
             Err(StoreError::NotFound(_)) => Ok(None),
@@ -131,31 +146,34 @@ impl Index {
         let mut packages = Packages { seen: pass.seen, last: pass.marker.clone(), ..Packages::default() };
         let mut refreshed = Refreshed::default();
         let Some(mut entries) = page(pass.marker.clone()).await? else { return self.forget(container).await };
+        let mut read = None;
         loop {
-            let is_last = entries.is_empty();
-            let next = entries.last().map(|entry| entry.name().to_owned());
             let count = entries.len() as u64;
+            let next = entries.last().map(|entry| entry.name().to_owned());
             let mut whole = packages.add(container, entries);
+            // What was stored since the store was asked how much there is, the next refresh finds.
+            let is_last = next.is_none() || amount.is_some_and(|amount| packages.seen.objects == amount.objects);
             if is_last {
                 whole.extend(packages.close());
             }
-            let position = packages.whole.take();
-            // The next page is asked for while this one is taken over.
+            // While this page's results are read, the next page is asked for, and the former page's are written.
             let following = async {
                 match next {
-                    Some(marker) => Ok(page(marker).await?.unwrap_or_default()),
-                    None => Ok(Vec::new()),
+                    Some(marker) if !is_last => Ok(page(marker).await?.unwrap_or_default()),
+                    _ => Ok(Vec::new()),
                 }
             };
-            let taking = self.take_over(store, &mut pass, whole, position);
-            let (following, taken) = try_join!(following, taking)?;
-            refreshed.add(taken);
+            let reading = self.read(store, &pass, whole, packages.whole.take());
+            let (following, taken, written) = try_join!(following, reading, self.write(&pass, read.take()))?;
+            refreshed.add(written);
+            read = taken;
             progress(Step { objects: count, of: None });
             if is_last {
                 break;
             }
             entries = following;
         }
+        refreshed.add(self.write(&pass, read).await?);
         refreshed.removed += self.end(&pass).await?;
         Ok(refreshed)
     }
@@ -215,52 +233,66 @@ impl Index {
         .await
     }
 
-    /// Takes whole packages over, and notes that all up to `position` is.
-    async fn take_over(
+    /// Reads what is new in whole packages, up to `position`.
+    async fn read(
         &self,
         store: &Store,
-        pass: &mut Pass,
+        pass: &Pass,
         packages: Vec<Package>,
         position: Option<(String, Amount)>,
-    ) -> Result<Refreshed, IndexError> {
-        let Some((marker, seen)) = position else { return Ok(Refreshed::default()) };
+    ) -> Result<Option<Read>, IndexError> {
+        let Some(position) = position else { return Ok(None) };
         let paths: Vec<PackagePath> = packages.iter().map(|package| package.path.clone()).collect();
-        let (container, anew, number) = (pass.container, pass.anew, pass.number);
+        let container = pass.container;
         let known = self.aside(move |connection| paths.iter().map(|path| known(connection, container, path)).collect());
         let known: Vec<HashSet<String>> = known.await?;
 
-        let mut refreshed = Refreshed::default();
-        let mut gone: Vec<(PackagePath, Vec<String>)> = Vec::new();
+        let mut read = Read { position, packages: Vec::new(), fetched: 0 };
         let mut new = Vec::new();
         for (Package { path, results }, mut known) in packages.into_iter().zip(known) {
             for result in results {
                 let is_known = known.remove(result.id.as_str());
-                if anew || !is_known {
+                if pass.anew || !is_known {
+                    read.fetched += usize::from(!result.tells_all());
                     new.push(result);
                 }
             }
-            gone.push((path, known.into_iter().collect()));
+            read.packages.push(ReadPackage { path, new: Vec::new(), gone: known.into_iter().collect() });
         }
-        let is_fetched = |result: &&Listed| !result.tells_all();
-        refreshed.fetched = new.iter().filter(is_fetched).count();
-        let reading = stream::iter(new).map(|result| runs::read(store, result)).buffered(FETCHES);
-        let read: Vec<StoredRun> = reading.try_filter_map(|run| async { Ok(run) }).try_collect().await?;
-        refreshed.added = read.len();
-        let damaged = read.iter().filter(|run| run.damaged);
-        refreshed.damaged.extend(damaged.map(|run| format!("{}/{}", run.container, run.path.folder(&run.id))));
-        let mut by_path: BTreeMap<PackagePath, Vec<StoredRun>> = BTreeMap::new();
-        for run in read {
-            by_path.entry(run.path.clone()).or_default().push(run);
+        let mut reading = stream::iter(new).map(|result| runs::read(store, result)).buffered(FETCHES);
+        // Both are in the order of the listing.
+        let mut packages = read.packages.iter_mut();
+        let mut package = packages.next();
+        while let Some(run) = reading.try_next().await? {
+            let Some(run) = run else { continue };
+            while package.as_ref().is_some_and(|package| package.path != run.path) {
+                package = packages.next();
+            }
+            if let Some(package) = &mut package {
+                package.new.push(run);
+            }
         }
+        Ok(Some(read))
+    }
 
-        pass.seen = seen;
+    /// Writes what was read, and how far that leads.
+    async fn write(&self, pass: &Pass, read: Option<Read>) -> Result<Refreshed, IndexError> {
+        let Some(Read { position: (marker, seen), packages, fetched }) = read else { return Ok(Refreshed::default()) };
+        let mut refreshed = Refreshed { fetched, ..Refreshed::default() };
+        for run in packages.iter().flat_map(|package| &package.new) {
+            refreshed.added += 1;
+            if run.damaged {
+                refreshed.damaged.push(format!("{}/{}", run.container, run.path.folder(&run.id)));
+            }
+        }
+        let (container, number) = (pass.container, pass.number);
         refreshed.removed = self
             .aside(move |connection| {
                 let transaction = connection.transaction()?;
                 let mut removed = 0;
-                for (path, gone) in gone {
+                for ReadPackage { path, new, gone } in packages {
                     let test = row::test(&transaction, container, &path, number)?;
-                    for run in by_path.remove(&path).unwrap_or_default() {
+                    for run in new {
                         row::write(&transaction, test, &run)?;
                     }
                     for id in gone {
