@@ -50,6 +50,12 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
         return Ok(ExitStatus::Success);
     }
     show(&runs, session)?;
+    let damaged = runs.iter().filter(|run| run.damaged).count();
+    if damaged > 0 {
+        session.ui.warn(format!(
+            "{damaged} of these results cannot be read whole; what they do not tell is shown as an error or unknown"
+        ));
+    }
     if more {
         session.ui.note("There are more; show them with --limit.");
     }

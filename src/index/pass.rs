@@ -151,16 +151,16 @@ impl Index {
             let count = entries.len() as u64;
             let next = entries.last().map(|entry| entry.name().to_owned());
             let mut whole = packages.add(container, entries);
-            // What was stored since the store was asked how much there is, the next refresh finds.
-            let is_last = next.is_none() || amount.is_some_and(|amount| packages.seen.objects == amount.objects);
+            // Only an empty page is the end: how many objects there are may have changed since the store was asked.
+            let is_last = next.is_none();
             if is_last {
                 whole.extend(packages.close());
             }
             // While this page's results are read, the next page is asked for, and the former page's are written.
             let following = async {
                 match next {
-                    Some(marker) if !is_last => Ok(page(marker).await?.unwrap_or_default()),
-                    _ => Ok(Vec::new()),
+                    Some(marker) => Ok(page(marker).await?.unwrap_or_default()),
+                    None => Ok(Vec::new()),
                 }
             };
             let reading = self.read(store, &pass, whole, packages.whole.take());
