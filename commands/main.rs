@@ -5,6 +5,7 @@ mod artifacts;
 mod cancel;
 mod completions;
 mod config;
+mod credentials;
 mod duplicates;
 mod index;
 mod init;
@@ -55,6 +56,7 @@ enum Command {
     Artifacts(artifacts::ArtifactsArgs),
     Init(init::InitArgs),
     Config(config::ConfigArgs),
+    Credentials(credentials::CredentialsArgs),
     Completions(completions::CompletionsArgs),
 }
 
@@ -88,6 +90,7 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::Log(args) => log::run(args, session).await,
         Command::Artifacts(args) => artifacts::run(args, session).await,
         Command::Init(args) => init::run(args, session),
+        Command::Credentials(args) => credentials::run(args, session).await,
         Command::Config(args) => config::run(args, session),
         Command::Completions(args) => completions::run::<Cli>(args),
     }

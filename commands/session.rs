@@ -1,11 +1,12 @@
 //! What every subcommand starts from: the global options, the environment, and the site that they lead to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use apt_ci::broker::Broker;
+use apt_ci::broker::{Broker, QueueUrl};
 use apt_ci::environment::Environment;
-use apt_ci::site::{Lookup, Site};
+use apt_ci::site::credentials::{Credentials, Kind};
+use apt_ci::site::{Lookup, Origin, Site};
 use apt_ci::store::{Store, StoreUrl};
 
 use crate::ui::error::BadInput;
@@ -83,7 +84,35 @@ impl Session {
     /// A connection to the site's queue.
     pub async fn broker(&self, site: &Site) -> anyhow::Result<Broker> {
         use_one_tls_provider();
-        Ok(Broker::connect(&site.queue_url()?).await?)
+        Ok(Broker::connect(&self.queue_url(site)?).await?)
+    }
+
+    /// The queue to connect to, with its password: the file's that the site names, or else the one of its user among the site's credentials.
+    fn queue_url(&self, site: &Site) -> anyhow::Result<QueueUrl> {
+        let url = site.queue_url()?;
+        let QueueUrl::Amqp(amqp) = &url else { return Ok(url) };
+        // The site's own queue alone: another server must not be told it.
+        let is_sites_own = matches!(site.queue.origin, Origin::File { .. });
+        let Some(user) = amqp.user().filter(|_| is_sites_own && !amqp.has_password()) else { return Ok(url) };
+        let Ok(user) = user.parse() else { return Ok(url) };
+        match self.credentials(site)?.get(Kind::Queue, &user)? {
+            Some((_, password)) => Ok(QueueUrl::Amqp(amqp.with_password(&password)?)),
+            None => Ok(url),
+        }
+    }
+
+    /// The site's credentials, as this user can open them.
+    pub fn credentials(&self, site: &Site) -> anyhow::Result<Credentials> {
+        let keys = match self.environment.get("APT_CI_IDENTITY") {
+            Some(file) => vec![PathBuf::from(file)],
+            None => {
+                let home = self.environment.get("HOME").map(|home| Path::new(home).join(".ssh"));
+                let own = home.into_iter().flat_map(|ssh| ["id_ed25519", "id_rsa"].map(|name| ssh.join(name)));
+                let host = ["ssh_host_ed25519_key", "ssh_host_rsa_key"].map(|name| Path::new("/etc/ssh").join(name));
+                own.chain(host).collect()
+            }
+        };
+        Ok(Credentials::of(site, keys)?)
     }
 
     /// The site's store.

@@ -28,6 +28,9 @@ _apt__ci() {
             apt__ci,config)
                 cmd="apt__ci__subcmd__config"
                 ;;
+            apt__ci,credentials)
+                cmd="apt__ci__subcmd__credentials"
+                ;;
             apt__ci,help)
                 cmd="apt__ci__subcmd__help"
                 ;;
@@ -61,6 +64,93 @@ _apt__ci() {
             apt__ci,worker)
                 cmd="apt__ci__subcmd__worker"
                 ;;
+            apt__ci__subcmd__credentials,export)
+                cmd="apt__ci__subcmd__credentials__subcmd__export"
+                ;;
+            apt__ci__subcmd__credentials,help)
+                cmd="apt__ci__subcmd__credentials__subcmd__help"
+                ;;
+            apt__ci__subcmd__credentials,import)
+                cmd="apt__ci__subcmd__credentials__subcmd__import"
+                ;;
+            apt__ci__subcmd__credentials,list)
+                cmd="apt__ci__subcmd__credentials__subcmd__list"
+                ;;
+            apt__ci__subcmd__credentials,recipients)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients"
+                ;;
+            apt__ci__subcmd__credentials,remove)
+                cmd="apt__ci__subcmd__credentials__subcmd__remove"
+                ;;
+            apt__ci__subcmd__credentials,rotate)
+                cmd="apt__ci__subcmd__credentials__subcmd__rotate"
+                ;;
+            apt__ci__subcmd__credentials,set)
+                cmd="apt__ci__subcmd__credentials__subcmd__set"
+                ;;
+            apt__ci__subcmd__credentials,show)
+                cmd="apt__ci__subcmd__credentials__subcmd__show"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,export)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__export"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,help)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__help"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,import)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__import"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,list)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__list"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,recipients)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,remove)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__remove"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,rotate)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__rotate"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,set)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__set"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,show)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__show"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients,add)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__add"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients,list)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__list"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients,remove)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__remove"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients,add)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__add"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients,help)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients,list)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__list"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients,remove)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__remove"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help,add)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__add"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help,help)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__help"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help,list)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__list"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help,remove)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__remove"
+                ;;
             apt__ci__subcmd__help,artifacts)
                 cmd="apt__ci__subcmd__help__subcmd__artifacts"
                 ;;
@@ -72,6 +162,9 @@ _apt__ci() {
                 ;;
             apt__ci__subcmd__help,config)
                 cmd="apt__ci__subcmd__help__subcmd__config"
+                ;;
+            apt__ci__subcmd__help,credentials)
+                cmd="apt__ci__subcmd__help__subcmd__credentials"
                 ;;
             apt__ci__subcmd__help,help)
                 cmd="apt__ci__subcmd__help__subcmd__help"
@@ -105,6 +198,39 @@ _apt__ci() {
                 ;;
             apt__ci__subcmd__help,worker)
                 cmd="apt__ci__subcmd__help__subcmd__worker"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,export)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__export"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,import)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__import"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,list)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__list"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,recipients)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,remove)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__remove"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,rotate)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__rotate"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,set)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__set"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials,show)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__show"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients,add)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__add"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients,list)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__list"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients,remove)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__remove"
                 ;;
             apt__ci__subcmd__help__subcmd__index,export)
                 cmd="apt__ci__subcmd__help__subcmd__index__subcmd__export"
@@ -356,7 +482,7 @@ _apt__ci() {
 
     case "${cmd}" in
         apt__ci)
-            opts="-q -v -h -V --site --queue --store --json --quiet --verbose --color --help --version run worker queues running cancel retry retry-regressions results index log artifacts init config completions help"
+            opts="-q -v -h -V --site --queue --store --json --quiet --verbose --color --help --version run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -549,8 +675,644 @@ _apt__ci() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        apt__subcmd__ci__subcmd__credentials)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help list set rotate show remove import export recipients help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__export)
+            opts="-q -v -h --kind --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --kind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help)
+            opts="list set rotate show remove import export recipients help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__recipients)
+            opts="list add remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__import)
+            opts="-q -v -h --kind --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --kind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__list)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help list add remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__add)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help)
+            opts="list add remove help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__list)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__remove)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__remove)
+            opts="-y -q -v -h --yes --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__rotate)
+            opts="-q -v -h --note --file --generate --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__set)
+            opts="-q -v -h --note --file --generate --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__show)
+            opts="-q -v -h --reveal --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         apt__subcmd__ci__subcmd__help)
-            opts="run worker queues running cancel retry retry-regressions results index log artifacts init config completions help"
+            opts="run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -608,6 +1370,174 @@ _apt__ci() {
         apt__subcmd__ci__subcmd__help__subcmd__config)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials)
+            opts="list set rotate show remove import export recipients"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__recipients)
+            opts="list add remove"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__rotate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

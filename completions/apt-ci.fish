@@ -48,6 +48,7 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "log" -d 'Show the log
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "credentials" -d 'Keep the site\'s secrets: passwords, tokens, hooks\' secrets'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -s s -l release -l series -d 'The release to test on' -r
@@ -603,6 +604,128 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l json -d 'Print 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "list" -d 'Show which secrets there are, without them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "rotate" -d 'Replace a secret that is there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "show" -d 'Show what is known about a secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "remove" -d 'Remove a secret; what git has kept of it stays in its history, encrypted'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "import" -d 'Take over the secrets of github-secrets.json or github-status-credentials.txt'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, for its owner alone'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "recipients" -d 'Show and change whose SSH keys open the secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l note -d 'What to know about it; stays as it is without this' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l generate -d 'Make a random one, and print it'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l note -d 'What to know about it; stays as it is without this' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l generate -d 'Make a random one, and print it'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l reveal -d 'Show the secret, too'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l kind -d 'Which of the two it is [default: by the file\'s ending, .json or .txt]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l kind -d 'Which of the two it is [default: by the file\'s ending, .json or .txt]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "list" -d 'Show whose keys open the secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "add" -d 'Let a key open all secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "remove" -d 'Encrypt all secrets without a key; what it knew must be rotated'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show which secrets there are, without them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace a secret that is there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what is known about a secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a secret; what git has kept of it stays in its history, encrypted'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take over the secrets of github-secrets.json or github-status-credentials.txt'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, for its owner alone'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "recipients" -d 'Show and change whose SSH keys open the secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -613,21 +736,22 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l json -d 'P
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "run" -d 'Request tests of packages'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "results" -d 'Show results, newest first; explain, compare and count them'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "index" -d 'Copy what the store tells about results into a file that answers at once'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "completions" -d 'Print the completions for a shell'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "run" -d 'Request tests of packages'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "results" -d 'Show results, newest first; explain, compare and count them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "index" -d 'Copy what the store tells about results into a file that answers at once'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "credentials" -d 'Keep the site\'s secrets: passwords, tokens, hooks\' secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "status" -d 'Show what the workers of this host do'
@@ -649,3 +773,11 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subc
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "expire" -d 'Remove old runs from the store'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "drop-release" -d 'Remove a release with all of its results, those with PPAs and private ones included'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from index" -f -a "export" -d 'Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "list" -d 'Show which secrets there are, without them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "rotate" -d 'Replace a secret that is there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "show" -d 'Show what is known about a secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "remove" -d 'Remove a secret; what git has kept of it stays in its history, encrypted'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "import" -d 'Take over the secrets of github-secrets.json or github-status-credentials.txt'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, for its owner alone'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "recipients" -d 'Show and change whose SSH keys open the secrets'

@@ -3,6 +3,7 @@
 
 mod broker;
 mod control;
+mod credentials;
 mod explain;
 mod fleet;
 mod foreign;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         running::trials,
         reading::trials,
         sites::trials,
+        credentials::trials,
         explain::trials,
         terminal::trials,
     ];

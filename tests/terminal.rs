@@ -1,6 +1,7 @@
 //! What a person sees: the program on a pseudo terminal of a known width.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -37,6 +38,29 @@ pub fn typing(site: &TestSite, typed: &str, arguments: &[&str]) -> Finished {
     fs::write(&file, typed).expect("a file");
     command.stdin(fs::File::open(file).expect("a file"));
     finish(command)
+}
+
+/// Runs a command on a terminal, on which somebody types once this text has appeared. Gives all that was shown, and the exit code.
+pub fn answering(site: &TestSite, prompt: &str, typed: &str, arguments: &[&str]) -> (String, Option<i32>) {
+    let script = terminal(site, 100, &[("NO_COLOR", "1")], arguments);
+    let mut command = Command::new("timeout");
+    command.arg("60").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
+    command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a terminal");
+    let (mut input, mut output) = (child.stdin.take().expect("its input"), child.stdout.take().expect("its output"));
+    let (mut shown, mut piece, mut is_typed) = (String::new(), [0; 1024], false);
+    loop {
+        let length = output.read(&mut piece).expect("what it shows");
+        if length == 0 {
+            break;
+        }
+        shown.push_str(&String::from_utf8_lossy(&piece[..length]));
+        if !is_typed && shown.contains(prompt) {
+            input.write_all(typed.as_bytes()).and_then(|()| input.flush()).expect("it listens");
+            is_typed = true;
+        }
+    }
+    (shown, child.wait().expect("its end").code())
 }
 
 fn terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Command {

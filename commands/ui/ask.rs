@@ -32,3 +32,11 @@ pub async fn name(question: String) -> anyhow::Result<String> {
     });
     asking.await?.context("there was no answer")
 }
+
+/// Asks for a secret, which is not shown.
+pub async fn secret(question: String) -> anyhow::Result<String> {
+    let asking = tokio::task::spawn_blocking(move || {
+        dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact()
+    });
+    asking.await?.context("there was no answer")
+}

@@ -8,6 +8,7 @@ use apt_ci::broker::BrokerError;
 use apt_ci::excuses::ExcusesError;
 use apt_ci::request::InvalidRequest;
 use apt_ci::site::SiteError;
+use apt_ci::site::credentials::CredentialsError;
 use apt_ci::store::StoreError;
 use apt_ci::testbed::{ConfError, TestbedError};
 
@@ -83,6 +84,10 @@ fn status(error: &anyhow::Error) -> ExitStatus {
             || cause.is::<InvalidRequest>()
             || cause.is::<SiteError>()
             || cause.is::<ConfError>()
+            || matches!(
+                cause.downcast_ref(),
+                Some(CredentialsError::NoSite | CredentialsError::Open { .. } | CredentialsError::LastRecipient(_))
+            )
             || matches!(cause.downcast_ref(), Some(ExcusesError::Malformed(_) | ExcusesError::NoSources))
             || matches!(cause.downcast_ref(), Some(BrokerError::NoSuchQueue { .. }))
             || matches!(cause.downcast_ref(), Some(StoreError::Misconfigured(_)))
@@ -111,6 +116,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             cause.downcast_ref()
         {
             return Some(hint.clone());
+        }
+        if let Some(error) = cause.downcast_ref::<CredentialsError>() {
+            return credentials_hint(error);
         }
         if let Some(error) = cause.downcast_ref::<BrokerError>() {
             return broker_hint(error);
@@ -143,6 +151,20 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
             Some("the requests printed above are queued; submit the others again".to_owned())
         }
         BrokerError::ClaimLost(_) | BrokerError::NotTaken(_) | BrokerError::Refused { .. } => None,
+    }
+}
+
+fn credentials_hint(error: &CredentialsError) -> Option<String> {
+    match error {
+        CredentialsError::NoSite => Some("`apt-ci init DIR` makes one; --site names one".to_owned()),
+        CredentialsError::Open { hint, .. } => Some(hint.clone()),
+        CredentialsError::Sealed(..) => Some(
+            "APT_CI_IDENTITY names the file of another key; `apt-ci credentials recipients list` shows whose keys open it"
+                .to_owned(),
+        ),
+        CredentialsError::LastRecipient(_) => Some("add another one first: `apt-ci credentials recipients add`".to_owned()),
+        CredentialsError::Missing(_) => Some("`apt-ci credentials list` shows what is there".to_owned()),
+        CredentialsError::File { .. } | CredentialsError::Recipient(_) | CredentialsError::Site(_) => None,
     }
 }
 

@@ -38,6 +38,13 @@ impl AmqpUrl {
         self.full.expose_secret()
     }
 
+    /// The user that it names.
+    pub fn user(&self) -> Option<String> {
+        let url = parse(self.full()).ok()?;
+        let user = percent_encoding::percent_decode_str(url.username()).decode_utf8().ok()?;
+        Some(user.into_owned()).filter(|user| !user.is_empty())
+    }
+
     /// Whether it holds a password.
     pub fn has_password(&self) -> bool {
         parse(self.full()).is_ok_and(|url| url.password().is_some())

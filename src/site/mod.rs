@@ -5,11 +5,13 @@
 //! variable before the file, and the file before the built-in default, which needs no server and no file at all.
 
 mod create;
+pub mod credentials;
 mod error;
 mod file;
 mod folders;
 pub mod host;
 mod password;
+mod repository;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,0 +1,368 @@
+//! `apt-ci credentials`: the site's secrets, and who can read them.
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use apt_ci::site::credentials::{
+    Credentials, Entry, Kind, Name, Recipient, read_secrets, read_tokens, write_secrets, write_tokens,
+};
+use clap::Subcommand;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use crate::session::Session;
+use crate::ui::ask;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when;
+
+/// More than any secret has, in bytes.
+const LIMIT: u64 = 64 << 10;
+
+/// Keep the site's secrets: passwords, tokens, hooks' secrets
+#[derive(clap::Args)]
+#[command(after_help = "\
+With recipients, secrets are encrypted to their SSH keys and committed to the site's repository; without, they are in clear in a folder of the site that \
+git ignores, for their owner alone. Secrets are read from a hidden prompt, a file or standard input, never from an argument.
+
+Keys that open secrets: APT_CI_IDENTITY, or else ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host's own in /etc/ssh.
+
+Examples:
+  apt-ci credentials recipients add ~/.ssh/id_ed25519.pub
+  apt-ci credentials set github-hook OWNER/REPO --note 'hook of the main branch'
+  apt-ci credentials show github-hook OWNER/REPO --reveal
+  apt-ci credentials import github-secrets.json")]
+pub struct CredentialsArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show which secrets there are, without them
+    ///
+    /// A pipe gets, separated by tabs: kind, name, note, created, rotated.
+    List,
+    /// Store a secret: a new one, or another one for a name
+    Set(SetArgs),
+    /// Replace a secret that is there
+    Rotate(SetArgs),
+    /// Show what is known about a secret
+    Show {
+        #[command(flatten)]
+        which: Which,
+        /// Show the secret, too
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Remove a secret; what git has kept of it stays in its history, encrypted
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// Take over the secrets of github-secrets.json or github-status-credentials.txt
+    Import {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Write github-secrets.json or github-status-credentials.txt, for its owner alone
+    Export {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Show and change whose SSH keys open the secrets
+    #[command(subcommand)]
+    Recipients(Recipients),
+}
+
+#[derive(clap::Args)]
+struct Which {
+    /// queue, swift, launchpad, github-hook, github-status, gitlab-hook, gitlab-status or api-key
+    kind: Kind,
+    /// Whose it is: a user, or a project such as OWNER/REPO
+    name: Name,
+}
+
+#[derive(clap::Args)]
+struct SetArgs {
+    #[command(flatten)]
+    which: Which,
+    /// What to know about it; stays as it is without this
+    #[arg(long)]
+    note: Option<String>,
+    /// Read the secret from this file; its last line end does not count
+    #[arg(long, value_name = "FILE", conflicts_with = "generate")]
+    file: Option<PathBuf>,
+    /// Make a random one, and print it
+    #[arg(long)]
+    generate: bool,
+}
+
+#[derive(clap::Args)]
+struct Form {
+    /// Which of the two it is [default: by the file's ending, .json or .txt]
+    #[arg(long, value_name = "KIND")]
+    kind: Option<Kind>,
+}
+
+#[derive(Subcommand)]
+enum Recipients {
+    /// Show whose keys open the secrets
+    List,
+    /// Let a key open all secrets
+    Add {
+        /// An SSH key (ssh-ed25519 or ssh-rsa), or a file with one, such as ~/.ssh/id_ed25519.pub
+        #[arg(value_name = "KEY|FILE", num_args = 1.., required = true)]
+        key: Vec<String>,
+    },
+    /// Encrypt all secrets without a key; what it knew must be rotated
+    Remove {
+        /// Its comment, such as ann@example, or the key itself
+        #[arg(value_name = "COMMENT|KEY")]
+        name: String,
+    },
+}
+
+pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let credentials = session.credentials(&session.site()?)?;
+    match args.command {
+        Command::List => list(&credentials, session)?,
+        Command::Set(args) => set(args, false, &credentials, session).await?,
+        Command::Rotate(args) => set(args, true, &credentials, session).await?,
+        Command::Show { which, reveal } => show(&which, reveal, &credentials, session)?,
+        Command::Remove { which: Which { kind, name }, yes } => {
+            let entry = known(&credentials, kind, &name)?;
+            if !yes {
+                ask::somebody()?;
+                if !ask::confirm(format!("Remove the {kind} credential of {}?", entry.name)).await? {
+                    session.ui.note("Nothing was changed.");
+                    return Ok(ExitStatus::Failure);
+                }
+            }
+            credentials.remove(kind, &name)?;
+            session.ui.note(format!("Removed the {kind} credential of {name}."));
+        }
+        Command::Import { file, form } => import(&file, &form, &credentials, session)?,
+        Command::Export { file, form } => export(&file, &form, &credentials, session)?,
+        Command::Recipients(command) => recipients(command, &credentials, session)?,
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn known(credentials: &Credentials, kind: Kind, name: &Name) -> anyhow::Result<Entry> {
+    let entry = credentials.list()?.into_iter().find(|entry| entry.kind == kind && entry.name == *name);
+    let message = format!("there is no {kind} credential of {name}");
+    Ok(entry.ok_or(NotFound { message, hint: "`apt-ci credentials list` shows what is there" })?)
+}
+
+fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    let entries = credentials.list()?;
+    if session.ui.json {
+        return session.ui.json(&entries);
+    }
+    if entries.is_empty() {
+        session.ui.note("There are no credentials yet; `apt-ci credentials set KIND NAME` stores one.");
+    }
+    let now = Timestamp::now();
+    let time =
+        |time: Option<Timestamp>| time.map_or(Cell::new(""), |time| Cell::new(when::ago(time, now)).for_programs(time));
+    let rows: Vec<Vec<Cell>> = entries
+        .iter()
+        .map(|entry| {
+            vec![
+                Cell::new(entry.kind),
+                Cell::new(&entry.name),
+                Cell::new(entry.note.as_deref().unwrap_or_default()),
+                time(Some(entry.created)),
+                time(entry.rotated),
+            ]
+        })
+        .collect();
+    const COLUMNS: [Column<'_>; 5] = [
+        Column::new("KIND"),
+        Column::new("NAME"),
+        Column::new("NOTE").cut(),
+        Column::new("CREATED"),
+        Column::new("ROTATED"),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
+}
+
+async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    let SetArgs { which: Which { kind, name }, note, file, generate } = args;
+    if must_exist {
+        known(credentials, kind, &name)?;
+    }
+    let secret: SecretString = if generate {
+        format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()).into()
+    } else {
+        read_secret(file.as_deref(), &format!("The {kind} credential of {name}")).await?
+    };
+    let entry = credentials.set(kind, &name, &secret, note.as_deref(), Timestamp::now())?;
+    if generate {
+        session.ui.data(secret.expose_secret())?;
+    }
+    let place = if credentials.recipients()?.is_empty() {
+        "in clear, for their owner alone; `apt-ci credentials recipients add` encrypts them"
+    } else {
+        "encrypted, and committed"
+    };
+    let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
+    session.ui.note(format!("{verb} the {kind} credential of {name}: {place}."));
+    Ok(())
+}
+
+/// Reads a secret from a file, a hidden prompt, or standard input.
+async fn read_secret(file: Option<&Path>, what: &str) -> anyhow::Result<SecretString> {
+    let text = match file {
+        Some(path) => read_text(path)?,
+        None if std::io::stdin().is_terminal() => ask::secret(what.to_owned()).await?,
+        None => {
+            let mut text = String::new();
+            std::io::stdin().take(LIMIT).read_to_string(&mut text).context("the secret cannot be read")?;
+            text
+        }
+    };
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    if secret.is_empty() {
+        let hint = Some("type it, or give it on standard input or with --file".to_owned());
+        return Err(BadInput { message: "the secret is empty".to_owned(), hint }.into());
+    }
+    Ok(secret.to_owned().into())
+}
+
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    let Which { kind, name } = which;
+    let entry = known(credentials, *kind, name)?;
+    let secret = if reveal { credentials.get(*kind, name)?.map(|(_, secret)| secret) } else { None };
+    let secret = secret.as_ref().map(ExposeSecret::expose_secret);
+    if session.ui.json {
+        let mut document = json!(entry);
+        if let Some(secret) = secret {
+            document["secret"] = json!(secret);
+        }
+        return session.ui.json(&document);
+    }
+    if !session.ui.terminal {
+        // For a script that wants the secret and nothing else.
+        if let Some(secret) = secret {
+            return Ok(session.ui.data(secret)?);
+        }
+    }
+    let line = |name: &str, text: &str| session.ui.data(format!("{name:<9}{}", text.replace(char::is_control, " ")));
+    line("kind", entry.kind.as_str())?;
+    line("name", entry.name.as_str())?;
+    line("note", entry.note.as_deref().unwrap_or_default())?;
+    line("created", &entry.created.to_string())?;
+    line("rotated", &entry.rotated.map(|time| time.to_string()).unwrap_or_default())?;
+    line("secret", secret.unwrap_or("hidden; --reveal shows it"))?;
+    Ok(())
+}
+
+/// Which kind of secrets a file of other programs holds.
+fn form(file: &Path, form: &Form) -> anyhow::Result<Kind> {
+    let by_ending = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Some(Kind::GithubHook),
+        Some("txt") => Some(Kind::GithubStatus),
+        _ => None,
+    };
+    match form.kind.or(by_ending) {
+        Some(kind @ (Kind::GithubHook | Kind::GithubStatus)) => Ok(kind),
+        _ => {
+            let message = format!("what {} holds is not clear", file.display());
+            let hint =
+                "--kind github-hook is github-secrets.json, --kind github-status is github-status-credentials.txt";
+            Err(BadInput { message, hint: Some(hint.to_owned()) }.into())
+        }
+    }
+}
+
+fn import(file: &Path, kind: &Form, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    let kind = form(file, kind)?;
+    let text = read_text(file)?;
+    let read = if kind == Kind::GithubHook { read_secrets(&text) } else { read_tokens(&text) };
+    let secrets = read.map_err(|reason| BadInput { message: format!("{}: {reason}", file.display()), hint: None })?;
+    credentials.set_all(kind, &secrets, Timestamp::now())?;
+    session.ui.note(format!("Stored {} {kind} credentials. The file still holds them in clear.", secrets.len()));
+    Ok(())
+}
+
+fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let kind = form(file, kind)?;
+    let mut secrets = Vec::new();
+    for entry in credentials.list()?.into_iter().filter(|entry| entry.kind == kind) {
+        if let Some((entry, secret)) = credentials.get(kind, &entry.name)? {
+            secrets.push((entry.name, secret));
+        }
+    }
+    let text = if kind == Kind::GithubHook { write_secrets(&secrets) } else { write_tokens(&secrets) };
+    let unwritable = || format!("{} cannot be written", file.display());
+    // A new file: an old one may be one that others can read.
+    let mut open =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).with_context(unwritable)?;
+    open.write_all(text.as_bytes()).with_context(unwritable)?;
+    session.ui.note(format!(
+        "Wrote {} {kind} credentials to {}, in clear, for its owner alone.",
+        secrets.len(),
+        file.display()
+    ));
+    Ok(())
+}
+
+fn recipients(command: Recipients, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    match command {
+        Recipients::List => {
+            let recipients = credentials.recipients()?;
+            if session.ui.json {
+                return session.ui.json(&recipients.iter().map(Recipient::line).collect::<Vec<_>>());
+            }
+            if recipients.is_empty() {
+                session.ui.note("There are no recipients: secrets are in clear, for their owner alone.");
+            }
+            for recipient in recipients {
+                session.ui.data(recipient.line())?;
+            }
+        }
+        Recipients::Add { key } => {
+            let text = match key.as_slice() {
+                [one] if !one.contains(' ') && !one.starts_with("ssh-") => read_text(Path::new(one))?,
+                words => words.join(" "),
+            };
+            let recipient: Recipient = text.trim().parse().map_err(|message| BadInput { message, hint: None })?;
+            let shown = recipient.to_string();
+            if credentials.add_recipient(recipient)? {
+                session.ui.note(format!("{shown} opens all credentials now."));
+            } else {
+                session.ui.note(format!("{shown} was a recipient before."));
+            }
+        }
+        Recipients::Remove { name } => {
+            let (removed, known) = credentials.remove_recipient(&name)?;
+            session.ui.note(format!("{removed} opens no secret that is stored from now on."));
+            if !known.is_empty() {
+                session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
+                for entry in known {
+                    session.ui.note(format!("  apt-ci credentials rotate {} {}", entry.kind, entry.name));
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! What a credential is for, and what is known about it without opening it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+/// What a credential is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The password of a user of the queue.
+    Queue,
+    /// The password of a user of Swift.
+    Swift,
+    /// A token for Launchpad.
+    Launchpad,
+    /// The secret with which GitHub signs what a project's hook sends.
+    GithubHook,
+    /// `USER:TOKEN`, with which a project's statuses are set at GitHub.
+    GithubStatus,
+    /// The secret that GitLab sends with what a project's hook sends.
+    GitlabHook,
+    /// The token with which a project's statuses are set at GitLab.
+    GitlabStatus,
+    /// The key of a user of the web service.
+    ApiKey,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Queue,
+        Self::Swift,
+        Self::Launchpad,
+        Self::GithubHook,
+        Self::GithubStatus,
+        Self::GitlabHook,
+        Self::GitlabStatus,
+        Self::ApiKey,
+    ];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Swift => "swift",
+            Self::Launchpad => "launchpad",
+            Self::GithubHook => "github-hook",
+            Self::GithubStatus => "github-status",
+            Self::GitlabHook => "gitlab-hook",
+            Self::GitlabStatus => "gitlab-status",
+            Self::ApiKey => "api-key",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A text that is no kind or no name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidEntry(String);
+
+impl FromStr for Kind {
+    type Err = InvalidEntry;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEntry> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| InvalidEntry(format!("the kinds are {}", Self::ALL.map(Self::as_str).join(", "))))
+    }
+}
+
+/// Whose credential it is: a user, or a project such as `OWNER/REPO`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Name {
+    type Err = InvalidEntry;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEntry> {
+        let is_good = |c: char| c.is_ascii_alphanumeric() || "._-/@+:".contains(c);
+        if text.is_empty() || text.len() > 100 || !text.chars().all(is_good) {
+            let rule = "a name has 1 to 100 of the characters A-Z a-z 0-9 . _ - / @ + :";
+            return Err(InvalidEntry(rule.to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = InvalidEntry;
+
+    fn try_from(text: String) -> Result<Self, InvalidEntry> {
+        text.parse()
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What is known about a credential without opening it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// What it is for.
+    pub kind: Kind,
+    /// Whose it is.
+    pub name: Name,
+    /// What somebody wrote about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When it was stored first.
+    pub created: Timestamp,
+    /// When its secret was last replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<Timestamp>,
+}
+
+/// An entry's file.
+#[derive(Serialize, Deserialize)]
+struct File {
+    #[serde(flatten)]
+    entry: Entry,
+    secret: String,
+}
+
+impl Entry {
+    /// Its file, below the folder of the credentials.
+    pub(super) fn file(&self) -> PathBuf {
+        file(self.kind, &self.name)
+    }
+
+    pub(super) fn to_json(&self, secret: &str) -> String {
+        let file = File { entry: self.clone(), secret: secret.to_owned() };
+        // Texts and times can always be written.
+        serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
+    }
+
+    /// The entry, and its secret as it is in the file. The error does not quote the text.
+    pub(super) fn from_json(text: &str) -> Result<(Self, String), String> {
+        let file: File = serde_json::from_str(text)
+            .map_err(|error| format!("is no credential: line {}, column {}", error.line(), error.column()))?;
+        Ok((file.entry, file.secret))
+    }
+}
+
+/// What stays as it is in a file's name.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'+');
+
+pub(super) fn file(kind: Kind, name: &Name) -> PathBuf {
+    // No name begins with a dot: `..` would lead elsewhere.
+    let escaped = utf8_percent_encode(&name.0, PLAIN).to_string();
+    let escaped = escaped.strip_prefix('.').map_or(escaped.clone(), |rest| format!("%2E{rest}"));
+    PathBuf::from(kind.as_str()).join(format!("{escaped}.json"))
+}

@@ -1,0 +1,56 @@
+//! The files in which Ubuntu's web service keeps the secrets of GitHub projects.
+//!
+//! `github-secrets.json`: `{"project": "webhook secret", …}`. `github-status-credentials.txt`: lines `project:user:token`.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::Name;
+
+/// Reads `github-secrets.json`. The error does not quote the text.
+///
+/// # Errors
+/// When it is no such file.
+pub fn read_secrets(text: &str) -> Result<Vec<(Name, SecretString)>, String> {
+    let secrets: BTreeMap<String, String> = serde_json::from_str(text)
+        .map_err(|error| format!("it is no JSON object of texts: line {}, column {}", error.line(), error.column()))?;
+    secrets
+        .into_iter()
+        .map(|(name, secret)| Ok((name.parse().map_err(|error| format!("{error}"))?, secret.into())))
+        .collect()
+}
+
+/// Writes `github-secrets.json`.
+pub fn write_secrets(secrets: &[(Name, SecretString)]) -> String {
+    let map: BTreeMap<&str, &str> =
+        secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
+    serde_json::to_string_pretty(&map).unwrap_or_default() + "\n"
+}
+
+/// Reads `github-status-credentials.txt`: of each project, `USER:TOKEN`. The error does not quote the text.
+///
+/// # Errors
+/// When a line has another form.
+pub fn read_tokens(text: &str) -> Result<Vec<(Name, SecretString)>, String> {
+    let mut tokens = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let fault = || format!("line {} has not the form project:user:token", number + 1);
+        let (project, rest) = line.split_once(':').ok_or_else(fault)?;
+        let (user, token) = rest.split_once(':').ok_or_else(fault)?;
+        if user.is_empty() || token.is_empty() {
+            return Err(fault());
+        }
+        tokens.push((project.parse().map_err(|_| fault())?, rest.to_owned().into()));
+    }
+    Ok(tokens)
+}
+
+/// Writes `github-status-credentials.txt`.
+pub fn write_tokens(tokens: &[(Name, SecretString)]) -> String {
+    tokens.iter().map(|(name, token)| format!("{name}:{}\n", token.expose_secret())).collect()
+}

@@ -1,0 +1,304 @@
+//! The credentials of a site: one store for every kind of secret.
+//!
+//! A site with recipients keeps each entry encrypted in its git repository: `credentials/KIND/NAME.json` tells name, note and times in clear,
+//! and the secret in age's armour, for the SSH keys in `credentials/recipients`. A site without recipients keeps the same files in
+//! `.credentials/`, in clear, for their owner alone; git ignores that folder.
+
+mod entry;
+mod exchange;
+mod files;
+mod sealed;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::repository;
+use super::{Site, SiteError};
+
+pub use self::entry::{Entry, InvalidEntry, Kind, Name};
+pub use self::exchange::{read_secrets, read_tokens, write_secrets, write_tokens};
+pub use self::sealed::{Key, Recipient};
+
+/// What can go wrong with credentials. No text holds a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    /// Nobody has made a site.
+    #[error("credentials belong to a site, and there is none here")]
+    NoSite,
+    /// Others can read a file with secrets.
+    #[error("{} can be read by others than its owner", path.display())]
+    Open {
+        /// The file or folder.
+        path: PathBuf,
+        /// The command that mends it.
+        hint: String,
+    },
+    /// A file cannot be used.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// No key of this user opens the secret.
+    #[error("no SSH key here opens the secret of {0}: {1}")]
+    Sealed(String, String),
+    /// A key that secrets cannot be encrypted to.
+    #[error("not a key that secrets can be encrypted to: {0}")]
+    Recipient(String),
+    /// Without it, secrets would be in clear.
+    #[error("{0} is the last recipient: without it nobody could read the secrets, or they would be in clear")]
+    LastRecipient(String),
+    /// There is no such entry or recipient.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// git failed.
+    #[error(transparent)]
+    Site(#[from] SiteError),
+}
+
+/// The credentials of a site.
+pub struct Credentials {
+    root: PathBuf,
+    keys: Vec<PathBuf>,
+}
+
+impl Credentials {
+    /// Those of a site. `keys` are the files with SSH keys that may open secrets; those that do not exist are left out.
+    ///
+    /// # Errors
+    /// [`CredentialsError::NoSite`], or [`CredentialsError::Open`] when others can read secrets in clear.
+    pub fn of(site: &Site, keys: Vec<PathBuf>) -> Result<Self, CredentialsError> {
+        let root = site.root.clone().ok_or(CredentialsError::NoSite)?;
+        let credentials = Self { root, keys };
+        files::check_closed(&credentials.plain())?;
+        Ok(credentials)
+    }
+
+    /// The folder with secrets in clear.
+    fn plain(&self) -> PathBuf {
+        self.root.join(".credentials")
+    }
+
+    /// The folder with encrypted ones, which git knows.
+    fn sealed(&self) -> PathBuf {
+        self.root.join("credentials")
+    }
+
+    fn recipients_file(&self) -> PathBuf {
+        self.sealed().join("recipients")
+    }
+
+    /// Whose keys open the secrets; none: they are in clear, in a folder for their owner alone.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn recipients(&self) -> Result<Vec<Recipient>, CredentialsError> {
+        let path = self.recipients_file();
+        let Some(text) = files::read(&path)? else { return Ok(Vec::new()) };
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.map(|line| line.parse().map_err(|reason| CredentialsError::File { path: path.clone(), reason })).collect()
+    }
+
+    /// All entries, by kind and name. Their secrets are not opened.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn list(&self) -> Result<Vec<Entry>, CredentialsError> {
+        let mut entries = BTreeMap::new();
+        for folder in [self.plain(), self.sealed()] {
+            for kind in Kind::ALL {
+                for path in files::below(&folder.join(kind.as_str()))? {
+                    let (entry, _) = self.read(&path)?;
+                    entries.insert((entry.kind, entry.name.clone()), entry);
+                }
+            }
+        }
+        Ok(entries.into_values().collect())
+    }
+
+    /// An entry, with its secret.
+    ///
+    /// # Errors
+    /// When it cannot be read or opened.
+    pub fn get(&self, kind: Kind, name: &Name) -> Result<Option<(Entry, SecretString)>, CredentialsError> {
+        let Some(path) = self.path_of(kind, name) else { return Ok(None) };
+        let (entry, secret) = self.read(&path)?;
+        let secret = match sealed::is_sealed(&secret) {
+            false => secret.into(),
+            true => sealed::open(&secret, &self.keys)
+                .map_err(|reason| CredentialsError::Sealed(format!("{kind} {name}"), reason))?,
+        };
+        Ok(Some((entry, secret)))
+    }
+
+    /// Stores a secret: a new entry, or another secret of an old one, which keeps its note unless there is a new one. Commits it if it
+    /// is encrypted.
+    ///
+    /// # Errors
+    /// When it cannot be encrypted or written.
+    pub fn set(
+        &self,
+        kind: Kind,
+        name: &Name,
+        secret: &SecretString,
+        note: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Entry, CredentialsError> {
+        let former = self.path_of(kind, name).map(|path| self.read(&path)).transpose()?.map(|(entry, _)| entry);
+        let action = if former.is_some() { "Rotate" } else { "Add" };
+        let entry = Entry {
+            kind,
+            name: name.clone(),
+            note: note.map(str::to_owned).or_else(|| former.as_ref()?.note.clone()),
+            created: former.as_ref().map_or(now, |former| former.created),
+            rotated: former.is_some().then_some(now),
+        };
+        self.write(&[(entry.clone(), secret.clone())], &format!("{action} the {kind} credential of {name}"))?;
+        Ok(entry)
+    }
+
+    /// Stores several, with one commit for all.
+    ///
+    /// # Errors
+    /// When one of them cannot be encrypted or written.
+    pub fn set_all(
+        &self,
+        kind: Kind,
+        secrets: &[(Name, SecretString)],
+        now: Timestamp,
+    ) -> Result<(), CredentialsError> {
+        let mut entries = Vec::new();
+        for (name, secret) in secrets {
+            let former = self.path_of(kind, name).map(|path| self.read(&path)).transpose()?.map(|(entry, _)| entry);
+            let entry = Entry {
+                kind,
+                name: name.clone(),
+                note: former.as_ref().and_then(|former| former.note.clone()),
+                created: former.as_ref().map_or(now, |former| former.created),
+                rotated: former.is_some().then_some(now),
+            };
+            entries.push((entry, secret.clone()));
+        }
+        self.write(&entries, &format!("Import {} {kind} credentials", entries.len()))
+    }
+
+    /// Removes an entry. What git has kept of it stays in its history, encrypted.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Missing`], or when it cannot be removed.
+    pub fn remove(&self, kind: Kind, name: &Name) -> Result<(), CredentialsError> {
+        let path = self
+            .path_of(kind, name)
+            .ok_or_else(|| CredentialsError::Missing(format!("{kind} credential of {name}")))?;
+        files::remove(&path)?;
+        self.commit(&[path], &format!("Remove the {kind} credential of {name}"))
+    }
+
+    /// Lets a key open all secrets, which are encrypted anew. The first one moves them from the clear folder into git. Gives whether it is
+    /// new.
+    ///
+    /// # Errors
+    /// When a secret cannot be opened or written.
+    pub fn add_recipient(&self, recipient: Recipient) -> Result<bool, CredentialsError> {
+        let mut recipients = self.recipients()?;
+        if recipients.iter().any(|known| known.is_same(&recipient)) {
+            return Ok(false);
+        }
+        let message = format!("Let {recipient} read the credentials");
+        recipients.push(recipient);
+        self.encrypt_anew(&recipients, &message)?;
+        Ok(true)
+    }
+
+    /// Encrypts all secrets without a key, which is named by its comment or the key itself. Gives it, and the entries that it knew: who has
+    /// the key may have kept them.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Missing`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
+    pub fn remove_recipient(&self, name: &str) -> Result<(Recipient, Vec<Entry>), CredentialsError> {
+        let mut recipients = self.recipients()?;
+        let place = recipients.iter().position(|known| known.is_named(name));
+        let place = place.ok_or_else(|| CredentialsError::Missing(format!("recipient {name}")))?;
+        if recipients.len() == 1 {
+            return Err(CredentialsError::LastRecipient(name.to_owned()));
+        }
+        let removed = recipients.remove(place);
+        self.encrypt_anew(&recipients, &format!("Let {removed} read new credentials no more"))?;
+        Ok((removed, self.list()?))
+    }
+
+    fn encrypt_anew(&self, recipients: &[Recipient], message: &str) -> Result<(), CredentialsError> {
+        // All are opened before the first is written.
+        let mut all = Vec::new();
+        for entry in self.list()? {
+            let (kind, name) = (entry.kind, entry.name.clone());
+            let secret = self.get(kind, &name)?.ok_or_else(|| CredentialsError::Missing(format!("{kind} {name}")))?.1;
+            all.push((entry, secret));
+        }
+        let mut changed = Vec::new();
+        for (entry, secret) in &all {
+            let sealed = sealed::seal(secret, recipients).map_err(CredentialsError::Recipient)?;
+            let path = self.sealed().join(entry.file());
+            files::write(&path, &entry.to_json(&sealed), 0o644)?;
+            changed.push(path);
+        }
+        let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
+        let path = self.recipients_file();
+        files::write(&path, &lines, 0o644)?;
+        changed.push(path);
+        // Only when the encrypted ones are there.
+        for (entry, _) in &all {
+            let path = self.plain().join(entry.file());
+            if path.exists() {
+                files::remove(&path)?;
+            }
+        }
+        self.commit(&changed, message)
+    }
+
+    fn write(&self, entries: &[(Entry, SecretString)], message: &str) -> Result<(), CredentialsError> {
+        let recipients = self.recipients()?;
+        let mut changed = Vec::new();
+        for (entry, secret) in entries {
+            if recipients.is_empty() {
+                files::make_closed(&self.plain())?;
+                files::write(&self.plain().join(entry.file()), &entry.to_json(secret.expose_secret()), 0o600)?;
+            } else {
+                let sealed = sealed::seal(secret, &recipients).map_err(CredentialsError::Recipient)?;
+                let path = self.sealed().join(entry.file());
+                files::write(&path, &entry.to_json(&sealed), 0o644)?;
+                changed.push(path);
+            }
+        }
+        self.commit(&changed, message)
+    }
+
+    fn commit(&self, changed: &[PathBuf], message: &str) -> Result<(), CredentialsError> {
+        let known: Vec<&Path> =
+            changed.iter().map(PathBuf::as_path).filter(|path| path.starts_with(self.sealed())).collect();
+        if !known.is_empty() {
+            repository::commit(&self.root, &known, message)?;
+        }
+        Ok(())
+    }
+
+    /// The encrypted one comes first: it is the newer one.
+    fn path_of(&self, kind: Kind, name: &Name) -> Option<PathBuf> {
+        let file = entry::file(kind, name);
+        [self.sealed().join(&file), self.plain().join(&file)].into_iter().find(|path| path.exists())
+    }
+
+    fn read(&self, path: &Path) -> Result<(Entry, String), CredentialsError> {
+        let fault = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
+        let text = files::read(path)?.ok_or_else(|| fault("is gone".to_owned()))?;
+        Entry::from_json(&text).map_err(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::*;
+use crate::environment::Environment;
+use crate::site::Lookup;
+
+const SECRET: &str = "hunter2-hunter2";
+
+/// A site in a git repository, and keys of some people.
+struct Scene {
+    folder: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { folder: TempDir::new().unwrap() };
+        crate::site::create(&scene.root()).unwrap();
+        for (name, kind) in [("ann", "ed25519"), ("bob", "rsa"), ("eve", "ed25519")] {
+            let path = scene.folder.path().join(name);
+            let mut make = Command::new("ssh-keygen");
+            make.args(["-q", "-N", "", "-t", kind, "-C", &format!("{name}@example"), "-f"]).arg(path);
+            assert!(make.status().unwrap().success());
+        }
+        scene
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("site")
+    }
+
+    fn key(&self, name: &str) -> Recipient {
+        fs::read_to_string(self.folder.path().join(format!("{name}.pub"))).unwrap().parse().unwrap()
+    }
+
+    /// The credentials as somebody sees them.
+    fn of(&self, name: &str) -> Result<Credentials, CredentialsError> {
+        let (environment, root) = (Environment::default(), self.root());
+        let lookup =
+            Lookup { site: Some(&root), queue: None, store: None, environment: &environment, working_dir: &root };
+        Credentials::of(&Site::find(&lookup).unwrap(), vec![self.folder.path().join(name)])
+    }
+
+    /// Everything that git has ever known, in clear.
+    fn history(&self) -> String {
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").arg("-C").arg(self.root()).args(arguments).output().unwrap();
+            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let objects = git(&["cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objecttype)"]);
+        let blobs = objects.lines().filter_map(|line| line.split_once(' '));
+        let all: String = blobs.map(|(id, kind)| git(&["cat-file", kind, id])).collect();
+        all + &git(&["log", "-p"])
+    }
+}
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn opened(credentials: &Credentials, project: &str) -> String {
+    let found = credentials.get(Kind::GithubHook, &name(project)).unwrap();
+    found.expect("an entry").1.expose_secret().to_owned()
+}
+
+#[test]
+fn without_recipients_secrets_are_for_their_owner_alone() {
+    let scene = Scene::new();
+    let credentials = scene.of("ann").unwrap();
+    let now = Timestamp::now();
+    let entry =
+        credentials.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), Some("a note"), now).unwrap();
+    assert_eq!((entry.rotated, entry.note.as_deref()), (None, Some("a note")));
+    assert_eq!(opened(&credentials, "me/x"), SECRET);
+    let file = scene.root().join(".credentials/github-hook/me%2Fx.json");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let status = Command::new("git").arg("-C").arg(scene.root()).args(["status", "--porcelain"]).output().unwrap();
+    assert!(status.stdout.is_empty(), "git sees it: {}", String::from_utf8_lossy(&status.stdout));
+    // Another secret keeps the note.
+    let entry = credentials.set(Kind::GithubHook, &name("me/x"), &"other".to_owned().into(), None, now).unwrap();
+    assert_eq!((entry.rotated, entry.note.as_deref()), (Some(now), Some("a note")));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let error = scene.of("ann").err().expect("others can read it");
+    assert!(matches!(&error, CredentialsError::Open { hint, .. } if hint.starts_with("chmod -R go= ")), "{error}");
+}
+
+#[test]
+fn git_knows_secrets_only_encrypted() {
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    let now = Timestamp::now();
+    ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), None, now).unwrap();
+    assert!(ann.add_recipient(scene.key("ann")).unwrap());
+    assert!(!ann.add_recipient(scene.key("ann")).unwrap());
+    assert!(!scene.root().join(".credentials/github-hook/me%2Fx.json").exists(), "it has moved");
+    ann.set(Kind::GithubHook, &name("me/y"), &format!("{SECRET}y").into(), None, now).unwrap();
+    assert_eq!((opened(&ann, "me/x"), opened(&ann, "me/y")), (SECRET.to_owned(), format!("{SECRET}y")));
+    assert!(matches!(scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")), Err(CredentialsError::Sealed(..))));
+    assert_eq!(scene.of("bob").unwrap().list().unwrap().len(), 2, "names and times are no secrets");
+    // Also to RSA keys.
+    ann.add_recipient(scene.key("bob")).unwrap();
+    assert_eq!(opened(&scene.of("bob").unwrap(), "me/y"), format!("{SECRET}y"));
+    // Who was removed opens nothing new.
+    let (removed, known) = ann.remove_recipient("bob@example").unwrap();
+    assert_eq!((removed.to_string().as_str(), known.len()), ("bob@example", 2));
+    assert!(scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")).is_err());
+    assert!(matches!(ann.remove_recipient("ann@example"), Err(CredentialsError::LastRecipient(_))));
+    assert!(matches!(ann.remove_recipient("eve@example"), Err(CredentialsError::Missing(_))));
+    ann.remove(Kind::GithubHook, &name("me/x")).unwrap();
+    assert!(ann.get(Kind::GithubHook, &name("me/x")).unwrap().is_none());
+    let history = scene.history();
+    assert!(!history.contains(SECRET), "a secret is in git's history");
+    assert!(history.contains("Remove the github-hook credential of me/x"));
+    let status = Command::new("git").arg("-C").arg(scene.root()).args(["status", "--porcelain"]).output().unwrap();
+    assert!(status.stdout.is_empty(), "all is committed: {}", String::from_utf8_lossy(&status.stdout));
+}
+
+#[test]
+fn what_somebody_else_has_staged_is_not_committed() {
+    let scene = Scene::new();
+    fs::write(scene.root().join("half-done"), "x").unwrap();
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(scene.root()).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    git(&["add", "half-done"]);
+    let ann = scene.of("ann").unwrap();
+    ann.add_recipient(scene.key("ann")).unwrap();
+    assert_eq!(git(&["show", "--stat", "--format="]).lines().count(), 2, "one file and the sum");
+    assert_eq!(git(&["status", "--porcelain"]), "A  half-done\n");
+}
+
+#[test]
+fn names_lead_nowhere_else() {
+    for bad in ["", "a b", "a\nb", "é", &"x".repeat(101)] {
+        bad.parse::<Name>().unwrap_err();
+    }
+    for odd in ["..", "../x", ".x", "a/../b"] {
+        let file = entry::file(Kind::Queue, &name(odd));
+        assert_eq!(file.components().count(), 2, "{}", file.display());
+        assert!(file.components().all(|part| matches!(part, std::path::Component::Normal(_))), "{}", file.display());
+    }
+}
+
+#[test]
+fn the_files_of_other_programs_are_read_and_written() {
+    let tokens = "# comment\nsystemd:someone:abc:def\n\nme/x:bot:t0ken\n";
+    let read = read_tokens(tokens).unwrap();
+    assert_eq!(write_tokens(&read), "systemd:someone:abc:def\nme/x:bot:t0ken\n");
+    for bad in ["x:secret", "x::secret", "x y:a:secret", "secret"] {
+        assert!(!read_tokens(bad).expect_err("a fault").contains("secret"), "{bad}");
+    }
+    let secrets = read_secrets(r#"{"systemd": "s3cret", "me/x": "other"}"#).unwrap();
+    assert_eq!(read_secrets(&write_secrets(&secrets)).unwrap().len(), 2);
+    for bad in ["[\"secret\"]", "{\"x\": {\"secret\": 1}}", "{\"x y\": \"secret\"}"] {
+        assert!(!read_secrets(bad).expect_err("a fault").contains("secret"), "{bad}");
+    }
+}
