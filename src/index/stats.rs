@@ -1,7 +1,5 @@
 //! Figures of many runs, from the index.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use rusqlite::params;
 
@@ -24,27 +22,21 @@ impl Index {
     ) -> Result<Vec<Day>, IndexError> {
         self.with(|connection| {
             let mut days = Days::default();
-            let mut of_test: HashMap<i64, usize> = HashMap::new();
-            let mut tests = connection.prepare(
-                "SELECT test.id, test.architecture FROM test JOIN container ON container.id = test.container \
-                 WHERE container.name = ? AND test.release = ?",
+            // Test by test: of an index of several releases, only this one's part is read.
+            let mut statement = connection.prepare(
+                "SELECT run.id, run.exitcode, run.duration, test.architecture \
+                 FROM container CROSS JOIN test ON test.container = container.id CROSS JOIN run ON run.test = test.id \
+                 WHERE container.name = ?1 AND test.release = ?2 AND run.id >= ?3 AND (?4 IS NULL OR test.architecture = ?4)",
             )?;
-            let mut rows = tests.query(params![container(release), release.as_str()])?;
+            let mut rows = statement.query(params![
+                container(release),
+                release.as_str(),
+                since.strftime(SECOND).to_string(),
+                architecture.map(Architecture::as_str),
+            ])?;
             while let Some(row) = rows.next()? {
-                let name = row.get_ref(1)?.as_str()?;
-                if architecture.is_none_or(|wanted| wanted.as_str() == name)
-                    && let Some(place) = days.architecture(name)
-                {
-                    of_test.insert(row.get(0)?, place);
-                }
-            }
-            // All that is needed is in the index over times: the table itself is not read.
-            let mut runs = connection
-                .prepare("SELECT id, test, exitcode, duration FROM run INDEXED BY run_by_time WHERE id >= ?")?;
-            let mut rows = runs.query([since.strftime(SECOND).to_string()])?;
-            while let Some(row) = rows.next()? {
-                if let Some(place) = of_test.get(&row.get(1)?) {
-                    days.add(*place, row.get_ref(0)?.as_str()?, row.get(2)?, row.get(3)?);
+                if let Some(place) = days.architecture(row.get_ref(3)?.as_str()?) {
+                    days.add(place, row.get_ref(0)?.as_str()?, row.get(1)?, row.get(2)?);
                 }
             }
             Ok(days.finish())
