@@ -52,5 +52,5 @@ CREATE TABLE run (
     PRIMARY KEY (test, id)
 ) STRICT, WITHOUT ROWID;
 
-CREATE INDEX run_by_time ON run (id, test, exitcode, duration);
+CREATE INDEX run_by_time ON run (id);
 CREATE INDEX run_by_cause ON run (cause);
