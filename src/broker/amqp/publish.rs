@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use lapin::options::BasicPublishOptions;
 use lapin::protocol::BasicProperties;
 use lapin::types::ShortString;
@@ -18,6 +19,8 @@ use crate::request::line::Submission;
 /// How many publications may be without a confirmation at one time: enough to fill the way to the broker and back, and few
 /// enough that the progress shown is true.
 const WINDOW: usize = 512;
+/// So many are handed over at once, to leave this machine together.
+const BURST: usize = 25;
 /// A broker that confirms nothing for so long counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -97,6 +100,20 @@ pub(super) async fn submit(
     }
 }
 
+/// A request as a message.
+fn message(submission: &Submission) -> (String, BasicProperties) {
+    // Requests have their ids when they come from a command.
+    let request = match submission.request.uuid() {
+        Some(_) => Cow::Borrowed(&submission.request),
+        None => Cow::Owned(submission.request.clone().identified()),
+    };
+    let mut properties = persistent();
+    if let Some(uuid) = request.uuid() {
+        properties = properties.with_message_id(uuid.as_str().into());
+    }
+    (request.to_wire(), properties)
+}
+
 struct Pipeline<'a> {
     live: Live,
     channel: Channel,
@@ -107,35 +124,40 @@ struct Pipeline<'a> {
 
 impl<'a> Pipeline<'a> {
     async fn run(&mut self, submissions: &'a [Submission]) -> Result<(), (Fault, &'a Submission)> {
-        for submission in submissions {
-            if self.waiting.len() == WINDOW {
+        for burst in submissions.chunks(BURST) {
+            while self.waiting.len() + burst.len() > WINDOW {
                 self.confirm_one().await?;
             }
-            // Requests have their ids when they come from a command.
-            let request = match submission.request.uuid() {
-                Some(_) => Cow::Borrowed(&submission.request),
-                None => Cow::Owned(submission.request.clone().identified()),
-            };
-            let mut properties = persistent();
-            if let Some(uuid) = request.uuid() {
-                properties = properties.with_message_id(uuid.as_str().into());
-            }
-            let wire = request.to_wire();
-            let (exchange, key) = (ShortString::default(), names::short(&submission.queue));
-            let publication = start(&self.channel, exchange, key, wire.as_bytes(), properties);
-            match bounded(&self.live, publication).await {
-                Ok(confirm) => self.waiting.push_back((confirm, submission)),
-                Err(fault) => {
-                    // What the broker has confirmed already counts, although the channel is gone.
-                    while !self.waiting.is_empty() {
-                        self.confirm_one().await?;
-                    }
-                    return Err((fault, submission));
+            if let Err(failed) = self.publish(burst).await {
+                // What the broker has confirmed already counts, although the channel is gone.
+                while !self.waiting.is_empty() {
+                    self.confirm_one().await?;
                 }
+                return Err(failed);
             }
         }
         while !self.waiting.is_empty() {
             self.confirm_one().await?;
+        }
+        Ok(())
+    }
+
+    /// Sends some requests, in order. Sent one after the other, each would wait until the one before has left this machine.
+    async fn publish(&mut self, burst: &'a [Submission]) -> Result<(), (Fault, &'a Submission)> {
+        let messages: Vec<(String, BasicProperties)> = burst.iter().map(message).collect();
+        let publications = burst.iter().zip(&messages).map(|(submission, (wire, properties))| {
+            let (exchange, key) = (ShortString::default(), names::short(&submission.queue));
+            start(&self.channel, exchange, key, wire.as_bytes(), properties.clone())
+        });
+        // They are begun in their order, and what is begun is sent in that order.
+        let sent = bounded(&self.live, async { Ok(join_all(publications).await) }).await;
+        let sent = match (sent, burst.first()) {
+            (Ok(sent), _) => sent,
+            (Err(fault), Some(first)) => return Err((fault, first)),
+            (Err(_), None) => return Ok(()),
+        };
+        for (publication, submission) in sent.into_iter().zip(burst) {
+            self.waiting.push_back((publication.map_err(|fault| (fault, submission))?, submission));
         }
         Ok(())
     }
