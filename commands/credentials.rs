@@ -28,7 +28,7 @@ const LIMIT: u64 = 64 << 10;
 With recipients, secrets are encrypted to their SSH keys and committed to the site's repository; without, they are in clear in a folder of the site that \
 git ignores, for their owner alone. Secrets are read from a hidden prompt, a file or standard input, never from an argument.
 
-Keys that open secrets: APT_CI_IDENTITY, or else ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host's own in /etc/ssh.
+Keys that open secrets: APT_CI_IDENTITY, or else ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host's own in /etc/ssh; none that has a passphrase.
 
 Examples:
   apt-ci credentials recipients add ~/.ssh/id_ed25519.pub
@@ -97,7 +97,7 @@ struct Which {
 struct SetArgs {
     #[command(flatten)]
     which: Which,
-    /// What to know about it; stays as it is without this
+    /// What to know about it, which is not encrypted; stays as it is without this
     #[arg(long)]
     note: Option<String>,
     /// Read the secret from this file; its last line end does not count
@@ -143,7 +143,7 @@ pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<Exi
         Command::Remove { which: Which { kind, name }, yes } => {
             let entry = known(&credentials, kind, &name)?;
             if !yes {
-                ask::somebody()?;
+                ask::somebody_to_say_yes()?;
                 if !ask::confirm(format!("Remove the {kind} credential of {}?", entry.name)).await? {
                     session.ui.note("Nothing was changed.");
                     return Ok(ExitStatus::Failure);
@@ -208,6 +208,13 @@ async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session
     } else {
         read_secret(file.as_deref(), &format!("The {kind} credential of {name}")).await?
     };
+    let form = secret.expose_secret();
+    if kind == Kind::GithubStatus
+        && (form.contains('\n') || form.split_once(':').is_none_or(|(user, token)| user.is_empty() || token.is_empty()))
+    {
+        let message = "what sets statuses at GitHub has the form USER:TOKEN".to_owned();
+        return Err(BadInput { message, hint: None }.into());
+    }
     let entry = credentials.set(kind, &name, &secret, note.as_deref(), Timestamp::now())?;
     if generate {
         session.ui.data(secret.expose_secret())?;
@@ -229,7 +236,7 @@ async fn read_secret(file: Option<&Path>, what: &str) -> anyhow::Result<SecretSt
         None if std::io::stdin().is_terminal() => ask::secret(what.to_owned()).await?,
         None => {
             let mut text = String::new();
-            std::io::stdin().take(LIMIT).read_to_string(&mut text).context("the secret cannot be read")?;
+            std::io::stdin().take(LIMIT + 1).read_to_string(&mut text).context("the secret cannot be read")?;
             text
         }
     };
@@ -238,6 +245,9 @@ async fn read_secret(file: Option<&Path>, what: &str) -> anyhow::Result<SecretSt
     if secret.is_empty() {
         let hint = Some("type it, or give it on standard input or with --file".to_owned());
         return Err(BadInput { message: "the secret is empty".to_owned(), hint }.into());
+    }
+    if secret.len() as u64 > LIMIT {
+        return Err(BadInput { message: "the secret is longer than 64 KiB".to_owned(), hint: None }.into());
     }
     Ok(secret.to_owned().into())
 }
@@ -317,7 +327,11 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     // A new file: an old one may be one that others can read.
     let mut open =
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).with_context(unwritable)?;
-    open.write_all(text.as_bytes()).with_context(unwritable)?;
+    if let Err(error) = open.write_all(text.as_bytes()).and_then(|()| open.sync_all()) {
+        // Half of it is worth nothing, and would be in the way.
+        let _ = std::fs::remove_file(file);
+        return Err(error).with_context(unwritable);
+    }
     session.ui.note(format!(
         "Wrote {} {kind} credentials to {}, in clear, for its owner alone.",
         secrets.len(),

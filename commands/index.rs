@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use apt_ci::broker::{Listener, Topic};
 use apt_ci::index::{Index, IndexError, Refreshed, Step};
 use apt_ci::release::Release;
@@ -12,12 +11,13 @@ use apt_ci::runs::Origin;
 use apt_ci::site::Site;
 use apt_ci::store::{Store, StoreError};
 use clap::Subcommand;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::results::asking::releases;
 use crate::session::Session;
 use crate::ui::error::{NotFound, Unable};
 use crate::ui::exit::ExitStatus;
@@ -32,8 +32,10 @@ const NAMED: usize = 10;
 const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
 /// The same where nobody announces anything.
 const REFRESH_UNHEARD: Duration = Duration::from_secs(10);
-/// So often it is noted that nothing was missed.
-const NOTE_EVERY: Duration = Duration::from_secs(30);
+/// So often it is noted that nothing was missed: more often than an index without that note is believed.
+const NOTE_EVERY: Duration = Duration::from_secs(5);
+/// So many announced results are waited for at a time.
+const LATE: usize = 1000;
 /// After a failure.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
@@ -108,11 +110,15 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     };
     let mut ctrl_c = std::pin::pin!(tokio::signal::ctrl_c());
     let filling = async {
-        refresh(&args, &index, &store, &site, session, true).await?;
+        let refreshed = refresh(&args, &index, &store, &site, session, true).await;
         if args.follow {
-            follow(&args, &index, &store, &site, session).await?;
+            if let Err(error) = refreshed {
+                session.ui.warn(format!("{error:#}"));
+            }
+            follow(&args, &index, &store, &site, session).await;
+            return Ok(());
         }
-        anyhow::Ok(())
+        refreshed.map(drop)
     };
     tokio::select! {
         outcome = filling => outcome.map(|()| ExitStatus::Success),
@@ -123,7 +129,9 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     }
 }
 
-/// Brings all containers up to date, and tells what has changed.
+/// Brings all containers up to date, and tells what has changed. Gives the names of those that it tells all of.
+///
+/// One that cannot be listed keeps nobody from the others; at the end that is an error.
 async fn refresh(
     args: &IndexArgs,
     index: &Index,
@@ -131,7 +139,7 @@ async fn refresh(
     site: &Site,
     session: &Session,
     tells: bool,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Vec<String>> {
     let mut containers = containers(args, store, site).await?;
     // What is not in the store any more is forgotten.
     for known in index.containers()? {
@@ -148,23 +156,17 @@ async fn refresh(
     };
     let refreshing = stream::iter(containers).map(|name| async {
         let refreshed = index.refresh(store, &name, args.rebuild, &progress).await;
-        match refreshed {
-            // One that somebody has closed keeps nobody from the others.
-            Err(IndexError::Store(error @ StoreError::Refused { .. })) => {
-                session.ui.warn(format!("{name} is left out: {error}"));
-                Ok(None)
-            }
-            other => {
-                let refreshed = other.with_context(|| {
-                    format!("the index of {name} is not complete; `apt-ci index` goes on where it is")
-                })?;
-                anyhow::Ok(Some((name, refreshed)))
-            }
-        }
+        (name, refreshed)
     });
-    let outcome: anyhow::Result<Vec<Option<(String, Refreshed)>>> = refreshing.buffered(AT_A_TIME).try_collect().await;
+    let outcomes: Vec<(String, Result<Refreshed, IndexError>)> = refreshing.buffered(AT_A_TIME).collect().await;
     bar.finish_and_clear();
-    let refreshed: Vec<(String, Refreshed)> = outcome?.into_iter().flatten().collect();
+    let (mut refreshed, mut failures) = (Vec::new(), Vec::new());
+    for (name, outcome) in outcomes {
+        match outcome {
+            Ok(what) => refreshed.push((name, what)),
+            Err(error) => failures.push((name, error)),
+        }
+    }
     let damaged: Vec<&String> = refreshed.iter().flat_map(|(_, refreshed)| &refreshed.damaged).collect();
     for name in damaged.iter().take(NAMED) {
         session.ui.warn(format!("the result of {name} is damaged"));
@@ -172,10 +174,18 @@ async fn refresh(
     if damaged.len() > NAMED {
         session.ui.warn(format!("… and {} more results are damaged", damaged.len() - NAMED));
     }
-    if tells {
+    if tells && (failures.is_empty() || !refreshed.is_empty()) {
         show(&refreshed, session)?;
     }
-    Ok(())
+    let last = failures.pop();
+    for (name, error) in failures {
+        session.ui.warn(format!("the index of {name} is not complete: {error}"));
+    }
+    if let Some((name, error)) = last {
+        let message = format!("the index of {name} is not complete; `apt-ci index` goes on where it is");
+        return Err(anyhow::Error::from(error).context(message));
+    }
+    Ok(refreshed.into_iter().map(|(name, _)| name).collect())
 }
 
 fn show(refreshed: &[(String, Refreshed)], session: &Session) -> anyhow::Result<()> {
@@ -212,11 +222,7 @@ async fn containers(args: &IndexArgs, store: &Store, site: &Site) -> anyhow::Res
             Ok(all)
         }
         Err(StoreError::Refused { .. }) => {
-            let releases = if args.releases.is_empty() {
-                site.releases.value.keys().cloned().collect()
-            } else {
-                args.releases.clone()
-            };
+            let releases = releases(&args.releases, site)?;
             Ok(releases.iter().flat_map(|release| Origin::Release.containers(release)).collect())
         }
         Err(error) => Err(error.into()),
@@ -228,34 +234,57 @@ fn is_meant(name: &str, releases: &[Release]) -> bool {
 }
 
 /// Takes over what workers announce. What fails is told, and tried again.
-async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, session: &Session) -> anyhow::Result<()> {
+async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, session: &Session) {
     session.ui.note("Following; Ctrl-C ends it.");
+    let mut pause = TRY_AGAIN;
     loop {
-        let outcome = async {
+        let listening = async {
             let broker = session.broker(site).await?;
-            let listener = broker.listen(Topic::TestComplete).await?;
-            // What was announced before somebody listened.
-            refresh(args, index, store, site, session, false).await?;
-            heed(listener, index, store).await
+            anyhow::Ok(broker.listen(Topic::TestComplete).await?)
         };
-        if let Err(error) = outcome.await {
-            session.ui.warn(format!("{error:#}; trying again"));
-            tokio::time::sleep(TRY_AGAIN).await;
+        let outcome = match listening.await {
+            Ok(listener) => {
+                pause = TRY_AGAIN;
+                // What was announced before somebody listened.
+                match refresh(args, index, store, site, session, false).await {
+                    Ok(containers) => heed(listener, &containers, index, store).await,
+                    Err(error) => Err(error),
+                }
+            }
+            // The store can be looked through all the same.
+            Err(error) => refresh(args, index, store, site, session, false).await.and(Err(error)),
+        };
+        if let Err(error) = outcome {
+            session.ui.warn(format!("{error:#}; trying again in {} s", pause.as_secs()));
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(REFRESH_EVERY);
         }
     }
 }
 
-/// Listens until it is time to look through everything again.
-async fn heed(mut listener: Listener, index: &Index, store: &Store) -> anyhow::Result<()> {
+/// Listens until it is time to look through everything again. `containers`: those that the index tells all of.
+async fn heed(mut listener: Listener, containers: &[String], index: &Index, store: &Store) -> anyhow::Result<()> {
     let time = if listener.hears() { REFRESH_EVERY } else { REFRESH_UNHEARD };
     let end = Instant::now() + time;
-    let containers = index.containers()?;
+    let mut note = Instant::now() + NOTE_EVERY;
+    // Announced, but not in the listing yet: a store may show new results late.
+    let mut late: Vec<Vec<u8>> = Vec::new();
     while Instant::now() < end {
-        match listener.next((Instant::now() + NOTE_EVERY).min(end)).await? {
-            Some(message) => drop(index.take_over_completed(store, &message).await?),
-            // So far nothing has escaped us.
-            None if listener.hears() => index.followed(&containers, Timestamp::now())?,
-            None => {}
+        late.extend(listener.next(note.min(end)).await?);
+        let mut still_late = Vec::new();
+        for message in late {
+            if !index.take_over_completed(store, &message).await? {
+                still_late.push(message);
+            }
+        }
+        // More than this are found by the next look through everything.
+        still_late.truncate(LATE);
+        late = still_late;
+        if Instant::now() >= note {
+            if listener.hears() && late.is_empty() {
+                index.followed(containers, Timestamp::now())?;
+            }
+            note = Instant::now() + NOTE_EVERY;
         }
     }
     listener.end().await;

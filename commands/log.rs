@@ -56,6 +56,11 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
                     }
                     outcome => format!("No test of {} has failed: {outcome}.", run.id),
                 };
+                if session.ui.json {
+                    let mut document = serde_json::to_value(&run)?;
+                    document["log"] = "".into();
+                    session.ui.json(&document)?;
+                }
                 session.ui.note(note);
                 return Ok(ExitStatus::Success);
             }
@@ -99,5 +104,16 @@ async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Res
     if wanted.is_empty() {
         return Ok(None);
     }
-    Ok(Some(run.sections(store, move |test| wanted.iter().any(|name| name == test)).await?))
+    let names = wanted.join(", ");
+    let mut text = run.sections(store, move |test| wanted.iter().any(|name| name == test)).await?;
+    // What was skipped has no section.
+    let mut first = vec![0; 4096];
+    let length =
+        text.read(&mut first).await.with_context(|| format!("the log of {} cannot be read", run.object("")))?;
+    if length == 0 {
+        let message = format!("the log of {} has no section of {names}", run.id);
+        return Err(NotFound { message, hint: "`apt-ci log RUN` shows all of it" }.into());
+    }
+    first.truncate(length);
+    Ok(Some(Box::new(std::io::Cursor::new(first).chain(text))))
 }

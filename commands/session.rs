@@ -15,13 +15,13 @@ use crate::ui::{ColorChoice, Ui};
 /// Options that every subcommand takes.
 #[derive(clap::Args)]
 pub struct GlobalArgs {
-    /// The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]
+    /// The site's folder [default: APT_CI_SITE, or searched upwards from here]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     site: Option<PathBuf>,
-    /// Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site's]
+    /// amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site's]
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     queue: Option<String>,
-    /// Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site's]
+    /// swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site's]
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     store: Option<String>,
     /// Print JSON, the stable form for programs

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use apt_ci::broker::Broker;
+use apt_ci::broker::{Broker, BrokerError};
 use apt_ci::follow::{Change, Followed, Follower, Stage};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::{Request, RequestId};
@@ -26,6 +26,8 @@ use crate::ui::when;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So many looks may fail in a row: servers are started again.
 const FAILURES: u32 = 60;
+/// So often a request is looked for.
+const LOOKS: u32 = 4;
 /// So many requests have a line each on a terminal; more are counted.
 const LINES: usize = 15;
 
@@ -54,7 +56,9 @@ pub async fn wait(
             Err(error) => {
                 failures += 1;
                 if failures == FAILURES {
-                    return Err(error.into());
+                    view.end();
+                    let again = format!("the tests go on; `apt-ci run --watch {}` watches again", open(&followed));
+                    return Err(anyhow::Error::from(error).context(again));
                 }
                 if failures == 1 {
                     session.ui.warn(format!("cannot look for the requests now: {error}; trying again"));
@@ -84,7 +88,17 @@ pub async fn watch(ids: &[RequestId], session: &Session) -> anyhow::Result<ExitS
     let mut followed = Vec::new();
     let mut seen = HashSet::new();
     for id in ids.iter().filter(|id| seen.insert(*id)) {
-        followed.push(find(id, &broker, &store, &site).await?);
+        // It may be between two hands when it is looked for.
+        let mut looks = 1;
+        loop {
+            match find(id, &broker, &store, &site).await {
+                Err(error) if error.is::<NotFound>() && looks < LOOKS => {
+                    looks += 1;
+                    tokio::time::sleep(LOOK_EVERY / 4).await;
+                }
+                found => break followed.push(found?),
+            }
+        }
     }
     let status = wait(followed, &broker, &store, session).await?;
     broker.close().await;
@@ -103,7 +117,11 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
     }
     for state in broker.inspect(&site.queues()).await? {
         if state.ready + state.delayed + state.claimed + state.dead > 0 {
-            let contents = broker.contents(&state.queue, usize::MAX).await?;
+            let contents = match broker.contents(&state.queue, usize::MAX).await {
+                // Somebody deleted it meanwhile.
+                Err(BrokerError::NoSuchQueue { .. }) => continue,
+                other => other?,
+            };
             let dead = contents.dead.iter().map(|letter| &letter.body);
             let mut bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed).chain(dead);
             if let Some(found) = bodies.find_map(|body| here(body, &state.queue)) {
@@ -129,10 +147,14 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
 
 fn interrupted(followed: &[Followed], view: View, session: &Session) -> anyhow::Result<ExitStatus> {
     view.end();
-    let open: Vec<&str> =
-        followed.iter().filter(|one| !one.stage.is_end()).map(|one| one.uuid.as_str()).take(LINES).collect();
-    session.ui.note(format!("The tests go on. `apt-ci run --watch {}` watches again.", open.join(" ")));
+    session.ui.note(format!("The tests go on. `apt-ci run --watch {}` watches again.", open(followed)));
     Ok(ExitStatus::Interrupted)
+}
+
+/// The ids of those that have not come to their end.
+fn open(followed: &[Followed]) -> String {
+    let open = followed.iter().filter(|one| !one.stage.is_end()).map(|one| one.uuid.as_str());
+    open.collect::<Vec<_>>().join(" ")
 }
 
 /// What is seen meanwhile.

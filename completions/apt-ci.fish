@@ -24,9 +24,9 @@ function __fish_apt_ci_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -66,9 +66,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l testname -d 'Run o
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l requester -d 'Who asks for it, for those who look at the results' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l watch -d 'Ask for nothing; watch these requests until their tests have ended, as --wait does' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l batch -d 'Read requests from a file, or from standard input with `-`: lines of the form QUEUE:SRC {json}' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -88,9 +88,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_see
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s a -l arch -l architecture -d 'An architecture to serve; repeat for more [default: worker.conf\'s, else this host\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l slots -d 'How many tests to run at the same time [default: 1]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l name -d 'The worker\'s name in results and messages [default: this host\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -118,9 +118,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l test-bzr -d 'Test a Bazaar branch against the archive\'s packages' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s c -l config -d 'The testbed\'s configuration [default: the site\'s worker.conf; without one, tests run on this host with `null`]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l variable -d 'Define a $KEY for worker.conf; repeat for more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -131,9 +131,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -s c -l config -d 'The testbed\'s configuration [default: the site\'s worker.conf; without one, tests run on this host with `null`]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l variable -d 'Define a $KEY for worker.conf; repeat for more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -142,9 +142,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -153,9 +153,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -166,9 +166,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -177,9 +177,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l pid -d 'The worker with this process id; repeat for more [default: every worker of the site on this host]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -198,9 +198,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "cancel" -d 'End tests that run on this host'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l limit -d 'How many of its requests to show at most, of each kind' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -220,9 +220,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_see
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "dead" -d 'Show dead letters with their reasons, put them back, or remove them'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l limit -d 'How many requests to show at most, of each kind' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -232,9 +232,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s c -l match -d 'Those that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l uuid -d 'The one with this id; repeat for more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -244,9 +244,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -256,9 +256,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -268,9 +268,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -282,9 +282,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s c -l match -d 'Those that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l uuid -d 'The one with this id; repeat for more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -294,9 +294,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -318,9 +318,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s s -l release -l series -d 'Only this release\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s a -l arch -l architecture -d 'Only this architecture\'s' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l listen -d 'Listen for so many seconds to what workers of other programs tell' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -330,9 +330,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s q -l quiet -d 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s c -l match -d 'All that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -349,9 +349,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l package -d 'Of t
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l requester -d 'Who asks for it' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -376,9 +376,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l log-
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l add-trigger -d 'A further trigger for every test; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l limit -d 'How many requests at most' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l requester -d 'Who asks for it' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -406,9 +406,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l until -d 'Only those published before then' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l ppa -d 'Those with packages from this PPA instead' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l limit -d 'How many to show at most' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -429,9 +429,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l testbed -d 'The testbed in that command: autopkgtest\'s virt server and its arguments [default: qemu autopkgtest-RELEASE-ARCH.img]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -442,9 +442,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -454,9 +454,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -468,9 +468,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l since -d 'Since when' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l limit -d 'How many to show at most, the worst first' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -481,9 +481,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l since -d 'Since when' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -496,9 +496,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l older-than -d 'Only runs published before then: `180d`, or a time' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l keep-latest -d 'How many complete runs of each package and architecture stay in any case' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l confirm -d 'Do not ask: the release\'s name once more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -508,9 +508,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l confirm -d 'Do not ask: the release\'s name once more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -528,9 +528,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "drop-release" -d 'Remove a release with all of its results, those with PPAs and private ones included'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -s s -l release -l series -d 'Only this release\'s containers, those of its PPAs included; repeat for more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -542,9 +542,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -f -a "export" -d 'Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -557,9 +557,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_sub
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s s -l release -l series -d 'Only this release\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l test -d 'Only the section of this test; repeat for more' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -573,9 +573,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s s -l release
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s a -l arch -l architecture -d 'Only this architecture\'s runs' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s o -l output -d 'The folder to unpack to, which is made if it is missing, and has to be empty [default: PACKAGE-RUN]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l limit -d 'How much to unpack at most, in MiB' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -584,9 +584,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l json -d 'Pri
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -594,9 +594,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l json -d 'Print JS
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -604,9 +604,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l json -d 'Print 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -623,9 +623,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fis
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, for its owner alone'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "recipients" -d 'Show and change whose SSH keys open the secrets'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -633,11 +633,11 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l note -d 'What to know about it; stays as it is without this' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l note -d 'What to know about it, which is not encrypted; stays as it is without this' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -646,11 +646,11 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l note -d 'What to know about it; stays as it is without this' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l note -d 'What to know about it, which is not encrypted; stays as it is without this' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -659,9 +659,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -670,9 +670,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -682,9 +682,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l kind -d 'Which of the two it is [default: by the file\'s ending, .json or .txt]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -693,9 +693,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l kind -d 'Which of the two it is [default: by the file\'s ending, .json or .txt]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -703,9 +703,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -726,9 +726,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, for its owner alone'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "recipients" -d 'Show and change whose SSH keys open the secrets'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l site -d 'The site: a folder with an apt-ci.toml [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l queue -d 'Where requests wait: amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l store -d 'Where results live: swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
 always\t''
 never\t''"

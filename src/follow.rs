@@ -152,7 +152,10 @@ impl<'a> Follower<'a> {
             for queue in queues {
                 self.waiting(queue, &mut waiting).await?;
             }
-            stages.extend(waiting);
+            // What runs is not what an older copy of it has become.
+            for (uuid, stage) in waiting {
+                stages.entry(uuid).or_insert(stage);
+            }
             self.queues_seen = Some(Instant::now());
         }
         let mut changed = Vec::new();

@@ -60,6 +60,9 @@ impl Verdict {
     /// not matter. Only failures need these.
     pub fn of(run: &StoredRun, others: &[StoredRun]) -> Self {
         let verdict = |meaning, reason: String| Self { meaning, reason };
+        if run.damaged {
+            return verdict(Meaning::Infrastructure, "its result cannot be read whole".to_owned());
+        }
         match run.outcome() {
             Outcome::Pass => return verdict(Meaning::Pass, "it passed".to_owned()),
             Outcome::Neutral => return verdict(Meaning::Pass, "there was nothing to test".to_owned()),
@@ -75,7 +78,11 @@ impl Verdict {
         others.sort_by(|a, b| b.id.cmp(&a.id));
         let passed = |other: &&&StoredRun| matches!(other.outcome(), Outcome::Pass | Outcome::Neutral);
         let is_same = |other: &&&StoredRun| {
-            other.summary.version == run.summary.version && same_triggers(other, run) && !triggers(run).is_empty()
+            // Between two baselines the rest of the release may have changed.
+            !is_baseline(run)
+                && other.summary.version == run.summary.version
+                && same_triggers(other, run)
+                && !triggers(run).is_empty()
         };
         if let Some(other) = others.iter().filter(is_same).find(passed) {
             return verdict(Meaning::Flaky, format!("with the same version and triggers it passed in {}", other.id));
@@ -164,7 +171,7 @@ mod tests {
             (fails(), &[baseline(4), run(10, 0, "1-1", "glibc/2")], Meaning::Flaky, "20260110"),
             // Another version of the package that passed later says nothing about this one.
             (fails(), &[run(10, 0, "1-2", "glibc/2")], Meaning::AlwaysFailed, "not passed before"),
-            (baseline(4), &[run(1, 0, "1-1", "migration-reference/0")], Meaning::Flaky, "20260101"),
+            (baseline(4), &[run(1, 0, "1-1", "migration-reference/0")], Meaning::Regression, "version 1-1 passed"),
         ];
         for (run, others, meaning, reason) in cases {
             let verdict = Verdict::of(run, others);

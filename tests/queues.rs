@@ -210,7 +210,8 @@ fn killed_move(services: &Services) -> Result<(), Failed> {
         block_on(async {
             let broker = Broker::connect(&address(&site).parse().expect("an address")).await.expect("a broker");
             let there = [huge.parse().expect("a queue")];
-            kill_when(mover(), async |id| has_open(id, "queue.sqlite") || has_open(id, "socket:")).await;
+            let killed = kill_when(mover(), async |id| has_open(id, "queue.sqlite") || has_open(id, "socket:")).await;
+            assert!(killed, "it ended before it was killed");
             for _ in 0..2 {
                 let some = async |_| broker.inspect(&there).await.expect("a look").iter().any(|state| state.ready > 0);
                 kill_when(mover(), some).await;
@@ -310,16 +311,17 @@ fn busy_cancel(site: &TestSite) -> Result<(), Failed> {
     busy(site, &arguments, "cancelled", |one| one["uuid"].as_str().expect("an id"))
 }
 
-/// Kills a command when it is time, unless it has ended before.
-async fn kill_when(mut command: Command, is_time: impl AsyncFn(u32) -> bool) {
+/// Kills a command when it is time. False when it has ended before.
+async fn kill_when(mut command: Command, is_time: impl AsyncFn(u32) -> bool) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("apt-ci");
     while child.try_wait().expect("its state").is_none() {
         if is_time(child.id()).await {
             child.kill().expect("a signal");
             child.wait().expect("its end");
-            return;
+            return true;
         }
     }
+    false
 }
 
 /// Whether a process has something open with this in its name.
@@ -344,11 +346,14 @@ fn busy(site: &TestSite, arguments: &[&str], folder: &str, id: fn(&Value) -> &st
     let done = Arc::new(Mutex::new(Vec::new()));
     let workers: Vec<thread::JoinHandle<()>> = (0..2).map(|_| worker(site, &stop, &done)).collect();
     block_on(async {
+        let mut kills = 0;
         for _ in 0..3 {
             let before = records(site, folder).len();
             // It is about to take what it has written down.
-            kill_when(site.command(arguments), async |_| records(site, folder).len() > before).await;
+            let killed = kill_when(site.command(arguments), async |_| records(site, folder).len() > before).await;
+            kills += usize::from(killed);
         }
+        assert!(kills > 0, "it always ended before it was killed");
     });
     let finished = site.run(&[arguments, &["--json"]].concat());
     let removed: Vec<Value> = serde_json::from_str(&finished.out)?;

@@ -487,6 +487,8 @@ print(json.dumps([list(row) for row in rows]))
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut expected: Vec<Value> = told(&site)
         .iter()
+        // Proposed-migration ignores what it cannot read.
+        .filter(|run| run["damaged"] == false)
         .map(|run| {
             let triggers: Vec<String> = run["triggers"].as_array().expect("triggers").iter().map(text).collect();
             json!([

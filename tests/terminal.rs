@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::site::{Finished, TestSite, finish};
+use crate::support::site::{Finished, TestSite, finish, until};
 use crate::support::{Services, Story, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
@@ -56,11 +56,25 @@ pub fn answering(site: &TestSite, prompt: &str, typed: &str, arguments: &[&str])
         }
         shown.push_str(&String::from_utf8_lossy(&piece[..length]));
         if !is_typed && shown.contains(prompt) {
+            // What is typed before the terminal is told not to show it is lost.
+            until("nothing that is typed is shown", || is_silent(child.id()));
             input.write_all(typed.as_bytes()).and_then(|()| input.flush()).expect("it listens");
             is_typed = true;
         }
     }
     (shown, child.wait().expect("its end").code())
+}
+
+/// Whether the terminal of the innermost process of this family shows nothing that is typed.
+fn is_silent(process: u32) -> bool {
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    let children: Vec<u32> = children.split_whitespace().filter_map(|id| id.parse().ok()).collect();
+    if !children.is_empty() {
+        return children.into_iter().any(is_silent);
+    }
+    let Ok(terminal) = fs::read_link(format!("/proc/{process}/fd/0")) else { return false };
+    let settings = Command::new("stty").arg("-F").arg(terminal).arg("-a").output().expect("stty");
+    String::from_utf8_lossy(&settings.stdout).split_whitespace().any(|word| word == "-echo")
 }
 
 fn terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Command {

@@ -110,10 +110,12 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
         record: Record::of_now(&site, "cancelled"),
     };
     let (mut answers, mut exit) = (Vec::new(), ExitStatus::Success);
-    let outcomes = if args.dry_run {
-        meant.into_iter().map(|found| (found, Outcome::Planned)).collect()
+    let mut outcomes = Vec::with_capacity(meant.len());
+    let cancelled = if args.dry_run {
+        outcomes.extend(meant.into_iter().map(|found| (found, Outcome::Planned)));
+        Ok(())
     } else {
-        canceller.cancel(meant).await?
+        canceller.cancel(meant, &mut outcomes).await
     };
     for (found, outcome) in outcomes {
         let (uuid, said) = (&found.uuid, format!("{} ({})", found.name, found.uuid));
@@ -140,10 +142,12 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
         let cancelled = matches!(outcome, Outcome::Cancelled | Outcome::Removed);
         answers.push(json!({"uuid": uuid, "cancelled": cancelled, "requeue": args.requeue, "outcome": outcome}));
     }
-    broker.close().await;
     if session.ui.json {
         session.ui.json(&answers)?;
     }
+    // What was done before something failed is told in any case.
+    cancelled?;
+    broker.close().await;
     Ok(exit)
 }
 
@@ -168,17 +172,17 @@ struct Canceller<'a> {
 }
 
 impl Canceller<'_> {
-    /// Cancels all of them, each where it is now: a worker may have taken it since it was looked for, or given it back. Gives what became
-    /// of each.
-    async fn cancel(&self, mut meant: Vec<Found>) -> anyhow::Result<Vec<(Found, Outcome)>> {
-        let mut ended = Vec::with_capacity(meant.len());
+    /// Cancels all of them, each where it is now: a worker may have taken it since it was looked for, or given it back. Tells what became
+    /// of each, also when something fails.
+    async fn cancel(&self, mut meant: Vec<Found>, ended: &mut Vec<(Found, Outcome)>) -> anyhow::Result<()> {
         for look in 1.. {
-            let removed = self.remove(&meant).await?;
+            let (removed, failure) = self.remove(&meant).await;
             let mut open = Vec::new();
             for found in meant {
                 let outcome = match found.place {
                     Place::Queued(_) if self.requeue => Some(Outcome::Waiting),
                     Place::Queued(_) => removed.contains(&found.uuid).then_some(Outcome::Removed),
+                    Place::Running if failure.is_some() => None,
                     Place::Running => self.end(&found).await?,
                 };
                 match outcome {
@@ -186,9 +190,12 @@ impl Canceller<'_> {
                     None => open.push(found),
                 }
             }
+            if let Some(failure) = failure {
+                return Err(failure);
+            }
             if open.is_empty() || look == LOOKS {
                 ended.extend(open.into_iter().map(|found| (found, Outcome::NotFound)));
-                return Ok(ended);
+                return Ok(());
             }
             sleep(PAUSE).await;
             let everything = everything(self.broker, self.site).await?;
@@ -201,20 +208,20 @@ impl Canceller<'_> {
                 }
             }
         }
-        Ok(ended)
+        Ok(())
     }
 
-    /// Takes those that wait out of their queues. Gives the ids of those that waited still.
-    async fn remove(&self, meant: &[Found]) -> anyhow::Result<HashSet<String>> {
+    /// Takes those that wait out of their queues. Gives the ids of those that are out, and what failed after that.
+    async fn remove(&self, meant: &[Found]) -> (HashSet<String>, Option<anyhow::Error>) {
         if self.requeue {
-            return Ok(HashSet::new());
+            return (HashSet::new(), None);
         }
         let queued = meant.iter().filter_map(|found| match &found.place {
             Place::Queued(queued) => Some(queued.as_ref()),
             Place::Running => None,
         });
-        let removed = queued::take_out(self.broker, &queued.collect::<Vec<_>>(), &self.record).await?;
-        Ok(removed.iter().map(ToString::to_string).collect())
+        let (removed, outcome) = queued::take_out(self.broker, &queued.collect::<Vec<_>>(), &self.record).await;
+        (removed.iter().map(ToString::to_string).collect(), outcome.err())
     }
 
     /// Has its worker end it. `None` when no worker has it any more.

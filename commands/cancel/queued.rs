@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::Context as _;
 use apt_ci::broker::{Broker, BrokerError, Message, Pile, QueueContents};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Request, RequestId};
@@ -41,16 +40,25 @@ pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Queued>> {
 }
 
 /// Takes requests out of their queues, once they are written down: a queue is looked through once for all of its requests. Gives the
-/// ids of what was taken; the others are not there any more.
-pub async fn take_out(broker: &Broker, queued: &[&Queued], record: &Record) -> anyhow::Result<HashSet<RequestId>> {
+/// ids of what was taken, also when something fails after that; the others are not there any more.
+pub async fn take_out(
+    broker: &Broker,
+    queued: &[&Queued],
+    record: &Record,
+) -> (HashSet<RequestId>, anyhow::Result<()>) {
     let mut wanted: BTreeMap<(&QueueName, bool), HashSet<RequestId>> = BTreeMap::new();
     for Queued { request, queue, pile } in queued {
-        wanted.entry((queue, *pile == Pile::Ready)).or_default().extend(request.uuid().cloned());
+        let id = request.uuid().cloned();
+        if *pile == Pile::Delayed {
+            wanted.entry((queue, false)).or_default().extend(id.clone());
+        }
+        // One whose delay ends meanwhile is found among those that are ready: these come second.
+        wanted.entry((queue, true)).or_default().extend(id);
     }
-    let taken = Arc::new(Mutex::new(HashSet::new()));
-    // One whose delay ends meanwhile is found among those that are ready: these come second.
+    let mut taken = HashSet::new();
     for ((queue, is_ready), ids) in wanted {
-        let (found, file, of) = (Arc::clone(&taken), record.clone(), queue.clone());
+        let found = Arc::new(Mutex::new(HashSet::new()));
+        let (told, file, of) = (Arc::clone(&found), record.clone(), queue.clone());
         let choice = move |messages: &[Message]| {
             let (mut places, mut bodies, mut here) = (Vec::new(), Vec::new(), HashSet::new());
             for (place, message) in messages.iter().enumerate() {
@@ -64,15 +72,22 @@ pub async fn take_out(broker: &Broker, queued: &[&Queued], record: &Record) -> a
                 }
             }
             file.add(&of, &bodies)?;
-            found.lock().unwrap_or_else(PoisonError::into_inner).extend(here);
+            told.lock().unwrap_or_else(PoisonError::into_inner).extend(here);
             Ok(places)
         };
         let pile = if is_ready { Pile::Ready } else { Pile::Delayed };
-        broker.take_out(queue, pile, None, Box::new(choice)).await.with_context(|| {
-            let told =
-                record.path().exists().then(|| format!("; what {} tells may be there still", record.path().display()));
-            format!("at {queue}{}", told.unwrap_or_default())
-        })?;
+        match broker.take_out(queue, pile, None, Box::new(choice)).await {
+            // Somebody deleted it meanwhile.
+            Ok(_) | Err(BrokerError::NoSuchQueue { .. }) => {
+                taken.extend(std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner)));
+            }
+            Err(error) => {
+                let path = record.path();
+                let told = path.exists().then(|| format!("; what {} tells may be there still", path.display()));
+                let context = format!("at {queue}{}", told.unwrap_or_default());
+                return (taken, Err(anyhow::Error::from(error).context(context)));
+            }
+        }
     }
-    Ok(std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner)))
+    (taken, Ok(()))
 }

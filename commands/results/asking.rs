@@ -103,24 +103,28 @@ pub async fn ask(
     store: &Store,
 ) -> anyhow::Result<(Vec<StoredRun>, bool)> {
     if let Some(index) = fresh_index(&question.releases, &question.origin, session, site, store).await? {
-        return Ok(index.runs(question, limit)?);
+        match index.runs(question, limit) {
+            Ok(answer) => return Ok(answer),
+            // It is a copy: the store can be asked as well.
+            Err(error) => session.ui.warn(format!("{error}; asking the store")),
+        }
     }
     let mut runs = Vec::new();
+    let (mut refused, mut read) = (None, 0);
     for release in &question.releases {
         for container in question.origin.containers(release) {
-            let found = runs::in_container(
-                store,
-                &container,
-                release,
-                question.architecture.as_ref(),
-                question.package.as_ref(),
-            );
-            match found.await {
-                // A PPA's private container is there for few.
-                Err(StoreError::Refused { .. }) if question.origin != Origin::Release => {}
-                found => runs.extend(found?),
+            match runs::in_container(store, &container, release, question, limit).await {
+                // A PPA's private container is there for few; and who has no credentials is refused a container that is not there.
+                Err(error @ StoreError::Refused { .. }) => refused = Some(error),
+                found => {
+                    runs.extend(found?);
+                    read += 1;
+                }
             }
         }
+    }
+    if let Some(error) = refused.filter(|_| read == 0 && question.origin == Origin::Release) {
+        return Err(error.into());
     }
     let mut runs = question.choose(runs);
     let more = runs.len() > limit;
@@ -151,6 +155,8 @@ pub async fn fresh_index(
             // Most PPAs have no private container; whether there is one now only the store knows.
             match store.amount(&container).await {
                 Err(StoreError::NotFound(_)) => continue,
+                // So is a container that is not there to who has no credentials.
+                Ok(None) if releases.len() > 1 || *origin != Origin::Release => continue,
                 _ => return Ok(None),
             }
         };

@@ -81,10 +81,16 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
     };
     match turn {
         Turn::Passes(run) => {
+            if session.ui.json {
+                session.ui.json(&json!({"before": run, "after": null}))?;
+            }
             session.ui.note(format!("{} passes: its newest run is {}.", args.package, run.id));
             Ok(ExitStatus::Failure)
         }
         Turn::NeverPassed(run) => {
+            if session.ui.json {
+                session.ui.json(&json!({"before": null, "after": run}))?;
+            }
             session
                 .ui
                 .note(format!("{} has not passed in any run that is there; the first is {}.", args.package, run.id));
@@ -119,7 +125,7 @@ async fn tell(
     if session.ui.terminal {
         let now = Timestamp::now();
         for (word, run) in [("before", before), ("after", after)] {
-            let (outcome, version) = (run.outcome(), &run.summary.version);
+            let (outcome, version) = (run.outcome(), run.summary.version.replace(char::is_control, " "));
             let path = &run.path;
             let age = when::ago(run.id.published(), now);
             session.ui.data(format!(

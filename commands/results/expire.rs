@@ -1,6 +1,7 @@
 //! `apt-ci results expire` and `drop-release`: what nobody needs any more.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use apt_ci::release::Release;
@@ -206,7 +207,7 @@ async fn remove(
             bar.inc(piece.len() as u64);
         }
         if doomed.whole {
-            store.delete_container(container).await?;
+            remove_container(container, session, store).await;
         }
     }
     bar.finish_and_clear();
@@ -215,6 +216,20 @@ async fn remove(
     }
     session.ui.note(format!("Removed {runs} runs of {release}."));
     Ok(ExitStatus::Success)
+}
+
+/// Removes an empty container. A store of several servers may believe for a while that something is in it.
+async fn remove_container(container: &str, session: &Session, store: &Store) {
+    for _ in 0..5 {
+        match store.delete_container(container).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::debug!("{container} cannot be removed now: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+    session.ui.warn(format!("{container} is empty, but cannot be removed yet; calling this again later removes it"));
 }
 
 fn report(doomed: &[(String, Doomed)], session: &Session) -> anyhow::Result<ExitStatus> {

@@ -49,6 +49,9 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
         };
         found.extend(flaky.into_iter().map(|flaky| (release, flaky)));
     }
+    // The worst of all releases first.
+    let changes = |flaky: &Flaky| flaky.passed.min(flaky.failed);
+    found.sort_by(|(_, a), (_, b)| changes(b).cmp(&changes(a)).then_with(|| b.last.cmp(&a.last)));
     let all = found.len();
     found.truncate(args.limit);
     if session.ui.json {

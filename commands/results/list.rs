@@ -50,10 +50,12 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
         return Ok(ExitStatus::Success);
     }
     show(&runs, session)?;
-    let damaged = runs.iter().filter(|run| run.damaged).count();
-    if damaged > 0 {
+    let damaged: Vec<&str> = runs.iter().filter(|run| run.damaged).map(|run| run.id.as_str()).collect();
+    if !damaged.is_empty() {
         session.ui.warn(format!(
-            "{damaged} of these results cannot be read whole; what they do not tell is shown as an error or unknown"
+            "{} of these results cannot be read whole, and what they do not tell is shown as an error or unknown: {}",
+            damaged.len(),
+            damaged[..damaged.len().min(5)].join(", ")
         ));
     }
     if more {

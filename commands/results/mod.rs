@@ -20,15 +20,11 @@ use crate::ui::exit::ExitStatus;
     args_conflicts_with_subcommands = true,
     after_help = "\
 The index is asked if it tells all (`apt-ci index`), and otherwise the store itself.
-A pipe gets, separated by tabs: outcome, package, version, release, architecture, triggers, seconds, time, run; of a matrix: release, architecture, outcome, version, run.
+A pipe gets: outcome, package, version, release, architecture, triggers, seconds, time, run.
 
 Examples:
-  apt-ci results gzip -s bookworm
-  apt-ci results gzip --matrix
   apt-ci results -s noble --trigger glibc --outcome fail,tmpfail --since 2d
-  apt-ci results gzip -s bookworm --store swift:https://HOST/v1/AUTH_x   # public
-  apt-ci results show gzip             everything about the latest run
-  apt-ci results blame gzip -s noble -a amd64"
+  apt-ci results gzip -s bookworm --store swift:https://HOST/v1/AUTH_x   # public"
 )]
 pub struct ResultsArgs {
     #[command(subcommand)]

@@ -64,16 +64,28 @@ pub async fn find_run(text: &str, place: &Where, site: &Site, store: &Store) -> 
             && place.architecture.as_ref().is_none_or(|architecture| run.path.architecture == *architecture)
     };
     // An index knows at once where a run is. An old one is as good as any: a run does not change.
-    if let Ok(Some(index)) = Index::open(&Index::path(&site.cache_dir, store))
-        && let Some(run) = index.with_id(text)?.into_iter().find(meant)
-    {
-        return Ok(run);
+    if let Ok(Some(index)) = Index::open(&Index::path(&site.cache_dir, store)) {
+        let found = index.with_id(text).unwrap_or_default();
+        if let Some(run) = only(text, found.into_iter().filter(meant).collect())? {
+            return Ok(run);
+        }
     }
     // A path tells the release itself.
     let releases =
         if text.contains('/') { place.release.as_slice().to_vec() } else { releases(place.release.as_slice(), site)? };
     let found = runs::find(store, &releases, text).await?;
-    found.filter(meant).ok_or_else(|| not_found(text, place, store))
+    only(text, found.into_iter().filter(meant).collect())?.ok_or_else(|| not_found(text, place, store))
+}
+
+/// The one run that a text means, if there is any.
+fn only(text: &str, mut found: Vec<StoredRun>) -> anyhow::Result<Option<StoredRun>> {
+    if found.len() > 1 {
+        let paths: Vec<String> = found.iter().take(5).map(|run| run.path.folder(&run.id)).collect();
+        let more = if found.len() > paths.len() { ", and others" } else { "" };
+        let message = format!("{} runs have the id {text}", found.len());
+        return Err(BadInput { message, hint: Some(format!("name its path: {}{more}", paths.join(", "))) }.into());
+    }
+    Ok(found.pop())
 }
 
 fn not_found(text: &str, place: &Where, store: &Store) -> anyhow::Error {

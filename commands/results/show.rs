@@ -54,22 +54,29 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         return Ok(ExitStatus::Success);
     }
     let details = run.details(&store).await?;
-    let others = history(&run, session, site, &store).await?;
+    let mut others = history(&run, session, site, &store).await?;
+    if run.container != Origin::Release.containers(&run.path.release).concat() {
+        // Whether it fails without the PPA is told by the release's own runs.
+        let origin = Origin::Release;
+        let question = Question { origin, ..place_of(&run) };
+        others.extend(ask(&question, usize::MAX - 1, session, site, &store).await?.0);
+    }
     let verdict = Verdict::of(&run, &others);
     let usual = usual(&run, &others);
-    let link = |file: &str| format!("{}/{}/{}", store.address(), run.container, run.object(file));
+    let link = async |file: &str| store.locate(&run.container, &run.object(file)).await;
+    let (log, artifacts) = (link("log.gz").await?, link("artifacts.tar.gz").await?);
     if session.ui.json {
         let mut document = json!(run);
         document["verdict"] = json!(verdict);
-        document["usual-duration"] = json!(usual);
+        document["usual_duration"] = json!(usual);
         document["tests"] = json!(details.tests);
         document["packages"] = json!(details.packages);
         document["attempt"] = details.own("attempt").cloned().unwrap_or_default();
         document["failures"] = details.own("failures").cloned().unwrap_or_default();
         document["worker"] = details.own("worker").cloned().unwrap_or_default();
         document["reproduce"] = json!(command.ok());
-        document["log"] = json!(link("log.gz"));
-        document["artifacts"] = json!(link("artifacts.tar.gz"));
+        document["log"] = json!(log);
+        document["artifacts"] = json!(artifacts);
         session.ui.json(&document)?;
         return Ok(ExitStatus::Success);
     }
@@ -80,7 +87,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         "{style}{}{style:#}  {} {} on {} {}",
         run.outcome(),
         path.package,
-        summary.version,
+        summary.version.replace(char::is_control, " "),
         path.release,
         path.architecture
     ))?;
@@ -109,8 +116,8 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         line("before", failure)?;
     }
     tests(&details, session)?;
-    line("log", &link("log.gz"))?;
-    line("artifacts", &link("artifacts.tar.gz"))?;
+    line("log", &log)?;
+    line("artifacts", &artifacts)?;
     match command {
         Ok(command) => line("reproduce", &command)?,
         Err(error) => line("reproduce", &format!("{error:#}"))?,
@@ -148,14 +155,18 @@ async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store)
         Some((_, Some(ppa))) => Origin::Ppa(ppa.to_owned()),
         _ => Origin::Release,
     };
-    let question = Question {
-        origin,
+    let question = Question { origin, ..place_of(run) };
+    Ok(ask(&question, usize::MAX - 1, session, site, store).await?.0)
+}
+
+/// The package's runs on the same release and architecture.
+fn place_of(run: &StoredRun) -> Question {
+    Question {
         package: Some(run.path.package.clone()),
         releases: vec![run.path.release.clone()],
         architecture: Some(run.path.architecture.clone()),
         ..Question::default()
-    };
-    Ok(ask(&question, usize::MAX - 1, session, site, store).await?.0)
+    }
 }
 
 /// How long the package's tests take when they come to a result: the median of the last ones before this run.

@@ -22,7 +22,7 @@ const WIDEST: usize = 60;
 /// Count runs by release, architecture and day
 #[derive(clap::Args)]
 #[command(after_help = "\
-A pipe gets, separated by tabs: release, day, architecture, runs, pass, neutral, fail, tmpfail, error, denylisted, then in seconds the time that half and nine \
+A pipe gets, separated by tabs: release, day, architecture, runs, pass, neutral, fail, tmpfail, error, denylisted, the share of tmpfail, then in seconds the time that half and nine \
 of ten of the runs took at most, and the longest.")]
 pub struct StatsArgs {
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
         let one = |(release, day): (&Release, &Day)| {
             let mut one = json!(day);
             one["release"] = json!(release);
-            one["tmpfail-rate"] = json!(day.tmpfail_rate());
+            one["tmpfail_rate"] = json!(day.tmpfail_rate());
             one
         };
         let list: Vec<_> = all.iter().flat_map(|(release, days)| days.iter().map(|day| one((release, day)))).collect();
@@ -89,11 +89,13 @@ fn show(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
             let mut row =
                 vec![Cell::new(release), Cell::new(&day.day), Cell::new(&day.architecture), Cell::new(day.runs)];
             row.extend(Outcome::ALL.map(|outcome| faint(day.count(outcome))));
+            let share = day.tmpfail_rate();
+            row.push(Cell::new(format!("{:.1} %", share * 100.0)).for_programs(format!("{share:.4}")));
             row.extend([time(day.median), time(day.percentile90), time(day.longest)]);
             row
         })
         .collect();
-    const COLUMNS: [Column<'_>; 13] = [
+    const COLUMNS: [Column<'_>; 14] = [
         Column::new("RELEASE"),
         Column::new("DAY"),
         Column::new("ARCH"),
@@ -104,6 +106,7 @@ fn show(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
         Column::new("TMPFAIL"),
         Column::new("ERROR"),
         Column::new("DENYLISTED").spare(),
+        Column::new("TMPFAIL %").spare(),
         Column::new("MEDIAN").spare(),
         Column::new("90 %").spare(),
         Column::new("LONGEST").spare(),
@@ -114,13 +117,14 @@ fn show(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
 /// A bar for each day, of all architectures together.
 fn plot(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
     for (release, days) in all {
-        let mut sums: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
+        let mut sums: BTreeMap<&str, [usize; 5]> = BTreeMap::new();
         for day in days {
             let sum = sums.entry(&day.day).or_default();
             let parts = [
                 day.count(Outcome::Pass) + day.count(Outcome::Neutral),
                 day.count(Outcome::Fail),
-                day.count(Outcome::Tmpfail) + day.count(Outcome::Error),
+                day.count(Outcome::Tmpfail),
+                day.count(Outcome::Error),
                 day.count(Outcome::Denylisted),
             ];
             for (sum, part) in sum.iter_mut().zip(parts) {
@@ -133,12 +137,13 @@ fn plot(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
         let most = sums.values().map(|sum| sum.iter().sum::<usize>()).max().unwrap_or(1).max(1);
         // The day, and the figures after the bar.
         let room = session.ui.width.map_or(WIDEST, |width| width.saturating_sub(46).clamp(10, WIDEST));
-        session.ui.data(format!("{release}: passed █, failed ▓, testbed ▒"))?;
+        session.ui.data(format!("{release}: passed █, failed ▓, testbed failed ▒, error ▞"))?;
         for (day, sum) in sums {
             let runs: usize = sum.iter().sum();
-            let styles = [AnsiColor::Green, AnsiColor::Red, AnsiColor::Yellow, AnsiColor::BrightBlack];
+            let styles =
+                [AnsiColor::Green, AnsiColor::Red, AnsiColor::Yellow, AnsiColor::Magenta, AnsiColor::BrightBlack];
             let (mut bar, mut drawn, mut counted) = (String::new(), 0, 0);
-            for ((part, style), sign) in sum.iter().zip(styles).zip(['█', '▓', '▒', '░']) {
+            for ((part, style), sign) in sum.iter().zip(styles).zip(['█', '▓', '▒', '▞', '░']) {
                 counted += part;
                 let end = (counted * room).div_ceil(most);
                 let style = style.on_default();

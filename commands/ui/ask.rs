@@ -18,6 +18,14 @@ pub fn somebody() -> Result<(), BadInput> {
     Err(BadInput { message, hint: Some("--dry-run shows what would be done; --yes does it".to_owned()) })
 }
 
+/// That somebody is there to be asked, by a command that shows nothing before.
+///
+/// # Errors
+/// When nobody is.
+pub fn somebody_to_say_yes() -> Result<(), BadInput> {
+    somebody().map_err(|error| BadInput { hint: Some("say it with --yes".to_owned()), ..error })
+}
+
 /// Asks a question, to which `y` is yes. The question waits beside everything else: connections are kept meanwhile.
 pub async fn confirm(question: String) -> anyhow::Result<bool> {
     let asking =

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use apt_ci::broker::BrokerError;
 use apt_ci::excuses::ExcusesError;
+use apt_ci::index::IndexError;
 use apt_ci::request::InvalidRequest;
 use apt_ci::site::SiteError;
 use apt_ci::site::credentials::CredentialsError;
@@ -52,9 +53,11 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitStatus::Success.into();
     }
-    anstream::eprintln!("{RED}error:{RED:#} {}", chain(error));
+    // A text from elsewhere must not steer the terminal.
+    let plain = |text: String| text.replace(|c: char| c.is_control() && c != '\n', " ");
+    anstream::eprintln!("{RED}error:{RED:#} {}", plain(chain(error)));
     if let Some(hint) = hint(error) {
-        anstream::eprintln!("{CYAN}hint:{CYAN:#} {hint}");
+        anstream::eprintln!("{CYAN}hint:{CYAN:#} {}", plain(hint));
     }
     status(error).into()
 }
@@ -86,7 +89,13 @@ fn status(error: &anyhow::Error) -> ExitStatus {
             || cause.is::<ConfError>()
             || matches!(
                 cause.downcast_ref(),
-                Some(CredentialsError::NoSite | CredentialsError::Open { .. } | CredentialsError::LastRecipient(_))
+                Some(
+                    CredentialsError::NoSite
+                        | CredentialsError::Open { .. }
+                        | CredentialsError::Unopenable(_)
+                        | CredentialsError::Ambiguous(_)
+                        | CredentialsError::LastRecipient(_)
+                )
             )
             || matches!(cause.downcast_ref(), Some(ExcusesError::Malformed(_) | ExcusesError::NoSources))
             || matches!(cause.downcast_ref(), Some(BrokerError::NoSuchQueue { .. }))
@@ -116,6 +125,15 @@ fn hint(error: &anyhow::Error) -> Option<String> {
             cause.downcast_ref()
         {
             return Some(hint.clone());
+        }
+        match cause.downcast_ref::<IndexError>() {
+            Some(IndexError::Incomplete(_)) => return Some("`apt-ci index` completes it".to_owned()),
+            Some(IndexError::Unusable { .. }) => {
+                return Some(
+                    "it is a copy of what the store tells: remove it, and `apt-ci index` makes it anew".to_owned(),
+                );
+            }
+            _ => {}
         }
         if let Some(error) = cause.downcast_ref::<CredentialsError>() {
             return credentials_hint(error);
@@ -162,6 +180,12 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
             "APT_CI_IDENTITY names the file of another key; `apt-ci credentials recipients list` shows whose keys open it"
                 .to_owned(),
         ),
+        CredentialsError::Unopenable(_) => Some(
+            "add a key of your own first, one without a passphrase, or name its file with APT_CI_IDENTITY".to_owned(),
+        ),
+        CredentialsError::Ambiguous(_) => {
+            Some("name the key itself: `apt-ci credentials recipients list` shows them".to_owned())
+        }
         CredentialsError::LastRecipient(_) => Some("add another one first: `apt-ci credentials recipients add`".to_owned()),
         CredentialsError::Missing(_) => Some("`apt-ci credentials list` shows what is there".to_owned()),
         CredentialsError::File { .. } | CredentialsError::Recipient(_) | CredentialsError::Site(_) => None,

@@ -75,7 +75,9 @@ impl Ui {
     /// A remark for a person, on standard error.
     pub fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
-            anstream::eprintln!("{text}");
+            // A text from elsewhere must not steer the terminal.
+            let is_steering = |c: char| c.is_control() && c != '\n';
+            anstream::eprintln!("{}", text.to_string().replace(is_steering, " "));
         }
     }
 }

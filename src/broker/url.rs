@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
 /// A queue URL that cannot be used, and why. The text of the URL is left out: it may hold a password.
@@ -41,7 +42,7 @@ impl AmqpUrl {
     /// The user that it names.
     pub fn user(&self) -> Option<String> {
         let url = parse(self.full()).ok()?;
-        let user = percent_encoding::percent_decode_str(url.username()).decode_utf8().ok()?;
+        let user = percent_decode_str(url.username()).decode_utf8().ok()?;
         Some(user.into_owned()).filter(|user| !user.is_empty())
     }
 
@@ -60,7 +61,9 @@ impl AmqpUrl {
             return Err(InvalidQueueUrl("it names no user that the password belongs to".to_owned()));
         }
         let invalid = |()| InvalidQueueUrl("it cannot hold a password".to_owned());
-        url.set_password(Some(password.expose_secret())).map_err(invalid)?;
+        // Escaped whole: a `%` of its own would be read as the beginning of an escape.
+        let escaped = utf8_percent_encode(password.expose_secret(), NON_ALPHANUMERIC).to_string();
+        url.set_password(Some(&escaped)).map_err(invalid)?;
         Ok(Self { shown: self.shown.clone(), full: url.as_str().to_owned().into() })
     }
 }

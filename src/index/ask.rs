@@ -23,7 +23,7 @@ impl Index {
         } else {
             ""
         };
-        let group = if question.latest { " GROUP BY test.id" } else { "" };
+        let group = if question.latest { " GROUP BY test.release, test.architecture, test.package" } else { "" };
         let sql = format!(
             "SELECT {}{newest} FROM {from} WHERE {conditions}{group} ORDER BY run.id DESC, test.release DESC, \
              test.architecture DESC, test.package DESC LIMIT {}",

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
 use super::{Index, IndexError};
@@ -37,12 +37,19 @@ impl Index {
     /// the form of `sha256sum`. Both are replaced at once; a reader that fetches the old one of the one and the new one of the other sees
     /// that they do not fit.
     ///
-    /// `env` is empty, because listings do not tell it; `current_version` is the version that the newest run has tested.
+    /// Results that cannot be read whole are left out, as proposed-migration ignores them. `env` is empty, because listings do not tell it; `current_version` is the version that the newest run has tested.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// [`IndexError::Incomplete`], or when the file cannot be written.
     pub fn export(&self, file: &Path) -> Result<Exported, IndexError> {
         let failed = |error: &dyn std::fmt::Display| unwritable(file, error);
+        let half: Option<String> = self.with(|connection| {
+            let sql = "SELECT name FROM container WHERE access = 'public' AND (checked = 0 OR marker IS NOT NULL)";
+            connection.query_row(sql, [], |row| row.get(0)).optional()
+        })?;
+        if let Some(container) = half {
+            return Err(IndexError::Incomplete(container));
+        }
         let beside = |suffix: &str| {
             let mut name = file.as_os_str().to_owned();
             name.push(suffix);
@@ -88,11 +95,13 @@ impl Index {
         let written = self.with(|connection| {
             let mut tests = connection.prepare(
                 "SELECT test.id, test.release, test.architecture, test.package FROM test JOIN container ON container.id = test.container \
-                 WHERE container.access = 'public' ORDER BY test.release, test.architecture, test.package",
+                 WHERE container.access = 'public' AND container.name = 'autopkgtest-' || test.release \
+                 ORDER BY test.release, test.architecture, test.package",
             )?;
             let mut runs = connection.prepare(
                 "SELECT run.id, run.version, cause.triggers, run.duration, run.exitcode, run.requester \
-                 FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? ORDER BY run.id",
+                 FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? AND NOT run.damaged \
+                 ORDER BY run.id",
             )?;
             let mut add_test = transaction.prepare("INSERT INTO test (id, release, arch, package) VALUES (?, ?, ?, ?)")?;
             let mut add = transaction.prepare("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, '')")?;

@@ -15,19 +15,17 @@ struct Completed {
 }
 
 impl Index {
-    /// Takes over the run that a message of `testcomplete.fanout` tells of. False when it tells of none that can be found: a private one, one of
-    /// a container that was never listed, or one whose result the store does not show yet; the next refresh finds it.
+    /// Takes over the run that a message of `testcomplete.fanout` tells of. False when the store does not show its result yet. A message that
+    /// tells of none that belongs into the index, such as one of a private run or of a container that was never listed, is done with.
     ///
     /// # Errors
     /// When the store or the file fails.
     pub async fn take_over_completed(&self, store: &Store, message: &[u8]) -> Result<bool, IndexError> {
-        let Ok(Completed { container, swift_dir }) = serde_json::from_slice(message) else { return Ok(false) };
-        let Some((path, id, _)) = parse_object(&format!("{}/{RESULT}", swift_dir.trim_end_matches('/')))
-            .map(|(path, id, file)| (path, id, file.to_owned()))
-        else {
-            return Ok(false);
-        };
-        self.add(store, &container, &path, &id).await
+        let Ok(Completed { container, swift_dir }) = serde_json::from_slice(message) else { return Ok(true) };
+        match parse_object(&format!("{}/{RESULT}", swift_dir.trim_end_matches('/'))) {
+            Some((path, id, _)) => self.add(store, &container, &path, &id).await,
+            None => Ok(true),
+        }
     }
 
     /// Notes that public containers have been followed without a gap since the index was last known to tell all of them.

@@ -56,6 +56,9 @@ pub enum IndexError {
         /// Why.
         reason: String,
     },
+    /// It does not tell all of a container yet.
+    #[error("the index does not tell all of {0} yet")]
+    Incomplete(String),
     /// Another process fills it.
     #[error("another process fills the index {0}")]
     Busy(PathBuf),

@@ -132,20 +132,39 @@ impl Index {
         anew: bool,
         progress: &(dyn Fn(Step) + Sync),
     ) -> Result<Refreshed, IndexError> {
+        let (refreshed, resumed) = self.pass(store, container, anew, progress).await?;
+        if !resumed {
+            return Ok(refreshed);
+        }
+        // What came into its first part since that was listed is found only from the beginning.
+        let mut all = refreshed;
+        all.add(self.pass(store, container, false, progress).await?.0);
+        Ok(all)
+    }
+
+    /// One pass; and whether it went on with one that had been broken off.
+    async fn pass(
+        &self,
+        store: &Store,
+        container: &str,
+        anew: bool,
+        progress: &(dyn Fn(Step) + Sync),
+    ) -> Result<(Refreshed, bool), IndexError> {
         let now = Timestamp::now().as_second();
         let amount = match store.amount(container).await {
-            Err(StoreError::NotFound(_)) => return self.forget(container).await,
+            Err(StoreError::NotFound(_)) => return Ok((self.forget(container).await?, false)),
             other => other?,
         };
-        let Some(pass) = self.begin(container, amount, anew, now).await? else { return Ok(Refreshed::default()) };
-        progress(Step { objects: pass.seen.objects, of: amount.map(|amount| amount.objects) });
-        let page = async |marker: String| match store.page(container, &Query { marker, ..Query::default() }).await {
-            Err(StoreError::NotFound(_)) => Ok(None),
-            other => other.map(Some),
+        let Some(pass) = self.begin(container, amount, anew, now).await? else {
+            return Ok((Refreshed::default(), false));
         };
+        let resumed = !pass.marker.is_empty();
+        progress(Step { objects: pass.seen.objects, of: amount.map(|amount| amount.objects) });
+        // A container that is gone now is no listing's end: the next refresh finds out.
+        let page = async |marker: String| store.page(container, &Query { marker, ..Query::default() }).await;
         let mut packages = Packages { seen: pass.seen, last: pass.marker.clone(), ..Packages::default() };
         let mut refreshed = Refreshed::default();
-        let Some(mut entries) = page(pass.marker.clone()).await? else { return self.forget(container).await };
+        let mut entries = page(pass.marker.clone()).await?;
         let mut read = None;
         loop {
             let count = entries.len() as u64;
@@ -159,7 +178,7 @@ impl Index {
             // While this page's results are read, the next page is asked for, and the former page's are written.
             let following = async {
                 match next {
-                    Some(marker) => Ok(page(marker).await?.unwrap_or_default()),
+                    Some(marker) => Ok(page(marker).await?),
                     None => Ok(Vec::new()),
                 }
             };
@@ -175,7 +194,7 @@ impl Index {
         }
         refreshed.add(self.write(&pass, read).await?);
         refreshed.removed += self.end(&pass).await?;
-        Ok(refreshed)
+        Ok((refreshed, resumed))
     }
 
     /// Begins a pass, or goes on with one; `None` when nothing is new.
@@ -348,7 +367,7 @@ impl Index {
         .await
     }
 
-    /// Takes a single run over, which somebody has told of, without a pass.
+    /// Takes a single run over, which somebody has told of, without a pass. False when the store does not show it yet.
     pub(super) async fn add(
         &self,
         store: &Store,
@@ -356,9 +375,13 @@ impl Index {
         path: &PackagePath,
         id: &RunId,
     ) -> Result<bool, IndexError> {
+        // Only what is in the index is asked for: the name comes from whoever may announce something.
+        if self.checked(container)?.is_none() {
+            return Ok(true);
+        }
         let query = Query { prefix: path.object(id, ""), ..Query::default() };
         let entries = match store.page(container, &query).await {
-            Err(StoreError::NotFound(_)) => return Ok(false),
+            Err(StoreError::NotFound(_) | StoreError::Refused { .. }) => return Ok(false),
             other => other?,
         };
         let result = entries.into_iter().find_map(|entry| Listed::of(container, entry));
@@ -370,7 +393,7 @@ impl Index {
             let sql = "SELECT id, pass FROM container WHERE name = ?";
             let found = transaction.query_row(sql, [&name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
             // A container that was never listed is found by the next refresh.
-            let Some((container, pass)): Option<(i64, i64)> = found else { return Ok(false) };
+            let Some((container, pass)): Option<(i64, i64)> = found else { return Ok(true) };
             let test = row::test(&transaction, container, &path, pass)?;
             row::write(&transaction, test, &run)?;
             transaction.commit()?;

@@ -58,7 +58,9 @@ impl Index {
                 "SELECT test.package, test.architecture, run.version, sum(run.exitcode IN (0, 2, 8)), \
                      sum(run.exitcode IN (4, 6, 12, 14)), sum(run.exitcode = 16), max(run.id) \
                  FROM container CROSS JOIN test ON test.container = container.id CROSS JOIN run ON run.test = test.id \
+                 CROSS JOIN cause ON cause.id = run.cause \
                  WHERE container.name = ?1 AND test.release = ?2 AND run.id >= ?3 AND (?4 IS NULL OR test.architecture = ?4) \
+                     AND cause.triggers NOT IN ('', 'migration-reference/0') \
                  GROUP BY run.test, run.version, run.cause",
             )?;
             let mut rows = statement.query(params![

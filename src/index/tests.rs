@@ -150,8 +150,9 @@ async fn what_a_worker_announces_is_there_at_once() {
         "no json".to_owned(),
         r#"{"container": "x", "swift_dir": ""}"#.to_owned(),
     ] {
-        assert!(!index.take_over_completed(&scene.store, text.as_bytes()).await.unwrap(), "{text}");
+        assert!(index.take_over_completed(&scene.store, text.as_bytes()).await.unwrap(), "{text}");
     }
+    assert_eq!(index.containers().unwrap(), ["autopkgtest-noble"], "it takes over what it knows");
 }
 
 #[test]
@@ -243,7 +244,7 @@ proptest! {
                 let mut all = Vec::new();
                 for release in &question.releases {
                     for container in question.origin.containers(release) {
-                        all.extend(runs::in_container(&scene.store, &container, release, None, question.package.as_ref()).await.unwrap());
+                        all.extend(runs::in_container(&scene.store, &container, release, &question, limit).await.unwrap());
                     }
                 }
                 let mut expected = question.choose(all);

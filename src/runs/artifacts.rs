@@ -1,7 +1,9 @@
 //! A run's artifacts, unpacked without trusting them: a test decides what is in there.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, BufRead, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -16,6 +18,10 @@ use crate::result::layout::ARTIFACTS;
 use crate::store::{Store, StoreError};
 
 const WINDOW: usize = 64 << 10;
+/// What names, headers and what is left out may take beside the files, in bytes.
+const OVERHEAD: u64 = 256 << 20;
+/// A longer name is none, in bytes.
+const LONGEST_NAME: u64 = 64 << 10;
 /// More members than this are not unpacked.
 const MEMBERS: usize = 1_000_000;
 
@@ -49,7 +55,7 @@ pub enum ArtifactsError {
         source: io::Error,
     },
     /// There is more in it than is allowed.
-    #[error("the artifacts have more than {0} bytes; what has been unpacked so far stays")]
+    #[error("the artifacts have more than {0} bytes")]
     TooLarge(u64),
 }
 
@@ -88,21 +94,38 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
     }
     let mut members = Vec::new();
     let mut left = limit;
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(io::BufReader::with_capacity(WINDOW, source)));
-    for entry in archive.entries().map_err(ArtifactsError::Damaged)? {
-        let mut entry = entry.map_err(ArtifactsError::Damaged)?;
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let decoder = MultiGzDecoder::new(io::BufReader::with_capacity(WINDOW, source));
+    // Also of what is left out: a small file may be packed so that it is endless.
+    let mut archive = tar::Archive::new(Bounded { inner: decoder, left: limit.saturating_add(OVERHEAD) });
+    let damaged = |error: io::Error| match error.kind() {
+        io::ErrorKind::FileTooLarge => ArtifactsError::TooLarge(limit),
+        _ => ArtifactsError::Damaged(error),
+    };
+    let mut long_name: Option<Vec<u8>> = None;
+    // Names of any length are members of their own: the library would read them into memory, however long they are.
+    for (count, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
+        let mut entry = entry.map_err(damaged)?;
+        let kind = entry.header().entry_type();
+        if matches!(kind, EntryType::GNULongName | EntryType::XHeader) {
+            let name = read_name(&mut entry, kind)?;
+            long_name = name.or(long_name);
+            continue;
+        }
+        if kind == EntryType::GNULongLink || kind == EntryType::XGlobalHeader {
+            continue;
+        }
+        let path_bytes = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
+        let name = String::from_utf8_lossy(&path_bytes).into_owned();
         let bytes = entry.size();
         let mut member = Member { path: name, bytes, left_out: None };
-        if members.len() >= MEMBERS {
+        if count >= MEMBERS {
             member.left_out = Some(format!("there are more than {MEMBERS}"));
             members.push(member);
             return Ok(members);
         }
-        let kind = entry.header().entry_type();
-        let inside = entry.path().ok().and_then(|path| inside(&path));
+        let inside = inside(Path::new(OsStr::from_bytes(&path_bytes)));
         match (kind, inside) {
-            (EntryType::Directory | EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, None) => {
+            (EntryType::Directory | EntryType::Regular | EntryType::Continuous, None) => {
                 member.left_out = Some("its path leads elsewhere".to_owned());
             }
             (EntryType::Directory, Some(path)) => {
@@ -112,7 +135,7 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
                 }
                 continue;
             }
-            (EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse, Some(path)) => {
+            (EntryType::Regular | EntryType::Continuous, Some(path)) => {
                 left = left.checked_sub(bytes).ok_or(ArtifactsError::TooLarge(limit))?;
                 if let Some(folder) = folder {
                     write(&mut entry, &folder.join(path), bytes)?;
@@ -124,6 +147,38 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
         members.push(member);
     }
     Ok(members)
+}
+
+/// The name in a member that holds nothing but the next one's name.
+fn read_name(entry: &mut impl Read, kind: EntryType) -> Result<Option<Vec<u8>>, ArtifactsError> {
+    let mut text = Vec::new();
+    entry.take(LONGEST_NAME + 1).read_to_end(&mut text).map_err(ArtifactsError::Damaged)?;
+    if text.len() as u64 > LONGEST_NAME {
+        return Err(ArtifactsError::Damaged(io::Error::new(io::ErrorKind::InvalidData, "a name in it is endless")));
+    }
+    if kind == EntryType::GNULongName {
+        return Ok(Some(text.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()));
+    }
+    // Lines of the form `LENGTH path=NAME`.
+    let mut lines = text.split(|byte| *byte == b'\n');
+    Ok(lines.find_map(|line| {
+        let at = line.iter().position(|byte| *byte == b' ')?;
+        line.get(at + 1..)?.strip_prefix(b"path=").map(<[u8]>::to_vec)
+    }))
+}
+
+/// A reader that fails when there is more than is allowed.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(length as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        Ok(length)
+    }
 }
 
 /// The path below the folder, if it stays there.
@@ -221,6 +276,23 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(folder.join("good/file")).unwrap().permissions().mode() & 0o7133, 0);
         unpack(evil.as_slice(), Some(&folder), 1000).unwrap_err();
+    }
+
+    #[test]
+    fn long_names_are_read_and_endless_ones_are_not() {
+        let long = format!("{}/file", "folder".repeat(30));
+        let mut tar = Builder::new(Vec::new());
+        let mut header = Header::new_gnu();
+        header.set_size(4);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, &long, &b"long"[..]).unwrap();
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&tar.into_inner().unwrap()).unwrap();
+        let folder = TempDir::new().unwrap();
+        unpack(gzip.finish().unwrap().as_slice(), Some(folder.path()), 1000).unwrap();
+        assert_eq!(fs::read(folder.path().join(&long)).unwrap(), b"long");
+        let endless = archive(&[("x", EntryType::GNULongName, &vec![b'a'; 100_000]), ("a", EntryType::Regular, b"")]);
+        assert!(matches!(unpack(endless.as_slice(), None, 1000), Err(ArtifactsError::Damaged(_))));
     }
 
     #[test]

@@ -138,6 +138,10 @@ impl Flaky {
     }
 }
 
+fn is_baseline(triggers: &[&str]) -> bool {
+    triggers.iter().any(|trigger| trigger.parse().is_ok_and(|trigger: crate::request::Trigger| trigger.is_baseline()))
+}
+
 /// The runs of a test with the same versions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SameVersions {
@@ -182,8 +186,11 @@ impl FlakyTests {
     pub fn of(runs: &[StoredRun]) -> Vec<Flaky> {
         let mut alike: BTreeMap<(&str, &str, &str, Vec<&str>), SameVersions> = BTreeMap::new();
         for run in runs {
-            let mut triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
-            triggers.sort_unstable();
+            let triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
+            // Without triggers, and between two baselines, anything else may have changed.
+            if triggers.is_empty() || is_baseline(&triggers) {
+                continue;
+            }
             let (package, architecture) = (run.path.package.as_str(), run.path.architecture.as_str());
             let same = alike.entry((package, architecture, run.summary.version.as_str(), triggers)).or_default();
             match run.outcome() {

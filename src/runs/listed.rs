@@ -47,17 +47,18 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
     if let Some(summary) = listed.as_ref().filter(|summary| summary.triggers.is_some()) {
         return Ok(Some(result.into_run(summary.clone(), false)));
     }
-    let reader = match store.get(&result.container, &result.object.name).await {
-        Ok(reader) => reader,
-        Err(StoreError::NotFound(_)) => return Ok(None),
-        Err(error) => return Err(error),
+    let bytes = match fetch(store, &result).await {
+        // A transfer that breaks off keeps nobody from the other thousands.
+        Err(StoreError::Io { .. }) => match fetch(store, &result).await {
+            Err(StoreError::Io { .. }) => fetch(store, &result).await,
+            other => other,
+        },
+        other => other,
     };
-    let mut bytes = Vec::new();
-    let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
-    reading.map_err(|source| StoreError::Io {
-        action: format!("reading {}/{}", result.container, result.object.name),
-        source,
-    })?;
+    let bytes = match bytes {
+        Err(StoreError::NotFound(_)) => return Ok(None),
+        other => other?,
+    };
     let (fetched, damaged) = read_result(&bytes);
     let summary = match listed {
         Some(summary) => RunSummary { triggers: fetched.triggers, ..summary },
@@ -66,10 +67,20 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
     Ok(Some(result.into_run(summary, damaged)))
 }
 
+async fn fetch(store: &Store, result: &Listed) -> Result<Vec<u8>, StoreError> {
+    let reader = store.get(&result.container, &result.object.name).await?;
+    let mut bytes = Vec::new();
+    let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
+    let action = || format!("reading {}/{}", result.container, result.object.name);
+    reading.map_err(|source| StoreError::Io { action: action(), source })?;
+    Ok(bytes)
+}
+
 /// Reads a result.tar as far as it can be read, and tells whether something that must be there is missing.
 pub(super) fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
     let (mut exitcode, mut version, mut duration) = (None, None, 0);
     let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
+    let mut has_testinfo = false;
     let mut whole = true;
     let mut archive = tar::Archive::new(bytes);
     for entry in archive.entries().into_iter().flatten() {
@@ -90,6 +101,7 @@ pub(super) fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
             "uuid" => uuid = Some(text.trim().to_owned()),
             "testinfo.json" => {
                 let testinfo: Value = serde_json::from_str(&text).unwrap_or_default();
+                has_testinfo = testinfo.is_object();
                 triggers = triggers_in(&testinfo);
                 let own = testinfo.get("apt-ci").and_then(|own| own.get("uuid")).and_then(Value::as_str);
                 uuid = uuid.or_else(|| own.map(str::to_owned));
@@ -97,7 +109,8 @@ pub(super) fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
             _ => {}
         }
     }
-    let damaged = !whole || exitcode.is_none() || version.is_none();
+    // What proposed-migration ignores as damaged.
+    let damaged = !whole || exitcode.is_none() || version.is_none() || !has_testinfo;
     let summary = RunSummary {
         exitcode: exitcode.unwrap_or(20),
         version: version.unwrap_or_else(|| "unknown".to_owned()),

@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 
 use crate::release::{Architecture, Release};
-use crate::request::{RequestId, SourcePackage};
+use crate::request::RequestId;
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
@@ -90,7 +90,8 @@ impl Serialize for StoredRun {
     }
 }
 
-/// The runs of a release in a container, of one package or architecture or of all, in no order. Without a container there are none.
+/// The runs of a release in a container that a question means, and perhaps others; at least the newest `limit` and one more, if there
+/// are so many. Without a container there are none.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -98,23 +99,25 @@ pub async fn in_container(
     store: &Store,
     container: &str,
     release: &Release,
-    architecture: Option<&Architecture>,
-    package: Option<&SourcePackage>,
+    question: &Question,
+    limit: usize,
 ) -> Result<Vec<StoredRun>, StoreError> {
-    let Some(package) = package else {
+    let architecture = question.architecture.as_ref();
+    let Some(package) = &question.package else {
         let prefix = architecture.map_or(format!("{release}/"), |architecture| format!("{release}/{architecture}/"));
-        return read_all(store, results(store, container, prefix).await?).await;
+        let listed = results(store, container, prefix).await?;
+        return read_all(store, question.narrow(listed, limit)).await;
     };
     let architectures = match architecture {
         Some(one) => vec![one.clone()],
         None => architectures(store, container, release).await?,
     };
-    let mut runs = Vec::new();
+    let mut listed = Vec::new();
     for architecture in architectures {
         let path = PackagePath { release: release.clone(), architecture, package: package.clone() };
-        runs.extend(read_all(store, results(store, container, path.prefix()).await?).await?);
+        listed.extend(results(store, container, path.prefix()).await?);
     }
-    Ok(runs)
+    read_all(store, question.narrow(listed, limit)).await
 }
 
 /// The architectures that a release has runs of in a container.
@@ -200,34 +203,26 @@ pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result
     Ok(results.into_iter().rev().find_map(mine))
 }
 
-/// Finds the run that a text means: its path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a
-/// file after it), or its id alone, which is looked for in all of these releases. `None` when there is no such run, or the
-/// text means none.
+/// Finds the runs that a text means: its path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a
+/// file after it), or its id alone, which is looked for in all of these releases. Several may have the same id, above all an old one, which
+/// is nothing but a time. None when there is no such run, or the text means none.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Option<StoredRun>, StoreError> {
+pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Vec<StoredRun>, StoreError> {
     let found = match Meaning::parse(text) {
-        None => None,
-        Some(Meaning::Path { container, path, id }) => {
-            results(store, &container, path.object(&id, RESULT)).await?.into_iter().next()
-        }
+        None => Vec::new(),
+        Some(Meaning::Path { container, path, id }) => results(store, &container, path.object(&id, RESULT)).await?,
         Some(Meaning::Id(id)) => {
-            let mut found = None;
+            let mut found = Vec::new();
             for release in releases {
                 let results = results(store, &container(release), format!("{release}/")).await?;
-                found = results.into_iter().find(|result| result.id == id);
-                if found.is_some() {
-                    break;
-                }
+                found.extend(results.into_iter().filter(|result| result.id == id));
             }
             found
         }
     };
-    match found {
-        None => Ok(None),
-        Some(result) => read(store, result).await,
-    }
+    read_all(store, found).await
 }
 
 /// Where a text says that a run is.

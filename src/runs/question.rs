@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::StoredRun;
+use super::{Listed, StoredRun};
 use crate::release::{Architecture, Release};
 use crate::request::{InvalidRequest, SourcePackage};
 use crate::result::Outcome;
@@ -108,6 +108,26 @@ impl Question {
             && (self.outcomes.is_empty() || self.outcomes.contains(&run.outcome()))
             && self.since.is_none_or(|since| run.id.published() >= since)
             && self.until.is_none_or(|until| run.id.published() < until)
+    }
+
+    /// Leaves out, of results in a listing, those that need not be read: they are too old or too new, or, when nothing but the time counts, older
+    /// than `limit` others.
+    pub(crate) fn narrow(&self, mut listed: Vec<Listed>, limit: usize) -> Vec<Listed> {
+        listed.retain(|result| {
+            let published = result.id.published();
+            self.since.is_none_or(|since| published >= since)
+                && self.until.is_none_or(|until| published < until)
+                && self.architecture.as_ref().is_none_or(|architecture| *architecture == result.path.architecture)
+        });
+        if self.outcomes.is_empty() && self.trigger.is_none() && self.requester.is_none() {
+            listed.sort_by(|a, b| (&b.id, &b.path).cmp(&(&a.id, &a.path)));
+            if self.latest {
+                let mut seen: HashSet<PackagePath> = HashSet::new();
+                listed.retain(|result| seen.insert(result.path.clone()));
+            }
+            listed.truncate(limit.saturating_add(1));
+        }
+        listed
     }
 
     /// Chooses among runs, and puts the newest first.

@@ -206,8 +206,8 @@ async fn a_run_is_found_by_whatever_names_it() {
     ] {
         let run = find(&scene.store, &releases, text).await.unwrap();
         assert_eq!(
-            run.map(|run| (run.container, run.path)),
-            Some(("autopkgtest-sid".to_owned(), gzip.clone())),
+            run.into_iter().map(|run| (run.container, run.path)).collect::<Vec<_>>(),
+            [("autopkgtest-sid".to_owned(), gzip.clone())],
             "{text}"
         );
     }
@@ -220,8 +220,13 @@ async fn a_run_is_found_by_whatever_names_it() {
         "autopkgtest-other/sid/amd64/g/gzip/20261123_084000_0a1b2@",
         "20261123_084000@",
     ] {
-        assert_eq!(find(&scene.store, &releases, text).await.unwrap(), None, "{text}");
+        assert_eq!(find(&scene.store, &releases, text).await.unwrap(), [], "{text}");
     }
+    // An old id is nothing but a time: several runs may have it.
+    for package in ["gzip", "tar"] {
+        scene.put(&path("sid", package), "20210102_030405@", RESULT, &result(&OTHER), "application/x-tar").await;
+    }
+    assert_eq!(find(&scene.store, &releases, "20210102_030405@").await.unwrap().len(), 2);
 }
 
 proptest! {

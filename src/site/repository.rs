@@ -52,19 +52,22 @@ fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<
             index.add(&entry(path, blob))?;
             staged.add(&entry(path, blob))?;
         } else {
-            index.remove_path(path)?;
-            staged.remove_path(path)?;
+            // It may have been removed before, and not be known any more.
+            let _ = index.remove_path(path);
+            let _ = staged.remove_path(path);
         }
     }
     let new = repository.find_tree(index.write_tree_to(repository)?)?;
     if head.as_ref().is_some_and(|head| head.tree_id() == new.id()) {
         return Ok(());
     }
+    // Staged and not committed does no harm; committed and not staged, the next commit of somebody else would take it back.
+    staged.write()?;
     let author =
         repository.signature().or_else(|_| Signature::now("apt-ci", &format!("apt-ci@{}", crate::host::name())))?;
     let parents: Vec<&git2::Commit<'_>> = head.iter().collect();
     repository.commit(Some("HEAD"), &author, &author, &format!("{message}\n"), &new, &parents)?;
-    staged.write()
+    Ok(())
 }
 
 fn entry(path: &Path, blob: Oid) -> IndexEntry {

@@ -52,6 +52,22 @@ impl FolderStore {
         format!("folder:{}", self.root.display())
     }
 
+    /// That a container is there.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when it is not.
+    pub async fn look_at(&self, container: &str) -> Result<(), StoreError> {
+        check_container(&self.address(), container)?;
+        let name = container.to_owned();
+        let is_there = self.blocking(|store| Ok(store.root.join(name).is_dir())).await?;
+        if is_there { Ok(()) } else { Err(StoreError::NotFound(container.to_owned())) }
+    }
+
+    /// The path of an object.
+    pub fn locate(&self, container: &str, object: &str) -> String {
+        self.root.join(container).join(object).display().to_string()
+    }
+
     /// The names of the containers, in order.
     ///
     /// # Errors

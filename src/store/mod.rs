@@ -166,6 +166,17 @@ impl Store {
         }
     }
 
+    /// Where an object is: its URL, or its path. Swift may have to be asked where the account is.
+    ///
+    /// # Errors
+    /// When nobody can log in.
+    pub async fn locate(&self, container: &str, object: &str) -> Result<String, StoreError> {
+        match self {
+            Self::Swift(store) => store.locate(container, object).await,
+            Self::Folder(store) => Ok(store.locate(container, object)),
+        }
+    }
+
     /// Tells this store, as its user sees it, from others; no password is in it. Not for people.
     pub fn identity(&self) -> String {
         match self {
@@ -228,7 +239,7 @@ impl Store {
     pub async fn amount(&self, container: &str) -> Result<Option<Amount>, StoreError> {
         match self {
             Self::Swift(store) => store.amount(container).await,
-            Self::Folder(_) => Ok(None),
+            Self::Folder(store) => store.look_at(container).await.map(|()| None),
         }
     }
 

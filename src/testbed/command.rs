@@ -317,7 +317,7 @@ pub fn withheld<'e>(plan: &Plan, environment: &'e Environment) -> Vec<&'e str> {
 
 /// Whether tests of this architecture run as a foreign one on amd64: i386 on Ubuntu's releases from focal on, which have no
 /// i386 images any more.
-fn is_foreign(release: &Release, architecture: &Architecture) -> bool {
+pub(super) fn is_foreign(release: &Release, architecture: &Architecture) -> bool {
     let release = release.as_str();
     architecture.as_str() == "i386" && !UBUNTU_BEFORE_FOCAL.contains(&release) && !DEBIAN.contains(&release)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::CommandLine;
+use super::command::is_foreign;
 use super::command::proposed::Wanted;
 use crate::release::QueueName;
 use crate::request::line::Submission;
@@ -10,7 +11,9 @@ use crate::request::{InvalidRequest, TestSource};
 
 /// What autopkgtest's own tools call a virtual machine of a release: they make `autopkgtest-RELEASE-ARCH.img`.
 pub fn default_testbed(queue: &QueueName) -> Vec<String> {
-    vec!["qemu".to_owned(), format!("autopkgtest-{}-{}.img", queue.release, queue.architecture)]
+    let foreign = is_foreign(&queue.release, &queue.architecture);
+    let host = if foreign { "amd64" } else { queue.architecture.as_str() };
+    vec!["qemu".to_owned(), format!("autopkgtest-{}-{host}.img", queue.release)]
 }
 
 /// The command line of a recent autopkgtest that tests the same as a request: packages from the same pockets and PPAs, the same
@@ -22,11 +25,21 @@ pub fn reproduce(submission: &Submission, testbed: &[String]) -> Result<CommandL
     let Submission { queue, request } = submission;
     let parameters = request.parameters();
     let mut args = Vec::new();
-    if testbed.first().is_none_or(|server| server != "null") {
+    let is_null = testbed.first().is_some_and(|server| server.rsplit('-').next() == Some("null"));
+    if is_null && !parameters.ppas.is_empty() {
+        let rule = "the null server tests on this machine itself, to which no PPA must be added";
+        return Err(InvalidRequest::new("ppas", "", rule));
+    }
+    if is_foreign(&queue.release, &queue.architecture) {
+        args.extend(["-a".to_owned(), queue.architecture.to_string()]);
+    }
+    if !is_null {
         args.push("--apt-upgrade".to_owned());
     }
     match Wanted::of(request, &queue.release) {
         Wanted::Nothing(_) => {}
+        // This machine's packages stay as they are.
+        _ if is_null => {}
         Wanted::Everything => args.push("--apt-pocket=proposed".to_owned()),
         Wanted::Sources(sources) => args.push(format!("--apt-pocket=proposed={}", sources.join(","))),
     }

@@ -10,6 +10,7 @@ use lapin::protocol::BasicProperties;
 use lapin::types::ShortString;
 use lapin::{Channel, Confirmation, PublisherConfirm};
 
+use super::channel::close;
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::names;
@@ -90,7 +91,8 @@ pub(super) async fn submit(
     let mut pipeline = Pipeline { live, channel, waiting: VecDeque::new(), confirmed: 0, progress };
     let outcome = pipeline.run(submissions).await;
     let confirmed = pipeline.confirmed;
-    let _ = pipeline.channel.close(200, "done".into()).await;
+    // A broker that takes no messages for now does not answer to this either.
+    close(&pipeline.channel).await;
     match outcome {
         Ok(()) => Ok(()),
         Err((Fault::Missing(_), submission)) if total == 1 => {

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use super::CredentialsError;
 use crate::site::error::shell_word;
 
+/// How a file is called before it is whole.
+const NEW: &str = ".new-";
+
 fn fault(path: &Path, error: &io::Error) -> CredentialsError {
     CredentialsError::File { path: path.to_owned(), reason: error.to_string() }
 }
@@ -25,7 +28,10 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, CredentialsError> {
 pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, CredentialsError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // Another user's secrets in clear are nobody else's.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(fault(folder, &error)),
     };
     let mut files = Vec::new();
@@ -53,9 +59,11 @@ pub(super) fn make_closed(folder: &Path) -> Result<(), CredentialsError> {
 pub(super) fn check_closed(folder: &Path) -> Result<(), CredentialsError> {
     let mut paths = vec![folder.to_owned()];
     while let Some(path) = paths.pop() {
-        let metadata = match fs::symlink_metadata(&path) {
+        // Of what a link leads to: a link itself is open to everybody.
+        let metadata = match fs::metadata(&path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // Somebody else's is closed to us, as it should be.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => continue,
             Err(error) => return Err(fault(&path, &error)),
         };
         if metadata.permissions().mode() & 0o077 != 0 {
@@ -63,8 +71,31 @@ pub(super) fn check_closed(folder: &Path) -> Result<(), CredentialsError> {
             return Err(CredentialsError::Open { path, hint });
         }
         if metadata.is_dir() {
-            for entry in fs::read_dir(&path).map_err(|error| fault(&path, &error))? {
+            let entries = match fs::read_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
+                other => other.map_err(|error| fault(&path, &error))?,
+            };
+            for entry in entries {
                 paths.push(entry.map_err(|error| fault(&path, &error))?.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits until no other process changes the site's credentials, and keeps them out as long as the returned file is open.
+pub(super) fn lock(root: &Path) -> Result<fs::File, CredentialsError> {
+    let folder = fs::File::open(root).map_err(|error| fault(root, &error))?;
+    folder.lock().map_err(|error| fault(root, &error))?;
+    Ok(folder)
+}
+
+/// Removes what processes that died have left half written.
+pub(super) fn sweep(folder: &Path, kinds: &[&str]) -> Result<(), CredentialsError> {
+    for folder in std::iter::once(folder.to_owned()).chain(kinds.iter().map(|kind| folder.join(kind))) {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(NEW) {
+                remove(&entry.path())?;
             }
         }
     }
@@ -77,7 +108,7 @@ pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), Credential
     let folder = path.parent().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     let folder_mode = if mode & 0o077 == 0 { 0o700 } else { 0o755 };
     DirBuilder::new().recursive(true).mode(folder_mode).create(folder).map_err(failed)?;
-    let aside = folder.join(format!(".new-{}", std::process::id()));
+    let aside = folder.join(format!("{NEW}{}", std::process::id()));
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
         file.write_all(text.as_bytes())?;

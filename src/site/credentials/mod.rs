@@ -47,12 +47,18 @@ pub enum CredentialsError {
     /// No key of this user opens the secret.
     #[error("no SSH key here opens the secret of {0}: {1}")]
     Sealed(String, String),
+    /// Nobody here could open the secrets any more.
+    #[error("no SSH key here would open the secrets then: {0}")]
+    Unopenable(String),
     /// A key that secrets cannot be encrypted to.
     #[error("not a key that secrets can be encrypted to: {0}")]
     Recipient(String),
     /// Without it, secrets would be in clear.
     #[error("{0} is the last recipient: without it nobody could read the secrets, or they would be in clear")]
     LastRecipient(String),
+    /// Several keys have this comment.
+    #[error("several recipients are called {0}")]
+    Ambiguous(String),
     /// There is no such entry or recipient.
     #[error("there is no {0}")]
     Missing(String),
@@ -136,6 +142,15 @@ impl Credentials {
         Ok(Some((entry, secret)))
     }
 
+    /// One process changes them at a time. What a process that died has left half written goes.
+    fn lock(&self) -> Result<std::fs::File, CredentialsError> {
+        let lock = files::lock(&self.root)?;
+        for folder in [self.plain(), self.sealed()] {
+            files::sweep(&folder, &Kind::ALL.map(Kind::as_str))?;
+        }
+        Ok(lock)
+    }
+
     /// Stores a secret: a new entry, or another secret of an old one, which keeps its note unless there is a new one. Commits it if it
     /// is encrypted.
     ///
@@ -149,6 +164,7 @@ impl Credentials {
         note: Option<&str>,
         now: Timestamp,
     ) -> Result<Entry, CredentialsError> {
+        let _lock = self.lock()?;
         let former = self.path_of(kind, name).map(|path| self.read(&path)).transpose()?.map(|(entry, _)| entry);
         let action = if former.is_some() { "Rotate" } else { "Add" };
         let entry = Entry {
@@ -172,6 +188,7 @@ impl Credentials {
         secrets: &[(Name, SecretString)],
         now: Timestamp,
     ) -> Result<(), CredentialsError> {
+        let _lock = self.lock()?;
         let mut entries = Vec::new();
         for (name, secret) in secrets {
             let former = self.path_of(kind, name).map(|path| self.read(&path)).transpose()?.map(|(entry, _)| entry);
@@ -192,11 +209,16 @@ impl Credentials {
     /// # Errors
     /// [`CredentialsError::Missing`], or when it cannot be removed.
     pub fn remove(&self, kind: Kind, name: &Name) -> Result<(), CredentialsError> {
-        let path = self
-            .path_of(kind, name)
-            .ok_or_else(|| CredentialsError::Missing(format!("{kind} credential of {name}")))?;
-        files::remove(&path)?;
-        self.commit(&[path], &format!("Remove the {kind} credential of {name}"))
+        let _lock = self.lock()?;
+        let file = entry::file(kind, name);
+        let (sealed, plain) = (self.sealed().join(&file), self.plain().join(&file));
+        if !sealed.exists() && !plain.exists() {
+            return Err(CredentialsError::Missing(format!("{kind} credential of {name}")));
+        }
+        for path in [&plain, &sealed].into_iter().filter(|path| path.exists()) {
+            files::remove(path)?;
+        }
+        self.commit(&[sealed], &format!("Remove the {kind} credential of {name}"))
     }
 
     /// Lets a key open all secrets, which are encrypted anew. The first one moves them from the clear folder into git. Gives whether it is
@@ -205,14 +227,16 @@ impl Credentials {
     /// # Errors
     /// When a secret cannot be opened or written.
     pub fn add_recipient(&self, recipient: Recipient) -> Result<bool, CredentialsError> {
+        let _lock = self.lock()?;
         let mut recipients = self.recipients()?;
-        if recipients.iter().any(|known| known.is_same(&recipient)) {
-            return Ok(false);
-        }
         let message = format!("Let {recipient} read the credentials");
-        recipients.push(recipient);
+        let is_new = !recipients.iter().any(|known| known.is_same(&recipient));
+        if is_new {
+            recipients.push(recipient);
+        }
+        // Also for a known one: a process that died may have come half way.
         self.encrypt_anew(&recipients, &message)?;
-        Ok(true)
+        Ok(is_new)
     }
 
     /// Encrypts all secrets without a key, which is named by its comment or the key itself. Gives it, and the entries that it knew: who has
@@ -221,9 +245,16 @@ impl Credentials {
     /// # Errors
     /// [`CredentialsError::Missing`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
     pub fn remove_recipient(&self, name: &str) -> Result<(Recipient, Vec<Entry>), CredentialsError> {
+        let _lock = self.lock()?;
         let mut recipients = self.recipients()?;
-        let place = recipients.iter().position(|known| known.is_named(name));
-        let place = place.ok_or_else(|| CredentialsError::Missing(format!("recipient {name}")))?;
+        let meant: Vec<usize> = (0..recipients.len())
+            .filter(|place| recipients.get(*place).is_some_and(|known| known.is_named(name)))
+            .collect();
+        let place = match meant.as_slice() {
+            [] => return Err(CredentialsError::Missing(format!("recipient {name:?}"))),
+            [one] => *one,
+            _ => return Err(CredentialsError::Ambiguous(name.to_owned())),
+        };
         if recipients.len() == 1 {
             return Err(CredentialsError::LastRecipient(name.to_owned()));
         }
@@ -240,17 +271,21 @@ impl Credentials {
             let secret = self.get(kind, &name)?.ok_or_else(|| CredentialsError::Missing(format!("{kind} {name}")))?.1;
             all.push((entry, secret));
         }
+        // Nothing is written that nobody here could open again.
+        let probe = sealed::seal(&String::from("probe").into(), recipients).map_err(CredentialsError::Recipient)?;
+        sealed::open(&probe, &self.keys).map_err(CredentialsError::Unopenable)?;
         let mut changed = Vec::new();
+        // First who can read: a secret that is stored from now on is encrypted.
+        let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
+        let path = self.recipients_file();
+        files::write(&path, &lines, 0o644)?;
+        changed.push(path);
         for (entry, secret) in &all {
             let sealed = sealed::seal(secret, recipients).map_err(CredentialsError::Recipient)?;
             let path = self.sealed().join(entry.file());
             files::write(&path, &entry.to_json(&sealed), 0o644)?;
             changed.push(path);
         }
-        let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
-        let path = self.recipients_file();
-        files::write(&path, &lines, 0o644)?;
-        changed.push(path);
         // Only when the encrypted ones are there.
         for (entry, _) in &all {
             let path = self.plain().join(entry.file());
@@ -273,6 +308,10 @@ impl Credentials {
                 let path = self.sealed().join(entry.file());
                 files::write(&path, &entry.to_json(&sealed), 0o644)?;
                 changed.push(path);
+                let plain = self.plain().join(entry.file());
+                if plain.exists() {
+                    files::remove(&plain)?;
+                }
             }
         }
         self.commit(&changed, message)

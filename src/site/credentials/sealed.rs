@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// What age's armour begins with.
 const ARMOUR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 /// A secret is a line or a key; more is none.
-const LIMIT: u64 = 64 << 10;
+pub(super) const LIMIT: u64 = 64 << 10;
 
 /// An SSH key that secrets are encrypted to: a line as in `authorized_keys`.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Recipient {
     /// Whether a text means it: its comment, its key, or both.
     pub(super) fn is_named(&self, name: &str) -> bool {
         let name = name.trim();
-        name == self.comment || name == self.text || name == self.line()
+        !name.is_empty() && (name == self.comment || name == self.text || name == self.line())
     }
 }
 
@@ -54,6 +54,9 @@ impl FromStr for Recipient {
         let mut words = text.split_whitespace();
         let (kind, key) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let comment = words.collect::<Vec<_>>().join(" ");
+        if text.trim().lines().count() > 1 {
+            return Err("there are several keys in it: add them one by one".to_owned());
+        }
         let text = format!("{kind} {key}");
         let rule = || {
             "a recipient is an SSH key of the type ssh-ed25519 or ssh-rsa, as in a file with the ending .pub".to_owned()
@@ -88,6 +91,12 @@ pub(super) fn seal(secret: &SecretString, recipients: &[Recipient]) -> Result<St
 
 /// Opens a secret with one of these files of SSH keys.
 pub(super) fn open(sealed: &str, files: &[PathBuf]) -> Result<SecretString, String> {
+    // One alone was named by somebody: then it has to be there.
+    if let [named] = files
+        && let Err(error) = File::open(named)
+    {
+        return Err(format!("{}: {error}", named.display()));
+    }
     let mut tried = Vec::new();
     for file in files {
         match Key::read(file) {
@@ -134,7 +143,10 @@ impl Key {
         let reader =
             decryptor.decrypt(std::iter::once(&self.0 as &dyn age::Identity)).map_err(|error| error.to_string())?;
         let mut secret = String::new();
-        reader.take(LIMIT).read_to_string(&mut secret).map_err(|error| error.to_string())?;
+        reader.take(LIMIT + 1).read_to_string(&mut secret).map_err(|error| error.to_string())?;
+        if secret.len() as u64 > LIMIT {
+            return Err("it is longer than any secret".to_owned());
+        }
         Ok(secret.into())
     }
 }

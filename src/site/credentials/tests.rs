@@ -121,6 +121,28 @@ fn git_knows_secrets_only_encrypted() {
 }
 
 #[test]
+fn nobody_is_locked_out() {
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), None, Timestamp::now()).unwrap();
+    let error = ann.add_recipient(scene.key("bob")).unwrap_err();
+    assert!(matches!(error, CredentialsError::Unopenable(_)), "{error}");
+    assert!(ann.recipients().unwrap().is_empty(), "nothing is changed");
+    assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().1.expose_secret(), SECRET);
+    // A process that dies in the middle of encrypting leaves both: what is encrypted counts, and the rest is made up for.
+    let plain = scene.root().join(".credentials/queue/me.json");
+    let text = fs::read_to_string(&plain).unwrap();
+    ann.add_recipient(scene.key("ann")).unwrap();
+    fs::write(&plain, text).unwrap();
+    fs::write(scene.root().join(".credentials/queue/.new-1"), SECRET).unwrap();
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::set_permissions(scene.root().join(".credentials/queue/.new-1"), fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(!ann.add_recipient(scene.key("ann")).unwrap());
+    assert!(!plain.exists() && !scene.root().join(".credentials/queue/.new-1").exists());
+    assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().1.expose_secret(), SECRET);
+}
+
+#[test]
 fn what_somebody_else_has_staged_is_not_committed() {
     let scene = Scene::new();
     fs::write(scene.root().join("half-done"), "x").unwrap();

@@ -87,6 +87,15 @@ impl SwiftStore {
         self.session.address()
     }
 
+    /// The URL of an object.
+    ///
+    /// # Errors
+    /// When nobody can log in.
+    pub async fn locate(&self, container: &str, object: &str) -> Result<String, StoreError> {
+        let storage = persist(SHORT, || self.session.storage()).await?;
+        Ok(format!("{storage}{}", url::path(container, object)))
+    }
+
     /// Tells this account, as this user sees it, from others. No password is in it.
     pub fn identity(&self) -> String {
         self.session.identity()
@@ -317,8 +326,6 @@ impl SwiftStore {
             status: String,
             #[serde(rename = "Errors")]
             errors: Vec<Vec<String>>,
-            #[serde(rename = "Number Deleted")]
-            _deleted: u64,
         }
         let mut lines = String::new();
         for object in objects {
@@ -357,7 +364,8 @@ impl SwiftStore {
     /// When it is not empty, or the store refuses or is away.
     pub async fn delete_container(&self, container: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
-        match self.request(SHORT, &ask(Method::DELETE, container, "", &format!("remove {container}"))).await {
+        let ask = ask(Method::DELETE, container, "", &format!("remove {container}"));
+        match self.request(SHORT, &ask).await {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }

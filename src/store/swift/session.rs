@@ -88,6 +88,11 @@ impl Session {
         }
     }
 
+    /// The storage URL, for which it may have to log in.
+    pub(super) async fn storage(&self) -> Result<String, Failure> {
+        Ok(self.grant(None).await?.storage.trim_end_matches('/').to_owned())
+    }
+
     /// Tells this account from others, whether anybody has logged in or not. Secrets are not in it.
     pub(super) fn identity(&self) -> String {
         format!("{:?}", self.account)
