@@ -213,6 +213,7 @@ fn blame(services: &Services) -> Result<(), Failed> {
         let found = site.json(&["results", "blame", "gzip", "-a", "amd64"]);
         assert_eq!((&found["failures"], &found["before"]["outcome"]), (&json!(2), &json!("pass")), "{found}");
         assert_eq!(found["triggers_after"], json!(["glibc/2"]));
+        assert_eq!(found["verdict"]["meaning"], "regression", "{found}");
         let changes: BTreeMap<&str, &str> = found["packages"]
             .as_array()
             .expect("packages")

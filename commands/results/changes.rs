@@ -5,6 +5,7 @@ use apt_ci::request::SourcePackage;
 use apt_ci::runs::{Question, StoredRun};
 use apt_ci::site::Site;
 use apt_ci::store::Store;
+use apt_ci::verdict::Verdict;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -97,17 +98,24 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
             Ok(ExitStatus::Failure)
         }
         Turn::Turned { good, bad, failures } => {
-            tell(&good, &bad, Some(failures), session, &store).await?;
+            let blamed = Blamed { failures, verdict: Verdict::of(&bad, &runs) };
+            tell(&good, &bad, Some(&blamed), session, &store).await?;
             Ok(ExitStatus::Success)
         }
     }
 }
 
-/// `failures`: how often it has failed since the earlier run, if that passed.
+/// What is known about a run that was the first to fail.
+struct Blamed {
+    /// How often the package has failed since it passed.
+    failures: usize,
+    verdict: Verdict,
+}
+
 async fn tell(
     before: &StoredRun,
     after: &StoredRun,
-    failures: Option<usize>,
+    blamed: Option<&Blamed>,
     session: &Session,
     store: &Store,
 ) -> anyhow::Result<()> {
@@ -117,8 +125,9 @@ async fn tell(
         let mut document = json!(comparison);
         document["before"] = json!(before);
         document["after"] = json!(after);
-        if let Some(failures) = failures {
+        if let Some(Blamed { failures, verdict }) = blamed {
             document["failures"] = json!(failures);
+            document["verdict"] = json!(verdict);
         }
         return session.ui.json(&document);
     }
@@ -133,8 +142,9 @@ async fn tell(
                 run.id, outcome, path.package, path.release, path.architecture
             ))?;
         }
-        if let Some(failures) = failures {
-            let since = if failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
+        if let Some(Blamed { failures, verdict }) = blamed {
+            session.ui.data(format!("{}: {}.", verdict.meaning, verdict.reason))?;
+            let since = if *failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
             session.ui.data(format!("It has failed {since} since it passed."))?;
         }
         session.ui.data("")?;
