@@ -154,8 +154,9 @@ async fn refresh(
         }
         bar.inc(step.objects);
     };
+    // Anew once, when it is asked for: who follows looks for what is new from then on.
     let refreshing = stream::iter(containers).map(|name| async {
-        let refreshed = index.refresh(store, &name, args.rebuild, &progress).await;
+        let refreshed = index.refresh(store, &name, args.rebuild && tells, &progress).await;
         (name, refreshed)
     });
     let outcomes: Vec<(String, Result<Refreshed, IndexError>)> = refreshing.buffered(AT_A_TIME).collect().await;

@@ -66,7 +66,7 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
             since: args.since.map(|since| since.0),
             ..Question::default()
         };
-        (runs, _) = ask(&question, usize::MAX - 1, session, &site, &store).await?;
+        (runs, _) = ask(&question, usize::MAX, session, &site, &store).await?;
         // The oldest waits the longest.
         runs.reverse();
     } else {

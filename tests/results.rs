@@ -339,6 +339,7 @@ fn failing(_: &Services) -> Result<(), Failed> {
                 &package[..1]
             )
         };
+        // Not a wait for anything: a server that takes its time.
         if *is_slow.lock().expect("a flag") {
             std::thread::sleep(std::time::Duration::from_millis(300));
         }

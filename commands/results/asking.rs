@@ -132,6 +132,24 @@ pub async fn ask(
     Ok((runs, more))
 }
 
+/// The public runs of a release since a time.
+pub async fn since(
+    release: &Release,
+    architecture: Option<&Architecture>,
+    since: Since,
+    session: &Session,
+    site: &Site,
+    store: &Store,
+) -> anyhow::Result<Vec<StoredRun>> {
+    let question = Question {
+        releases: vec![release.clone()],
+        architecture: architecture.cloned(),
+        since: Some(since.0),
+        ..Question::default()
+    };
+    Ok(ask(&question, usize::MAX, session, site, store).await?.0)
+}
+
 /// The index, if it tells all that the store has of these releases.
 pub async fn fresh_index(
     releases: &[Release],

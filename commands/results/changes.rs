@@ -67,7 +67,7 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
         architecture: args.place.architecture.clone(),
         ..Question::default()
     };
-    let (runs, _) = ask(&question, usize::MAX - 1, session, site, &store).await?;
+    let (runs, _) = ask(&question, usize::MAX, session, site, &store).await?;
     let mut places: Vec<String> =
         runs.iter().map(|run| format!("-s {} -a {}", run.path.release, run.path.architecture)).collect();
     places.sort();

@@ -101,7 +101,11 @@ pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> an
     }
     if doomed.is_empty() {
         let message = format!("{} has no containers of {}", store.address(), args.release);
-        return Err(NotFound { message, hint: "`apt-ci index` shows the containers that are there" }.into());
+        return Err(NotFound {
+            message,
+            hint: "is the release's name right? `apt-ci results -s RELEASE` shows what is there",
+        }
+        .into());
     }
     remove(doomed, &args.certainty, &args.release, session, &store).await
 }

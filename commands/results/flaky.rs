@@ -1,11 +1,11 @@
 //! `apt-ci results flaky`: tests that cannot make up their minds.
 
-use apt_ci::runs::{Flaky, FlakyTests, Origin, Question};
+use apt_ci::runs::{Flaky, FlakyTests, Origin};
 use apt_ci::site::Site;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::asking::{ask, fresh_index, releases};
+use super::asking::{fresh_index, releases, since};
 use super::naming::Where;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -37,15 +37,7 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
     for release in &releases {
         let flaky = match &index {
             Some(index) => index.flaky(release, architecture, args.since.0)?,
-            None => {
-                let question = Question {
-                    releases: vec![release.clone()],
-                    architecture: architecture.cloned(),
-                    since: Some(args.since.0),
-                    ..Question::default()
-                };
-                FlakyTests::of(&ask(&question, usize::MAX - 1, session, site, &store).await?.0)
-            }
+            None => FlakyTests::of(&since(release, architecture, args.since, session, site, &store).await?),
         };
         found.extend(flaky.into_iter().map(|flaky| (release, flaky)));
     }

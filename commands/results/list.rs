@@ -35,7 +35,7 @@ pub struct ListArgs {
 pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let store = session.store(site)?;
     let question = args.conditions.question(args.package.clone(), args.latest || args.matrix, site)?;
-    let limit = if args.matrix { usize::MAX - 1 } else { args.limit };
+    let limit = if args.matrix { usize::MAX } else { args.limit };
     let (runs, more) = ask(&question, limit, session, site, &store).await?;
     if session.ui.json {
         session.ui.json(&runs)?;

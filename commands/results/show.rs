@@ -1,5 +1,6 @@
 //! `apt-ci results show`: everything about one run.
 
+use apt_ci::result::layout::container;
 use apt_ci::result::{Outcome, Place};
 use apt_ci::runs::{Details, Origin, Question, RecordedError, StoredRun};
 use apt_ci::site::Site;
@@ -55,11 +56,11 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     }
     let details = run.details(&store).await?;
     let mut others = history(&run, session, site, &store).await?;
-    if run.container != Origin::Release.containers(&run.path.release).concat() {
+    if run.container != container(&run.path.release) {
         // Whether it fails without the PPA is told by the release's own runs.
         let origin = Origin::Release;
         let question = Question { origin, ..place_of(&run) };
-        others.extend(ask(&question, usize::MAX - 1, session, site, &store).await?.0);
+        others.extend(ask(&question, usize::MAX, session, site, &store).await?.0);
     }
     let verdict = Verdict::of(&run, &others);
     let usual = usual(&run, &others);
@@ -156,7 +157,7 @@ async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store)
         _ => Origin::Release,
     };
     let question = Question { origin, ..place_of(run) };
-    Ok(ask(&question, usize::MAX - 1, session, site, store).await?.0)
+    Ok(ask(&question, usize::MAX, session, site, store).await?.0)
 }
 
 /// The package's runs on the same release and architecture.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anstyle::{AnsiColor, Style};
 use apt_ci::release::Release;
 use apt_ci::result::Outcome;
-use apt_ci::runs::{Day, Days, Origin, Question};
+use apt_ci::runs::{Day, Days, Origin};
 use apt_ci::site::Site;
 use serde_json::json;
 
-use super::asking::{ask, fresh_index, releases};
+use super::asking::{fresh_index, releases, since};
 use super::naming::Where;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -44,15 +44,7 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
     for release in &releases {
         let days = match &index {
             Some(index) => index.days(release, architecture, args.since.0)?,
-            None => {
-                let question = Question {
-                    releases: vec![release.clone()],
-                    architecture: architecture.cloned(),
-                    since: Some(args.since.0),
-                    ..Question::default()
-                };
-                Days::of(&ask(&question, usize::MAX - 1, session, site, &store).await?.0)
-            }
+            None => Days::of(&since(release, architecture, args.since, session, site, &store).await?),
         };
         all.push((release, days));
     }

@@ -39,9 +39,7 @@ impl Index {
             Ok((runs, more))
         })
     }
-}
 
-impl Index {
     /// The runs that a text means, which is a run's id, its path or its URL; of private containers, too.
     ///
     /// # Errors
@@ -79,15 +77,21 @@ impl Index {
     }
 }
 
+/// The exit codes that mean one of these outcomes, with commas; an error has countless others.
+pub(super) fn codes(among: &[Outcome]) -> String {
+    let known = Outcome::CODES.iter().filter(|code| among.contains(&Outcome::from_exit_code(**code)));
+    known.map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// A question in SQL.
-pub(super) struct Asked {
-    pub(super) from: &'static str,
-    pub(super) conditions: String,
-    pub(super) values: Vec<Value>,
+struct Asked {
+    from: &'static str,
+    conditions: String,
+    values: Vec<Value>,
 }
 
 impl Asked {
-    pub(super) fn of(question: &Question) -> Self {
+    fn of(question: &Question) -> Self {
         // The order of the tables is the order of the work: CROSS JOIN has SQLite keep it.
         let from = if question.package.is_some() {
             "test CROSS JOIN run ON run.test = test.id CROSS JOIN container ON container.id = test.container \
@@ -144,10 +148,6 @@ impl Asked {
 
     fn outcomes(&mut self, outcomes: &[Outcome]) {
         // Codes that are not in the table are errors: so the one set or the other is told.
-        let codes = |among: &[Outcome]| {
-            let known = Outcome::CODES.iter().filter(|code| among.contains(&Outcome::from_exit_code(**code)));
-            known.map(ToString::to_string).collect::<Vec<_>>().join(", ")
-        };
         if outcomes.contains(&Outcome::Error) {
             let others: Vec<Outcome> = Outcome::ALL.into_iter().filter(|outcome| !outcomes.contains(outcome)).collect();
             self.conditions.push_str(&format!(" AND run.exitcode NOT IN ({})", codes(&others)));

@@ -33,18 +33,20 @@ pub struct Exported {
 }
 
 impl Index {
-    /// Writes the results of releases, those that the public may read and that no PPA was part of, to a database at `file`, and its checksum to `file.sha256`, in
-    /// the form of `sha256sum`. Both are replaced at once; a reader that fetches the old one of the one and the new one of the other sees
+    /// Writes the results of releases, those that the public may read and that no PPA was part of, to a database at `file`, and its
+    /// checksum to `file.sha256`, in the form of `sha256sum`. Both are replaced at once; a reader that fetches the old one of the one and the new one of the other sees
     /// that they do not fit.
     ///
-    /// Results that cannot be read whole are left out, as proposed-migration ignores them. `env` is empty, because listings do not tell it; `current_version` is the version that the newest run has tested.
+    /// Results that cannot be read whole are left out, as proposed-migration ignores them. `env` is empty, because listings do not tell it;
+    /// `current_version` is the version that the newest run has tested.
     ///
     /// # Errors
     /// [`IndexError::Incomplete`], or when the file cannot be written.
     pub fn export(&self, file: &Path) -> Result<Exported, IndexError> {
         let failed = |error: &dyn std::fmt::Display| unwritable(file, error);
         let half: Option<String> = self.with(|connection| {
-            let sql = "SELECT name FROM container WHERE access = 'public' AND (checked = 0 OR marker IS NOT NULL)";
+            // A later pass that goes on has taken nothing away yet.
+            let sql = "SELECT name FROM container WHERE access = 'public' AND checked = 0";
             connection.query_row(sql, [], |row| row.get(0)).optional()
         })?;
         if let Some(container) = half {

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::ask::SECOND;
+use super::ask::{SECOND, codes};
 use super::{Index, IndexError};
 use crate::release::{Architecture, Release};
+use crate::result::Outcome;
 use crate::result::layout::container;
 use crate::runs::{Day, Days, Flaky, FlakyTests, SameVersions};
 
@@ -54,15 +55,17 @@ impl Index {
         since: Timestamp,
     ) -> Result<Vec<Flaky>, IndexError> {
         self.with(|connection| {
-            let mut statement = connection.prepare(
-                "SELECT test.package, test.architecture, run.version, sum(run.exitcode IN (0, 2, 8)), \
-                     sum(run.exitcode IN (4, 6, 12, 14)), sum(run.exitcode = 16), max(run.id) \
+            let count = |outcomes: &[Outcome]| format!("sum(run.exitcode IN ({}))", codes(outcomes));
+            let (passed, failed) = (count(&[Outcome::Pass, Outcome::Neutral]), count(&[Outcome::Fail]));
+            let tmpfailed = count(&[Outcome::Tmpfail]);
+            let mut statement = connection.prepare(&format!(
+                "SELECT test.package, test.architecture, run.version, {passed}, {failed}, {tmpfailed}, max(run.id) \
                  FROM container CROSS JOIN test ON test.container = container.id CROSS JOIN run ON run.test = test.id \
                  CROSS JOIN cause ON cause.id = run.cause \
                  WHERE container.name = ?1 AND test.release = ?2 AND run.id >= ?3 AND (?4 IS NULL OR test.architecture = ?4) \
                      AND cause.triggers NOT IN ('', 'migration-reference/0') \
                  GROUP BY run.test, run.version, run.cause",
-            )?;
+            ))?;
             let mut rows = statement.query(params![
                 container(release),
                 release.as_str(),

@@ -5,10 +5,9 @@ use std::io::Read as _;
 
 use serde::Serialize;
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
 
 use super::StoredRun;
-use super::listed::RESULT_LIMIT;
+use super::listed::{RESULT_LIMIT, fetch};
 use crate::result::layout::RESULT;
 use crate::store::{Store, StoreError};
 
@@ -81,12 +80,7 @@ impl StoredRun {
     /// # Errors
     /// When the store cannot be read.
     pub async fn details(&self, store: &Store) -> Result<Details, StoreError> {
-        let object = self.object(RESULT);
-        let reader = store.get(&self.container, &object).await?;
-        let mut bytes = Vec::new();
-        let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
-        reading.map_err(|source| StoreError::Io { action: format!("reading {}/{object}", self.container), source })?;
-        Ok(Details::read(&bytes))
+        Ok(Details::read(&fetch(store, &self.container, &self.object(RESULT)).await?))
     }
 }
 

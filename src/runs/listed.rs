@@ -12,6 +12,8 @@ use crate::store::{Entry, ObjectInfo, Store, StoreError};
 
 /// Results are a few kilobytes; more of one than this is not read.
 pub(super) const RESULT_LIMIT: u64 = 16 << 20;
+/// How often a result is fetched whose transfer breaks off.
+const TRIES: u32 = 3;
 
 /// A result.tar in a listing.
 pub(crate) struct Listed {
@@ -47,17 +49,14 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
     if let Some(summary) = listed.as_ref().filter(|summary| summary.triggers.is_some()) {
         return Ok(Some(result.into_run(summary.clone(), false)));
     }
-    let bytes = match fetch(store, &result).await {
-        // A transfer that breaks off keeps nobody from the other thousands.
-        Err(StoreError::Io { .. }) => match fetch(store, &result).await {
-            Err(StoreError::Io { .. }) => fetch(store, &result).await,
-            other => other,
-        },
-        other => other,
-    };
-    let bytes = match bytes {
-        Err(StoreError::NotFound(_)) => return Ok(None),
-        other => other?,
+    let mut tries = 1;
+    let bytes = loop {
+        match fetch(store, &result.container, &result.object.name).await {
+            // A transfer that breaks off keeps nobody from the other thousands.
+            Err(StoreError::Io { .. }) if tries < TRIES => tries += 1,
+            Err(StoreError::NotFound(_)) => return Ok(None),
+            other => break other?,
+        }
     };
     let (fetched, damaged) = read_result(&bytes);
     let summary = match listed {
@@ -67,12 +66,12 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
     Ok(Some(result.into_run(summary, damaged)))
 }
 
-async fn fetch(store: &Store, result: &Listed) -> Result<Vec<u8>, StoreError> {
-    let reader = store.get(&result.container, &result.object.name).await?;
+/// The bytes of a result.tar.
+pub(super) async fn fetch(store: &Store, container: &str, object: &str) -> Result<Vec<u8>, StoreError> {
+    let reader = store.get(container, object).await?;
     let mut bytes = Vec::new();
     let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
-    let action = || format!("reading {}/{}", result.container, result.object.name);
-    reading.map_err(|source| StoreError::Io { action: action(), source })?;
+    reading.map_err(|source| StoreError::Io { action: format!("reading {container}/{object}"), source })?;
     Ok(bytes)
 }
 

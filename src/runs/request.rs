@@ -3,10 +3,9 @@
 use std::io::Read as _;
 
 use serde_json::{Map, Value, json};
-use tokio::io::AsyncReadExt;
 
 use super::StoredRun;
-use super::listed::RESULT_LIMIT;
+use super::listed::{RESULT_LIMIT, fetch};
 use crate::release::{Context, QueueName};
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
@@ -59,11 +58,7 @@ impl StoredRun {
     /// # Errors
     /// When the result does not tell it, or cannot be read.
     pub async fn request(&self, store: &Store) -> Result<Recorded, RecordedError> {
-        let object = self.object(RESULT);
-        let mut bytes = Vec::new();
-        let reader = store.get(&self.container, &object).await?;
-        let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
-        reading.map_err(|source| StoreError::Io { action: format!("reading {}/{object}", self.container), source })?;
+        let bytes = fetch(store, &self.container, &self.object(RESULT)).await?;
         let testinfo = testinfo(&bytes).ok_or(RecordedError::Damaged)?;
         let (parameters, whole) = self.parameters(&testinfo)?;
         let text = format!("{}\n{}", self.path.package, Value::Object(parameters));
