@@ -176,14 +176,18 @@ impl Canceller<'_> {
     /// of each, also when something fails.
     async fn cancel(&self, mut meant: Vec<Found>, ended: &mut Vec<(Found, Outcome)>) -> anyhow::Result<()> {
         for look in 1.. {
-            let (removed, failure) = self.remove(&meant).await;
+            let (removed, mut failure) = self.remove(&meant).await;
             let mut open = Vec::new();
             for found in meant {
                 let outcome = match found.place {
                     Place::Queued(_) if self.requeue => Some(Outcome::Waiting),
                     Place::Queued(_) => removed.contains(&found.uuid).then_some(Outcome::Removed),
                     Place::Running if failure.is_some() => None,
-                    Place::Running => self.end(&found).await?,
+                    // What is out of its queue already is told all the same.
+                    Place::Running => self.end(&found).await.unwrap_or_else(|error| {
+                        failure = Some(error);
+                        None
+                    }),
                 };
                 match outcome {
                     Some(outcome) => ended.push((found, outcome)),

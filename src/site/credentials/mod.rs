@@ -165,17 +165,22 @@ impl Credentials {
         now: Timestamp,
     ) -> Result<Entry, CredentialsError> {
         let _lock = self.lock()?;
+        let entry = self.entry(kind, name, note, now)?;
+        let action = if entry.rotated.is_some() { "Rotate" } else { "Add" };
+        self.write(&[(entry.clone(), secret.clone())], &format!("{action} the {kind} credential of {name}"))?;
+        Ok(entry)
+    }
+
+    /// What is known about a secret once it is stored: a new entry, or what the former one leaves.
+    fn entry(&self, kind: Kind, name: &Name, note: Option<&str>, now: Timestamp) -> Result<Entry, CredentialsError> {
         let former = self.path_of(kind, name).map(|path| self.read(&path)).transpose()?.map(|(entry, _)| entry);
-        let action = if former.is_some() { "Rotate" } else { "Add" };
-        let entry = Entry {
+        Ok(Entry {
             kind,
             name: name.clone(),
             note: note.map(str::to_owned).or_else(|| former.as_ref()?.note.clone()),
             created: former.as_ref().map_or(now, |former| former.created),
             rotated: former.is_some().then_some(now),
-        };
-        self.write(&[(entry.clone(), secret.clone())], &format!("{action} the {kind} credential of {name}"))?;
-        Ok(entry)
+        })
     }
 
     /// Stores several, with one commit for all.
@@ -191,15 +196,7 @@ impl Credentials {
         let _lock = self.lock()?;
         let mut entries = Vec::new();
         for (name, secret) in secrets {
-            let former = self.path_of(kind, name).map(|path| self.read(&path)).transpose()?.map(|(entry, _)| entry);
-            let entry = Entry {
-                kind,
-                name: name.clone(),
-                note: former.as_ref().and_then(|former| former.note.clone()),
-                created: former.as_ref().map_or(now, |former| former.created),
-                rotated: former.is_some().then_some(now),
-            };
-            entries.push((entry, secret.clone()));
+            entries.push((self.entry(kind, name, None, now)?, secret.clone()));
         }
         self.write(&entries, &format!("Import {} {kind} credentials", entries.len()))
     }
@@ -234,8 +231,14 @@ impl Credentials {
         if is_new {
             recipients.push(recipient);
         }
+        let entries = self.list()?;
         // Also for a known one: a process that died may have come half way.
-        self.encrypt_anew(&recipients, &message)?;
+        if is_new || entries.iter().any(|entry| self.plain().join(entry.file()).exists()) {
+            self.encrypt_anew(&recipients, &message)?;
+        } else {
+            let files = entries.iter().map(|entry| self.sealed().join(entry.file()));
+            self.commit(&files.chain([self.recipients_file()]).collect::<Vec<_>>(), &message)?;
+        }
         Ok(is_new)
     }
 
