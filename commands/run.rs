@@ -154,13 +154,6 @@ fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
         (.., source) => source.map(TestSource::TestBzr),
     };
     let ppas = args.ppas.iter().map(|text| public_ppa(text)).collect::<anyhow::Result<Vec<Ppa>>>()?;
-    let context = match args.context {
-        _ if args.bulk => Context::Huge,
-        Some(context) => context,
-        None if !ppas.is_empty() => Context::Ppa,
-        None if source.is_some() => Context::Upstream,
-        None => Context::Distribution,
-    };
     let parameters = Parameters {
         triggers: if args.baseline { vec![Trigger::baseline()] } else { args.triggers.clone() },
         ppas,
@@ -173,6 +166,8 @@ fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
         requester: args.requester.clone(),
         ..Parameters::default()
     };
+    let context = if args.bulk { Some(Context::Huge) } else { args.context };
+    let context = context.unwrap_or_else(|| parameters.context());
     let mut submissions = Vec::new();
     let mut seen = BTreeSet::new();
     for package in &args.packages {

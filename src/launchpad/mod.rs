@@ -19,9 +19,10 @@ pub use self::error::LaunchpadError;
 use self::fetch::Fault;
 pub use self::key::{MalformedKey, SigningKey};
 pub use self::publications::Publication;
-pub use self::settings::{InvalidServerUrl, LaunchpadSettings, ServerUrl};
+pub use self::settings::LaunchpadSettings;
 use crate::release::Release;
 use crate::request::{Fingerprint, Ppa};
+use crate::server_url::ServerUrl;
 
 /// A client of Launchpad's.
 #[derive(Debug, Clone)]

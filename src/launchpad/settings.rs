@@ -1,19 +1,6 @@
 //! Where Launchpad and what belongs to it is.
 
-use std::fmt;
-use std::str::FromStr;
-
-use url::Url;
-
-/// The address of a server, perhaps with a path: `https://HOST[:PORT][/PATH]`, or `http://` for servers of one's own. It has
-/// no slash at its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerUrl(Url);
-
-/// An address that cannot be used, and why. Its text is left out: it may hold a password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not the address of a server: {0}")]
-pub struct InvalidServerUrl(&'static str);
+use crate::server_url::ServerUrl;
 
 /// The servers that Launchpad consists of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,81 +17,12 @@ pub struct LaunchpadSettings {
 
 impl Default for LaunchpadSettings {
     fn default() -> Self {
-        let known = |url: &str| ServerUrl(Url::parse(url).expect("a URL that is built in"));
+        let known = |url: &str| url.parse().expect("a URL that is built in");
         Self {
             api: known("https://api.launchpad.net/devel"),
             keyserver: known("https://keyserver.ubuntu.com"),
             archive: known("https://ppa.launchpadcontent.net"),
             private_archive: known("https://private-ppa.launchpadcontent.net"),
         }
-    }
-}
-
-impl ServerUrl {
-    /// The address of something below this one. Each segment is escaped as needed.
-    pub(super) fn below(&self, segments: &[&str]) -> Url {
-        let mut url = self.0.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        url
-    }
-}
-
-impl FromStr for ServerUrl {
-    type Err = InvalidServerUrl;
-
-    fn from_str(text: &str) -> Result<Self, InvalidServerUrl> {
-        let url = Url::parse(text).map_err(|_| InvalidServerUrl("it is no URL"))?;
-        if !matches!(url.scheme(), "https" | "http") {
-            return Err(InvalidServerUrl("it begins with https:// or http://"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(InvalidServerUrl("a user or password does not belong into it"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidServerUrl("nothing may stand after its path"));
-        }
-        let mut url = url;
-        let path = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&path);
-        Ok(Self(url))
-    }
-}
-
-impl fmt::Display for ServerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0.as_str().trim_end_matches('/'))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_shown_without_a_slash_at_its_end() {
-        let shown = |text: &str| text.parse::<ServerUrl>().unwrap().to_string();
-        assert_eq!(shown("https://api.launchpad.net/devel/"), "https://api.launchpad.net/devel");
-        assert_eq!(shown("http://127.0.0.1:8080"), "http://127.0.0.1:8080");
-        assert_eq!(shown("http://[::1]:8080//"), "http://[::1]:8080");
-    }
-
-    #[test]
-    fn what_is_below_is_escaped() {
-        let below = |text: &str, segments: &[&str]| text.parse::<ServerUrl>().unwrap().below(segments).to_string();
-        assert_eq!(below("http://h", &["~me", "+archive"]), "http://h/~me/+archive");
-        assert_eq!(below("http://h/devel/", &["~a/../b?c", "x"]), "http://h/devel/~a%2F..%2Fb%3Fc/x");
-    }
-
-    #[test]
-    fn only_http_without_secrets_is_taken() {
-        let reason = |text: &str| text.parse::<ServerUrl>().unwrap_err().0;
-        assert_eq!(reason("launchpad"), "it is no URL");
-        assert_eq!(reason("file:///etc"), "it begins with https:// or http://");
-        assert_eq!(reason("ftp://h"), "it begins with https:// or http://");
-        assert_eq!(reason("https://me:hunter2@h"), "a user or password does not belong into it");
-        assert_eq!(reason("https://h/?x=1"), "nothing may stand after its path");
-        assert_eq!(reason("https://"), "it is no URL");
     }
 }

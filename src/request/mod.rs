@@ -15,6 +15,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::release::Context;
+
 pub use criterion::Criterion;
 pub use parts::{EnvVar, InvalidRequest, RequestId, SourcePackage, TestName, Text, Trigger, UserName};
 pub use ppa::{Fingerprint, Login, Ppa};
@@ -55,6 +57,29 @@ pub struct Parameters {
     pub uuid: Option<RequestId>,
     /// Every other parameter, as it came: kept and passed on.
     pub other: Map<String, Value>,
+}
+
+/// The variable that tells a test which pull request it is for.
+pub const PULL_REQUEST: &str = "UPSTREAM_PULL_REQUEST";
+
+impl Parameters {
+    /// Whether this is the test of a pull request.
+    pub fn is_of_pull_request(&self) -> bool {
+        self.env.iter().any(|variable| variable.name() == PULL_REQUEST)
+    }
+
+    /// The kind of work that this is, and with that the queue, unless somebody says otherwise.
+    pub fn context(&self) -> Context {
+        if self.is_of_pull_request() {
+            Context::Upstream
+        } else if !self.ppas.is_empty() {
+            Context::Ppa
+        } else if self.source.is_some() {
+            Context::Upstream
+        } else {
+            Context::Distribution
+        }
+    }
 }
 
 /// Where a test comes from when it is not the archive's source package.

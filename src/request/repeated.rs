@@ -7,10 +7,8 @@ use debversion::Version;
 
 use super::{Parameters, Request};
 
-/// The variable that tells which pull request is tested; see [`superseded`].
-const PULL_REQUEST: &str = "UPSTREAM_PULL_REQUEST";
-/// The variable that tells where the state of the tested commit is reported: it differs from commit to commit.
-const STATUSES_URL: &str = "GITHUB_STATUSES_URL";
+/// The variables that tell where the state of the tested commit is reported: they differ from commit to commit.
+const STATUSES_URLS: [&str; 2] = ["GITHUB_STATUSES_URL", "GITLAB_STATUSES_URL"];
 
 /// The places of requests that ask for the same test as one before them; see [`Request::same_test`]. What is no request stays out of it.
 pub fn repeated(requests: &[Option<Request>]) -> Vec<usize> {
@@ -71,8 +69,8 @@ impl Member {
     fn of(place: usize, request: &Request) -> Self {
         let mut rest = Parameters { requester: None, submit_time: None, uuid: None, ..request.parameters.clone() };
         let mut versions = Versions::new();
-        if is_pull_request(&rest) {
-            rest.env.retain(|variable| variable.name() != STATUSES_URL);
+        if rest.is_of_pull_request() {
+            rest.env.retain(|variable| !STATUSES_URLS.contains(&variable.name()));
         } else {
             for trigger in std::mem::take(&mut rest.triggers) {
                 versions.insert(trigger.package().to_string(), trigger.version().parse().ok());
@@ -88,13 +86,9 @@ impl Member {
     }
 }
 
-fn is_pull_request(parameters: &Parameters) -> bool {
-    parameters.env.iter().any(|variable| variable.name() == PULL_REQUEST)
-}
-
 impl Group<'_> {
     fn superseded(self) -> Vec<usize> {
-        if is_pull_request(&self.rest) {
+        if self.rest.is_of_pull_request() {
             return self.older_commits();
         }
         let is_needless = |(_, _, versions): &&(usize, &Request, Versions)| {

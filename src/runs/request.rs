@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::StoredRun;
 use super::listed::{RESULT_LIMIT, fetch};
-use crate::release::{Context, QueueName};
+use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
 use crate::result::layout::{RESULT, container};
@@ -49,8 +49,6 @@ pub enum RecordedError {
 /// What says of whom, when, and which request it was.
 const PERSONAL: [&str; 3] = ["requester", "submit-time", "uuid"];
 const TRIGGERS: &str = "ADT_TEST_TRIGGERS=";
-/// What the tests of pull requests have in their environment.
-const PULL_REQUEST: &str = "UPSTREAM_PULL_REQUEST=";
 
 impl StoredRun {
     /// Makes the request again that this run came from.
@@ -63,13 +61,7 @@ impl StoredRun {
         let (parameters, whole) = self.parameters(&testinfo)?;
         let text = format!("{}\n{}", self.path.package, Value::Object(parameters));
         let request = Request::parse(text.as_bytes())?;
-        let context = match request.parameters() {
-            parameters if !parameters.ppas.is_empty() => Context::Ppa,
-            parameters if parameters.env.iter().any(|variable| variable.as_str().starts_with(PULL_REQUEST)) => {
-                Context::Upstream
-            }
-            _ => Context::Distribution,
-        };
+        let context = request.parameters().context();
         let queue = QueueName::new(context, self.path.release.clone(), self.path.architecture.clone());
         Ok(Recorded { submission: Submission { queue, request }, whole })
     }

@@ -1,6 +1,7 @@
 //! `apt-ci.toml`: read into checked values that know their lines. Everything else in the file is refused.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
@@ -10,13 +11,15 @@ use super::folders::resolve;
 use super::{Origin, Setting, SiteError};
 use crate::broker::QueueUrl;
 use crate::excuses::Place;
-use crate::launchpad::ServerUrl;
 use crate::release::{Architecture, Release};
+use crate::server_url::ServerUrl;
 use crate::store::StoreUrl;
 
-/// The keys at the top of the file; the last four are sections.
-pub(super) const KEYS: [&str; 8] =
-    ["queue", "queue-password-file", "store", "worker-conf", "releases", "excuses", "swift", "launchpad"];
+/// The keys at the top of the file; the last five are sections.
+pub(super) const KEYS: [&str; 9] =
+    ["queue", "queue-password-file", "store", "worker-conf", "releases", "excuses", "swift", "launchpad", "web"];
+/// The keys of `[web]`.
+pub(super) const WEB_KEYS: [&str; 2] = ["url", "listen"];
 /// The keys of `[swift]`.
 pub(super) const SWIFT_KEYS: [&str; 4] = ["cloud", "clouds-file", "region", "interface"];
 /// The keys of `[launchpad]`.
@@ -34,6 +37,7 @@ pub(super) struct SiteFile {
     pub(super) excuses: BTreeMap<Release, Setting<Place>>,
     pub(super) swift: Swift,
     pub(super) launchpad: Launchpad,
+    pub(super) web: Web,
 }
 
 /// The section `[releases]`.
@@ -59,6 +63,13 @@ pub(super) struct Launchpad {
     pub(super) keyserver: Option<Setting<ServerUrl>>,
     pub(super) archive: Option<Setting<ServerUrl>>,
     pub(super) private_archive: Option<Setting<ServerUrl>>,
+}
+
+/// The section `[web]`.
+#[derive(Debug, Default)]
+pub(super) struct Web {
+    pub(super) url: Option<Setting<ServerUrl>>,
+    pub(super) listen: Option<Setting<SocketAddr>>,
 }
 
 /// A key and its value, with their places in the text.
@@ -130,6 +141,7 @@ impl Reader<'_> {
                 "excuses" => file.excuses = self.excuses(&item)?,
                 "swift" => file.swift = self.swift(&item)?,
                 "launchpad" => file.launchpad = self.launchpad(&item)?,
+                "web" => file.web = self.web(&item)?,
                 _ => return Err(self.unknown(&item, &KEYS, "")),
             }
         }
@@ -255,6 +267,28 @@ impl Reader<'_> {
             *server = Some(self.setting(&item, url));
         }
         Ok(launchpad)
+    }
+
+    fn web(&self, section: &Item<'_>) -> Result<Web, SiteError> {
+        let mut web = Web::default();
+        for item in items(self.section(section)?) {
+            match item.key {
+                "url" => {
+                    let url = self.url(&item, self.text_of(&item, "https://HOST")?.parse())?;
+                    web.url = Some(self.setting(&item, url));
+                }
+                "listen" => {
+                    let text = self.text_of(&item, "127.0.0.1:8870")?;
+                    let address = text.parse().map_err(|_| {
+                        let hint = "write listen = \"127.0.0.1:8870\", or \"[::]:8870\" for every network";
+                        self.fault(item.value_at, "`listen` is an address and a port", Some(hint.to_owned()))
+                    })?;
+                    web.listen = Some(self.setting(&item, address));
+                }
+                _ => return Err(self.misplaced(&item).unwrap_or_else(|| self.unknown(&item, &WEB_KEYS, "web."))),
+            }
+        }
+        Ok(web)
     }
 
     fn section<'i>(&self, item: &Item<'i>) -> Result<&'i DeTable<'i>, SiteError> {

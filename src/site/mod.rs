@@ -9,25 +9,31 @@ pub mod credentials;
 mod error;
 mod file;
 mod folders;
+mod hooks;
 pub mod host;
 mod password;
 mod repository;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::broker::QueueUrl;
 use crate::environment::Environment;
 use crate::excuses::Place;
-use crate::launchpad::{LaunchpadSettings, ServerUrl};
+use crate::launchpad::LaunchpadSettings;
 use crate::release::{Architecture, QueueName, Release};
+use crate::server_url::ServerUrl;
 use crate::store::StoreUrl;
 use crate::store::swift::SwiftSettings;
 
 pub use self::create::{Created, create};
 pub use self::error::{SiteError, shell_word};
-use self::file::{LAUNCHPAD_KEYS, SiteFile, Swift, local_to, stored_below};
+use self::file::{LAUNCHPAD_KEYS, SiteFile, Swift, Web, local_to, stored_below};
+
+/// Where the web service listens unless the site says otherwise: for a server in front of it, on the same machine.
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8870);
 
 /// What decides about the site and its settings, from the command line and its surroundings.
 #[derive(Debug, Clone, Copy)]
@@ -109,6 +115,10 @@ pub struct Site {
     pub swift: SwiftSettings,
     /// Where Launchpad is.
     pub launchpad: LaunchpadSettings,
+    /// Where people and forges find the web service, if that is configured.
+    pub web_url: Option<Setting<ServerUrl>>,
+    /// Where the web service listens.
+    pub web_listen: Setting<SocketAddr>,
     /// The workers' configuration: the one that is named, or `worker.conf` beside the site's file.
     pub worker_conf: Option<Setting<PathBuf>>,
     /// Where workers of this machine keep results that are not published yet.
@@ -177,6 +187,8 @@ impl Site {
             interface: interface.map(|setting| setting.value),
         };
         let (launchpad, launchpad_origins) = servers(file.launchpad);
+        let Web { url: web_url, listen } = file.web;
+        let web_listen = listen.unwrap_or(Setting { value: LISTEN, origin: Origin::Default });
         let state_dir = folders::state(environment);
         let cache_dir = folders::cache(environment);
         let swift_settings = file.swift;
@@ -188,6 +200,8 @@ impl Site {
             excuses: file.excuses,
             swift,
             launchpad,
+            web_url,
+            web_listen,
             worker_conf,
             state_dir,
             cache_dir,
@@ -266,6 +280,10 @@ impl Site {
         for (key, (server, origin)) in LAUNCHPAD_KEYS.iter().zip(servers) {
             show(&format!("launchpad.{key}"), server.to_string(), origin);
         }
+        if let Some(url) = &self.web_url {
+            show("web.url", url.value.to_string(), &url.origin);
+        }
+        show("web.listen", self.web_listen.value.to_string(), &self.web_listen.origin);
         shown
     }
 }

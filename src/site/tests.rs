@@ -217,6 +217,7 @@ fn every_setting_knows_its_line() {
             "launchpad.keyserver https://keyserver.ubuntu.com default",
             "launchpad.archive http://127.0.0.1:8000/ppa work/apt-ci.toml:17",
             "launchpad.private-archive https://private-ppa.launchpadcontent.net default",
+            "web.listen 127.0.0.1:8870 default",
         ]
     );
     let site = machine.find().unwrap();
@@ -302,7 +303,7 @@ fn unknown_keys_are_refused_with_the_one_that_was_meant() {
     assert_eq!(fault("[swift]\ncluod = \"x\""), "2:1: unknown key `swift.cluod` | did you mean `cloud`?");
     assert_eq!(
         fault("colour = true"),
-        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, releases, excuses, swift, launchpad"
+        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, releases, excuses, swift, launchpad, web"
     );
 }
 

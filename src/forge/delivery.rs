@@ -1,0 +1,99 @@
+//! A delivery: what a forge sends to a hook's address.
+
+use percent_encoding::percent_decode;
+
+use super::signature::Proof;
+use super::{Forge, event};
+
+/// The headers of a request, by their names in small letters.
+pub type Header<'f, 'a> = &'f (dyn Fn(&str) -> Option<&'a str> + 'f);
+
+/// A delivery as it came. Nothing of it is to be believed before its proof is.
+pub struct Delivery<'a> {
+    /// Where it says that it comes from.
+    pub forge: Forge,
+    /// Its name, the same when it is sent again. At most 100 characters, all of which can be shown.
+    pub id: String,
+    /// The event's name.
+    pub event: &'a str,
+    /// What it shows as proof.
+    pub proof: Proof<'a>,
+    /// What was signed.
+    pub body: &'a [u8],
+}
+
+impl<'a> Delivery<'a> {
+    /// Which forge a request says that it comes from.
+    pub fn forge(header: Header<'_, '_>) -> Option<Forge> {
+        if header("x-github-event").is_some() {
+            Some(Forge::GitHub)
+        } else {
+            header("x-gitlab-event").map(|_| Forge::GitLab)
+        }
+    }
+
+    /// Takes a delivery apart. None when it lacks what every delivery has.
+    pub fn new(forge: Forge, header: Header<'_, 'a>, body: &'a [u8]) -> Option<Self> {
+        let (event, id) = match forge {
+            Forge::GitHub => (header("x-github-event")?, header("x-github-delivery")?),
+            // Older versions have no key that stays the same.
+            Forge::GitLab => {
+                (header("x-gitlab-event")?, header("idempotency-key").or_else(|| header("x-gitlab-event-uuid"))?)
+            }
+        };
+        let is_good = !id.is_empty() && id.len() <= 100 && id.chars().all(|c| c.is_ascii_graphic());
+        let proof = Proof {
+            sha256: header("x-hub-signature-256"),
+            sha1: header("x-hub-signature"),
+            token: header("x-gitlab-token"),
+        };
+        is_good.then(|| Self { forge, id: id.to_owned(), event, proof, body })
+    }
+
+    /// The payload: the body itself, or, as GitHub's hooks send that were made by hand, the field `payload` of a form.
+    pub fn payload(&self, content_type: &str) -> Vec<u8> {
+        if !content_type.trim().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
+            return self.body.to_vec();
+        }
+        let field = self.body.split(|byte| *byte == b'&').find_map(|field| field.strip_prefix(b"payload="));
+        let spaced: Vec<u8> =
+            field.unwrap_or_default().iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+        percent_decode(&spaced).collect()
+    }
+
+    /// The project that a payload says it is about.
+    pub fn project(&self, payload: &[u8]) -> Option<String> {
+        event::project(self.forge, payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delivery<'a>(headers: &'a [(&'a str, &'a str)], body: &'a [u8]) -> Option<Delivery<'a>> {
+        let header = move |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        Delivery::new(Delivery::forge(&header)?, &header, body)
+    }
+
+    #[test]
+    fn both_forges_are_recognised() {
+        let github = delivery(&[("x-github-event", "ping"), ("x-github-delivery", "g-1")], b"{}").unwrap();
+        assert_eq!((github.forge, github.event, github.id.as_str()), (Forge::GitHub, "ping", "g-1"));
+        let gitlab =
+            delivery(&[("x-gitlab-event", "Push Hook"), ("x-gitlab-event-uuid", "u"), ("x-gitlab-token", "t")], b"");
+        assert_eq!(gitlab.unwrap().proof.token, Some("t"));
+        assert!(delivery(&[("x-github-event", "ping")], b"").is_none());
+        assert!(delivery(&[("x-github-event", "ping"), ("x-github-delivery", "a b")], b"").is_none());
+        assert!(delivery(&[], b"").is_none());
+    }
+
+    #[test]
+    fn a_form_holds_the_payload_in_a_field() {
+        let headers = [("x-github-event", "ping"), ("x-github-delivery", "g")];
+        let form = delivery(&headers, b"x=1&payload=%7B%22zen%22%3A+%22a%2Bb%22%7D").unwrap();
+        assert_eq!(form.payload("application/x-www-form-urlencoded"), br#"{"zen": "a+b"}"#);
+        assert_eq!(delivery(&headers, b"{}").unwrap().payload("application/json; charset=utf-8"), b"{}");
+        assert_eq!(delivery(&headers, b"x=1").unwrap().payload("application/x-www-form-urlencoded"), b"");
+    }
+}

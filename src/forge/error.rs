@@ -1,0 +1,179 @@
+//! What a forge may answer instead of what was asked for.
+
+use std::time::Duration;
+
+/// Why a forge did not do what it was asked. No text holds a token.
+#[derive(Debug, thiserror::Error)]
+pub enum ForgeError {
+    /// It cannot be reached, or does not answer.
+    #[error("{address} cannot be reached: {reason}")]
+    Unreachable {
+        /// The address of its API.
+        address: String,
+        /// Why, in the words of the network.
+        reason: String,
+    },
+    /// It is out of order: asking again later may help.
+    #[error("{address} answers {status}: {message}")]
+    Unwell {
+        /// The address of its API.
+        address: String,
+        /// The HTTP status.
+        status: u16,
+        /// In its words.
+        message: String,
+        /// When to ask again, if it says so.
+        after: Option<Duration>,
+    },
+    /// It was asked too often.
+    #[error("{address} takes no more questions for {} seconds", after.as_secs())]
+    Limited {
+        /// The address of its API.
+        address: String,
+        /// When to ask again.
+        after: Duration,
+    },
+    /// The token is wrong, has expired, or may not do this.
+    #[error("{address} does not let the token do this ({status}): {message}")]
+    NotAllowed {
+        /// The address of its API.
+        address: String,
+        /// The HTTP status.
+        status: u16,
+        /// In its words.
+        message: String,
+    },
+    /// There is no such thing, or the token may not see it.
+    #[error("{address} knows no {what}, or does not show it to this token")]
+    NotFound {
+        /// The address of its API.
+        address: String,
+        /// What was asked about.
+        what: String,
+    },
+    /// It understood, and refuses.
+    #[error("{address} refuses ({status}): {message}")]
+    Refused {
+        /// The address of its API.
+        address: String,
+        /// The HTTP status.
+        status: u16,
+        /// In its words.
+        message: String,
+    },
+    /// Its answer has not the documented form.
+    #[error("the answer of {address} to {what} cannot be read: {reason}")]
+    Unexpected {
+        /// The address of its API.
+        address: String,
+        /// What was asked.
+        what: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+}
+
+impl ForgeError {
+    /// Whether the same question may be answered later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Unwell { .. } | Self::Limited { .. })
+    }
+
+    /// When to ask again, if the forge says so.
+    pub fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Limited { after, .. } => Some(*after),
+            Self::Unwell { after, .. } => *after,
+            _ => None,
+        }
+    }
+}
+
+/// What an answer tells beside its body.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<u64>,
+    /// Requests that are left, and when (seconds since 1970) there are more.
+    pub(super) remaining: Option<u64>,
+    pub(super) reset: Option<i64>,
+}
+
+/// The longest pause that a forge can ask for: GitHub counts by the hour.
+const LONGEST: u64 = 3700;
+
+/// Longest text of a forge's own that is passed on.
+const MESSAGE: usize = 300;
+
+impl Answer {
+    /// The error that an answer is.
+    pub(super) fn error(&self, address: &str, what: &str, body: &str) -> ForgeError {
+        let (address, status) = (address.to_owned(), self.status);
+        let message = message(body);
+        let after = self.retry_after.map(|seconds| Duration::from_secs(seconds.min(LONGEST)));
+        let is_used_up = self.remaining == Some(0) && matches!(status, 403 | 429);
+        let until_reset = || {
+            let now = jiff::Timestamp::now().as_second();
+            let seconds = self.reset.and_then(|reset| u64::try_from(reset - now).ok()).unwrap_or(60);
+            Duration::from_secs(seconds.clamp(1, LONGEST))
+        };
+        match status {
+            403 | 429 if after.is_some() || is_used_up || status == 429 => {
+                ForgeError::Limited { address, after: after.unwrap_or_else(until_reset) }
+            }
+            // GitHub's secondary limit: https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+            403 if message.to_ascii_lowercase().contains("rate limit") => {
+                ForgeError::Limited { address, after: Duration::from_secs(60) }
+            }
+            401 | 403 => ForgeError::NotAllowed { address, status, message },
+            404 | 410 => ForgeError::NotFound { address, what: what.to_owned() },
+            408 | 425 | 500.. => ForgeError::Unwell { address, status, message, after },
+            _ => ForgeError::Refused { address, status, message },
+        }
+    }
+}
+
+/// What a forge says in its answer's body; GitHub adds a list of errors.
+fn message(body: &str) -> String {
+    let value: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut parts: Vec<String> = ["message", "error"].iter().filter_map(|key| value.get(key)).map(text).collect();
+    for error in value.get("errors").and_then(serde_json::Value::as_array).into_iter().flatten() {
+        parts.push(error.get("message").map_or_else(|| text(error), text));
+    }
+    let whole = parts.join(": ").replace(char::is_control, " ");
+    if whole.is_empty() { "no reason given".to_owned() } else { whole.chars().take(MESSAGE).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(answer: Answer, body: &str) -> ForgeError {
+        answer.error("https://api", "a hook", body)
+    }
+
+    #[test]
+    fn limits_are_told_from_missing_rights() {
+        let used_up = Answer { status: 403, remaining: Some(0), reset: Some(0), ..Answer::default() };
+        assert!(matches!(error(used_up, "{}"), ForgeError::Limited { .. }));
+        let secondary = Answer { status: 403, retry_after: Some(7), ..Answer::default() };
+        assert_eq!(error(secondary, "{}").after(), Some(Duration::from_secs(7)));
+        let plain = Answer { status: 403, remaining: Some(5000), ..Answer::default() };
+        assert!(matches!(error(plain, "{}"), ForgeError::NotAllowed { .. }));
+        let said = Answer { status: 403, ..Answer::default() };
+        assert!(error(said, r#"{"message": "You have exceeded a secondary rate limit"}"#).is_passing());
+    }
+
+    #[test]
+    fn the_reasons_are_passed_on() {
+        let refused = Answer { status: 422, ..Answer::default() };
+        let body = r#"{"message": "Validation Failed", "errors": [{"message": "Hook already exists"}, "x"]}"#;
+        assert_eq!(
+            error(refused, body).to_string(),
+            "https://api refuses (422): Validation Failed: Hook already exists: x"
+        );
+        let unwell = Answer { status: 502, ..Answer::default() };
+        assert_eq!(error(unwell, "<html>").to_string(), "https://api answers 502: no reason given");
+    }
+}

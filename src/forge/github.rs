@@ -1,0 +1,307 @@
+//! GitHub's API, version 2022-11-28.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use octocrab::Octocrab;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::client::{Delivered, PresentHook, ShownStatus, newest};
+use super::error::{Answer, ForgeError};
+use super::event::GitHubPull;
+use super::status::{State, Status};
+use super::{Commit, Project, PullRequest};
+use crate::server_url::ServerUrl;
+
+/// How long GitHub may take for a connection, and for each piece of an answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// As many as GitHub gives in one page.
+const PAGE: usize = 100;
+/// So many pages are read: nobody has more hooks, and older pull requests are of no interest.
+const PAGES: usize = 20;
+/// The media type of the API, and for servers that only know the plain one, that.
+const JSON: &str = "application/vnd.github+json, application/json;q=0.9";
+/// The events of a hook. Pushes ask for no tests, but belong to what is agreed with projects.
+const EVENTS: [&str; 2] = ["push", "pull_request"];
+
+/// A way to GitHub.
+pub struct GitHub {
+    client: Octocrab,
+    address: String,
+}
+
+#[derive(Deserialize)]
+struct Hook {
+    id: u64,
+    active: bool,
+    events: Vec<String>,
+    config: Config,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    #[serde(default)]
+    url: String,
+    /// A text or a number.
+    #[serde(default)]
+    insecure_ssl: Value,
+}
+
+#[derive(Deserialize)]
+struct Delivery {
+    id: u64,
+    event: String,
+    delivered_at: Option<String>,
+    status_code: u16,
+    response: Option<Response>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    payload: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ListedPull {
+    updated_at: String,
+    #[serde(flatten)]
+    pull: GitHubPull,
+}
+
+#[derive(Deserialize)]
+struct CommitStatus {
+    context: String,
+    state: String,
+    description: Option<String>,
+    target_url: Option<String>,
+}
+
+impl From<Hook> for PresentHook {
+    fn from(hook: Hook) -> Self {
+        Self {
+            id: hook.id,
+            url: hook.config.url,
+            active: hook.active,
+            tells_of_pulls: hook.events.iter().any(|event| event == "pull_request" || event == "*"),
+            checks_certificate: !matches!(&hook.config.insecure_ssl, Value::String(text) if text == "1")
+                && hook.config.insecure_ssl != json!(1),
+        }
+    }
+}
+
+fn config(url: &str, secret: &SecretString) -> Value {
+    json!({"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret.expose_secret()})
+}
+
+impl GitHub {
+    pub(super) fn new(api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
+        let address = api.to_string();
+        let unusable = |error: octocrab::Error| unreachable(&address, &error);
+        let mut builder = Octocrab::builder()
+            .base_uri(address.as_str())
+            .map_err(unusable)?
+            .set_connect_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(PATIENCE))
+            .set_write_timeout(Some(PATIENCE))
+            .add_header(ACCEPT, JSON.to_owned())
+            .add_header(HeaderName::from_static("x-github-api-version"), "2022-11-28".to_owned());
+        if let Some(token) = token {
+            builder = builder.personal_token(token.expose_secret().to_owned());
+        }
+        Ok(Self { client: builder.build().map_err(unusable)?, address })
+    }
+
+    pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
+        let hooks: Vec<Hook> = self.pages(&format!("/repos/{project}/hooks?"), |_| true).await?;
+        Ok(hooks.into_iter().map(PresentHook::from).collect())
+    }
+
+    pub(super) async fn create_hook(
+        &self,
+        project: &Project,
+        url: &str,
+        secret: &SecretString,
+    ) -> Result<PresentHook, ForgeError> {
+        let body = json!({"name": "web", "active": true, "events": EVENTS, "config": config(url, secret)});
+        let hook: Hook = self.ask(Method::POST, &format!("/repos/{project}/hooks"), Some(&body)).await?;
+        Ok(hook.into())
+    }
+
+    pub(super) async fn change_hook(
+        &self,
+        project: &Project,
+        id: u64,
+        url: &str,
+        secret: &SecretString,
+    ) -> Result<(), ForgeError> {
+        let body = json!({"active": true, "events": EVENTS, "config": config(url, secret)});
+        self.tell(Method::PATCH, &format!("/repos/{project}/hooks/{id}"), Some(&body)).await
+    }
+
+    pub(super) async fn remove_hook(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
+        self.tell(Method::DELETE, &format!("/repos/{project}/hooks/{id}"), None::<&()>).await
+    }
+
+    pub(super) async fn ping(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
+        self.tell(Method::POST, &format!("/repos/{project}/hooks/{id}/pings"), None::<&()>).await
+    }
+
+    pub(super) async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
+        let path = format!("/repos/{project}/hooks/{id}/deliveries");
+        let deliveries: Vec<Delivery> = self.ask(Method::GET, &format!("{path}?per_page=1"), None::<&()>).await?;
+        let Some(last) = deliveries.into_iter().next() else { return Ok(None) };
+        // The list leaves the answers out.
+        let whole: Delivery = self.ask(Method::GET, &format!("{path}/{}", last.id), None::<&()>).await?;
+        Ok(Some(Delivered {
+            id: whole.id,
+            event: whole.event,
+            at: whole.delivered_at.and_then(|time| time.parse().ok()),
+            status: Some(whole.status_code).filter(|status| *status > 0),
+            answer: whole.response.and_then(|response| response.payload).unwrap_or_default(),
+        }))
+    }
+
+    pub(super) async fn pull(&self, project: &Project, number: u64) -> Result<PullRequest, ForgeError> {
+        let path = format!("/repos/{project}/pulls/{number}");
+        let pull: GitHubPull = self.ask(Method::GET, &path, None::<&()>).await?;
+        pull.try_into().map_err(|error| self.unexpected(&path, &error))
+    }
+
+    pub(super) async fn pulls_since(
+        &self,
+        project: &Project,
+        since: Timestamp,
+    ) -> Result<Vec<PullRequest>, ForgeError> {
+        let path = format!("/repos/{project}/pulls?state=all&sort=updated&direction=desc&");
+        let is_new = |listed: &ListedPull| listed.updated_at.parse::<Timestamp>().map_or(true, |time| time >= since);
+        let listed: Vec<ListedPull> = self.pages(&path, is_new).await?;
+        let pulls = listed.into_iter().filter(is_new).map(|listed| listed.pull.try_into());
+        pulls.collect::<Result<_, _>>().map_err(|error| self.unexpected(&path, &error))
+    }
+
+    pub(super) async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<ShownStatus>, ForgeError> {
+        let all: Vec<CommitStatus> =
+            self.pages(&format!("/repos/{project}/commits/{commit}/statuses?"), |_| true).await?;
+        let shown = all.into_iter().filter_map(|status| {
+            Some(ShownStatus {
+                state: State::read(&status.state)?,
+                context: status.context,
+                description: status.description.unwrap_or_default(),
+                link: status.target_url,
+            })
+        });
+        Ok(newest(shown.collect()))
+    }
+
+    pub(super) async fn set_status(
+        &self,
+        project: &Project,
+        commit: &Commit,
+        status: &Status,
+    ) -> Result<(), ForgeError> {
+        let mut body = json!({
+            "state": status.state.as_str(), "context": status.context, "description": status.description,
+        });
+        if let Some(link) = &status.link {
+            body["target_url"] = json!(link);
+        }
+        self.tell(Method::POST, &format!("/repos/{project}/statuses/{commit}"), Some(&body)).await
+    }
+
+    pub(super) async fn scopes(&self) -> Result<Option<Vec<String>>, ForgeError> {
+        let (headers, _) = self.send(Method::GET, "/user", None::<&()>).await?;
+        // Fine-grained tokens have no scopes.
+        let Some(scopes) = headers.get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok()) else {
+            return Ok(None);
+        };
+        Ok(Some(scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()))
+    }
+
+    /// All pages of a list, as long as `goes_on` with a page's last entry. `path` ends where further parameters can be added.
+    async fn pages<T: DeserializeOwned>(&self, path: &str, goes_on: impl Fn(&T) -> bool) -> Result<Vec<T>, ForgeError> {
+        let mut all: Vec<T> = Vec::new();
+        for page in 1..=PAGES {
+            let path = format!("{path}per_page={PAGE}&page={page}");
+            let some: Vec<T> = self.ask(Method::GET, &path, None::<&()>).await?;
+            let is_last = some.len() < PAGE;
+            all.extend(some);
+            if is_last || !all.last().is_some_and(&goes_on) {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<T, ForgeError> {
+        let (_, text) = self.send(method, path, body).await?;
+        serde_json::from_str(&text).map_err(|error| self.unexpected(path, &error))
+    }
+
+    async fn tell(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<(), ForgeError> {
+        self.send(method, path, body).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<(HeaderMap, String), ForgeError> {
+        let unreachable = |error: octocrab::Error| unreachable(&self.address, &error);
+        let client = &self.client;
+        let exchange = async {
+            let response = match method {
+                Method::GET => client._get(path).await,
+                Method::POST => client._post(path, body).await,
+                Method::PATCH => client._patch(path, body).await,
+                _ => client._delete(path, body).await,
+            };
+            let response = response.map_err(unreachable)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok((status, headers, client.body_to_string(response).await.map_err(unreachable)?))
+        };
+        let late = || ForgeError::Unreachable {
+            address: self.address.clone(),
+            reason: format!("it has not answered for {} seconds", 2 * PATIENCE.as_secs()),
+        };
+        let (status, headers, text) = tokio::time::timeout(2 * PATIENCE, exchange).await.map_err(|_| late())??;
+        if status.is_success() {
+            return Ok((headers, text));
+        }
+        let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let answer = Answer {
+            status: status.as_u16(),
+            retry_after: number("retry-after"),
+            remaining: number("x-ratelimit-remaining"),
+            reset: number("x-ratelimit-reset").and_then(|reset| i64::try_from(reset).ok()),
+        };
+        Err(answer.error(&self.address, what(path), &text))
+    }
+
+    fn unexpected(&self, path: &str, error: &dyn std::fmt::Display) -> ForgeError {
+        ForgeError::Unexpected { address: self.address.clone(), what: what(path).to_owned(), reason: error.to_string() }
+    }
+}
+
+fn what(path: &str) -> &str {
+    path.split('?').next().unwrap_or(path).trim_start_matches('/')
+}
+
+fn unreachable(address: &str, error: &octocrab::Error) -> ForgeError {
+    ForgeError::Unreachable { address: address.to_owned(), reason: crate::http::innermost(error) }
+}

@@ -1,0 +1,325 @@
+//! GitLab's API, version 4.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Method, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::client::{Delivered, PresentHook, ShownStatus, newest};
+use super::error::{Answer, ForgeError};
+use super::status::{State, Status};
+use super::{Commit, Project, PullRequest};
+use crate::http::innermost;
+use crate::server_url::ServerUrl;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// As many as GitLab gives in one page.
+const PAGE: usize = 100;
+/// So many pages are read.
+const PAGES: usize = 20;
+
+/// A way to GitLab.
+pub struct GitLab {
+    client: reqwest::Client,
+    api: ServerUrl,
+    token: Option<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct Hook {
+    id: u64,
+    url: String,
+    #[serde(default)]
+    merge_requests_events: bool,
+    #[serde(default = "yes")]
+    enable_ssl_verification: bool,
+    #[serde(default)]
+    alert_status: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+struct Sent {
+    id: u64,
+    #[serde(default)]
+    trigger: String,
+    #[serde(default)]
+    response_status: Value,
+    #[serde(default)]
+    response_body: Option<String>,
+    #[serde(default)]
+    created_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Merge {
+    iid: u64,
+    state: String,
+    sha: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TargetProject {
+    http_url_to_repo: String,
+}
+
+#[derive(Deserialize)]
+struct CommitStatus {
+    name: String,
+    status: String,
+    description: Option<String>,
+    target_url: Option<String>,
+}
+
+impl From<Hook> for PresentHook {
+    fn from(hook: Hook) -> Self {
+        Self {
+            id: hook.id,
+            url: hook.url,
+            // GitLab switches off what fails too often.
+            active: !hook.alert_status.as_deref().is_some_and(|status| status != "executable"),
+            tells_of_pulls: hook.merge_requests_events,
+            checks_certificate: hook.enable_ssl_verification,
+        }
+    }
+}
+
+/// One without commits has nothing to test.
+fn read(merge: Merge, target: &TargetProject) -> Option<PullRequest> {
+    Some(PullRequest {
+        number: merge.iid,
+        commit: merge.sha?.parse().ok()?,
+        open: merge.state == "opened",
+        clone_url: target.http_url_to_repo.clone(),
+    })
+}
+
+fn hook_body(url: &str, secret: &SecretString) -> Value {
+    json!({
+        "url": url, "token": secret.expose_secret(), "push_events": true, "merge_requests_events": true,
+        "enable_ssl_verification": true,
+    })
+}
+
+impl GitLab {
+    pub(super) fn new(api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
+            .timeout(PATIENCE)
+            // The token goes to nobody else.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| ForgeError::Unreachable { address: api.to_string(), reason: innermost(&error) })?;
+        Ok(Self { client, api: api.clone(), token })
+    }
+
+    fn project_url(&self, project: &Project, below: &[&str]) -> Url {
+        let mut segments = vec!["projects", project.as_str()];
+        segments.extend(below);
+        self.api.below(&segments)
+    }
+
+    pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
+        let hooks: Vec<Hook> = self.pages(self.project_url(project, &["hooks"])).await?;
+        Ok(hooks.into_iter().map(PresentHook::from).collect())
+    }
+
+    pub(super) async fn create_hook(
+        &self,
+        project: &Project,
+        url: &str,
+        secret: &SecretString,
+    ) -> Result<PresentHook, ForgeError> {
+        let hook: Hook =
+            self.ask(Method::POST, self.project_url(project, &["hooks"]), Some(&hook_body(url, secret))).await?;
+        Ok(hook.into())
+    }
+
+    pub(super) async fn change_hook(
+        &self,
+        project: &Project,
+        id: u64,
+        url: &str,
+        secret: &SecretString,
+    ) -> Result<(), ForgeError> {
+        let address = self.project_url(project, &["hooks", &id.to_string()]);
+        self.send(Method::PUT, address, Some(&hook_body(url, secret))).await.map(drop)
+    }
+
+    pub(super) async fn remove_hook(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
+        self.send(Method::DELETE, self.project_url(project, &["hooks", &id.to_string()]), None).await.map(drop)
+    }
+
+    pub(super) async fn ping(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
+        let address = self.project_url(project, &["hooks", &id.to_string(), "test", "push_events"]);
+        match self.send(Method::POST, address, None).await {
+            // What the receiver answered is in the list of deliveries.
+            Err(ForgeError::Refused { status: 422, .. }) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    pub(super) async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
+        let mut address = self.project_url(project, &["hooks", &id.to_string(), "events"]);
+        address.query_pairs_mut().append_pair("per_page", "1");
+        let sent: Vec<Sent> = match self.ask(Method::GET, address, None).await {
+            // Versions before 17.3 tell nobody.
+            Err(ForgeError::NotFound { .. }) => return Ok(None),
+            other => other?,
+        };
+        Ok(sent.into_iter().next().map(|sent| {
+            let status = sent.response_status.as_str().map_or_else(|| sent.response_status.to_string(), str::to_owned);
+            Delivered {
+                id: sent.id,
+                event: sent.trigger,
+                at: sent.created_at.and_then(|time| time.parse().ok()),
+                status: status.parse().ok(),
+                answer: sent.response_body.unwrap_or_default(),
+            }
+        }))
+    }
+
+    pub(super) async fn pull(&self, project: &Project, number: u64) -> Result<PullRequest, ForgeError> {
+        let address = self.project_url(project, &["merge_requests", &number.to_string()]);
+        let merge: Merge = self.ask(Method::GET, address, None).await?;
+        let target: TargetProject =
+            self.ask(Method::GET, self.api.below(&["projects", project.as_str()]), None).await?;
+        read(merge, &target).ok_or_else(|| self.unexpected(&format!("!{number}"), &"it has no commit"))
+    }
+
+    pub(super) async fn pulls_since(
+        &self,
+        project: &Project,
+        since: Timestamp,
+    ) -> Result<Vec<PullRequest>, ForgeError> {
+        let mut address = self.project_url(project, &["merge_requests"]);
+        address.query_pairs_mut().extend_pairs([
+            ("state", "all"),
+            ("order_by", "updated_at"),
+            ("sort", "desc"),
+            ("updated_after", &since.to_string()),
+        ]);
+        let merges: Vec<Merge> = self.pages(address).await?;
+        if merges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let target: TargetProject =
+            self.ask(Method::GET, self.api.below(&["projects", project.as_str()]), None).await?;
+        Ok(merges.into_iter().filter_map(|merge| read(merge, &target)).collect())
+    }
+
+    pub(super) async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<ShownStatus>, ForgeError> {
+        let mut address = self.project_url(project, &["repository", "commits", commit.as_str(), "statuses"]);
+        address.query_pairs_mut().extend_pairs([("all", "true"), ("order_by", "id"), ("sort", "desc")]);
+        let all: Vec<CommitStatus> = self.pages(address).await?;
+        let shown = all.into_iter().filter_map(|status| {
+            Some(ShownStatus {
+                state: State::read(&status.status)?,
+                context: status.name,
+                description: status.description.unwrap_or_default(),
+                link: status.target_url,
+            })
+        });
+        Ok(newest(shown.collect()))
+    }
+
+    pub(super) async fn set_status(
+        &self,
+        project: &Project,
+        commit: &Commit,
+        status: &Status,
+    ) -> Result<(), ForgeError> {
+        let mut body = json!({
+            "state": status.state.gitlab(), "name": status.context, "description": status.description,
+        });
+        if let Some(link) = &status.link {
+            body["target_url"] = json!(link);
+        }
+        match self.send(Method::POST, self.project_url(project, &["statuses", commit.as_str()]), Some(&body)).await {
+            // It has that state: the answer to the first try was lost.
+            Err(ForgeError::Refused { status: 400, message, .. }) if message.contains("Cannot transition status") => {
+                Ok(())
+            }
+            other => other.map(drop),
+        }
+    }
+
+    pub(super) async fn scopes(&self) -> Result<Option<Vec<String>>, ForgeError> {
+        #[derive(Deserialize)]
+        struct Token {
+            scopes: Vec<String>,
+        }
+        let token: Token = self.ask(Method::GET, self.api.below(&["personal_access_tokens", "self"]), None).await?;
+        Ok(Some(token.scopes))
+    }
+
+    async fn pages<T: DeserializeOwned>(&self, address: Url) -> Result<Vec<T>, ForgeError> {
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let mut address = address.clone();
+            address.query_pairs_mut().extend_pairs([("per_page", PAGE.to_string()), ("page", page.to_string())]);
+            let some: Vec<T> = self.ask(Method::GET, address, None).await?;
+            let is_last = some.len() < PAGE;
+            all.extend(some);
+            if is_last {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        address: Url,
+        body: Option<&Value>,
+    ) -> Result<T, ForgeError> {
+        let what = address.path().to_owned();
+        let text = self.send(method, address, body).await?;
+        serde_json::from_str(&text).map_err(|error| self.unexpected(&what, &error))
+    }
+
+    async fn send(&self, method: Method, address: Url, body: Option<&Value>) -> Result<String, ForgeError> {
+        let unreachable = |error: reqwest::Error| ForgeError::Unreachable {
+            address: self.api.to_string(),
+            reason: innermost(&error),
+        };
+        let what = address.path().trim_start_matches('/').to_owned();
+        let mut request = self.client.request(method, address);
+        if let Some(token) = &self.token {
+            let mut value = reqwest::header::HeaderValue::from_str(token.expose_secret())
+                .map_err(|_| self.unexpected(&what, &"the token has characters that no token has"))?;
+            value.set_sensitive(true);
+            request = request.header("private-token", value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(unreachable)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let answer = Answer {
+            status: status.as_u16(),
+            retry_after: number("retry-after"),
+            remaining: number("ratelimit-remaining"),
+            reset: number("ratelimit-reset").and_then(|reset| i64::try_from(reset).ok()),
+        };
+        Err(answer.error(&self.api.to_string(), &what, &text))
+    }
+
+    fn unexpected(&self, what: &str, error: &dyn std::fmt::Display) -> ForgeError {
+        ForgeError::Unexpected { address: self.api.to_string(), what: what.to_owned(), reason: error.to_string() }
+    }
+}

@@ -1,0 +1,325 @@
+//! A project's hook as the site declares it: which tests its pull requests ask for.
+
+use url::Url;
+
+use super::event::InvalidEvent;
+use super::query::{Query, with_fingerprint};
+use super::{Forge, Project, PullRequest};
+use crate::release::{Architecture, Context, QueueName, Release};
+use crate::request::line::Submission;
+use crate::request::{
+    EnvVar, GitSource, InvalidRequest, PULL_REQUEST, Parameters, Ppa, Request, RequestId, SourcePackage, TestName,
+    TestSource,
+};
+use crate::server_url::ServerUrl;
+
+/// A declared hook.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hook {
+    /// Where the project is.
+    pub forge: Forge,
+    /// The API of its server.
+    pub api: ServerUrl,
+    /// The project.
+    pub project: Project,
+    /// The release to test on.
+    pub release: Release,
+    /// The architectures to test on: at least one.
+    pub architectures: Vec<Architecture>,
+    /// What the results are called.
+    pub package: SourcePackage,
+    /// What is built and tested instead of the pull request itself, which then finds the pull request through its environment.
+    pub build_git: Option<GitSource>,
+    /// Where further packages come from.
+    pub ppas: Vec<Ppa>,
+    /// The tests' environment.
+    pub env: Vec<EnvVar>,
+    /// Variables that the hook's address may have beside these or with another value.
+    pub env_allowed: Vec<EnvPattern>,
+    /// Which of the package's tests to run.
+    pub testname: Option<TestName>,
+    /// Whether the old signature, with SHA-1, is enough.
+    pub legacy: bool,
+}
+
+/// Which values a variable may have: `NAME=PATTERN`, where `*` in the pattern stands for any text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvPattern(String, wildmatch::WildMatchPattern<'*', '\u{0}'>);
+
+impl EnvPattern {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn allows(&self, variable: &EnvVar) -> bool {
+        self.1.matches(variable.as_str())
+    }
+}
+
+impl std::str::FromStr for EnvPattern {
+    type Err = InvalidRequest;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRequest> {
+        // The name is the variable's own; of the value any text.
+        let variable: EnvVar = text.parse().map_err(|error| InvalidRequest { field: "env-allowed", ..error })?;
+        if variable.name() == PULL_REQUEST
+            || [Forge::GitHub, Forge::GitLab].iter().any(|forge| variable.name() == forge.statuses_variable())
+        {
+            return Err(InvalidRequest::new("env-allowed", text, "this variable is set from the pull request"));
+        }
+        Ok(Self(text.to_owned(), wildmatch::WildMatchPattern::new(text)))
+    }
+}
+
+impl Hook {
+    /// What its address asks for.
+    pub fn query(&self) -> Query {
+        Query {
+            release: Some(self.release.clone()),
+            architectures: self.architectures.clone(),
+            package: Some(self.package.clone()),
+            ppas: self.ppas.clone(),
+            env: self.env.clone(),
+            source: self.build_git.clone().map(TestSource::BuildGit),
+            testname: self.testname.clone(),
+            ..Query::default()
+        }
+    }
+
+    /// The address that the forge sends to, below the service's own.
+    pub fn payload_url(&self, service: &ServerUrl) -> String {
+        let page = match self.forge {
+            Forge::GitHub => "request.cgi",
+            Forge::GitLab => "webhooks/gitlab",
+        };
+        format!("{service}/{page}?{}", self.query())
+    }
+
+    /// The environment of the tests that an address asks for, if it is an address of this hook.
+    pub fn environment(&self, query: &Query) -> Option<Vec<EnvVar>> {
+        if *query == Query::default() {
+            return Some(self.env.clone());
+        }
+        let mut own = self.query();
+        let mut given = query.clone();
+        for query in [&mut own, &mut given] {
+            query.architectures.sort();
+            query.env.clear();
+        }
+        let knows = |variable: &EnvVar| {
+            self.env.contains(variable) || self.env_allowed.iter().any(|pattern| pattern.allows(variable))
+        };
+        let has_all = self.env.iter().all(|variable| query.env.iter().any(|given| given.name() == variable.name()));
+        (own == given && has_all && query.env.iter().all(knows)).then(|| query.env.clone())
+    }
+
+    /// Where the states of a commit are told.
+    pub fn statuses_url(&self, pull: &PullRequest) -> String {
+        match self.forge {
+            Forge::GitHub => format!("{}/repos/{}/statuses/{}", self.api, self.project, pull.commit),
+            Forge::GitLab => {
+                format!("{}/projects/{}/statuses/{}", self.api, self.project.as_str().replace('/', "%2F"), pull.commit)
+            }
+        }
+    }
+
+    /// The requests that a pull request asks for, one for each architecture. `delivery` makes their ids: the same one makes the same
+    /// ids, so that what is delivered twice is not tested twice.
+    ///
+    /// # Errors
+    /// When the pull request is not one of this hook's project.
+    pub fn requests(
+        &self,
+        pull: &PullRequest,
+        env: &[EnvVar],
+        delivery: &str,
+    ) -> Result<Vec<Submission>, InvalidEvent> {
+        let source = match &self.build_git {
+            Some(source) => source.clone(),
+            None => self.own_source(pull)?,
+        };
+        let mut variables = env.to_vec();
+        let set = [(PULL_REQUEST, pull.number.to_string()), (self.forge.statuses_variable(), self.statuses_url(pull))];
+        for (name, value) in set {
+            variables.retain(|variable| variable.name() != name);
+            variables
+                .push(format!("{name}={value}").parse().map_err(|error: InvalidRequest| InvalidEvent::new(error))?);
+        }
+        let parameters = Parameters {
+            ppas: self.ppas.clone(),
+            source: Some(TestSource::BuildGit(source)),
+            env: variables,
+            testname: self.testname.clone(),
+            ..Parameters::default()
+        };
+        let requests = self.architectures.iter().map(|architecture| {
+            let queue = QueueName::new(Context::Upstream, self.release.clone(), architecture.clone());
+            let uuid = Some(self.id(delivery, &queue)?);
+            let parameters = Parameters { uuid, ..parameters.clone() };
+            Ok(Submission { request: Request::new(self.package.clone(), parameters)?, queue })
+        });
+        requests.collect::<Result<_, InvalidRequest>>().map_err(InvalidEvent::new)
+    }
+
+    fn id(&self, delivery: &str, queue: &QueueName) -> Result<RequestId, InvalidRequest> {
+        use sha2::{Digest, Sha256};
+        let test = self.testname.as_ref().map(TestName::as_str).unwrap_or_default();
+        let text = format!("{}\n{}\n{delivery}\n{queue}\n{}\n{test}", self.forge, self.api, self.package);
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(Sha256::digest(text)).for_each(|(byte, digest)| *byte = digest);
+        uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string().parse()
+    }
+
+    /// The pull request's newest commit, from the project that the hook belongs to and nowhere else.
+    fn own_source(&self, pull: &PullRequest) -> Result<GitSource, InvalidEvent> {
+        let host = self.forge.host(&self.api);
+        let is_own = Url::parse(&pull.clone_url).is_ok_and(|url| {
+            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+            let path = url.path().trim_start_matches('/');
+            url.scheme() == "https"
+                && url.username().is_empty()
+                && url.password().is_none()
+                && url.query().is_none()
+                && url.fragment().is_none()
+                && format!("{}{port}", url.host_str().unwrap_or_default()) == host
+                && self.project.is(path.strip_suffix(".git").unwrap_or(path))
+        });
+        if !is_own {
+            let message = format!("its clone_url is not that of {} at https://{host}", self.project);
+            return Err(InvalidEvent::new(message));
+        }
+        let source = format!("{}#{}", pull.clone_url, self.forge.reference(pull.number));
+        source.parse().map_err(|error: InvalidRequest| InvalidEvent::new(error))
+    }
+
+    /// In few words, as logs and tables have it.
+    pub fn title(&self) -> String {
+        let architectures: Vec<&str> = self.architectures.iter().map(Architecture::as_str).collect();
+        format!("{} on {} {}", self.package, self.release, architectures.join(" "))
+    }
+
+    /// Whether two hooks ask for tests that would have the same results' place and status.
+    pub fn collides(&self, other: &Self) -> bool {
+        self.forge == other.forge
+            && self.project.is(other.project.as_str())
+            && self.release == other.release
+            && self.package == other.package
+            && self.testname == other.testname
+            && self.architectures.iter().any(|architecture| other.architectures.contains(architecture))
+    }
+
+    /// Its PPAs as texts that can be read back.
+    pub fn ppa_texts(&self) -> Vec<String> {
+        self.ppas.iter().map(with_fingerprint).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hook() -> Hook {
+        Hook {
+            forge: Forge::GitHub,
+            api: Forge::GitHub.api(),
+            project: "systemd/systemd".parse().unwrap(),
+            release: "xenial".parse().unwrap(),
+            architectures: vec!["i386".parse().unwrap(), "amd64".parse().unwrap()],
+            package: "systemd-upstream".parse().unwrap(),
+            build_git: None,
+            ppas: vec!["upstream-systemd-ci/systemd-ci".parse().unwrap()],
+            env: vec!["TEST_UPSTREAM=1".parse().unwrap(), "CFLAGS=-O0".parse().unwrap()],
+            env_allowed: vec!["CFLAGS=-O*".parse().unwrap(), "EXTRA=yes".parse().unwrap()],
+            testname: None,
+            legacy: false,
+        }
+    }
+
+    fn pull(clone_url: &str) -> PullRequest {
+        let commit = "6dcb09b5b57875f334f61aebed695e2e4193db5e".parse().unwrap();
+        PullRequest { number: 7, commit, open: true, clone_url: clone_url.to_owned() }
+    }
+
+    #[test]
+    fn the_address_is_escaped_as_github_wants_it() {
+        let mut hook = hook();
+        hook.build_git = Some("https://github.com/systemd/systemd-ci.git#ubuntu-ci".parse().unwrap());
+        let service = "https://ci.example.org".parse().unwrap();
+        assert_eq!(
+            hook.payload_url(&service),
+            "https://ci.example.org/request.cgi?release=xenial&arch=i386&arch=amd64&\
+             build-git=https%3A%2F%2Fgithub.com%2Fsystemd%2Fsystemd-ci.git%23ubuntu-ci&package=systemd-upstream&\
+             ppa=upstream-systemd-ci%2Fsystemd-ci&env=TEST_UPSTREAM%3D1%3BCFLAGS%3D-O0"
+        );
+    }
+
+    #[test]
+    fn an_address_may_differ_only_where_the_hook_allows_it() {
+        let hook = hook();
+        let env = |change: &dyn Fn(&mut Query)| {
+            let mut query = hook.query();
+            change(&mut query);
+            hook.environment(&Query::parse(&query.to_string()).unwrap())
+        };
+        assert_eq!(env(&|_| {}), Some(hook.env.clone()));
+        assert!(env(&|query| query.architectures.reverse()).is_some());
+        assert!(env(&|query| query.env[1] = "CFLAGS=-O2".parse().unwrap()).is_some());
+        assert!(env(&|query| query.env.push("EXTRA=yes".parse().unwrap())).is_some());
+        assert!(env(&|query| query.env[1] = "CFLAGS=-fplugin=x".parse().unwrap()).is_none());
+        assert!(env(&|query| query.env.push("LD_PRELOAD=/x".parse().unwrap())).is_none());
+        assert!(env(&|query| query.env.clear()).is_none());
+        assert!(env(&|query| query.ppas.clear()).is_none());
+        assert!(env(&|query| query.all_proposed = true).is_none());
+        assert!(env(&|query| query.release = "noble".parse().ok()).is_none());
+        assert_eq!(hook.environment(&Query::default()), Some(hook.env.clone()));
+    }
+
+    #[test]
+    fn a_pull_request_becomes_a_request_for_each_architecture() {
+        let hook = hook();
+        let requests = hook.requests(&pull("https://github.com/systemd/systemd.git"), &hook.env, "guid-1").unwrap();
+        let queues: Vec<String> = requests.iter().map(|one| one.queue.to_string()).collect();
+        assert_eq!(queues, ["debci-upstream-xenial-i386", "debci-upstream-xenial-amd64"]);
+        let wire = requests[0].request.to_wire();
+        for part in [
+            "\"UPSTREAM_PULL_REQUEST=7\"",
+            "\"GITHUB_STATUSES_URL=https://api.github.com/repos/systemd/systemd/statuses/6dcb09b5b57875f334f61aebed695e2e4193db5e\"",
+            "\"build-git\":\"https://github.com/systemd/systemd.git#refs/pull/7/head\"",
+            "\"TEST_UPSTREAM=1\"",
+        ] {
+            assert!(wire.contains(part), "{wire}");
+        }
+        let again = hook.requests(&pull("https://github.com/systemd/systemd.git"), &hook.env, "guid-1").unwrap();
+        assert_eq!(again, requests, "the same delivery makes the same ids");
+        assert_ne!(requests[0].request.uuid(), requests[1].request.uuid());
+        let other = hook.requests(&pull("https://github.com/systemd/systemd.git"), &hook.env, "guid-2").unwrap();
+        assert_ne!(other[0].request.uuid(), requests[0].request.uuid());
+    }
+
+    #[test]
+    fn code_from_elsewhere_is_not_tested() {
+        let hook = hook();
+        for url in [
+            "http://github.com/systemd/systemd.git",
+            "https://github.com.evil.example/systemd/systemd.git",
+            "https://evil.example/systemd/systemd.git",
+            "https://github.com/evil/systemd.git",
+            "https://me:secret@github.com/systemd/systemd.git",
+            "https://github.com/systemd/systemd.git?x",
+            "https://github.com/systemd/systemd.git#x",
+            "ext::sh -c x",
+            "",
+        ] {
+            let error = hook.requests(&pull(url), &hook.env, "guid").unwrap_err().to_string();
+            assert_eq!(error, "its clone_url is not that of systemd/systemd at https://github.com");
+        }
+    }
+
+    #[test]
+    fn what_a_pull_request_sets_cannot_be_allowed() {
+        assert!("UPSTREAM_PULL_REQUEST=*".parse::<EnvPattern>().is_err());
+        assert!("GITHUB_STATUSES_URL=*".parse::<EnvPattern>().is_err());
+        assert!("NAME".parse::<EnvPattern>().is_err());
+    }
+}

@@ -1,0 +1,328 @@
+//! Places where projects keep their code and discuss changes: GitHub and GitLab.
+//!
+//! A project's hook sends a delivery ([`delivery`]), which is signed ([`signature`]) and tells of an [`event`]; the [`hook`] that the site
+//! declares says which tests it asks for. [`client`] asks the forge itself: about hooks and pull requests, and to show a [`status`].
+
+pub mod client;
+pub mod delivery;
+pub mod error;
+pub mod event;
+mod github;
+mod gitlab;
+pub mod hook;
+pub mod query;
+pub mod signature;
+pub mod status;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::server_url::ServerUrl;
+
+/// A kind of forge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Forge {
+    /// github.com, or GitHub Enterprise.
+    GitHub,
+    /// gitlab.com, or another GitLab.
+    GitLab,
+}
+
+impl Forge {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+        }
+    }
+
+    /// Its name.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::GitHub => "GitHub",
+            Self::GitLab => "GitLab",
+        }
+    }
+
+    /// What it calls a change that is proposed.
+    pub fn change(self) -> &'static str {
+        match self {
+            Self::GitHub => "pull request",
+            Self::GitLab => "merge request",
+        }
+    }
+
+    /// The API of its best-known server.
+    pub fn api(self) -> ServerUrl {
+        let url = match self {
+            Self::GitHub => "https://api.github.com",
+            Self::GitLab => "https://gitlab.com/api/v4",
+        };
+        url.parse().expect("a URL that is built in")
+    }
+
+    /// Host, and port if it is named, at which people and git find the projects of an API.
+    pub(crate) fn host(self, api: &ServerUrl) -> String {
+        let Ok(url) = Url::parse(&api.to_string()) else { return String::new() };
+        let host = url.host_str().unwrap_or_default();
+        let host = if self == Self::GitHub { host.strip_prefix("api.").unwrap_or(host) } else { host };
+        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// The reference of a change's newest commit, in the project that it is proposed to.
+    pub(crate) fn reference(self, number: u64) -> String {
+        match self {
+            Self::GitHub => format!("refs/pull/{number}/head"),
+            Self::GitLab => format!("refs/merge-requests/{number}/head"),
+        }
+    }
+
+    /// The variable that tells a test where the state of its commit is reported.
+    pub(crate) fn statuses_variable(self) -> &'static str {
+        match self {
+            Self::GitHub => "GITHUB_STATUSES_URL",
+            Self::GitLab => "GITLAB_STATUSES_URL",
+        }
+    }
+}
+
+impl fmt::Display for Forge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Forge {
+    type Err = InvalidForgeName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidForgeName> {
+        match text {
+            "github" => Ok(Self::GitHub),
+            "gitlab" => Ok(Self::GitLab),
+            _ => Err(InvalidForgeName("forge", "the forges are github and gitlab")),
+        }
+    }
+}
+
+/// A name of something at a forge that breaks its rule: what it is, and the rule. The text itself is left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a {0}: {1}")]
+pub struct InvalidForgeName(&'static str, &'static str);
+
+/// A project: `OWNER/REPO` at GitHub, `GROUP/PROJECT` or `GROUP/SUBGROUP/PROJECT` at GitLab.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Project(String);
+
+impl Project {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the same project: forges do not tell capitals and small letters apart.
+    pub fn is(&self, other: &str) -> bool {
+        self.0.eq_ignore_ascii_case(other)
+    }
+
+    /// Its name without its owner.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Project {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Project {
+    type Err = InvalidForgeName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidForgeName> {
+        let is_part = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.')
+                && part != "."
+                && part != ".."
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        };
+        let parts = text.split('/').count();
+        if text.len() <= 100 && (2..=20).contains(&parts) && text.split('/').all(is_part) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidForgeName("project", "one is OWNER/REPO, of letters, digits and the characters . _ -"))
+        }
+    }
+}
+
+impl TryFrom<String> for Project {
+    type Error = InvalidForgeName;
+
+    fn try_from(text: String) -> Result<Self, InvalidForgeName> {
+        text.parse()
+    }
+}
+
+impl From<Project> for String {
+    fn from(project: Project) -> Self {
+        project.0
+    }
+}
+
+/// The id of a git commit: 40 or 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Commit(String);
+
+impl Commit {
+    /// As text, in small letters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As people write it.
+    pub fn short(&self) -> &str {
+        self.0.get(..10).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl FromStr for Commit {
+    type Err = InvalidForgeName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidForgeName> {
+        if matches!(text.len(), 40 | 64) && text.chars().all(|c| c.is_ascii_hexdigit()) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(InvalidForgeName("commit", "one has 40 or 64 hexadecimal digits"))
+        }
+    }
+}
+
+impl TryFrom<String> for Commit {
+    type Error = InvalidForgeName;
+
+    fn try_from(text: String) -> Result<Self, InvalidForgeName> {
+        text.parse()
+    }
+}
+
+impl From<Commit> for String {
+    fn from(commit: Commit) -> Self {
+        commit.0
+    }
+}
+
+/// A change that is proposed to a project, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PullRequest {
+    /// Its number among the project's.
+    pub number: u64,
+    /// Its newest commit.
+    pub commit: Commit,
+    /// Whether it is open.
+    pub open: bool,
+    /// The address that git fetches the project from which it is proposed to.
+    #[serde(skip)]
+    pub clone_url: String,
+}
+
+/// A pull request that somebody names: by its web or API address, or as `OWNER/REPO#NUMBER` (`GROUP/PROJECT!NUMBER`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullName {
+    /// The project.
+    pub project: Project,
+    /// The number.
+    pub number: u64,
+}
+
+impl FromStr for PullName {
+    type Err = InvalidForgeName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidForgeName> {
+        const RULE: &str = "one is https://HOST/OWNER/REPO/pull/NUMBER, https://HOST/GROUP/PROJECT/-/merge_requests/NUMBER, or OWNER/REPO#NUMBER";
+        let wrong = || InvalidForgeName("pull request", RULE);
+        let short = text.split_once(['#', '!']).filter(|_| !text.contains("://"));
+        let (project, number) = match short {
+            Some((project, number)) => (project.to_owned(), number),
+            None => {
+                let (_, rest) = text.split_once("://").ok_or_else(wrong)?;
+                let parts: Vec<&str> = rest.trim_end_matches('/').split('/').skip(1).collect();
+                let parts = match parts.iter().position(|part| *part == "repos") {
+                    Some(at) => parts.get(at + 1..).unwrap_or_default(),
+                    None => parts.as_slice(),
+                };
+                let at = parts.iter().position(|part| matches!(*part, "pull" | "pulls" | "merge_requests"));
+                let at = at.ok_or_else(wrong)?;
+                let project: Vec<&str> = parts.iter().take(at).copied().filter(|part| *part != "-").collect();
+                (project.join("/"), *parts.get(at + 1).ok_or_else(wrong)?)
+            }
+        };
+        let number = number.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
+        Ok(Self { project: project.parse().map_err(|_| wrong())?, number })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_project_is_refused() {
+        for text in ["systemd/systemd", "a/b.c-d", "group/sub/project", "_x/.github"] {
+            assert_eq!(text.parse::<Project>().unwrap().as_str(), text);
+        }
+        for text in ["", "x", "/x", "x/", "a//b", "../x", "a/..", "a/b?c", "a/b#1", "-a/b", "a/b c", "a/ü"] {
+            assert!(text.parse::<Project>().is_err(), "{text}");
+        }
+        assert!("Me/Thing".parse::<Project>().unwrap().is("me/thing"));
+    }
+
+    #[test]
+    fn pull_requests_have_several_names() {
+        for text in [
+            "https://github.com/systemd/systemd/pull/7",
+            "https://api.github.com/repos/systemd/systemd/pulls/7",
+            "https://ghe.example/api/v3/repos/systemd/systemd/pulls/7/",
+            "https://github.com/systemd/systemd/pull/7/files",
+            "systemd/systemd#7",
+        ] {
+            let name: PullName = text.parse().unwrap();
+            assert_eq!((name.project.as_str(), name.number), ("systemd/systemd", 7), "{text}");
+        }
+        let name: PullName = "https://gitlab.com/a/b/c/-/merge_requests/12".parse().unwrap();
+        assert_eq!((name.project.as_str(), name.number), ("a/b/c", 12));
+        assert_eq!("a/b!12".parse::<PullName>().unwrap().number, 12);
+        for text in [
+            "",
+            "7",
+            "systemd/systemd",
+            "https://github.com/x/pull/7",
+            "a/b#0",
+            "a/b#x",
+            "https://github.com/a/b/issues/7",
+        ] {
+            assert!(text.parse::<PullName>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn projects_are_at_the_host_of_the_api() {
+        let host = |forge: Forge, api: &str| forge.host(&api.parse().unwrap());
+        assert_eq!(Forge::GitHub.host(&Forge::GitHub.api()), "github.com");
+        assert_eq!(Forge::GitLab.host(&Forge::GitLab.api()), "gitlab.com");
+        assert_eq!(host(Forge::GitHub, "https://ghe.example/api/v3"), "ghe.example");
+        assert_eq!(host(Forge::GitHub, "http://127.0.0.1:81"), "127.0.0.1:81");
+    }
+}

@@ -1,0 +1,243 @@
+//! The parameters of `request.cgi`: `release`, `arch`, `package`, `trigger`, `ppa`, `env`, `all-proposed`, `build-git`, `test-git`, `testname` and
+//! `readable-by`, as a URL's query or a form's body has them.
+//!
+//! `arch`, `trigger`, `ppa`, `env` and `readable-by` may be repeated, and `;` separates several variables in one `env`. An empty value
+//! counts as not given: an empty `ppa` is common.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::form_urlencoded;
+
+use crate::release::{Architecture, Release};
+use crate::request::{EnvVar, GitSource, Ppa, SourcePackage, TestName, TestSource, Trigger, UserName};
+
+/// The names of all parameters.
+const NAMES: [&str; 11] = [
+    "release",
+    "arch",
+    "build-git",
+    "test-git",
+    "package",
+    "trigger",
+    "ppa",
+    "env",
+    "testname",
+    "all-proposed",
+    "readable-by",
+];
+
+/// What a URL need not escape anywhere.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Parameters that cannot be used, and why. A value that may hold a secret is left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidQuery(String);
+
+/// What was asked for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Query {
+    /// The release to test on.
+    pub release: Option<Release>,
+    /// The architectures to test on.
+    pub architectures: Vec<Architecture>,
+    /// What the results are called.
+    pub package: Option<SourcePackage>,
+    /// What caused the test.
+    pub triggers: Vec<Trigger>,
+    /// Where further packages come from.
+    pub ppas: Vec<Ppa>,
+    /// The test's environment.
+    pub env: Vec<EnvVar>,
+    /// Whether everything is taken from the proposed pocket.
+    pub all_proposed: bool,
+    /// Where the test comes from.
+    pub source: Option<TestSource>,
+    /// Which of the package's tests to run.
+    pub testname: Option<TestName>,
+    /// Who may read the result of a private run.
+    pub readable_by: Vec<UserName>,
+}
+
+impl Query {
+    /// Reads a query, or the body of a form.
+    ///
+    /// # Errors
+    /// When a parameter is unknown, given twice or breaks its rule.
+    pub fn parse(text: &str) -> Result<Self, InvalidQuery> {
+        let mut query = Self::default();
+        for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+            let value = value.trim();
+            if !NAMES.contains(&name.as_ref()) {
+                let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
+                return Err(InvalidQuery(format!("unknown parameter {name:?}; there are {}", NAMES.join(", "))));
+            }
+            if !value.is_empty() {
+                query.put(&name, value)?;
+            }
+        }
+        Ok(query)
+    }
+
+    fn put(&mut self, name: &str, value: &str) -> Result<(), InvalidQuery> {
+        match name {
+            "release" => once(name, &mut self.release, read(value)?),
+            "package" => once(name, &mut self.package, read(value)?),
+            "testname" => once(name, &mut self.testname, read(value)?),
+            "build-git" => once("source", &mut self.source, TestSource::BuildGit(read::<GitSource>(value)?)),
+            "test-git" => once("source", &mut self.source, TestSource::TestGit(read::<GitSource>(value)?)),
+            "arch" => another(&mut self.architectures, read(value)?),
+            "trigger" => value.split_whitespace().try_for_each(|one| another(&mut self.triggers, read(one)?)),
+            "ppa" => {
+                if value.contains('@') {
+                    // A URL is in the logs of every server on its way.
+                    return Err(InvalidQuery("ppa: a private PPA's token has no place in a URL".to_owned()));
+                }
+                another(&mut self.ppas, read(value)?)
+            }
+            "env" => {
+                let variables = value.split(';').map(str::trim).filter(|one| !one.is_empty());
+                for variable in variables {
+                    let variable: EnvVar = read(variable)?;
+                    if self.env.iter().any(|other| other.name() == variable.name()) {
+                        return Err(InvalidQuery(format!("env: {} is given twice", variable.name())));
+                    }
+                    self.env.push(variable);
+                }
+                Ok(())
+            }
+            "readable-by" => another(&mut self.readable_by, read(value)?),
+            _ => match value {
+                "1" | "true" => {
+                    self.all_proposed = true;
+                    Ok(())
+                }
+                "0" | "false" => Ok(()),
+                _ => Err(InvalidQuery("all-proposed: is 1, or is left out".to_owned())),
+            },
+        }
+    }
+}
+
+/// The query of a URL, which [`Query::parse`] reads back; every character that may have a meaning anywhere is escaped.
+impl std::fmt::Display for Query {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = String::new();
+        let mut put = |name: &str, value: &str| {
+            let separator = if text.is_empty() { "" } else { "&" };
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{separator}{name}={}", utf8_percent_encode(value, UNRESERVED));
+        };
+        self.release.iter().for_each(|release| put("release", release.as_str()));
+        self.architectures.iter().for_each(|architecture| put("arch", architecture.as_str()));
+        match &self.source {
+            Some(TestSource::BuildGit(source)) => put("build-git", &source.to_string()),
+            Some(TestSource::TestGit(source)) => put("test-git", &source.to_string()),
+            Some(TestSource::TestBzr(_)) | None => {}
+        }
+        self.package.iter().for_each(|package| put("package", package.as_str()));
+        self.triggers.iter().for_each(|trigger| put("trigger", &trigger.to_string()));
+        self.ppas.iter().for_each(|ppa| put("ppa", &with_fingerprint(ppa)));
+        // A value with a semicolon needs a parameter of its own, and has none that could be read back: no hook can have one.
+        let env: Vec<&str> = self.env.iter().map(EnvVar::as_str).collect();
+        if !env.is_empty() {
+            put("env", &env.join(";"));
+        }
+        self.testname.iter().for_each(|name| put("testname", name.as_str()));
+        if self.all_proposed {
+            put("all-proposed", "1");
+        }
+        self.readable_by.iter().for_each(|user| put("readable-by", user.as_str()));
+        f.write_str(&text)
+    }
+}
+
+/// A PPA as it can be read back.
+pub(super) fn with_fingerprint(ppa: &Ppa) -> String {
+    let fingerprint = ppa.fingerprint().map(|fingerprint| format!(":{fingerprint}")).unwrap_or_default();
+    format!("{ppa}{fingerprint}")
+}
+
+fn read<T: FromStr<Err: std::fmt::Display>>(value: &str) -> Result<T, InvalidQuery> {
+    value.parse().map_err(|error| InvalidQuery(format!("{error}")))
+}
+
+fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), InvalidQuery> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(InvalidQuery(format!("{name} is given twice"))),
+    }
+}
+
+/// The same thing named twice is a slip.
+fn another<T: PartialEq>(list: &mut Vec<T>, value: T) -> Result<(), InvalidQuery> {
+    if !list.contains(&value) {
+        list.push(value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_payload_url_of_a_project_is_read() {
+        let text = "release=xenial&arch=i386&build-git=https%3A%2F%2Fgithub.com%2Fsystemd%2Fsystemd-ci.git%23ubuntu-ci&package=systemd-upstream&\
+                    ppa=upstream-systemd-ci%2Fsystemd-ci&env=DEB_BUILD_PROFILES%3Dnoudeb%3BTEST_UPSTREAM%3D1%3BCFLAGS%3D-O0";
+        let query = Query::parse(text).unwrap();
+        assert_eq!(query.architectures.len(), 1);
+        let Some(TestSource::BuildGit(source)) = &query.source else { panic!("a git source") };
+        assert_eq!((source.url(), source.branch()), ("https://github.com/systemd/systemd-ci.git", Some("ubuntu-ci")));
+        let env: Vec<&str> = query.env.iter().map(EnvVar::as_str).collect();
+        assert_eq!(env, ["DEB_BUILD_PROFILES=noudeb", "TEST_UPSTREAM=1", "CFLAGS=-O0"]);
+        assert_eq!(query.to_string(), text);
+    }
+
+    #[test]
+    fn what_is_empty_is_not_there() {
+        let query =
+            Query::parse("release=noble&arch=amd64&arch=armhf&arch=amd64&ppa=&env=;&package=x&all-proposed=1").unwrap();
+        assert_eq!((query.architectures.len(), query.ppas.len(), query.env.len()), (2, 0, 0));
+        assert!(query.all_proposed);
+        assert_eq!(Query::parse("").unwrap(), Query::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let wrong = |text: &str| Query::parse(text).unwrap_err().to_string();
+        assert!(wrong("realease=noble").starts_with("unknown parameter \"realease\"; there are release, "));
+        assert_eq!(wrong("release=noble&release=jammy"), "release is given twice");
+        assert_eq!(wrong("build-git=https://h/x&test-git=https://h/x"), "source is given twice");
+        assert_eq!(wrong("env=A=1;A=2"), "env: A is given twice");
+        assert!(wrong("package=-x").starts_with("package \"-x\": a source package's name"));
+        assert!(!wrong("ppa=me:hunter2@me/x").contains("hunter2"));
+        assert!(wrong("arch=a%20b").contains("an architecture is"));
+        assert!(
+            wrong("build-git=ext::sh").contains("an address begins with") || wrong("build-git=ext::sh").contains("git")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text in any::<String>()) {
+            if let Ok(query) = Query::parse(&text) {
+                prop_assert_eq!(Query::parse(&query.to_string()).unwrap(), query);
+            }
+        }
+
+        #[test]
+        fn what_is_written_is_read_back(
+            package in "[a-z][a-z0-9.+-]{0,8}",
+            env in prop::collection::btree_map("[A-Z_]{1,5}", "[ -:<-~é&%+#]{0,8}", 0..4),
+        ) {
+            let env = env.iter().map(|(name, value)| format!("{name}={}", value.trim()).parse().unwrap()).collect();
+            let query = Query { package: package.parse().ok(), env, ..Query::default() };
+            prop_assert_eq!(Query::parse(&query.to_string()).unwrap(), query);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Whether a delivery comes from who knows the secret of its hook.
+//!
+//! GitHub signs the raw body with HMAC: `X-Hub-Signature-256: sha256=HEX`, and in the old way `X-Hub-Signature: sha1=HEX`. GitLab sends
+//! the secret itself: `X-Gitlab-Token`. Nothing here takes a time that depends on what is secret, nor on whether there is a secret.
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha1::Sha1;
+use sha2::Sha256;
+
+/// The secrets of a hook. While they are exchanged there are two.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    /// The one in use.
+    pub current: Option<SecretString>,
+    /// The one that takes its place.
+    pub next: Option<SecretString>,
+}
+
+/// Which secret a delivery was signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Signer {
+    /// The one in use.
+    Current,
+    /// The one that takes its place.
+    Next,
+}
+
+/// What a delivery shows as proof.
+#[derive(Clone, Copy, Default)]
+pub struct Proof<'a> {
+    /// `X-Hub-Signature-256`.
+    pub sha256: Option<&'a str>,
+    /// `X-Hub-Signature`.
+    pub sha1: Option<&'a str>,
+    /// `X-Gitlab-Token`.
+    pub token: Option<&'a str>,
+}
+
+/// The signature of a body, as `X-Hub-Signature-256` has it.
+pub fn sign(secret: &SecretString, body: &[u8]) -> String {
+    let mut mac = keyed::<Hmac<Sha256>>(secret.expose_secret().as_bytes());
+    mac.update(body);
+    let code = mac.finalize().into_bytes();
+    format!("sha256={}", code.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// Who has signed this body at GitHub. SHA-1 counts only when `legacy` says so.
+pub fn github(secrets: &Secrets, proof: &Proof<'_>, body: &[u8], legacy: bool) -> Option<Signer> {
+    let good = |secret: &SecretString| {
+        let secret = secret.expose_secret().as_bytes();
+        let new = proof.sha256.is_some_and(|text| verify::<Hmac<Sha256>>(secret, body, text, "sha256="));
+        new || (legacy && proof.sha1.is_some_and(|text| verify::<Hmac<Sha1>>(secret, body, text, "sha1=")))
+    };
+    either(secrets, good)
+}
+
+/// Who has sent this token from GitLab.
+pub fn gitlab(secrets: &Secrets, proof: &Proof<'_>) -> Option<Signer> {
+    let token = proof.token.unwrap_or_default();
+    let good = |secret: &SecretString| is_same(secret.expose_secret(), token) && !token.is_empty();
+    either(secrets, good)
+}
+
+/// Whether two texts are the same, found out in a time that depends on neither's content.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    // Codes are compared instead of the texts: they have the same length, whatever the texts have.
+    let code = |text: &str| {
+        let mut mac = keyed::<Hmac<Sha256>>(b"compare");
+        mac.update(text.as_bytes());
+        mac
+    };
+    code(one).verify(&code(other).finalize().into_bytes()).is_ok()
+}
+
+/// Both are always tried, and where there is none, one that nobody knows.
+fn either(secrets: &Secrets, good: impl Fn(&SecretString) -> bool) -> Option<Signer> {
+    let unknown = || SecretString::from(uuid::Uuid::new_v4().to_string());
+    let try_one = |secret: &Option<SecretString>| {
+        let good = good(secret.as_ref().unwrap_or(&unknown()));
+        good && secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty())
+    };
+    let (next, current) = (try_one(&secrets.next), try_one(&secrets.current));
+    if next { Some(Signer::Next) } else { current.then_some(Signer::Current) }
+}
+
+fn verify<M: Mac + KeyInit>(secret: &[u8], body: &[u8], text: &str, prefix: &str) -> bool {
+    let mut mac = keyed::<M>(secret);
+    mac.update(body);
+    // What is no signature is compared nevertheless.
+    let given = text.strip_prefix(prefix).and_then(from_hex).unwrap_or_default();
+    mac.verify_slice(&given).is_ok()
+}
+
+fn keyed<M: KeyInit>(secret: &[u8]) -> M {
+    M::new_from_slice(secret).expect("HMAC takes keys of every length")
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| digit.try_into().ok())).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(current: &str, next: Option<&str>) -> Secrets {
+        Secrets { current: Some(current.to_owned().into()), next: next.map(|text| text.to_owned().into()) }
+    }
+
+    /// The example of GitHub's documentation.
+    const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+
+    #[test]
+    fn the_documented_example_is_right() {
+        let secrets = secrets("It's a Secret to Everybody", None);
+        let proof = Proof { sha256: Some(SIGNATURE), ..Proof::default() };
+        assert_eq!(github(&secrets, &proof, b"Hello, World!", false), Some(Signer::Current));
+        assert_eq!(github(&secrets, &proof, b"Hello, World?", false), None);
+        assert_eq!(sign(&secrets.current.unwrap(), b"Hello, World!"), SIGNATURE);
+    }
+
+    #[test]
+    fn the_old_signature_counts_only_where_it_is_declared() {
+        // printf x | openssl sha1 -hmac key
+        let secrets = secrets("key", None);
+        let proof = Proof { sha1: Some("sha1=27154e4b3a45f7a68b9f6ef4f0ec7d4b8aae4b5c"), ..Proof::default() };
+        assert_eq!(github(&secrets, &proof, b"x", true), None, "a wrong one");
+        let mut mac = keyed::<Hmac<Sha1>>(b"key");
+        mac.update(b"x");
+        let code: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = format!("sha1={code}");
+        let proof = Proof { sha1: Some(&text), ..Proof::default() };
+        assert_eq!(github(&secrets, &proof, b"x", true), Some(Signer::Current));
+        assert_eq!(github(&secrets, &proof, b"x", false), None);
+    }
+
+    #[test]
+    fn two_secrets_are_good_while_they_are_exchanged() {
+        let two = secrets("old", Some("new"));
+        for (secret, signer) in [("old", Signer::Current), ("new", Signer::Next)] {
+            let signature = sign(&secret.to_owned().into(), b"body");
+            let proof = Proof { sha256: Some(&signature), ..Proof::default() };
+            assert_eq!(github(&two, &proof, b"body", false), Some(signer));
+            let proof = Proof { token: Some(secret), ..Proof::default() };
+            assert_eq!(gitlab(&two, &proof), Some(signer));
+        }
+    }
+
+    #[test]
+    fn no_secret_and_an_empty_one_are_never_right() {
+        for secrets in [Secrets::default(), secrets("", Some(""))] {
+            let signature = sign(&String::new().into(), b"body");
+            for text in [signature.as_str(), "", "sha256=", "sha256=zz", "sha256=é"] {
+                let proof = Proof { sha256: Some(text), sha1: Some(text), token: Some("") };
+                assert_eq!(github(&secrets, &proof, b"body", true), None);
+                assert_eq!(gitlab(&secrets, &proof), None);
+            }
+        }
+    }
+}
