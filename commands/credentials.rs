@@ -1,9 +1,9 @@
 //! `apt-ci credentials`: the site's secrets, and who can read them.
 
-use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use apt_ci::pulls::keyring::key_digest;
 use apt_ci::site::credentials::{
     Credentials, Entry, Kind, Name, Recipient, read_secrets, read_tokens, write_secrets, write_tokens,
 };
@@ -16,11 +16,12 @@ use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
+use crate::ui::secret::{self, read_text};
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
-/// More than any secret has, in bytes.
-const LIMIT: u64 = 64 << 10;
+/// The shortest key of the web service: so long that nobody guesses it from its digest.
+const KEY_LENGTH: usize = 32;
 
 /// Keep the site's secrets: passwords, tokens, hooks' secrets
 #[derive(clap::Args)]
@@ -33,6 +34,7 @@ Keys that open secrets: APT_CI_IDENTITY, or else ~/.ssh/id_ed25519, ~/.ssh/id_rs
 Examples:
   apt-ci credentials recipients add ~/.ssh/id_ed25519.pub
   apt-ci credentials set github-hook OWNER/REPO --note 'hook of the main branch'
+  apt-ci credentials set api-key ann --generate     a key for the web service, of which only a digest is stored
   apt-ci credentials show github-hook OWNER/REPO --reveal
   apt-ci credentials import github-secrets.json")]
 pub struct CredentialsArgs {
@@ -204,9 +206,9 @@ async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session
         known(credentials, kind, &name)?;
     }
     let secret: SecretString = if generate {
-        format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()).into()
+        secret::random()
     } else {
-        read_secret(file.as_deref(), &format!("The {kind} credential of {name}")).await?
+        secret::read(file.as_deref(), &format!("The {kind} credential of {name}")).await?
     };
     let form = secret.expose_secret();
     if kind == Kind::GithubStatus
@@ -215,7 +217,13 @@ async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session
         let message = "what sets statuses at GitHub has the form USER:TOKEN".to_owned();
         return Err(BadInput { message, hint: None }.into());
     }
-    let entry = credentials.set(kind, &name, &secret, note.as_deref(), Timestamp::now())?;
+    if kind == Kind::ApiKey && form.len() < KEY_LENGTH {
+        let message = format!("a key of the web service has at least {KEY_LENGTH} characters");
+        return Err(BadInput { message, hint: Some("--generate makes one, and prints it".to_owned()) }.into());
+    }
+    // Of a key nobody but its user needs more than its digest.
+    let stored = if kind == Kind::ApiKey { key_digest(form).into() } else { secret.clone() };
+    let entry = credentials.set(kind, &name, &stored, note.as_deref(), Timestamp::now())?;
     if generate {
         session.ui.data(secret.expose_secret())?;
     }
@@ -227,33 +235,6 @@ async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session
     let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
     session.ui.note(format!("{verb} the {kind} credential of {name}: {place}."));
     Ok(())
-}
-
-/// Reads a secret from a file, a hidden prompt, or standard input.
-async fn read_secret(file: Option<&Path>, what: &str) -> anyhow::Result<SecretString> {
-    let text = match file {
-        Some(path) => read_text(path)?,
-        None if std::io::stdin().is_terminal() => ask::secret(what.to_owned()).await?,
-        None => {
-            let mut text = String::new();
-            std::io::stdin().take(LIMIT + 1).read_to_string(&mut text).context("the secret cannot be read")?;
-            text
-        }
-    };
-    let secret = text.strip_suffix('\n').unwrap_or(&text);
-    let secret = secret.strip_suffix('\r').unwrap_or(secret);
-    if secret.is_empty() {
-        let hint = Some("type it, or give it on standard input or with --file".to_owned());
-        return Err(BadInput { message: "the secret is empty".to_owned(), hint }.into());
-    }
-    if secret.len() as u64 > LIMIT {
-        return Err(BadInput { message: "the secret is longer than 64 KiB".to_owned(), hint: None }.into());
-    }
-    Ok(secret.to_owned().into())
-}
-
-fn read_text(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {

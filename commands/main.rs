@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod credentials;
 mod duplicates;
+mod forge;
 mod index;
 mod init;
 mod log;
@@ -18,6 +19,7 @@ mod retry;
 mod retry_regressions;
 mod run;
 mod running;
+mod serve;
 mod session;
 mod submit;
 mod ui;
@@ -54,6 +56,11 @@ enum Command {
     Index(index::IndexArgs),
     Log(log::LogArgs),
     Artifacts(artifacts::ArtifactsArgs),
+    #[command(name = "github")]
+    GitHub(forge::GitHubArgs),
+    #[command(name = "gitlab")]
+    GitLab(forge::GitLabArgs),
+    Serve(serve::ServeArgs),
     Init(init::InitArgs),
     Config(config::ConfigArgs),
     Credentials(credentials::CredentialsArgs),
@@ -89,6 +96,9 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::Index(args) => index::run(args, session).await,
         Command::Log(args) => log::run(args, session).await,
         Command::Artifacts(args) => artifacts::run(args, session).await,
+        Command::GitHub(args) => forge::github(args, session).await,
+        Command::GitLab(args) => forge::gitlab(args, session).await,
+        Command::Serve(args) => serve::run(args, session).await,
         Command::Init(args) => init::run(args, session),
         Command::Credentials(args) => credentials::run(args, session).await,
         Command::Config(args) => config::run(args, session),

@@ -184,7 +184,7 @@ fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
 }
 
 /// A PPA that everybody may see on a command line.
-fn public_ppa(text: &str) -> anyhow::Result<Ppa> {
+pub fn public_ppa(text: &str) -> anyhow::Result<Ppa> {
     // Not parsed before: what is wrong with it is not quoted either.
     if text.contains('@') {
         let message =

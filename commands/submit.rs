@@ -53,6 +53,13 @@ pub struct SubmitArgs {
     wait: bool,
 }
 
+impl SubmitArgs {
+    /// Whether something was asked for that only who queues by himself can do.
+    pub fn needs_queue(&self) -> bool {
+        self.force || self.wait
+    }
+}
+
 /// Queues the requests, which have their ids, and prints a line for each that is queued for certain. Those that wait or run already are
 /// not sent again: a person is told which they are.
 pub async fn submit(

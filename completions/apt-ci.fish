@@ -46,6 +46,9 @@ complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "results" -d 'Show res
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "index" -d 'Copy what the store tells about results into a file that answers at once'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "github" -d 'Test the pull requests of projects at GitHub, and show the results there'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "gitlab" -d 'Test the merge requests of projects at GitLab, and show the results there'
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "serve" -d 'Take requests and deliveries over the web, and show how tests of pull requests end'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -f -a "credentials" -d 'Keep the site\'s secrets: passwords, tokens, hooks\' secrets'
@@ -584,6 +587,331 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l json -d 'Pri
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "add-hook" -d 'Have a project\'s pull requests tested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "list-hooks" -d 'Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "remove-hook" -d 'Test a project\'s pull requests no more'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "rotate-secret" -d 'Give a project\'s hooks another secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "set-token" -d 'Store the token that a project\'s statuses are set with'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "retry" -d 'Test a pull request again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "status" -d 'Show the tests of a pull request: what the forge shows, and where their requests and results are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "sync" -d 'Make the forge agree with what the site declares'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "reconcile" -d 'Close the statuses that are pending although their tests have ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s s -l release -l series -d 'The release to test on' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s a -l arch -l architecture -d 'An architecture to test on; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l package -d 'What the results are called [default: the project\'s name]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l build-git -d 'Build and test this branch, which finds the pull request by itself [default: the pull request]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l ppa -d 'A package archive to take packages from; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l env -d 'A variable for the tests\' environment; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l env-allowed -d 'What else the hook\'s address may set, such as CFLAGS=-O*; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l testname -d 'Run only this test of the package' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l status-token -d 'Store the token for the statuses, too: from this file, or a hidden prompt' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l api-url -d 'The API of another server than the best-known one' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l legacy -d 'Take deliveries that are only signed with SHA-1'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l manual -d 'Do not make it at the forge: print what its administrator has to enter there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s s -l release -l series -d 'Only hooks for this release' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l manual -d 'Leave the forge alone: its administrator removes it there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l force -d 'Take the old secret away even if no delivery with the new one was seen'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l manual -d 'Do not change it at the forge: print the new one, for its administrator; with --force, end that'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l file -d 'Read the token from this file' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l api-url -d 'The API of another server than the one of the project\'s hooks, or the best-known one' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s s -l release -l series -d 'Only hooks for this release' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l direct -d 'Queue the requests from here, without the service'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l force -d 'Ask for a test even if the same request waits or runs already'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l wait -d 'Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l days -d 'How many days back pull requests are looked at' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "add-hook" -d 'Have a project\'s pull requests tested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "list-hooks" -d 'Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "remove-hook" -d 'Test a project\'s pull requests no more'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "rotate-secret" -d 'Give a project\'s hooks another secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "set-token" -d 'Store the token that a project\'s statuses are set with'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Test a pull request again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the tests of a pull request: what the forge shows, and where their requests and results are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "sync" -d 'Make the forge agree with what the site declares'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "reconcile" -d 'Close the statuses that are pending although their tests have ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "add-hook" -d 'Have a project\'s pull requests tested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "list-hooks" -d 'Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "remove-hook" -d 'Test a project\'s pull requests no more'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "rotate-secret" -d 'Give a project\'s hooks another secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "set-token" -d 'Store the token that a project\'s statuses are set with'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "retry" -d 'Test a pull request again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "status" -d 'Show the tests of a pull request: what the forge shows, and where their requests and results are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "sync" -d 'Make the forge agree with what the site declares'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "reconcile" -d 'Close the statuses that are pending although their tests have ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s s -l release -l series -d 'The release to test on' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s a -l arch -l architecture -d 'An architecture to test on; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l package -d 'What the results are called [default: the project\'s name]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l build-git -d 'Build and test this branch, which finds the pull request by itself [default: the pull request]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l ppa -d 'A package archive to take packages from; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l env -d 'A variable for the tests\' environment; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l env-allowed -d 'What else the hook\'s address may set, such as CFLAGS=-O*; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l testname -d 'Run only this test of the package' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l status-token -d 'Store the token for the statuses, too: from this file, or a hidden prompt' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l api-url -d 'The API of another server than the best-known one' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l legacy -d 'Take deliveries that are only signed with SHA-1'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l manual -d 'Do not make it at the forge: print what its administrator has to enter there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s s -l release -l series -d 'Only hooks for this release' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l manual -d 'Leave the forge alone: its administrator removes it there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l force -d 'Take the old secret away even if no delivery with the new one was seen'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l manual -d 'Do not change it at the forge: print the new one, for its administrator; with --force, end that'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l file -d 'Read the token from this file' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l api-url -d 'The API of another server than the one of the project\'s hooks, or the best-known one' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s s -l release -l series -d 'Only hooks for this release' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l direct -d 'Queue the requests from here, without the service'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l force -d 'Ask for a test even if the same request waits or runs already'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l wait -d 'Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -s n -l dry-run -d 'Only say what would be done'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l days -d 'How many days back pull requests are looked at' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "add-hook" -d 'Have a project\'s pull requests tested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "list-hooks" -d 'Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "remove-hook" -d 'Test a project\'s pull requests no more'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "rotate-secret" -d 'Give a project\'s hooks another secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "set-token" -d 'Store the token that a project\'s statuses are set with'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "retry" -d 'Test a pull request again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the tests of a pull request: what the forge shows, and where their requests and results are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "sync" -d 'Make the forge agree with what the site declares'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "reconcile" -d 'Close the statuses that are pending although their tests have ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l listen -d 'Where to listen; port 0 takes a free one [default: the site\'s, else 127.0.0.1:8870]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l color -d 'When to use colours; auto: on a terminal, unless NO_COLOR is set' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -736,22 +1064,25 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l json -d 'P
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "run" -d 'Request tests of packages'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "results" -d 'Show results, newest first; explain, compare and count them'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "index" -d 'Copy what the store tells about results into a file that answers at once'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "credentials" -d 'Keep the site\'s secrets: passwords, tokens, hooks\' secrets'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "completions" -d 'Print the completions for a shell'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts init config credentials completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "run" -d 'Request tests of packages'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "worker" -d 'Run the tests that wait in the queues, or steer the workers of this host'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "queues" -d 'Show the queues, or the requests of one; take requests out'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "running" -d 'Show what runs now, or follow the log of a test'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "cancel" -d 'End tests, on whatever host they run, or take requests out of their queues'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "retry" -d 'Run tests again: the same requests as those of past runs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "retry-regressions" -d 'Run the tests again that keep new versions out of a release'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "results" -d 'Show results, newest first; explain, compare and count them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "index" -d 'Copy what the store tells about results into a file that answers at once'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "log" -d 'Show the log of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "artifacts" -d 'Show or unpack the artifacts of a run, or of a package\'s latest one'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "github" -d 'Test the pull requests of projects at GitHub, and show the results there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "gitlab" -d 'Test the merge requests of projects at GitLab, and show the results there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "serve" -d 'Take requests and deliveries over the web, and show how tests of pull requests end'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "init" -d 'Make a new site: a git repository with a commented configuration'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "config" -d 'Show each setting with the place it comes from; passwords are hidden'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "credentials" -d 'Keep the site\'s secrets: passwords, tokens, hooks\' secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "completions" -d 'Print the completions for a shell'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files and this host\'s autopkgtest'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "status" -d 'Show what the workers of this host do'
@@ -773,6 +1104,24 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subc
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "expire" -d 'Remove old runs from the store'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from results" -f -a "drop-release" -d 'Remove a release with all of its results, those with PPAs and private ones included'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from index" -f -a "export" -d 'Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "add-hook" -d 'Have a project\'s pull requests tested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "list-hooks" -d 'Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "remove-hook" -d 'Test a project\'s pull requests no more'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "rotate-secret" -d 'Give a project\'s hooks another secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "set-token" -d 'Store the token that a project\'s statuses are set with'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "retry" -d 'Test a pull request again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "status" -d 'Show the tests of a pull request: what the forge shows, and where their requests and results are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "sync" -d 'Make the forge agree with what the site declares'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from github" -f -a "reconcile" -d 'Close the statuses that are pending although their tests have ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "add-hook" -d 'Have a project\'s pull requests tested'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "list-hooks" -d 'Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "remove-hook" -d 'Test a project\'s pull requests no more'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "rotate-secret" -d 'Give a project\'s hooks another secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "set-token" -d 'Store the token that a project\'s statuses are set with'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "retry" -d 'Test a pull request again'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "status" -d 'Show the tests of a pull request: what the forge shows, and where their requests and results are'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "sync" -d 'Make the forge agree with what the site declares'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from gitlab" -f -a "reconcile" -d 'Close the statuses that are pending although their tests have ended'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "list" -d 'Show which secrets there are, without them'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "rotate" -d 'Replace a secret that is there'

@@ -48,3 +48,43 @@ pub async fn secret(question: String) -> anyhow::Result<String> {
     });
     asking.await?.context("there was no answer")
 }
+
+/// Asks for one of some names.
+///
+/// # Errors
+/// When nobody is there to choose: then `flag` is what names it.
+pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<String> {
+    somebody_to_choose(question, flag)?;
+    let (question, choices) = (question.to_owned(), names.to_vec());
+    let asking = tokio::task::spawn_blocking(move || {
+        dialoguer::Select::new().with_prompt(question).items(&choices).default(0).interact()
+    });
+    let place = asking.await?.context("there was no answer")?;
+    names.get(place).cloned().context("there was no answer")
+}
+
+/// Asks for some of several names: all of them are proposed.
+///
+/// # Errors
+/// When nobody is there to choose, or nothing is chosen: then `flag` is what names them.
+pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<Vec<String>> {
+    somebody_to_choose(question, flag)?;
+    let (prompt, choices) = (format!("{question} (space changes, return ends)"), names.to_vec());
+    let asking = tokio::task::spawn_blocking(move || {
+        let all = vec![true; choices.len()];
+        dialoguer::MultiSelect::new().with_prompt(prompt).items(&choices).defaults(&all).interact()
+    });
+    let places = asking.await?.context("there was no answer")?;
+    let chosen: Vec<String> = places.into_iter().filter_map(|place| names.get(place).cloned()).collect();
+    if chosen.is_empty() {
+        return Err(BadInput { message: format!("{question}: none was chosen"), hint: None }.into());
+    }
+    Ok(chosen)
+}
+
+fn somebody_to_choose(question: &str, flag: &str) -> Result<(), BadInput> {
+    somebody().map_err(|_| BadInput {
+        message: format!("{question}: it is not given, and nobody can be asked, because this is no terminal"),
+        hint: Some(format!("give it with {flag}")),
+    })
+}

@@ -6,6 +6,7 @@ pub mod exit;
 mod log;
 pub mod pager;
 pub mod progress;
+pub mod secret;
 pub mod table;
 pub mod when;
 

@@ -62,6 +62,15 @@ pub struct ShownStatus {
     pub link: Option<String>,
 }
 
+/// What a forge tells about a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// Whose it is; none when the forge does not tell.
+    pub login: Option<String>,
+    /// What it may do; none for a token whose rights have no names.
+    pub scopes: Option<Vec<String>>,
+}
+
 /// A way to a forge's API, perhaps with a token.
 pub enum Client {
     /// GitHub's.
@@ -182,12 +191,12 @@ impl Client {
         each!(self, client => client.set_status(project, commit, status).await)
     }
 
-    /// What the token may do, as far as the forge tells; none for a token whose rights have no names.
+    /// Whose the token is, and what it may do.
     ///
     /// # Errors
     /// [`ForgeError::NotAllowed`] when it is no token of this forge.
-    pub async fn scopes(&self) -> Result<Option<Vec<String>>, ForgeError> {
-        each!(self, client => client.scopes().await)
+    pub async fn token(&self) -> Result<TokenFacts, ForgeError> {
+        each!(self, client => client.token().await)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::client::{Delivered, PresentHook, ShownStatus, newest};
+use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::error::{Answer, ForgeError};
 use super::event::GitHubPull;
 use super::status::{State, Status};
@@ -213,13 +213,18 @@ impl GitHub {
         self.tell(Method::POST, &format!("/repos/{project}/statuses/{commit}"), Some(&body)).await
     }
 
-    pub(super) async fn scopes(&self) -> Result<Option<Vec<String>>, ForgeError> {
-        let (headers, _) = self.send(Method::GET, "/user", None::<&()>).await?;
+    pub(super) async fn token(&self) -> Result<TokenFacts, ForgeError> {
+        #[derive(Deserialize)]
+        struct User {
+            login: String,
+        }
+        let (headers, text) = self.send(Method::GET, "/user", None::<&()>).await?;
+        let user: User = serde_json::from_str(&text).map_err(|error| self.unexpected("/user", &error))?;
         // Fine-grained tokens have no scopes.
-        let Some(scopes) = headers.get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok()) else {
-            return Ok(None);
-        };
-        Ok(Some(scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned).collect()))
+        let scopes = headers.get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok());
+        let list =
+            |text: &str| text.split(',').map(str::trim).filter(|one| !one.is_empty()).map(str::to_owned).collect();
+        Ok(TokenFacts { login: Some(user.login), scopes: scopes.map(list) })
     }
 
     /// All pages of a list, as long as `goes_on` with a page's last entry. `path` ends where further parameters can be added.

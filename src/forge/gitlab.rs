@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::client::{Delivered, PresentHook, ShownStatus, newest};
+use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::error::{Answer, ForgeError};
 use super::status::{State, Status};
 use super::{Commit, Project, PullRequest};
@@ -85,7 +85,7 @@ impl From<Hook> for PresentHook {
             id: hook.id,
             url: hook.url,
             // GitLab switches off what fails too often.
-            active: !hook.alert_status.as_deref().is_some_and(|status| status != "executable"),
+            active: hook.alert_status.as_deref().is_none_or(|status| status == "executable"),
             tells_of_pulls: hook.merge_requests_events,
             checks_certificate: hook.enable_ssl_verification,
         }
@@ -252,13 +252,13 @@ impl GitLab {
         }
     }
 
-    pub(super) async fn scopes(&self) -> Result<Option<Vec<String>>, ForgeError> {
+    pub(super) async fn token(&self) -> Result<TokenFacts, ForgeError> {
         #[derive(Deserialize)]
         struct Token {
             scopes: Vec<String>,
         }
         let token: Token = self.ask(Method::GET, self.api.below(&["personal_access_tokens", "self"]), None).await?;
-        Ok(Some(token.scopes))
+        Ok(TokenFacts { login: None, scopes: Some(token.scopes) })
     }
 
     async fn pages<T: DeserializeOwned>(&self, address: Url) -> Result<Vec<T>, ForgeError> {

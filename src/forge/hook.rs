@@ -96,22 +96,28 @@ impl Hook {
         format!("{service}/{page}?{}", self.query())
     }
 
-    /// The environment of the tests that an address asks for, if it is an address of this hook.
-    pub fn environment(&self, query: &Query) -> Option<Vec<EnvVar>> {
+    /// What an address asks for, if it is an address of this hook: perhaps not all of its architectures, and perhaps another environment.
+    pub fn asked(&self, query: &Query) -> Option<Self> {
         if *query == Query::default() {
-            return Some(self.env.clone());
+            return Some(self.clone());
         }
         let mut own = self.query();
         let mut given = query.clone();
         for query in [&mut own, &mut given] {
-            query.architectures.sort();
+            query.architectures.clear();
             query.env.clear();
         }
         let knows = |variable: &EnvVar| {
             self.env.contains(variable) || self.env_allowed.iter().any(|pattern| pattern.allows(variable))
         };
         let has_all = self.env.iter().all(|variable| query.env.iter().any(|given| given.name() == variable.name()));
-        (own == given && has_all && query.env.iter().all(knows)).then(|| query.env.clone())
+        let is_tested = query.architectures.iter().all(|one| self.architectures.contains(one));
+        let is_mine = own == given && has_all && query.env.iter().all(knows) && is_tested;
+        (is_mine && !query.architectures.is_empty()).then(|| Self {
+            env: query.env.clone(),
+            architectures: query.architectures.clone(),
+            ..self.clone()
+        })
     }
 
     /// Where the states of a commit are told.
@@ -129,17 +135,12 @@ impl Hook {
     ///
     /// # Errors
     /// When the pull request is not one of this hook's project.
-    pub fn requests(
-        &self,
-        pull: &PullRequest,
-        env: &[EnvVar],
-        delivery: &str,
-    ) -> Result<Vec<Submission>, InvalidEvent> {
+    pub fn requests(&self, pull: &PullRequest, delivery: &str) -> Result<Vec<Submission>, InvalidEvent> {
         let source = match &self.build_git {
             Some(source) => source.clone(),
             None => self.own_source(pull)?,
         };
-        let mut variables = env.to_vec();
+        let mut variables = self.env.clone();
         let set = [(PULL_REQUEST, pull.number.to_string()), (self.forge.statuses_variable(), self.statuses_url(pull))];
         for (name, value) in set {
             variables.retain(|variable| variable.name() != name);
@@ -191,6 +192,11 @@ impl Hook {
         }
         let source = format!("{}#{}", pull.clone_url, self.forge.reference(pull.number));
         source.parse().map_err(|error: InvalidRequest| InvalidEvent::new(error))
+    }
+
+    /// Where git finds the project.
+    pub(crate) fn own_clone_url(&self) -> String {
+        format!("https://{}/{}.git", self.forge.host(&self.api), self.project)
     }
 
     /// In few words, as logs and tables have it.
@@ -260,7 +266,7 @@ mod tests {
         let env = |change: &dyn Fn(&mut Query)| {
             let mut query = hook.query();
             change(&mut query);
-            hook.environment(&Query::parse(&query.to_string()).unwrap())
+            hook.asked(&Query::parse(&query.to_string()).unwrap()).map(|hook| hook.env)
         };
         assert_eq!(env(&|_| {}), Some(hook.env.clone()));
         assert!(env(&|query| query.architectures.reverse()).is_some());
@@ -272,13 +278,18 @@ mod tests {
         assert!(env(&|query| query.ppas.clear()).is_none());
         assert!(env(&|query| query.all_proposed = true).is_none());
         assert!(env(&|query| query.release = "noble".parse().ok()).is_none());
-        assert_eq!(hook.environment(&Query::default()), Some(hook.env.clone()));
+        assert_eq!(hook.asked(&Query::default()), Some(hook.clone()));
+        let one = Query { architectures: vec!["amd64".parse().unwrap()], ..hook.query() };
+        assert_eq!(hook.asked(&one).unwrap().architectures, one.architectures);
+        let other = Query { architectures: vec!["riscv64".parse().unwrap()], ..hook.query() };
+        assert_eq!(hook.asked(&other), None);
+        assert_eq!(hook.asked(&Query { architectures: Vec::new(), ..hook.query() }), None);
     }
 
     #[test]
     fn a_pull_request_becomes_a_request_for_each_architecture() {
         let hook = hook();
-        let requests = hook.requests(&pull("https://github.com/systemd/systemd.git"), &hook.env, "guid-1").unwrap();
+        let requests = hook.requests(&pull("https://github.com/systemd/systemd.git"), "guid-1").unwrap();
         let queues: Vec<String> = requests.iter().map(|one| one.queue.to_string()).collect();
         assert_eq!(queues, ["debci-upstream-xenial-i386", "debci-upstream-xenial-amd64"]);
         let wire = requests[0].request.to_wire();
@@ -290,10 +301,10 @@ mod tests {
         ] {
             assert!(wire.contains(part), "{wire}");
         }
-        let again = hook.requests(&pull("https://github.com/systemd/systemd.git"), &hook.env, "guid-1").unwrap();
+        let again = hook.requests(&pull("https://github.com/systemd/systemd.git"), "guid-1").unwrap();
         assert_eq!(again, requests, "the same delivery makes the same ids");
         assert_ne!(requests[0].request.uuid(), requests[1].request.uuid());
-        let other = hook.requests(&pull("https://github.com/systemd/systemd.git"), &hook.env, "guid-2").unwrap();
+        let other = hook.requests(&pull("https://github.com/systemd/systemd.git"), "guid-2").unwrap();
         assert_ne!(other[0].request.uuid(), requests[0].request.uuid());
     }
 
@@ -311,7 +322,7 @@ mod tests {
             "ext::sh -c x",
             "",
         ] {
-            let error = hook.requests(&pull(url), &hook.env, "guid").unwrap_err().to_string();
+            let error = hook.requests(&pull(url), "guid").unwrap_err().to_string();
             assert_eq!(error, "its clone_url is not that of systemd/systemd at https://github.com");
         }
     }

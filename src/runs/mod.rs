@@ -9,6 +9,7 @@ mod question;
 mod request;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 
@@ -201,6 +202,24 @@ pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result
         (summary.uuid.as_deref() == Some(uuid.as_str())).then(|| result.into_run(summary, false))
     };
     Ok(results.into_iter().rev().find_map(mine))
+}
+
+/// The complete runs of a package that were published since then, oldest first, as far as the listing tells of them: those of programs
+/// whose listings tell nothing are left out.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn since(store: &Store, place: &Place, since: Timestamp) -> Result<Vec<StoredRun>, StoreError> {
+    let prefix = place.path.prefix();
+    // Ids begin with their time, so that what comes after this came after then.
+    let marker = format!("{prefix}{}", since.strftime("%Y%m%d_%H%M%S"));
+    let query = Query { prefix, delimiter: None, marker };
+    let known = |entry: Entry| {
+        let result = Listed::of(&place.container, entry)?;
+        let summary = RunSummary::parse(&result.object.content_type)?;
+        Some(result.into_run(summary, false))
+    };
+    Ok(list(store, &place.container, &query).await?.into_iter().filter_map(known).collect())
 }
 
 /// Finds the runs that a text means: its path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a

@@ -67,6 +67,14 @@ pub enum CredentialsError {
     Site(#[from] SiteError),
 }
 
+/// The state of a file; see [`Credentials::stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    changed: (i64, i64),
+    length: u64,
+}
+
 /// The credentials of a site.
 pub struct Credentials {
     root: PathBuf,
@@ -140,6 +148,17 @@ impl Credentials {
                 .map_err(|reason| CredentialsError::Sealed(format!("{kind} {name}"), reason))?,
         };
         Ok(Some((entry, secret)))
+    }
+
+    /// The state of an entry's file: another one when the entry has changed. `None` without a file.
+    pub fn stamp(&self, kind: Kind, name: &Name) -> Option<Stamp> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(self.path_of(kind, name)?).ok()?;
+        Some(Stamp {
+            inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            length: metadata.len(),
+        })
     }
 
     /// One process changes them at a time. What a process that died has left half written goes.

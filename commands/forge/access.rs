@@ -1,0 +1,188 @@
+//! What these commands have in common: the site's hooks, its secrets, and a way to the forge.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use apt_ci::forge::client::{Client, Delivered, PresentHook};
+use apt_ci::forge::error::ForgeError;
+use apt_ci::forge::hook::Hook;
+use apt_ci::forge::{Forge, Project};
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::SourcePackage;
+use apt_ci::server_url::ServerUrl;
+use apt_ci::site::Site;
+use secrecy::SecretString;
+use tokio::time::{Instant, sleep};
+
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::{ask, secret};
+
+/// How long a ping may take to come through.
+const PING: Duration = Duration::from_secs(15);
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_millis(300);
+
+/// The token for what an administrator of a project does.
+#[derive(clap::Args)]
+pub struct TokenFile {
+    /// Read the administrator's token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+impl TokenFile {
+    /// The token, if one is given: by file or variable.
+    pub fn given(&self, forge: Forge, session: &Session) -> anyhow::Result<Option<SecretString>> {
+        if let Some(file) = &self.token_file {
+            let text = secret::read_text(file)?;
+            let token = text.trim();
+            if token.is_empty() {
+                return Err(BadInput { message: format!("{} holds no token", file.display()), hint: None }.into());
+            }
+            return Ok(Some(token.to_owned().into()));
+        }
+        let given = session.environment.get(variable(forge)).filter(|token| !token.is_empty());
+        Ok(given.map(|token| token.to_owned().into()))
+    }
+
+    /// The token, which is asked for when it is not given.
+    pub async fn needed(&self, forge: Forge, session: &Session) -> anyhow::Result<SecretString> {
+        if let Some(token) = self.given(forge, session)? {
+            return Ok(token);
+        }
+        if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+            let token = ask::secret(format!("Token of an administrator of the project at {}", forge.title())).await?;
+            if !token.is_empty() {
+                return Ok(token.into());
+            }
+        }
+        let message = format!("there is no token for {}", forge.title());
+        let hint = format!("set {}, or name a file with --token-file", variable(forge));
+        Err(BadInput { message, hint: Some(hint) }.into())
+    }
+}
+
+fn variable(forge: Forge) -> &'static str {
+    match forge {
+        Forge::GitHub => "GITHUB_TOKEN",
+        Forge::GitLab => "GITLAB_TOKEN",
+    }
+}
+
+/// Which of a project's hooks are meant.
+#[derive(clap::Args)]
+pub struct Chosen {
+    /// Only hooks for this release
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    pub release: Option<Release>,
+    /// Only hooks, and tests, for this architecture; repeat for more
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    pub architectures: Vec<Architecture>,
+    /// Only hooks whose results have this name
+    #[arg(long, value_name = "NAME")]
+    pub package: Option<SourcePackage>,
+}
+
+impl Chosen {
+    /// Whether a hook is meant.
+    pub fn means(&self, hook: &Hook) -> bool {
+        self.release.as_ref().is_none_or(|release| hook.release == *release)
+            && self.package.as_ref().is_none_or(|package| hook.package == *package)
+            && (self.architectures.is_empty() || self.architectures.iter().any(|one| hook.architectures.contains(one)))
+    }
+}
+
+/// Where the forge is to send to.
+pub fn service(site: &Site) -> Result<ServerUrl, BadInput> {
+    let url = site.web_url.as_ref().map(|setting| setting.value.clone());
+    url.ok_or_else(|| BadInput {
+        message: "the site does not say where forges find its web service".to_owned(),
+        hint: Some("write url = \"https://HOST\" into the section [web] of apt-ci.toml".to_owned()),
+    })
+}
+
+/// The hooks of a forge, with their places among all of the site.
+pub fn hooks_of(forge: Forge, site: &Site) -> anyhow::Result<Vec<(usize, Hook)>> {
+    Ok(site.hooks()?.into_iter().enumerate().filter(|(_, hook)| hook.forge == forge).collect())
+}
+
+/// The hooks of a project.
+pub fn hooks_of_project(
+    forge: Forge,
+    project: &Project,
+    chosen: &Chosen,
+    site: &Site,
+) -> anyhow::Result<Vec<(usize, Hook)>> {
+    let mut hooks = hooks_of(forge, site)?;
+    hooks.retain(|(_, hook)| hook.project.is(project.as_str()) && chosen.means(hook));
+    if hooks.is_empty() {
+        let message = format!("no such hook of {project} is declared");
+        let hint = match forge {
+            Forge::GitHub => "`apt-ci github list-hooks` shows those that are",
+            Forge::GitLab => "`apt-ci gitlab list-hooks` shows those that are",
+        };
+        return Err(NotFound { message, hint }.into());
+    }
+    Ok(hooks)
+}
+
+/// The hook at the forge that sends to where this one is to send.
+pub fn present<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook]) -> Option<&'p PresentHook> {
+    let url = hook.payload_url(service);
+    present.iter().find(|present| present.url == url)
+}
+
+/// A way to a hook's server.
+pub fn client(hook: &Hook, token: Option<SecretString>) -> Result<Client, ForgeError> {
+    Client::new(hook.forge, &hook.api, token)
+}
+
+/// The site's credentials together with what commands read of them.
+pub fn keyring(session: &Session, site: &Site) -> anyhow::Result<apt_ci::pulls::keyring::Keyring> {
+    Ok(apt_ci::pulls::keyring::Keyring::new(session.credentials(site)?))
+}
+
+/// Pings a hook, and waits until its last delivery is another one than before.
+pub async fn ping(client: &Client, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
+    let before = client.last_delivery(project, id).await?.map(|delivered| delivered.id);
+    client.ping(project, id).await?;
+    arrived(client, project, id, before).await
+}
+
+/// Waits for a delivery that is another one than that.
+pub async fn arrived(
+    client: &Client,
+    project: &Project,
+    id: u64,
+    before: Option<u64>,
+) -> Result<Option<Delivered>, ForgeError> {
+    let end = Instant::now() + PING;
+    loop {
+        let last = client.last_delivery(project, id).await?;
+        if last.as_ref().is_some_and(|delivered| Some(delivered.id) != before) || Instant::now() >= end {
+            return Ok(last.filter(|delivered| Some(delivered.id) != before));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Says how a ping went. Gives whether it was taken.
+pub fn tell_ping(delivered: Option<&Delivered>, forge: Forge, session: &Session) -> bool {
+    let title = forge.title();
+    match delivered {
+        Some(delivered) if delivered.is_good() => {
+            session.ui.note(format!("{title} has sent a {} to it, and the service has taken it.", delivered.event));
+            return true;
+        }
+        Some(Delivered { status: Some(status), .. }) => {
+            session.ui.warn(format!("{title} has sent something to it, and was answered {status}: does `apt-ci serve` there have the site as it is now?"));
+        }
+        Some(_) => {
+            session.ui.warn(format!("{title} could not reach it: is `apt-ci serve` running, and the address right?"));
+        }
+        None => session.ui.warn(format!("{title} has not told yet whether what it sent has arrived")),
+    }
+    false
+}

@@ -1,0 +1,267 @@
+//! `apt-ci github add-hook`.
+
+use std::path::PathBuf;
+
+use apt_ci::forge::error::ForgeError;
+use apt_ci::forge::hook::{EnvPattern, Hook};
+use apt_ci::forge::{Forge, Project};
+use apt_ci::pulls::keyring::hook_kind;
+use apt_ci::release::{Architecture, Release};
+use apt_ci::request::{EnvVar, GitSource, Ppa, SourcePackage, TestName};
+use apt_ci::server_url::ServerUrl;
+use apt_ci::site::Site;
+use apt_ci::site::credentials::{Credentials, Name};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use super::access::{self, TokenFile};
+use super::token;
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::{ask, secret};
+
+/// Have a project's pull requests tested
+///
+/// Makes a secret, declares the hook, makes it at the forge, and pings it. What is missing is asked for on a terminal.
+#[derive(clap::Args)]
+pub struct AddArgs {
+    /// OWNER/REPO, or GROUP/PROJECT
+    project: Project,
+    /// The release to test on
+    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    release: Option<Release>,
+    /// An architecture to test on; repeat for more
+    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    architectures: Vec<Architecture>,
+    /// What the results are called [default: the project's name]
+    #[arg(long, value_name = "NAME")]
+    package: Option<SourcePackage>,
+    /// Build and test this branch, which finds the pull request by itself [default: the pull request]
+    #[arg(long, value_name = "URL[#BRANCH]")]
+    build_git: Option<GitSource>,
+    /// A package archive to take packages from; repeat for more
+    #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]")]
+    ppas: Vec<String>,
+    /// A variable for the tests' environment; repeat for more
+    #[arg(long, value_name = "VAR=VALUE")]
+    env: Vec<EnvVar>,
+    /// What else the hook's address may set, such as CFLAGS=-O*; repeat for more
+    #[arg(long, value_name = "VAR=PATTERN")]
+    env_allowed: Vec<EnvPattern>,
+    /// Run only this test of the package
+    #[arg(long, value_name = "TEST")]
+    testname: Option<TestName>,
+    /// Take deliveries that are only signed with SHA-1
+    #[arg(long)]
+    legacy: bool,
+    /// Store the token for the statuses, too: from this file, or a hidden prompt
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    status_token: Option<PathBuf>,
+    /// The API of another server than the best-known one
+    #[arg(long, value_name = "URL")]
+    api_url: Option<ServerUrl>,
+    /// Do not make it at the forge: print what its administrator has to enter there
+    #[arg(long, conflicts_with = "token_file")]
+    manual: bool,
+    #[command(flatten)]
+    token: TokenFile,
+}
+
+pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let credentials = session.credentials(&site)?;
+    let service = access::service(&site)?;
+    let hook = hook(forge, &args, &site).await?;
+    let declared = access::hooks_of(forge, &site)?;
+    let is_declared = declared.iter().any(|(_, other)| *other == hook);
+    if let Some((_, other)) = declared.iter().find(|(_, other)| other.collides(&hook) && !is_declared) {
+        let message = format!("another hook of {} asks for {} already", hook.project, other.title());
+        let hint =
+            format!("`apt-ci {forge} remove-hook {}` removes it; --package gives this one another name", hook.project);
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
+    // Everything that can be wrong is found before anything is changed.
+    let token = if args.manual { None } else { Some(args.token.needed(forge, session).await?) };
+    let client = access::client(&hook, token)?;
+    let present = if args.manual {
+        Vec::new()
+    } else {
+        client.hooks(&hook.project).await.map_err(|error| missing(error, forge))?
+    };
+    let status_token = match &args.status_token {
+        Some(file) => Some(token::read(forge, &hook.api, &hook.project, Some(file.as_path()), session).await?),
+        None => None,
+    };
+
+    let secret = own_secret(&hook, &credentials)?;
+    // First what takes deliveries, then what sends them.
+    if !is_declared {
+        site.declare_hook(&hook)?;
+    }
+    if let Some(status_token) = status_token {
+        token::store(forge, &hook.project, &status_token, &credentials)?;
+    }
+    if hook.ppas.is_empty() {
+        session.ui.warn(format!(
+            "without --ppa the results are among those of {}'s own packages, under the name {}",
+            hook.release, hook.package
+        ));
+    }
+    let url = hook.payload_url(&service);
+    if args.manual {
+        return manual(&hook, &url, &secret, session);
+    }
+    let id = match access::present(&hook, &service, &present) {
+        Some(present) => {
+            client.change_hook(&hook.project, present.id, &url, &secret).await?;
+            present.id
+        }
+        None => {
+            let made = client.create_hook(&hook.project, &url, &secret).await;
+            made.map_err(|error| {
+                let again = format!("the hook is declared; `apt-ci {forge} sync` makes it at {} later", forge.title());
+                anyhow::Error::from(error).context(again)
+            })?
+            .id
+        }
+    };
+    if session.ui.json {
+        let delivered = access::ping(&client, &hook.project, id).await?;
+        return session
+            .ui
+            .json(&json!({"project": hook.project, "id": id, "url": url, "ping": delivered}))
+            .map(|()| ExitStatus::Success);
+    }
+    session.ui.data(&url)?;
+    session.ui.note(format!("{} of {} are tested: {}.", changes(forge), hook.project, hook.title()));
+    let delivered = access::ping(&client, &hook.project, id).await?;
+    let taken = access::tell_ping(delivered.as_ref(), forge, session);
+    let keyring = access::keyring(session, &site)?;
+    if keyring.token(forge, &hook.project, &hook.package)?.is_none() {
+        session.ui.warn(format!(
+            "there is no token for statuses yet; `apt-ci {forge} set-token {}` stores one",
+            hook.project
+        ));
+    }
+    Ok(if taken { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+fn changes(forge: Forge) -> String {
+    let change = forge.change();
+    let (first, rest) = change.split_at(1);
+    format!("{}{rest}s", first.to_uppercase())
+}
+
+fn missing(error: ForgeError, forge: Forge) -> anyhow::Error {
+    let scope = match forge {
+        Forge::GitHub => "does the token have the scope admin:repo_hook, and may its owner administer the project?",
+        Forge::GitLab => "does the token have the scope api, and is its owner a maintainer of the project?",
+    };
+    match error {
+        ForgeError::NotFound { .. } | ForgeError::NotAllowed { .. } => {
+            BadInput { message: error.to_string(), hint: Some(scope.to_owned()) }.into()
+        }
+        other => other.into(),
+    }
+}
+
+/// The hook that the arguments, and who is asked, describe.
+async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook> {
+    if forge == Forge::GitHub && args.project.as_str().matches('/').count() != 1 {
+        return Err(BadInput { message: format!("{} is not OWNER/REPO", args.project), hint: None }.into());
+    }
+    let known: Vec<&Release> = site.releases.value.keys().collect();
+    let release = match &args.release {
+        Some(release) => release.clone(),
+        None => {
+            let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+            ask::one_of("Release to test on", &names, "-s RELEASE").await?.parse()?
+        }
+    };
+    let Some(configured) = site.architectures(&release) else {
+        let names: Vec<&str> = known.iter().map(|release| release.as_str()).collect();
+        let message = format!("release {release} is not configured ({})", names.join(", "));
+        return Err(BadInput { message, hint: Some(format!("add {release} to [releases] in apt-ci.toml")) }.into());
+    };
+    let architectures = match args.architectures.as_slice() {
+        [] if configured.len() == 1 => configured.to_vec(),
+        [] => {
+            let names: Vec<String> = configured.iter().map(ToString::to_string).collect();
+            let chosen = ask::some_of("Architectures to test on", &names, "-a ARCH").await?;
+            chosen.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>()?
+        }
+        given => given.to_vec(),
+    };
+    if let Some(unknown) = architectures.iter().find(|one| !configured.contains(one)) {
+        let names: Vec<&str> = configured.iter().map(Architecture::as_str).collect();
+        let message = format!("{release} is not tested on {unknown} here, but on {}", names.join(", "));
+        return Err(BadInput { message, hint: None }.into());
+    }
+    let package = match &args.package {
+        Some(package) => package.clone(),
+        None => args.project.name().to_ascii_lowercase().replace('_', "-").parse().map_err(|error| BadInput {
+            message: format!("the project's name is no name for results: {error}"),
+            hint: Some("give one with --package".to_owned()),
+        })?,
+    };
+    let ppas = args.ppas.iter().map(|text| crate::run::public_ppa(text)).collect::<anyhow::Result<Vec<Ppa>>>()?;
+    if let Some(variable) = args.env.iter().find(|variable| variable.as_str().contains(';')) {
+        let message = format!("{} has a semicolon, which separates variables in a hook's address", variable.name());
+        return Err(BadInput { message, hint: None }.into());
+    }
+    Ok(Hook {
+        forge,
+        api: args.api_url.clone().unwrap_or_else(|| forge.api()),
+        project: args.project.clone(),
+        release,
+        architectures,
+        package,
+        build_git: args.build_git.clone(),
+        ppas,
+        env: args.env.clone(),
+        env_allowed: args.env_allowed.clone(),
+        testname: args.testname.clone(),
+        legacy: args.legacy,
+    })
+}
+
+/// The secret of the project's hooks: the one that is there, or a new one, which is stored.
+pub fn own_secret(hook: &Hook, credentials: &Credentials) -> anyhow::Result<SecretString> {
+    let (kind, name) = (hook_kind(hook.forge), hook.project.as_str().parse::<Name>()?);
+    if let Some((_, secret)) = credentials.get(kind, &name)? {
+        return Ok(secret);
+    }
+    let secret = secret::random();
+    credentials.set(kind, &name, &secret, None, Timestamp::now())?;
+    Ok(secret)
+}
+
+/// What an administrator enters by hand.
+fn manual(hook: &Hook, url: &str, secret: &SecretString, session: &Session) -> anyhow::Result<ExitStatus> {
+    let secret = secret.expose_secret();
+    if session.ui.json {
+        return session.ui.json(&json!({"url": url, "secret": secret})).map(|()| ExitStatus::Success);
+    }
+    let lines = match hook.forge {
+        Forge::GitHub => [
+            format!("At https://github.com/{}/settings/hooks/new, or the same page of your server:", hook.project),
+            format!("  Payload URL   {url}"),
+            "  Content type  application/json".to_owned(),
+            format!("  Secret        {secret}"),
+            "  Events        individual events: Pushes, Pull requests".to_owned(),
+        ],
+        Forge::GitLab => [
+            format!("In the project's settings, at Webhooks ({}/-/hooks):", hook.project),
+            format!("  URL           {url}"),
+            format!("  Secret token  {secret}"),
+            "  Trigger       Push events, Merge request events".to_owned(),
+            "  SSL           enable SSL verification".to_owned(),
+        ],
+    };
+    for line in lines {
+        session.ui.data(line)?;
+    }
+    Ok(ExitStatus::Success)
+}

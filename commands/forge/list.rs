@@ -1,0 +1,155 @@
+//! `apt-ci github list-hooks`.
+
+use apt_ci::forge::client::{Delivered, PresentHook};
+use apt_ci::forge::hook::Hook;
+use apt_ci::forge::{Forge, Project};
+use apt_ci::pulls::rebuild::by_project;
+use apt_ci::server_url::ServerUrl;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::access::{self, TokenFile};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::when;
+
+/// Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended
+///
+/// Without a token, only what is declared is shown. A pipe gets, separated by tabs: project, tests, state, last delivery, when, address.
+#[derive(clap::Args)]
+pub struct ListArgs {
+    /// Only those of this project
+    project: Option<Project>,
+    #[command(flatten)]
+    token: TokenFile,
+}
+
+/// A hook, declared or at the forge, or both.
+struct Line {
+    project: String,
+    tests: String,
+    state: String,
+    last: Option<Delivered>,
+    url: String,
+}
+
+pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let service = access::service(&site)?;
+    let mut hooks: Vec<Hook> = access::hooks_of(forge, &site)?.into_iter().map(|(_, hook)| hook).collect();
+    hooks.retain(|hook| args.project.as_ref().is_none_or(|project| hook.project.is(project.as_str())));
+    let token = args.token.given(forge, session)?;
+    if token.is_none() && !hooks.is_empty() {
+        session.ui.note(format!("Without an administrator's token it cannot be seen which are at {}.", forge.title()));
+    }
+    let mut lines = Vec::new();
+    let mut exit = ExitStatus::Success;
+    for hooks in by_project(&hooks) {
+        let Some(first) = hooks.first() else { continue };
+        let client = access::client(first, token.clone())?;
+        let present = match &token {
+            Some(_) => match client.hooks(&first.project).await {
+                Ok(present) => Some(present),
+                Err(error) => {
+                    session.ui.warn(format!("{}: {error}", first.project));
+                    exit = ExitStatus::Failure;
+                    None
+                }
+            },
+            None => None,
+        };
+        for hook in &hooks {
+            let found = present.as_ref().map(|present| access::present(hook, &service, present));
+            let last = match found.flatten() {
+                Some(found) => client.last_delivery(&hook.project, found.id).await.ok().flatten(),
+                None => None,
+            };
+            lines.push(Line {
+                project: hook.project.to_string(),
+                tests: hook.title(),
+                state: state(found, last.as_ref()),
+                last,
+                url: hook.payload_url(&service),
+            });
+        }
+        for stray in strays(&hooks, &service, present.unwrap_or_default()) {
+            lines.push(Line {
+                project: first.project.to_string(),
+                tests: String::new(),
+                state: "not declared".to_owned(),
+                last: client.last_delivery(&first.project, stray.id).await.ok().flatten(),
+                url: stray.url,
+            });
+        }
+    }
+    if session.ui.json {
+        let all = lines.iter().map(|line| {
+            json!({"project": line.project, "tests": line.tests, "state": line.state, "last": line.last, "url": line.url})
+        });
+        session.ui.json(&all.collect::<Vec<_>>())?;
+        return Ok(exit);
+    }
+    if lines.is_empty() {
+        session.ui.note(format!("No hook is declared; `apt-ci {forge} add-hook` adds one."));
+    }
+    const COLUMNS: [Column<'_>; 6] = [
+        Column::new("PROJECT"),
+        Column::new("TESTS"),
+        Column::new("STATE"),
+        Column::new("LAST DELIVERY"),
+        Column::new("WHEN"),
+        Column::new("ADDRESS").spare(),
+    ];
+    let now = Timestamp::now();
+    let rows: Vec<Vec<Cell>> = lines.iter().map(|line| row(line, now)).collect();
+    table::print(&session.ui, &COLUMNS, &rows)?;
+    Ok(exit)
+}
+
+fn row(line: &Line, now: Timestamp) -> Vec<Cell> {
+    let last = line.last.as_ref().map(|last| {
+        let status = last.status.map_or("no answer".to_owned(), |status| status.to_string());
+        format!("{} {status}", last.event)
+    });
+    let at = line.last.as_ref().and_then(|last| last.at);
+    vec![
+        Cell::new(&line.project),
+        Cell::new(&line.tests),
+        Cell::new(&line.state),
+        Cell::new(last.unwrap_or_default()),
+        at.map_or(Cell::new(""), |at| Cell::new(when::ago(at, now)).for_programs(at)),
+        Cell::new(&line.url),
+    ]
+}
+
+/// In words, what is wrong with a hook, if anything is.
+fn state(found: Option<Option<&PresentHook>>, last: Option<&Delivered>) -> String {
+    let Some(found) = found else { return "declared".to_owned() };
+    let Some(found) = found else { return "missing".to_owned() };
+    match drift(found) {
+        Some(drift) => drift.to_owned(),
+        None if last.is_some_and(|last| !last.is_good()) => "not taken".to_owned(),
+        None => "good".to_owned(),
+    }
+}
+
+/// How a hook at the forge differs from what was made there.
+pub fn drift(present: &PresentHook) -> Option<&'static str> {
+    if !present.active {
+        Some("inactive")
+    } else if !present.tells_of_pulls {
+        Some("wrong events")
+    } else if !present.checks_certificate {
+        Some("unverified")
+    } else {
+        None
+    }
+}
+
+/// What sends to this service and is not declared.
+pub fn strays(hooks: &[&Hook], service: &ServerUrl, present: Vec<PresentHook>) -> Vec<PresentHook> {
+    let below = format!("{service}/");
+    let is_ours = |url: &str| hooks.iter().any(|hook| hook.payload_url(service) == url);
+    present.into_iter().filter(|present| present.url.starts_with(&below) && !is_ours(&present.url)).collect()
+}

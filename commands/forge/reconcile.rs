@@ -1,0 +1,87 @@
+//! `apt-ci github reconcile`: closes statuses that are pending for nothing.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use apt_ci::forge::Forge;
+use apt_ci::forge::hook::Hook;
+use apt_ci::pulls::journal::{Journal, JournalError};
+use apt_ci::pulls::rebuild::{self, Surroundings, by_project};
+use apt_ci::pulls::show::Shower;
+use apt_ci::pulls::{Stage, watch, withdraw};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::access;
+use crate::session::Session;
+use crate::ui::error::Unable;
+use crate::ui::exit::ExitStatus;
+
+/// Close the statuses that are pending although their tests have ended
+///
+/// Looks at the queues, the running tests, the results, and the forge itself; `apt-ci serve` does the same all the time. Ends with 1 when something
+/// could not be looked at, or shown.
+#[derive(clap::Args)]
+pub struct ReconcileArgs {
+    /// How many days back pull requests are looked at
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+}
+
+pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let service = access::service(&site)?;
+    let keyring = Arc::new(access::keyring(session, &site)?);
+    let hooks: Vec<Hook> = access::hooks_of(forge, &site)?.into_iter().map(|(_, hook)| hook).collect();
+    let journal = match Journal::open(&Journal::path(&site.state_dir)) {
+        Err(error @ JournalError::Busy(_)) => {
+            let hint = "`apt-ci serve` runs here, and closes statuses by itself; its log tells what it cannot do";
+            return Err(Unable { message: error.to_string(), hint }.into());
+        }
+        other => other?,
+    };
+    let store = session.store(&site)?;
+    let broker = session.broker(&site).await?;
+    let around =
+        Surroundings { journal: &journal, broker: &broker, store: &store, keyring: &keyring, service: &service };
+    let now = Timestamp::now();
+    let since = now - SignedDuration::from_hours(24 * i64::from(args.days));
+    let mut exit = ExitStatus::Success;
+    journal.hurry().await?;
+    // What is written down first: it may not be queued, and then the forge shows nothing of it.
+    let mut ended = watch::results(&journal, &store, None).await?;
+    ended += watch::requests(&journal, &broker, &store, &[Stage::Received], now).await?;
+    let mut found = rebuild::from_queues(&hooks, &around, now).await.context("the queues cannot be looked through")?;
+    for hooks in by_project(&hooks) {
+        match rebuild::from_forge(&hooks, &around, since, now).await {
+            Ok(some) => found += some,
+            Err(error) => {
+                let project = hooks.first().map(|hook| hook.project.to_string()).unwrap_or_default();
+                session.ui.warn(format!("{project}: {error}"));
+                exit = ExitStatus::Failure;
+            }
+        }
+    }
+    withdraw::withdraw(&journal, &broker).await?;
+    ended += watch::results(&journal, &store, None).await?;
+    ended += watch::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?;
+    let told = Shower::new(journal.clone(), keyring, service.clone()).show().await?;
+    let counts = journal.counts().await?;
+    broker.close().await;
+    let open = counts.stages.iter().take(3).sum::<u64>();
+    if session.ui.json {
+        session
+            .ui
+            .json(&json!({"found": found, "ended": ended, "shown": told.taken, "failed": told.failed, "open": open}))?;
+    } else {
+        session.ui.note(format!(
+            "Found {found} tests that were not known here; {ended} have ended, {open} wait or run. Showed {} statuses.",
+            told.taken
+        ));
+    }
+    if told.failed > 0 {
+        session.ui.warn(format!("{} statuses were not taken; they come again", told.failed));
+        exit = ExitStatus::Failure;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,162 @@
+//! `apt-ci github retry`: tests a pull request again, as if the forge had sent it.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use apt_ci::forge::hook::Hook;
+use apt_ci::forge::{Forge, PullName, PullRequest, signature};
+use apt_ci::request::line::Submission;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::access::{self, Chosen, TokenFile};
+use crate::session::Session;
+use crate::submit::{SubmitArgs, submit};
+use crate::ui::error::{BadInput, Unable};
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+
+/// How long the service may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Test a pull request again
+///
+/// Asks the forge which commit is its newest, and sends the service what the forge would send. Prints a line for each request: queue, package, id.
+#[derive(clap::Args)]
+pub struct RetryArgs {
+    /// Its address, or OWNER/REPO#NUMBER
+    #[arg(value_name = "PULL-REQUEST")]
+    pull: PullName,
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Queue the requests from here, without the service
+    #[arg(long)]
+    direct: bool,
+    #[command(flatten)]
+    submit: SubmitArgs,
+    #[command(flatten)]
+    token: TokenFile,
+}
+
+pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let keyring = access::keyring(session, &site)?;
+    let hooks = access::hooks_of_project(forge, &args.pull.project, &args.chosen, &site)?;
+    let hooks: Vec<Hook> = hooks.into_iter().map(|(_, hook)| narrowed(hook, &args.chosen)).collect();
+    let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
+    let token = match args.token.given(forge, session)? {
+        Some(token) => Some(token),
+        None => keyring.token(forge, &first.project, &first.package)?,
+    };
+    let pull = access::client(first, token)?.pull(&first.project, args.pull.number).await?;
+    if !pull.open {
+        session.ui.warn(format!("{} #{} is closed", first.project, pull.number));
+    }
+    if args.direct {
+        let nonce = uuid::Uuid::new_v4().to_string();
+        let mut submissions = Vec::new();
+        for hook in &hooks {
+            let now = Timestamp::now();
+            let requests = hook.requests(&pull, &nonce).context("the pull request cannot be tested")?;
+            submissions
+                .extend(requests.into_iter().map(|one| Submission { request: one.request.submitted_at(now), ..one }));
+        }
+        return submit(submissions, &args.submit, session, &site).await;
+    }
+    if args.submit.needs_queue() {
+        let message = "--force and --wait look at the queue, which only --direct uses".to_owned();
+        return Err(BadInput { message, hint: Some("add --direct".to_owned()) }.into());
+    }
+    let service = access::service(&site)?;
+    let mut rows = Vec::new();
+    let mut answers = Vec::new();
+    for hook in &hooks {
+        let secrets = keyring.secrets(hook)?;
+        let secret = secrets.current.ok_or_else(|| Unable {
+            message: format!("there is no secret of {}", hook.project),
+            hint: "`apt-ci credentials list` shows what is there; sync makes one",
+        })?;
+        let answer = deliver(hook, &hook.payload_url(&service), &pull, &secret).await?;
+        for request in answer.get("requests").and_then(Value::as_array).into_iter().flatten() {
+            let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+            rows.push(["queue", "package", "uuid"].map(|key| Cell::new(text(key))).into());
+        }
+        answers.push(answer);
+    }
+    if session.ui.json {
+        session.ui.json(&answers)?;
+        return Ok(ExitStatus::Success);
+    }
+    if rows.is_empty() {
+        session.ui.note("Nothing was queued: this commit waits already.");
+    }
+    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(Column::new), &rows)?;
+    Ok(ExitStatus::Success)
+}
+
+fn narrowed(hook: Hook, chosen: &Chosen) -> Hook {
+    let mut hook = hook;
+    hook.architectures.retain(|one| chosen.architectures.is_empty() || chosen.architectures.contains(one));
+    hook
+}
+
+/// Sends the service a signed event.
+async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretString) -> anyhow::Result<Value> {
+    let id = uuid::Uuid::new_v4().to_string();
+    let body = payload(hook, pull, &id).to_string();
+    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    let request = client.post(url).header("content-type", "application/json");
+    let request = match hook.forge {
+        Forge::GitHub => request
+            .header("x-github-event", "pull_request")
+            .header("x-github-delivery", &id)
+            .header("x-hub-signature-256", signature::sign(secret, body.as_bytes())),
+        Forge::GitLab => request
+            .header("x-gitlab-event", "Merge Request Hook")
+            .header("x-gitlab-event-uuid", &id)
+            .header("x-gitlab-token", secret.expose_secret()),
+    };
+    let response = request.body(body).send().await.map_err(|error| anyhow::Error::from(error.without_url()));
+    let response = response.with_context(|| format!("the service at {} cannot be reached", host(url)))?;
+    let status = response.status();
+    let text = response.text().await.unwrap_or_default();
+    let answer: Value = serde_json::from_str(&text).unwrap_or_default();
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let reason = answer.get("error").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
+    Err(Unable {
+        message: format!("the service at {} answers {}: {reason}", host(url), status.as_u16()),
+        hint: "its log tells more; --direct queues the requests without it",
+    }
+    .into())
+}
+
+fn host(url: &str) -> &str {
+    url.split("/request.cgi").next().and_then(|url| url.split("/webhooks/").next()).unwrap_or(url)
+}
+
+/// What the forge would send, as far as it is read; and something that is never the same twice.
+fn payload(hook: &Hook, pull: &PullRequest, nonce: &str) -> Value {
+    match hook.forge {
+        Forge::GitHub => json!({
+            "action": "synchronize",
+            "number": pull.number,
+            "pull_request": {
+                "number": pull.number,
+                "state": if pull.open { "open" } else { "closed" },
+                "head": {"sha": pull.commit},
+                "base": {"repo": {"full_name": hook.project, "clone_url": pull.clone_url}},
+            },
+            "repository": {"full_name": hook.project, "clone_url": pull.clone_url},
+            "apt-ci-retry": nonce,
+        }),
+        Forge::GitLab => json!({
+            "object_kind": "merge_request",
+            "project": {"path_with_namespace": hook.project, "git_http_url": pull.clone_url},
+            "object_attributes": {"iid": pull.number, "action": "reopen", "last_commit": {"id": pull.commit}},
+            "apt-ci-retry": nonce,
+        }),
+    }
+}

@@ -1,0 +1,122 @@
+//! `apt-ci github rotate-secret`: another secret, without a delivery that is refused meanwhile.
+
+use apt_ci::forge::client::{Client, Delivered};
+use apt_ci::forge::hook::Hook;
+use apt_ci::forge::{Forge, Project};
+use apt_ci::pulls::keyring::{hook_kind, next_name};
+use apt_ci::site::credentials::{Credentials, CredentialsError, Name};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::access::{self, Chosen, TokenFile};
+use crate::session::Session;
+use crate::ui::error::Unable;
+use crate::ui::exit::ExitStatus;
+use crate::ui::secret;
+
+/// Give a project's hooks another secret
+///
+/// Both secrets are good until the service has seen a delivery of each hook that was signed with the new one. What was interrupted is gone on with.
+#[derive(clap::Args)]
+pub struct RotateArgs {
+    /// OWNER/REPO, or GROUP/PROJECT
+    project: Project,
+    /// Take the old secret away even if no delivery with the new one was seen
+    #[arg(long)]
+    force: bool,
+    /// Do not change it at the forge: print the new one, for its administrator; with --force, end that
+    #[arg(long, conflicts_with = "token_file")]
+    manual: bool,
+    #[command(flatten)]
+    token: TokenFile,
+}
+
+pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let service = access::service(&site)?;
+    let credentials = session.credentials(&site)?;
+    let everything = Chosen { release: None, architectures: Vec::new(), package: None };
+    let hooks = access::hooks_of_project(forge, &args.project, &everything, &site)?;
+    let Some((_, first)) = hooks.first() else { return Ok(ExitStatus::Success) };
+    let client = if args.manual {
+        None
+    } else {
+        let token = args.token.needed(forge, session).await?;
+        Some(access::client(first, Some(token))?)
+    };
+    let present = match &client {
+        Some(client) => client.hooks(&first.project).await?,
+        None => Vec::new(),
+    };
+    let next = next_secret(first, &credentials, session)?;
+    let Some(client) = client else {
+        if args.force {
+            finish(first, &next, &credentials, session)?;
+        } else {
+            session.ui.data(next.expose_secret())?;
+            session.ui.note(format!(
+                "Enter it as the secret of the project's hooks; then `apt-ci {forge} rotate-secret {} --manual --force` takes the old one away.",
+                first.project
+            ));
+        }
+        return Ok(ExitStatus::Success);
+    };
+    let mut seen_everywhere = true;
+    for (_, hook) in &hooks {
+        let Some(found) = access::present(hook, &service, &present) else {
+            session.ui.warn(format!("{} is not at {}: `apt-ci {forge} sync` makes it", hook.title(), forge.title()));
+            continue;
+        };
+        client.change_hook(&hook.project, found.id, &hook.payload_url(&service), &next).await?;
+        seen_everywhere &= is_seen(&client, hook, found.id, session).await?;
+    }
+    if !seen_everywhere && !args.force {
+        return Err(Unable {
+            message: "the service has not seen a delivery with the new secret yet: both stay good".to_owned(),
+            hint: "give the service the site as it is now, and call this again; --force takes the old secret away at once",
+        }
+        .into());
+    }
+    finish(first, &next, &credentials, session)?;
+    Ok(ExitStatus::Success)
+}
+
+/// The new secret: the one of an earlier call that did not come to its end, or another one.
+fn next_secret(hook: &Hook, credentials: &Credentials, session: &Session) -> anyhow::Result<SecretString> {
+    let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
+    if let Some((_, secret)) = credentials.get(kind, &name)? {
+        session.ui.note("Going on with the secret of an earlier call.");
+        return Ok(secret);
+    }
+    let secret = secret::random();
+    let note = format!("takes the place of {}'s", hook.project);
+    credentials.set(kind, &name, &secret, Some(&note), Timestamp::now())?;
+    Ok(secret)
+}
+
+/// Whether the service has taken a delivery that was signed with the new secret.
+async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> anyhow::Result<bool> {
+    let delivered = access::ping(client, &hook.project, id).await?;
+    let is_new = |delivered: &Delivered| {
+        let answer: Value = serde_json::from_str(&delivered.answer).unwrap_or_default();
+        answer.get("secret").and_then(Value::as_str) == Some("next")
+    };
+    if !delivered.as_ref().is_some_and(Delivered::is_good) {
+        access::tell_ping(delivered.as_ref(), hook.forge, session);
+        return Ok(false);
+    }
+    Ok(delivered.as_ref().is_some_and(is_new))
+}
+
+/// The new secret becomes the only one. If this process dies in between, both are the same one.
+fn finish(hook: &Hook, next: &SecretString, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    let kind = hook_kind(hook.forge);
+    credentials.set(kind, &hook.project.as_str().parse::<Name>()?, next, None, Timestamp::now())?;
+    match credentials.remove(kind, &next_name(&hook.project).parse::<Name>()?) {
+        Ok(()) | Err(CredentialsError::Missing(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    session.ui.note(format!("{} has another secret; the old one is good no more.", hook.project));
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! `apt-ci github status`: a pull request's requests, results and statuses side by side.
+
+use std::collections::BTreeMap;
+
+use apt_ci::broker::{Broker, BrokerError};
+use apt_ci::forge::client::ShownStatus;
+use apt_ci::forge::hook::Hook;
+use apt_ci::forge::status::context;
+use apt_ci::forge::{Forge, PullName};
+use apt_ci::pulls::{of_page, rebuild};
+use apt_ci::release::QueueName;
+use apt_ci::request::{Request, RequestId};
+use apt_ci::result::Place;
+use apt_ci::runs;
+use apt_ci::store::Store;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::access::{self, Chosen, TokenFile};
+use crate::session::Session;
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+
+/// Results that are older are not looked at.
+const SINCE: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// Show the tests of a pull request: what the forge shows, and where their requests and results are
+///
+/// A pipe gets, separated by tabs: context, status, description, place, request, link.
+#[derive(clap::Args)]
+pub struct ShowArgs {
+    /// Its address, or OWNER/REPO#NUMBER
+    #[arg(value_name = "PULL-REQUEST")]
+    pull: PullName,
+    #[command(flatten)]
+    token: TokenFile,
+}
+
+/// A test of a pull request.
+#[derive(Default)]
+struct Line {
+    shown: Option<ShownStatus>,
+    place: String,
+    uuid: Option<RequestId>,
+}
+
+pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let keyring = access::keyring(session, &site)?;
+    let service = access::service(&site)?;
+    let everything = Chosen { release: None, architectures: Vec::new(), package: None };
+    let hooks = access::hooks_of_project(forge, &args.pull.project, &everything, &site)?;
+    let hooks: Vec<Hook> = hooks.into_iter().map(|(_, hook)| hook).collect();
+    let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
+    let token = match args.token.given(forge, session)? {
+        Some(token) => Some(token),
+        None => keyring.token(forge, &first.project, &first.package)?,
+    };
+    let client = access::client(first, token)?;
+    let pull = client.pull(&first.project, args.pull.number).await?;
+    let mut lines: BTreeMap<String, Line> = BTreeMap::new();
+    let mut queues: BTreeMap<String, (QueueName, Request)> = BTreeMap::new();
+    for hook in &hooks {
+        for one in hook.requests(&pull, "")? {
+            let context = context(&one.request, &one.queue);
+            lines.insert(context.clone(), Line::default());
+            queues.insert(context, (one.queue, one.request));
+        }
+    }
+    for shown in client.statuses(&first.project, &pull.commit).await? {
+        if let Some(line) = lines.get_mut(&shown.context) {
+            line.uuid = shown.link.as_deref().and_then(|link| of_page(&service, link));
+            line.shown = Some(shown);
+        }
+    }
+    let (broker, store) = (session.broker(&site).await?, session.store(&site)?);
+    for (context, line) in &mut lines {
+        if let Some((queue, request)) = queues.get(context) {
+            look(line, queue, request, &hooks, &broker, &store).await?;
+        }
+    }
+    broker.close().await;
+    show(&pull.commit.to_string(), &lines, session)
+}
+
+/// Finds out where the newest request of this commit is.
+async fn look(
+    line: &mut Line,
+    queue: &QueueName,
+    wanted: &Request,
+    hooks: &[Hook],
+    broker: &Broker,
+    store: &Store,
+) -> anyhow::Result<()> {
+    let is_it = |body: &[u8]| {
+        let request = Request::parse(body).ok()?;
+        let same = request.package() == wanted.package()
+            && request.parameters().testname == wanted.parameters().testname
+            && rebuild::subject_of(hooks, &request) == rebuild::subject_of(hooks, wanted);
+        if same { request.uuid().cloned() } else { None }
+    };
+    for test in broker.running().await?.iter().filter(|test| test.queue == *queue) {
+        if let Some(uuid) = is_it(&test.body) {
+            line.place =
+                format!("running{}", test.news.as_ref().map(|news| format!(" on {}", news.worker)).unwrap_or_default());
+            line.uuid = Some(uuid);
+            return Ok(());
+        }
+    }
+    let contents = match broker.contents(queue, usize::MAX).await {
+        Err(BrokerError::NoSuchQueue { .. }) => Default::default(),
+        other => other?,
+    };
+    let of = contents.ready.len();
+    for (position, body) in contents.ready.iter().enumerate() {
+        if let Some(uuid) = is_it(body) {
+            (line.place, line.uuid) = (format!("queued, {} of {of}", position + 1), Some(uuid));
+            return Ok(());
+        }
+    }
+    if let Some(uuid) = contents.delayed.iter().find_map(|body| is_it(body)) {
+        (line.place, line.uuid) = ("is tried again later".to_owned(), Some(uuid));
+        return Ok(());
+    }
+    let runs = runs::since(store, &Place::of(wanted, queue), Timestamp::now() - SINCE).await?;
+    for run in runs.iter().rev() {
+        let recorded = run.request(store).await.ok();
+        let same = recorded.is_some_and(|recorded| {
+            rebuild::subject_of(hooks, &recorded.submission.request) == rebuild::subject_of(hooks, wanted)
+        });
+        if same {
+            line.place = format!("{} {}", run.outcome(), run.id);
+            line.uuid = run.summary.uuid.as_deref().and_then(|uuid| uuid.parse().ok());
+            return Ok(());
+        }
+    }
+    if let Some(letter) = contents.dead.iter().find(|letter| is_it(&letter.body).is_some()) {
+        line.place = format!("not run: {}", letter.reason);
+    }
+    Ok(())
+}
+
+fn show(commit: &str, lines: &BTreeMap<String, Line>, session: &Session) -> anyhow::Result<ExitStatus> {
+    if session.ui.json {
+        let tests = lines.iter().map(|(context, line)| {
+            json!({"context": context, "status": line.shown, "place": line.place, "uuid": line.uuid.as_ref().map(RequestId::as_str)})
+        });
+        let document = json!({"commit": commit, "tests": tests.collect::<Vec<_>>()});
+        return session.ui.json(&document).map(|()| ExitStatus::Success);
+    }
+    session.ui.note(format!("Commit {commit}"));
+    let rows: Vec<Vec<Cell>> = lines
+        .iter()
+        .map(|(context, line)| {
+            let (state, description, link) = match &line.shown {
+                Some(shown) => {
+                    (shown.state.as_str(), shown.description.as_str(), shown.link.as_deref().unwrap_or_default())
+                }
+                None => ("none", "", ""),
+            };
+            vec![
+                Cell::new(context),
+                Cell::new(state),
+                Cell::new(description),
+                Cell::new(&line.place),
+                Cell::new(line.uuid.as_ref().map(RequestId::as_str).unwrap_or_default()),
+                Cell::new(link),
+            ]
+        })
+        .collect();
+    const COLUMNS: [Column<'_>; 6] = [
+        Column::new("CONTEXT"),
+        Column::new("STATUS"),
+        Column::new("DESCRIPTION").spare(),
+        Column::new("PLACE"),
+        Column::new("REQUEST").spare(),
+        Column::new("LINK").spare(),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)?;
+    Ok(ExitStatus::Success)
+}

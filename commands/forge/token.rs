@@ -1,0 +1,111 @@
+//! `apt-ci github set-token`: the token that statuses are set with.
+
+use std::path::{Path, PathBuf};
+
+use apt_ci::forge::client::Client;
+use apt_ci::forge::error::ForgeError;
+use apt_ci::forge::{Forge, Project};
+use apt_ci::pulls::keyring::status_kind;
+use apt_ci::server_url::ServerUrl;
+use apt_ci::site::credentials::{Credentials, Entry, Name};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::access;
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::secret;
+
+/// Store the token that a project's statuses are set with
+///
+/// It is read from a hidden prompt, a file or standard input, and tried before it is stored.
+#[derive(clap::Args)]
+pub struct TokenArgs {
+    /// OWNER/REPO, or GROUP/PROJECT
+    project: Project,
+    /// Read the token from this file
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The API of another server than the one of the project's hooks, or the best-known one
+    #[arg(long, value_name = "URL")]
+    api_url: Option<ServerUrl>,
+}
+
+pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let site = session.site()?;
+    let credentials = session.credentials(&site)?;
+    let hooks = access::hooks_of(forge, &site)?;
+    let of_project = hooks.iter().find(|(_, hook)| hook.project.is(args.project.as_str())).map(|(_, hook)| hook);
+    if of_project.is_none() {
+        session.ui.warn(format!("no hook of {} is declared yet", args.project));
+    }
+    // The name that the hook has, whatever capitals were typed.
+    let project = of_project.map_or(&args.project, |hook| &hook.project);
+    let api = args.api_url.or_else(|| of_project.map(|hook| hook.api.clone())).unwrap_or_else(|| forge.api());
+    let token = read(forge, &api, project, args.file.as_deref(), session).await?;
+    let entry = store(forge, project, &token, &credentials)?;
+    let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
+    session.ui.note(format!("{verb} the token for statuses of {project}."));
+    Ok(ExitStatus::Success)
+}
+
+/// Reads a token and tries it. Gives what is stored of it.
+pub async fn read(
+    forge: Forge,
+    api: &ServerUrl,
+    project: &Project,
+    file: Option<&Path>,
+    session: &Session,
+) -> anyhow::Result<SecretString> {
+    // An option without its value asks.
+    let file = file.filter(|file| !file.as_os_str().is_empty());
+    let token = secret::read(file, &format!("Token for the statuses of {project}")).await?;
+    let token: SecretString = token.expose_secret().trim().to_owned().into();
+    let facts = match Client::new(forge, api, Some(token.clone()))?.token().await {
+        Err(ForgeError::NotAllowed { address, .. }) => {
+            let message = format!("{address} does not know this token");
+            return Err(
+                BadInput { message, hint: Some("has it expired, or is it of another server?".to_owned()) }.into()
+            );
+        }
+        other => other?,
+    };
+    let (enough, more_than_enough): (&[&str], &[&str]) = match forge {
+        Forge::GitHub => (&["repo:status", "repo"], &["repo:status"]),
+        Forge::GitLab => (&["api"], &["api"]),
+    };
+    match &facts.scopes {
+        None => session
+            .ui
+            .note("What this token may do cannot be seen: it needs to write commit statuses, and nothing else."),
+        Some(scopes) if !scopes.iter().any(|scope| enough.contains(&scope.as_str())) => {
+            let has = if scopes.is_empty() { "none".to_owned() } else { scopes.join(", ") };
+            let message = format!("this token may not set statuses: it needs the scope {}, and has {has}", enough[0]);
+            return Err(BadInput { message, hint: None }.into());
+        }
+        Some(scopes) => {
+            let others: Vec<&str> =
+                scopes.iter().map(String::as_str).filter(|scope| !more_than_enough.contains(scope)).collect();
+            if !others.is_empty() {
+                let others = others.join(", ");
+                session.ui.warn(format!("this token can do more than it needs to ({others}): {} is enough", enough[0]));
+            }
+        }
+    }
+    Ok(match (forge, facts.login) {
+        (Forge::GitHub, Some(login)) => format!("{login}:{}", token.expose_secret()).into(),
+        _ => token,
+    })
+}
+
+/// Stores a token that was read.
+pub fn store(
+    forge: Forge,
+    project: &Project,
+    token: &SecretString,
+    credentials: &Credentials,
+) -> anyhow::Result<Entry> {
+    let name: Name = project.as_str().parse()?;
+    Ok(credentials.set(status_kind(forge), &name, token, None, Timestamp::now())?)
+}

@@ -1,0 +1,82 @@
+//! `apt-ci serve`: the web service.
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use apt_ci::pulls::journal::Journal;
+use apt_ci::pulls::keyring::Keyring;
+use apt_ci::web::{self, Parts};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::session::Session;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+
+/// Take requests and deliveries over the web, and show how tests of pull requests end
+#[derive(clap::Args)]
+#[command(after_help = "\
+POST /request.cgi        what `apt-ci run` does, for who has a key (`apt-ci credentials set api-key USER --generate`),
+                         and the deliveries of hooks, whose addresses have the same parameters
+POST /webhooks/github    deliveries without parameters: all tests that are declared for the project
+POST /webhooks/gitlab    the same of GitLab
+GET  /requests/ID        where the request of a pull request is
+GET  /healthz            200 when requests can be queued, otherwise 503
+GET  /metrics            figures for Prometheus
+
+It speaks HTTP: a server in front of it does TLS. Its public address is `url` in the section [web] of apt-ci.toml.
+SIGTERM or Ctrl-C: answer what has come in, then end. It can be killed at any time, and loses nothing.
+
+Example:
+  curl -H 'Authorization: Bearer KEY' -d 'release=noble&arch=amd64&package=gzip&trigger=glibc/2.39-1' https://HOST/request.cgi")]
+pub struct ServeArgs {
+    /// Where to listen; port 0 takes a free one [default: the site's, else 127.0.0.1:8870]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let stop = stop_on_signals()?;
+    let site = session.site()?;
+    let credentials = session.credentials(&site)?;
+    for hook in site.hooks()? {
+        if site.architectures(&hook.release).is_none() {
+            let message = format!("the hook of {} asks for {}, which is no release here", hook.project, hook.release);
+            return Err(BadInput { message, hint: Some("add it to [releases] in apt-ci.toml".to_owned()) }.into());
+        }
+    }
+    let journal = Journal::open(&Journal::path(&site.state_dir))?;
+    let store = session.store(&site)?;
+    let broker = session.broker(&site).await?;
+    broker.declare(&site.queues()).await?;
+    let address = args.listen.unwrap_or(site.web_listen.value);
+    let listener = TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))?;
+    let address = listener.local_addr()?;
+    let url = match &site.web_url {
+        Some(url) => url.value.clone(),
+        None => {
+            session.ui.warn("there is no `url` in the section [web] of apt-ci.toml: links lead to this machine alone");
+            format!("http://{address}").parse()?
+        }
+    };
+    session.ui.note(format!("Listening at http://{address} for {url}."));
+    let parts = Parts { site, url, broker, store, journal, keyring: Keyring::new(credentials) };
+    web::serve(listener, parts, stop).await;
+    Ok(ExitStatus::Success)
+}
+
+fn stop_on_signals() -> std::io::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what has come in is answered first");
+        told.cancel();
+    });
+    Ok(stop)
+}

@@ -1,0 +1,226 @@
+//! Queueing what forges deliver, and what people ask for over the web: what comes at the same time goes to the broker together.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, warn};
+
+use super::journal::{Begun, Delivered, Journal};
+use crate::broker::{Broker, BrokerError};
+use crate::release::QueueName;
+use crate::request::line::Submission;
+
+/// So much waits at most; who comes then waits to be let in.
+const WAITING: usize = 1024;
+/// So much goes to the broker at once.
+const TOGETHER: usize = 64;
+
+/// What has become of something that was handed in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The broker has confirmed these requests. Perhaps none: all are queued already, or the delivery asked for none.
+    Queued(Vec<Submission>),
+    /// It was done before.
+    Known,
+    /// It came before, and whether all of it is queued is being found out.
+    Unfinished,
+    /// Another delivery had the same content.
+    Repeated,
+    /// Nothing is certain to be queued: in words, why.
+    Unavailable(String),
+}
+
+enum Work {
+    Delivery(Delivered),
+    Requests(Vec<Submission>),
+}
+
+type Handed = (Work, oneshot::Sender<Answer>);
+
+/// Where things are handed in.
+#[derive(Clone)]
+pub struct Intake {
+    sender: mpsc::Sender<Handed>,
+}
+
+/// The other end.
+pub struct Desk {
+    receiver: mpsc::Receiver<Handed>,
+    journal: Journal,
+    broker: Arc<Broker>,
+    /// The site's queues.
+    known: Vec<QueueName>,
+    /// Told whenever the journal has something new.
+    changed: watch::Sender<()>,
+}
+
+impl Intake {
+    /// Both ends.
+    pub fn new(
+        journal: Journal,
+        broker: Arc<Broker>,
+        known: Vec<QueueName>,
+        changed: watch::Sender<()>,
+    ) -> (Self, Desk) {
+        let (sender, receiver) = mpsc::channel(WAITING);
+        (Self { sender }, Desk { receiver, journal, broker, known, changed })
+    }
+
+    /// Hands a delivery in, and waits until it is certain what becomes of it.
+    pub async fn deliver(&self, delivery: Delivered) -> Answer {
+        self.hand_in(Work::Delivery(delivery)).await
+    }
+
+    /// Hands requests in that somebody asks for.
+    pub async fn request(&self, requests: Vec<Submission>) -> Answer {
+        self.hand_in(Work::Requests(requests)).await
+    }
+
+    async fn hand_in(&self, work: Work) -> Answer {
+        let ended = || Answer::Unavailable("the service is being stopped".to_owned());
+        let (sender, receiver) = oneshot::channel();
+        if self.sender.send((work, sender)).await.is_err() {
+            return ended();
+        }
+        receiver.await.unwrap_or_else(|_| ended())
+    }
+}
+
+impl Desk {
+    /// Works until every [`Intake`] is gone and everything that was handed in is done.
+    pub async fn serve(mut self) {
+        let mut handed = Vec::new();
+        while self.receiver.recv_many(&mut handed, TOGETHER).await > 0 {
+            self.take(std::mem::take(&mut handed)).await;
+            self.changed.send_replace(());
+        }
+    }
+
+    async fn take(&self, handed: Vec<Handed>) {
+        let (mut deliveries, mut senders) = (Vec::new(), Vec::new());
+        let mut batch: Vec<Job> = Vec::new();
+        for (work, sender) in handed {
+            match work {
+                Work::Delivery(delivery) => {
+                    deliveries.push(delivery);
+                    senders.push(sender);
+                }
+                Work::Requests(requests) => batch.push(Job { delivery: None, requests, sender }),
+            }
+        }
+        let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.id.clone()).collect();
+        let begun =
+            if deliveries.is_empty() { Ok(Vec::new()) } else { self.journal.begin(deliveries, Timestamp::now()).await };
+        match begun {
+            Ok(begun) => {
+                for ((begun, id), sender) in begun.into_iter().zip(ids).zip(senders) {
+                    let answer = match begun {
+                        Begun::New(tests) => {
+                            let requests = tests.into_iter().map(|test| test.submission).collect();
+                            batch.push(Job { delivery: Some(id), requests, sender });
+                            continue;
+                        }
+                        Begun::Done => Answer::Known,
+                        Begun::Unfinished => Answer::Unfinished,
+                        Begun::Repeated => Answer::Repeated,
+                    };
+                    let _ = sender.send(answer);
+                }
+            }
+            Err(failure) => {
+                error!("{failure}");
+                for sender in senders {
+                    let _ = sender.send(Answer::Unavailable("the journal cannot be written".to_owned()));
+                }
+            }
+        }
+        self.queue(batch).await;
+    }
+
+    /// Queues all of it together, or, when that fails before anything was sent, each for itself.
+    async fn queue(&self, batch: Vec<Job>) {
+        let all: Vec<Submission> = batch.iter().flat_map(|job| job.requests.iter().cloned()).collect();
+        match self.submit(&all).await {
+            Ok(()) => self.confirm(batch).await,
+            // One queue is missing: the others need not wait for it.
+            Err(BrokerError::NoSuchQueue { .. }) if batch.len() > 1 => {
+                for job in batch {
+                    let outcome = self.submit(&job.requests).await;
+                    self.settle(job, outcome).await;
+                }
+            }
+            Err(BrokerError::Unconfirmed { mut confirmed, total, reason }) => {
+                let failure = BrokerError::Unconfirmed { confirmed, total, reason };
+                for job in batch {
+                    // The first ones are certain; from one that is not whole on, nothing is.
+                    match confirmed.checked_sub(job.requests.len()) {
+                        Some(left) => {
+                            confirmed = left;
+                            self.confirm(vec![job]).await;
+                        }
+                        None => {
+                            confirmed = 0;
+                            self.fail(job, &failure).await;
+                        }
+                    }
+                }
+            }
+            Err(failure) => {
+                for job in batch {
+                    if job.requests.is_empty() {
+                        self.confirm(vec![job]).await;
+                    } else {
+                        self.fail(job, &failure).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn settle(&self, job: Job, outcome: Result<(), BrokerError>) {
+        match outcome {
+            Ok(()) => self.confirm(vec![job]).await,
+            Err(failure) => self.fail(job, &failure).await,
+        }
+    }
+
+    async fn submit(&self, requests: &[Submission]) -> Result<(), BrokerError> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        self.broker.submit(requests, &self.known, &mut |_| {}).await
+    }
+
+    async fn confirm(&self, jobs: Vec<Job>) {
+        let ids: Vec<String> = jobs.iter().filter_map(|job| job.delivery.clone()).collect();
+        // Their requests are queued whatever the journal says. If it says nothing, what is left is found out later.
+        if !ids.is_empty()
+            && let Err(failure) = self.journal.queued(ids).await
+        {
+            error!("{failure}");
+        }
+        for job in jobs {
+            let _ = job.sender.send(Answer::Queued(job.requests));
+        }
+    }
+
+    async fn fail(&self, job: Job, failure: &BrokerError) {
+        warn!("nothing was queued: {failure}");
+        // What may have been sent is looked for; what was not may come again.
+        let is_certain = !matches!(failure, BrokerError::Unconfirmed { .. });
+        if let Some(id) = job.delivery.filter(|_| is_certain)
+            && let Err(failure) = self.journal.forget(id).await
+        {
+            error!("{failure}");
+        }
+        let _ = job.sender.send(Answer::Unavailable(failure.to_string()));
+    }
+}
+
+/// Something to queue.
+struct Job {
+    delivery: Option<String>,
+    requests: Vec<Submission>,
+    sender: oneshot::Sender<Answer>,
+}

@@ -1,0 +1,224 @@
+//! Finding again the tests of pull requests that this machine has forgotten: their requests wait, run or have results, and their commits'
+//! statuses are pending at the forge, with a link that tells the request.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::journal::{Journal, JournalError};
+use super::keyring::Keyring;
+use super::{PullTest, Stage, of_page};
+use crate::broker::{Broker, BrokerError};
+use crate::forge::client::Client;
+use crate::forge::error::ForgeError;
+use crate::forge::hook::Hook;
+use crate::forge::status::{self, State};
+use crate::forge::{Commit, Forge, PullRequest};
+use crate::release::{Context, QueueName};
+use crate::request::line::Submission;
+use crate::request::{PULL_REQUEST, Parameters, Request, RequestId};
+use crate::result::Place;
+use crate::runs;
+use crate::server_url::ServerUrl;
+use crate::site::credentials::CredentialsError;
+use crate::store::Store;
+
+/// So many of a package's newest results are read for the commits that they are of.
+const RESULTS: usize = 50;
+
+/// Why a project could not be looked through.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// The queue.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The credentials.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+/// Where everything is.
+pub struct Surroundings<'a> {
+    /// What is known.
+    pub journal: &'a Journal,
+    /// The queue.
+    pub broker: &'a Broker,
+    /// The store.
+    pub store: &'a Store,
+    /// The tokens.
+    pub keyring: &'a Keyring,
+    /// The web service's address.
+    pub service: &'a ServerUrl,
+}
+
+/// Takes up what waits or runs of these hooks' projects. Asks no forge.
+///
+/// # Errors
+/// When the queue or the journal cannot be used.
+pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timestamp) -> Result<usize, RebuildError> {
+    let queues: BTreeSet<QueueName> = hooks.iter().flat_map(queues).collect();
+    let queues: Vec<QueueName> = queues.into_iter().collect();
+    let mut found: Vec<PullTest> = Vec::new();
+    let mut look = |queue: &QueueName, body: &[u8]| {
+        if let Ok(request) = Request::parse(body) {
+            found.extend(recognised(hooks, request, queue, now));
+        }
+    };
+    for test in around.broker.running().await? {
+        look(&test.queue, &test.body);
+    }
+    for state in around.broker.inspect(&queues).await? {
+        if state.ready + state.delayed + state.dead == 0 {
+            continue;
+        }
+        match around.broker.contents(&state.queue, usize::MAX).await {
+            Err(BrokerError::NoSuchQueue { .. }) => {}
+            other => {
+                let contents = other?;
+                let bodies = contents.ready.iter().chain(&contents.delayed);
+                bodies.for_each(|body| look(&state.queue, body));
+            }
+        }
+    }
+    Ok(around.journal.take_up(found).await?)
+}
+
+/// Takes up the statuses of ours that are pending at a project, of pull requests that changed since then and of commits that results are of.
+/// Tells how many were not known.
+///
+/// # Errors
+/// When the forge does not tell, or the journal cannot be used.
+pub async fn from_forge(
+    hooks: &[&Hook],
+    around: &Surroundings<'_>,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<usize, RebuildError> {
+    let Some(first) = hooks.first() else { return Ok(0) };
+    let mut token = None;
+    for hook in hooks {
+        if token.is_none() {
+            token = around.keyring.token(hook.forge, &hook.project, &hook.package)?;
+        }
+    }
+    let client = Client::new(first.forge, &first.api, token)?;
+    let mut commits: BTreeMap<Commit, u64> = BTreeMap::new();
+    for pull in client.pulls_since(&first.project, since).await? {
+        commits.insert(pull.commit, pull.number);
+    }
+    for hook in hooks {
+        commits.extend(tested(hook, around.store, since).await);
+    }
+    let mut found = Vec::new();
+    for (commit, number) in commits {
+        let shown = match client.statuses(&first.project, &commit).await {
+            // It may have been thrown away.
+            Err(ForgeError::NotFound { .. } | ForgeError::Refused { .. }) => continue,
+            other => other?,
+        };
+        for shown in shown.into_iter().filter(|shown| shown.state == State::Pending) {
+            let uuid = shown.link.as_deref().and_then(|link| of_page(around.service, link));
+            let Some(uuid) = uuid else { continue };
+            let pull = PullRequest { number, commit: commit.clone(), open: true, clone_url: String::new() };
+            let test =
+                hooks.iter().find_map(|hook| of_context(hook, &shown.context, &pull, &uuid, since.max(now - month())));
+            found.extend(test);
+        }
+    }
+    Ok(around.journal.take_up(found).await?)
+}
+
+fn month() -> SignedDuration {
+    SignedDuration::from_hours(24 * 30)
+}
+
+fn queues(hook: &Hook) -> impl Iterator<Item = QueueName> {
+    hook.architectures.iter().map(|one| QueueName::new(Context::Upstream, hook.release.clone(), one.clone()))
+}
+
+/// Pull request and commit that a request says it tests, if a hook has asked for it.
+fn subject(hook: &Hook, request: &Request) -> Option<(u64, Commit)> {
+    let variable = |name: &str| {
+        let mut variables = request.parameters().env.iter().filter(|variable| variable.name() == name);
+        Some(variables.next()?.as_str().split_once('=')?.1.to_owned())
+    };
+    let number: u64 = variable(PULL_REQUEST)?.parse().ok()?;
+    let url = variable(hook.forge.statuses_variable())?;
+    let commit: Commit = url.rsplit('/').next()?.parse().ok()?;
+    let pull = PullRequest { number, commit: commit.clone(), open: true, clone_url: String::new() };
+    (hook.package == *request.package() && hook.statuses_url(&pull).eq_ignore_ascii_case(&url))
+        .then_some((number, commit))
+}
+
+/// Pull request and commit that a request says it tests, if one of these hooks has asked for it.
+pub fn subject_of(hooks: &[Hook], request: &Request) -> Option<(u64, Commit)> {
+    hooks.iter().find_map(|hook| subject(hook, request))
+}
+
+fn recognised(hooks: &[Hook], request: Request, queue: &QueueName, now: Timestamp) -> Option<PullTest> {
+    let (hook, (number, commit)) = hooks.iter().find_map(|hook| Some((hook, subject(hook, &request)?)))?;
+    let created = request.submitted().unwrap_or(now);
+    let submission = Submission { queue: queue.clone(), request };
+    taken_up(hook, number, &commit, submission, created)
+}
+
+fn taken_up(hook: &Hook, number: u64, commit: &Commit, submission: Submission, created: Timestamp) -> Option<PullTest> {
+    let test = PullTest::new(hook.forge, &hook.api, &hook.project, number, commit, submission, created)?;
+    Some(PullTest { stage: Stage::Queued, shown: Some(State::Pending), ..test })
+}
+
+/// The test whose status this is. Its request is not known any more: what is needed to find its result is made up for it.
+fn of_context(
+    hook: &Hook,
+    context: &str,
+    pull: &PullRequest,
+    uuid: &RequestId,
+    created: Timestamp,
+) -> Option<PullTest> {
+    queues(hook).find_map(|queue| {
+        let parameters = Parameters {
+            uuid: Some(uuid.clone()),
+            ppas: hook.ppas.clone(),
+            testname: hook.testname.clone(),
+            env: vec![format!("{PULL_REQUEST}={}", pull.number).parse().ok()?],
+            ..Parameters::default()
+        };
+        let request = Request::new(hook.package.clone(), parameters).ok()?;
+        let is_it = status::context(&request, &queue) == context;
+        is_it.then(|| taken_up(hook, pull.number, &pull.commit, Submission { queue, request }, created))?
+    })
+}
+
+/// The commits that a hook's newest results are of. What cannot be read tells nothing.
+async fn tested(hook: &Hook, store: &Store, since: Timestamp) -> HashMap<Commit, u64> {
+    let mut commits = HashMap::new();
+    for queue in queues(hook) {
+        let parameters = Parameters { ppas: hook.ppas.clone(), ..Parameters::default() };
+        let Ok(request) = Request::new(hook.package.clone(), parameters) else { continue };
+        let Ok(runs) = runs::since(store, &Place::of(&request, &queue), since).await else { continue };
+        for run in runs.iter().rev().take(RESULTS) {
+            if let Ok(recorded) = run.request(store).await
+                && let Some((number, commit)) = subject(hook, &recorded.submission.request)
+            {
+                commits.insert(commit, number);
+            }
+        }
+    }
+    commits
+}
+
+/// The hooks of each project together.
+pub fn by_project(hooks: &[Hook]) -> Vec<Vec<&Hook>> {
+    let mut projects: BTreeMap<(Forge, String, String), Vec<&Hook>> = BTreeMap::new();
+    for hook in hooks {
+        let key = (hook.forge, hook.api.to_string(), hook.project.as_str().to_ascii_lowercase());
+        projects.entry(key).or_default().push(hook);
+    }
+    projects.into_values().collect()
+}

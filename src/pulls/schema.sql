@@ -1,0 +1,35 @@
+-- What forges have delivered. An id says nothing without the hooks that it was for: a forge sends the same event to several.
+CREATE TABLE delivery (
+    id       TEXT PRIMARY KEY,            -- FORGE, the delivery's id, and a digest of the hooks
+    digest   TEXT NOT NULL UNIQUE,        -- of the body and the hooks: who sends the same again under another id repeats it
+    received INTEGER NOT NULL,            -- seconds since 1970
+    queued   INTEGER NOT NULL DEFAULT 0   -- 1: the broker has confirmed all of its requests
+) WITHOUT ROWID;
+
+-- The tests of pull requests, and what is shown of them.
+CREATE TABLE test (
+    uuid        TEXT PRIMARY KEY,
+    delivery    TEXT NOT NULL,            -- empty when it was found elsewhere
+    forge       TEXT NOT NULL,
+    api         TEXT NOT NULL,
+    project     TEXT NOT NULL COLLATE NOCASE, -- forges do not tell capitals and small letters apart
+    number      INTEGER NOT NULL,
+    sha         TEXT NOT NULL,
+    context     TEXT NOT NULL,
+    queue       TEXT NOT NULL,
+    request     TEXT NOT NULL,            -- the queue's message
+    created     INTEGER NOT NULL,         -- milliseconds since 1970
+    stage       INTEGER NOT NULL,         -- 0 received, 1 queued, 2 to be taken out of its queue, 3 ended
+    reason      TEXT NOT NULL DEFAULT '', -- why it is to be taken out
+    state       TEXT NOT NULL DEFAULT 'pending',
+    description TEXT NOT NULL DEFAULT '',
+    link        TEXT NOT NULL DEFAULT '',
+    shown       TEXT NOT NULL DEFAULT '', -- the state that the forge has taken
+    tries       INTEGER NOT NULL DEFAULT 0,
+    next        INTEGER NOT NULL DEFAULT 0, -- not shown before this second
+    trouble     TEXT NOT NULL DEFAULT ''  -- why the forge did not take it
+) WITHOUT ROWID;
+CREATE INDEX open_tests ON test (stage) WHERE stage < 3;
+CREATE INDEX unshown_tests ON test (next) WHERE state <> shown;
+CREATE INDEX pull_tests ON test (project, number);
+CREATE INDEX delivered_tests ON test (delivery);

@@ -1,0 +1,176 @@
+//! Showing the states of commits at their forges. Projects are served side by side: one whose token is broken holds up no other.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use tracing::{info, warn};
+
+use super::PullTest;
+use super::journal::{Journal, JournalError};
+use super::keyring::Keyring;
+use crate::forge::client::Client;
+use crate::forge::error::ForgeError;
+use crate::forge::{Forge, Project};
+use crate::server_url::ServerUrl;
+
+/// So many projects are served at the same time.
+const PROJECTS: usize = 16;
+/// The first pause after a failure, in seconds; it doubles up to the last.
+const FIRST_PAUSE: i64 = 2;
+const LAST_PAUSE: i64 = 900;
+/// A forge that refuses a status for good is asked once more after so many seconds, because people change tokens and settings.
+const REFUSED_PAUSE: i64 = 900;
+/// After so many refusals it is left alone.
+const REFUSALS: u32 = 20;
+
+/// Shows what the journal wants shown.
+pub struct Shower {
+    journal: Journal,
+    keyring: Arc<Keyring>,
+    service: ServerUrl,
+    clients: Mutex<HashMap<(Forge, String, String), Arc<Client>>>,
+}
+
+/// How many statuses were taken, and how many were not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Taken.
+    pub taken: usize,
+    /// Not taken.
+    pub failed: usize,
+}
+
+impl Shower {
+    /// Links lead to this service.
+    pub fn new(journal: Journal, keyring: Arc<Keyring>, service: ServerUrl) -> Self {
+        Self { journal, keyring, service, clients: Mutex::default() }
+    }
+
+    /// Shows everything that may be shown now.
+    ///
+    /// # Errors
+    /// When the journal cannot be used. What a forge does not take is written down there, and comes again.
+    pub async fn show(&self) -> Result<Told, JournalError> {
+        let mut projects: BTreeMap<(Forge, String, Project), Vec<PullTest>> = BTreeMap::new();
+        for test in self.journal.to_show(Timestamp::now()).await? {
+            let key = (test.forge, test.api.to_string(), test.project.clone());
+            projects.entry(key).or_default().push(test);
+        }
+        let told: Vec<Result<Told, JournalError>> =
+            stream::iter(projects.into_values().map(|tests| self.of_project(tests)))
+                .buffer_unordered(PROJECTS)
+                .collect()
+                .await;
+        let mut sum = Told::default();
+        for one in told {
+            let one = one?;
+            sum.taken += one.taken;
+            sum.failed += one.failed;
+        }
+        Ok(sum)
+    }
+
+    /// Shows a project's, oldest first, until one fails that the others would fail like.
+    async fn of_project(&self, tests: Vec<PullTest>) -> Result<Told, JournalError> {
+        let mut told = Told::default();
+        let mut stopped: Option<(SignedDuration, String)> = None;
+        for test in tests {
+            if let Some((pause, trouble)) = &stopped {
+                self.journal.not_shown(test.uuid, Timestamp::now() + *pause, trouble.clone()).await?;
+                told.failed += 1;
+                continue;
+            }
+            match self.show_one(&test).await {
+                Ok(()) => {
+                    info!(project = %test.project, pull = test.number, context = test.context, state = %test.state, "shown");
+                    self.journal.shown(test.uuid, test.state).await?;
+                    told.taken += 1;
+                }
+                Err(trouble) => {
+                    warn!(project = %test.project, pull = test.number, context = test.context, "not shown: {trouble}");
+                    told.failed += 1;
+                    if trouble.is_final(test.tries) {
+                        // It would be refused for ever.
+                        self.journal.shown(test.uuid, test.state).await?;
+                        continue;
+                    }
+                    let pause = trouble.pause(test.tries);
+                    if trouble.concerns_all() {
+                        stopped = Some((pause, trouble.to_string()));
+                    }
+                    self.journal.not_shown(test.uuid, Timestamp::now() + pause, trouble.to_string()).await?;
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    async fn show_one(&self, test: &PullTest) -> Result<(), Trouble> {
+        let package = test.submission.request.package();
+        let token = self
+            .keyring
+            .token(test.forge, &test.project, package)
+            .map_err(|error| Trouble::NoToken(error.to_string()))?;
+        let token = token.ok_or_else(|| {
+            let forge = test.forge;
+            Trouble::NoToken(format!("there is no token; `apt-ci {forge} set-token {}` stores one", test.project))
+        })?;
+        let client = self.client(test.forge, &test.api, token)?;
+        client.set_status(&test.project, &test.commit, &test.status(&self.service)).await?;
+        Ok(())
+    }
+
+    /// One way to each server for each token: connections stay open.
+    fn client(&self, forge: Forge, api: &ServerUrl, token: SecretString) -> Result<Arc<Client>, ForgeError> {
+        let key = (forge, api.to_string(), super::keyring::key_digest(token.expose_secret()));
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(Arc::clone(client));
+        }
+        let client = Arc::new(Client::new(forge, api, Some(token))?);
+        clients.insert(key, Arc::clone(&client));
+        Ok(client)
+    }
+}
+
+/// Why a status was not taken.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("{0}")]
+    NoToken(String),
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+}
+
+impl Trouble {
+    /// Whether it never will be.
+    fn is_final(&self, tries: u32) -> bool {
+        match self {
+            // Too many statuses of one commit and context, or a commit that is gone.
+            Self::Forge(ForgeError::Refused { .. } | ForgeError::NotFound { .. }) => tries >= REFUSALS,
+            _ => false,
+        }
+    }
+
+    /// Whether the project's other statuses would fail as well.
+    fn concerns_all(&self) -> bool {
+        !matches!(self, Self::Forge(ForgeError::Refused { .. } | ForgeError::NotFound { .. }))
+    }
+
+    fn pause(&self, tries: u32) -> SignedDuration {
+        let told = match self {
+            Self::Forge(error) => error.after(),
+            Self::NoToken(_) => None,
+        };
+        let is_passing = matches!(self, Self::Forge(error) if error.is_passing());
+        let doubled = FIRST_PAUSE.saturating_mul(1 << tries.min(9)).min(LAST_PAUSE);
+        let own = if is_passing { doubled } else { doubled.clamp(30, REFUSED_PAUSE) };
+        let told = told.map_or(0, |after: Duration| i64::try_from(after.as_secs()).unwrap_or(LAST_PAUSE));
+        SignedDuration::from_secs(own.max(told))
+    }
+}

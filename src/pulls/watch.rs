@@ -1,0 +1,174 @@
+//! Finding out how the tests of pull requests end: from their results, and for those that have none, from where their requests are.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use tracing::info;
+
+use super::journal::{Journal, JournalError};
+use super::{PullTest, Stage};
+use crate::broker::{Broker, BrokerError};
+use crate::follow::{self, FollowError, Followed, Follower};
+use crate::forge::status::{State, of_outcome};
+use crate::request::RequestId;
+use crate::request::line::Submission;
+use crate::result::Place;
+use crate::result::layout::LOG;
+use crate::runs::{self, StoredRun};
+use crate::store::{Store, StoreError};
+
+/// Between two looks for requests that are between two hands.
+const PAUSE: Duration = Duration::from_secs(1);
+/// After so many looks everything is either somewhere or gone.
+const LOOKS: u32 = 15;
+/// A result may carry an earlier time than its request, when two clocks differ.
+const SKEW: SignedDuration = SignedDuration::from_hours(1);
+
+/// Why it could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The queue.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<FollowError> for WatchError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Broker(error) => Self::Broker(error),
+            FollowError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What `testcomplete.fanout` tells that says where to look.
+#[derive(Debug, Deserialize)]
+pub struct Completed {
+    release: String,
+    architecture: String,
+    package: String,
+}
+
+impl Completed {
+    /// Reads a message of any program's worker.
+    pub fn parse(message: &[u8]) -> Option<Self> {
+        serde_json::from_slice(message).ok()
+    }
+
+    fn is_about(&self, place: &Place) -> bool {
+        self.release == place.path.release.as_str()
+            && self.architecture == place.path.architecture.as_str()
+            && self.package == place.path.package.as_str()
+    }
+}
+
+/// Ends the tests whose results are in the store: all, or those that were told of. One listing for each package that has open tests.
+///
+/// # Errors
+/// When the store or the journal cannot be used.
+pub async fn results(journal: &Journal, store: &Store, about: Option<&Completed>) -> Result<usize, WatchError> {
+    let mut places: HashMap<String, (Place, Vec<PullTest>)> = HashMap::new();
+    let open = journal.in_stage(Stage::Queued).await?;
+    let withdrawn = journal.in_stage(Stage::Withdrawn).await?;
+    for test in open.into_iter().chain(withdrawn) {
+        let place = Place::of(&test.submission.request, &test.submission.queue);
+        if about.is_none_or(|completed| completed.is_about(&place)) {
+            let key = format!("{}/{}", place.container, place.path.prefix());
+            places.entry(key).or_insert_with(|| (place, Vec::new())).1.push(test);
+        }
+    }
+    let mut ended = 0;
+    for (place, tests) in places.into_values() {
+        let since = tests.iter().map(|test| test.created).min().unwrap_or_default() - SKEW;
+        let runs = runs::since(store, &place, since).await?;
+        for test in tests {
+            let run = runs.iter().find(|run| run.summary.uuid.as_deref() == Some(test.uuid.as_str()));
+            if let Some(run) = run {
+                end(journal, store, test.uuid, run).await?;
+                ended += 1;
+            }
+        }
+    }
+    Ok(ended)
+}
+
+async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun) -> Result<(), WatchError> {
+    let (state, words) = of_outcome(run.outcome());
+    let link = store.locate(&run.container, &run.object(LOG)).await?;
+    // Only what a browser can open.
+    let link = if link.starts_with("http") { link } else { String::new() };
+    info!(%uuid, %state, "ended");
+    let minutes = run.summary.duration.div_ceil(60);
+    journal.end(uuid, state, format!("{words} ({minutes} min)"), link).await?;
+    Ok(())
+}
+
+/// Finds out where the requests of tests in these stages are that were asked for before a time: those that are written down and may not be
+/// queued are queued; those that are nowhere any more, or dead letters, end. Of younger ones somebody else takes care.
+///
+/// # Errors
+/// When the queue, the store or the journal cannot be used.
+pub async fn requests(
+    journal: &Journal,
+    broker: &Broker,
+    store: &Store,
+    stages: &[Stage],
+    before: Timestamp,
+) -> Result<usize, WatchError> {
+    let mut tests = Vec::new();
+    for stage in stages {
+        tests.extend(journal.in_stage(*stage).await?);
+    }
+    tests.retain(|test| test.created < before);
+    if tests.is_empty() {
+        return Ok(0);
+    }
+    let follow = |test: &PullTest| Followed::new(test.uuid.clone(), &test.submission.request, &test.submission.queue);
+    let mut followed: Vec<Followed> = tests.iter().map(follow).collect();
+    let mut follower = Follower::new(broker, store);
+    for look in 1..=LOOKS {
+        follower.look(&mut followed).await?;
+        if followed.iter().all(|one| one.stage != follow::Stage::Unseen) || look == LOOKS {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let mut ended = 0;
+    for (test, one) in tests.into_iter().zip(followed) {
+        match one.stage {
+            follow::Stage::Done { run } => end(journal, store, test.uuid, &run).await?,
+            follow::Stage::Dead { reason } => {
+                journal.end(test.uuid, State::Error, format!("not tested: {reason}"), String::new()).await?;
+            }
+            follow::Stage::Gone if test.stage == Stage::Received => {
+                submit(broker, &test.submission).await?;
+                info!(uuid = %test.uuid, "queued what was received before");
+                journal.confirm(test.uuid).await?;
+                continue;
+            }
+            follow::Stage::Gone => {
+                let reason = if test.reason.is_empty() { "taken out of its queue" } else { &test.reason };
+                journal.end(test.uuid, State::Error, format!("not tested: {reason}"), String::new()).await?;
+            }
+            _ if test.stage == Stage::Received => {
+                journal.confirm(test.uuid).await?;
+                continue;
+            }
+            _ => continue,
+        }
+        ended += 1;
+    }
+    Ok(ended)
+}
+
+async fn submit(broker: &Broker, submission: &Submission) -> Result<(), BrokerError> {
+    broker.submit(std::slice::from_ref(submission), &[], &mut |_| {}).await
+}

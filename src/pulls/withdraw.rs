@@ -1,0 +1,83 @@
+//! Taking requests out of their queues that a newer commit has made needless, or whose pull request was closed.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tracing::info;
+
+use super::journal::{Journal, JournalError};
+use super::{PullTest, Stage};
+use crate::broker::{Broker, BrokerError, Message, Pile};
+use crate::forge::status::State;
+use crate::release::QueueName;
+use crate::request::Request;
+
+/// Why requests could not be taken out.
+#[derive(Debug, thiserror::Error)]
+pub enum WithdrawError {
+    /// The queue.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Takes out what is to be taken out, one queue after the other. What is not in its queue runs, or has ended: that shows by itself.
+///
+/// If this process dies in the middle, what is out is found to be gone, and ends as what it is.
+///
+/// # Errors
+/// When the queue or the journal cannot be used. What is left stays to be taken out.
+pub async fn withdraw(journal: &Journal, broker: &Broker) -> Result<(), WithdrawError> {
+    let mut queues: BTreeMap<QueueName, Vec<PullTest>> = BTreeMap::new();
+    for test in journal.in_stage(Stage::Withdrawn).await? {
+        queues.entry(test.submission.queue.clone()).or_default().push(test);
+    }
+    for (queue, tests) in queues {
+        let mut gone: HashSet<String> = HashSet::new();
+        for pile in [Pile::Ready, Pile::Delayed] {
+            let wanted = tests.iter().map(|test| test.uuid.to_string()).filter(|id| !gone.contains(id)).collect();
+            gone.extend(take_out(broker, &queue, pile, wanted).await?);
+        }
+        for test in tests {
+            if gone.contains(test.uuid.as_str()) {
+                info!(queue = %queue, uuid = %test.uuid, "taken out: {}", test.reason);
+                journal.end(test.uuid, State::Error, format!("not tested: {}", test.reason), String::new()).await?;
+            } else {
+                journal.leave(test.uuid).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn take_out(
+    broker: &Broker,
+    queue: &QueueName,
+    pile: Pile,
+    wanted: HashSet<String>,
+) -> Result<HashSet<String>, BrokerError> {
+    let taken = Arc::new(Mutex::new(HashSet::new()));
+    let chosen = Arc::clone(&taken);
+    let choice = move |messages: &[Message]| {
+        let mut places = Vec::new();
+        let mut chosen = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+        for (place, message) in messages.iter().enumerate() {
+            let id = Request::parse(&message.body).ok().and_then(|request| request.uuid().map(ToString::to_string));
+            if let Some(id) = id.filter(|id| wanted.contains(id)) {
+                places.push(place);
+                chosen.insert(id);
+            }
+        }
+        Ok(places)
+    };
+    match broker.take_out(queue, pile, None, Box::new(choice)).await {
+        Ok(_) => {}
+        // Nothing waits in a queue that is not there.
+        Err(BrokerError::NoSuchQueue { .. }) => return Ok(HashSet::new()),
+        Err(error) => return Err(error),
+    }
+    let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok(taken)
+}

@@ -1,0 +1,228 @@
+//! What goes on beside the answers: taking out what is needless, watching how tests end, showing that, and finding what was forgotten.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Service;
+use crate::broker::{Broker, Listener, Topic};
+use crate::pulls::rebuild::{self, Surroundings};
+use crate::pulls::show::Shower;
+use crate::pulls::watch::{self as ends, Completed};
+use crate::pulls::{Stage, withdraw};
+
+/// So often results are looked for when nobody tells that there are new ones.
+const RESULTS_EVERY: Duration = Duration::from_secs(30);
+/// The same at the embedded queue, where nobody ever tells; looking into a folder costs nothing.
+const RESULTS_EVERY_LOCAL: Duration = Duration::from_secs(1);
+/// So often one looks where requests without results are. On RabbitMQ that takes their queues' messages for a moment.
+const REQUESTS_EVERY: Duration = Duration::from_secs(300);
+/// So often one looks for those of which it is not certain that they are queued.
+const UNCERTAIN_EVERY: Duration = Duration::from_secs(30);
+/// Requests are left alone for so long: they are being queued, wait, or run.
+const REQUESTS_AGE: SignedDuration = SignedDuration::from_secs(120);
+/// So often one looks for what was forgotten.
+const REBUILD_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// Pull requests that changed in this time are looked at.
+const REBUILD_SINCE: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// After a failure.
+const PAUSE: Duration = Duration::from_secs(10);
+/// The longest time without a look at what is to be shown.
+const SHOW_EVERY: Duration = Duration::from_secs(60);
+
+/// Takes care of everything until `stop` is cancelled. `changed` is told, and tells, that the journal has something new.
+pub(super) async fn take_care(service: Arc<Service>, changed: watch::Sender<()>, stop: CancellationToken) {
+    let looked = CancellationToken::new();
+    tokio::join!(
+        until(&stop, withdrawing(&service, &changed)),
+        until(&stop, watching(&service, &changed)),
+        until(&stop, finding(&service, &changed, &looked)),
+        until(&stop, remembering(&service, &changed, &looked)),
+        showing(&service, &changed, &stop),
+    );
+}
+
+async fn until(stop: &CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Tells that the journal has something new.
+fn tell(changed: &watch::Sender<()>) {
+    changed.send_replace(());
+}
+
+async fn withdrawing(service: &Service, changed: &watch::Sender<()>) {
+    let mut news = changed.subscribe();
+    loop {
+        let has_some = service.journal.in_stage(Stage::Withdrawn).await.is_ok_and(|tests| !tests.is_empty());
+        if has_some {
+            match withdraw::withdraw(&service.journal, &service.broker).await {
+                Ok(()) => tell(changed),
+                Err(failure) => {
+                    warn!("needless requests stay in their queues for now: {failure}");
+                    sleep(PAUSE).await;
+                    continue;
+                }
+            }
+        }
+        if news.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Results, as soon as they are there.
+async fn watching(service: &Service, changed: &watch::Sender<()>) {
+    let is_local = matches!(*service.broker, Broker::Local(_));
+    let every = if is_local { RESULTS_EVERY_LOCAL } else { RESULTS_EVERY };
+    let mut listener: Option<Listener> = None;
+    loop {
+        if listener.is_none() {
+            listener = service.broker.listen(Topic::TestComplete).await.ok();
+        }
+        look_for_results(service, None, changed).await;
+        let next = Instant::now() + every;
+        // What is told is looked at, until it is time to look at everything.
+        loop {
+            let heard = match &mut listener {
+                Some(some) => some.next(next).await,
+                None => {
+                    tokio::time::sleep_until(next).await;
+                    Ok(None)
+                }
+            };
+            match heard {
+                Ok(Some(message)) => {
+                    if let Some(completed) = Completed::parse(&message) {
+                        look_for_results(service, Some(&completed), changed).await;
+                    }
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    listener = None;
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn look_for_results(service: &Service, about: Option<&Completed>, changed: &watch::Sender<()>) {
+    match ends::results(&service.journal, &service.store, about).await {
+        Ok(0) => {}
+        Ok(_) => tell(changed),
+        Err(failure) => warn!("results cannot be looked for now: {failure}"),
+    }
+}
+
+/// Requests that have no result.
+async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &CancellationToken) {
+    const UNCERTAIN: &[Stage] = &[Stage::Received];
+    const ALL: &[Stage] = &[Stage::Received, Stage::Queued];
+    let Service { journal, broker, store, .. } = service;
+    // What an earlier process has left is nobody's but ours.
+    let mut before = Timestamp::now();
+    let mut looked_at_all: Option<Instant> = None;
+    loop {
+        let is_time = looked_at_all.is_none_or(|looked| looked.elapsed() >= REQUESTS_EVERY);
+        let pause = match ends::requests(journal, broker, store, if is_time { ALL } else { UNCERTAIN }, before).await {
+            Ok(ended) => {
+                if ended > 0 || looked_at_all.is_none() {
+                    tell(changed);
+                }
+                if is_time {
+                    looked_at_all = Some(Instant::now());
+                }
+                looked.cancel();
+                UNCERTAIN_EVERY
+            }
+            Err(failure) => {
+                warn!("requests cannot be looked for now: {failure}");
+                PAUSE
+            }
+        };
+        sleep(pause).await;
+        if looked_at_all.is_some() {
+            before = Timestamp::now() - REQUESTS_AGE;
+        }
+    }
+}
+
+/// What this machine has forgotten, and what it may forget.
+async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &CancellationToken) {
+    looked.cancelled().await;
+    loop {
+        let found = remember(service).await;
+        if found > 0 {
+            info!("took up {found} tests of pull requests that were not known here");
+            let (journal, store) = (&service.journal, &service.store);
+            let now = Timestamp::now();
+            if let Err(failure) = ends::requests(journal, &service.broker, store, &[Stage::Queued], now).await {
+                warn!("requests cannot be looked for now: {failure}");
+            }
+            tell(changed);
+        }
+        if let Err(failure) = service.journal.sweep(Timestamp::now()).await {
+            warn!("{failure}");
+        }
+        sleep(REBUILD_EVERY).await;
+    }
+}
+
+async fn remember(service: &Service) -> usize {
+    let hooks = service.declared.hooks();
+    let around = Surroundings {
+        journal: &service.journal,
+        broker: &service.broker,
+        store: &service.store,
+        keyring: &service.keyring,
+        service: &service.url,
+    };
+    let now = Timestamp::now();
+    let mut found = 0;
+    match rebuild::from_queues(&hooks, &around, now).await {
+        Ok(some) => found += some,
+        Err(failure) => warn!("the queues cannot be looked through now: {failure}"),
+    }
+    for hooks in rebuild::by_project(&hooks) {
+        match rebuild::from_forge(&hooks, &around, now - REBUILD_SINCE, now).await {
+            Ok(some) => found += some,
+            Err(failure) => {
+                let project = hooks.first().map(|hook| hook.project.to_string()).unwrap_or_default();
+                warn!("pending statuses of {project} cannot be looked for now: {failure}");
+            }
+        }
+    }
+    found
+}
+
+/// What is begun is finished: a forge that was told is written down as told.
+async fn showing(service: &Service, changed: &watch::Sender<()>, stop: &CancellationToken) {
+    let shower = Shower::new(service.journal.clone(), Arc::clone(&service.keyring), service.url.clone());
+    let mut news = changed.subscribe();
+    loop {
+        news.mark_unchanged();
+        match shower.show().await {
+            Ok(told) => service.metrics.told(told),
+            Err(failure) => warn!("{failure}"),
+        }
+        let next = service.journal.next_to_show().await.ok().flatten();
+        let wait = next.map_or(SHOW_EVERY, |next| {
+            let wait = Timestamp::now().until(next).ok().and_then(|span| span.total(jiff::Unit::Second).ok());
+            Duration::from_secs_f64(wait.unwrap_or(1.0).clamp(1.0, SHOW_EVERY.as_secs_f64()))
+        });
+        tokio::select! {
+            changed = news.changed() => if changed.is_err() { return },
+            () = sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The declared hooks as they are now: the file is read again when it has changed.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tracing::{error, info};
+
+use crate::forge::hook::Hook;
+use crate::site::Site;
+
+/// The hooks of a site.
+pub(super) struct Declared {
+    site: Site,
+    read: Mutex<Read>,
+}
+
+#[derive(Default)]
+struct Read {
+    stamp: Option<Option<(SystemTime, u64)>>,
+    hooks: Arc<Vec<Hook>>,
+}
+
+impl Declared {
+    pub(super) fn new(site: Site) -> Self {
+        Self { site, read: Mutex::default() }
+    }
+
+    /// The hooks. If somebody has broken the file, those that were there before.
+    pub(super) fn hooks(&self) -> Arc<Vec<Hook>> {
+        let file = self.site.hooks_file();
+        let metadata = file.and_then(|file| std::fs::metadata(file).ok());
+        let stamp = metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len())));
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if read.stamp != Some(stamp) {
+            match self.site.hooks() {
+                Ok(hooks) => {
+                    info!("{} hooks are declared", hooks.len());
+                    read.hooks = Arc::new(hooks);
+                }
+                Err(failure) => error!("the hooks stay as they were: {failure}"),
+            }
+            read.stamp = Some(stamp);
+        }
+        Arc::clone(&read.hooks)
+    }
+}

@@ -1,0 +1,94 @@
+//! A request of a user, with the parameters of `request.cgi` in its address or in a form.
+
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde_json::json;
+use tracing::{error, info};
+
+use super::reply::Reply;
+use super::{Service, Whole, bearer, delivery};
+use crate::forge::query::Query;
+use crate::pulls::intake::Answer;
+use crate::release::QueueName;
+use crate::request::line::Submission;
+use crate::request::{Parameters, Request, Text};
+use crate::site::Site;
+
+/// Takes a request.
+pub(super) async fn receive(service: &Service, whole: &Whole) -> Reply {
+    let user = match bearer::user(&service.keyring, whole.header("authorization")) {
+        Ok(Some(user)) => user,
+        Ok(None) => return Reply::unknown_user(),
+        Err(failure) => {
+            error!("{failure}");
+            return Reply::later("the keys of users cannot be read");
+        }
+    };
+    let is_form = whole
+        .header("content-type")
+        .is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
+    let form = if is_form { std::str::from_utf8(&whole.body).unwrap_or_default() } else { "" };
+    let separator = if form.is_empty() || whole.query.is_empty() { "" } else { "&" };
+    let query = Query::parse(&format!("{}{separator}{form}", whole.query)).map_err(|error| error.to_string());
+    let requests = query.and_then(|query| requests(&query, &service.site));
+    let requests = match requests {
+        Ok(requests) => requests,
+        Err(message) => return Reply::error(StatusCode::BAD_REQUEST, message),
+    };
+    let now = Timestamp::now();
+    let requester: Option<Text> = user.as_str().parse().ok();
+    let requests: Vec<Submission> = requests
+        .into_iter()
+        .map(|Submission { queue, request }| {
+            let request = requester.iter().fold(request, |request, name| request.requested_by(name));
+            Submission { queue, request: request.identified().submitted_at(now) }
+        })
+        .collect();
+    match service.intake.request(requests).await {
+        Answer::Queued(requests) => {
+            info!(%user, "queued {} requests", requests.len());
+            service.metrics.queued(requests.len());
+            Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": delivery::shown(&requests)}))
+        }
+        Answer::Unavailable(reason) => Reply::later(reason),
+        // These are answers to deliveries alone.
+        Answer::Known | Answer::Unfinished | Answer::Repeated => Reply::later("nothing was queued"),
+    }
+}
+
+/// One request for each architecture, by the rules of `apt-ci run`. The error is for who has asked.
+fn requests(query: &Query, site: &Site) -> Result<Vec<Submission>, String> {
+    let release = query.release.as_ref().ok_or("release: there is none")?;
+    let package = query.package.as_ref().ok_or("package: there is none")?;
+    let configured = site.architectures(release);
+    let known = || {
+        let names: Vec<&str> = site.releases.value.keys().map(|release| release.as_str()).collect();
+        format!("release: {release} is not tested here; there are {}", names.join(", "))
+    };
+    let configured = configured.ok_or_else(known)?;
+    if let Some(unknown) = query.architectures.iter().find(|one| !configured.contains(one)) {
+        let names: Vec<&str> = configured.iter().map(|one| one.as_str()).collect();
+        return Err(format!("arch: {release} is not tested on {unknown} here, but on {}", names.join(", ")));
+    }
+    if query.triggers.is_empty() && query.ppas.is_empty() && query.source.is_none() {
+        return Err("trigger: there is none, and neither a ppa, a build-git nor a test-git".to_owned());
+    }
+    let parameters = Parameters {
+        triggers: query.triggers.clone(),
+        ppas: query.ppas.clone(),
+        source: query.source.clone(),
+        env: query.env.clone(),
+        all_proposed: query.all_proposed,
+        testname: query.testname.clone(),
+        readable_by: query.readable_by.clone(),
+        ..Parameters::default()
+    };
+    let context = parameters.context();
+    let architectures = if query.architectures.is_empty() { configured } else { &query.architectures };
+    let request = Request::new(package.clone(), parameters).map_err(|error| error.to_string())?;
+    let submission = |architecture: &crate::release::Architecture| Submission {
+        queue: QueueName::new(context, release.clone(), architecture.clone()),
+        request: request.clone(),
+    };
+    Ok(architectures.iter().map(submission).collect())
+}

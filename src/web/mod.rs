@@ -1,0 +1,191 @@
+//! The web service: it takes requests and the deliveries of hooks, and takes care of what pull requests are shown.
+//!
+//! It speaks HTTP to a server in front of it, which does TLS. Everything that it knows is in the journal, the queue, the store and the site:
+//! it can be killed at any time.
+
+mod bearer;
+mod caretaker;
+mod connections;
+mod declared;
+mod delivery;
+mod manual;
+mod metrics;
+mod page;
+mod reply;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::Broker;
+use crate::pulls::intake::Intake;
+use crate::pulls::journal::Journal;
+use crate::pulls::keyring::Keyring;
+use crate::release::QueueName;
+use crate::server_url::ServerUrl;
+use crate::site::Site;
+use crate::store::Store;
+
+use self::declared::Declared;
+use self::metrics::Metrics;
+use self::reply::Reply;
+
+/// The largest body that is taken: 5 MiB. Deliveries about pull requests have less than a tenth of it.
+pub const BODY_LIMIT: usize = 5 << 20;
+/// How long a body may take to come in.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the queue may take to show that it is there.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the service works on, after it was told to end, at what it has begun.
+const LAST_WORK: Duration = Duration::from_secs(20);
+
+/// What the service works with.
+pub struct Parts {
+    /// The site.
+    pub site: Site,
+    /// Where people and forges find the service.
+    pub url: ServerUrl,
+    /// The queue.
+    pub broker: Broker,
+    /// The store.
+    pub store: Store,
+    /// What is known about pull requests.
+    pub journal: Journal,
+    /// The secrets.
+    pub keyring: Keyring,
+}
+
+/// The service.
+struct Service {
+    site: Site,
+    url: ServerUrl,
+    broker: Arc<Broker>,
+    store: Store,
+    journal: Journal,
+    keyring: Arc<Keyring>,
+    declared: Declared,
+    metrics: Metrics,
+    intake: Intake,
+}
+
+/// Serves until `stop` is cancelled. What has been begun by then is finished.
+pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken) {
+    let Parts { site, url, broker, store, journal, keyring } = parts;
+    let broker = Arc::new(broker);
+    let (changed, _) = watch::channel(());
+    let known: Vec<QueueName> = site.queues();
+    let (intake, desk) = Intake::new(journal.clone(), Arc::clone(&broker), known, changed.clone());
+    let service = Arc::new(Service {
+        declared: Declared::new(site.clone()),
+        keyring: Arc::new(keyring),
+        metrics: Metrics::new(),
+        site,
+        url,
+        broker,
+        store,
+        journal,
+        intake,
+    });
+    let caretaker = tokio::spawn(caretaker::take_care(Arc::clone(&service), changed, stop.clone()));
+    let desk = tokio::spawn(desk.serve());
+    connections::serve(listener, router(service), stop).await;
+    // Nobody hands anything in any more.
+    let rest = async {
+        // Neither can fail but by a fault of its own.
+        let _ = caretaker.await;
+        let _ = desk.await;
+    };
+    if tokio::time::timeout(LAST_WORK, rest).await.is_err() {
+        tracing::warn!("something takes too long: it is found in the journal and done later");
+    }
+}
+
+fn router(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/request.cgi", post(request_cgi))
+        .route("/webhooks/github", post(request_cgi))
+        .route("/webhooks/gitlab", post(request_cgi))
+        .route("/requests/{id}", get(page::show))
+        .route("/healthz", get(health))
+        .route("/metrics", get(metrics::show))
+        .fallback(async || Reply::error(StatusCode::NOT_FOUND, "there is no such page"))
+        .with_state(service)
+}
+
+/// A request with its body.
+struct Whole {
+    query: String,
+    headers: HeaderMap,
+    body: Bytes,
+    /// Whether the address is one of `/webhooks/`.
+    is_webhook: bool,
+}
+
+impl Whole {
+    /// A header that is a text.
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    async fn read(request: Request<Body>) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let length: Option<usize> =
+            parts.headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+        let too_large = || {
+            let message = format!("a body has at most {} MiB here", BODY_LIMIT >> 20);
+            Reply::error(StatusCode::PAYLOAD_TOO_LARGE, message).into_response()
+        };
+        if length.is_some_and(|length| length > BODY_LIMIT) {
+            return Err(too_large());
+        }
+        let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return Err(too_large()),
+            Err(_) => {
+                return Err(Reply::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time").into_response());
+            }
+        };
+        Ok(Self {
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers,
+            body,
+            is_webhook: parts.uri.path().starts_with("/webhooks/"),
+        })
+    }
+}
+
+/// A delivery of a forge, or a request of a user.
+async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>) -> Response {
+    let whole = match Whole::read(request).await {
+        Ok(whole) => whole,
+        Err(response) => return response,
+    };
+    let header = |name: &str| whole.header(name);
+    match crate::forge::delivery::Delivery::forge(&header) {
+        Some(forge) => delivery::receive(&service, forge, &whole).await.into_response(),
+        None if whole.is_webhook => {
+            Reply::error(StatusCode::BAD_REQUEST, "this is no delivery of GitHub or GitLab").into_response()
+        }
+        None => manual::receive(&service, &whole).await.into_response(),
+    }
+}
+
+/// Whether a delivery would be queued now.
+async fn health(State(service): State<Arc<Service>>) -> Response {
+    let queues = service.site.queues();
+    let one = queues.get(..1).unwrap_or_default();
+    match tokio::time::timeout(HEALTH_TIMEOUT, service.broker.existing(one)).await {
+        Ok(Ok(_)) => Reply::new(StatusCode::OK, serde_json::json!({"status": "good"})).into_response(),
+        Ok(Err(error)) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
+        Err(_) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "the queue does not answer").into_response(),
+    }
+}

@@ -1,0 +1,47 @@
+//! An answer: an HTTP status and JSON.
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// An answer.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Reply {
+    pub(super) fn new(status: StatusCode, body: Value) -> Self {
+        Self { status, headers: HeaderMap::new(), body }
+    }
+
+    pub(super) fn error(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(status, json!({"error": message.into()}))
+    }
+
+    /// Nothing was done, and later it may be.
+    pub(super) fn later(message: impl Into<String>) -> Self {
+        let mut reply = Self::error(StatusCode::SERVICE_UNAVAILABLE, message);
+        reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        reply
+    }
+
+    /// Nobody has said who asks.
+    pub(super) fn unknown_user() -> Self {
+        let message = "who asks is not known: send `Authorization: Bearer KEY`, with a key that the site has given you";
+        let mut reply = Self::error(StatusCode::UNAUTHORIZED, message);
+        reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        reply
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let mut body = self.body.to_string();
+        body.push('\n');
+        let mut response = (self.status, self.headers, body).into_response();
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
