@@ -6,7 +6,6 @@ mod cancel;
 mod completions;
 mod config;
 mod credentials;
-mod duplicates;
 mod forge;
 mod index;
 mod init;

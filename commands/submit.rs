@@ -5,6 +5,7 @@ use std::iter::repeat_with;
 
 use anyhow::{Context as _, anyhow};
 use apt_ci::broker::{Broker, BrokerError};
+use apt_ci::duplicates::{self, Duplicate, State};
 use apt_ci::follow::Followed;
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
@@ -13,11 +14,10 @@ use apt_ci::site::Site;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::duplicates::{self, Duplicate};
 use crate::session::Session;
 use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
-use crate::ui::{ask, progress, table};
+use crate::ui::{ask, progress, table, when};
 use crate::wait::wait;
 
 /// More requests than this are not sent without being asked for again, by commands whose arguments do not tell how many they will be.
@@ -195,12 +195,26 @@ fn tell(already: &[(Submission, Duplicate)], session: &Session) {
     }
     let now = Timestamp::now();
     for (Submission { queue, request }, duplicate) in already.iter().take(TOLD) {
-        session.ui.note(format!("{} in {queue} {}.", request.package(), duplicate.said(now)));
+        session.ui.note(format!("{} in {queue} {}.", request.package(), said(duplicate, now)));
     }
     if already.len() > TOLD {
         session.ui.note(format!("… and so are {} more.", already.len() - TOLD));
     }
     if !already.is_empty() {
         session.ui.note("Not sent again; --force does that.");
+    }
+}
+
+/// In words: `is already running for 3m 20s on host1 as …`.
+fn said(duplicate: &Duplicate, now: Timestamp) -> String {
+    let Duplicate { uuid, state } = duplicate;
+    match state {
+        State::Queued => format!("is already queued as {uuid}"),
+        State::AskedTwice => "is asked for twice".to_owned(),
+        State::Running(None) => format!("is already running as {uuid}"),
+        State::Running(Some((since, worker))) => {
+            let seconds = u64::try_from(now.as_second() - since.as_second()).unwrap_or_default();
+            format!("is already running for {} on {worker} as {uuid}", when::duration(seconds))
+        }
     }
 }

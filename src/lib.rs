@@ -6,6 +6,7 @@
 
 pub mod broker;
 pub mod compare;
+pub mod duplicates;
 pub mod environment;
 pub mod excuses;
 pub mod follow;

@@ -26,7 +26,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 const SECRET: &str = "hunter2-hunter2";
 
 /// Runs a command with a text on its standard input.
-fn with_input(site: &TestSite, arguments: &[&str], input: &str) -> Finished {
+pub fn with_input(site: &TestSite, arguments: &[&str], input: &str) -> Finished {
     let mut child = site
         .command(arguments)
         .stdin(Stdio::piped())

@@ -13,6 +13,7 @@ mod lives;
 mod outages;
 mod ppa;
 mod privacy;
+mod pulls;
 mod queues;
 mod reading;
 mod real;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         real::trials,
         privacy::trials,
         ppa::trials,
+        pulls::trials,
         broker::trials,
         outages::trials,
         storms::trials,

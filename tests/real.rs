@@ -32,10 +32,10 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 }
 
 /// autopkgtest on this host, as installed.
-const NULL: &str = "[virt]\nargs = null\n";
+pub const NULL: &str = "[virt]\nargs = null\n";
 
 /// The null server installs packages on this host, where dpkg lets one do that at a time.
-static HOST: Mutex<()> = Mutex::new(());
+pub static HOST: Mutex<()> = Mutex::new(());
 
 fn gzip_on_host(site: &TestSite) -> Value {
     let _alone = HOST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,7 +123,7 @@ fn gzip_isolated(services: &Services) -> Result<(), Failed> {
 }
 
 /// A project, and a web server that has its git repository as plain files.
-fn project_on_the_web(folder: &Path) -> (Project, FileServer, String) {
+pub fn project_on_the_web(folder: &Path) -> (Project, FileServer, String) {
     let project = Project::new(folder);
     project.write("debian/tests/greets", "#!/bin/sh\necho \"a pull request's mark is $MARK\"\n");
     project.git(&["checkout", "--quiet", "-b", "proposal"]);

@@ -30,7 +30,7 @@ pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
     // none here, such as a queue that does not exist yet.
     let level = match (quiet, verbose) {
         (true, _) => "off,apt_ci=error",
-        (false, 0) => "off,apt_ci=warn,apt_ci::worker=info",
+        (false, 0) => "off,apt_ci=warn,apt_ci::worker=info,apt_ci::web=info,apt_ci::pulls=info",
         (false, 1) => "off,apt_ci=info,apt_ci::worker=debug",
         (false, 2) => "info,apt_ci=debug",
         (false, _) => "debug",

@@ -58,6 +58,11 @@ impl Keyring {
         Ok(found.map(|secret| token_of(forge, &secret)))
     }
 
+    /// The state of all tokens: another one when one of them has changed.
+    pub fn tokens(&self) -> [Vec<Stamp>; 2] {
+        [Forge::GitHub, Forge::GitLab].map(|forge| self.credentials.stamps(status_kind(forge)))
+    }
+
     /// The user whose key this is.
     ///
     /// # Errors

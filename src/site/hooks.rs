@@ -95,7 +95,7 @@ impl Site {
         let folder = std::fs::File::open(root).map_err(failed)?;
         folder.lock().map_err(failed)?;
         let text = match std::fs::read_to_string(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => HEAD.to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             other => other.map_err(failed)?,
         };
         read(&path, &text)?;
@@ -107,11 +107,8 @@ impl Site {
         };
         change(hooks);
         let aside = root.join(format!(".{FILE}.new-{}", std::process::id()));
-        let mut new = document.to_string();
-        if !new.starts_with('#') && text == HEAD {
-            // Of a document without anything else, it is what trails.
-            new = format!("{HEAD}\n{}", new.trim_start());
-        }
+        let head = if text.is_empty() { HEAD } else { "" };
+        let new = format!("{head}{document}");
         let written = std::fs::write(&aside, &new)
             .and_then(|()| std::fs::File::open(&aside)?.sync_all())
             .and_then(|()| std::fs::rename(&aside, &path));
@@ -317,7 +314,7 @@ package = "thing"
             site.declare_hook(&hook).unwrap();
         }
         let text = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
-        assert!(text.starts_with(HEAD), "{text}");
+        assert!(text.starts_with(HEAD) && text.matches("# The projects").count() == 1, "{text}");
         assert_eq!(site.hooks().unwrap(), parsed(TEXT));
         site.forget_hook(0, &parsed(TEXT)[0]).unwrap();
         site.forget_hook(0, &parsed(TEXT)[1]).unwrap();

@@ -32,8 +32,8 @@ const REBUILD_EVERY: Duration = Duration::from_secs(6 * 3600);
 const REBUILD_SINCE: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(10);
-/// The longest time without a look at what is to be shown.
-const SHOW_EVERY: Duration = Duration::from_secs(60);
+/// The longest time without a look at what is to be shown, and whether a token has changed.
+const SHOW_EVERY: Duration = Duration::from_secs(5);
 
 /// Takes care of everything until `stop` is cancelled. `changed` is told, and tells, that the journal has something new.
 pub(super) async fn take_care(service: Arc<Service>, changed: watch::Sender<()>, stop: CancellationToken) {
@@ -208,8 +208,17 @@ async fn remember(service: &Service) -> usize {
 async fn showing(service: &Service, changed: &watch::Sender<()>, stop: &CancellationToken) {
     let shower = Shower::new(service.journal.clone(), Arc::clone(&service.keyring), service.url.clone());
     let mut news = changed.subscribe();
+    let mut tokens = service.keyring.tokens();
     loop {
         news.mark_unchanged();
+        // Who has a new token need not wait for what the old one has brought about.
+        let now = service.keyring.tokens();
+        if now != tokens {
+            tokens = now;
+            if let Err(failure) = service.journal.hurry().await {
+                warn!("{failure}");
+            }
+        }
         match shower.show().await {
             Ok(told) => service.metrics.told(told),
             Err(failure) => warn!("{failure}"),

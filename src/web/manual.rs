@@ -7,6 +7,7 @@ use tracing::{error, info};
 
 use super::reply::Reply;
 use super::{Service, Whole, bearer, delivery};
+use crate::duplicates;
 use crate::forge::query::Query;
 use crate::pulls::intake::Answer;
 use crate::release::QueueName;
@@ -44,11 +45,29 @@ pub(super) async fn receive(service: &Service, whole: &Whole) -> Reply {
             Submission { queue, request: request.identified().submitted_at(now) }
         })
         .collect();
-    match service.intake.request(requests).await {
+    // What waits or runs already is not asked for again, as with `apt-ci run`.
+    let duplicates = match duplicates::find(&requests, &service.broker).await {
+        Ok(duplicates) => duplicates,
+        Err(failure) => return Reply::later(failure.to_string()),
+    };
+    let (mut new, mut already) = (Vec::new(), Vec::new());
+    for (request, duplicate) in requests.into_iter().zip(duplicates) {
+        match duplicate {
+            None => new.push(request),
+            Some(duplicate) => {
+                let (queue, package) = (&request.queue, request.request.package().as_str());
+                let state = duplicate.state.word();
+                already.push(json!({"uuid": duplicate.uuid, "queue": queue, "package": package, "state": state}));
+            }
+        }
+    }
+    match service.intake.request(new).await {
         Answer::Queued(requests) => {
             info!(%user, "queued {} requests", requests.len());
             service.metrics.queued(requests.len());
-            Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": delivery::shown(&requests)}))
+            let mut all = delivery::shown(&requests);
+            all.extend(already);
+            Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": all}))
         }
         Answer::Unavailable(reason) => Reply::later(reason),
         // These are answers to deliveries alone.

@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod daemon;
 pub mod files;
+pub mod forge;
 pub mod git;
 pub mod keystone;
 pub mod launchpad;

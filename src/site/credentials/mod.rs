@@ -161,6 +161,19 @@ impl Credentials {
         })
     }
 
+    /// The state of all entries of a kind: another one when one of them was added, replaced or removed.
+    pub fn stamps(&self, kind: Kind) -> Vec<Stamp> {
+        use std::os::unix::fs::MetadataExt;
+        let folders = [self.plain(), self.sealed()].into_iter().map(|folder| folder.join(kind.as_str()));
+        let known = folders.filter_map(|folder| std::fs::metadata(folder).ok());
+        let stamp = |metadata: std::fs::Metadata| Stamp {
+            inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            length: metadata.len(),
+        };
+        known.map(stamp).collect()
+    }
+
     /// One process changes them at a time. What a process that died has left half written goes.
     fn lock(&self) -> Result<std::fs::File, CredentialsError> {
         let lock = files::lock(&self.root)?;

@@ -2,23 +2,23 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use apt_ci::broker::{Broker, BrokerError};
-use apt_ci::release::QueueName;
-use apt_ci::request::line::Submission;
-use apt_ci::request::{Request, SourcePackage};
+use crate::broker::{Broker, BrokerError};
+use crate::release::QueueName;
+use crate::request::line::Submission;
+use crate::request::{Request, SourcePackage};
 use jiff::Timestamp;
 
-use crate::ui::when;
-
 /// The same request, which is there already.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Duplicate {
-    /// Its id, if it has one.
+    /// Its id; empty if it has none.
     pub uuid: String,
+    /// Where it is.
     pub state: State,
 }
 
-#[derive(Clone, PartialEq, Eq)]
+/// Where the same request is.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It waits for a worker, or waits out a delay.
     Queued,
@@ -34,22 +34,6 @@ impl State {
         match self {
             Self::Queued | Self::AskedTwice => "already-queued",
             Self::Running(_) => "already-running",
-        }
-    }
-}
-
-impl Duplicate {
-    /// For people: `is already running for 3m 20s on host1 as …`.
-    pub fn said(&self, now: Timestamp) -> String {
-        let Self { uuid, state } = self;
-        match state {
-            State::Queued => format!("is already queued as {uuid}"),
-            State::AskedTwice => "is asked for twice".to_owned(),
-            State::Running(None) => format!("is already running as {uuid}"),
-            State::Running(Some((since, worker))) => {
-                let seconds = u64::try_from(now.as_second() - since.as_second()).unwrap_or_default();
-                format!("is already running for {} on {worker} as {uuid}", when::duration(seconds))
-            }
         }
     }
 }

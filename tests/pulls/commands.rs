@@ -1,0 +1,282 @@
+//! The commands that connect projects.
+
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
+
+use apt_ci::forge::Forge;
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use super::scene::{PROJECT, Scene, commit};
+use crate::credentials::with_input;
+use crate::support::site::TestSite;
+use crate::support::{Services, Story, stories};
+use crate::terminal::answering;
+
+const BRANCH: &str = "https://git.example/thing.git";
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    const STORIES: [(&str, Story); 7] = [
+        ("a_hook_is_made_declared_committed_and_pinged", added),
+        ("a_hook_can_be_entered_by_hand", by_hand),
+        ("what_cannot_be_a_hook_changes_nothing", wrong),
+        ("what_is_missing_is_asked_for_on_a_terminal", asked),
+        ("sync_makes_the_forge_agree_with_the_site", synced),
+        ("a_pull_request_is_tested_again", retried),
+        ("tokens_are_tried_before_they_are_stored", tokens),
+    ];
+    stories("pulls", services, &STORIES)
+}
+
+fn added(_: &Services) -> Result<(), Failed> {
+    for kind in [Forge::GitHub, Forge::GitLab] {
+        let scene = Scene::new(kind, TestSite::local());
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git").arg("-C").arg(scene.site.path()).args(arguments).output().expect("git");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        git(&["init", "--quiet"]);
+        let release = scene.site.release.clone();
+        let added = scene.admin(&[
+            "add-hook",
+            PROJECT,
+            "-s",
+            &release,
+            "--build-git",
+            BRANCH,
+            "--env",
+            "CFLAGS=-O0 -g",
+            "--ppa",
+            "me/tools",
+            "--api-url",
+            &scene.forge.api(),
+        ]);
+        let page = if kind == Forge::GitHub { "request.cgi" } else { "webhooks/gitlab" };
+        let address = format!(
+            "{}/{page}?release={release}&arch=amd64&build-git=https%3A%2F%2Fgit.example%2Fthing.git&package=thing&ppa=me%2Ftools&env=CFLAGS%3D-O0%20-g",
+            scene.url("")
+        );
+        assert_eq!(added.out, format!("{address}\n"));
+        assert_eq!(scene.forge.hooks(PROJECT), [address.clone()]);
+        assert!(added.err.contains("and the service has taken it"), "{added:#?}");
+        assert!(added.err.contains("there is no token for statuses yet"), "{added:#?}");
+        let subject = git(&["log", "-1", "--format=%s", "--", "hooks.toml"]);
+        assert_eq!(subject, format!("Test {PROJECT} {}s: thing on {release} amd64\n", kind.change()));
+        let history = git(&["log", "-p", "--all"]);
+        assert!(!history.contains(&scene.forge.secrets(PROJECT)[0]), "the secret is in the history");
+        let listed = scene.admin(&["list-hooks", "--json"]);
+        let listed: Value = serde_json::from_str(&listed.out)?;
+        assert_eq!((&listed[0]["state"], &listed[0]["last"]["status"]), (&json!("good"), &json!(200)), "{listed}");
+        // The same once more: nothing is made twice.
+        scene.add_hook("other", &["--build-git", BRANCH]);
+        scene.add_hook("other", &["--build-git", BRANCH]);
+        assert_eq!(scene.forge.hooks(PROJECT).len(), 2);
+        assert_eq!(scene.forge.secrets(PROJECT)[0], scene.forge.secrets(PROJECT)[1]);
+        let removed = scene.admin(&["remove-hook", PROJECT, "--package", "other", "--yes"]);
+        assert!(removed.err.contains("is tested no more: other"), "{removed:#?}");
+        assert_eq!(scene.forge.hooks(PROJECT), [address]);
+        let refused = scene.command(&["remove-hook", PROJECT]);
+        assert!(refused.status.code() == Some(2) && refused.err.contains("say it with --yes"), "{refused:#?}");
+        scene.admin(&["remove-hook", PROJECT, "--yes"]);
+        assert!(scene.forge.hooks(PROJECT).is_empty());
+        assert!(scene.site.ok(&["credentials", "list"]).is_empty(), "the secret went with the last hook");
+        let sent = scene.forge.open(PROJECT, 1, &commit('a'));
+        assert!(sent.is_empty(), "{sent:?}");
+    }
+    Ok(())
+}
+
+fn by_hand(_: &Services) -> Result<(), Failed> {
+    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let release = scene.site.release.clone();
+    let printed = scene.command(&["add-hook", PROJECT, "-s", &release, "--ppa", "me/x", "--manual"]);
+    assert!(printed.status.success(), "{printed:#?}");
+    let secret = scene.site.ok(&["credentials", "show", "github-hook", PROJECT, "--reveal"]);
+    for text in ["Payload URL", "application/json", secret.trim(), "Pull requests", "/request.cgi?release="] {
+        assert!(printed.out.contains(text), "{text}: {}", printed.out);
+    }
+    assert!(scene.forge.asked().is_empty());
+    let rotated = scene.command(&["rotate-secret", PROJECT, "--manual"]);
+    assert!(rotated.status.success() && rotated.out.trim().len() == 64, "{rotated:#?}");
+    let ended = scene.command(&["rotate-secret", PROJECT, "--manual", "--force"]);
+    assert!(ended.status.success(), "{ended:#?}");
+    let new = scene.site.ok(&["credentials", "show", "github-hook", PROJECT, "--reveal"]);
+    assert_eq!(new, rotated.out);
+    Ok(())
+}
+
+fn wrong(_: &Services) -> Result<(), Failed> {
+    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let release = scene.site.release.clone();
+    let api = scene.forge.api();
+    fs::write(scene.site.path().join("weak-token"), "status")?;
+    fs::write(scene.site.path().join("bad-token"), "nobody's")?;
+    let add =
+        |scene: &Scene, further: &[&str]| scene.command(&[&["add-hook", PROJECT, "--api-url", &api], further].concat());
+    let admin = ["--token-file", "admin-token"];
+    for (arguments, code, text) in [
+        (vec!["-s", "noble", "--token-file", "admin-token"], 2, "release noble is not configured"),
+        (vec!["-s", &release, "-a", "arm64", "--token-file", "admin-token"], 2, "is not tested on arm64 here"),
+        (vec!["--token-file", "admin-token"], 2, "give it with -s RELEASE"),
+        (vec!["-s", &release], 2, "set GITHUB_TOKEN, or name a file with --token-file"),
+        (vec!["-s", &release, "--token-file", "weak-token"], 2, "the scope admin:repo_hook"),
+        (vec!["-s", &release, "--token-file", "bad-token"], 2, "does not let the token do this (401)"),
+        (vec!["-s", &release, "--token-file", "no-such-file"], 1, "no-such-file cannot be read"),
+        (vec!["-s", &release, "--env", "A=1;B=2", "--token-file", "admin-token"], 2, "a semicolon"),
+        (vec!["-s", &release, "--env-allowed", "UPSTREAM_PULL_REQUEST=*"], 2, "is set from the pull request"),
+        (
+            vec!["-s", &release, "--ppa", "me:TOKEN@me/x", "--token-file", "admin-token"],
+            2,
+            "no place on a command line",
+        ),
+        (vec!["-s", &release, "--build-git", "ext::sh", "--token-file", "admin-token"], 2, "build-git"),
+    ] {
+        let finished = add(&scene, &arguments);
+        assert_eq!(finished.status.code(), Some(code), "{arguments:?}: {finished:#?}");
+        assert!(finished.err.contains(text), "{arguments:?}: {}", finished.err);
+        assert!(!finished.err.contains("nobody's") && !finished.err.contains("TOKEN@"), "{}", finished.err);
+    }
+    let three = scene.command(&["add-hook", "a/b/c", "-s", &release, "--token-file", "admin-token"]);
+    assert!(three.status.code() == Some(2) && three.err.contains("is not OWNER/REPO"), "{three:#?}");
+    scene.forge.away(true);
+    let away = add(&scene, &[&["-s", &release], admin.as_slice()].concat());
+    assert!(away.status.code() == Some(1) && away.err.contains("answers 503"), "{away:#?}");
+    scene.forge.away(false);
+    assert!(!scene.site.path().join("hooks.toml").exists());
+    assert!(scene.site.ok(&["credentials", "list"]).is_empty());
+    assert!(scene.forge.hooks(PROJECT).is_empty());
+    // A service that is not there is told of; the hook stays.
+    scene.kill_service();
+    let unseen = add(&scene, &[&["-s", &release, "--build-git", BRANCH], admin.as_slice()].concat());
+    assert!(unseen.status.code() == Some(1) && unseen.err.contains("could not reach it"), "{unseen:#?}");
+    assert_eq!(scene.forge.hooks(PROJECT).len(), 1);
+    let twice = add(&scene, &[&["-s", &release, "--env", "A=1"], admin.as_slice()].concat());
+    assert!(twice.status.code() == Some(2) && twice.err.contains("asks for thing on"), "{twice:#?}");
+    // A site that does not say where its service is.
+    let bare = TestSite::local();
+    let finished = bare.run(&["github", "list-hooks"]);
+    assert!(finished.status.code() == Some(2) && finished.err.contains("section [web]"), "{finished:#?}");
+    let gone = scene.command(&["status", "you/other#1"]);
+    assert!(gone.status.code() == Some(1) && gone.err.contains("no such hook of you/other is declared"), "{gone:#?}");
+    let name = scene.command(&["status", "other"]);
+    assert!(name.status.code() == Some(2) && name.err.contains("OWNER/REPO#NUMBER"), "{name:#?}");
+    Ok(())
+}
+
+fn asked(_: &Services) -> Result<(), Failed> {
+    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let release = scene.site.release.clone();
+    let api = scene.forge.api();
+    let arguments = ["github", "add-hook", PROJECT, "-s", &release, "--build-git", BRANCH, "--api-url", &api];
+    let (shown, code) = answering(&scene.site, "Token of an administrator", "admin\n", &arguments);
+    assert!(code == Some(0) && !shown.contains("admin\n") && shown.contains("has taken it"), "{shown}");
+    let (shown, code) = answering(&scene.site, "Token for the statuses", "status\n", &["github", "set-token", PROJECT]);
+    assert!(code == Some(0) && shown.contains("Stored the token for statuses of me/thing"), "{shown}");
+    Ok(())
+}
+
+fn synced(_: &Services) -> Result<(), Failed> {
+    for kind in [Forge::GitHub, Forge::GitLab] {
+        let scene = Scene::new(kind, TestSite::local());
+        scene.add_hook("thing", &["--build-git", BRANCH]);
+        let steps = |arguments: &[&str]| {
+            let shown = scene.admin(&[&["sync"], arguments].concat());
+            let words = shown.out.lines().filter_map(|line| line.split_whitespace().next());
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(steps(&["--dry-run"]).is_empty());
+        scene.forge.lose_hooks(PROJECT);
+        assert_eq!(steps(&["--dry-run"]), ["make"]);
+        assert!(scene.forge.hooks(PROJECT).is_empty(), "only said");
+        assert_eq!(steps(&["--yes"]), ["make"]);
+        assert!(steps(&["--yes"]).is_empty());
+        let sent = scene.forge.open(PROJECT, 7, &commit('a'));
+        assert_eq!(sent[0].status, 202, "with the same secret: {sent:?}");
+        if kind == Forge::GitHub {
+            scene.forge.spoil_hooks(PROJECT, false, false);
+            assert_eq!(steps(&["--yes"]), ["mend"]);
+            assert_eq!(scene.forge.push(PROJECT, 7, &commit('b'))[0].status, 202);
+        }
+        // Somebody has taken the declaration away.
+        let file = scene.site.path().join("hooks.toml");
+        let text = fs::read_to_string(&file)?.replace("\"thing\"", "\"renamed\"");
+        fs::write(&file, text)?;
+        assert_eq!(steps(&["--yes"]), ["make", "remove"]);
+        assert_eq!(scene.forge.hooks(PROJECT).len(), 1);
+        assert!(scene.forge.hooks(PROJECT)[0].contains("package=renamed"));
+        let unasked = scene.command(&["sync", "--token-file", "admin-token"]);
+        assert!(unasked.status.success() && unasked.err.contains("agrees with the site"), "{unasked:#?}");
+    }
+    Ok(())
+}
+
+fn retried(_: &Services) -> Result<(), Failed> {
+    for kind in [Forge::GitHub, Forge::GitLab] {
+        let scene = Scene::new(kind, TestSite::local());
+        scene.add_hook("thing", &["--build-git", BRANCH]);
+        assert!(scene.set_token("status").status.success());
+        let sha = commit('a');
+        scene.forge.open_quietly(PROJECT, 7, &sha);
+        let name = format!("{PROJECT}#7");
+        let retried = scene.command(&["retry", &name]);
+        assert!(retried.status.success() && retried.out.contains("thing"), "{retried:#?}\n{}", scene.log());
+        assert_eq!(scene.waiting(), 1);
+        scene.forge.wait_for(PROJECT, &sha, &scene.context("thing"), "pending");
+        let again = scene.command(&["retry", &name]);
+        assert!(again.status.success() && again.err.contains("this commit waits already"), "{again:#?}");
+        scene.site.ok(&["worker", "--drain"]);
+        scene.forge.wait_for(PROJECT, &sha, &scene.context("thing"), "success");
+        // What has ended is tested once more.
+        let url = match kind {
+            Forge::GitHub => format!("https://github.com/{PROJECT}/pull/7"),
+            Forge::GitLab => format!("https://gitlab.com/{PROJECT}/-/merge_requests/7"),
+        };
+        scene.site.ok(&[kind.as_str(), "retry", &url, "-a", "amd64"]);
+        scene.site.ok(&["worker", "--drain"]);
+        assert_eq!(scene.site.starts().len(), 2);
+        let waited = scene.command(&["retry", &name, "--direct"]);
+        assert!(waited.status.success(), "{waited:#?}");
+        assert_eq!(scene.waiting(), 1);
+        let other = scene.command(&["retry", &name, "-a", "arm64"]);
+        assert_eq!(other.status.code(), Some(1), "{other:#?}");
+        let unknown = scene.command(&["retry", &format!("{PROJECT}#99")]);
+        assert!(unknown.status.code() == Some(1) && unknown.err.contains("knows no"), "{unknown:#?}");
+    }
+    Ok(())
+}
+
+fn tokens(_: &Services) -> Result<(), Failed> {
+    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    scene.add_hook("thing", &["--build-git", BRANCH]);
+    scene.forge.token("mighty", &["repo", "admin:org"]);
+    scene.forge.token("weak", &["gist"]);
+    let stored = scene.set_token("mighty");
+    assert!(
+        stored.status.success() && stored.err.contains("can do more than it needs to (repo, admin:org)"),
+        "{stored:#?}"
+    );
+    for (token, text) in [
+        ("weak", "needs the scope repo:status, and has gist"),
+        ("unknown", "does not know this token"),
+        ("", "the secret is empty"),
+    ] {
+        let refused = scene.set_token(token);
+        assert_eq!(refused.status.code(), Some(2), "{refused:#?}");
+        assert!(refused.err.contains(text), "{refused:#?}");
+        assert!(token.is_empty() || !refused.err.contains(&format!("{token} ")), "{refused:#?}");
+    }
+    let kept = scene.site.ok(&["credentials", "show", "github-status", PROJECT, "--reveal"]);
+    assert_eq!(kept, "octocat:mighty\n");
+    // A token that others brought is good under the package's name as well.
+    scene.site.ok(&["credentials", "remove", "github-status", PROJECT, "--yes"]);
+    let file = scene.site.path().join("github-status-credentials.txt");
+    fs::write(&file, "thing:octocat:status\n")?;
+    scene.site.ok(&["credentials", "import", file.to_str().expect("UTF-8")]);
+    scene.forge.open(PROJECT, 7, &commit('a'));
+    scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "pending");
+    let typed =
+        with_input(&scene.site, &["github", "set-token", "you/other", "--api-url", &scene.forge.api()], "status\n");
+    assert!(typed.status.success() && typed.err.contains("no hook of you/other is declared yet"), "{typed:#?}");
+    Ok(())
+}

@@ -1,0 +1,18 @@
+//! Pull requests of projects at GitHub and GitLab, from the hook to the last status.
+
+mod commands;
+mod deaths;
+mod life;
+mod refused;
+mod scene;
+
+use std::sync::Arc;
+
+use libtest_mimic::Trial;
+
+use crate::support::Services;
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let areas = [life::trials, deaths::trials, refused::trials, commands::trials];
+    areas.into_iter().flat_map(|trials| trials(services)).collect()
+}
