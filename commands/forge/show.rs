@@ -92,13 +92,13 @@ async fn look(
     broker: &Broker,
     store: &Store,
 ) -> anyhow::Result<()> {
-    let is_it = |body: &[u8]| {
-        let request = Request::parse(body).ok()?;
-        let same = request.package() == wanted.package()
+    let subject = rebuild::subject_of(hooks, wanted);
+    let is_same = |request: &Request| {
+        request.package() == wanted.package()
             && request.parameters().testname == wanted.parameters().testname
-            && rebuild::subject_of(hooks, &request) == rebuild::subject_of(hooks, wanted);
-        if same { request.uuid().cloned() } else { None }
+            && rebuild::subject_of(hooks, request) == subject
     };
+    let is_it = |body: &[u8]| Request::parse(body).ok().filter(is_same)?.uuid().cloned();
     for test in broker.running().await?.iter().filter(|test| test.queue == *queue) {
         if let Some(uuid) = is_it(&test.body) {
             line.place =
@@ -125,10 +125,7 @@ async fn look(
     let runs = runs::since(store, &Place::of(wanted, queue), Timestamp::now() - SINCE).await?;
     for run in runs.iter().rev() {
         let recorded = run.request(store).await.ok();
-        let same = recorded.is_some_and(|recorded| {
-            rebuild::subject_of(hooks, &recorded.submission.request) == rebuild::subject_of(hooks, wanted)
-        });
-        if same {
+        if recorded.is_some_and(|recorded| is_same(&recorded.submission.request)) {
             line.place = format!("{} {}", run.outcome(), run.id);
             line.uuid = run.summary.uuid.as_deref().and_then(|uuid| uuid.parse().ok());
             return Ok(());

@@ -202,7 +202,8 @@ impl Hook {
     /// In few words, as logs and tables have it.
     pub fn title(&self) -> String {
         let architectures: Vec<&str> = self.architectures.iter().map(Architecture::as_str).collect();
-        format!("{} on {} {}", self.package, self.release, architectures.join(" "))
+        let test = self.testname.as_ref().map(|name| format!(", test {name}")).unwrap_or_default();
+        format!("{} on {} {}{test}", self.package, self.release, architectures.join(" "))
     }
 
     /// Whether two hooks ask for tests that would have the same results' place and status.

@@ -60,18 +60,18 @@ fn before_confirming(_: &Services) -> Result<(), Failed> {
     drop(frozen);
     scene.serve();
     scene.forge.wait_for(PROJECT, &sha, &context, "pending");
-    assert_eq!(scene.waiting(), 1);
+    scene.wait_for_waiting(1);
     // The forge's administrator sends it again: it is the same.
     let again = scene.forge.deliver_again(PROJECT, &sent[0]);
     let answer: Value = serde_json::from_str(&again.answer)?;
     assert_eq!((again.status, answer["state"].as_str()), (200, Some("known")));
-    assert_eq!(scene.waiting(), 1);
+    scene.wait_for_waiting(1);
     // The other half: it was queued, and the journal does not know.
     scene.kill_service();
     journal(&scene).execute_batch("UPDATE test SET stage = 0, shown = ''; UPDATE delivery SET queued = 0")?;
     scene.serve();
     until("it is found in its queue", || count(&scene, "stage = 1 AND shown = 'pending'") == 1);
-    assert_eq!(scene.waiting(), 1);
+    scene.wait_for_waiting(1);
     scene.site.ok(&["worker", "--drain"]);
     scene.forge.wait_for(PROJECT, &sha, &context, "success");
     assert_eq!(scene.site.starts().len(), 1);
@@ -206,7 +206,7 @@ fn no_queue(_: &Services) -> Result<(), Failed> {
     rabbitmq.start_again();
     let again = scene.forge.deliver_again(PROJECT, &sent[0]);
     assert_eq!(again.status, 202, "{again:?}");
-    assert_eq!(scene.waiting(), 1);
+    scene.wait_for_waiting(1);
     scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "pending");
     Ok(())
 }

@@ -132,6 +132,12 @@ impl Scene {
         of_queue.and_then(|state| state["ready"].as_u64()).unwrap_or_default()
     }
 
+    /// Waits until so many requests wait: who looks into a queue of RabbitMQ takes them for a moment.
+    #[track_caller]
+    pub fn wait_for_waiting(&self, count: u64) {
+        until("so many requests wait", || self.waiting() == count);
+    }
+
     /// The context of a package's test.
     pub fn context(&self, package: &str) -> String {
         format!("autopkgtest/{package}/{}/amd64", self.site.release)

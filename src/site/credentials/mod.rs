@@ -244,8 +244,12 @@ impl Credentials {
         if !sealed.exists() && !plain.exists() {
             return Err(CredentialsError::Missing(format!("{kind} credential of {name}")));
         }
+        let is_known_to_git = sealed.exists();
         for path in [&plain, &sealed].into_iter().filter(|path| path.exists()) {
             files::remove(path)?;
+        }
+        if !is_known_to_git {
+            return Ok(());
         }
         self.commit(&[sealed], &format!("Remove the {kind} credential of {name}"))
     }
