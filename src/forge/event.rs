@@ -50,15 +50,21 @@ impl From<serde_json::Error> for InvalidEvent {
 
 /// The project that a payload says it is about; nothing more is read of it. What it says is not to be believed before the signature is checked.
 pub fn project(forge: Forge, payload: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct About {
-        repository: Option<Repository>,
-        project: Option<GitLabProject>,
-    }
-    let about: About = serde_json::from_slice(payload).ok()?;
     match forge {
-        Forge::GitHub => Some(about.repository?.full_name?),
-        Forge::GitLab => Some(about.project?.path_with_namespace),
+        Forge::GitHub => {
+            #[derive(Deserialize)]
+            struct About {
+                repository: Repository,
+            }
+            Some(serde_json::from_slice::<About>(payload).ok()?.repository.full_name)
+        }
+        Forge::GitLab => {
+            #[derive(Deserialize)]
+            struct About {
+                project: GitLabProject,
+            }
+            Some(serde_json::from_slice::<About>(payload).ok()?.project.path_with_namespace)
+        }
     }
 }
 
@@ -75,7 +81,7 @@ pub fn read(forge: Forge, name: &str, payload: &[u8]) -> Result<Event, InvalidEv
 
 #[derive(Deserialize)]
 struct Repository {
-    full_name: Option<String>,
+    full_name: String,
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 mod commands;
 mod deaths;
 mod life;
+mod published;
 mod refused;
 mod scene;
 
@@ -13,6 +14,6 @@ use libtest_mimic::Trial;
 use crate::support::Services;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    let areas = [life::trials, deaths::trials, refused::trials, commands::trials];
+    let areas = [published::trials, life::trials, deaths::trials, refused::trials, commands::trials];
     areas.into_iter().flat_map(|trials| trials(services)).collect()
 }

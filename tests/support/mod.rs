@@ -7,6 +7,7 @@ pub mod forge;
 pub mod git;
 pub mod keystone;
 pub mod launchpad;
+pub mod npm;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod site;
