@@ -8,7 +8,7 @@ CARGO ?= cargo
 help:
 	@echo 'make demo         build, and test gzip on the embedded queue and store'
 	@echo 'make test         install the real services and run every check and test'
-	@echo 'make bench        measure worker, submission, queues and results against bare clients, side by side'
+	@echo 'make bench        measure worker, submission, queues, results and the web service against bare clients, side by side'
 	@echo 'make install      install the program, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
 	@echo 'make completions  write completions/ anew'
 
@@ -25,7 +25,7 @@ test:
 
 bench:
 	scripts/install-packages test
-	$(CARGO) bench --locked --bench worker --bench requests --bench results
+	$(CARGO) bench --locked --bench worker --bench requests --bench results --bench web
 
 PREFIX ?= /usr/local
 install:

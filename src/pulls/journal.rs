@@ -327,6 +327,21 @@ impl Journal {
         .await
     }
 
+    /// The same of several, which were not even tried: they would have failed as well.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn defer(&self, uuids: Vec<RequestId>, next: Timestamp, trouble: String) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let mut statement = transaction.prepare_cached("UPDATE test SET next = ?, trouble = ? WHERE uuid = ?")?;
+            for uuid in &uuids {
+                statement.execute(params![next.as_second(), trouble, uuid.as_str()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Everything may be shown at once again: a token was replaced, say.
     ///
     /// # Errors

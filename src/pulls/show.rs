@@ -16,6 +16,7 @@ use super::keyring::Keyring;
 use crate::forge::client::Client;
 use crate::forge::error::ForgeError;
 use crate::forge::{Forge, Project};
+use crate::request::RequestId;
 use crate::server_url::ServerUrl;
 
 /// So many projects are served at the same time.
@@ -78,33 +79,31 @@ impl Shower {
     /// Shows a project's, oldest first, until one fails that the others would fail like.
     async fn of_project(&self, tests: Vec<PullTest>) -> Result<Told, JournalError> {
         let mut told = Told::default();
-        let mut stopped: Option<(SignedDuration, String)> = None;
-        for test in tests {
-            if let Some((pause, trouble)) = &stopped {
-                self.journal.not_shown(test.uuid, Timestamp::now() + *pause, trouble.clone()).await?;
-                told.failed += 1;
-                continue;
-            }
-            match self.show_one(&test).await {
+        let mut tests = tests.into_iter();
+        while let Some(test) = tests.next() {
+            let trouble = match self.show_one(&test).await {
                 Ok(()) => {
                     info!(project = %test.project, pull = test.number, context = test.context, state = %test.state, "shown");
                     self.journal.shown(test.uuid, test.state).await?;
                     told.taken += 1;
+                    continue;
                 }
-                Err(trouble) => {
-                    warn!(project = %test.project, pull = test.number, context = test.context, "not shown: {trouble}");
-                    told.failed += 1;
-                    if trouble.is_final(test.tries) {
-                        // It would be refused for ever.
-                        self.journal.shown(test.uuid, test.state).await?;
-                        continue;
-                    }
-                    let pause = trouble.pause(test.tries);
-                    if trouble.concerns_all() {
-                        stopped = Some((pause, trouble.to_string()));
-                    }
-                    self.journal.not_shown(test.uuid, Timestamp::now() + pause, trouble.to_string()).await?;
-                }
+                Err(trouble) => trouble,
+            };
+            warn!(project = %test.project, pull = test.number, context = test.context, "not shown: {trouble}");
+            told.failed += 1;
+            if trouble.is_final(test.tries) {
+                // It would be refused for ever.
+                self.journal.shown(test.uuid, test.state).await?;
+                continue;
+            }
+            let next = Timestamp::now() + trouble.pause(test.tries);
+            self.journal.not_shown(test.uuid, next, trouble.to_string()).await?;
+            if trouble.concerns_all() {
+                let rest: Vec<RequestId> = tests.map(|test| test.uuid).collect();
+                told.failed += rest.len();
+                self.journal.defer(rest, next, trouble.to_string()).await?;
+                break;
             }
         }
         Ok(told)

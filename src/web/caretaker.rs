@@ -30,6 +30,8 @@ const REQUESTS_AGE: SignedDuration = SignedDuration::from_secs(120);
 const REBUILD_EVERY: Duration = Duration::from_secs(6 * 3600);
 /// Pull requests that changed in this time are looked at.
 const REBUILD_SINCE: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// Between two looks into queues for what is needless: on RabbitMQ each takes their messages for a moment.
+const WITHDRAW_PAUSE: Duration = Duration::from_secs(2);
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(10);
 /// The longest time without a look at what is to be shown, and whether a token has changed.
@@ -65,7 +67,10 @@ async fn withdrawing(service: &Service, changed: &watch::Sender<()>) {
         let has_some = service.journal.in_stage(Stage::Withdrawn).await.is_ok_and(|tests| !tests.is_empty());
         if has_some {
             match withdraw::withdraw(&service.journal, &service.broker).await {
-                Ok(()) => tell(changed),
+                Ok(()) => {
+                    tell(changed);
+                    sleep(WITHDRAW_PAUSE).await;
+                }
                 Err(failure) => {
                     warn!("needless requests stay in their queues for now: {failure}");
                     sleep(PAUSE).await;

@@ -21,6 +21,7 @@ use crate::pulls::intake::Answer;
 use crate::pulls::journal::{Delivered, Wish};
 use crate::request::line::Submission;
 use crate::request::{EnvVar, Request};
+use crate::site::credentials::CredentialsError;
 
 /// Takes a delivery.
 pub(super) async fn receive(service: &Service, forge: Forge, whole: &Whole) -> Reply {
@@ -30,7 +31,8 @@ pub(super) async fn receive(service: &Service, forge: Forge, whole: &Whole) -> R
         return Reply::error(StatusCode::BAD_REQUEST, "a delivery has an event and an id");
     };
     let payload = delivery.payload(whole.header("content-type").unwrap_or_default());
-    let reply = match prove(service, &delivery, &payload, whole) {
+    let hooks = service.declared.hooks();
+    let reply = match prove(&hooks, |hook| service.keyring.secrets(hook), &delivery, &payload, &whole.query) {
         Ok((signer, hooks)) => act(service, &delivery, &payload, signer, &hooks).await,
         Err(reason) => refuse(service, &delivery, reason),
     };
@@ -53,22 +55,20 @@ fn loggable(text: &str) -> String {
 /// Finds the hooks that a delivery is for, which are of one project, and checks that it comes from who knows their secret. That takes the same way, and time, when
 /// there is no such hook.
 fn prove(
-    service: &Service,
+    hooks: &[Hook],
+    secrets_of: impl Fn(&Hook) -> Result<Secrets, CredentialsError>,
     delivery: &Delivery<'_>,
     payload: &[u8],
-    whole: &Whole,
+    query: &str,
 ) -> Result<(Signer, Vec<Hook>), &'static str> {
-    let hooks = service.declared.hooks();
-    let query = Query::parse(&whole.query).ok();
+    let query = Query::parse(query).ok();
     let project = delivery.project(payload);
-    let hooks: Vec<Hook> = hooks
-        .iter()
-        .filter(|hook| hook.forge == delivery.forge && project.as_deref().is_some_and(|name| hook.project.is(name)))
-        .filter_map(|hook| hook.asked(query.as_ref()?))
-        .collect();
+    let is_of_project = |hook: &&Hook| project.as_deref().is_some_and(|name| hook.project.is(name));
+    let of_project = hooks.iter().filter(|hook| hook.forge == delivery.forge).filter(is_of_project);
+    let hooks: Vec<Hook> = of_project.filter_map(|hook| hook.asked(query.as_ref()?)).collect();
     let first = hooks.first();
     let mut failure = None;
-    let secrets = match first.map(|hook| service.keyring.secrets(hook)) {
+    let secrets = match first.map(secrets_of) {
         Some(Ok(secrets)) => secrets,
         Some(Err(error)) => {
             warn!("{error}");
@@ -196,4 +196,156 @@ pub(super) fn shown(requests: &[Submission]) -> Vec<Value> {
     let id = |request: &Request| request.uuid().map(ToString::to_string);
     let one = |one: &Submission| json!({"uuid": id(&one.request), "queue": one.queue, "package": one.request.package().as_str()});
     requests.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+
+    use super::*;
+
+    const SECRET: &str = "the secret of the hook";
+
+    fn hook() -> Hook {
+        Hook {
+            forge: Forge::GitHub,
+            api: Forge::GitHub.api(),
+            project: "me/thing".parse().unwrap(),
+            release: "noble".parse().unwrap(),
+            architectures: vec!["amd64".parse().unwrap()],
+            package: "thing".parse().unwrap(),
+            build_git: None,
+            ppas: Vec::new(),
+            env: vec!["A=1".parse().unwrap()],
+            env_allowed: Vec::new(),
+            testname: None,
+            legacy: true,
+        }
+    }
+
+    fn payload() -> String {
+        json!({
+            "action": "opened", "number": 7,
+            "pull_request": {
+                "number": 7, "state": "open", "head": {"sha": "6dcb09b5b57875f334f61aebed695e2e4193db5e"},
+                "base": {"repo": {"clone_url": "https://github.com/me/thing.git"}},
+            },
+            "repository": {"full_name": "me/thing"},
+        })
+        .to_string()
+    }
+
+    /// A delivery as it comes over the wire, and its way up to the queue.
+    #[derive(Debug, Clone, PartialEq)]
+    struct Wire {
+        query: String,
+        event: String,
+        signature: String,
+        old_signature: Option<String>,
+        body: Vec<u8>,
+        content_type: String,
+    }
+
+    fn good() -> Wire {
+        static GOOD: std::sync::LazyLock<Wire> = std::sync::LazyLock::new(make_good);
+        GOOD.clone()
+    }
+
+    fn make_good() -> Wire {
+        let body = payload().into_bytes();
+        Wire {
+            query: hook().query().to_string(),
+            event: "pull_request".to_owned(),
+            signature: signature::sign(&SECRET.to_owned().into(), &body),
+            old_signature: None,
+            body,
+            content_type: "application/json".to_owned(),
+        }
+    }
+
+    /// Whether it is taken as one of the hook's, and then what it asks for.
+    fn take(wire: &Wire) -> Option<Result<Vec<PullTest>, event::InvalidEvent>> {
+        let header = |name: &str| match name {
+            "x-github-event" => Some(wire.event.as_str()),
+            "x-github-delivery" => Some("guid"),
+            "x-hub-signature-256" => Some(wire.signature.as_str()),
+            "x-hub-signature" => wire.old_signature.as_deref(),
+            _ => None,
+        };
+        let delivery = Delivery::new(Forge::GitHub, &header, &wire.body)?;
+        let payload = delivery.payload(&wire.content_type);
+        let secrets = |_: &Hook| Ok(Secrets { current: Some(SECRET.to_owned().into()), next: None });
+        static HOOKS: std::sync::LazyLock<[Hook; 1]> = std::sync::LazyLock::new(|| [hook()]);
+        let (_, hooks) = prove(&*HOOKS, secrets, &delivery, &payload, &wire.query).ok()?;
+        Some(match event::read(Forge::GitHub, &wire.event, &payload) {
+            Ok(Event::Pull(_, pull)) => tests(&hooks, &pull, &delivery.id),
+            Ok(_) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        })
+    }
+
+    /// A change of a good delivery.
+    fn mutated() -> impl Strategy<Value = Wire> {
+        let bytes = (any::<prop::sample::Index>(), any::<u8>());
+        let flips = prop::collection::vec(bytes, 1..4).prop_map(|flips| {
+            let mut wire = good();
+            for (place, byte) in flips {
+                let place = place.index(wire.body.len());
+                wire.body[place] = byte;
+            }
+            wire
+        });
+        let cut = any::<prop::sample::Index>().prop_map(|length| {
+            let mut wire = good();
+            wire.body.truncate(length.index(wire.body.len()));
+            wire
+        });
+        let signatures = prop_oneof![
+            any::<String>(),
+            "sha256=[0-9a-fA-F]{0,66}",
+            "(sha1|sha256|SHA256)=[0-9a-f]{40,64}",
+            Just(String::new())
+        ];
+        let signed = (signatures, any::<Option<String>>()).prop_map(|(signature, old_signature)| Wire {
+            signature,
+            old_signature,
+            ..good()
+        });
+        let query = any::<String>().prop_map(|query| Wire { query, ..good() });
+        let event = any::<String>().prop_map(|event| Wire { event, ..good() });
+        let whole =
+            (any::<Vec<u8>>(), "[a-z/-]{0,40}").prop_map(|(body, content_type)| Wire { body, content_type, ..good() });
+        prop_oneof![6 => flips, 1 => cut, 3 => signed, 2 => query, 1 => event, 2 => whole]
+    }
+
+    #[test]
+    fn a_good_delivery_asks_for_its_test() {
+        let tests = take(&good()).unwrap().unwrap();
+        assert_eq!(tests[0].context, "autopkgtest/thing/noble/amd64");
+        assert_eq!(take(&Wire { query: String::new(), ..good() }).unwrap().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn of_100_000_changed_deliveries_none_with_a_bad_signature_is_taken() {
+        let mut runner = TestRunner::new(Config { cases: 100_000, failure_persistence: None, ..Config::default() });
+        let property = |wire: Wire| {
+            let original = good();
+            let is_signed = wire.body == original.body && wire.signature.eq_ignore_ascii_case(&original.signature);
+            if let Some(asked) = take(&wire) {
+                prop_assert!(is_signed, "taken: {wire:?}");
+                // What a signed body asks for is what the hook declares, whatever stands around it.
+                for test in asked.into_iter().flatten() {
+                    prop_assert_eq!(test.context, "autopkgtest/thing/noble/amd64");
+                    let env: Vec<String> =
+                        test.submission.request.parameters().env.iter().map(ToString::to_string).collect();
+                    prop_assert_eq!(&env[..2], ["A=1", "UPSTREAM_PULL_REQUEST=7"]);
+                }
+            }
+            Ok(())
+        };
+        if let Err(failure) = runner.run(&mutated(), property) {
+            panic!("{failure}");
+        }
+    }
 }

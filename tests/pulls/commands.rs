@@ -58,7 +58,7 @@ fn added(_: &Services) -> Result<(), Failed> {
             scene.url("")
         );
         assert_eq!(added.out, format!("{address}\n"));
-        assert_eq!(scene.forge.hooks(PROJECT), [address.clone()]);
+        assert_eq!(scene.forge.hooks(PROJECT), std::slice::from_ref(&address));
         assert!(added.err.contains("and the service has taken it"), "{added:#?}");
         assert!(added.err.contains("there is no token for statuses yet"), "{added:#?}");
         let subject = git(&["log", "-1", "--format=%s", "--", "hooks.toml"]);

@@ -1,0 +1,38 @@
+//! The time of a refusal: of an unknown project beside a wrong signature.
+
+use std::time::{Duration, Instant};
+
+use crate::support::forge::post;
+use crate::table::{Row, heading, median};
+use crate::{PROJECT, Scene, payload};
+
+/// So often each is tried, in turns.
+const TRIES: usize = 500;
+
+pub fn measure(scene: &Scene) {
+    heading("refusals, in turns");
+    let url = scene.url();
+    let once = |project: &str, number: usize| {
+        let body = payload(project, 1);
+        let signature = "0".repeat(64);
+        let headers = format!(
+            "X-GitHub-Event: pull_request\r\nX-GitHub-Delivery: refused-{number}\r\nX-Hub-Signature-256: sha256={signature}\r\n"
+        );
+        let begun = Instant::now();
+        let (status, _) = post(&url, &headers, &body).expect("an answer");
+        assert_eq!(status, 403);
+        begun.elapsed()
+    };
+    let (mut wrong, mut unknown): (Vec<Duration>, Vec<Duration>) = (Vec::new(), Vec::new());
+    for number in 0..TRIES {
+        wrong.push(once(PROJECT, number));
+        unknown.push(once("no/thing", number));
+    }
+    let (wrong, unknown) = (median(wrong), median(unknown));
+    let ratio = unknown.as_secs_f64() / wrong.as_secs_f64();
+    Row::time("a wrong signature, median", wrong).print();
+    Row::time("an unknown project, median", unknown)
+        .note(format!("{ratio:.2} times a wrong signature"))
+        .wanted("0.9 to 1.1 times", (0.9..=1.1).contains(&ratio))
+        .print();
+}
