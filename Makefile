@@ -36,7 +36,8 @@ install:
 	install -D -m 644 completions/apt-ci.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apt-ci.fish
 	install -D -m 644 templates/systemd/autopkgtest-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/apt-ci.conf
 	install -D -m 644 templates/systemd/autopkgtest@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service
-	sed -i 's,/usr/local/bin/,$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service
+	install -D -m 644 templates/systemd/apt-ci-serve.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apt-ci-serve.service
+	sed -i 's,/usr/local/bin/,$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apt-ci-serve.service
 
 completions:
 	$(CARGO) build --locked

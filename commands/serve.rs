@@ -75,7 +75,7 @@ fn stop_on_signals() -> std::io::Result<CancellationToken> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: what has come in is answered first");
+        tracing::info!(target: "apt_ci::web", "stopping: what has come in is answered first");
         told.cancel();
     });
     Ok(stop)

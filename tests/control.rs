@@ -440,21 +440,31 @@ fn service_manager(_: &Services) -> Result<(), Failed> {
 fn units(_: &Services) -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let templates = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("templates/systemd");
-    let text = fs::read_to_string(templates.join("autopkgtest@.service"))?;
-    // The program is not where an operator installs it.
-    let text = text.replace("/usr/local/bin/apt-ci", env!("CARGO_BIN_EXE_apt-ci"));
-    for instance in ["autopkgtest@1.service", "autopkgtest@lxd-armhf-10.0.0.1.service"] {
+    let read = |name: &str| {
+        // The program is not where an operator installs it.
+        let text = fs::read_to_string(templates.join(name)).expect("a unit");
+        text.replace("/usr/local/bin/apt-ci", env!("CARGO_BIN_EXE_apt-ci"))
+    };
+    let text = read("autopkgtest@.service");
+    let serve = read("apt-ci-serve.service");
+    for (instance, text) in [
+        ("autopkgtest@1.service", &text),
+        ("autopkgtest@lxd-armhf-10.0.0.1.service", &text),
+        ("apt-ci-serve.service", &serve),
+    ] {
         let unit = folder.path().join(instance);
-        fs::write(&unit, &text)?;
+        fs::write(&unit, text)?;
         let mut command = Command::new("systemd-analyze");
         command.args(["verify", "--man=no"]).arg(&unit);
         let finished = finish(command);
-        let ours: Vec<&str> = finished.err.lines().filter(|line| line.contains("autopkgtest")).collect();
+        let is_ours = |line: &&str| line.contains("autopkgtest") || line.contains("apt-ci-serve");
+        let ours: Vec<&str> = finished.err.lines().filter(is_ours).collect();
         assert!(finished.status.success() && ours.is_empty(), "{instance}: {finished:#?}");
     }
     // What it starts is understood by the program.
-    for line in text.lines().filter_map(|line| line.strip_prefix("Exec")?.split_once("apt-ci ")) {
-        let words = line.1.split(' ').filter(|word| *word != "$APT_CI_WORKER_OPTIONS");
+    let lines = text.lines().chain(serve.lines());
+    for line in lines.filter_map(|line| line.strip_prefix("Exec")?.split_once("apt-ci ")) {
+        let words = line.1.split(' ').filter(|word| !word.starts_with("$APT_CI_"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_apt-ci"));
         command.args(words.map(|word| if word == "$MAINPID" { "1" } else { word })).arg("--help");
         assert!(finish(command).status.success(), "{line:?}");

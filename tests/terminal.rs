@@ -173,7 +173,9 @@ fn pager(_: &Services) -> Result<(), Failed> {
 
 fn help(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    for command in ["", "run", "worker", "queues", "results", "log", "init", "config", "completions"] {
+    for command in
+        ["", "run", "worker", "queues", "results", "log", "init", "config", "completions", "github", "gitlab", "serve"]
+    {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let shown = on_terminal(&site, 100, &[("NO_COLOR", "1")], &arguments);
         assert!(shown.status.success(), "{shown:#?}");

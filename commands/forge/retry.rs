@@ -117,8 +117,10 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
             .header("x-gitlab-event-uuid", &id)
             .header("x-gitlab-token", secret.expose_secret()),
     };
-    let response = request.body(body).send().await.map_err(|error| anyhow::Error::from(error.without_url()));
-    let response = response.with_context(|| format!("the service at {} cannot be reached", host(url)))?;
+    let response = request.body(body).send().await.map_err(|error| Unable {
+        message: format!("the service at {} cannot be reached: {}", host(url), innermost(&error)),
+        hint: "is `apt-ci serve` running there? --direct queues the requests without it",
+    })?;
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
     let answer: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -131,6 +133,11 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
         hint: "its log tells more; --direct queues the requests without it",
     }
     .into())
+}
+
+/// The innermost cause of an error: the others only say that asking failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 fn host(url: &str) -> &str {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anstyle::{AnsiColor, Style};
 use apt_ci::broker::BrokerError;
 use apt_ci::excuses::ExcusesError;
+use apt_ci::forge::error::ForgeError;
 use apt_ci::index::IndexError;
 use apt_ci::request::InvalidRequest;
 use apt_ci::site::SiteError;
@@ -138,6 +139,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         if let Some(error) = cause.downcast_ref::<CredentialsError>() {
             return credentials_hint(error);
         }
+        if let Some(error) = cause.downcast_ref::<ForgeError>() {
+            return forge_hint(error);
+        }
         if let Some(error) = cause.downcast_ref::<BrokerError>() {
             return broker_hint(error);
         }
@@ -170,6 +174,23 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
         }
         BrokerError::ClaimLost(_) | BrokerError::NotTaken(_) | BrokerError::Refused { .. } => None,
     }
+}
+
+fn forge_hint(error: &ForgeError) -> Option<String> {
+    let hint = match error {
+        ForgeError::Unreachable { .. } => {
+            "is the server up, and is its address right? a hook's `api` in hooks.toml, or --api-url, names another one"
+        }
+        ForgeError::NotAllowed { .. } => {
+            "has the token expired, or does it lack a scope? `set-token` replaces the one for statuses"
+        }
+        ForgeError::NotFound { .. } => {
+            "a private project is shown only to a token that may see it: GITHUB_TOKEN or GITLAB_TOKEN"
+        }
+        ForgeError::Unwell { .. } | ForgeError::Limited { .. } => "nothing is wrong here: try again later",
+        ForgeError::Refused { .. } | ForgeError::Unexpected { .. } => return None,
+    };
+    Some(hint.to_owned())
 }
 
 fn credentials_hint(error: &CredentialsError) -> Option<String> {

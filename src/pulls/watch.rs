@@ -106,8 +106,12 @@ async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun)
     // Only what a browser can open.
     let link = if link.starts_with("http") { link } else { String::new() };
     info!(%uuid, %state, "ended");
-    let minutes = run.summary.duration.div_ceil(60);
-    journal.end(uuid, state, format!("{words} ({minutes} min)"), link).await?;
+    let words = match (state, run.summary.duration) {
+        (State::Error, _) => words.to_owned(),
+        (_, seconds @ ..120) => format!("{words} after {seconds} s"),
+        (_, seconds) => format!("{words} after {} min", seconds.div_ceil(60)),
+    };
+    journal.end(uuid, state, words, link).await?;
     Ok(())
 }
 

@@ -23,7 +23,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
@@ -41,6 +41,8 @@ use self::reply::Reply;
 
 /// The largest body that is taken: 5 MiB. Deliveries about pull requests have less than a tenth of it.
 pub const BODY_LIMIT: usize = 5 << 20;
+/// How much memory all bodies together may take, in KiB: who comes when that is full waits.
+static BODIES: Semaphore = Semaphore::const_new(32 << 10);
 /// How long a body may take to come in.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the queue may take to show that it is there.
@@ -128,6 +130,8 @@ struct Whole {
     body: Bytes,
     /// Whether the address is one of `/webhooks/`.
     is_webhook: bool,
+    /// Its share of the memory for bodies, as long as it is there.
+    _share: SemaphorePermit<'static>,
 }
 
 impl Whole {
@@ -147,6 +151,11 @@ impl Whole {
         if length.is_some_and(|length| length > BODY_LIMIT) {
             return Err(too_large());
         }
+        // Without a length it may become as long as it may be.
+        let kilobytes = u32::try_from(length.unwrap_or(BODY_LIMIT) >> 10).unwrap_or(u32::MAX);
+        let busy = || Reply::later("too much comes in at the same time").into_response();
+        let share = tokio::time::timeout(BODY_TIMEOUT, BODIES.acquire_many(kilobytes + 1)).await;
+        let share = share.map_err(|_| busy())?.map_err(|_| busy())?;
         let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
             Ok(Ok(body)) => body,
             Ok(Err(_)) => return Err(too_large()),
@@ -159,6 +168,7 @@ impl Whole {
             headers: parts.headers,
             body,
             is_webhook: parts.uri.path().starts_with("/webhooks/"),
+            _share: share,
         })
     }
 }
