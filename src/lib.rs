@@ -15,6 +15,7 @@ pub mod host;
 mod http;
 pub mod index;
 pub mod launchpad;
+mod owned;
 pub mod pulls;
 pub mod release;
 pub mod request;

@@ -12,9 +12,8 @@ mod pass;
 mod row;
 mod stats;
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,6 +22,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use sha2::{Digest, Sha256};
 
+use crate::owned;
 use crate::store::{Store, StoreError};
 
 pub use self::export::Exported;
@@ -90,20 +90,9 @@ impl Index {
     /// [`IndexError::Busy`], or when the file cannot be made.
     pub fn fill(path: &Path) -> Result<Self, IndexError> {
         let unusable = |error: &dyn std::fmt::Display| Self::unusable(path, error);
-        let folder = path.parent().ok_or_else(|| unusable(&"it is no path of a file"))?;
         // It tells of private runs, too.
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| unusable(&error))?;
-        let mut open = OpenOptions::new();
-        let lock = open.create(true).truncate(false).write(true).mode(0o600).open(path.with_extension("lock"));
-        let lock = lock.map_err(|error| unusable(&error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(IndexError::Busy(path.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(unusable(&error)),
-        }
-        // SQLite would make it with the rights that the process's mask leaves.
-        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-        drop(made.map_err(|error| unusable(&error))?);
+        let lock = owned::claim(path).map_err(|error| unusable(&error))?;
+        let lock = lock.ok_or_else(|| IndexError::Busy(path.to_owned()))?;
         let connection = match open_whole(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(prepare) {
             Ok(Some(connection)) => connection,
             // Nothing is lost: it is a copy.

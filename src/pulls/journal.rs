@@ -3,8 +3,7 @@
 //! A delivery is written down before anything is queued for it, and each step after that, so that whoever comes after a crash finds
 //! what is left to do. If the file itself is lost, [`super::rebuild`] finds what matters.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use super::{PullTest, Stage};
 use crate::forge::status::State;
 use crate::forge::{Forge, Project};
+use crate::owned;
 use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
 
@@ -115,19 +115,8 @@ impl Journal {
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let unusable =
             |error: &dyn std::fmt::Display| JournalError::Unusable { path: path.to_owned(), reason: error.to_string() };
-        let folder = path.parent().ok_or_else(|| unusable(&"it is no path of a file"))?;
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| unusable(&error))?;
-        let mut open = OpenOptions::new();
-        let lock = open.create(true).truncate(false).write(true).mode(0o600).open(path.with_extension("lock"));
-        let lock = lock.map_err(|error| unusable(&error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::Busy(path.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(unusable(&error)),
-        }
-        // SQLite would make it with the rights that the process's mask leaves.
-        let made = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path);
-        drop(made.map_err(|error| unusable(&error))?);
+        let lock = owned::claim(path).map_err(|error| unusable(&error))?;
+        let lock = lock.ok_or_else(|| JournalError::Busy(path.to_owned()))?;
         let connection = prepare(path).map_err(|error| unusable(&error))?;
         let version: i32 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| unusable(&error))?;
@@ -349,6 +338,31 @@ impl Journal {
     pub async fn hurry(&self) -> Result<(), JournalError> {
         self.with(|transaction| transaction.execute("UPDATE test SET next = 0 WHERE state <> shown", []).map(drop))
             .await
+    }
+
+    /// When a project's pending statuses were last looked through; none when they never were.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn looked(&self, project: String) -> Result<Option<Timestamp>, JournalError> {
+        self.with(move |transaction| {
+            let sql = "SELECT at FROM looked WHERE project = ?";
+            let second: Option<i64> = transaction.query_row(sql, [project], |row| row.get(0)).optional()?;
+            Ok(second.and_then(|second| Timestamp::from_second(second).ok()))
+        })
+        .await
+    }
+
+    /// A project's pending statuses have been looked through.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn note_looked(&self, project: String, at: Timestamp) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let sql = "INSERT INTO looked (project, at) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET at = ?2";
+            transaction.execute(sql, params![project, at.as_second()]).map(drop)
+        })
+        .await
     }
 
     /// How many tests there are.

@@ -33,3 +33,9 @@ CREATE INDEX open_tests ON test (stage) WHERE stage < 3;
 CREATE INDEX unshown_tests ON test (next) WHERE state <> shown;
 CREATE INDEX pull_tests ON test (project, number);
 CREATE INDEX delivered_tests ON test (delivery);
+
+-- When a project's pending statuses were last looked through.
+CREATE TABLE looked (
+    project TEXT PRIMARY KEY,             -- FORGE, the API and the project
+    at      INTEGER NOT NULL              -- seconds since 1970
+) WITHOUT ROWID;

@@ -11,7 +11,8 @@ use tracing::{info, warn};
 
 use super::Service;
 use crate::broker::{Broker, Listener, Topic};
-use crate::pulls::rebuild::{self, Surroundings};
+use crate::forge::hook::Hook;
+use crate::pulls::rebuild::{self, RebuildError, Surroundings};
 use crate::pulls::show::Shower;
 use crate::pulls::watch::{self as ends, Completed};
 use crate::pulls::{Stage, withdraw};
@@ -28,8 +29,10 @@ const UNCERTAIN_EVERY: Duration = Duration::from_secs(30);
 const REQUESTS_AGE: SignedDuration = SignedDuration::from_secs(120);
 /// So often one looks for what was forgotten.
 const REBUILD_EVERY: Duration = Duration::from_secs(6 * 3600);
-/// Pull requests that changed in this time are looked at.
+/// Pull requests that changed in this time are looked at, by who remembers nothing.
 const REBUILD_SINCE: SignedDuration = SignedDuration::from_hours(24 * 30);
+/// Those that changed in this time before the last look are looked at once more.
+const REBUILD_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 /// Between two looks into queues for what is needless: on RabbitMQ each takes their messages for a moment.
 const WITHDRAW_PAUSE: Duration = Duration::from_secs(2);
 /// After a failure.
@@ -198,15 +201,31 @@ async fn remember(service: &Service) -> usize {
         Err(failure) => warn!("the queues cannot be looked through now: {failure}"),
     }
     for hooks in rebuild::by_project(&hooks) {
-        match rebuild::from_forge(&hooks, &around, now - REBUILD_SINCE, now).await {
+        let Some(first) = hooks.first() else { continue };
+        match of_project(service, first, &hooks, &around, now).await {
             Ok(some) => found += some,
-            Err(failure) => {
-                let project = hooks.first().map(|hook| hook.project.to_string()).unwrap_or_default();
-                warn!("pending statuses of {project} cannot be looked for now: {failure}");
-            }
+            Err(failure) => warn!("pending statuses of {} cannot be looked for now: {failure}", first.project),
         }
     }
     found
+}
+
+/// Looks through a project's pending statuses: of what has changed since the last time, or, with a new journal, of all that may matter.
+async fn of_project(
+    service: &Service,
+    first: &Hook,
+    hooks: &[&Hook],
+    around: &Surroundings<'_>,
+    now: Timestamp,
+) -> Result<usize, RebuildError> {
+    let names: Vec<String> =
+        hooks.iter().take(1).map(|hook| format!("{} {} {}", hook.forge, hook.api, hook.project)).collect();
+    let project = names.concat();
+    let last = service.journal.looked(project.clone()).await?;
+    let since = last.map_or(now - REBUILD_SINCE, |last| last - REBUILD_AGAIN);
+    let found = rebuild::from_forge(hooks, around, since, now).await?;
+    service.journal.note_looked(project, now).await?;
+    Ok(found)
 }
 
 /// What is begun is finished: a forge that was told is written down as told.
