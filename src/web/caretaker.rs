@@ -218,9 +218,7 @@ async fn of_project(
     around: &Surroundings<'_>,
     now: Timestamp,
 ) -> Result<usize, RebuildError> {
-    let names: Vec<String> =
-        hooks.iter().take(1).map(|hook| format!("{} {} {}", hook.forge, hook.api, hook.project)).collect();
-    let project = names.concat();
+    let project = format!("{} {} {}", first.forge, first.api, first.project);
     let last = service.journal.looked(project.clone()).await?;
     let since = last.map_or(now - REBUILD_SINCE, |last| last - REBUILD_AGAIN);
     let found = rebuild::from_forge(hooks, around, since, now).await?;
