@@ -122,7 +122,8 @@ async fn look(
         (line.place, line.uuid) = ("is tried again later".to_owned(), Some(uuid));
         return Ok(());
     }
-    let runs = runs::since(store, &Place::of(wanted, queue), Timestamp::now() - SINCE).await?;
+    let place = Place::of(wanted, queue);
+    let runs = runs::since(store, &place.container, &place.path.prefix(), Timestamp::now() - SINCE).await?;
     for run in runs.iter().rev() {
         let recorded = run.request(store).await.ok();
         if recorded.is_some_and(|recorded| is_same(&recorded.submission.request)) {

@@ -3,6 +3,7 @@
 //! A delivery is written down before anything is queued for it, and each step after that, so that whoever comes after a crash finds
 //! what is left to do. If the file itself is lost, [`super::rebuild`] finds what matters.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use crate::forge::{Forge, Project};
 use crate::owned;
 use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
+use crate::result::Place;
 
 /// The form of the file.
 const SCHEMA_VERSION: i32 = 1;
@@ -24,6 +26,9 @@ const SCHEMA_VERSION: i32 = 1;
 const REMEMBERED: i64 = 365 * 86_400;
 /// For how long tests that have ended are kept, in seconds: 30 days.
 const KEPT: i64 = 30 * 86_400;
+
+/// So many statuses are shown at once.
+const AT_ONCE: usize = 500;
 
 /// What can go wrong with the journal.
 #[derive(Debug, thiserror::Error)]
@@ -45,8 +50,16 @@ pub enum JournalError {
 #[derive(Clone)]
 pub struct Journal {
     path: Arc<Path>,
-    connection: Arc<Mutex<Connection>>,
+    connections: Arc<Mutex<Connections>>,
     _lock: Arc<File>,
+}
+
+/// Two ways to the same file, used one at a time.
+struct Connections {
+    /// What it writes is on the disk before it is answered for.
+    durable: Connection,
+    /// What it writes outlives this process, but perhaps not a power cut: after that it is found out again.
+    quick: Connection,
 }
 
 /// A delivery that asks for something.
@@ -117,27 +130,45 @@ impl Journal {
             |error: &dyn std::fmt::Display| JournalError::Unusable { path: path.to_owned(), reason: error.to_string() };
         let lock = owned::claim(path).map_err(|error| unusable(&error))?;
         let lock = lock.ok_or_else(|| JournalError::Busy(path.to_owned()))?;
-        let connection = prepare(path).map_err(|error| unusable(&error))?;
+        let durable = prepare(path).map_err(|error| unusable(&error))?;
+        let quick = open(path, "NORMAL").map_err(|error| unusable(&error))?;
         let version: i32 =
-            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| unusable(&error))?;
+            durable.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| unusable(&error))?;
         if version != SCHEMA_VERSION {
             return Err(unusable(&format!(
                 "it has the form {version}, and this program knows the form {SCHEMA_VERSION}"
             )));
         }
-        Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)), _lock: Arc::new(lock) })
+        let connections = Arc::new(Mutex::new(Connections { durable, quick }));
+        Ok(Self { path: path.into(), connections, _lock: Arc::new(lock) })
     }
 
+    /// Works on the file, while other things go on.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let connection = Arc::clone(&self.connection);
-        let path = Arc::clone(&self.path);
-        let unusable = move |reason: String| JournalError::Unusable { path: path.to_path_buf(), reason };
+        self.on(|connections| &mut connections.quick, work).await
+    }
+
+    /// The same; returns when it is on the disk.
+    async fn durably<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.on(|connections| &mut connections.durable, work).await
+    }
+
+    async fn on<T: Send + 'static>(
+        &self,
+        which: fn(&mut Connections) -> &mut Connection,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let connections = Arc::clone(&self.connections);
+        let unusable = |reason: String| JournalError::Unusable { path: self.path.to_path_buf(), reason };
         let worked = tokio::task::spawn_blocking(move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = which(&mut connections).transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok::<_, rusqlite::Error>(value)
@@ -153,7 +184,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written: nothing is written down then.
     pub async fn begin(&self, deliveries: Vec<Delivered>, now: Timestamp) -> Result<Vec<Begun>, JournalError> {
-        self.with(move |transaction| deliveries.iter().map(|one| begin(transaction, one, now)).collect()).await
+        self.durably(move |transaction| deliveries.iter().map(|one| begin(transaction, one, now)).collect()).await
     }
 
     /// The broker has confirmed all requests of these deliveries. What they make needless is to be taken out of its queue from now on.
@@ -161,7 +192,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub async fn queued(&self, deliveries: Vec<String>) -> Result<(), JournalError> {
-        self.with(move |transaction| {
+        self.durably(move |transaction| {
             for id in &deliveries {
                 transaction.execute("UPDATE delivery SET queued = 1 WHERE id = ?", [id])?;
                 transaction.execute(
@@ -186,7 +217,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub async fn forget(&self, delivery: String) -> Result<(), JournalError> {
-        self.with(move |transaction| {
+        self.durably(move |transaction| {
             transaction.execute("DELETE FROM test WHERE delivery = ? AND stage = 0", [&delivery])?;
             transaction.execute("DELETE FROM delivery WHERE id = ? AND queued = 0", [&delivery]).map(drop)
         })
@@ -199,6 +230,17 @@ impl Journal {
     /// When the file cannot be read.
     pub async fn in_stage(&self, stage: Stage) -> Result<Vec<PullTest>, JournalError> {
         self.with(move |transaction| select(transaction, "stage = ? ORDER BY created, uuid", [stage.number()])).await
+    }
+
+    /// Whether any test is in a stage.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn has_any(&self, stage: Stage) -> Result<bool, JournalError> {
+        self.with(move |transaction| {
+            transaction.prepare_cached("SELECT 1 FROM test WHERE stage = ?")?.exists([stage.number()])
+        })
+        .await
     }
 
     /// A test.
@@ -214,7 +256,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub async fn confirm(&self, uuid: RequestId) -> Result<(), JournalError> {
-        self.with(move |transaction| {
+        self.durably(move |transaction| {
             let sql = "UPDATE test SET stage = CASE reason WHEN '' THEN 1 ELSE 2 END WHERE uuid = ? AND stage = 0";
             transaction.execute(sql, [uuid.as_str()])?;
             finish_delivery(transaction, &uuid)
@@ -229,6 +271,43 @@ impl Journal {
     pub async fn leave(&self, uuid: RequestId) -> Result<(), JournalError> {
         self.with(move |transaction| {
             transaction.execute("UPDATE test SET stage = 1 WHERE uuid = ? AND stage = 2", [uuid.as_str()]).map(drop)
+        })
+        .await
+    }
+
+    /// Where the results of tests that have not ended will be: container, and what their names begin with; and when the first of them was
+    /// asked for.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn open_places(&self) -> Result<Vec<(String, String, Timestamp)>, JournalError> {
+        self.with(|transaction| {
+            let sql =
+                "SELECT container, prefix, min(created) FROM test WHERE stage IN (1, 2) GROUP BY container, prefix";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let read = |row: &Row<'_>| {
+                let first = Timestamp::from_millisecond(row.get(2)?).map_err(|error| damaged(2, &error))?;
+                Ok((row.get(0)?, row.get(1)?, first))
+            };
+            statement.query_map([], read)?.collect()
+        })
+        .await
+    }
+
+    /// Those of some requests that are tests that have not ended.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn open_among(&self, uuids: Vec<String>) -> Result<HashSet<String>, JournalError> {
+        self.with(move |transaction| {
+            let mut statement = transaction.prepare_cached("SELECT 1 FROM test WHERE uuid = ? AND stage IN (1, 2)")?;
+            let mut open = HashSet::new();
+            for uuid in uuids {
+                if statement.exists([&uuid])? {
+                    open.insert(uuid);
+                }
+            }
+            Ok(open)
         })
         .await
     }
@@ -257,7 +336,7 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written.
     pub async fn take_up(&self, tests: Vec<PullTest>) -> Result<usize, JournalError> {
-        self.with(move |transaction| {
+        self.durably(move |transaction| {
             let mut new = 0;
             for test in &tests {
                 new += usize::from(insert(transaction, test, "")?);
@@ -267,14 +346,15 @@ impl Journal {
         .await
     }
 
-    /// What the forges have not taken yet and may be told now, oldest first.
+    /// What the forges have not taken yet and may be told now, oldest first: some of it, if that is much.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn to_show(&self, now: Timestamp) -> Result<Vec<PullTest>, JournalError> {
         self.with(move |transaction| {
-            let condition = "state <> shown AND stage > 0 AND next <= ? ORDER BY created, uuid";
-            select(transaction, condition, [now.as_second()])
+            let condition =
+                format!("state <> shown AND stage > 0 AND next <= ? ORDER BY created, uuid LIMIT {AT_ONCE}");
+            select(transaction, &condition, [now.as_second()])
         })
         .await
     }
@@ -402,12 +482,16 @@ impl Journal {
     }
 }
 
-fn prepare(path: &Path) -> rusqlite::Result<Connection> {
-    let mut connection = Connection::open(path)?;
+fn open(path: &Path, synchronous: &str) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // What was answered for must be on the disk.
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    Ok(connection)
+}
+
+fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+    let mut connection = open(path, "FULL")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
@@ -473,9 +557,10 @@ fn finish_delivery(transaction: &Transaction<'_>, uuid: &RequestId) -> rusqlite:
 
 /// Whether it was not there before.
 fn insert(transaction: &Transaction<'_>, test: &PullTest, delivery: &str) -> rusqlite::Result<bool> {
+    let place = Place::of(&test.submission.request, &test.submission.queue);
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO test (uuid, delivery, forge, api, project, number, sha, context, queue, request, created, stage, state, description, shown)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO test (uuid, delivery, forge, api, project, number, sha, context, queue, request, container, prefix, created, stage, state, description, shown)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )?;
     let new = statement.execute(params![
         test.uuid.as_str(),
@@ -488,6 +573,8 @@ fn insert(transaction: &Transaction<'_>, test: &PullTest, delivery: &str) -> rus
         test.context,
         test.submission.queue.to_string(),
         test.submission.request.to_wire(),
+        place.container,
+        place.path.prefix(),
         test.created.as_millisecond(),
         test.stage.number(),
         test.state.as_str(),

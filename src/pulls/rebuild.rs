@@ -201,7 +201,8 @@ async fn tested(hook: &Hook, store: &Store, since: Timestamp) -> HashMap<Commit,
     for queue in queues(hook) {
         let parameters = Parameters { ppas: hook.ppas.clone(), ..Parameters::default() };
         let Ok(request) = Request::new(hook.package.clone(), parameters) else { continue };
-        let Ok(runs) = runs::since(store, &Place::of(&request, &queue), since).await else { continue };
+        let place = Place::of(&request, &queue);
+        let Ok(runs) = runs::since(store, &place.container, &place.path.prefix(), since).await else { continue };
         for run in runs.iter().rev().take(RESULTS) {
             if let Ok(recorded) = run.request(store).await
                 && let Some((number, commit)) = subject(hook, &recorded.submission.request)

@@ -18,6 +18,8 @@ CREATE TABLE test (
     context     TEXT NOT NULL,
     queue       TEXT NOT NULL,
     request     TEXT NOT NULL,            -- the queue's message
+    container   TEXT NOT NULL,            -- of its result
+    prefix      TEXT NOT NULL,            -- what the names of its result's files begin with
     created     INTEGER NOT NULL,         -- milliseconds since 1970
     stage       INTEGER NOT NULL,         -- 0 received, 1 queued, 2 to be taken out of its queue, 3 ended
     reason      TEXT NOT NULL DEFAULT '', -- why it is to be taken out

@@ -1,6 +1,6 @@
 //! Finding out how the tests of pull requests end: from their results, and for those that have none, from where their requests are.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +14,6 @@ use crate::follow::{self, FollowError, Followed, Follower};
 use crate::forge::status::{State, of_outcome};
 use crate::request::RequestId;
 use crate::request::line::Submission;
-use crate::result::Place;
 use crate::result::layout::LOG;
 use crate::runs::{self, StoredRun};
 use crate::store::{Store, StoreError};
@@ -23,6 +22,8 @@ use crate::store::{Store, StoreError};
 const PAUSE: Duration = Duration::from_secs(1);
 /// After so many looks everything is either somewhere or gone.
 const LOOKS: u32 = 15;
+/// So many are looked for at once, the oldest first.
+const AT_ONCE: usize = 500;
 /// A result may carry an earlier time than its request, when two clocks differ.
 const SKEW: SignedDuration = SignedDuration::from_hours(1);
 
@@ -63,10 +64,10 @@ impl Completed {
         serde_json::from_slice(message).ok()
     }
 
-    fn is_about(&self, place: &Place) -> bool {
-        self.release == place.path.release.as_str()
-            && self.architecture == place.path.architecture.as_str()
-            && self.package == place.path.package.as_str()
+    /// Whether results whose names begin so are meant: `RELEASE/ARCH/PREFIX/PACKAGE/`.
+    fn is_about(&self, prefix: &str) -> bool {
+        prefix.starts_with(&format!("{}/{}/", self.release, self.architecture))
+            && prefix.ends_with(&format!("/{}/", self.package))
     }
 }
 
@@ -75,24 +76,18 @@ impl Completed {
 /// # Errors
 /// When the store or the journal cannot be used.
 pub async fn results(journal: &Journal, store: &Store, about: Option<&Completed>) -> Result<usize, WatchError> {
-    let mut places: HashMap<String, (Place, Vec<PullTest>)> = HashMap::new();
-    let open = journal.in_stage(Stage::Queued).await?;
-    let withdrawn = journal.in_stage(Stage::Withdrawn).await?;
-    for test in open.into_iter().chain(withdrawn) {
-        let place = Place::of(&test.submission.request, &test.submission.queue);
-        if about.is_none_or(|completed| completed.is_about(&place)) {
-            let key = format!("{}/{}", place.container, place.path.prefix());
-            places.entry(key).or_insert_with(|| (place, Vec::new())).1.push(test);
-        }
-    }
     let mut ended = 0;
-    for (place, tests) in places.into_values() {
-        let since = tests.iter().map(|test| test.created).min().unwrap_or_default() - SKEW;
-        let runs = runs::since(store, &place, since).await?;
-        for test in tests {
-            let run = runs.iter().find(|run| run.summary.uuid.as_deref() == Some(test.uuid.as_str()));
-            if let Some(run) = run {
-                end(journal, store, test.uuid, run).await?;
+    for (container, prefix, first) in journal.open_places().await? {
+        if !about.is_none_or(|completed| completed.is_about(&prefix)) {
+            continue;
+        }
+        let runs = runs::since(store, &container, &prefix, first - SKEW).await?;
+        let uuids: Vec<String> = runs.iter().filter_map(|run| run.summary.uuid.clone()).collect();
+        let open = if uuids.is_empty() { HashSet::new() } else { journal.open_among(uuids).await? };
+        for run in runs {
+            let uuid = run.summary.uuid.as_ref().filter(|uuid| open.contains(*uuid)).and_then(|uuid| uuid.parse().ok());
+            if let Some(uuid) = uuid {
+                end(journal, store, uuid, &run).await?;
                 ended += 1;
             }
         }
@@ -132,6 +127,7 @@ pub async fn requests(
         tests.extend(journal.in_stage(*stage).await?);
     }
     tests.retain(|test| test.created < before);
+    tests.truncate(AT_ONCE);
     if tests.is_empty() {
         return Ok(0);
     }

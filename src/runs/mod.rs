@@ -204,22 +204,26 @@ pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result
     Ok(results.into_iter().rev().find_map(mine))
 }
 
-/// The complete runs of a package that were published since then, oldest first, as far as the listing tells of them: those of programs
-/// whose listings tell nothing are left out.
+/// The complete runs of a package, whose names begin with `prefix`, that were published since then, oldest first, as far as the listing tells
+/// of them: those of programs whose listings tell nothing are left out.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn since(store: &Store, place: &Place, since: Timestamp) -> Result<Vec<StoredRun>, StoreError> {
-    let prefix = place.path.prefix();
+pub async fn since(
+    store: &Store,
+    container: &str,
+    prefix: &str,
+    since: Timestamp,
+) -> Result<Vec<StoredRun>, StoreError> {
     // Ids begin with their time, so that what comes after this came after then.
     let marker = format!("{prefix}{}", since.strftime("%Y%m%d_%H%M%S"));
-    let query = Query { prefix, delimiter: None, marker };
+    let query = Query { prefix: prefix.to_owned(), delimiter: None, marker };
     let known = |entry: Entry| {
-        let result = Listed::of(&place.container, entry)?;
+        let result = Listed::of(container, entry)?;
         let summary = RunSummary::parse(&result.object.content_type)?;
         Some(result.into_run(summary, false))
     };
-    Ok(list(store, &place.container, &query).await?.into_iter().filter_map(known).collect())
+    Ok(list(store, container, &query).await?.into_iter().filter_map(known).collect())
 }
 
 /// Finds the runs that a text means: its path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a

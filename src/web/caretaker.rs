@@ -67,7 +67,7 @@ fn tell(changed: &watch::Sender<()>) {
 async fn withdrawing(service: &Service, changed: &watch::Sender<()>) {
     let mut news = changed.subscribe();
     loop {
-        let has_some = service.journal.in_stage(Stage::Withdrawn).await.is_ok_and(|tests| !tests.is_empty());
+        let has_some = service.journal.has_any(Stage::Withdrawn).await.is_ok_and(|has| has);
         if has_some {
             match withdraw::withdraw(&service.journal, &service.broker).await {
                 Ok(()) => {
