@@ -203,7 +203,10 @@ fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
 async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     let SetArgs { which: Which { kind, name }, note, file, generate } = args;
     if must_exist {
-        known(credentials, kind, &name)?;
+        let entry = known(credentials, kind, &name)?;
+        if matches!(kind, Kind::GithubHook | Kind::GitlabHook) {
+            session.ui.warn(format!("the forge keeps the old one; `{}` replaces both", rotation(&entry)));
+        }
     }
     let secret: SecretString = if generate {
         secret::random()
@@ -321,6 +324,16 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     Ok(())
 }
 
+/// The command that replaces a secret: where a forge knows it, too, that has to be told.
+fn rotation(entry: &Entry) -> String {
+    let Entry { kind, name, .. } = entry;
+    match kind {
+        Kind::GithubHook => format!("apt-ci github rotate-secret {name}"),
+        Kind::GitlabHook => format!("apt-ci gitlab rotate-secret {name}"),
+        _ => format!("apt-ci credentials rotate {kind} {name}"),
+    }
+}
+
 fn recipients(command: Recipients, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     match command {
         Recipients::List => {
@@ -354,7 +367,7 @@ fn recipients(command: Recipients, credentials: &Credentials, session: &Session)
             if !known.is_empty() {
                 session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
                 for entry in known {
-                    session.ui.note(format!("  apt-ci credentials rotate {} {}", entry.kind, entry.name));
+                    session.ui.note(format!("  {}", rotation(&entry)));
                 }
             }
         }

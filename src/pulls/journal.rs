@@ -15,6 +15,7 @@ use super::{PullTest, Stage};
 use crate::forge::status::State;
 use crate::forge::{Forge, Project};
 use crate::owned;
+use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
 use crate::result::Place;
@@ -27,6 +28,8 @@ const REMEMBERED: i64 = 365 * 86_400;
 /// For how long tests that have ended are kept, in seconds: 30 days.
 const KEPT: i64 = 30 * 86_400;
 
+/// For how long a result is awaited of a request that is nowhere, in seconds: a week.
+const AWAITED: i64 = 7 * 86_400;
 /// So many statuses are shown at once.
 const AT_ONCE: usize = 500;
 
@@ -232,6 +235,21 @@ impl Journal {
         self.with(move |transaction| select(transaction, "stage = ? ORDER BY created, uuid", [stage.number()])).await
     }
 
+    /// The requests of tests in a stage that were asked for before a time, oldest first, with their queues.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn requests(&self, stage: Stage, before: Timestamp) -> Result<Vec<(RequestId, QueueName)>, JournalError> {
+        self.with(move |transaction| {
+            let sql = "SELECT uuid, queue FROM test WHERE stage = ? AND created < ? ORDER BY created, uuid";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let rows = statement
+                .query_map([stage.number(), before.as_millisecond()], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))?;
+            rows.collect()
+        })
+        .await
+    }
+
     /// Whether any test is in a stage.
     ///
     /// # Errors
@@ -275,15 +293,15 @@ impl Journal {
         .await
     }
 
-    /// Where the results of tests that have not ended will be: container, and what their names begin with; and when the first of them was
+    /// Where the results of tests will be that have none: container, and what their names begin with; and when the first of them was
     /// asked for.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn open_places(&self) -> Result<Vec<(String, String, Timestamp)>, JournalError> {
         self.with(|transaction| {
-            let sql =
-                "SELECT container, prefix, min(created) FROM test WHERE stage IN (1, 2) GROUP BY container, prefix";
+            let sql = "SELECT container, prefix, min(created) FROM test
+                       WHERE stage IN (1, 2) OR (stage = 3 AND reason = 'gone') GROUP BY container, prefix";
             let mut statement = transaction.prepare_cached(sql)?;
             let read = |row: &Row<'_>| {
                 let first = Timestamp::from_millisecond(row.get(2)?).map_err(|error| damaged(2, &error))?;
@@ -294,13 +312,15 @@ impl Journal {
         .await
     }
 
-    /// Those of some requests that are tests that have not ended.
+    /// Those of some requests that are tests without a result.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn open_among(&self, uuids: Vec<String>) -> Result<HashSet<String>, JournalError> {
         self.with(move |transaction| {
-            let mut statement = transaction.prepare_cached("SELECT 1 FROM test WHERE uuid = ? AND stage IN (1, 2)")?;
+            let mut statement = transaction.prepare_cached(
+                "SELECT 1 FROM test WHERE uuid = ? AND (stage IN (1, 2) OR (stage = 3 AND reason = 'gone'))",
+            )?;
             let mut open = HashSet::new();
             for uuid in uuids {
                 if statement.exists([&uuid])? {
@@ -324,8 +344,24 @@ impl Journal {
         link: String,
     ) -> Result<(), JournalError> {
         self.with(move |transaction| {
-            let sql = "UPDATE test SET stage = 3, state = ?, description = ?, link = ?, next = 0, tries = 0 WHERE uuid = ? AND stage < 3";
+            let sql =
+                "UPDATE test SET stage = 3, reason = '', state = ?, description = ?, link = ?, next = 0, tries = 0
+                       WHERE uuid = ? AND (stage < 3 OR reason = 'gone')";
             transaction.execute(sql, params![state.as_str(), description, link, uuid.as_str()])?;
+            finish_delivery(transaction, &uuid)
+        })
+        .await
+    }
+
+    /// A test's request is nowhere. It has ended, unless a result comes all the same: workers of other programs do not tell what they run.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn gone(&self, uuid: RequestId, description: String) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let sql = "UPDATE test SET stage = 3, reason = 'gone', state = 'error', description = ?, link = '', next = 0, tries = 0
+                       WHERE uuid = ? AND stage < 3";
+            transaction.execute(sql, params![description, uuid.as_str()])?;
             finish_delivery(transaction, &uuid)
         })
         .await
@@ -474,6 +510,8 @@ impl Journal {
     pub async fn sweep(&self, now: Timestamp) -> Result<(), JournalError> {
         self.with(move |transaction| {
             let now = now.as_second();
+            let sql = "UPDATE test SET reason = '' WHERE reason = 'gone' AND created < ?";
+            transaction.execute(sql, [(now - AWAITED) * 1000])?;
             transaction
                 .execute("DELETE FROM test WHERE stage = 3 AND state = shown AND created < ?", [(now - KEPT) * 1000])?;
             transaction.execute("DELETE FROM delivery WHERE queued = 1 AND received < ?", [now - REMEMBERED]).map(drop)
@@ -597,11 +635,12 @@ fn select(
     statement.query_map(parameters, read)?.collect()
 }
 
+fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: T::Err| damaged(column, &error))
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<PullTest> {
-    fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-        let text: String = row.get(column)?;
-        text.parse().map_err(|error: T::Err| damaged(column, &error))
-    }
     let request: String = row.get(8)?;
     let request = Request::parse(request.as_bytes()).map_err(|error| damaged(8, &error))?;
     let state = |column| Ok::<_, rusqlite::Error>(State::read(&row.get::<_, String>(column)?));
@@ -727,7 +766,17 @@ mod tests {
             journal.end(uuid.clone(), State::Failure, "late".to_owned(), String::new()).await.unwrap();
             assert_eq!(journal.to_show(now()).await.unwrap()[0].state, State::Success, "the first end counts");
             journal.shown(uuid, State::Success).await.unwrap();
-            assert_eq!(journal.counts().await.unwrap(), Counts { stages: [0, 0, 0, 1], unshown: 0, troubled: 0 });
+            journal.begin(vec![delivery("d2", vec![test(8, 'a', "u2")])], now()).await.unwrap();
+            journal.queued(vec!["d2".to_owned()]).await.unwrap();
+            let nowhere: RequestId = "u2".parse().unwrap();
+            journal.gone(nowhere.clone(), "nowhere".to_owned()).await.unwrap();
+            assert_eq!(journal.test(nowhere.clone()).await.unwrap().unwrap().state, State::Error);
+            // Somebody has run it all the same.
+            assert_eq!(journal.open_among(vec!["u1".to_owned(), "u2".to_owned()]).await.unwrap().len(), 1);
+            journal.end(nowhere.clone(), State::Success, "good".to_owned(), String::new()).await.unwrap();
+            assert_eq!(journal.open_places().await.unwrap(), []);
+            journal.shown(nowhere, State::Success).await.unwrap();
+            assert_eq!(journal.counts().await.unwrap(), Counts { stages: [0, 0, 0, 2], unshown: 0, troubled: 0 });
         });
     }
 

@@ -22,7 +22,7 @@ CREATE TABLE test (
     prefix      TEXT NOT NULL,            -- what the names of its result's files begin with
     created     INTEGER NOT NULL,         -- milliseconds since 1970
     stage       INTEGER NOT NULL,         -- 0 received, 1 queued, 2 to be taken out of its queue, 3 ended
-    reason      TEXT NOT NULL DEFAULT '', -- why it is to be taken out
+    reason      TEXT NOT NULL DEFAULT '', -- why it is to be taken out; 'gone' when it has ended because its request was nowhere
     state       TEXT NOT NULL DEFAULT 'pending',
     description TEXT NOT NULL DEFAULT '',
     link        TEXT NOT NULL DEFAULT '',
@@ -32,6 +32,7 @@ CREATE TABLE test (
     trouble     TEXT NOT NULL DEFAULT ''  -- why the forge did not take it
 ) WITHOUT ROWID;
 CREATE INDEX open_tests ON test (stage) WHERE stage < 3;
+CREATE INDEX gone_tests ON test (reason) WHERE reason = 'gone';
 CREATE INDEX unshown_tests ON test (next) WHERE state <> shown;
 CREATE INDEX pull_tests ON test (project, number);
 CREATE INDEX delivered_tests ON test (delivery);

@@ -1,6 +1,6 @@
 //! Finding out how the tests of pull requests end: from their results, and for those that have none, from where their requests are.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,8 +12,9 @@ use super::{PullTest, Stage};
 use crate::broker::{Broker, BrokerError};
 use crate::follow::{self, FollowError, Followed, Follower};
 use crate::forge::status::{State, of_outcome};
-use crate::request::RequestId;
+use crate::release::QueueName;
 use crate::request::line::Submission;
+use crate::request::{Request, RequestId};
 use crate::result::layout::LOG;
 use crate::runs::{self, StoredRun};
 use crate::store::{Store, StoreError};
@@ -22,7 +23,7 @@ use crate::store::{Store, StoreError};
 const PAUSE: Duration = Duration::from_secs(1);
 /// After so many looks everything is either somewhere or gone.
 const LOOKS: u32 = 15;
-/// So many are looked for at once, the oldest first.
+/// So many that are nowhere are looked for at once, the oldest first.
 const AT_ONCE: usize = 500;
 /// A result may carry an earlier time than its request, when two clocks differ.
 const SKEW: SignedDuration = SignedDuration::from_hours(1);
@@ -124,10 +125,19 @@ pub async fn requests(
 ) -> Result<usize, WatchError> {
     let mut tests = Vec::new();
     for stage in stages {
-        tests.extend(journal.in_stage(*stage).await?);
+        let asked = journal.requests(*stage, before).await?;
+        let queues: BTreeSet<&QueueName> = asked.iter().map(|(_, queue)| queue).collect();
+        let there = there(broker, &queues.into_iter().cloned().collect::<Vec<_>>()).await?;
+        for (uuid, _) in asked {
+            if !there.contains(uuid.as_str()) {
+                if tests.len() < AT_ONCE {
+                    tests.extend(journal.test(uuid).await?);
+                }
+            } else if *stage == Stage::Received {
+                journal.confirm(uuid).await?;
+            }
+        }
     }
-    tests.retain(|test| test.created < before);
-    tests.truncate(AT_ONCE);
     if tests.is_empty() {
         return Ok(0);
     }
@@ -156,7 +166,7 @@ pub async fn requests(
             }
             follow::Stage::Gone => {
                 let reason = if test.reason.is_empty() { "taken out of its queue" } else { &test.reason };
-                journal.end(test.uuid, State::Error, format!("not tested: {reason}"), String::new()).await?;
+                journal.gone(test.uuid, format!("not tested: {reason}")).await?;
             }
             _ if test.stage == Stage::Received => {
                 journal.confirm(test.uuid).await?;
@@ -167,6 +177,31 @@ pub async fn requests(
         ended += 1;
     }
     Ok(ended)
+}
+
+/// The ids of all requests that wait in these queues, or run.
+async fn there(broker: &Broker, queues: &[QueueName]) -> Result<HashSet<String>, BrokerError> {
+    let mut there = HashSet::new();
+    if queues.is_empty() {
+        return Ok(there);
+    }
+    let id = |body: &[u8]| Some(Request::parse(body).ok()?.uuid()?.to_string());
+    there.extend(broker.running().await?.iter().filter_map(|test| id(&test.body)));
+    for state in broker.inspect(queues).await? {
+        if state.ready + state.delayed + state.claimed == 0 {
+            continue;
+        }
+        match broker.contents(&state.queue, usize::MAX).await {
+            // Somebody has deleted it meanwhile.
+            Err(BrokerError::NoSuchQueue { .. }) => {}
+            other => {
+                let contents = other?;
+                let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed);
+                there.extend(bodies.filter_map(|body| id(body)));
+            }
+        }
+    }
+    Ok(there)
 }
 
 async fn submit(broker: &Broker, submission: &Submission) -> Result<(), BrokerError> {
