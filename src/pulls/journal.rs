@@ -30,8 +30,8 @@ const KEPT: i64 = 30 * 86_400;
 
 /// For how long a result is awaited of a request that is nowhere, in seconds: a week.
 const AWAITED: i64 = 7 * 86_400;
-/// So many statuses are shown at once.
-const AT_ONCE: usize = 500;
+/// So many statuses of a project are shown at once.
+const AT_ONCE: usize = 50;
 
 /// What can go wrong with the journal.
 #[derive(Debug, thiserror::Error)]
@@ -382,14 +382,20 @@ impl Journal {
         .await
     }
 
-    /// What the forges have not taken yet and may be told now, oldest first: some of it, if that is much.
+    /// What the forges have not taken yet and may be told now, oldest first: of each project some, if that is much.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub async fn to_show(&self, now: Timestamp) -> Result<Vec<PullTest>, JournalError> {
         self.with(move |transaction| {
-            let condition =
-                format!("state <> shown AND stage > 0 AND next <= ? ORDER BY created, uuid LIMIT {AT_ONCE}");
+            let condition = format!(
+                "uuid IN (
+                     SELECT uuid FROM (
+                         SELECT uuid, row_number() OVER (PARTITION BY forge, api, project ORDER BY created, uuid) AS place
+                         FROM test WHERE state <> shown AND stage > 0 AND next <= ?
+                     ) WHERE place <= {AT_ONCE}
+                 ) ORDER BY created, uuid"
+            );
             select(transaction, &condition, [now.as_second()])
         })
         .await

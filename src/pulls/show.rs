@@ -1,6 +1,6 @@
 //! Showing the states of commits at their forges. Projects are served side by side: one whose token is broken holds up no other.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ pub struct Shower {
     clients: Mutex<HashMap<(Forge, String, String), Arc<Client>>>,
 }
 
+/// A project at a server of a forge.
+pub type Shown = (Forge, String, Project);
+
 /// How many statuses were taken, and how many were not.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
@@ -57,27 +60,42 @@ impl Shower {
     /// # Errors
     /// When the journal cannot be used. What a forge does not take is written down there, and comes again.
     pub async fn show(&self) -> Result<Told, JournalError> {
-        let mut projects: BTreeMap<(Forge, String, Project), Vec<PullTest>> = BTreeMap::new();
+        let mut sum = Told::default();
+        loop {
+            let due = self.due(&HashSet::new()).await?;
+            if due.is_empty() {
+                return Ok(sum);
+            }
+            let mut shown =
+                stream::iter(due.into_values().map(|tests| self.of_project(tests))).buffer_unordered(PROJECTS);
+            while let Some(told) = shown.next().await {
+                let told = told?;
+                sum.taken += told.taken;
+                sum.failed += told.failed;
+            }
+        }
+    }
+
+    /// What may be shown now, project by project: of each some, and nothing of those that are busy.
+    ///
+    /// # Errors
+    /// When the journal cannot be used.
+    pub async fn due(&self, busy: &HashSet<Shown>) -> Result<BTreeMap<Shown, Vec<PullTest>>, JournalError> {
+        let mut projects: BTreeMap<Shown, Vec<PullTest>> = BTreeMap::new();
         for test in self.journal.to_show(Timestamp::now()).await? {
             let key = (test.forge, test.api.to_string(), test.project.clone());
-            projects.entry(key).or_default().push(test);
+            if !busy.contains(&key) {
+                projects.entry(key).or_default().push(test);
+            }
         }
-        let told: Vec<Result<Told, JournalError>> =
-            stream::iter(projects.into_values().map(|tests| self.of_project(tests)))
-                .buffer_unordered(PROJECTS)
-                .collect()
-                .await;
-        let mut sum = Told::default();
-        for one in told {
-            let one = one?;
-            sum.taken += one.taken;
-            sum.failed += one.failed;
-        }
-        Ok(sum)
+        Ok(projects)
     }
 
     /// Shows a project's, oldest first, until one fails that the others would fail like.
-    async fn of_project(&self, tests: Vec<PullTest>) -> Result<Told, JournalError> {
+    ///
+    /// # Errors
+    /// When the journal cannot be used.
+    pub async fn of_project(&self, tests: Vec<PullTest>) -> Result<Told, JournalError> {
         let mut told = Told::default();
         let mut tests = tests.into_iter();
         while let Some(test) = tests.next() {

@@ -1,8 +1,11 @@
 //! What goes on beside the answers: taking out what is needless, watching how tests end, showing that, and finding what was forgotten.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -231,6 +234,8 @@ async fn showing(service: &Service, changed: &watch::Sender<()>, stop: &Cancella
     let shower = Shower::new(service.journal.clone(), Arc::clone(&service.keyring), service.url.clone());
     let mut news = changed.subscribe();
     let mut tokens = service.keyring.tokens();
+    // A project whose forge does not answer keeps no other one from being served.
+    let (mut busy, mut projects) = (HashSet::new(), FuturesUnordered::new());
     loop {
         news.mark_unchanged();
         // Who has a new token need not wait for what the old one has brought about.
@@ -241,8 +246,14 @@ async fn showing(service: &Service, changed: &watch::Sender<()>, stop: &Cancella
                 warn!("{failure}");
             }
         }
-        match shower.show().await {
-            Ok(told) => service.metrics.told(told),
+        match shower.due(&busy).await {
+            Ok(due) => {
+                for (project, tests) in due {
+                    busy.insert(project.clone());
+                    let shown = shower.of_project(tests);
+                    projects.push(async move { (project, shown.await) });
+                }
+            }
             Err(failure) => warn!("{failure}"),
         }
         let next = service.journal.next_to_show().await.ok().flatten();
@@ -251,9 +262,17 @@ async fn showing(service: &Service, changed: &watch::Sender<()>, stop: &Cancella
             Duration::from_secs_f64(wait.unwrap_or(1.0).clamp(1.0, SHOW_EVERY.as_secs_f64()))
         });
         tokio::select! {
-            changed = news.changed() => if changed.is_err() { return },
+            Some((project, told)) = projects.next() => {
+                busy.remove(&project);
+                match told {
+                    Ok(told) => service.metrics.told(told),
+                    Err(failure) => warn!("{failure}"),
+                }
+            }
+            changed = news.changed() => if changed.is_err() { break },
             () = sleep(wait) => {}
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
         }
     }
+    while projects.next().await.is_some() {}
 }
