@@ -14,7 +14,7 @@ use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 
-/// Take requests and deliveries over the web, and show how tests of pull requests end
+/// Take requests over the web, and test and report what GitHub and GitLab deliver
 #[derive(clap::Args)]
 #[command(after_help = "\
 POST /request.cgi        what `apt-ci run` does, for who has a key (`apt-ci credentials set api-key USER --generate`),

@@ -33,8 +33,16 @@ pub struct GlobalArgs {
     /// Log what happens; twice: in detail
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     verbose: u8,
-    /// When to use colours; auto: on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    /// Colours: always, never, or auto, on a terminal without NO_COLOR
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
     color: ColorChoice,
 }
 

@@ -23,8 +23,7 @@ pub enum ExitStatus {
 
 /// The codes, as `--help` shows them, after what a first reader wants to know.
 pub const HELP: &str = "\
-Without any configuration, queue and results live in the user's data folder.
-`apt-ci init` makes a site, which can name a RabbitMQ and a Swift.
+Queue and results live in the user's data folder, or where the site says that `apt-ci init` makes.
 
 Examples:
   apt-ci run -s bookworm --trigger gzip/1.12-1 gzip   request a test
@@ -32,11 +31,10 @@ Examples:
   apt-ci log gzip                                     read what the last one said
 
 Exit codes:
-  0   done
+  0   done; 10: a worker ended after SIGHUP and wants to be started again
   1   failed: a server was away, something was not found, a worker took itself out of service
   2   the input breaks a rule; nothing was changed
-  3   a test that was waited for has failed; 4: it came to no verdict, or was cancelled
-  10  a worker ended after SIGHUP and wants to be started again";
+  3   a test that was waited for has failed; 4: it came to no verdict, or was cancelled";
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
