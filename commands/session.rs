@@ -33,12 +33,13 @@ pub struct GlobalArgs {
     /// Log what happens; twice: in detail
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     verbose: u8,
-    /// Colours: always, never, or auto, on a terminal without NO_COLOR
+    /// Colours: always, never, or auto (the default): on a terminal without NO_COLOR
     #[arg(
         long,
         global = true,
         value_enum,
         default_value_t,
+        hide_default_value = true,
         hide_possible_values = true,
         value_name = "WHEN",
         help_heading = "Global options"

@@ -27,7 +27,7 @@ end
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_needs_command" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_needs_command" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_needs_command" -l json -d 'Print JSON, the stable form for programs'
@@ -72,7 +72,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l batch -d 'Read req
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand run" -l baseline -d 'Test the release as it is, to compare others with: the trigger migration-reference/0'
@@ -94,7 +94,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_see
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -l drain -d 'End when nothing waits in the queues'
@@ -124,7 +124,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from explain" -l all-proposed -d 'Take every package from the proposed pocket, not only the triggers'
@@ -137,7 +137,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from check" -l json -d 'Print JSON, the stable form for programs'
@@ -148,7 +148,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from status" -l json -d 'Print JSON, the stable form for programs'
@@ -159,7 +159,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from stop" -l restart -d 'Make them end with 10, as after SIGHUP: their unit starts them again'
@@ -172,7 +172,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from reload" -l json -d 'Print JSON, the stable form for programs'
@@ -183,7 +183,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -l requeue -d 'Put the request back into its queue, instead of to the dead letters'
@@ -204,7 +204,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_see
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -s w -l watch -d 'Show them again every two seconds, until Ctrl-C'
@@ -226,7 +226,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from show" -l json -d 'Print JSON, the stable form for programs'
@@ -238,7 +238,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from remove" -s n -l dry-run -d 'Only say what would be done'
@@ -250,7 +250,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from purge" -s n -l dry-run -d 'Only say what would be done'
@@ -262,7 +262,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dedupe" -s n -l dry-run -d 'Only say what would be done'
@@ -274,7 +274,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from supersede" -s n -l dry-run -d 'Only say what would be done'
@@ -288,7 +288,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from move" -s n -l dry-run -d 'Only say what would be done'
@@ -300,7 +300,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -l json -d 'Print JSON, the stable form for programs'
@@ -324,7 +324,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l listen -d 'Lis
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand running" -s f -l follow -d 'Print the test\'s log as it grows, until the test ends'
@@ -336,7 +336,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s c -l match -d '
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand cancel" -s y -l yes -d 'Do not ask, with --match'
@@ -355,7 +355,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l requester -d 'Wh
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry" -s n -l dry-run -d 'Print the requests instead of queueing them, in the form that `run --batch` reads'
@@ -382,7 +382,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l requ
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand retry-regressions" -l only-unknown -d 'Only tests whose tested version is "unknown"'
@@ -412,7 +412,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and not __fish_seen_subcommand_from show diff blame flaky stats expire drop-release help" -l latest -d 'Only the latest of each package, release and architecture'
@@ -435,7 +435,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from show" -l reproduce -d 'Print only the command that tests the same by hand'
@@ -448,7 +448,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from diff" -l json -d 'Print JSON, the stable form for programs'
@@ -460,7 +460,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from blame" -l json -d 'Print JSON, the stable form for programs'
@@ -474,7 +474,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from flaky" -l json -d 'Print JSON, the stable form for programs'
@@ -487,7 +487,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -l plot -d 'Draw the days instead'
@@ -502,7 +502,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s n -l dry-run -d 'Only say what would be removed'
@@ -514,7 +514,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from drop-release" -s n -l dry-run -d 'Only say what would be removed'
@@ -534,7 +534,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen_subcommand_from export help" -l rebuild -d 'Take over what is known already, too'
@@ -548,7 +548,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and not __fish_seen
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand index; and __fish_seen_subcommand_from export" -l json -d 'Print JSON, the stable form for programs'
@@ -563,7 +563,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l test -d 'Only the 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand log" -l failed -d 'Only the sections of tests that failed'
@@ -579,7 +579,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l limit -d 'Ho
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -l list -d 'Only show what is there'
@@ -590,7 +590,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand artifacts" -s h -l help -d
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l json -d 'Print JSON, the stable form for programs'
@@ -621,7 +621,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l legacy -d 'Take deliveries that are only signed with SHA-1'
@@ -634,7 +634,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l json -d 'Print JSON, the stable form for programs'
@@ -648,7 +648,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s y -l yes -d 'Do not ask'
@@ -661,7 +661,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l force -d 'Take the old secret away even if no delivery with the new one was seen'
@@ -675,7 +675,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from set-token" -l json -d 'Print JSON, the stable form for programs'
@@ -689,7 +689,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l direct -d 'Queue the requests from here, without the service'
@@ -703,7 +703,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l json -d 'Print JSON, the stable form for programs'
@@ -714,7 +714,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -s n -l dry-run -d 'Only say what would be done'
@@ -727,7 +727,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from reconcile" -l json -d 'Print JSON, the stable form for programs'
@@ -747,7 +747,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and not __fish_seen_subcommand_from add-hook list-hooks remove-hook rotate-secret set-token retry status sync reconcile help" -l json -d 'Print JSON, the stable form for programs'
@@ -778,7 +778,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l legacy -d 'Take deliveries that are only signed with SHA-1'
@@ -791,7 +791,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l json -d 'Print JSON, the stable form for programs'
@@ -805,7 +805,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s y -l yes -d 'Do not ask'
@@ -818,7 +818,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l force -d 'Take the old secret away even if no delivery with the new one was seen'
@@ -832,7 +832,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from set-token" -l json -d 'Print JSON, the stable form for programs'
@@ -846,7 +846,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l direct -d 'Queue the requests from here, without the service'
@@ -860,7 +860,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l json -d 'Print JSON, the stable form for programs'
@@ -871,7 +871,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -s n -l dry-run -d 'Only say what would be done'
@@ -884,7 +884,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from reconcile" -l json -d 'Print JSON, the stable form for programs'
@@ -905,7 +905,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l listen -d 'Where
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -l json -d 'Print JSON, the stable form for programs'
@@ -915,7 +915,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand serve" -s h -l help -d 'Pr
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -l json -d 'Print JSON, the stable form for programs'
@@ -925,7 +925,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand init" -s h -l help -d 'Pri
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l json -d 'Print JSON, the stable form for programs'
@@ -935,7 +935,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s h -l help -d 'P
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l json -d 'Print JSON, the stable form for programs'
@@ -954,7 +954,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fis
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l json -d 'Print JSON, the stable form for programs'
@@ -966,7 +966,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l generate -d 'Make a random one, and print it'
@@ -979,7 +979,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l generate -d 'Make a random one, and print it'
@@ -990,7 +990,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l reveal -d 'Show the secret, too'
@@ -1001,7 +1001,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask'
@@ -1013,7 +1013,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l json -d 'Print JSON, the stable form for programs'
@@ -1024,7 +1024,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from export" -l json -d 'Print JSON, the stable form for programs'
@@ -1034,7 +1034,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -l json -d 'Print JSON, the stable form for programs'
@@ -1057,7 +1057,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l color -d 'Colours: always, never, or auto, on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand completions" -l json -d 'Print JSON, the stable form for programs'

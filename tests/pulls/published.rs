@@ -10,8 +10,9 @@ use apt_ci::forge::{Forge, signature};
 use libtest_mimic::{Failed, Trial};
 
 use super::scene::Scene;
+use crate::support::examples::examples;
 use crate::support::forge::post;
-use crate::support::npm::{Described, examples};
+use crate::support::prism::Prism;
 use crate::support::site::TestSite;
 use crate::support::{Services, Story, block_on, stories};
 
@@ -24,7 +25,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 }
 
 fn calls(_: &Services) -> Result<(), Failed> {
-    let described = Described::start();
+    let described = Prism::start();
     block_on(async {
         let api = described.url().parse().expect("an address");
         let token = Some("token".to_owned().into());
@@ -52,8 +53,8 @@ fn calls(_: &Services) -> Result<(), Failed> {
         }
         assert!(github.token().await.expect("a user").login.is_some());
     });
-    let log = described.log();
-    assert!(!log.to_lowercase().contains("violation"), "{log}");
+    let violations = described.violations();
+    assert!(violations.is_empty(), "{violations:#?}");
     Ok(())
 }
 

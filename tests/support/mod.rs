@@ -2,12 +2,13 @@
 
 pub mod archive;
 pub mod daemon;
+pub mod examples;
 pub mod files;
 pub mod forge;
 pub mod git;
 pub mod keystone;
 pub mod launchpad;
-pub mod npm;
+pub mod prism;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod site;

@@ -22,7 +22,13 @@ const loosen = (schema) => {
 for (const methods of Object.values(whole.paths)) {
     for (const operation of Object.values(methods)) {
         for (const response of Object.values(operation.responses ?? {})) {
-            Object.values(response.content ?? {}).forEach((content) => loosen(content.schema));
+            for (const content of Object.values(response.content ?? {})) {
+                loosen(content.schema);
+                // An example that is null says that there is none.
+                if (Object.values(content.examples ?? {}).some((example) => example.value === null)) {
+                    delete content.examples;
+                }
+            }
         }
     }
 }
