@@ -1534,7 +1534,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__github__subcmd__add__subcmd__hook)
-            opts="-s -a -q -v -h --series --release --architecture --arch --package --build-git --ppa --env --env-allowed --testname --legacy --status-token --api-url --manual --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -q -v -h --series --release --architecture --arch --package --build-git --ppa --env --env-allowed --testname --legacy --status-token --manual --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1778,12 +1778,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__github__subcmd__list__subcmd__hooks)
-            opts="-q -v -h --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1846,7 +1850,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__github__subcmd__remove__subcmd__hook)
-            opts="-s -a -y -q -v -h --series --release --architecture --arch --package --yes --manual --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -y -q -v -h --series --release --architecture --arch --package --yes --manual --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1877,6 +1881,10 @@ _apt__ci() {
                     return 0
                     ;;
                 --package)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1908,7 +1916,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__github__subcmd__retry)
-            opts="-s -a -q -v -h --series --release --architecture --arch --package --direct --force --wait --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -q -v -h --series --release --architecture --arch --package --direct --force --wait --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1942,6 +1950,10 @@ _apt__ci() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1970,12 +1982,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__github__subcmd__rotate__subcmd__secret)
-            opts="-q -v -h --force --manual --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --force --manual --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2042,12 +2058,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__github__subcmd__status)
-            opts="-q -v -h --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2076,12 +2096,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__github__subcmd__sync)
-            opts="-n -y -q -v -h --dry-run --yes --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-n -y -q -v -h --dry-run --yes --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2140,7 +2164,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__gitlab__subcmd__add__subcmd__hook)
-            opts="-s -a -q -v -h --series --release --architecture --arch --package --build-git --ppa --env --env-allowed --testname --legacy --status-token --api-url --manual --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -q -v -h --series --release --architecture --arch --package --build-git --ppa --env --env-allowed --testname --legacy --status-token --manual --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2384,12 +2408,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__gitlab__subcmd__list__subcmd__hooks)
-            opts="-q -v -h --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2452,7 +2480,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__gitlab__subcmd__remove__subcmd__hook)
-            opts="-s -a -y -q -v -h --series --release --architecture --arch --package --yes --manual --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -y -q -v -h --series --release --architecture --arch --package --yes --manual --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2483,6 +2511,10 @@ _apt__ci() {
                     return 0
                     ;;
                 --package)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --api-url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2514,7 +2546,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__gitlab__subcmd__retry)
-            opts="-s -a -q -v -h --series --release --architecture --arch --package --direct --force --wait --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-s -a -q -v -h --series --release --architecture --arch --package --direct --force --wait --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2548,6 +2580,10 @@ _apt__ci() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2576,12 +2612,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__gitlab__subcmd__rotate__subcmd__secret)
-            opts="-q -v -h --force --manual --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --force --manual --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2648,12 +2688,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__gitlab__subcmd__status)
-            opts="-q -v -h --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -2682,12 +2726,16 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__gitlab__subcmd__sync)
-            opts="-n -y -q -v -h --dry-run --yes --token-file --site --queue --store --json --quiet --verbose --color --help"
+            opts="-n -y -q -v -h --dry-run --yes --api-url --token-file --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --api-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

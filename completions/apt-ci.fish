@@ -616,7 +616,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l env-allowed -d 'What else the hook\'s address may set, such as CFLAGS=-O*; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l testname -d 'Run only this test of the package' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l status-token -d 'Store the token for the statuses, too: from this file, or a hidden prompt' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l api-url -d 'The API of another server than the best-known one' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -630,6 +630,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from add-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from list-hooks" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -644,6 +645,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s s -l release -l series -d 'Only hooks for this release' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -657,6 +659,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from remove-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from rotate-secret" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -685,6 +688,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s s -l release -l series -d 'Only hooks for this release' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -699,6 +703,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -710,6 +715,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand github; and __fish_seen_subcommand_from sync" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -773,7 +779,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l env-allowed -d 'What else the hook\'s address may set, such as CFLAGS=-O*; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l testname -d 'Run only this test of the package' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l status-token -d 'Store the token for the statuses, too: from this file, or a hidden prompt' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l api-url -d 'The API of another server than the best-known one' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -787,6 +793,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from add-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from list-hooks" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -801,6 +808,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s s -l release -l series -d 'Only hooks for this release' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -814,6 +822,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from remove-hook" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from rotate-secret" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -842,6 +851,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s s -l release -l series -d 'Only hooks for this release' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s a -l arch -l architecture -d 'Only hooks, and tests, for this architecture; repeat for more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l package -d 'Only hooks whose results have this name' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -856,6 +866,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -867,6 +878,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l api-url -d 'The API of another server than the best-known one; where hooks are at several, only those there' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l token-file -d 'Read the administrator\'s token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand gitlab; and __fish_seen_subcommand_from sync" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r

@@ -16,6 +16,17 @@ pub struct ServerUrl(Url);
 pub struct InvalidServerUrl(&'static str);
 
 impl ServerUrl {
+    /// Whether nobody on the way can read what is sent there: by TLS, or because there is no way.
+    pub fn is_private(&self) -> bool {
+        let is_loopback = match self.0.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        self.0.scheme() == "https" || is_loopback
+    }
+
     /// The address of something below this one. Each segment is escaped as needed.
     pub(crate) fn below(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
@@ -63,6 +74,13 @@ mod tests {
         assert_eq!(shown("https://api.launchpad.net/devel/"), "https://api.launchpad.net/devel");
         assert_eq!(shown("http://127.0.0.1:8080"), "http://127.0.0.1:8080");
         assert_eq!(shown("http://[::1]:8080//"), "http://[::1]:8080");
+    }
+
+    #[test]
+    fn who_is_on_the_way_reads_only_what_goes_elsewhere_without_tls() {
+        let is_private = |text: &str| text.parse::<ServerUrl>().unwrap().is_private();
+        assert!(is_private("https://h") && is_private("http://127.0.0.1:80") && is_private("http://[::1]/x"));
+        assert!(!is_private("http://h") && !is_private("http://127.0.0.1.example"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What these commands have in common: the site's hooks, its secrets, and a way to the forge.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use apt_ci::forge::client::{Client, Delivered, PresentHook};
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
+use apt_ci::forge::query::Query;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::SourcePackage;
@@ -24,9 +26,12 @@ const PING: Duration = Duration::from_secs(15);
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(300);
 
-/// The token for what an administrator of a project does.
+/// The token for what an administrator of a project does, and the server that it is for.
 #[derive(clap::Args)]
 pub struct TokenFile {
+    /// The API of another server than the best-known one; where hooks are at several, only those there
+    #[arg(long, value_name = "URL")]
+    pub api_url: Option<ServerUrl>,
     /// Read the administrator's token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -103,20 +108,22 @@ pub fn service(site: &Site) -> Result<ServerUrl, BadInput> {
     })
 }
 
-/// The hooks of a forge, with their places among all of the site.
-pub fn hooks_of(forge: Forge, site: &Site) -> anyhow::Result<Vec<(usize, Hook)>> {
-    Ok(site.hooks()?.into_iter().enumerate().filter(|(_, hook)| hook.forge == forge).collect())
+/// The hooks of a forge.
+pub fn hooks_of(forge: Forge, site: &Site) -> anyhow::Result<Vec<Hook>> {
+    Ok(site.hooks()?.into_iter().filter(|hook| hook.forge == forge).collect())
 }
 
-/// The hooks of a project.
+/// The hooks of a project: at least one.
 pub fn hooks_of_project(
     forge: Forge,
     project: &Project,
     chosen: &Chosen,
+    token: &TokenFile,
     site: &Site,
-) -> anyhow::Result<Vec<(usize, Hook)>> {
+) -> anyhow::Result<Vec<Hook>> {
     let mut hooks = hooks_of(forge, site)?;
-    hooks.retain(|(_, hook)| hook.project.is(project.as_str()) && chosen.means(hook));
+    hooks.retain(|hook| hook.project.is(project.as_str()) && chosen.means(hook));
+    let hooks = at_one_server(hooks, token)?;
     if hooks.is_empty() {
         let message = format!("no such hook of {project} is declared");
         let hint = match forge {
@@ -128,10 +135,48 @@ pub fn hooks_of_project(
     Ok(hooks)
 }
 
-/// The hook at the forge that sends to where this one is to send.
+/// Those at the server that is named, or at the only one: a token for one is not told to another.
+pub fn at_one_server(mut hooks: Vec<Hook>, token: &TokenFile) -> Result<Vec<Hook>, BadInput> {
+    if let Some(api) = &token.api_url {
+        hooks.retain(|hook| hook.api == *api);
+        return Ok(hooks);
+    }
+    let servers: BTreeSet<String> = hooks.iter().map(|hook| hook.api.to_string()).collect();
+    if servers.len() < 2 {
+        return Ok(hooks);
+    }
+    let servers: Vec<String> = servers.into_iter().collect();
+    let message = format!("there are hooks at several servers: {}", servers.join(", "));
+    Err(BadInput {
+        message,
+        hint: Some("name the one that is meant with --api-url: each has its own token".to_owned()),
+    })
+}
+
+/// What an address of a hook at the forge asks this service for; none for an address elsewhere. What it asks for may be nothing that can
+/// be understood.
+fn asked_at(url: &str, forge: Forge, service: &ServerUrl) -> Option<Option<Query>> {
+    let below = url.strip_prefix(&format!("{service}/"))?;
+    let (page, query) = below.split_once('?').unwrap_or((below, ""));
+    let is_ours = page == "request.cgi" || page.strip_prefix("webhooks/") == Some(forge.as_str());
+    is_ours.then(|| Query::parse(query).ok())
+}
+
+/// Whether deliveries to this address ask for tests of this hook.
+pub fn accepts(hook: &Hook, service: &ServerUrl, url: &str) -> bool {
+    asked_at(url, hook.forge, service).flatten().is_some_and(|query| hook.asked(&query).is_some())
+}
+
+/// Whether this is an address of the service.
+pub fn is_ours(url: &str, forge: Forge, service: &ServerUrl) -> bool {
+    asked_at(url, forge, service).is_some()
+}
+
+/// The hook at the forge that sends to where this one is to send: at best to its own address, or to another one that asks for the same.
 pub fn present<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook]) -> Option<&'p PresentHook> {
     let url = hook.payload_url(service);
-    present.iter().find(|present| present.url == url)
+    let exact = present.iter().find(|present| present.url == url);
+    exact.or_else(|| present.iter().find(|present| accepts(hook, service, &present.url)))
 }
 
 /// A way to a hook's server.

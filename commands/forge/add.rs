@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use apt_ci::forge::client::Delivered;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::{EnvPattern, Hook};
 use apt_ci::forge::{Forge, Project};
@@ -59,9 +60,6 @@ pub struct AddArgs {
     /// Store the token for the statuses, too: from this file, or a hidden prompt
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     status_token: Option<PathBuf>,
-    /// The API of another server than the best-known one
-    #[arg(long, value_name = "URL")]
-    api_url: Option<ServerUrl>,
     /// Do not make it at the forge: print what its administrator has to enter there
     #[arg(long, conflicts_with = "token_file")]
     manual: bool,
@@ -75,8 +73,8 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     let service = access::service(&site)?;
     let hook = hook(forge, &args, &site).await?;
     let declared = access::hooks_of(forge, &site)?;
-    let is_declared = declared.iter().any(|(_, other)| *other == hook);
-    if let Some((_, other)) = declared.iter().find(|(_, other)| other.collides(&hook) && !is_declared) {
+    let is_declared = declared.contains(&hook);
+    if let Some(other) = declared.iter().find(|other| other.collides(&hook) && !is_declared) {
         let message = format!("another hook of {} asks for {} already", hook.project, other.title());
         let hint =
             format!("`apt-ci {forge} remove-hook {}` removes it; --package gives this one another name", hook.project);
@@ -97,9 +95,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
 
     let secret = own_secret(&hook, &credentials)?;
     // First what takes deliveries, then what sends them.
-    if !is_declared {
-        site.declare_hook(&hook)?;
-    }
+    site.declare_hook(&hook)?;
     if let Some(status_token) = status_token {
         token::store(forge, &hook.project, &status_token, &credentials)?;
     }
@@ -115,7 +111,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     }
     let id = match access::present(&hook, &service, &present) {
         Some(present) => {
-            client.change_hook(&hook.project, present.id, &url, &secret).await?;
+            client.change_hook(&hook.project, present.id, &present.url, &secret).await?;
             present.id
         }
         None => {
@@ -128,16 +124,20 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         }
     };
     if session.ui.json {
-        let delivered = access::ping(&client, &hook.project, id).await?;
-        return session
-            .ui
-            .json(&json!({"project": hook.project, "id": id, "url": url, "ping": delivered}))
-            .map(|()| ExitStatus::Success);
+        let delivered = access::ping(&client, &hook.project, id).await.ok().flatten();
+        let taken = delivered.as_ref().is_some_and(Delivered::is_good);
+        session.ui.json(&json!({"project": hook.project, "id": id, "url": url, "ping": delivered}))?;
+        return Ok(if taken { ExitStatus::Success } else { ExitStatus::Failure });
     }
     session.ui.data(&url)?;
     session.ui.note(format!("{} of {} are tested: {}.", changes(forge), hook.project, hook.title()));
-    let delivered = access::ping(&client, &hook.project, id).await?;
-    let taken = access::tell_ping(delivered.as_ref(), forge, session);
+    let taken = match access::ping(&client, &hook.project, id).await {
+        Ok(delivered) => access::tell_ping(delivered.as_ref(), forge, session),
+        Err(error) => {
+            session.ui.warn(format!("the hook is made; whether what it sends arrives is not known: {error}"));
+            false
+        }
+    };
     let keyring = access::keyring(session, &site)?;
     if keyring.token(forge, &hook.project, &hook.package)?.is_none() {
         session.ui.warn(format!(
@@ -211,10 +211,11 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
         let message = format!("{} has a semicolon, which separates variables in a hook's address", variable.name());
         return Err(BadInput { message, hint: None }.into());
     }
+    let api = args.token.api_url.clone().unwrap_or_else(|| forge.api());
     Ok(Hook {
         forge,
-        api: args.api_url.clone().unwrap_or_else(|| forge.api()),
-        project: args.project.clone(),
+        project: spelled(forge, &api, &args.project, site)?,
+        api,
         release,
         architectures,
         package,
@@ -225,6 +226,13 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
         testname: args.testname.clone(),
         legacy: args.legacy,
     })
+}
+
+/// The project as its other hooks spell it: its secret has that name.
+fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> anyhow::Result<Project> {
+    let declared = access::hooks_of(forge, site)?;
+    let known = declared.into_iter().find(|hook| hook.api == *api && hook.project.is(project.as_str()));
+    Ok(known.map_or_else(|| project.clone(), |hook| hook.project))
 }
 
 /// The secret of the project's hooks: the one that is there, or a new one, which is stored.

@@ -37,9 +37,12 @@ struct Line {
 pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let service = access::service(&site)?;
-    let mut hooks: Vec<Hook> = access::hooks_of(forge, &site)?.into_iter().map(|(_, hook)| hook).collect();
+    let mut hooks = access::hooks_of(forge, &site)?;
     hooks.retain(|hook| args.project.as_ref().is_none_or(|project| hook.project.is(project.as_str())));
     let token = args.token.given(forge, session)?;
+    if token.is_some() || args.token.api_url.is_some() {
+        hooks = access::at_one_server(hooks, &args.token)?;
+    }
     if token.is_none() && !hooks.is_empty() {
         session.ui.note(format!("Without an administrator's token it cannot be seen which are at {}.", forge.title()));
     }
@@ -61,19 +64,25 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
         };
         for hook in &hooks {
             let found = present.as_ref().map(|present| access::present(hook, &service, present));
-            let last = match found.flatten() {
-                Some(found) => client.last_delivery(&hook.project, found.id).await.ok().flatten(),
-                None => None,
+            let looked = match found.flatten() {
+                Some(found) => client.last_delivery(&hook.project, found.id).await,
+                None => Ok(None),
             };
+            let is_known = looked.is_ok();
+            if let Err(error) = &looked {
+                session.ui.warn(format!("{}: {error}", hook.project));
+                exit = ExitStatus::Failure;
+            }
+            let last = looked.ok().flatten();
             lines.push(Line {
                 project: hook.project.to_string(),
                 tests: hook.title(),
-                state: state(found, last.as_ref()),
+                state: if is_known { state(found, last.as_ref()) } else { "unknown".to_owned() },
                 last,
                 url: hook.payload_url(&service),
             });
         }
-        for stray in strays(&hooks, &service, present.unwrap_or_default()) {
+        for stray in strays(forge, &hooks, &service, present.unwrap_or_default()) {
             lines.push(Line {
                 project: first.project.to_string(),
                 tests: String::new(),
@@ -147,9 +156,10 @@ pub fn drift(present: &PresentHook) -> Option<&'static str> {
     }
 }
 
-/// What sends to this service and is not declared.
-pub fn strays(hooks: &[&Hook], service: &ServerUrl, present: Vec<PresentHook>) -> Vec<PresentHook> {
-    let below = format!("{service}/");
-    let is_ours = |url: &str| hooks.iter().any(|hook| hook.payload_url(service) == url);
-    present.into_iter().filter(|present| present.url.starts_with(&below) && !is_ours(&present.url)).collect()
+/// What sends to this service and asks for nothing that is declared.
+pub fn strays(forge: Forge, hooks: &[&Hook], service: &ServerUrl, present: Vec<PresentHook>) -> Vec<PresentHook> {
+    let is_stray = |url: &str| {
+        access::is_ours(url, forge, service) && !hooks.iter().any(|hook| access::accepts(hook, service, url))
+    };
+    present.into_iter().filter(|present| is_stray(&present.url)).collect()
 }

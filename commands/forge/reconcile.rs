@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use apt_ci::forge::Forge;
-use apt_ci::forge::hook::Hook;
 use apt_ci::pulls::journal::{Journal, JournalError};
 use apt_ci::pulls::rebuild::{self, Surroundings, by_project};
 use apt_ci::pulls::show::Shower;
@@ -32,7 +31,7 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     let site = session.site()?;
     let service = access::service(&site)?;
     let keyring = Arc::new(access::keyring(session, &site)?);
-    let hooks: Vec<Hook> = access::hooks_of(forge, &site)?.into_iter().map(|(_, hook)| hook).collect();
+    let hooks = access::hooks_of(forge, &site)?;
     let journal = match Journal::open(&Journal::path(&site.state_dir)) {
         Err(error @ JournalError::Busy(_)) => {
             let hint = "`apt-ci serve` runs here, and closes statuses by itself; its log tells what it cannot do";

@@ -42,8 +42,8 @@ pub struct RetryArgs {
 pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let keyring = access::keyring(session, &site)?;
-    let hooks = access::hooks_of_project(forge, &args.pull.project, &args.chosen, &site)?;
-    let hooks: Vec<Hook> = hooks.into_iter().map(|(_, hook)| narrowed(hook, &args.chosen)).collect();
+    let hooks = access::hooks_of_project(forge, &args.pull.project, &args.chosen, &args.token, &site)?;
+    let hooks: Vec<Hook> = hooks.into_iter().map(|hook| narrowed(hook, &args.chosen)).collect();
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let token = match args.token.given(forge, session)? {
         Some(token) => Some(token),
@@ -75,24 +75,34 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
         let secrets = keyring.secrets(hook)?;
         let secret = secrets.current.ok_or_else(|| Unable {
             message: format!("there is no secret of {}", hook.project),
-            hint: "`apt-ci credentials list` shows what is there; sync makes one",
+            hint: "`apt-ci credentials list` shows what is there; `sync` makes one and tells the forge",
         })?;
-        let answer = deliver(hook, &hook.payload_url(&service), &pull, &secret).await?;
+        let answer = match deliver(hook, &hook.payload_url(&service), &pull, &secret).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // What is queued already is told in any case.
+                show(rows, &answers, session)?;
+                return Err(error);
+            }
+        };
         for request in answer.get("requests").and_then(Value::as_array).into_iter().flatten() {
             let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
             rows.push(["queue", "package", "uuid"].map(|key| Cell::new(text(key))).into());
         }
         answers.push(answer);
     }
-    if session.ui.json {
-        session.ui.json(&answers)?;
-        return Ok(ExitStatus::Success);
-    }
     if rows.is_empty() {
         session.ui.note("Nothing was queued: this commit waits already.");
     }
-    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(Column::new), &rows)?;
+    show(rows, &answers, session)?;
     Ok(ExitStatus::Success)
+}
+
+fn show(rows: Vec<Vec<Cell>>, answers: &[Value], session: &Session) -> anyhow::Result<()> {
+    if session.ui.json {
+        return session.ui.json(&answers);
+    }
+    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(Column::new), &rows)
 }
 
 fn narrowed(hook: Hook, chosen: &Chosen) -> Hook {
@@ -105,7 +115,8 @@ fn narrowed(hook: Hook, chosen: &Chosen) -> Hook {
 async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretString) -> anyhow::Result<Value> {
     let id = uuid::Uuid::new_v4().to_string();
     let body = payload(hook, pull, &id).to_string();
-    let client = reqwest::Client::builder().timeout(PATIENCE).build()?;
+    // A secret goes to nobody whom the service may point to.
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
     let request = client.post(url).header("content-type", "application/json");
     let request = match hook.forge {
         Forge::GitHub => request

@@ -37,8 +37,8 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     let service = access::service(&site)?;
     let credentials = session.credentials(&site)?;
     let everything = Chosen { release: None, architectures: Vec::new(), package: None };
-    let hooks = access::hooks_of_project(forge, &args.project, &everything, &site)?;
-    let Some((_, first)) = hooks.first() else { return Ok(ExitStatus::Success) };
+    let hooks = access::hooks_of_project(forge, &args.project, &everything, &args.token, &site)?;
+    let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let client = if args.manual {
         None
     } else {
@@ -49,6 +49,13 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         Some(client) => client.hooks(&first.project).await?,
         None => Vec::new(),
     };
+    if args.manual
+        && args.force
+        && credentials.get(hook_kind(forge), &next_name(&first.project).parse::<Name>()?)?.is_none()
+    {
+        let message = format!("no new secret of {} was given out yet", first.project);
+        return Err(Unable { message, hint: "call it with --manual alone first, which prints one" }.into());
+    }
     let next = next_secret(first, &credentials, session)?;
     let Some(client) = client else {
         if args.force {
@@ -63,12 +70,13 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         return Ok(ExitStatus::Success);
     };
     let mut seen_everywhere = true;
-    for (_, hook) in &hooks {
+    for hook in &hooks {
         let Some(found) = access::present(hook, &service, &present) else {
             session.ui.warn(format!("{} is not at {}: `apt-ci {forge} sync` makes it", hook.title(), forge.title()));
+            seen_everywhere = false;
             continue;
         };
-        client.change_hook(&hook.project, found.id, &hook.payload_url(&service), &next).await?;
+        client.change_hook(&hook.project, found.id, &found.url, &next).await?;
         seen_everywhere &= is_seen(&client, hook, found.id, session).await?;
     }
     if !seen_everywhere && !args.force {

@@ -1,9 +1,12 @@
 //! `apt-ci github sync`: makes the forge agree with the site.
 
+use anyhow::Context as _;
 use apt_ci::forge::Forge;
 use apt_ci::forge::client::Client;
 use apt_ci::forge::hook::Hook;
+use apt_ci::pulls::keyring::hook_kind;
 use apt_ci::pulls::rebuild::by_project;
+use apt_ci::site::credentials::{Credentials, Name};
 use serde_json::json;
 
 use super::access::{self, TokenFile};
@@ -56,7 +59,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     let site = session.site()?;
     let service = access::service(&site)?;
     let credentials = session.credentials(&site)?;
-    let hooks: Vec<Hook> = access::hooks_of(forge, &site)?.into_iter().map(|(_, hook)| hook).collect();
+    let hooks = access::at_one_server(access::hooks_of(forge, &site)?, &args.token)?;
     if hooks.is_empty() {
         session.ui.note("No hook is declared: there is no project to look at.");
         return Ok(ExitStatus::Success);
@@ -65,19 +68,28 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     let mut steps = Vec::new();
     for hooks in by_project(&hooks) {
         let Some(first) = hooks.first() else { continue };
-        let present = access::client(first, Some(token.clone()))?.hooks(&first.project).await?;
+        let client = access::client(first, Some(token.clone()))?;
+        let present = client.hooks(&first.project).await?;
+        let has_secret = has_secret(first, &credentials)?;
         for hook in &hooks {
             let url = hook.payload_url(&service);
             match access::present(hook, &service, &present) {
                 None => steps.push(Step { hook, url, what: What::Make }),
                 Some(found) => {
-                    if let Some(drift) = drift(found) {
-                        steps.push(Step { hook, url, what: What::Mend(found.id, drift) });
+                    let last = client.last_delivery(&first.project, found.id).await?;
+                    let is_refused = last.is_some_and(|last| last.status == Some(403));
+                    let why = match drift(found) {
+                        Some(drift) => Some(drift),
+                        None if !has_secret => Some("no secret here"),
+                        None => is_refused.then_some("refused"),
+                    };
+                    if let Some(why) = why {
+                        steps.push(Step { hook, url: found.url.clone(), what: What::Mend(found.id, why) });
                     }
                 }
             }
         }
-        for stray in strays(&hooks, &service, present) {
+        for stray in strays(forge, &hooks, &service, present) {
             steps.push(Step { hook: first, url: stray.url, what: What::Remove(stray.id) });
         }
     }
@@ -96,22 +108,42 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
             return Ok(ExitStatus::Failure);
         }
     }
-    for Step { hook, url, what } in &steps {
-        let client: Client = access::client(hook, Some(token.clone()))?;
-        match what {
-            What::Make => {
-                let secret = own_secret(hook, &credentials)?;
-                client.create_hook(&hook.project, url, &secret).await?;
-            }
-            What::Mend(id, _) => {
-                let secret = own_secret(hook, &credentials)?;
-                client.change_hook(&hook.project, *id, url, &secret).await?;
-            }
-            What::Remove(id) => client.remove_hook(&hook.project, *id).await?,
-        }
+    let mut all_taken = true;
+    for (done, step) in steps.iter().enumerate() {
+        let client = access::client(step.hook, Some(token.clone()))?;
+        let so_far = || format!("{done} of {} steps were done; call it again for the rest", steps.len());
+        all_taken &= take(step, &client, &credentials, session).await.with_context(so_far)?;
     }
     session.ui.note(format!("{} agrees with the site now.", forge.title()));
-    Ok(ExitStatus::Success)
+    Ok(if all_taken { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// Does a step. Gives whether the service takes what the hook sends then.
+async fn take(step: &Step<'_>, client: &Client, credentials: &Credentials, session: &Session) -> anyhow::Result<bool> {
+    let Step { hook, url, what } = step;
+    let id = match what {
+        What::Make => client.create_hook(&hook.project, url, &own_secret(hook, credentials)?).await?.id,
+        What::Mend(id, _) => {
+            client.change_hook(&hook.project, *id, url, &own_secret(hook, credentials)?).await?;
+            *id
+        }
+        What::Remove(id) => {
+            client.remove_hook(&hook.project, *id).await?;
+            return Ok(true);
+        }
+    };
+    // GitLab lets a hook that it has switched off send again when something of it was taken.
+    let delivered = access::ping(client, &hook.project, id).await?;
+    Ok(access::tell_ping(delivered.as_ref(), hook.forge, session))
+}
+
+fn has_secret(hook: &Hook, credentials: &Credentials) -> anyhow::Result<bool> {
+    for name in [hook.project.as_str(), hook.package.as_str()] {
+        if credentials.get(hook_kind(hook.forge), &name.parse::<Name>()?)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn tell(steps: &[Step<'_>], session: &Session) -> anyhow::Result<()> {

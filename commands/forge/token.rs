@@ -36,7 +36,7 @@ pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Re
     let site = session.site()?;
     let credentials = session.credentials(&site)?;
     let hooks = access::hooks_of(forge, &site)?;
-    let of_project = hooks.iter().find(|(_, hook)| hook.project.is(args.project.as_str())).map(|(_, hook)| hook);
+    let of_project = hooks.iter().find(|hook| hook.project.is(args.project.as_str()));
     if of_project.is_none() {
         session.ui.warn(format!("no hook of {} is declared yet", args.project));
     }
@@ -63,7 +63,7 @@ pub async fn read(
     let token = secret::read(file, &format!("Token for the statuses of {project}")).await?;
     let token: SecretString = token.expose_secret().trim().to_owned().into();
     let facts = match Client::new(forge, api, Some(token.clone()))?.token().await {
-        Err(ForgeError::NotAllowed { address, .. }) => {
+        Err(ForgeError::NotAllowed { address, status: 401, .. }) => {
             let message = format!("{address} does not know this token");
             return Err(
                 BadInput { message, hint: Some("has it expired, or is it of another server?".to_owned()) }.into()
@@ -72,7 +72,7 @@ pub async fn read(
         other => other?,
     };
     let (enough, more_than_enough): (&[&str], &[&str]) = match forge {
-        Forge::GitHub => (&["repo:status", "repo"], &["repo:status"]),
+        Forge::GitHub => (&["repo:status", "repo", "public_repo"], &["repo:status"]),
         Forge::GitLab => (&["api"], &["api"]),
     };
     match &facts.scopes {

@@ -188,6 +188,8 @@ fn forge_hint(error: &ForgeError) -> Option<String> {
             "a private project is shown only to a token that may see it: GITHUB_TOKEN or GITLAB_TOKEN"
         }
         ForgeError::Unwell { .. } | ForgeError::Limited { .. } => "nothing is wrong here: try again later",
+        ForgeError::Moved { .. } => "write its new name into hooks.toml, commit, and call sync",
+        ForgeError::Insecure(_) => "name its https:// address",
         ForgeError::Refused { .. } | ForgeError::Unexpected { .. } => return None,
     };
     Some(hint.to_owned())

@@ -92,8 +92,11 @@ impl Client {
     /// A way to an API. To be called within the runtime.
     ///
     /// # Errors
-    /// When the TLS library cannot be used.
+    /// [`ForgeError::Insecure`], or when the TLS library cannot be used.
     pub fn new(forge: Forge, api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
+        if token.is_some() && !api.is_private() {
+            return Err(ForgeError::Insecure(api.to_string()));
+        }
         match forge {
             Forge::GitHub => GitHub::new(api, token).map(Self::GitHub),
             Forge::GitLab => GitLab::new(api, token).map(Self::GitLab),
@@ -183,12 +186,21 @@ impl Client {
         each!(self, client => client.statuses(project, commit).await)
     }
 
-    /// Shows a status beside a commit.
+    /// Shows a status beside a commit of a pull request.
     ///
     /// # Errors
     /// When the forge does not take it.
-    pub async fn set_status(&self, project: &Project, commit: &Commit, status: &Status) -> Result<(), ForgeError> {
-        each!(self, client => client.set_status(project, commit, status).await)
+    pub async fn set_status(
+        &self,
+        project: &Project,
+        number: u64,
+        commit: &Commit,
+        status: &Status,
+    ) -> Result<(), ForgeError> {
+        match self {
+            Self::GitHub(client) => client.set_status(project, commit, status).await,
+            Self::GitLab(client) => client.set_status(project, number, commit, status).await,
+        }
     }
 
     /// Whose the token is, and what it may do.

@@ -51,6 +51,17 @@ pub enum ForgeError {
         /// What was asked about.
         what: String,
     },
+    /// The project has another name now.
+    #[error("{address} has {what} under another name now")]
+    Moved {
+        /// The address of its API.
+        address: String,
+        /// What was asked about.
+        what: String,
+    },
+    /// A token would be readable for everybody on the way.
+    #[error("{0} is asked without TLS: a token is not sent there")]
+    Insecure(String),
     /// It understood, and refuses.
     #[error("{address} refuses ({status}): {message}")]
     Refused {
@@ -118,6 +129,7 @@ impl Answer {
             Duration::from_secs(seconds.clamp(1, LONGEST))
         };
         match status {
+            301 | 302 | 307 | 308 => ForgeError::Moved { address, what: what.to_owned() },
             403 | 429 if after.is_some() || is_used_up || status == 429 => {
                 ForgeError::Limited { address, after: after.unwrap_or_else(until_reset) }
             }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::error::{Answer, ForgeError};
 use super::status::{State, Status};
-use super::{Commit, Project, PullRequest};
+use super::{Commit, Forge, Project, PullRequest};
 use crate::http::innermost;
 use crate::server_url::ServerUrl;
 
@@ -234,6 +234,7 @@ impl GitLab {
     pub(super) async fn set_status(
         &self,
         project: &Project,
+        number: u64,
         commit: &Commit,
         status: &Status,
     ) -> Result<(), ForgeError> {
@@ -243,7 +244,16 @@ impl GitLab {
         if let Some(link) = &status.link {
             body["target_url"] = json!(link);
         }
-        match self.send(Method::POST, self.project_url(project, &["statuses", commit.as_str()]), Some(&body)).await {
+        let address = self.project_url(project, &["statuses", commit.as_str()]);
+        let sent = match self.send(Method::POST, address.clone(), Some(&body)).await {
+            // The commit of a fork is in none of the project's branches: GitLab wants to be told where it is.
+            Err(ForgeError::NotFound { .. }) => {
+                body["ref"] = json!(Forge::GitLab.reference(number));
+                self.send(Method::POST, address, Some(&body)).await
+            }
+            other => other,
+        };
+        match sent {
             // It has that state: the answer to the first try was lost.
             Err(ForgeError::Refused { status: 400, message, .. }) if message.contains("Cannot transition status") => {
                 Ok(())

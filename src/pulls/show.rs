@@ -138,7 +138,7 @@ impl Shower {
             Trouble::NoToken(format!("there is no token; `apt-ci {forge} set-token {}` stores one", test.project))
         })?;
         let client = self.client(test.forge, &test.api, token)?;
-        client.set_status(&test.project, &test.commit, &test.status(&self.service)).await?;
+        client.set_status(&test.project, test.number, &test.commit, &test.status(&self.service)).await?;
         Ok(())
     }
 

@@ -67,25 +67,34 @@ impl Site {
         self.root.as_ref().map(|root| root.join(FILE))
     }
 
-    /// Declares a hook, after the others, and commits that.
+    /// Declares a hook, after the others, and commits that. One that is declared is committed, in case that it was not.
     ///
     /// # Errors
     /// When the file cannot be changed, or git fails.
     pub fn declare_hook(&self, hook: &Hook) -> Result<(), SiteError> {
         let message = format!("Test {} {}s: {}", hook.project, hook.forge.change(), hook.title());
-        self.change_hooks(&message, |hooks| hooks.push(written(hook)))
+        self.change_hooks(&message, |tables, hooks| {
+            if !hooks.contains(hook) {
+                tables.push(written(hook));
+            }
+        })
     }
 
-    /// Declares a hook no more, and commits that. `which` is its place in [`Site::hooks`].
+    /// Declares a hook no more, and commits that.
     ///
     /// # Errors
     /// When the file cannot be changed, or git fails.
-    pub fn forget_hook(&self, which: usize, hook: &Hook) -> Result<(), SiteError> {
+    pub fn forget_hook(&self, hook: &Hook) -> Result<(), SiteError> {
         let message = format!("Test {} {}s no more: {}", hook.project, hook.forge.change(), hook.title());
-        self.change_hooks(&message, |hooks| drop(hooks.remove(which)))
+        self.change_hooks(&message, |tables, hooks| {
+            // Somebody else may have done it, or added others, since it was looked up.
+            if let Some(place) = hooks.iter().position(|other| other == hook) {
+                tables.remove(place);
+            }
+        })
     }
 
-    fn change_hooks(&self, message: &str, change: impl FnOnce(&mut ArrayOfTables)) -> Result<(), SiteError> {
+    fn change_hooks(&self, message: &str, change: impl FnOnce(&mut ArrayOfTables, &[Hook])) -> Result<(), SiteError> {
         let (Some(root), Some(path)) = (&self.root, self.hooks_file()) else {
             let source = std::io::Error::other("there is no site here");
             return Err(SiteError::Io { action: "declare a hook".to_owned(), source });
@@ -98,14 +107,14 @@ impl Site {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             other => other.map_err(failed)?,
         };
-        read(&path, &text)?;
+        let declared = read(&path, &text)?;
         let mut document: DocumentMut =
             text.parse().map_err(|error: toml_edit::TomlError| fault(&path, &text, 0, error.message()))?;
         let hooks = document.entry("hook").or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
         let Some(hooks) = hooks.as_array_of_tables_mut() else {
             return Err(fault(&path, &text, 0, "a hook begins with [[hook]] on a line of its own"));
         };
-        change(hooks);
+        change(hooks, &declared);
         let aside = root.join(format!(".{FILE}.new-{}", std::process::id()));
         let head = if text.is_empty() { HEAD } else { "" };
         let new = format!("{head}{document}");
@@ -300,7 +309,10 @@ package = "thing"
         site.declare_hook(&hook).unwrap();
         let hooks = site.hooks().unwrap();
         assert_eq!(hooks.len(), 3);
-        site.forget_hook(2, &hooks[2]).unwrap();
+        site.declare_hook(&hook).unwrap();
+        assert_eq!(site.hooks().unwrap().len(), 3, "it is declared once");
+        site.forget_hook(&hooks[2]).unwrap();
+        site.forget_hook(&hooks[2]).unwrap();
         assert_eq!(std::fs::read_to_string(folder.path().join(FILE)).unwrap(), TEXT);
     }
 
@@ -316,8 +328,8 @@ package = "thing"
         let text = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
         assert!(text.starts_with(HEAD) && text.matches("# The projects").count() == 1, "{text}");
         assert_eq!(site.hooks().unwrap(), parsed(TEXT));
-        site.forget_hook(0, &parsed(TEXT)[0]).unwrap();
-        site.forget_hook(0, &parsed(TEXT)[1]).unwrap();
+        site.forget_hook(&parsed(TEXT)[0]).unwrap();
+        site.forget_hook(&parsed(TEXT)[1]).unwrap();
         assert_eq!(site.hooks().unwrap(), []);
     }
 }

@@ -113,7 +113,7 @@ fn merge_requests(_: &Services) -> Result<(), Failed> {
     scene.add_hook("bad", &["--build-git", BRANCH, "--env", "STUB_EXIT=4"]);
     scene.add_hook("ill", &["--build-git", BRANCH, "--env", "STUB_EXIT=16"]);
     assert!(scene.set_token("status").status.success());
-    let (first, second) = (commit('1'), commit('2'));
+    let (first, second) = (commit('1'), commit('f'));
     let sent = scene.forge.open(PROJECT, 3, &first);
     assert!(sent.len() == 3 && sent.iter().all(|sent| sent.status == 202), "{sent:#?}");
     scene.forge.wait_for(PROJECT, &first, &scene.context("thing"), "pending");

@@ -49,7 +49,7 @@ fn calls(_: &Services) -> Result<(), Failed> {
         for state in [State::Pending, State::Success, State::Failure, State::Error] {
             let link = Some("https://ci.example/requests/1".to_owned());
             let status = Status::new("autopkgtest/hello/noble/amd64".to_owned(), state, "in words", link);
-            github.set_status(&project, &commit, &status).await.expect("a status");
+            github.set_status(&project, 1347, &commit, &status).await.expect("a status");
         }
         assert!(github.token().await.expect("a user").login.is_some());
     });

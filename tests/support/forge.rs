@@ -242,6 +242,26 @@ impl ForgeStandIn {
         }
     }
 
+    /// Adds hooks with these addresses behind everybody's back.
+    pub fn add_hooks(&self, project: &str, urls: &[&str]) {
+        let mut state = self.shared.lock();
+        for url in urls {
+            state.next_id += 1;
+            let (id, url) = (state.next_id, (*url).to_owned());
+            let events = vec!["pull_request".to_owned(), "Merge Request Hook".to_owned()];
+            let hook = Hook {
+                url,
+                secret: String::new(),
+                active: true,
+                events,
+                verify: true,
+                is_form: false,
+                sent: Vec::new(),
+            };
+            state.projects.get_mut(project).expect("a project").hooks.insert(id, hook);
+        }
+    }
+
     /// Removes all hooks of a project behind everybody's back.
     pub fn lose_hooks(&self, project: &str) {
         self.shared.lock().projects.get_mut(project).expect("a project").hooks.clear();
@@ -678,6 +698,13 @@ impl State {
             }
             ("POST", ["statuses", sha]) => {
                 let (context, state) = (text(&body["name"]), text(&body["state"]));
+                // The commits of forks begin with f here. They are in no branch of the project.
+                if sha.starts_with('f') && !text(&body["ref"]).starts_with("refs/merge-requests/") {
+                    return (
+                        Answer::new("404 Not Found", json!({"message": "404 References for commit Not Found"})),
+                        None,
+                    );
+                }
                 let statuses = &self.projects[*project].statuses;
                 let last = statuses.iter().rfind(|(commit, one)| commit == sha && one.context == context);
                 if last.is_some_and(|(_, one)| one.state == state) {
