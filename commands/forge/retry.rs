@@ -164,6 +164,7 @@ fn payload(hook: &Hook, pull: &PullRequest, nonce: &str) -> Value {
             "pull_request": {
                 "number": pull.number,
                 "state": if pull.open { "open" } else { "closed" },
+                "updated_at": pull.updated,
                 "head": {"sha": pull.commit},
                 "base": {"repo": {"full_name": hook.project, "clone_url": pull.clone_url}},
             },
@@ -173,7 +174,9 @@ fn payload(hook: &Hook, pull: &PullRequest, nonce: &str) -> Value {
         Forge::GitLab => json!({
             "object_kind": "merge_request",
             "project": {"path_with_namespace": hook.project, "git_http_url": pull.clone_url},
-            "object_attributes": {"iid": pull.number, "action": "reopen", "last_commit": {"id": pull.commit}},
+            "object_attributes": {
+                "iid": pull.number, "action": "reopen", "updated_at": pull.updated, "last_commit": {"id": pull.commit},
+            },
             "apt-ci-retry": nonce,
         }),
     }

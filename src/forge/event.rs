@@ -1,5 +1,6 @@
 //! What a delivery tells. Only what is used is read, whatever else it holds: forges add fields as they like.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -94,6 +95,7 @@ struct GitHubEvent {
 pub(super) struct GitHubPull {
     number: u64,
     state: String,
+    updated_at: Option<String>,
     head: Head,
     base: Base,
 }
@@ -113,12 +115,20 @@ struct BaseRepo {
     clone_url: String,
 }
 
+impl GitHubPull {
+    /// When it last changed.
+    pub(super) fn updated(&self) -> Option<Timestamp> {
+        self.updated_at.as_ref()?.parse().ok()
+    }
+}
+
 impl TryFrom<GitHubPull> for PullRequest {
     type Error = InvalidForgeName;
 
     fn try_from(pull: GitHubPull) -> Result<Self, InvalidForgeName> {
         let commit: Commit = pull.head.sha.parse()?;
-        Ok(Self { number: pull.number, commit, open: pull.state == "open", clone_url: pull.base.repo.clone_url })
+        let (open, updated) = (pull.state == "open", pull.updated());
+        Ok(Self { number: pull.number, commit, open, updated, clone_url: pull.base.repo.clone_url })
     }
 }
 
@@ -167,6 +177,8 @@ struct Attributes {
     #[serde(default)]
     action: Option<String>,
     #[serde(default)]
+    updated_at: Option<Value>,
+    #[serde(default)]
     oldrev: Option<Value>,
     last_commit: LastCommit,
 }
@@ -184,7 +196,7 @@ fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
         _ => return Ok(Event::Unrelated("events of this kind ask for no tests".to_owned())),
     }
     let event: GitLabEvent = serde_json::from_slice(payload)?;
-    let Attributes { iid, action, oldrev, last_commit } = event.object_attributes;
+    let Attributes { iid, action, updated_at, oldrev, last_commit } = event.object_attributes;
     let action = match action.as_deref() {
         Some("open" | "reopen") => Action::Test,
         // An update without it changes the title or the like.
@@ -197,7 +209,10 @@ fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
     }
     let commit = last_commit.id.parse()?;
     let clone_url = event.project.git_http_url;
-    Ok(Event::Pull(action, PullRequest { number: iid, commit, open: action == Action::Test, clone_url }))
+    // Older versions write `2026-11-26 12:00:00 UTC`.
+    let time = |text: &str| text.replacen(' ', "T", 1).replace(" UTC", "Z").parse().ok();
+    let updated = updated_at.as_ref().and_then(Value::as_str).and_then(time);
+    Ok(Event::Pull(action, PullRequest { number: iid, commit, open: action == Action::Test, updated, clone_url }))
 }
 
 #[cfg(test)]
@@ -261,12 +276,15 @@ mod tests {
             json!({
                 "object_kind": "merge_request",
                 "project": {"path_with_namespace": "group/thing", "git_http_url": "https://gitlab.com/group/thing.git"},
-                "object_attributes": {"iid": 3, "action": action, "oldrev": oldrev, "last_commit": {"id": SHA}},
+                "object_attributes": {
+                    "iid": 3, "action": action, "oldrev": oldrev, "last_commit": {"id": SHA}, "updated_at": "2026-11-26 12:00:00 UTC",
+                },
             })
         };
         let read = |payload: &Value| read(Forge::GitLab, "Merge Request Hook", payload.to_string().as_bytes()).unwrap();
         assert!(matches!(read(&payload("open", json!(null))), Event::Pull(Action::Test, _)));
-        assert!(matches!(read(&payload("update", json!(SHA))), Event::Pull(Action::Test, _)));
+        let Event::Pull(Action::Test, pull) = read(&payload("update", json!(SHA))) else { panic!("a test") };
+        assert_eq!(pull.updated.unwrap().to_string(), "2026-11-26T12:00:00Z");
         assert!(matches!(read(&payload("update", json!(null))), Event::Unrelated(_)));
         assert!(matches!(read(&payload("merge", json!(null))), Event::Pull(Action::Close, _)));
         assert!(matches!(read(&payload("approved", json!(null))), Event::Unrelated(_)));

@@ -67,13 +67,6 @@ struct Response {
 }
 
 #[derive(Deserialize)]
-struct ListedPull {
-    updated_at: String,
-    #[serde(flatten)]
-    pull: GitHubPull,
-}
-
-#[derive(Deserialize)]
 struct CommitStatus {
     context: String,
     state: String,
@@ -178,9 +171,9 @@ impl GitHub {
         since: Timestamp,
     ) -> Result<Vec<PullRequest>, ForgeError> {
         let path = format!("/repos/{project}/pulls?state=all&sort=updated&direction=desc&");
-        let is_new = |listed: &ListedPull| listed.updated_at.parse::<Timestamp>().map_or(true, |time| time >= since);
-        let listed: Vec<ListedPull> = self.pages(&path, is_new).await?;
-        let pulls = listed.into_iter().filter(is_new).map(|listed| listed.pull.try_into());
+        let is_new = |pull: &GitHubPull| pull.updated().is_none_or(|time| time >= since);
+        let listed: Vec<GitHubPull> = self.pages(&path, is_new).await?;
+        let pulls = listed.into_iter().filter(is_new).map(GitHubPull::try_into);
         pulls.collect::<Result<_, _>>().map_err(|error| self.unexpected(&path, &error))
     }
 

@@ -64,6 +64,8 @@ struct Merge {
     iid: u64,
     state: String,
     sha: Option<String>,
+    #[serde(default)]
+    updated_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -98,6 +100,7 @@ fn read(merge: Merge, target: &TargetProject) -> Option<PullRequest> {
         number: merge.iid,
         commit: merge.sha?.parse().ok()?,
         open: merge.state == "opened",
+        updated: merge.updated_at.and_then(|time| time.parse().ok()),
         clone_url: target.http_url_to_repo.clone(),
     })
 }

@@ -245,7 +245,7 @@ mod tests {
 
     fn pull(clone_url: &str) -> PullRequest {
         let commit = "6dcb09b5b57875f334f61aebed695e2e4193db5e".parse().unwrap();
-        PullRequest { number: 7, commit, open: true, clone_url: clone_url.to_owned() }
+        PullRequest { number: 7, commit, open: true, updated: None, clone_url: clone_url.to_owned() }
     }
 
     #[test]

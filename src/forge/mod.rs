@@ -17,6 +17,7 @@ pub mod status;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -233,6 +234,8 @@ pub struct PullRequest {
     pub commit: Commit,
     /// Whether it is open.
     pub open: bool,
+    /// When it last changed, if the forge says so: deliveries may come in another order than what they tell of.
+    pub updated: Option<Timestamp>,
     /// The address that git fetches the project from which it is proposed to.
     #[serde(skip)]
     pub clone_url: String,

@@ -204,9 +204,10 @@ impl Journal {
                 )?;
                 transaction.execute(
                     "UPDATE test SET stage = 2, reason = 'superseded by a newer commit'
-                     FROM (SELECT forge, project, number, context, sha FROM test WHERE delivery = ?1) AS new
+                     FROM (SELECT forge, project, number, context, sha, changed FROM test WHERE delivery = ?1) AS new
                      WHERE test.project = new.project AND test.number = new.number AND test.forge = new.forge
-                       AND test.context = new.context AND test.sha <> new.sha AND test.stage = 1 AND test.delivery <> ?1",
+                       AND test.context = new.context AND test.sha <> new.sha AND test.changed <= new.changed
+                       AND test.stage = 1 AND test.delivery <> ?1",
                     [id],
                 )?;
             }
@@ -565,14 +566,17 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
         Wish::Test(tests) => {
             let mut to_queue = Vec::new();
             for test in tests {
-                // The same commit waits already: opened again, say, or delivered through two hooks.
-                let sql = "SELECT 1 FROM test WHERE forge = ? AND project = ? AND number = ? AND context = ? AND sha = ? AND stage < 2";
+                // The same commit waits already: opened again, say, or delivered through two hooks. Or it is not the newest any more:
+                // a delivery that could not be taken then was sent again.
+                let sql = "SELECT 1 FROM test WHERE forge = ?1 AND project = ?2 AND number = ?3 AND context = ?4
+                             AND ((sha = ?5 AND stage < 2) OR (sha <> ?5 AND changed > ?6))";
                 let key = params![
                     test.forge.as_str(),
                     test.project.as_str(),
                     test.number,
                     test.context,
-                    test.commit.as_str()
+                    test.commit.as_str(),
+                    test.changed.as_millisecond()
                 ];
                 let waits = transaction.query_row(sql, key, |_| Ok(())).optional()?.is_some();
                 if !waits && insert(transaction, test, &delivery.id)? {
@@ -603,8 +607,8 @@ fn finish_delivery(transaction: &Transaction<'_>, uuid: &RequestId) -> rusqlite:
 fn insert(transaction: &Transaction<'_>, test: &PullTest, delivery: &str) -> rusqlite::Result<bool> {
     let place = Place::of(&test.submission.request, &test.submission.queue);
     let mut statement = transaction.prepare_cached(
-        "INSERT INTO test (uuid, delivery, forge, api, project, number, sha, context, queue, request, container, prefix, created, stage, state, description, shown)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO test (uuid, delivery, forge, api, project, number, sha, context, queue, request, container, prefix, created, changed, stage, state, description, shown)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
     )?;
     let new = statement.execute(params![
         test.uuid.as_str(),
@@ -620,6 +624,7 @@ fn insert(transaction: &Transaction<'_>, test: &PullTest, delivery: &str) -> rus
         place.container,
         place.path.prefix(),
         test.created.as_millisecond(),
+        test.changed.as_millisecond(),
         test.stage.number(),
         test.state.as_str(),
         test.description,
@@ -634,7 +639,7 @@ fn select(
     parameters: impl rusqlite::Params,
 ) -> rusqlite::Result<Vec<PullTest>> {
     let sql = format!(
-        "SELECT uuid, forge, api, project, number, sha, context, queue, request, created, stage, reason, state, description, link, shown, tries, trouble
+        "SELECT uuid, forge, api, project, number, sha, context, queue, request, created, stage, reason, state, description, link, shown, tries, trouble, changed
          FROM test WHERE {condition}"
     );
     let mut statement = transaction.prepare_cached(&sql)?;
@@ -668,6 +673,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<PullTest> {
         shown: state(15)?,
         tries: row.get(16)?,
         trouble: row.get(17)?,
+        changed: Timestamp::from_millisecond(row.get(18)?).map_err(|error| damaged(18, &error))?,
     })
 }
 
@@ -740,6 +746,9 @@ mod tests {
             let withdrawn = journal.in_stage(Stage::Withdrawn).await.unwrap();
             assert_eq!(withdrawn.iter().map(|test| test.uuid.as_str()).collect::<Vec<_>>(), ["u1"]);
             assert_eq!(withdrawn[0].reason, "superseded by a newer commit");
+            let late = PullTest { changed: now() - jiff::SignedDuration::from_secs(9), ..test(7, 'c', "u9") };
+            let late = journal.begin(vec![delivery("d9", vec![late])], now()).await.unwrap();
+            assert_eq!(late, [Begun::New(Vec::new())], "it is not the newest any more");
             let again = delivery("d4", vec![test(7, 'b', "u4")]);
             assert_eq!(journal.begin(vec![again], now()).await.unwrap(), [Begun::New(Vec::new())]);
             let close = Wish::Close {

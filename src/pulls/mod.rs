@@ -42,6 +42,8 @@ pub struct PullTest {
     pub submission: Submission,
     /// When it was asked for.
     pub created: Timestamp,
+    /// When the pull request last changed, as far as that was told; otherwise when the test was asked for.
+    pub changed: Timestamp,
     /// How far it is.
     pub stage: Stage,
     /// Why it is to be taken out of its queue; empty otherwise.
@@ -118,6 +120,7 @@ impl PullTest {
             context: status::context(&submission.request, &submission.queue),
             submission,
             created: now,
+            changed: now,
             stage: Stage::Received,
             reason: String::new(),
             state: State::Pending,

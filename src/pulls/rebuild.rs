@@ -125,7 +125,8 @@ pub async fn from_forge(
         for shown in shown.into_iter().filter(|shown| shown.state == State::Pending) {
             let uuid = shown.link.as_deref().and_then(|link| of_page(around.service, link));
             let Some(uuid) = uuid else { continue };
-            let pull = PullRequest { number, commit: commit.clone(), open: true, clone_url: String::new() };
+            let pull =
+                PullRequest { number, commit: commit.clone(), open: true, updated: None, clone_url: String::new() };
             let test =
                 hooks.iter().find_map(|hook| of_context(hook, &shown.context, &pull, &uuid, since.max(now - month())));
             found.extend(test);
@@ -151,7 +152,7 @@ fn subject(hook: &Hook, request: &Request) -> Option<(u64, Commit)> {
     let number: u64 = variable(PULL_REQUEST)?.parse().ok()?;
     let url = variable(hook.forge.statuses_variable())?;
     let commit: Commit = url.rsplit('/').next()?.parse().ok()?;
-    let pull = PullRequest { number, commit: commit.clone(), open: true, clone_url: String::new() };
+    let pull = PullRequest { number, commit: commit.clone(), open: true, updated: None, clone_url: String::new() };
     (hook.package == *request.package() && hook.statuses_url(&pull).eq_ignore_ascii_case(&url))
         .then_some((number, commit))
 }
@@ -170,7 +171,9 @@ fn recognised(hooks: &[Hook], request: Request, queue: &QueueName, now: Timestam
 
 fn taken_up(hook: &Hook, number: u64, commit: &Commit, submission: Submission, created: Timestamp) -> Option<PullTest> {
     let test = PullTest::new(hook.forge, &hook.api, &hook.project, number, commit, submission, created)?;
-    Some(PullTest { stage: Stage::Queued, shown: Some(State::Pending), ..test })
+    // Which commit is the newer one is not known: it keeps none from being tested, and any supersedes it.
+    let changed = Timestamp::UNIX_EPOCH;
+    Some(PullTest { stage: Stage::Queued, shown: Some(State::Pending), changed, ..test })
 }
 
 /// The test whose status this is. Its request is not known any more: what is needed to find its result is made up for it.

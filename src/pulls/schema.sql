@@ -21,6 +21,7 @@ CREATE TABLE test (
     container   TEXT NOT NULL,            -- of its result
     prefix      TEXT NOT NULL,            -- what the names of its result's files begin with
     created     INTEGER NOT NULL,         -- milliseconds since 1970
+    changed     INTEGER NOT NULL,         -- milliseconds since 1970: which commit is the newer one
     stage       INTEGER NOT NULL,         -- 0 received, 1 queued, 2 to be taken out of its queue, 3 ended
     reason      TEXT NOT NULL DEFAULT '', -- why it is to be taken out; 'gone' when it has ended because its request was nowhere
     state       TEXT NOT NULL DEFAULT 'pending',

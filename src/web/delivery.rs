@@ -142,16 +142,9 @@ fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullT
     for hook in hooks {
         for Submission { queue, request } in hook.requests(pull, delivery)? {
             let submission = Submission { queue, request: request.submitted_at(now) };
-            // Each has its id.
-            tests.extend(PullTest::new(
-                hook.forge,
-                &hook.api,
-                &hook.project,
-                pull.number,
-                &pull.commit,
-                submission,
-                now,
-            ));
+            // Each has its id. Without a time of the forge's own, the last to come is the newest.
+            let test = PullTest::new(hook.forge, &hook.api, &hook.project, pull.number, &pull.commit, submission, now);
+            tests.extend(test.map(|test| PullTest { changed: pull.updated.unwrap_or(now), ..test }));
         }
     }
     Ok(tests)

@@ -206,7 +206,19 @@ fn no_queue(_: &Services) -> Result<(), Failed> {
     rabbitmq.start_again();
     let again = scene.forge.deliver_again(PROJECT, &sent[0]);
     assert_eq!(again.status, 202, "{again:?}");
-    scene.wait_for_waiting(1);
+    // One that comes again when there is a newer commit asks for nothing.
+    let missed = scene.forge.open(PROJECT, 8, &commit('1')).remove(0);
+    let later = scene.forge.push(PROJECT, 8, &commit('2')).remove(0);
+    assert_eq!((missed.status, later.status), (202, 202));
+    let late = missed.body.replace(&commit('1'), &commit('3'));
+    let late = scene.forge.deliver(PROJECT, "pull_request", &serde_json::from_str(&late)?).remove(0);
+    let answer: Value = serde_json::from_str(&late.answer)?;
+    assert_eq!((late.status, &answer["requests"]), (202, &serde_json::json!([])), "{answer}");
+    scene.forge.wait_for(PROJECT, &commit('1'), &scene.context("thing"), "error");
+    scene.forge.wait_for(PROJECT, &commit('2'), &scene.context("thing"), "pending");
+    assert!(scene.forge.statuses(PROJECT, &commit('3')).is_empty());
+    // The older one of it is out of the queue.
+    scene.wait_for_waiting(2);
     scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "pending");
     Ok(())
 }

@@ -67,6 +67,7 @@ struct Hook {
 struct Pull {
     sha: String,
     is_open: bool,
+    updated: String,
 }
 
 /// A status that was set.
@@ -192,7 +193,8 @@ impl ForgeStandIn {
     fn set_pull(&self, project: &str, number: u64, sha: &str, is_open: bool) -> bool {
         let mut state = self.shared.lock();
         let pulls = &mut state.projects.get_mut(project).expect("a project").pulls;
-        pulls.insert(number, Pull { sha: sha.to_owned(), is_open }).is_none()
+        let updated = jiff::Timestamp::now().to_string();
+        pulls.insert(number, Pull { sha: sha.to_owned(), is_open, updated }).is_none()
     }
 
     /// Tells every hook of a pull request.
@@ -393,6 +395,7 @@ impl State {
                         "action": action,
                         "oldrev": if action == "update" { json!("0".repeat(40)) } else { Value::Null },
                         "last_commit": {"id": pull.sha},
+                        "updated_at": pull.updated,
                         "nonce": uuid::Uuid::new_v4().to_string(),
                     },
                 });
@@ -402,12 +405,12 @@ impl State {
     }
 
     fn github_pull(&self, project: &str, number: u64) -> Value {
-        let Pull { sha, is_open } = &self.projects[project].pulls[&number];
+        let Pull { sha, is_open, updated } = &self.projects[project].pulls[&number];
         let (web, api) = (&self.web, &self.api);
         json!({
             "number": number,
             "state": if *is_open { "open" } else { "closed" },
-            "updated_at": jiff::Timestamp::now().to_string(),
+            "updated_at": updated,
             "head": {"sha": sha, "ref": "topic"},
             "base": {"ref": "main", "repo": {"full_name": project, "clone_url": format!("{web}/{project}.git")}},
             "statuses_url": format!("{api}/repos/{project}/statuses/{sha}"),
@@ -674,7 +677,7 @@ impl State {
             return (Answer::new("401 Unauthorized", json!({"message": "401 Unauthorized"})), None);
         }
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let merge = |number: u64, pull: &Pull| json!({"iid": number, "state": if pull.is_open { "opened" } else { "closed" }, "sha": pull.sha});
+        let merge = |number: u64, pull: &Pull| json!({"iid": number, "state": if pull.is_open { "opened" } else { "closed" }, "sha": pull.sha, "updated_at": pull.updated});
         let answer = match (method, rest) {
             ("GET", []) => {
                 let url = format!("{}/{project}.git", self.web);
