@@ -40,7 +40,8 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     let stop = stop_on_signals()?;
     let site = session.site()?;
     let credentials = session.credentials(&site)?;
-    for hook in site.hooks()? {
+    let hooks = site.hooks()?;
+    for hook in &hooks {
         if site.architectures(&hook.release).is_none() {
             let message = format!("the hook of {} asks for {}, which is no release here", hook.project, hook.release);
             return Err(BadInput { message, hint: Some("add it to [releases] in apt-ci.toml".to_owned()) }.into());
@@ -61,7 +62,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         }
     };
     session.ui.note(format!("Listening at http://{address} for {url}."));
-    let parts = Parts { site, url, broker, store, journal, keyring: Keyring::new(credentials) };
+    let parts = Parts { site, hooks, url, broker, store, journal, keyring: Keyring::new(credentials) };
     web::serve(listener, parts, stop).await;
     Ok(ExitStatus::Success)
 }

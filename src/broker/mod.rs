@@ -244,6 +244,10 @@ impl Broker {
         let mut queues: Vec<QueueName> = submissions.iter().map(|submission| submission.queue.clone()).collect();
         queues.sort();
         queues.dedup();
+        // It would not answer to the next question either.
+        if let Self::Amqp(broker) = self {
+            broker.takes_messages().await?;
+        }
         let existing = self.existing(&queues).await?;
         if let Some(missing) = queues.into_iter().find(|queue| !existing.contains(queue)) {
             let nearest = self.nearest(&missing, known).await?;

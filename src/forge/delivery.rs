@@ -1,6 +1,7 @@
 //! A delivery: what a forge sends to a hook's address.
 
 use percent_encoding::percent_decode;
+use sha2::{Digest, Sha256};
 
 use super::signature::Proof;
 use super::{Forge, event};
@@ -35,11 +36,8 @@ impl<'a> Delivery<'a> {
     /// Takes a delivery apart. None when it lacks what every delivery has.
     pub fn new(forge: Forge, header: Header<'_, 'a>, body: &'a [u8]) -> Option<Self> {
         let (event, id) = match forge {
-            Forge::GitHub => (header("x-github-event")?, header("x-github-delivery")?),
-            // Older versions have no key that stays the same.
-            Forge::GitLab => {
-                (header("x-gitlab-event")?, header("idempotency-key").or_else(|| header("x-gitlab-event-uuid"))?)
-            }
+            Forge::GitHub => (header("x-github-event")?, header("x-github-delivery")?.to_owned()),
+            Forge::GitLab => (header("x-gitlab-event")?, gitlab_id(header, body)?),
         };
         let is_good = !id.is_empty() && id.len() <= 100 && id.chars().all(|c| c.is_ascii_graphic());
         let proof = Proof {
@@ -47,7 +45,7 @@ impl<'a> Delivery<'a> {
             sha1: header("x-hub-signature"),
             token: header("x-gitlab-token"),
         };
-        is_good.then(|| Self { forge, id: id.to_owned(), event, proof, body })
+        is_good.then_some(Self { forge, id, event, proof, body })
     }
 
     /// The payload: the body itself, or, as GitHub's hooks send that were made by hand, the field `payload` of a form.
@@ -61,10 +59,19 @@ impl<'a> Delivery<'a> {
         percent_decode(&spaced).collect()
     }
 
-    /// The project that a payload says it is about.
-    pub fn project(&self, payload: &[u8]) -> Option<String> {
-        event::project(self.forge, payload)
+    /// What a payload says it is about.
+    pub fn about(&self, payload: &[u8]) -> Option<event::About> {
+        event::about(self.forge, payload)
     }
+}
+
+/// Older versions have no key of a delivery, only one that events share of which one has caused the other.
+fn gitlab_id(header: Header<'_, '_>, body: &[u8]) -> Option<String> {
+    if let Some(key) = header("idempotency-key") {
+        return Some(key.to_owned());
+    }
+    let digest: String = Sha256::digest(body).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{}-{digest}", header("x-gitlab-event-uuid")?))
 }
 
 #[cfg(test)]
@@ -82,7 +89,8 @@ mod tests {
         assert_eq!((github.forge, github.event, github.id.as_str()), (Forge::GitHub, "ping", "g-1"));
         let gitlab =
             delivery(&[("x-gitlab-event", "Push Hook"), ("x-gitlab-event-uuid", "u"), ("x-gitlab-token", "t")], b"");
-        assert_eq!(gitlab.unwrap().proof.token, Some("t"));
+        let gitlab = gitlab.unwrap();
+        assert!(gitlab.proof.token == Some("t") && gitlab.id.starts_with("u-"), "{}", gitlab.id);
         assert!(delivery(&[("x-github-event", "ping")], b"").is_none());
         assert!(delivery(&[("x-github-event", "ping"), ("x-github-delivery", "a b")], b"").is_none());
         assert!(delivery(&[], b"").is_none());

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+
 /// Why a forge did not do what it was asked. No text holds a token.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgeError {
@@ -117,6 +120,18 @@ const LONGEST: u64 = 3700;
 const MESSAGE: usize = 300;
 
 impl Answer {
+    /// Reads the head of an answer. GitHub's headers about limits begin with `x-`, GitLab's do not.
+    pub(super) fn read(status: StatusCode, headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+        let limit = |name: &str| text(&format!("x-ratelimit-{name}")).or_else(|| text(&format!("ratelimit-{name}")));
+        Self {
+            status: status.as_u16(),
+            retry_after: text("retry-after").and_then(|seconds| seconds.parse().ok()),
+            remaining: limit("remaining").and_then(|number| number.parse().ok()),
+            reset: limit("reset").and_then(|second| second.parse().ok()),
+        }
+    }
+
     /// The error that an answer is.
     pub(super) fn error(&self, address: &str, what: &str, body: &str) -> ForgeError {
         let (address, status) = (address.to_owned(), self.status);

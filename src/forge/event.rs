@@ -49,22 +49,34 @@ impl From<serde_json::Error> for InvalidEvent {
     }
 }
 
-/// The project that a payload says it is about; nothing more is read of it. What it says is not to be believed before the signature is checked.
-pub fn project(forge: Forge, payload: &[u8]) -> Option<String> {
+/// What a payload says that it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The project.
+    pub project: String,
+    /// An address of the project, which tells the server; none when it has none.
+    pub address: Option<String>,
+}
+
+/// What a payload says that it is about; nothing more is read of it. What it says is not to be believed before the signature is checked.
+pub fn about(forge: Forge, payload: &[u8]) -> Option<About> {
     match forge {
         Forge::GitHub => {
             #[derive(Deserialize)]
-            struct About {
+            struct OfGitHub {
                 repository: Repository,
             }
-            Some(serde_json::from_slice::<About>(payload).ok()?.repository.full_name)
+            let Repository { full_name, clone_url } = serde_json::from_slice::<OfGitHub>(payload).ok()?.repository;
+            Some(About { project: full_name, address: clone_url })
         }
         Forge::GitLab => {
             #[derive(Deserialize)]
-            struct About {
+            struct OfGitLab {
                 project: GitLabProject,
             }
-            Some(serde_json::from_slice::<About>(payload).ok()?.project.path_with_namespace)
+            let project = serde_json::from_slice::<OfGitLab>(payload).ok()?.project;
+            let address = Some(project.git_http_url).filter(|address| !address.is_empty());
+            Some(About { project: project.path_with_namespace, address })
         }
     }
 }
@@ -83,6 +95,7 @@ pub fn read(forge: Forge, name: &str, payload: &[u8]) -> Result<Event, InvalidEv
 #[derive(Deserialize)]
 struct Repository {
     full_name: String,
+    clone_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -152,10 +165,19 @@ fn github(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
     };
     let event: GitHubEvent = serde_json::from_slice(payload)?;
     let pull = PullRequest::try_from(event.pull_request)?;
-    if pull.number != event.number || pull.number == 0 {
+    if pull.number != event.number {
         return Err(InvalidEvent("its numbers contradict each other".to_owned()));
     }
+    check_number(pull.number)?;
     Ok(Event::Pull(action, pull))
+}
+
+/// Forges count from 1, and a database counts no further than this.
+fn check_number(number: u64) -> Result<(), InvalidEvent> {
+    if number == 0 || i64::try_from(number).is_err() {
+        return Err(InvalidEvent(format!("nothing has the number {number}")));
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -204,9 +226,7 @@ fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
         Some("close" | "merge") => Action::Close,
         _ => return Ok(Event::Unrelated("this change of a merge request asks for no tests".to_owned())),
     };
-    if iid == 0 {
-        return Err(InvalidEvent("a merge request has no number 0".to_owned()));
-    }
+    check_number(iid)?;
     let commit = last_commit.id.parse()?;
     let clone_url = event.project.git_http_url;
     // Older versions write `2026-11-26 12:00:00 UTC`.
@@ -265,7 +285,10 @@ mod tests {
         other["number"] = json!(8);
         let mut sha = payload("opened");
         sha["pull_request"]["head"]["sha"] = json!("main; rm -rf /");
-        for wrong in [other, sha, json!({"action": "opened"}), json!([]), json!(null)] {
+        let mut large = payload("opened");
+        large["number"] = json!(u64::MAX);
+        large["pull_request"]["number"] = json!(u64::MAX);
+        for wrong in [other, sha, large, json!({"action": "opened"}), json!([]), json!(null)] {
             assert!(read_github("pull_request", &wrong).is_err(), "{wrong}");
         }
     }
@@ -289,7 +312,11 @@ mod tests {
         assert!(matches!(read(&payload("merge", json!(null))), Event::Pull(Action::Close, _)));
         assert!(matches!(read(&payload("approved", json!(null))), Event::Unrelated(_)));
         let text = payload("open", json!(null)).to_string();
-        assert_eq!(project(Forge::GitLab, text.as_bytes()).as_deref(), Some("group/thing"));
+        let about = about(Forge::GitLab, text.as_bytes()).unwrap();
+        assert_eq!(
+            (about.project.as_str(), about.address.as_deref()),
+            ("group/thing", Some("https://gitlab.com/group/thing.git"))
+        );
     }
 
     proptest! {
@@ -297,7 +324,7 @@ mod tests {
         fn no_payload_does_harm(name in "(ping|push|pull_request|Merge Request Hook|.*)", payload in any::<Vec<u8>>()) {
             for forge in [Forge::GitHub, Forge::GitLab] {
                 let _ = read(forge, &name, &payload);
-                let _ = project(forge, &payload);
+                let _ = about(forge, &payload);
             }
         }
     }

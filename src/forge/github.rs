@@ -281,14 +281,7 @@ impl GitHub {
         if status.is_success() {
             return Ok((headers, text));
         }
-        let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let answer = Answer {
-            status: status.as_u16(),
-            retry_after: number("retry-after"),
-            remaining: number("x-ratelimit-remaining"),
-            reset: number("x-ratelimit-reset").and_then(|reset| i64::try_from(reset).ok()),
-        };
-        Err(answer.error(&self.address, what(path), &text))
+        Err(Answer::read(status, &headers).error(&self.address, what(path), &text))
     }
 
     fn unexpected(&self, path: &str, error: &dyn std::fmt::Display) -> ForgeError {

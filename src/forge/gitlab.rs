@@ -322,14 +322,7 @@ impl GitLab {
         if status.is_success() {
             return Ok(text);
         }
-        let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let answer = Answer {
-            status: status.as_u16(),
-            retry_after: number("retry-after"),
-            remaining: number("ratelimit-remaining"),
-            reset: number("ratelimit-reset").and_then(|reset| i64::try_from(reset).ok()),
-        };
-        Err(answer.error(&self.api.to_string(), &what, &text))
+        Err(Answer::read(status, &headers).error(&self.api.to_string(), &what, &text))
     }
 
     fn unexpected(&self, what: &str, error: &dyn std::fmt::Display) -> ForgeError {

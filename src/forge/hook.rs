@@ -176,14 +176,13 @@ impl Hook {
     fn own_source(&self, pull: &PullRequest) -> Result<GitSource, InvalidEvent> {
         let host = self.forge.host(&self.api);
         let is_own = Url::parse(&pull.clone_url).is_ok_and(|url| {
-            let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
             let path = url.path().trim_start_matches('/');
             url.scheme() == "https"
                 && url.username().is_empty()
                 && url.password().is_none()
                 && url.query().is_none()
                 && url.fragment().is_none()
-                && format!("{}{port}", url.host_str().unwrap_or_default()) == host
+                && self::host(&url) == host
                 && self.project.is(path.strip_suffix(".git").unwrap_or(path))
         });
         if !is_own {
@@ -192,6 +191,11 @@ impl Hook {
         }
         let source = format!("{}#{}", pull.clone_url, self.forge.reference(pull.number));
         source.parse().map_err(|error: InvalidRequest| InvalidEvent::new(error))
+    }
+
+    /// Whether an address is at the hook's server.
+    pub(crate) fn is_at(&self, address: &str) -> bool {
+        Url::parse(address).is_ok_and(|url| host(&url) == self.forge.host(&self.api))
     }
 
     /// Where git finds the project.
@@ -220,6 +224,12 @@ impl Hook {
     pub fn ppa_texts(&self) -> Vec<String> {
         self.ppas.iter().map(with_fingerprint).collect()
     }
+}
+
+/// Host, and port if it is named.
+pub(super) fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]

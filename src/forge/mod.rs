@@ -70,9 +70,11 @@ impl Forge {
     /// Host, and port if it is named, at which people and git find the projects of an API.
     pub(crate) fn host(self, api: &ServerUrl) -> String {
         let Ok(url) = Url::parse(&api.to_string()) else { return String::new() };
-        let host = url.host_str().unwrap_or_default();
-        let host = if self == Self::GitHub { host.strip_prefix("api.").unwrap_or(host) } else { host };
-        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        let host = hook::host(&url);
+        match self {
+            Self::GitHub => host.strip_prefix("api.").unwrap_or(&host).to_owned(),
+            Self::GitLab => host,
+        }
     }
 
     /// The reference of a change's newest commit, in the project that it is proposed to.

@@ -98,8 +98,18 @@ impl Desk {
     }
 
     async fn take(&self, handed: Vec<Handed>) {
+        // What hangs on something else of the same batch is decided when that is.
+        let in_doubt = self.round(handed, false).await;
+        if !in_doubt.is_empty() {
+            self.round(in_doubt, true).await;
+        }
+    }
+
+    /// Takes what was handed in. Gives back what cannot be decided yet, unless it is the last round.
+    async fn round(&self, handed: Vec<Handed>, is_last: bool) -> Vec<Handed> {
         let (mut deliveries, mut senders) = (Vec::new(), Vec::new());
         let mut batch: Vec<Job> = Vec::new();
+        let mut in_doubt: Vec<Handed> = Vec::new();
         for (work, sender) in handed {
             match work {
                 Work::Delivery(delivery) => {
@@ -109,19 +119,24 @@ impl Desk {
                 Work::Requests(requests) => batch.push(Job { delivery: None, requests, sender }),
             }
         }
-        let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.id.clone()).collect();
-        let begun =
-            if deliveries.is_empty() { Ok(Vec::new()) } else { self.journal.begin(deliveries, Timestamp::now()).await };
+        let begun = match deliveries.as_slice() {
+            [] => Ok(Vec::new()),
+            some => self.journal.begin(some.to_vec(), Timestamp::now()).await,
+        };
         match begun {
             Ok(begun) => {
-                for ((begun, id), sender) in begun.into_iter().zip(ids).zip(senders) {
+                for ((begun, delivery), sender) in begun.into_iter().zip(deliveries).zip(senders) {
                     let answer = match begun {
                         Begun::New(tests) => {
                             let requests = tests.into_iter().map(|test| test.submission).collect();
-                            batch.push(Job { delivery: Some(id), requests, sender });
+                            batch.push(Job { delivery: Some(delivery.id), requests, sender });
                             continue;
                         }
                         Begun::Done => Answer::Known,
+                        Begun::Unfinished if !is_last => {
+                            in_doubt.push((Work::Delivery(delivery), sender));
+                            continue;
+                        }
                         Begun::Unfinished => Answer::Unfinished,
                         Begun::Repeated => Answer::Repeated,
                     };
@@ -136,6 +151,7 @@ impl Desk {
             }
         }
         self.queue(batch).await;
+        in_doubt
     }
 
     /// Queues all of it together, or, when that fails before anything was sent, each for itself.

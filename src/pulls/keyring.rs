@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use tracing::warn;
 
 use crate::forge::hook::Hook;
 use crate::forge::signature::{Secrets, is_same};
@@ -70,11 +71,19 @@ impl Keyring {
     pub fn user_of_key(&self, key: &str) -> Result<Option<Name>, CredentialsError> {
         let digest = key_digest(key);
         let mut found = None;
-        for entry in self.credentials.list()?.into_iter().filter(|entry| entry.kind == Kind::ApiKey) {
-            let stored = self.get(Kind::ApiKey, entry.name.as_str())?;
+        for entry in self.credentials.of_kind(Kind::ApiKey)? {
+            // One that cannot be opened is nobody's.
+            let opened = entry.and_then(|entry| Ok((self.get(Kind::ApiKey, entry.name.as_str())?, entry.name)));
+            let (stored, name) = match opened {
+                Ok(opened) => opened,
+                Err(failure) => {
+                    warn!("the key of a user is left out: {failure}");
+                    continue;
+                }
+            };
             // All are compared, whichever it is.
             if stored.is_some_and(|stored| is_same(stored.expose_secret(), &digest)) {
-                found = Some(entry.name);
+                found = Some(name);
             }
         }
         Ok(found)

@@ -115,13 +115,14 @@ pub async fn from_forge(
     for hook in hooks {
         commits.extend(tested(hook, around.store, since).await);
     }
-    let mut found = Vec::new();
+    let mut found = 0;
     for (commit, number) in commits {
         let shown = match client.statuses(&first.project, &commit).await {
             // It may have been thrown away.
             Err(ForgeError::NotFound { .. } | ForgeError::Refused { .. }) => continue,
             other => other?,
         };
+        let mut tests = Vec::new();
         for shown in shown.into_iter().filter(|shown| shown.state == State::Pending) {
             let uuid = shown.link.as_deref().and_then(|link| of_page(around.service, link));
             let Some(uuid) = uuid else { continue };
@@ -129,10 +130,12 @@ pub async fn from_forge(
                 PullRequest { number, commit: commit.clone(), open: true, updated: None, clone_url: String::new() };
             let test =
                 hooks.iter().find_map(|hook| of_context(hook, &shown.context, &pull, &uuid, since.max(now - month())));
-            found.extend(test);
+            tests.extend(test);
         }
+        // What was found stays found, whatever the forge answers next.
+        found += around.journal.take_up(tests).await?;
     }
-    Ok(around.journal.take_up(found).await?)
+    Ok(found)
 }
 
 fn month() -> SignedDuration {

@@ -26,8 +26,9 @@ const FIRST_PAUSE: i64 = 2;
 const LAST_PAUSE: i64 = 900;
 /// A forge that refuses a status for good is asked once more after so many seconds, because people change tokens and settings.
 const REFUSED_PAUSE: i64 = 900;
-/// After so many refusals it is left alone.
+/// After so many refusals it is asked less often: a commit that is gone does not come back, but a token may be given its rights.
 const REFUSALS: u32 = 20;
+const LONG_PAUSE: i64 = 6 * 3600;
 
 /// Shows what the journal wants shown.
 pub struct Shower {
@@ -110,14 +111,9 @@ impl Shower {
             };
             warn!(project = %test.project, pull = test.number, context = test.context, "not shown: {trouble}");
             told.failed += 1;
-            if trouble.is_final(test.tries) {
-                // It would be refused for ever.
-                self.journal.shown(test.uuid, test.state).await?;
-                continue;
-            }
             let next = Timestamp::now() + trouble.pause(test.tries);
             self.journal.not_shown(test.uuid, next, trouble.to_string()).await?;
-            if trouble.concerns_all() {
+            if !trouble.is_refusal() {
                 let rest: Vec<RequestId> = tests.map(|test| test.uuid).collect();
                 told.failed += rest.len();
                 self.journal.defer(rest, next, trouble.to_string()).await?;
@@ -165,18 +161,9 @@ enum Trouble {
 }
 
 impl Trouble {
-    /// Whether it never will be.
-    fn is_final(&self, tries: u32) -> bool {
-        match self {
-            // Too many statuses of one commit and context, or a commit that is gone.
-            Self::Forge(ForgeError::Refused { .. } | ForgeError::NotFound { .. }) => tries >= REFUSALS,
-            _ => false,
-        }
-    }
-
-    /// Whether the project's other statuses would fail as well.
-    fn concerns_all(&self) -> bool {
-        !matches!(self, Self::Forge(ForgeError::Refused { .. } | ForgeError::NotFound { .. }))
+    /// Whether it is about this status alone: too many of one commit and context, or a commit that is gone.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Forge(ForgeError::Refused { .. } | ForgeError::NotFound { .. }))
     }
 
     fn pause(&self, tries: u32) -> SignedDuration {
@@ -186,7 +173,11 @@ impl Trouble {
         };
         let is_passing = matches!(self, Self::Forge(error) if error.is_passing());
         let doubled = FIRST_PAUSE.saturating_mul(1 << tries.min(9)).min(LAST_PAUSE);
-        let own = if is_passing { doubled } else { doubled.clamp(30, REFUSED_PAUSE) };
+        let own = match () {
+            () if is_passing => doubled,
+            () if self.is_refusal() && tries >= REFUSALS => LONG_PAUSE,
+            () => doubled.clamp(30, REFUSED_PAUSE),
+        };
         let told = told.map_or(0, |after: Duration| i64::try_from(after.as_secs()).unwrap_or(LAST_PAUSE));
         SignedDuration::from_secs(own.max(told))
     }

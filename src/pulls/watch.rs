@@ -1,6 +1,6 @@
 //! Finding out how the tests of pull requests end: from their results, and for those that have none, from where their requests are.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,8 +13,8 @@ use crate::broker::{Broker, BrokerError};
 use crate::follow::{self, FollowError, Followed, Follower};
 use crate::forge::status::{State, of_outcome};
 use crate::release::QueueName;
-use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
+use crate::result::Place;
 use crate::result::layout::LOG;
 use crate::runs::{self, StoredRun};
 use crate::store::{Store, StoreError};
@@ -75,22 +75,34 @@ impl Completed {
 /// Ends the tests whose results are in the store: all, or those that were told of. One listing for each package that has open tests.
 ///
 /// # Errors
-/// When the store or the journal cannot be used.
+/// When the store or the journal cannot be used. One container that cannot be read keeps no other one from being looked at.
 pub async fn results(journal: &Journal, store: &Store, about: Option<&Completed>) -> Result<usize, WatchError> {
-    let mut ended = 0;
-    for (container, prefix, first) in journal.open_places().await? {
-        if !about.is_none_or(|completed| completed.is_about(&prefix)) {
-            continue;
-        }
-        let runs = runs::since(store, &container, &prefix, first - SKEW).await?;
-        let uuids: Vec<String> = runs.iter().filter_map(|run| run.summary.uuid.clone()).collect();
-        let open = if uuids.is_empty() { HashSet::new() } else { journal.open_among(uuids).await? };
-        for run in runs {
-            let uuid = run.summary.uuid.as_ref().filter(|uuid| open.contains(*uuid)).and_then(|uuid| uuid.parse().ok());
-            if let Some(uuid) = uuid {
-                end(journal, store, uuid, &run).await?;
-                ended += 1;
+    let (mut ended, mut failure) = (0, None);
+    for place in journal.open_places().await? {
+        if about.is_none_or(|completed| completed.is_about(&place.1)) {
+            match results_at(journal, store, place).await {
+                Ok(some) => ended += some,
+                Err(error) => failure = failure.or(Some(error)),
             }
+        }
+    }
+    failure.map_or(Ok(ended), Err)
+}
+
+async fn results_at(
+    journal: &Journal,
+    store: &Store,
+    (container, prefix, first): (String, String, Timestamp),
+) -> Result<usize, WatchError> {
+    let runs = runs::since(store, &container, &prefix, first - SKEW).await?;
+    let uuids: Vec<String> = runs.iter().filter_map(|run| run.summary.uuid.clone()).collect();
+    let open = if uuids.is_empty() { HashSet::new() } else { journal.open_among(uuids).await? };
+    let mut ended = 0;
+    for run in runs {
+        let uuid = run.summary.uuid.as_ref().filter(|uuid| open.contains(*uuid)).and_then(|uuid| uuid.parse().ok());
+        if let Some(uuid) = uuid {
+            end(journal, store, uuid, &run).await?;
+            ended += 1;
         }
     }
     Ok(ended)
@@ -115,7 +127,7 @@ async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun)
 /// queued are queued; those that are nowhere any more, or dead letters, end. Of younger ones somebody else takes care.
 ///
 /// # Errors
-/// When the queue, the store or the journal cannot be used.
+/// When the queue, the store or the journal cannot be used. What goes wrong with some of them keeps the others from nothing.
 pub async fn requests(
     journal: &Journal,
     broker: &Broker,
@@ -123,60 +135,99 @@ pub async fn requests(
     stages: &[Stage],
     before: Timestamp,
 ) -> Result<usize, WatchError> {
-    let mut tests = Vec::new();
+    let mut missing: BTreeMap<String, Vec<PullTest>> = BTreeMap::new();
+    let mut count = 0;
     for stage in stages {
         let asked = journal.requests(*stage, before).await?;
         let queues: BTreeSet<&QueueName> = asked.iter().map(|(_, queue)| queue).collect();
         let there = there(broker, &queues.into_iter().cloned().collect::<Vec<_>>()).await?;
         for (uuid, _) in asked {
-            if !there.contains(uuid.as_str()) {
-                if tests.len() < AT_ONCE {
-                    tests.extend(journal.test(uuid).await?);
+            if there.contains(uuid.as_str()) {
+                if *stage == Stage::Received {
+                    journal.confirm(uuid).await?;
                 }
-            } else if *stage == Stage::Received {
-                journal.confirm(uuid).await?;
+            } else if count < AT_ONCE
+                && let Some(test) = journal.test(uuid).await?
+            {
+                let place = Place::of(&test.submission.request, &test.submission.queue);
+                missing.entry(place.container).or_default().push(test);
+                count += 1;
             }
         }
     }
-    if tests.is_empty() {
-        return Ok(0);
+    let (mut ended, mut failure) = (0, None);
+    for tests in missing.into_values() {
+        let follow =
+            |test: &PullTest| Followed::new(test.uuid.clone(), &test.submission.request, &test.submission.queue);
+        let mut followed: Vec<Followed> = tests.iter().map(follow).collect();
+        if let Err(error) = look(&mut followed, broker, store).await {
+            failure = failure.or(Some(error));
+            continue;
+        }
+        for (test, one) in tests.into_iter().zip(followed) {
+            match settle(test, one.stage, journal, broker, store).await {
+                Ok(has_ended) => ended += usize::from(has_ended),
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
     }
-    let follow = |test: &PullTest| Followed::new(test.uuid.clone(), &test.submission.request, &test.submission.queue);
-    let mut followed: Vec<Followed> = tests.iter().map(follow).collect();
+    failure.map_or(Ok(ended), Err)
+}
+
+/// Looks until it is known of each where it is, or that it is nowhere.
+async fn look(followed: &mut [Followed], broker: &Broker, store: &Store) -> Result<(), WatchError> {
     let mut follower = Follower::new(broker, store);
-    for look in 1..=LOOKS {
-        follower.look(&mut followed).await?;
-        if followed.iter().all(|one| one.stage != follow::Stage::Unseen) || look == LOOKS {
+    for _ in 0..LOOKS {
+        follower.look(followed).await?;
+        if followed.iter().all(|one| one.stage != follow::Stage::Unseen) {
             break;
         }
         tokio::time::sleep(PAUSE).await;
     }
-    let mut ended = 0;
-    for (test, one) in tests.into_iter().zip(followed) {
-        match one.stage {
-            follow::Stage::Done { run } => end(journal, store, test.uuid, &run).await?,
-            follow::Stage::Dead { reason } => {
-                journal.end(test.uuid, State::Error, format!("not tested: {reason}"), String::new()).await?;
-            }
-            follow::Stage::Gone if test.stage == Stage::Received => {
-                submit(broker, &test.submission).await?;
-                info!(uuid = %test.uuid, "queued what was received before");
-                journal.confirm(test.uuid).await?;
-                continue;
-            }
-            follow::Stage::Gone => {
-                let reason = if test.reason.is_empty() { "taken out of its queue" } else { &test.reason };
-                journal.gone(test.uuid, format!("not tested: {reason}")).await?;
-            }
-            _ if test.stage == Stage::Received => {
-                journal.confirm(test.uuid).await?;
-                continue;
-            }
-            _ => continue,
+    Ok(())
+}
+
+/// Does what a test needs whose request was found there, or nowhere. Gives whether it has ended.
+async fn settle(
+    test: PullTest,
+    found: follow::Stage,
+    journal: &Journal,
+    broker: &Broker,
+    store: &Store,
+) -> Result<bool, WatchError> {
+    let is_received = test.stage == Stage::Received;
+    match found {
+        follow::Stage::Done { run } => end(journal, store, test.uuid, &run).await?,
+        follow::Stage::Dead { reason } => journal.end_untested(test.uuid, &reason, false).await?,
+        follow::Stage::Gone if is_received && test.reason.is_empty() => return queue(test, journal, broker).await,
+        follow::Stage::Gone => {
+            let reason = if test.reason.is_empty() { "taken out of its queue" } else { &test.reason };
+            journal.end_untested(test.uuid, reason, !is_received).await?;
         }
-        ended += 1;
+        _ => {
+            if is_received {
+                journal.confirm(test.uuid).await?;
+            }
+            return Ok(false);
+        }
     }
-    Ok(ended)
+    Ok(true)
+}
+
+/// Queues what was written down. If it was queued all the same, where nobody could see it, its worker finds the first one's result.
+async fn queue(test: PullTest, journal: &Journal, broker: &Broker) -> Result<bool, WatchError> {
+    match broker.submit(std::slice::from_ref(&test.submission), &[], &mut |_| {}).await {
+        Ok(()) => {
+            info!(uuid = %test.uuid, "queued what was received before");
+            journal.confirm(test.uuid).await?;
+            Ok(false)
+        }
+        Err(BrokerError::NoSuchQueue { queue, .. }) => {
+            journal.end_untested(test.uuid, &format!("there is no queue {queue}"), false).await?;
+            Ok(true)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The ids of all requests that wait in these queues, or run.
@@ -202,8 +253,4 @@ async fn there(broker: &Broker, queues: &[QueueName]) -> Result<HashSet<String>,
         }
     }
     Ok(there)
-}
-
-async fn submit(broker: &Broker, submission: &Submission) -> Result<(), BrokerError> {
-    broker.submit(std::slice::from_ref(submission), &[], &mut |_| {}).await
 }

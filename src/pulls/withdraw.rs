@@ -1,16 +1,22 @@
 //! Taking requests out of their queues that a newer commit has made needless, or whose pull request was closed.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use tokio::time::sleep;
 use tracing::info;
 
 use super::journal::{Journal, JournalError};
 use super::{PullTest, Stage};
 use crate::broker::{Broker, BrokerError, Message, Pile};
-use crate::forge::status::State;
 use crate::release::QueueName;
 use crate::request::Request;
+
+/// So often a request is looked for in its queue and at the workers.
+const LOOKS: u32 = 3;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why requests could not be taken out.
 #[derive(Debug, thiserror::Error)]
@@ -35,21 +41,39 @@ pub async fn withdraw(journal: &Journal, broker: &Broker) -> Result<(), Withdraw
         queues.entry(test.submission.queue.clone()).or_default().push(test);
     }
     for (queue, tests) in queues {
-        let mut gone: HashSet<String> = HashSet::new();
-        for pile in [Pile::Ready, Pile::Delayed] {
-            let wanted = tests.iter().map(|test| test.uuid.to_string()).filter(|id| !gone.contains(id)).collect();
-            gone.extend(take_out(broker, &queue, pile, wanted).await?);
-        }
-        for test in tests {
-            if gone.contains(test.uuid.as_str()) {
-                info!(queue = %queue, uuid = %test.uuid, "taken out: {}", test.reason);
-                journal.end(test.uuid, State::Error, format!("not tested: {}", test.reason), String::new()).await?;
-            } else {
-                journal.leave(test.uuid).await?;
+        let reasons: HashMap<String, &PullTest> = tests.iter().map(|test| (test.uuid.to_string(), test)).collect();
+        let mut wanted: HashSet<String> = reasons.keys().cloned().collect();
+        for look in 1.. {
+            for pile in [Pile::Ready, Pile::Delayed] {
+                for uuid in take_out(broker, &queue, pile, wanted.clone()).await? {
+                    wanted.remove(&uuid);
+                    if let Some(test) = reasons.get(&uuid) {
+                        info!(queue = %queue, uuid, "taken out: {}", test.reason);
+                        journal.end_untested(test.uuid.clone(), &test.reason, false).await?;
+                    }
+                }
             }
+            for uuid in running(broker).await? {
+                if let Some(test) = reasons.get(&uuid).filter(|_| wanted.remove(&uuid)) {
+                    journal.leave(test.uuid.clone()).await?;
+                }
+            }
+            if wanted.is_empty() || look == LOOKS {
+                break;
+            }
+            // Somebody else may have had the queue's messages in his hands.
+            sleep(PAUSE).await;
+        }
+        for test in wanted.iter().filter_map(|uuid| reasons.get(uuid)) {
+            journal.leave(test.uuid.clone()).await?;
         }
     }
     Ok(())
+}
+
+async fn running(broker: &Broker) -> Result<Vec<String>, BrokerError> {
+    let id = |body: &[u8]| Some(Request::parse(body).ok()?.uuid()?.to_string());
+    Ok(broker.running().await?.iter().filter_map(|test| id(&test.body)).collect())
 }
 
 async fn take_out(

@@ -32,6 +32,8 @@ const UNCERTAIN_EVERY: Duration = Duration::from_secs(30);
 const REQUESTS_AGE: SignedDuration = SignedDuration::from_secs(120);
 /// So often one looks for what was forgotten.
 const REBUILD_EVERY: Duration = Duration::from_secs(6 * 3600);
+/// The same when something could not be looked through.
+const REBUILD_AFTER_FAILURE: Duration = Duration::from_secs(600);
 /// Pull requests that changed in this time are looked at, by who remembers nothing.
 const REBUILD_SINCE: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// Those that changed in this time before the last look are looked at once more.
@@ -152,7 +154,6 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
                 if is_time {
                     looked_at_all = Some(Instant::now());
                 }
-                looked.cancel();
                 UNCERTAIN_EVERY
             }
             Err(failure) => {
@@ -160,6 +161,8 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
                 PAUSE
             }
         };
+        // The others need not wait for what goes wrong here.
+        looked.cancel();
         sleep(pause).await;
         if looked_at_all.is_some() {
             before = Timestamp::now() - REQUESTS_AGE;
@@ -171,7 +174,7 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
 async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &CancellationToken) {
     looked.cancelled().await;
     loop {
-        let found = remember(service).await;
+        let (found, failed) = remember(service).await;
         if found > 0 {
             info!("took up {found} tests of pull requests that were not known here");
             let (journal, store) = (&service.journal, &service.store);
@@ -184,11 +187,12 @@ async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &Ca
         if let Err(failure) = service.journal.sweep(Timestamp::now()).await {
             warn!("{failure}");
         }
-        sleep(REBUILD_EVERY).await;
+        sleep(if failed { REBUILD_AFTER_FAILURE } else { REBUILD_EVERY }).await;
     }
 }
 
-async fn remember(service: &Service) -> usize {
+/// Tells how many tests were found, and whether something could not be looked through.
+async fn remember(service: &Service) -> (usize, bool) {
     let hooks = service.declared.hooks();
     let around = Surroundings {
         journal: &service.journal,
@@ -198,19 +202,25 @@ async fn remember(service: &Service) -> usize {
         service: &service.url,
     };
     let now = Timestamp::now();
-    let mut found = 0;
+    let (mut found, mut failed) = (0, false);
     match rebuild::from_queues(&hooks, &around, now).await {
         Ok(some) => found += some,
-        Err(failure) => warn!("the queues cannot be looked through now: {failure}"),
+        Err(failure) => {
+            warn!("the queues cannot be looked through now: {failure}");
+            failed = true;
+        }
     }
     for hooks in rebuild::by_project(&hooks) {
         let Some(first) = hooks.first() else { continue };
         match of_project(service, first, &hooks, &around, now).await {
             Ok(some) => found += some,
-            Err(failure) => warn!("pending statuses of {} cannot be looked for now: {failure}", first.project),
+            Err(failure) => {
+                warn!("pending statuses of {} cannot be looked for now: {failure}", first.project);
+                failed = true;
+            }
         }
     }
-    found
+    (found, failed)
 }
 
 /// Looks through a project's pending statuses: of what has changed since the last time, or, with a new journal, of all that may matter.

@@ -14,15 +14,17 @@ pub(super) struct Declared {
     read: Mutex<Read>,
 }
 
-#[derive(Default)]
 struct Read {
-    stamp: Option<Option<(SystemTime, u64)>>,
+    stamp: Option<(SystemTime, u64)>,
     hooks: Arc<Vec<Hook>>,
 }
 
 impl Declared {
-    pub(super) fn new(site: Site) -> Self {
-        Self { site, read: Mutex::default() }
+    /// `hooks` are those that were read last.
+    pub(super) fn new(site: Site, hooks: Vec<Hook>) -> Self {
+        // What has changed since is read with the first question.
+        let read = Read { stamp: None, hooks: Arc::new(hooks) };
+        Self { site, read: Mutex::new(read) }
     }
 
     /// The hooks. If somebody has broken the file, those that were there before.
@@ -31,7 +33,7 @@ impl Declared {
         let metadata = file.and_then(|file| std::fs::metadata(file).ok());
         let stamp = metadata.and_then(|metadata| Some((metadata.modified().ok()?, metadata.len())));
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.stamp != Some(stamp) {
+        if read.stamp != stamp {
             match self.site.hooks() {
                 Ok(hooks) => {
                     info!("{} hooks are declared", hooks.len());
@@ -39,7 +41,7 @@ impl Declared {
                 }
                 Err(failure) => error!("the hooks stay as they were: {failure}"),
             }
-            read.stamp = Some(stamp);
+            read.stamp = stamp;
         }
         Arc::clone(&read.hooks)
     }

@@ -6,12 +6,12 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::reply::Reply;
 use super::{Service, Whole};
 use crate::forge::delivery::Delivery;
-use crate::forge::event::{self, Action, Event};
+use crate::forge::event::{self, About, Action, Event};
 use crate::forge::hook::Hook;
 use crate::forge::query::Query;
 use crate::forge::signature::{self, Secrets, Signer};
@@ -34,10 +34,22 @@ pub(super) async fn receive(service: &Service, forge: Forge, whole: &Whole) -> R
     let hooks = service.declared.hooks();
     let reply = match prove(&hooks, |hook| service.keyring.secrets(hook), &delivery, &payload, &whole.query) {
         Ok((signer, hooks)) => act(service, &delivery, &payload, signer, &hooks).await,
-        Err(reason) => refuse(service, &delivery, reason),
+        Err(Refusal::Foreign(reason)) => refuse(service, &delivery, reason),
+        Err(Refusal::Ours(failure)) => {
+            error!(forge = %delivery.forge, delivery = delivery.id, "{failure}");
+            Reply::later("this delivery cannot be checked now")
+        }
     };
     service.metrics.delivered(forge, reply.status, begun.elapsed());
     reply
+}
+
+/// Why a delivery is not taken.
+enum Refusal {
+    /// It is not from who knows a secret, or not for a hook.
+    Foreign(&'static str),
+    /// That cannot be found out.
+    Ours(CredentialsError),
 }
 
 /// Every refusal looks the same from outside.
@@ -52,45 +64,52 @@ fn loggable(text: &str) -> String {
     text.chars().filter(char::is_ascii_graphic).take(40).collect()
 }
 
-/// Finds the hooks that a delivery is for, which are of one project, and checks that it comes from who knows their secret. That takes the same way, and time, when
-/// there is no such hook.
+/// Finds the hooks that a delivery is for, which are of one project, and checks that it comes from who knows their secret. That takes the
+/// same way, and time, when there is no such hook.
 fn prove(
     hooks: &[Hook],
     secrets_of: impl Fn(&Hook) -> Result<Secrets, CredentialsError>,
     delivery: &Delivery<'_>,
     payload: &[u8],
     query: &str,
-) -> Result<(Signer, Vec<Hook>), &'static str> {
+) -> Result<(Signer, Vec<Hook>), Refusal> {
     let query = Query::parse(query).ok();
-    let project = delivery.project(payload);
-    let is_of_project = |hook: &&Hook| project.as_deref().is_some_and(|name| hook.project.is(name));
-    let of_project = hooks.iter().filter(|hook| hook.forge == delivery.forge).filter(is_of_project);
-    let hooks: Vec<Hook> = of_project.filter_map(|hook| hook.asked(query.as_ref()?)).collect();
-    let first = hooks.first();
-    let mut failure = None;
-    let secrets = match first.map(secrets_of) {
-        Some(Ok(secrets)) => secrets,
-        Some(Err(error)) => {
-            warn!("{error}");
-            failure = Some("the hook's secret cannot be opened");
-            Secrets::default()
-        }
-        None => {
-            failure = Some("no declared hook has this project and address");
-            Secrets::default()
-        }
+    let about = delivery.about(payload);
+    let mut hooks: Vec<Hook> = about.as_ref().map(|about| of_project(hooks, delivery.forge, about)).unwrap_or_default();
+    hooks = hooks.iter().filter_map(|hook| hook.asked(query.as_ref()?)).collect();
+    let proves = |secrets: &Secrets, legacy: bool| match delivery.forge {
+        Forge::GitHub => signature::github(secrets, &delivery.proof, delivery.body, legacy),
+        Forge::GitLab => signature::gitlab(secrets, &delivery.proof),
     };
-    let legacy = first.is_some_and(|hook| hook.legacy);
-    let signer = match delivery.forge {
-        Forge::GitHub => signature::github(&secrets, &delivery.proof, delivery.body, legacy),
-        Forge::GitLab => signature::gitlab(&secrets, &delivery.proof),
+    let Some(first) = hooks.first() else {
+        proves(&Secrets::default(), false);
+        return Err(Refusal::Foreign("no declared hook has this project and address"));
     };
-    match (signer, failure) {
-        (Some(signer), None) => Ok((signer, hooks)),
-        (_, Some(reason)) => Err(reason),
-        (None, None) if secrets.current.is_none() && secrets.next.is_none() => Err("the hook has no secret here"),
-        (None, None) => Err("the signature is wrong"),
+    let secrets = secrets_of(first).map_err(Refusal::Ours)?;
+    let Some(signer) = proves(&secrets, first.legacy) else {
+        let has_none = secrets.current.is_none() && secrets.next.is_none();
+        let reason = if has_none { "the hook has no secret here" } else { "the signature is wrong" };
+        return Err(Refusal::Foreign(reason));
+    };
+    // Others of the project may have another secret, or want a better signature.
+    let mut proved = Vec::with_capacity(hooks.len());
+    for hook in hooks {
+        if proves(&secrets_of(&hook).map_err(Refusal::Ours)?, hook.legacy).is_some() {
+            proved.push(hook);
+        }
     }
+    Ok((signer, proved))
+}
+
+/// The declared hooks of the project that a payload is about. When there are such projects at several servers, those of its own.
+fn of_project(hooks: &[Hook], forge: Forge, about: &About) -> Vec<Hook> {
+    let of_project = hooks.iter().filter(|hook| hook.forge == forge && hook.project.is(&about.project));
+    let mut hooks: Vec<Hook> = of_project.cloned().collect();
+    let is_ambiguous = hooks.first().is_some_and(|first| hooks.iter().any(|hook| hook.api != first.api));
+    if is_ambiguous {
+        hooks.retain(|hook| about.address.as_deref().is_some_and(|address| hook.is_at(address)));
+    }
+    hooks
 }
 
 async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer: Signer, hooks: &[Hook]) -> Reply {
@@ -112,17 +131,18 @@ async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer:
         Event::Pull(action, pull) => (action, pull),
     };
     let wish = match action {
-        Action::Test => tests(hooks, &pull, id).map(Wish::Test),
+        Action::Test => tests(hooks, &pull, id).map(|tests| Some(Wish::Test(tests))),
         Action::Close => close(hooks, &pull),
     };
     let wish = match wish {
-        Ok(wish) => wish,
+        Ok(Some(wish)) => wish,
+        Ok(None) => return done(json!({"state": "ignored", "reason": "no hook is declared"}), StatusCode::OK),
         Err(error) => {
             warn!(forge = %delivery.forge, delivery = id, "cannot be tested: {error}");
             return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
         }
     };
-    let delivered = Delivered { id: key(delivery, hooks), digest: digest(delivery, hooks), wish };
+    let delivered = Delivered { id: key(delivery, hooks), digest: digest(delivery.body), wish };
     match service.intake.deliver(delivered).await {
         Answer::Queued(requests) => {
             info!(forge = %delivery.forge, delivery = id, pull = pull.number, "queued {} requests", requests.len());
@@ -150,38 +170,33 @@ fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullT
     Ok(tests)
 }
 
-fn close(hooks: &[Hook], pull: &PullRequest) -> Result<Wish, event::InvalidEvent> {
-    let (mut contexts, mut whose) = (Vec::new(), None);
+/// What a closed pull request asks for; nothing without a hook.
+fn close(hooks: &[Hook], pull: &PullRequest) -> Result<Option<Wish>, event::InvalidEvent> {
+    let Some(first) = hooks.first() else { return Ok(None) };
+    let mut contexts = Vec::new();
     for hook in hooks {
         // A closed pull request is that of the project all the same; only the contexts matter here.
         let any = PullRequest { clone_url: hook.own_clone_url(), ..pull.clone() };
         for Submission { queue, request } in hook.requests(&any, "")? {
             contexts.push(status::context(&request, &queue));
         }
-        whose = Some((hook.forge, hook.project.clone()));
     }
-    let (forge, project) = whose.unwrap_or_else(|| unreachable!("a proved delivery has a hook"));
-    Ok(Wish::Close { forge, project, number: pull.number, contexts })
+    let (api, project, changed) =
+        (first.api.clone(), first.project.clone(), pull.updated.unwrap_or_else(Timestamp::now));
+    Ok(Some(Wish::Close { forge: first.forge, api, project, number: pull.number, changed, contexts }))
 }
 
 /// What identifies a delivery. A forge sends the same event to several hooks under one id.
 fn key(delivery: &Delivery<'_>, hooks: &[Hook]) -> String {
-    format!("{} {} {}", delivery.forge, delivery.id, hash(hooks, b""))
-}
-
-/// What is the same when somebody sends a delivery again under another id.
-fn digest(delivery: &Delivery<'_>, hooks: &[Hook]) -> String {
-    hash(hooks, delivery.body)
-}
-
-fn hash(hooks: &[Hook], body: &[u8]) -> String {
-    let mut hash = Sha256::new();
-    for hook in hooks {
+    let asked = hooks.iter().map(|hook| {
         let env: Vec<&str> = hook.env.iter().map(EnvVar::as_str).collect();
-        hash.update(format!("{} {} {} {}\n", hook.api, hook.project, hook.title(), env.join(";")));
-    }
-    hash.update(body);
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{} {} {} {}\n", hook.api, hook.project, hook.title(), env.join(";"))
+    });
+    format!("{} {} {}", delivery.forge, delivery.id, digest(asked.collect::<String>().as_bytes()))
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Requests as they are answered for.

@@ -45,7 +45,8 @@ pub(super) async fn receive(service: &Service, whole: &Whole) -> Reply {
             Submission { queue, request: request.identified().submitted_at(now) }
         })
         .collect();
-    // What waits or runs already is not asked for again, as with `apt-ci run`.
+    // What waits or runs already is not asked for again, as with `apt-ci run`. One after the other: who asks twice at once asks twice.
+    let _alone = service.asking.lock().await;
     let duplicates = match duplicates::find(&requests, &service.broker).await {
         Ok(duplicates) => duplicates,
         Err(failure) => return Reply::later(failure.to_string()),

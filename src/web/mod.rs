@@ -23,10 +23,11 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
+use crate::forge::hook::Hook;
 use crate::pulls::intake::Intake;
 use crate::pulls::journal::Journal;
 use crate::pulls::keyring::Keyring;
@@ -54,6 +55,8 @@ const LAST_WORK: Duration = Duration::from_secs(20);
 pub struct Parts {
     /// The site.
     pub site: Site,
+    /// Its hooks, as they are now.
+    pub hooks: Vec<Hook>,
     /// Where people and forges find the service.
     pub url: ServerUrl,
     /// The queue.
@@ -77,17 +80,20 @@ struct Service {
     declared: Declared,
     metrics: Metrics,
     intake: Intake,
+    /// Held by who looks whether a request is there already, until it is.
+    asking: Mutex<()>,
 }
 
 /// Serves until `stop` is cancelled. What has been begun by then is finished.
 pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken) {
-    let Parts { site, url, broker, store, journal, keyring } = parts;
+    let Parts { site, hooks, url, broker, store, journal, keyring } = parts;
     let broker = Arc::new(broker);
     let (changed, _) = watch::channel(());
     let known: Vec<QueueName> = site.queues();
     let (intake, desk) = Intake::new(journal.clone(), Arc::clone(&broker), known, changed.clone());
     let service = Arc::new(Service {
-        declared: Declared::new(site.clone()),
+        declared: Declared::new(site.clone(), hooks),
+        asking: Mutex::new(()),
         keyring: Arc::new(keyring),
         metrics: Metrics::new(),
         site,

@@ -90,7 +90,8 @@ impl Job<'_> {
             Ok(entry) => entry,
             Err(end) => return self.give_back(claim, cancellable, end).await,
         };
-        if claim.redelivered {
+        // Who queues tests of pull requests may, after a crash, have queued one twice.
+        if claim.redelivered || request.parameters().is_of_pull_request() {
             match self.board.ticking(self.published_before(&place, id, &mut cancellable)).await {
                 Ok(true) => {
                     tracing::info!(package = %package, uuid = %id, "has its result already");

@@ -17,13 +17,16 @@ use crate::support::{Services, Story, stories};
 const BRANCH: &str = "https://git.example/thing.git";
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    const STORIES: [(&str, Story); 6] = [
+    const STORIES: [(&str, Story); 9] = [
         ("killed_between_receiving_and_confirming_the_request_is_queued_once", before_confirming),
         ("killed_between_result_and_status_the_status_is_shown_once", before_showing),
         ("what_the_disk_has_lost_is_found_at_the_forge", lost_disk),
         ("what_somebody_took_out_of_its_queue_does_not_stay_pending", taken_out),
         ("killed_while_the_secret_is_exchanged_no_delivery_is_refused", while_rotating),
         ("without_the_queue_a_delivery_is_not_taken_and_can_come_again", no_queue),
+        ("a_queue_server_without_memory_is_told_of_and_nothing_is_lost_or_run_twice", no_memory),
+        ("one_queue_that_is_gone_keeps_no_other_test_from_being_found", missing_queue),
+        ("a_request_that_is_queued_twice_is_run_once", queued_twice),
     ];
     stories("pulls", services, &STORIES)
 }
@@ -220,5 +223,75 @@ fn no_queue(_: &Services) -> Result<(), Failed> {
     // The older one of it is out of the queue.
     scene.wait_for_waiting(2);
     scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "pending");
+    Ok(())
+}
+
+fn no_memory(_: &Services) -> Result<(), Failed> {
+    let rabbitmq = RabbitMq::start("");
+    let mut scene = Scene::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
+    ready(&scene);
+    rabbitmq.alarm(true);
+    // The first one has been sent, perhaps; the others know better.
+    let sent: Vec<_> = (1..=3).flat_map(|number| scene.forge.open(PROJECT, number, &commit('a'))).collect();
+    assert!(sent.iter().all(|sent| sent.status == 503), "{sent:#?}");
+    assert!(sent[2].answer.contains("its memory or disk runs out"), "{sent:#?}");
+    assert_eq!(scene.get("/healthz").expect("an answer").0, 503);
+    rabbitmq.alarm(false);
+    until("the service is well again", || scene.get("/healthz").is_some_and(|(status, _)| status == 200));
+    for one in &sent[1..] {
+        assert_eq!(scene.forge.deliver_again(PROJECT, one).status, 202);
+    }
+    // What is in doubt is looked for when the service starts again, at the latest.
+    scene.kill_service();
+    scene.serve();
+    until("it is found, or queued once more", || count(&scene, "stage = 1") == 3);
+    scene.site.ok(&["worker", "--drain"]);
+    scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "success");
+    until("all have ended", || count(&scene, "stage = 3 AND tested") == 3);
+    assert_eq!(scene.site.starts().len(), 3);
+    Ok(())
+}
+
+fn missing_queue(_: &Services) -> Result<(), Failed> {
+    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    ready(&scene);
+    let context = scene.context("thing");
+    for (number, sha) in [(7, 'a'), (8, 'b')] {
+        scene.forge.open(PROJECT, number, &commit(sha));
+        scene.forge.wait_for(PROJECT, &commit(sha), &context, "pending");
+    }
+    scene.kill_service();
+    // As if it had been killed before they were queued, and one queue had been deleted since.
+    scene.site.ok(&["cancel", "--match", "package=thing", "--yes"]);
+    journal(&scene).execute_batch(
+        "UPDATE test SET stage = 0; UPDATE delivery SET queued = 0;
+         UPDATE test SET queue = 'debci-upstream-gone-amd64' WHERE number = 7",
+    )?;
+    scene.serve();
+    let ended = scene.forge.wait_for(PROJECT, &commit('a'), &context, "error");
+    assert_eq!(ended.description, "not tested: there is no queue debci-upstream-gone-amd64");
+    scene.wait_for_waiting(1);
+    scene.site.ok(&["worker", "--drain"]);
+    scene.forge.wait_for(PROJECT, &commit('b'), &context, "success");
+    Ok(())
+}
+
+fn queued_twice(services: &Services) -> Result<(), Failed> {
+    for site in [TestSite::local(), services.site_with_folder()] {
+        let scene = Scene::new(Forge::GitHub, site);
+        ready(&scene);
+        let sha = commit('a');
+        scene.forge.open(PROJECT, 7, &sha);
+        scene.forge.wait_for(PROJECT, &sha, &scene.context("thing"), "pending");
+        let sql = "SELECT queue, request FROM test";
+        let (queue, request): (String, String) =
+            journal(&scene).query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let line = format!("{queue}:{}\n", request.replace('\n', " "));
+        scene.site.submit(&line);
+        scene.site.ok(&["worker", "--drain"]);
+        scene.site.submit(&line);
+        scene.site.ok(&["worker", "--drain"]);
+        assert_eq!((scene.site.starts().len(), scene.site.results().len()), (1, 1));
+    }
     Ok(())
 }

@@ -79,7 +79,7 @@ fn superseded(services: &Services) -> Result<(), Failed> {
     let context = scene.context("thing");
     let (first, second, third) = (commit('1'), commit('2'), commit('3'));
     scene.forge.open(PROJECT, 7, &first);
-    scene.forge.open(PROJECT, 8, &first);
+    scene.forge.open(PROJECT, 8, &commit('9'));
     scene.wait_for_waiting(2);
     let sent = scene.forge.push(PROJECT, 7, &second);
     assert_eq!(sent[0].status, 202, "{sent:?}");

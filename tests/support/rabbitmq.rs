@@ -171,6 +171,11 @@ impl RabbitMq {
         self.control(&["eval", "mnesia:sync_log()."]);
     }
 
+    /// Has the broker take no messages, as when its memory runs out, or take them again.
+    pub fn alarm(&self, is_on: bool) {
+        self.control(&["set_vm_memory_high_watermark", if is_on { "0" } else { "0.6" }]);
+    }
+
     /// Kills the broker: what it has not written is lost.
     pub fn kill(&self) {
         if let Some(mut child) = self.server.lock().expect("no test panics while it kills the broker").take() {

@@ -5,6 +5,7 @@ use futures_util::try_join;
 use lapin::message::Delivery;
 use lapin::types::ShortString;
 
+use super::channel::in_time;
 use super::connection::Live;
 use super::fault::Fault;
 use super::held::Held;
@@ -77,7 +78,7 @@ pub(super) async fn contents(live: &Live, queue: &QueueName, limit: usize) -> Re
 
 /// The claims that holders tell of. Users who may look at queues, but not ask the holders, see the queues all the same.
 async fn claims(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
-    match roll_call::ask_all(live).await {
+    match in_time(roll_call::ask_all(live)).await {
         Err(Fault::Refused(reason)) => {
             tracing::warn!("the workers cannot be asked what they hold: {reason}");
             Ok(Vec::new())

@@ -86,6 +86,15 @@ impl AmqpBroker {
         split.map(|(existing, _)| existing).map_err(|fault| self.link.error("look for queues", fault))
     }
 
+    /// That the broker has not told that it takes no messages for now.
+    ///
+    /// # Errors
+    /// When it has, or is away.
+    pub async fn takes_messages(&self) -> Result<(), BrokerError> {
+        let live = self.link.live().await?;
+        if live.is_blocked() { Err(self.link.error("take requests", publish::blocked())) } else { Ok(()) }
+    }
+
     /// Queues the requests in order; `confirmed` is told how many are durable.
     ///
     /// # Errors

@@ -87,7 +87,8 @@ pub(super) async fn submit(
 ) -> Result<(), BrokerError> {
     let total = submissions.len();
     let live = link.live().await?;
-    let channel = live.confirming_channel().await.map_err(|fault| link.error("open a channel", fault))?;
+    let channel = bounded(&live, live.confirming_channel()).await;
+    let channel = channel.map_err(|fault| link.error("open a channel", fault))?;
     let mut pipeline = Pipeline { live, channel, waiting: VecDeque::new(), confirmed: 0, progress };
     let outcome = pipeline.run(submissions).await;
     let confirmed = pipeline.confirmed;
@@ -175,13 +176,16 @@ impl<'a> Pipeline<'a> {
     }
 }
 
+/// That the broker takes nothing. It tells that only who has published something.
+pub(super) fn blocked() -> Fault {
+    Fault::Away("the broker takes no messages for now: its memory or disk runs out".to_owned())
+}
+
 /// Waits for one answer of the broker, but not for ever.
 async fn bounded<T>(live: &Live, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(answer) => answer,
-        Err(_) if live.is_blocked() => {
-            Err(Fault::Away("the broker takes no messages for now: its memory or disk runs out".to_owned()))
-        }
+        Err(_) if live.is_blocked() => Err(blocked()),
         Err(_) => Err(Fault::Away(format!("the broker confirmed nothing for {} seconds", PATIENCE.as_secs()))),
     }
 }

@@ -4,7 +4,7 @@ use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{FieldTable, ShortString};
 
-use super::channel::close;
+use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
 use super::names;
@@ -29,12 +29,14 @@ impl<'a> Looking<'a> {
 
     /// The queue's lengths; `None` when it does not exist.
     pub(super) async fn look(&mut self, queue: ShortString) -> Result<Option<Lengths>, Fault> {
+        // A broker whose memory or disk runs out reads nothing more from who has published.
         let channel = match self.channel.take() {
             Some(channel) => channel,
-            None => self.live.channel().await?,
+            None => in_time(self.live.channel()).await?,
         };
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
-        match channel.queue_declare(queue, options, FieldTable::default()).await.map_err(Fault::from) {
+        let asked = async { Ok(channel.queue_declare(queue, options, FieldTable::default()).await?) };
+        match in_time(asked).await {
             Ok(queue) => {
                 self.channel = Some(channel);
                 let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());

@@ -124,15 +124,26 @@ impl Credentials {
     /// When a file cannot be read.
     pub fn list(&self) -> Result<Vec<Entry>, CredentialsError> {
         let mut entries = BTreeMap::new();
-        for folder in [self.plain(), self.sealed()] {
-            for kind in Kind::ALL {
-                for path in files::below(&folder.join(kind.as_str()))? {
-                    let (entry, _) = self.read(&path)?;
-                    entries.insert((entry.kind, entry.name.clone()), entry);
-                }
+        for kind in Kind::ALL {
+            for entry in self.of_kind(kind)? {
+                let entry = entry?;
+                entries.insert((entry.kind, entry.name.clone()), entry);
             }
         }
         Ok(entries.into_values().collect())
+    }
+
+    /// The entries of a kind, each of which may be unreadable for itself; one that is encrypted may be there in clear as well.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn of_kind(&self, kind: Kind) -> Result<Vec<Result<Entry, CredentialsError>>, CredentialsError> {
+        let mut entries = Vec::new();
+        for folder in [self.plain(), self.sealed()] {
+            let paths = files::below(&folder.join(kind.as_str()))?;
+            entries.extend(paths.iter().map(|path| self.read(path).map(|(entry, _)| entry)));
+        }
+        Ok(entries)
     }
 
     /// An entry, with its secret.

@@ -1,10 +1,18 @@
--- What forges have delivered. An id says nothing without the hooks that it was for: a forge sends the same event to several.
+-- What forges have delivered.
 CREATE TABLE delivery (
-    id       TEXT PRIMARY KEY,            -- FORGE, the delivery's id, and a digest of the hooks
-    digest   TEXT NOT NULL UNIQUE,        -- of the body and the hooks: who sends the same again under another id repeats it
+    id       TEXT PRIMARY KEY,            -- FORGE, the delivery's id, and a digest of what its address asks for
     received INTEGER NOT NULL,            -- seconds since 1970
     queued   INTEGER NOT NULL DEFAULT 0   -- 1: the broker has confirmed all of its requests
 ) WITHOUT ROWID;
+
+-- What was in them. Neither id nor address is signed: who sends the same body again repeats it, whatever these are.
+CREATE TABLE content (
+    digest   TEXT NOT NULL,               -- of the body
+    subject  TEXT NOT NULL,               -- FORGE, the API, the project and the context
+    delivery TEXT NOT NULL,
+    PRIMARY KEY (digest, subject)
+) WITHOUT ROWID;
+CREATE INDEX delivered_content ON content (delivery);
 
 -- The tests of pull requests, and what is shown of them.
 CREATE TABLE test (
@@ -24,6 +32,7 @@ CREATE TABLE test (
     changed     INTEGER NOT NULL,         -- milliseconds since 1970: which commit is the newer one
     stage       INTEGER NOT NULL,         -- 0 received, 1 queued, 2 to be taken out of its queue, 3 ended
     reason      TEXT NOT NULL DEFAULT '', -- why it is to be taken out; 'gone' when it has ended because its request was nowhere
+    tested      INTEGER NOT NULL DEFAULT 0, -- 1: it has a result
     state       TEXT NOT NULL DEFAULT 'pending',
     description TEXT NOT NULL DEFAULT '',
     link        TEXT NOT NULL DEFAULT '',
@@ -36,6 +45,7 @@ CREATE INDEX open_tests ON test (stage) WHERE stage < 3;
 CREATE INDEX gone_tests ON test (reason) WHERE reason = 'gone';
 CREATE INDEX unshown_tests ON test (next) WHERE state <> shown;
 CREATE INDEX pull_tests ON test (project, number);
+CREATE INDEX commit_tests ON test (sha, context);
 CREATE INDEX delivered_tests ON test (delivery);
 
 -- When a project's pending statuses were last looked through.

@@ -1,0 +1,296 @@
+//! From a delivery to the end of its tests.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::row::insert;
+use super::{Journal, JournalError};
+use crate::forge::status::State;
+use crate::forge::{Forge, Project};
+use crate::pulls::PullTest;
+use crate::request::RequestId;
+use crate::server_url::ServerUrl;
+
+/// A delivery that asks for something.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    /// Its id, with the forge and what its address asks for: a forge sends the same event to several hooks under one id.
+    pub id: String,
+    /// The digest of its body, whatever its address and id are: these are not signed.
+    pub digest: String,
+    /// What it asks for.
+    pub wish: Wish,
+}
+
+/// What a delivery asks for.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// Tests of a commit.
+    Test(Vec<PullTest>),
+    /// No tests of a pull request any more.
+    Close {
+        /// Which forge.
+        forge: Forge,
+        /// The API of its server.
+        api: ServerUrl,
+        /// The project.
+        project: Project,
+        /// The pull request.
+        number: u64,
+        /// When it was closed, as the forge tells.
+        changed: Timestamp,
+        /// The contexts that are meant.
+        contexts: Vec<String>,
+    },
+}
+
+impl Wish {
+    /// The contexts that are meant, each with the server and the project: what is the same at two of them is not the same.
+    fn subjects(&self) -> Vec<String> {
+        let subject = |forge: Forge, api: &ServerUrl, project: &Project, context: &str| {
+            format!("{forge} {api} {} {context}", project.as_str().to_ascii_lowercase())
+        };
+        match self {
+            Self::Test(tests) => {
+                tests.iter().map(|test| subject(test.forge, &test.api, &test.project, &test.context)).collect()
+            }
+            Self::Close { forge, api, project, contexts, .. } => {
+                contexts.iter().map(|context| subject(*forge, api, project, context)).collect()
+            }
+        }
+    }
+}
+
+/// What has become of a delivery so far.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// It is new. These tests are to be queued; others of the same commit are queued already, or there is a newer commit.
+    New(Vec<PullTest>),
+    /// It was done before.
+    Done,
+    /// It came before, or another one that asks for the same, and whether that is queued is not known yet. Nothing was written down.
+    Unfinished,
+    /// Another delivery had the same content: somebody repeats it.
+    Repeated,
+}
+
+impl Journal {
+    /// Writes deliveries down, and what they ask for, before anything is queued. Tells of each what is to be done.
+    ///
+    /// # Errors
+    /// When the file cannot be written: nothing is written down then.
+    pub async fn begin(&self, deliveries: Vec<Delivered>, now: Timestamp) -> Result<Vec<Begun>, JournalError> {
+        self.durably(move |transaction| deliveries.iter().map(|one| begin(transaction, one, now)).collect()).await
+    }
+
+    /// The broker has confirmed all requests of these deliveries. What they make needless is to be taken out of its queue from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn queued(&self, deliveries: Vec<String>) -> Result<(), JournalError> {
+        self.durably(move |transaction| {
+            for id in &deliveries {
+                transaction.execute("UPDATE delivery SET queued = 1 WHERE id = ?", [id])?;
+                let mut statement = transaction
+                    .prepare_cached("SELECT uuid FROM test WHERE delivery = ? AND stage = 0 ORDER BY uuid")?;
+                let uuids: Vec<String> = statement.query_map([id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+                uuids.iter().try_for_each(|uuid| confirm(transaction, uuid))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Nothing was queued for a delivery: it may come again as if it were new.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn forget(&self, delivery: String) -> Result<(), JournalError> {
+        self.durably(move |transaction| {
+            transaction.execute("DELETE FROM test WHERE delivery = ? AND stage = 0", [&delivery])?;
+            transaction.execute("DELETE FROM content WHERE delivery = ?", [&delivery])?;
+            transaction.execute("DELETE FROM delivery WHERE id = ? AND queued = 0", [&delivery]).map(drop)
+        })
+        .await
+    }
+
+    /// The request of a test of which that was not known is queued. With the last of its delivery, that is done.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn confirm(&self, uuid: RequestId) -> Result<(), JournalError> {
+        self.durably(move |transaction| {
+            confirm(transaction, uuid.as_str())?;
+            finish_delivery(transaction, &uuid)
+        })
+        .await
+    }
+
+    /// A test that was to be taken out of its queue is not there: it runs, or has ended, which shows.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn leave(&self, uuid: RequestId) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            transaction.execute("UPDATE test SET stage = 1 WHERE uuid = ? AND stage = 2", [uuid.as_str()]).map(drop)
+        })
+        .await
+    }
+
+    /// A test has ended in this state.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn end(
+        &self,
+        uuid: RequestId,
+        state: State,
+        description: String,
+        link: String,
+    ) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let sql = "UPDATE test SET stage = 3, reason = '', tested = 1, state = ?, description = ?, link = ?, next = 0, tries = 0
+                       WHERE uuid = ? AND (stage < 3 OR reason = 'gone')";
+            transaction.execute(sql, params![state.as_str(), description, link, uuid.as_str()])?;
+            finish_delivery(transaction, &uuid)
+        })
+        .await
+    }
+
+    /// A test ends without having been run, for a reason. When its request is `gone`, a result may come all the same: workers of other
+    /// programs do not tell what they run.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn end_untested(&self, uuid: RequestId, reason: &str, gone: bool) -> Result<(), JournalError> {
+        let description = format!("not tested: {reason}");
+        self.with(move |transaction| {
+            let sql = "UPDATE test SET stage = 3, reason = ?, state = 'error', description = ?, link = '', next = 0, tries = 0
+                       WHERE uuid = ? AND stage < 3";
+            transaction.execute(sql, params![if gone { "gone" } else { "" }, description, uuid.as_str()])?;
+            finish_delivery(transaction, &uuid)
+        })
+        .await
+    }
+
+    /// Takes up tests that were found elsewhere; those that are known stay as they are. Tells how many are new.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn take_up(&self, tests: Vec<PullTest>) -> Result<usize, JournalError> {
+        self.durably(move |transaction| {
+            let mut new = 0;
+            for test in &tests {
+                new += usize::from(insert(transaction, test, "")?);
+            }
+            Ok(new)
+        })
+        .await
+    }
+}
+
+fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) -> rusqlite::Result<Begun> {
+    let known: Option<bool> = transaction
+        .query_row("SELECT queued FROM delivery WHERE id = ?", [&delivery.id], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(true) => return Ok(Begun::Done),
+        Some(false) => return Ok(Begun::Unfinished),
+        None => {}
+    }
+    let subjects = delivery.wish.subjects();
+    let mut fresh = Vec::with_capacity(subjects.len());
+    for subject in &subjects {
+        let mut statement = transaction.prepare_cached("SELECT 1 FROM content WHERE digest = ? AND subject = ?")?;
+        fresh.push(!statement.exists([&delivery.digest, subject])?);
+    }
+    if !fresh.is_empty() && !fresh.contains(&true) {
+        return Ok(Begun::Repeated);
+    }
+    let mut to_queue = Vec::new();
+    if let Wish::Test(tests) = &delivery.wish {
+        for (test, _) in tests.iter().zip(&fresh).filter(|(_, fresh)| **fresh) {
+            match standing(transaction, test)? {
+                Standing::Wanted => to_queue.push(test.clone()),
+                Standing::Needless => {}
+                Standing::InDoubt => return Ok(Begun::Unfinished),
+            }
+        }
+    }
+    let sql = "INSERT INTO delivery (id, received, queued) VALUES (?, ?, ?)";
+    transaction.execute(sql, params![delivery.id, now.as_second(), to_queue.is_empty()])?;
+    for subject in &subjects {
+        let sql = "INSERT INTO content (digest, subject, delivery) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+        transaction.execute(sql, [&delivery.digest, subject, &delivery.id])?;
+    }
+    for test in &to_queue {
+        insert(transaction, test, &delivery.id)?;
+    }
+    if let Wish::Close { forge, api, project, number, changed, contexts } = &delivery.wish {
+        for context in contexts {
+            // One that is not queued yet is withdrawn as soon as it is.
+            let sql = "UPDATE test SET stage = 2 * stage, reason = 'the pull request was closed'
+                       WHERE forge = ? AND api = ? AND project = ? AND number = ? AND context = ? AND stage < 2 AND changed <= ?";
+            let (api, changed) = (api.to_string(), changed.as_millisecond());
+            transaction.execute(sql, params![forge.as_str(), api, project.as_str(), number, context, changed])?;
+        }
+    }
+    Ok(Begun::New(to_queue))
+}
+
+/// Whether a test is to be queued.
+enum Standing {
+    Wanted,
+    /// The same commit waits or runs already: opened again, say, or delivered through two hooks. Or there is a newer one, and the delivery
+    /// was sent again because it could not be taken then.
+    Needless,
+    /// The same commit is written down, and whether it is queued is not known yet.
+    InDoubt,
+}
+
+fn standing(transaction: &Transaction<'_>, test: &PullTest) -> rusqlite::Result<Standing> {
+    // One that is to be taken out of its queue as soon as it is there does not count.
+    let sql = "SELECT max(CASE
+                   WHEN sha = ?6 AND stage = 0 AND reason = '' THEN 2
+                   WHEN sha = ?6 AND stage = 1 THEN 1
+                   WHEN sha <> ?6 AND stage > 0 AND changed > ?7 THEN 1
+                   ELSE 0 END)
+               FROM test WHERE forge = ?1 AND api = ?2 AND project = ?3 AND number = ?4 AND context = ?5";
+    let key = params![
+        test.forge.as_str(),
+        test.api.to_string(),
+        test.project.as_str(),
+        test.number,
+        test.context,
+        test.commit.as_str(),
+        test.changed.as_millisecond()
+    ];
+    let standing: Option<i64> = transaction.prepare_cached(sql)?.query_row(key, |row| row.get(0))?;
+    Ok(match standing {
+        Some(2) => Standing::InDoubt,
+        Some(1) => Standing::Needless,
+        _ => Standing::Wanted,
+    })
+}
+
+/// A test's request is queued. Those of older commits of the same pull request are needless from now on; one of which it is not known
+/// whether it is queued is so as well, unless it is the newer one.
+fn confirm(transaction: &Transaction<'_>, uuid: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE test SET stage = CASE reason WHEN '' THEN 1 ELSE 2 END WHERE uuid = ? AND stage = 0";
+    if transaction.prepare_cached(sql)?.execute([uuid])? == 0 {
+        return Ok(());
+    }
+    let sql = "UPDATE test SET stage = 2 * stage, reason = 'superseded by a newer commit'
+               FROM (SELECT forge, api, project, number, context, sha, changed, created FROM test WHERE uuid = ?) AS new
+               WHERE test.project = new.project AND test.number = new.number AND test.forge = new.forge AND test.api = new.api
+                 AND test.context = new.context AND test.sha <> new.sha
+                 AND ((test.stage = 1 AND test.changed <= new.changed)
+                      OR (test.stage = 0 AND test.reason = '' AND (test.changed, test.created) < (new.changed, new.created)))";
+    transaction.prepare_cached(sql)?.execute([uuid]).map(drop)
+}
+
+fn finish_delivery(transaction: &Transaction<'_>, uuid: &RequestId) -> rusqlite::Result<()> {
+    let sql = "UPDATE delivery SET queued = 1 WHERE id = (SELECT delivery FROM test WHERE uuid = ?)
+               AND NOT EXISTS (SELECT 1 FROM test WHERE test.delivery = delivery.id AND stage = 0)";
+    transaction.execute(sql, [uuid.as_str()]).map(drop)
+}

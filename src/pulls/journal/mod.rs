@@ -1,0 +1,315 @@
+//! What is known about pull requests under test, in an SQLite file of this machine.
+//!
+//! A delivery is written down before anything is queued for it, and each step after that, so that whoever comes after a crash finds
+//! what is left to do. If the file itself is lost, [`super::rebuild`] finds what matters.
+
+mod deliveries;
+mod row;
+mod statuses;
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+use self::row::{damaged, parsed, select};
+use super::{PullTest, Stage};
+use crate::owned;
+use crate::release::QueueName;
+use crate::request::RequestId;
+
+pub use self::deliveries::{Begun, Delivered, Wish};
+use self::statuses::UNSHOWN;
+
+/// The form of the file.
+const SCHEMA_VERSION: i32 = 2;
+
+/// For how long deliveries are remembered, in seconds: a year. Who has caught one could send it again after that. As long is tried to show a
+/// state that a forge does not take.
+const REMEMBERED: i64 = 365 * 86_400;
+/// For how long tests that have ended are kept, in seconds: 30 days.
+const KEPT: i64 = 30 * 86_400;
+
+/// For how long a result is awaited of a request that is nowhere, in seconds: a week.
+const AWAITED: i64 = 7 * 86_400;
+
+/// What can go wrong with the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file cannot be used.
+    #[error("the journal of pull requests {} cannot be used: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Another process has it.
+    #[error("another process works with the journal of pull requests {}", .0.display())]
+    Busy(PathBuf),
+}
+
+/// The journal. It belongs to one process at a time.
+#[derive(Clone)]
+pub struct Journal {
+    path: Arc<Path>,
+    connections: Arc<Mutex<Connections>>,
+    _lock: Arc<File>,
+}
+
+/// Two ways to the same file, used one at a time.
+struct Connections {
+    /// What it writes is on the disk before it is answered for.
+    durable: Connection,
+    /// What it writes outlives this process, but perhaps not a power cut: after that it is found out again.
+    quick: Connection,
+}
+
+/// How many tests there are in each stage, and how many statuses are not shown yet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// In each of [`Stage::ALL`].
+    pub stages: [u64; 4],
+    /// Statuses that the forge has not taken yet.
+    pub unshown: u64,
+    /// Those of them that it has refused at least once.
+    pub troubled: u64,
+}
+
+impl Journal {
+    /// The file below a folder.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("pulls").join("journal.sqlite")
+    }
+
+    /// Opens the file; makes it if it is missing.
+    ///
+    /// # Errors
+    /// [`JournalError::Busy`], or when the file cannot be made or has another form.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let unusable =
+            |error: &dyn std::fmt::Display| JournalError::Unusable { path: path.to_owned(), reason: error.to_string() };
+        let lock = owned::claim(path).map_err(|error| unusable(&error))?;
+        let lock = lock.ok_or_else(|| JournalError::Busy(path.to_owned()))?;
+        let durable = prepare(path).map_err(|error| unusable(&error))?;
+        let quick = open(path, "NORMAL").map_err(|error| unusable(&error))?;
+        let version: i32 =
+            durable.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| unusable(&error))?;
+        if version != SCHEMA_VERSION {
+            return Err(unusable(&format!(
+                "it has the form {version}, and this program knows the form {SCHEMA_VERSION}; without it, what matters is found again"
+            )));
+        }
+        let connections = Arc::new(Mutex::new(Connections { durable, quick }));
+        Ok(Self { path: path.into(), connections, _lock: Arc::new(lock) })
+    }
+
+    /// Works on the file, while other things go on.
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.on(|connections| &mut connections.quick, work).await
+    }
+
+    /// The same; returns when it is on the disk.
+    async fn durably<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        self.on(|connections| &mut connections.durable, work).await
+    }
+
+    async fn on<T: Send + 'static>(
+        &self,
+        which: fn(&mut Connections) -> &mut Connection,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let connections = Arc::clone(&self.connections);
+        let unusable = |reason: String| JournalError::Unusable { path: self.path.to_path_buf(), reason };
+        let worked = tokio::task::spawn_blocking(move || {
+            let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = which(&mut connections).transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok::<_, rusqlite::Error>(value)
+        });
+        match worked.await {
+            Ok(worked) => worked.map_err(|error| unusable(error.to_string())),
+            Err(error) => Err(unusable(error.to_string())),
+        }
+    }
+
+    /// The tests in a stage, oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn in_stage(&self, stage: Stage) -> Result<Vec<PullTest>, JournalError> {
+        self.with(move |transaction| select(transaction, "stage = ? ORDER BY created, uuid", [stage.number()])).await
+    }
+
+    /// The requests of tests in a stage that were asked for before a time, oldest first, with their queues.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn requests(&self, stage: Stage, before: Timestamp) -> Result<Vec<(RequestId, QueueName)>, JournalError> {
+        self.with(move |transaction| {
+            let sql = "SELECT uuid, queue FROM test WHERE stage = ? AND created < ? ORDER BY created, uuid";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let rows = statement
+                .query_map([stage.number(), before.as_millisecond()], |row| Ok((parsed(row, 0)?, parsed(row, 1)?)))?;
+            rows.collect()
+        })
+        .await
+    }
+
+    /// Whether any test is in a stage.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn has_any(&self, stage: Stage) -> Result<bool, JournalError> {
+        self.with(move |transaction| {
+            transaction.prepare_cached("SELECT 1 FROM test WHERE stage = ?")?.exists([stage.number()])
+        })
+        .await
+    }
+
+    /// A test.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn test(&self, uuid: RequestId) -> Result<Option<PullTest>, JournalError> {
+        self.with(move |transaction| Ok(select(transaction, "uuid = ?", [uuid.as_str()])?.pop())).await
+    }
+
+    /// Where the results of tests will be that have none: container, and what their names begin with; and when the first of them was
+    /// asked for.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn open_places(&self) -> Result<Vec<(String, String, Timestamp)>, JournalError> {
+        self.with(|transaction| {
+            let sql = "SELECT container, prefix, min(created) FROM test
+                       WHERE stage IN (1, 2) OR (stage = 3 AND reason = 'gone') GROUP BY container, prefix";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let read = |row: &Row<'_>| {
+                let first = Timestamp::from_millisecond(row.get(2)?).map_err(|error| damaged(2, &error))?;
+                Ok((row.get(0)?, row.get(1)?, first))
+            };
+            statement.query_map([], read)?.collect()
+        })
+        .await
+    }
+
+    /// Those of some requests that are tests without a result.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn open_among(&self, uuids: Vec<String>) -> Result<HashSet<String>, JournalError> {
+        self.with(move |transaction| {
+            let mut statement = transaction.prepare_cached(
+                "SELECT 1 FROM test WHERE uuid = ? AND (stage IN (1, 2) OR (stage = 3 AND reason = 'gone'))",
+            )?;
+            let mut open = HashSet::new();
+            for uuid in uuids {
+                if statement.exists([&uuid])? {
+                    open.insert(uuid);
+                }
+            }
+            Ok(open)
+        })
+        .await
+    }
+
+    /// When a project's pending statuses were last looked through; none when they never were.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn looked(&self, project: String) -> Result<Option<Timestamp>, JournalError> {
+        self.with(move |transaction| {
+            let sql = "SELECT at FROM looked WHERE project = ?";
+            let second: Option<i64> = transaction.query_row(sql, [project], |row| row.get(0)).optional()?;
+            Ok(second.and_then(|second| Timestamp::from_second(second).ok()))
+        })
+        .await
+    }
+
+    /// A project's pending statuses have been looked through.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn note_looked(&self, project: String, at: Timestamp) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let sql = "INSERT INTO looked (project, at) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET at = ?2";
+            transaction.execute(sql, params![project, at.as_second()]).map(drop)
+        })
+        .await
+    }
+
+    /// How many tests there are.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn counts(&self) -> Result<Counts, JournalError> {
+        self.with(|transaction| {
+            let mut counts = Counts::default();
+            let mut statement = transaction.prepare_cached("SELECT stage, count(*) FROM test GROUP BY stage")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, usize>(0)?, row.get(1)?)))?;
+            for row in rows {
+                let (stage, count) = row?;
+                if let Some(place) = counts.stages.get_mut(stage) {
+                    *place = count;
+                }
+            }
+            let sql = format!("SELECT count(*), coalesce(sum(tries > 0), 0) FROM test WHERE {UNSHOWN}");
+            (counts.unshown, counts.troubled) =
+                transaction.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(counts)
+        })
+        .await
+    }
+
+    /// Forgets what nobody asks about any more.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn sweep(&self, now: Timestamp) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let now = now.as_second();
+            let sql = "UPDATE test SET reason = '' WHERE reason = 'gone' AND created < ?";
+            transaction.execute(sql, [(now - AWAITED) * 1000])?;
+            let sql = "DELETE FROM test WHERE stage = 3 AND created < CASE WHEN state = shown THEN ? ELSE ? END";
+            transaction.execute(sql, [(now - KEPT) * 1000, (now - REMEMBERED) * 1000])?;
+            transaction.execute("DELETE FROM delivery WHERE queued = 1 AND received < ?", [now - REMEMBERED])?;
+            let sql = "DELETE FROM content WHERE delivery NOT IN (SELECT id FROM delivery)";
+            transaction.execute(sql, []).map(drop)
+        })
+        .await
+    }
+}
+
+fn open(path: &Path, synchronous: &str) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    Ok(connection)
+}
+
+fn prepare(path: &Path) -> rusqlite::Result<Connection> {
+    let mut connection = open(path, "FULL")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        transaction.execute_batch(include_str!("schema.sql"))?;
+        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+mod tests;

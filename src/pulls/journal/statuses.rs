@@ -1,0 +1,104 @@
+//! What forges have taken of what is to be shown.
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::row::select;
+use super::{Journal, JournalError};
+use crate::forge::status::State;
+use crate::pulls::PullTest;
+use crate::request::RequestId;
+
+/// So many statuses of a project are shown at once.
+const AT_ONCE: usize = 50;
+
+/// What a forge does not show yet, and is to. A status belongs to a commit and context, of which there may be several tests: two pull
+/// requests have the same head, or one was asked for again. Then a newer one counts, and one that was run before one that was not.
+pub(super) const UNSHOWN: &str = "state <> shown AND stage > 0 AND NOT EXISTS (
+    SELECT 1 FROM test AS other
+    WHERE other.sha = test.sha AND other.context = test.context AND other.project = test.project AND other.forge = test.forge
+      AND other.api = test.api AND other.uuid <> test.uuid AND other.stage > 0
+      AND ((other.created > test.created AND (other.stage < 3 OR other.tested))
+           OR (test.stage = 3 AND NOT test.tested AND (other.stage < 3 OR other.tested))))";
+
+impl Journal {
+    /// What the forges have not taken yet and may be told now, oldest first: of each project some, if that is much.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn to_show(&self, now: Timestamp) -> Result<Vec<PullTest>, JournalError> {
+        self.with(move |transaction| {
+            let condition = format!(
+                "uuid IN (
+                     SELECT uuid FROM (
+                         SELECT uuid, row_number() OVER (PARTITION BY forge, api, project ORDER BY created, uuid) AS place
+                         FROM test WHERE {UNSHOWN} AND next <= ?
+                     ) WHERE place <= {AT_ONCE}
+                 ) ORDER BY created, uuid"
+            );
+            select(transaction, &condition, [now.as_second()])
+        })
+        .await
+    }
+
+    /// When the next status may be shown that waits for a time; none when none waits.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn next_to_show(&self) -> Result<Option<Timestamp>, JournalError> {
+        self.with(|transaction| {
+            let sql = format!("SELECT min(next) FROM test WHERE {UNSHOWN}");
+            let second: Option<i64> = transaction.query_row(&sql, [], |row| row.get(0))?;
+            Ok(second.and_then(|second| Timestamp::from_second(second).ok()))
+        })
+        .await
+    }
+
+    /// A forge has taken this state.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn shown(&self, uuid: RequestId, state: State) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let sql = "UPDATE test SET shown = ?, tries = 0, next = 0, trouble = '' WHERE uuid = ?";
+            transaction.execute(sql, params![state.as_str(), uuid.as_str()]).map(drop)
+        })
+        .await
+    }
+
+    /// A forge has not taken it: not again before then.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn not_shown(&self, uuid: RequestId, next: Timestamp, trouble: String) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let sql = "UPDATE test SET tries = tries + 1, next = ?, trouble = ? WHERE uuid = ?";
+            transaction.execute(sql, params![next.as_second(), trouble, uuid.as_str()]).map(drop)
+        })
+        .await
+    }
+
+    /// The same of several, which were not even tried: they would have failed as well.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn defer(&self, uuids: Vec<RequestId>, next: Timestamp, trouble: String) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let mut statement = transaction.prepare_cached("UPDATE test SET next = ?, trouble = ? WHERE uuid = ?")?;
+            for uuid in &uuids {
+                statement.execute(params![next.as_second(), trouble, uuid.as_str()])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Everything may be shown at once again: a token was replaced, say.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn hurry(&self) -> Result<(), JournalError> {
+        self.with(|transaction| transaction.execute("UPDATE test SET next = 0 WHERE state <> shown", []).map(drop))
+            .await
+    }
+}

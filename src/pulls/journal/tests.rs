@@ -1,0 +1,235 @@
+use super::*;
+use crate::forge::status::State;
+use crate::forge::{Forge, Project};
+use crate::pulls::PullTest;
+use crate::request::Request;
+use crate::request::line::Submission;
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+fn test(number: u64, sha: char, uuid: &str) -> PullTest {
+    let project: Project = "Me/Thing".parse().unwrap();
+    let commit = sha.to_string().repeat(40).parse().unwrap();
+    let text = format!(r#"thing {{"uuid": "{uuid}", "env": ["UPSTREAM_PULL_REQUEST={number}"]}}"#);
+    let request = Request::parse(text.as_bytes()).unwrap();
+    let submission = Submission { queue: "debci-upstream-noble-amd64".parse().unwrap(), request };
+    PullTest::new(Forge::GitHub, &Forge::GitHub.api(), &project, number, &commit, submission, now()).unwrap()
+}
+
+fn delivery(id: &str, tests: Vec<PullTest>) -> Delivered {
+    Delivered { id: id.to_owned(), digest: format!("digest of {id}"), wish: Wish::Test(tests) }
+}
+
+fn close(id: &str, number: u64, changed: Timestamp) -> Delivered {
+    let wish = Wish::Close {
+        forge: Forge::GitHub,
+        api: Forge::GitHub.api(),
+        project: "me/thing".parse().unwrap(),
+        number,
+        changed,
+        contexts: vec!["autopkgtest/thing/noble/amd64".to_owned()],
+    };
+    Delivered { id: id.to_owned(), digest: format!("digest of {id}"), wish }
+}
+
+fn seconds(seconds: i64) -> Timestamp {
+    now() + jiff::SignedDuration::from_secs(seconds)
+}
+
+fn uuids(tests: &[PullTest]) -> Vec<&str> {
+    tests.iter().map(|test| test.uuid.as_str()).collect()
+}
+
+fn run<T>(story: impl AsyncFnOnce(Journal) -> T) -> T {
+    let folder = tempfile::TempDir::new().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let journal = Journal::open(&Journal::path(folder.path())).unwrap();
+    runtime.block_on(story(journal))
+}
+
+#[test]
+fn a_delivery_is_done_once() {
+    run(async |journal| {
+        let one = delivery("d1", vec![test(7, 'a', "u1")]);
+        let begun = journal.begin(vec![one.clone(), one.clone()], now()).await.unwrap();
+        assert!(matches!(&begun[0], Begun::New(tests) if tests.len() == 1));
+        assert_eq!(begun[1], Begun::Unfinished);
+        journal.queued(vec!["d1".to_owned()]).await.unwrap();
+        assert_eq!(journal.begin(vec![one.clone()], now()).await.unwrap(), [Begun::Done]);
+        let repeated = Delivered { id: "another".to_owned(), ..one };
+        assert_eq!(journal.begin(vec![repeated], now()).await.unwrap(), [Begun::Repeated]);
+        let read = journal.in_stage(Stage::Queued).await.unwrap();
+        assert_eq!(read[0].submission.request.uuid().unwrap().as_str(), "u1");
+        assert_eq!(journal.counts().await.unwrap().unshown, 1);
+    });
+}
+
+#[test]
+fn what_was_not_queued_may_come_again() {
+    run(async |journal| {
+        let one = delivery("d1", vec![test(7, 'a', "u1")]);
+        journal.begin(vec![one.clone()], now()).await.unwrap();
+        journal.forget("d1".to_owned()).await.unwrap();
+        assert!(matches!(journal.begin(vec![one], now()).await.unwrap()[0], Begun::New(_)));
+    });
+}
+
+#[test]
+fn a_newer_commit_supersedes_and_the_same_one_does_not_run_twice() {
+    run(async |journal| {
+        for (id, test) in [("d1", test(7, 'a', "u1")), ("d2", test(8, 'a', "u2")), ("d3", test(7, 'b', "u3"))] {
+            journal.begin(vec![delivery(id, vec![test])], now()).await.unwrap();
+            journal.queued(vec![id.to_owned()]).await.unwrap();
+        }
+        let withdrawn = journal.in_stage(Stage::Withdrawn).await.unwrap();
+        assert_eq!(withdrawn.iter().map(|test| test.uuid.as_str()).collect::<Vec<_>>(), ["u1"]);
+        assert_eq!(withdrawn[0].reason, "superseded by a newer commit");
+        let late = PullTest { changed: now() - jiff::SignedDuration::from_secs(9), ..test(7, 'c', "u9") };
+        let late = journal.begin(vec![delivery("d9", vec![late])], now()).await.unwrap();
+        assert_eq!(late, [Begun::New(Vec::new())], "it is not the newest any more");
+        let again = delivery("d4", vec![test(7, 'b', "u4")]);
+        assert_eq!(journal.begin(vec![again], now()).await.unwrap(), [Begun::New(Vec::new())]);
+        let close = close("d5", 8, now());
+        journal.begin(vec![close], now()).await.unwrap();
+        assert_eq!(journal.in_stage(Stage::Withdrawn).await.unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn a_state_is_shown_until_the_forge_takes_it() {
+    run(async |journal| {
+        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert_eq!(journal.to_show(now()).await.unwrap(), [], "not before it is queued");
+        journal.queued(vec!["d1".to_owned()]).await.unwrap();
+        let uuid: RequestId = "u1".parse().unwrap();
+        let later = now() + jiff::SignedDuration::from_secs(60);
+        journal.not_shown(uuid.clone(), later, "away".to_owned()).await.unwrap();
+        assert_eq!(journal.to_show(now()).await.unwrap(), []);
+        assert_eq!(journal.next_to_show().await.unwrap(), Some(later));
+        assert_eq!(journal.to_show(later).await.unwrap()[0].tries, 1);
+        journal.shown(uuid.clone(), State::Pending).await.unwrap();
+        assert_eq!(journal.to_show(later).await.unwrap(), []);
+        journal.end(uuid.clone(), State::Success, "good".to_owned(), "https://x".to_owned()).await.unwrap();
+        journal.end(uuid.clone(), State::Failure, "late".to_owned(), String::new()).await.unwrap();
+        assert_eq!(journal.to_show(now()).await.unwrap()[0].state, State::Success, "the first end counts");
+        journal.shown(uuid, State::Success).await.unwrap();
+        journal.begin(vec![delivery("d2", vec![test(8, 'a', "u2")])], now()).await.unwrap();
+        journal.queued(vec!["d2".to_owned()]).await.unwrap();
+        let nowhere: RequestId = "u2".parse().unwrap();
+        journal.end_untested(nowhere.clone(), "nowhere", true).await.unwrap();
+        assert_eq!(journal.test(nowhere.clone()).await.unwrap().unwrap().state, State::Error);
+        // Somebody has run it all the same.
+        assert_eq!(journal.open_among(vec!["u1".to_owned(), "u2".to_owned()]).await.unwrap().len(), 1);
+        journal.end(nowhere.clone(), State::Success, "good".to_owned(), String::new()).await.unwrap();
+        assert_eq!(journal.open_places().await.unwrap(), []);
+        journal.shown(nowhere, State::Success).await.unwrap();
+        assert_eq!(journal.counts().await.unwrap(), Counts { stages: [0, 0, 0, 2], unshown: 0, troubled: 0 });
+    });
+}
+
+#[test]
+fn one_process_has_it() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = Journal::path(folder.path());
+    let journal = Journal::open(&path).unwrap();
+    assert!(matches!(Journal::open(&path), Err(JournalError::Busy(_))));
+    drop(journal);
+    Journal::open(&path).unwrap();
+}
+
+#[test]
+fn what_is_found_to_be_queued_supersedes_as_well() {
+    run(async |journal| {
+        // The first is in doubt, the second is queued, and then the first one is found in its queue.
+        let older = PullTest { changed: seconds(-9), ..test(7, 'a', "u1") };
+        journal.begin(vec![delivery("d1", vec![older])], now()).await.unwrap();
+        journal.begin(vec![delivery("d2", vec![test(7, 'b', "u2")])], now()).await.unwrap();
+        journal.queued(vec!["d2".to_owned()]).await.unwrap();
+        journal.confirm("u1".parse().unwrap()).await.unwrap();
+        assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
+        assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u2"]);
+        // The other way round: the newer one is in doubt, and is found.
+        let newer = PullTest { changed: seconds(9), ..test(7, 'c', "u3") };
+        journal.begin(vec![delivery("d3", vec![newer])], now()).await.unwrap();
+        journal.confirm("u3".parse().unwrap()).await.unwrap();
+        assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1", "u2"]);
+    });
+}
+
+#[test]
+fn closed_in_doubt_and_opened_again_it_is_tested() {
+    run(async |journal| {
+        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        journal.begin(vec![close("d2", 7, now())], now()).await.unwrap();
+        let again = journal.begin(vec![delivery("d3", vec![test(7, 'a', "u2")])], now()).await.unwrap();
+        assert!(matches!(&again[0], Begun::New(tests) if uuids(tests) == ["u2"]), "{again:?}");
+        journal.queued(vec!["d3".to_owned()]).await.unwrap();
+        journal.confirm("u1".parse().unwrap()).await.unwrap();
+        assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
+        // A close that is sent again late is older than what is open now.
+        let reopened = PullTest { changed: seconds(9), ..test(8, 'a', "u3") };
+        journal.begin(vec![delivery("d4", vec![reopened])], now()).await.unwrap();
+        journal.queued(vec!["d4".to_owned()]).await.unwrap();
+        journal.begin(vec![close("d5", 8, now())], now()).await.unwrap();
+        assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u2", "u3"]);
+    });
+}
+
+#[test]
+fn nobody_is_told_that_something_in_doubt_is_queued() {
+    run(async |journal| {
+        let two = vec![delivery("d1", vec![test(7, 'a', "u1")]), delivery("d2", vec![test(7, 'a', "u2")])];
+        let begun = journal.begin(two.clone(), now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [Begun::New(_), Begun::Unfinished]), "{begun:?}");
+        journal.forget("d1".to_owned()).await.unwrap();
+        let begun = journal.begin(two[1..].to_vec(), now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [Begun::New(tests)] if uuids(tests) == ["u2"]), "{begun:?}");
+    });
+}
+
+#[test]
+fn a_body_counts_once_for_each_context_whatever_its_address_is() {
+    run(async |journal| {
+        let one = delivery("d1 amd64", vec![test(7, 'a', "u1")]);
+        journal.begin(vec![one.clone()], now()).await.unwrap();
+        journal.queued(vec![one.id.clone()]).await.unwrap();
+        journal.end("u1".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
+        // Another hook of the same event, on another architecture.
+        let mut other = test(7, 'a', "u2");
+        other.context = "autopkgtest/thing/noble/arm64".to_owned();
+        let both =
+            Delivered { id: "d1 both".to_owned(), wish: Wish::Test(vec![test(7, 'a', "u3"), other]), ..one.clone() };
+        let begun = journal.begin(vec![both], now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [Begun::New(tests)] if uuids(tests) == ["u2"]), "{begun:?}");
+        let repeated = Delivered { id: "another address".to_owned(), ..one };
+        assert_eq!(journal.begin(vec![repeated], now()).await.unwrap(), [Begun::Repeated]);
+    });
+}
+
+#[test]
+fn what_was_not_run_hides_no_result_of_the_same_commit() {
+    run(async |journal| {
+        let queue = async |id: &str, test: PullTest| {
+            journal.begin(vec![delivery(id, vec![test])], now()).await.unwrap();
+            journal.queued(vec![id.to_owned()]).await.unwrap();
+        };
+        let shown = async || {
+            let due = journal.to_show(now()).await.unwrap();
+            due.iter().map(|test| format!("{} {}", test.uuid, test.state)).collect::<Vec<_>>()
+        };
+        queue("d1", test(7, 'a', "u1")).await;
+        queue("d2", PullTest { created: seconds(1), ..test(8, 'a', "u2") }).await;
+        assert_eq!(shown().await, ["u2 pending"], "the newer one of two");
+        journal.end("u1".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
+        assert_eq!(shown().await, ["u2 pending"]);
+        journal.end_untested("u2".parse().unwrap(), "the pull request was closed", false).await.unwrap();
+        assert_eq!(shown().await, ["u1 success"]);
+        // Asked for once more, the newer result counts.
+        queue("d3", PullTest { created: seconds(2), ..test(7, 'a', "u3") }).await;
+        journal.end("u3".parse().unwrap(), State::Failure, String::new(), String::new()).await.unwrap();
+        assert_eq!(shown().await, ["u3 failure"]);
+        assert_eq!(journal.counts().await.unwrap().unshown, 1);
+    });
+}
