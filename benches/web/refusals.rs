@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::forge::post;
+use crate::support::forge::deliver::post;
 use crate::table::{Row, heading, median};
 use crate::{PROJECT, Scene, payload};
 

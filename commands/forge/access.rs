@@ -10,10 +10,12 @@ use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::query::Query;
 use apt_ci::forge::{Forge, Project};
+use apt_ci::pulls::keyring::{Keyring, hook_kind};
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::SourcePackage;
 use apt_ci::server_url::ServerUrl;
 use apt_ci::site::Site;
+use apt_ci::site::credentials::{Credentials, Name};
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 
@@ -77,7 +79,7 @@ fn variable(forge: Forge) -> &'static str {
 }
 
 /// Which of a project's hooks are meant.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Chosen {
     /// Only hooks for this release
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
@@ -179,35 +181,35 @@ pub fn present<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook])
     exact.or_else(|| present.iter().find(|present| accepts(hook, service, &present.url)))
 }
 
+/// The secret that a hook has: its project's, or the one under the name of its results, as it came from `github-secrets.json`.
+pub fn secret_of(hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+    for name in [hook.project.as_str(), hook.package.as_str()] {
+        if let Some((_, secret)) = credentials.get(hook_kind(hook.forge), &name.parse::<Name>()?)? {
+            return Ok(Some(secret));
+        }
+    }
+    Ok(None)
+}
+
 /// A way to a hook's server.
 pub fn client(hook: &Hook, token: Option<SecretString>) -> Result<Client, ForgeError> {
     Client::new(hook.forge, &hook.api, token)
 }
 
 /// The site's credentials together with what commands read of them.
-pub fn keyring(session: &Session, site: &Site) -> anyhow::Result<apt_ci::pulls::keyring::Keyring> {
-    Ok(apt_ci::pulls::keyring::Keyring::new(session.credentials(site)?))
+pub fn keyring(session: &Session, site: &Site) -> anyhow::Result<Keyring> {
+    Ok(Keyring::new(session.credentials(site)?))
 }
 
 /// Pings a hook, and waits until its last delivery is another one than before.
 pub async fn ping(client: &Client, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
     let before = client.last_delivery(project, id).await?.map(|delivered| delivered.id);
     client.ping(project, id).await?;
-    arrived(client, project, id, before).await
-}
-
-/// Waits for a delivery that is another one than that.
-pub async fn arrived(
-    client: &Client,
-    project: &Project,
-    id: u64,
-    before: Option<u64>,
-) -> Result<Option<Delivered>, ForgeError> {
     let end = Instant::now() + PING;
     loop {
-        let last = client.last_delivery(project, id).await?;
-        if last.as_ref().is_some_and(|delivered| Some(delivered.id) != before) || Instant::now() >= end {
-            return Ok(last.filter(|delivered| Some(delivered.id) != before));
+        let last = client.last_delivery(project, id).await?.filter(|delivered| Some(delivered.id) != before);
+        if last.is_some() || Instant::now() >= end {
+            return Ok(last);
         }
         sleep(LOOK).await;
     }

@@ -237,12 +237,11 @@ fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> any
 
 /// The secret of the project's hooks: the one that is there, or a new one, which is stored.
 pub fn own_secret(hook: &Hook, credentials: &Credentials) -> anyhow::Result<SecretString> {
-    let (kind, name) = (hook_kind(hook.forge), hook.project.as_str().parse::<Name>()?);
-    if let Some((_, secret)) = credentials.get(kind, &name)? {
+    if let Some(secret) = access::secret_of(hook, credentials)? {
         return Ok(secret);
     }
     let secret = secret::random();
-    credentials.set(kind, &name, &secret, None, Timestamp::now())?;
+    credentials.set(hook_kind(hook.forge), &hook.project.as_str().parse::<Name>()?, &secret, None, Timestamp::now())?;
     Ok(secret)
 }
 

@@ -36,8 +36,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     let site = session.site()?;
     let service = access::service(&site)?;
     let credentials = session.credentials(&site)?;
-    let everything = Chosen { release: None, architectures: Vec::new(), package: None };
-    let hooks = access::hooks_of_project(forge, &args.project, &everything, &args.token, &site)?;
+    let hooks = access::hooks_of_project(forge, &args.project, &Chosen::default(), &args.token, &site)?;
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let client = if args.manual {
         None

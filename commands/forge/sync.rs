@@ -4,9 +4,8 @@ use anyhow::Context as _;
 use apt_ci::forge::Forge;
 use apt_ci::forge::client::Client;
 use apt_ci::forge::hook::Hook;
-use apt_ci::pulls::keyring::hook_kind;
 use apt_ci::pulls::rebuild::by_project;
-use apt_ci::site::credentials::{Credentials, Name};
+use apt_ci::site::credentials::Credentials;
 use serde_json::json;
 
 use super::access::{self, TokenFile};
@@ -70,7 +69,6 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
         let Some(first) = hooks.first() else { continue };
         let client = access::client(first, Some(token.clone()))?;
         let present = client.hooks(&first.project).await?;
-        let has_secret = has_secret(first, &credentials)?;
         for hook in &hooks {
             let url = hook.payload_url(&service);
             match access::present(hook, &service, &present) {
@@ -80,7 +78,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
                     let is_refused = last.is_some_and(|last| last.status == Some(403));
                     let why = match drift(found) {
                         Some(drift) => Some(drift),
-                        None if !has_secret => Some("no secret here"),
+                        None if access::secret_of(hook, &credentials)?.is_none() => Some("no secret here"),
                         None => is_refused.then_some("refused"),
                     };
                     if let Some(why) = why {
@@ -135,15 +133,6 @@ async fn take(step: &Step<'_>, client: &Client, credentials: &Credentials, sessi
     // GitLab lets a hook that it has switched off send again when something of it was taken.
     let delivered = access::ping(client, &hook.project, id).await?;
     Ok(access::tell_ping(delivered.as_ref(), hook.forge, session))
-}
-
-fn has_secret(hook: &Hook, credentials: &Credentials) -> anyhow::Result<bool> {
-    for name in [hook.project.as_str(), hook.package.as_str()] {
-        if credentials.get(hook_kind(hook.forge), &name.parse::<Name>()?)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn tell(steps: &[Step<'_>], session: &Session) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use super::scene::{PROJECT, Scene, commit};
-use crate::support::forge::post;
+use crate::support::forge::deliver::post;
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, stories};

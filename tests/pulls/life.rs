@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::scene::{PROJECT, Scene, commit};
 use crate::real::{HOST, NULL, project_on_the_web};
-use crate::support::forge::post;
+use crate::support::forge::deliver::post;
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, stories};
 

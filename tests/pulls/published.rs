@@ -11,7 +11,7 @@ use libtest_mimic::{Failed, Trial};
 
 use super::scene::Scene;
 use crate::support::examples::examples;
-use crate::support::forge::post;
+use crate::support::forge::deliver::post;
 use crate::support::prism::Prism;
 use crate::support::site::TestSite;
 use crate::support::{Services, Story, block_on, stories};

@@ -8,7 +8,7 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
 use super::scene::{PROJECT, Scene, commit};
-use crate::support::forge::post;
+use crate::support::forge::deliver::post;
 use crate::support::site::TestSite;
 use crate::support::{Services, Story, stories};
 
