@@ -1,9 +1,13 @@
 //! `apt-ci credentials`: the site's secrets, and who can read them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use apt_ci::forge::hook::Hook;
+use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::key_digest;
+use apt_ci::site::Site;
 use apt_ci::site::credentials::{
     Credentials, Entry, Kind, Name, Recipient, read_secrets, read_tokens, write_secrets, write_tokens,
 };
@@ -136,17 +140,19 @@ enum Recipients {
 }
 
 pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
-    let credentials = session.credentials(&session.site()?)?;
+    let site = session.site()?;
+    let credentials = session.credentials(&site)?;
     match args.command {
         Command::List => list(&credentials, session)?,
-        Command::Set(args) => set(args, false, &credentials, session).await?,
-        Command::Rotate(args) => set(args, true, &credentials, session).await?,
+        Command::Set(args) => set(args, None, &credentials, session).await?,
+        Command::Rotate(args) => set(args, Some(&site), &credentials, session).await?,
         Command::Show { which, reveal } => show(&which, reveal, &credentials, session)?,
         Command::Remove { which: Which { kind, name }, yes } => {
-            let entry = known(&credentials, kind, &name)?;
-            if !yes {
+            let is_there = credentials.list()?.iter().any(|entry| entry.kind == kind && entry.name == name);
+            // One that is not there may have been removed without being committed: that is what is left to do.
+            if is_there && !yes {
                 ask::somebody_to_say_yes()?;
-                if !ask::confirm(format!("Remove the {kind} credential of {}?", entry.name)).await? {
+                if !ask::confirm(format!("Remove the {kind} credential of {name}?")).await? {
                     session.ui.note("Nothing was changed.");
                     return Ok(ExitStatus::Failure);
                 }
@@ -156,7 +162,7 @@ pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<Exi
         }
         Command::Import { file, form } => import(&file, &form, &credentials, session)?,
         Command::Export { file, form } => export(&file, &form, &credentials, session)?,
-        Command::Recipients(command) => recipients(command, &credentials, session)?,
+        Command::Recipients(command) => recipients(command, &site, &credentials, session)?,
     }
     Ok(ExitStatus::Success)
 }
@@ -200,13 +206,28 @@ fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+/// Stores a secret; with the site, another one of an entry that is there.
+async fn set(
+    args: SetArgs,
+    rotating: Option<&Site>,
+    credentials: &Credentials,
+    session: &Session,
+) -> anyhow::Result<()> {
     let SetArgs { which: Which { kind, name }, note, file, generate } = args;
-    if must_exist {
+    if let Some(site) = rotating {
         let entry = known(credentials, kind, &name)?;
         if matches!(kind, Kind::GithubHook | Kind::GitlabHook) {
-            session.ui.warn(format!("the forge keeps the old one; `{}` replaces both", rotation(&entry)));
+            let replace: Vec<String> = rotations(&entry, &site.hooks()?)
+                .iter()
+                .map(|command| format!("; `{command}` replaces both"))
+                .collect();
+            session.ui.warn(format!("the forge keeps the old one{}", replace.concat()));
         }
+    }
+    if kind == Kind::GithubStatus && name.as_str().contains(':') {
+        let message =
+            format!("{name}: a name of this kind has no colon, which separates names in github-status-credentials.txt");
+        return Err(BadInput { message, hint: None }.into());
     }
     let secret: SecretString = if generate {
         secret::random()
@@ -227,13 +248,19 @@ async fn set(args: SetArgs, must_exist: bool, credentials: &Credentials, session
     // Of a key nobody but its user needs more than its digest.
     let stored = if kind == Kind::ApiKey { key_digest(form).into() } else { secret.clone() };
     let entry = credentials.set(kind, &name, &stored, note.as_deref(), Timestamp::now())?;
-    if generate {
+    if session.ui.json {
+        let mut document = json!(entry);
+        if generate {
+            document["secret"] = json!(secret.expose_secret());
+        }
+        session.ui.json(&document)?;
+    } else if generate {
         session.ui.data(secret.expose_secret())?;
     }
-    let place = if credentials.recipients()?.is_empty() {
-        "in clear, for their owner alone; `apt-ci credentials recipients add` encrypts them"
-    } else {
-        "encrypted, and committed"
+    let place = match (credentials.recipients()?.is_empty(), credentials.are_committed()?) {
+        (true, _) => "in clear, for their owner alone; `apt-ci credentials recipients add` encrypts them",
+        (false, true) => "encrypted, and committed",
+        (false, false) => "encrypted",
     };
     let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
     session.ui.note(format!("{verb} the {kind} credential of {name}: {place}."));
@@ -291,6 +318,9 @@ fn import(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     let text = read_text(file)?;
     let read = if kind == Kind::GithubHook { read_secrets(&text) } else { read_tokens(&text) };
     let secrets = read.map_err(|reason| BadInput { message: format!("{}: {reason}", file.display()), hint: None })?;
+    if secrets.is_empty() {
+        return Err(BadInput { message: format!("{} holds no credentials", file.display()), hint: None }.into());
+    }
     credentials.set_all(kind, &secrets, Timestamp::now())?;
     session.ui.note(format!("Stored {} {kind} credentials. The file still holds them in clear.", secrets.len()));
     Ok(())
@@ -309,8 +339,13 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     let text = if kind == Kind::GithubHook { write_secrets(&secrets) } else { write_tokens(&secrets) };
     let unwritable = || format!("{} cannot be written", file.display());
     // A new file: an old one may be one that others can read.
-    let mut open =
-        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).with_context(unwritable)?;
+    let mut open = match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            let message = format!("{} exists already, and may be one that others can read", file.display());
+            return Err(BadInput { message, hint: Some("name a new file, or remove that one first".to_owned()) }.into());
+        }
+        other => other.with_context(unwritable)?,
+    };
     if let Err(error) = open.write_all(text.as_bytes()).and_then(|()| open.sync_all()) {
         // Half of it is worth nothing, and would be in the way.
         let _ = std::fs::remove_file(file);
@@ -324,17 +359,25 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     Ok(())
 }
 
-/// The command that replaces a secret: where a forge knows it, too, that has to be told.
-fn rotation(entry: &Entry) -> String {
+/// The commands that replace a secret: where a forge knows it, too, that has to be told. None for one that goes with another one's.
+fn rotations(entry: &Entry, hooks: &[Hook]) -> Vec<String> {
     let Entry { kind, name, .. } = entry;
-    match kind {
-        Kind::GithubHook => format!("apt-ci github rotate-secret {name}"),
-        Kind::GitlabHook => format!("apt-ci gitlab rotate-secret {name}"),
-        _ => format!("apt-ci credentials rotate {kind} {name}"),
+    let forge = match kind {
+        Kind::GithubHook => Forge::GitHub,
+        Kind::GitlabHook => Forge::GitLab,
+        _ => return vec![format!("apt-ci credentials rotate {kind} {name}")],
+    };
+    let command = |project: &str| format!("apt-ci {forge} rotate-secret {project}");
+    if name.as_str().parse::<Project>().is_ok() {
+        return vec![command(name.as_str())];
     }
+    // It came from github-secrets.json, under the name of a package; or it is one that takes another one's place.
+    let uses_it = |hook: &&Hook| hook.forge == forge && hook.package.as_str() == name.as_str();
+    let projects: BTreeSet<&str> = hooks.iter().filter(uses_it).map(|hook| hook.project.as_str()).collect();
+    projects.into_iter().map(command).collect()
 }
 
-fn recipients(command: Recipients, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+fn recipients(command: Recipients, site: &Site, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     match command {
         Recipients::List => {
             let recipients = credentials.recipients()?;
@@ -349,8 +392,14 @@ fn recipients(command: Recipients, credentials: &Credentials, session: &Session)
             }
         }
         Recipients::Add { key } => {
+            let is_file = |word: &String| !word.contains(' ') && !word.starts_with("ssh-");
             let text = match key.as_slice() {
-                [one] if !one.contains(' ') && !one.starts_with("ssh-") => read_text(Path::new(one))?,
+                [one] if is_file(one) => read_text(Path::new(one))?,
+                [first, _, ..] if is_file(first) => {
+                    let message = "these are several files, or words".to_owned();
+                    let hint = "add one key at a time: a file with it, or the key itself".to_owned();
+                    return Err(BadInput { message, hint: Some(hint) }.into());
+                }
                 words => words.join(" "),
             };
             let recipient: Recipient = text.trim().parse().map_err(|message| BadInput { message, hint: None })?;
@@ -366,8 +415,9 @@ fn recipients(command: Recipients, credentials: &Credentials, session: &Session)
             session.ui.note(format!("{removed} opens no secret that is stored from now on."));
             if !known.is_empty() {
                 session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
-                for entry in known {
-                    session.ui.note(format!("  {}", rotation(&entry)));
+                let hooks = site.hooks()?;
+                for command in known.iter().flat_map(|entry| rotations(entry, &hooks)) {
+                    session.ui.note(format!("  {command}"));
                 }
             }
         }

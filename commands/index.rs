@@ -21,6 +21,7 @@ use crate::results::asking::releases;
 use crate::session::Session;
 use crate::ui::error::{NotFound, Unable};
 use crate::ui::exit::ExitStatus;
+use crate::ui::interrupt;
 use crate::ui::progress;
 use crate::ui::table::{self, Cell, Column};
 
@@ -108,7 +109,7 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
         }
         other => other?,
     };
-    let mut ctrl_c = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut ctrl_c = std::pin::pin!(interrupt::ctrl_c());
     let filling = async {
         let refreshed = refresh(&args, &index, &store, &site, session, true).await;
         if args.follow {

@@ -42,8 +42,10 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     let credentials = session.credentials(&site)?;
     let hooks = site.hooks()?;
     for hook in &hooks {
-        if site.architectures(&hook.release).is_none() {
-            let message = format!("the hook of {} asks for {}, which is no release here", hook.project, hook.release);
+        let known = site.architectures(&hook.release).unwrap_or_default();
+        if let Some(other) = hook.architectures.iter().find(|one| !known.contains(one)) {
+            let message =
+                format!("the hook of {} asks for {} on {other}, which is not tested here", hook.project, hook.release);
             return Err(BadInput { message, hint: Some("add it to [releases] in apt-ci.toml".to_owned()) }.into());
         }
     }

@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::session::Session;
 use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
+use crate::ui::interrupt;
 use crate::ui::{ask, progress, table, when};
 use crate::wait::wait;
 
@@ -98,7 +99,7 @@ pub async fn submit(
     let result = tokio::select! {
         result = broker.submit(&new, &known, &mut count) => result.map_err(anyhow::Error::from),
         // Who stops in the middle must learn what is queued.
-        _ = tokio::signal::ctrl_c() => Err(anyhow!(
+        _ = interrupt::ctrl_c() => Err(anyhow!(
             "interrupted: the requests printed above are queued; whether any of the others is, `apt-ci queues QUEUE` shows"
         )),
     };

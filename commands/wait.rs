@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::session::Session;
 use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
+use crate::ui::interrupt;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
@@ -42,7 +43,7 @@ pub async fn wait(
     let view = View::new(&followed, session);
     let mut failures = 0;
     // One for all looks: it keeps what comes between two of them.
-    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
+    let mut ctrl_c = pin!(interrupt::ctrl_c());
     loop {
         let looked = tokio::select! {
             looked = follower.look(&mut followed) => looked,

@@ -9,18 +9,19 @@ use apt_ci::forge::client::{Client, Delivered, PresentHook};
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::query::Query;
-use apt_ci::forge::{Forge, Project};
+use apt_ci::forge::{Forge, Project, PullName};
 use apt_ci::pulls::keyring::{Keyring, hook_kind};
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::SourcePackage;
 use apt_ci::server_url::ServerUrl;
 use apt_ci::site::Site;
-use apt_ci::site::credentials::{Credentials, Name};
-use secrecy::SecretString;
+use apt_ci::site::credentials::{Credentials, CredentialsError, Name};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
+use crate::ui::unquoted::Unquoted;
 use crate::ui::{ask, secret};
 
 /// How long a ping may take to come through.
@@ -32,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(300);
 #[derive(clap::Args)]
 pub struct TokenFile {
     /// The API of another server than the best-known one; where hooks are at several, only those there
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerUrl>::new())]
     pub api_url: Option<ServerUrl>,
     /// Read the administrator's token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]
     #[arg(long, value_name = "FILE")]
@@ -50,7 +51,7 @@ impl TokenFile {
             }
             return Ok(Some(token.to_owned().into()));
         }
-        let given = session.environment.get(variable(forge)).filter(|token| !token.is_empty());
+        let given = session.environment.get(variable(forge)).map(str::trim).filter(|token| !token.is_empty());
         Ok(given.map(|token| token.to_owned().into()))
     }
 
@@ -61,8 +62,9 @@ impl TokenFile {
         }
         if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
             let token = ask::secret(format!("Token of an administrator of the project at {}", forge.title())).await?;
+            let token = token.trim();
             if !token.is_empty() {
-                return Ok(token.into());
+                return Ok(token.to_owned().into());
             }
         }
         let message = format!("there is no token for {}", forge.title());
@@ -127,12 +129,37 @@ pub fn hooks_of_project(
     hooks.retain(|hook| hook.project.is(project.as_str()) && chosen.means(hook));
     let hooks = at_one_server(hooks, token)?;
     if hooks.is_empty() {
-        let message = format!("no such hook of {project} is declared");
-        let hint = match forge {
-            Forge::GitHub => "`apt-ci github list-hooks` shows those that are",
-            Forge::GitLab => "`apt-ci gitlab list-hooks` shows those that are",
-        };
-        return Err(NotFound { message, hint }.into());
+        return Err(no_such_hook(forge, project).into());
+    }
+    Ok(hooks)
+}
+
+/// The error of who names a hook that is not declared.
+pub fn no_such_hook(forge: Forge, project: &Project) -> NotFound {
+    let message = format!("no such hook of {project} is declared");
+    let hint = match forge {
+        Forge::GitHub => "`apt-ci github list-hooks` shows those that are",
+        Forge::GitLab => "`apt-ci gitlab list-hooks` shows those that are",
+    };
+    NotFound { message, hint }
+}
+
+/// The hooks of a pull request's project: at least one, and at the server that its address names.
+pub fn hooks_of_pull(
+    forge: Forge,
+    pull: &PullName,
+    chosen: &Chosen,
+    token: &TokenFile,
+    site: &Site,
+) -> anyhow::Result<Vec<Hook>> {
+    let mut hooks = hooks_of_project(forge, &pull.project, chosen, token, site)?;
+    if let Some(server) = &pull.server {
+        let declared = hooks.first().map(|hook| hook.api.to_string()).unwrap_or_default();
+        hooks.retain(|hook| hook.is_at(server));
+        if hooks.is_empty() {
+            let message = format!("the hooks of {} are not at {server}, but at {declared}", pull.project);
+            return Err(BadInput { message, hint: None }.into());
+        }
     }
     Ok(hooks)
 }
@@ -174,21 +201,73 @@ pub fn is_ours(url: &str, forge: Forge, service: &ServerUrl) -> bool {
     asked_at(url, forge, service).is_some()
 }
 
+/// A declared hook's counterpart at the forge.
+pub struct Counterpart<'p> {
+    /// As the forge has it.
+    pub hook: &'p PresentHook,
+    /// How it differs from what was made there, if it does.
+    pub drift: Option<&'static str>,
+    /// The address that it is to have: its own, if that asks for the same.
+    pub url: String,
+}
+
 /// The hook at the forge that sends to where this one is to send: at best to its own address, or to another one that asks for the same.
-pub fn present<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook]) -> Option<&'p PresentHook> {
+pub fn present<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook]) -> Option<Counterpart<'p>> {
     let url = hook.payload_url(service);
-    let exact = present.iter().find(|present| present.url == url);
-    exact.or_else(|| present.iter().find(|present| accepts(hook, service, &present.url)))
+    let ours: Vec<&PresentHook> = present.iter().filter(|present| accepts(hook, service, &present.url)).collect();
+    let found = ours.iter().find(|present| present.url == url).or_else(|| ours.first())?;
+    // Several may share the architectures.
+    let is_asked = |one: &Architecture| {
+        let of = |present: &&PresentHook| hook.asked(&asked_at(&present.url, hook.forge, service).flatten()?);
+        ours.iter().filter_map(of).any(|asked| asked.architectures.contains(one))
+    };
+    let is_whole = hook.architectures.iter().all(is_asked);
+    let drift = match found {
+        found if !found.active => Some("inactive"),
+        found if !found.tells_of_pulls => Some("wrong events"),
+        found if !found.checks_certificate => Some("unverified"),
+        _ if !is_whole => Some("fewer architectures"),
+        _ => None,
+    };
+    Some(Counterpart { hook: found, drift, url: if is_whole { found.url.clone() } else { url } })
 }
 
 /// The secret that a hook has: its project's, or the one under the name of its results, as it came from `github-secrets.json`.
 pub fn secret_of(hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
     for name in [hook.project.as_str(), hook.package.as_str()] {
-        if let Some((_, secret)) = credentials.get(hook_kind(hook.forge), &name.parse::<Name>()?)? {
+        if let Some((_, secret)) = credentials.get(hook_kind(hook.forge), &name.parse::<Name>()?)?
+            && !secret.expose_secret().is_empty()
+        {
             return Ok(Some(secret));
         }
     }
     Ok(None)
+}
+
+/// Takes away hooks' secrets under these names. Gives whether there was any.
+pub fn forget_secrets(names: &[String], forge: Forge, credentials: &Credentials) -> anyhow::Result<bool> {
+    let mut forgotten = false;
+    for name in names {
+        match credentials.remove(hook_kind(forge), &name.parse::<Name>()?) {
+            Ok(()) => forgotten = true,
+            Err(CredentialsError::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(forgotten)
+}
+
+/// The package names of a project's hooks that are no other project's: a secret under such a name is the project's alone.
+pub fn own_packages(hooks: &[Hook], declared: &[Hook]) -> Vec<String> {
+    let is_shared = |hook: &&Hook| {
+        let project = hook.project.as_str();
+        declared.iter().any(|other| other.package == hook.package && !other.project.is(project))
+    };
+    let mut packages: Vec<String> =
+        hooks.iter().filter(|hook| !is_shared(hook)).map(|hook| hook.package.to_string()).collect();
+    packages.sort();
+    packages.dedup();
+    packages
 }
 
 /// A way to a hook's server.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use apt_ci::forge::client::Delivered;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::{EnvPattern, Hook};
 use apt_ci::forge::{Forge, Project};
@@ -21,6 +20,7 @@ use super::token;
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
+use crate::ui::unquoted::Unquoted;
 use crate::ui::{ask, secret};
 
 /// Have a project's pull requests tested
@@ -40,7 +40,7 @@ pub struct AddArgs {
     #[arg(long, value_name = "NAME")]
     package: Option<SourcePackage>,
     /// Build and test this branch, which finds the pull request by itself [default: the pull request]
-    #[arg(long, value_name = "URL[#BRANCH]")]
+    #[arg(long, value_name = "URL[#BRANCH]", value_parser = Unquoted::<GitSource>::new())]
     build_git: Option<GitSource>,
     /// A package archive to take packages from; repeat for more
     #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]")]
@@ -74,6 +74,14 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     let hook = hook(forge, &args, &site).await?;
     let declared = access::hooks_of(forge, &site)?;
     let is_declared = declared.contains(&hook);
+    let at_another_server = |other: &&Hook| other.project.is(hook.project.as_str()) && other.api != hook.api;
+    if let Some(other) = declared.iter().find(at_another_server) {
+        let message = format!(
+            "{} is at {} here: its secret and its token, which have its name, would go to both servers",
+            other.project, other.api
+        );
+        return Err(BadInput { message, hint: None }.into());
+    }
     if let Some(other) = declared.iter().find(|other| other.collides(&hook) && !is_declared) {
         let message = format!("another hook of {} asks for {} already", hook.project, other.title());
         let hint =
@@ -93,7 +101,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         None => None,
     };
 
-    let secret = own_secret(&hook, &credentials)?;
+    let secret = own_secret(&hook, &declared, &credentials)?;
     // First what takes deliveries, then what sends them.
     site.declare_hook(&hook)?;
     if let Some(status_token) = status_token {
@@ -110,9 +118,9 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         return manual(&hook, &url, &secret, session);
     }
     let id = match access::present(&hook, &service, &present) {
-        Some(present) => {
-            client.change_hook(&hook.project, present.id, &present.url, &secret).await?;
-            present.id
+        Some(found) => {
+            client.change_hook(&hook.project, found.hook.id, &found.url, &secret).await?;
+            found.hook.id
         }
         None => {
             let made = client.create_hook(&hook.project, &url, &secret).await;
@@ -123,21 +131,22 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
             .id
         }
     };
-    if session.ui.json {
-        let delivered = access::ping(&client, &hook.project, id).await.ok().flatten();
-        let taken = delivered.as_ref().is_some_and(Delivered::is_good);
-        session.ui.json(&json!({"project": hook.project, "id": id, "url": url, "ping": delivered}))?;
-        return Ok(if taken { ExitStatus::Success } else { ExitStatus::Failure });
+    if !session.ui.json {
+        session.ui.data(&url)?;
+        session.ui.note(format!("{} of {} are tested: {}.", changes(forge), hook.project, hook.title()));
     }
-    session.ui.data(&url)?;
-    session.ui.note(format!("{} of {} are tested: {}.", changes(forge), hook.project, hook.title()));
-    let taken = match access::ping(&client, &hook.project, id).await {
+    let pinged = access::ping(&client, &hook.project, id).await;
+    let taken = match &pinged {
         Ok(delivered) => access::tell_ping(delivered.as_ref(), forge, session),
         Err(error) => {
             session.ui.warn(format!("the hook is made; whether what it sends arrives is not known: {error}"));
             false
         }
     };
+    if session.ui.json {
+        let delivered = pinged.ok().flatten();
+        session.ui.json(&json!({"project": hook.project, "id": id, "url": url, "ping": delivered}))?;
+    }
     let keyring = access::keyring(session, &site)?;
     if keyring.token(forge, &hook.project, &hook.package)?.is_none() {
         session.ui.warn(format!(
@@ -192,7 +201,7 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
             let chosen = ask::some_of("Architectures to test on", &names, "-a ARCH").await?;
             chosen.iter().map(|name| name.parse()).collect::<Result<Vec<_>, _>>()?
         }
-        given => given.to_vec(),
+        given => once(given),
     };
     if let Some(unknown) = architectures.iter().find(|one| !configured.contains(one)) {
         let names: Vec<&str> = configured.iter().map(Architecture::as_str).collect();
@@ -207,12 +216,16 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
         })?,
     };
     let ppas = args.ppas.iter().map(|text| crate::run::public_ppa(text)).collect::<anyhow::Result<Vec<Ppa>>>()?;
+    let ppas = once(&ppas);
     if let Some(variable) = args.env.iter().find(|variable| variable.as_str().contains(';')) {
         let message = format!("{} has a semicolon, which separates variables in a hook's address", variable.name());
         return Err(BadInput { message, hint: None }.into());
     }
     let api = args.token.api_url.clone().unwrap_or_else(|| forge.api());
-    Ok(Hook {
+    if !api.is_private() {
+        return Err(ForgeError::Insecure(api.to_string()).into());
+    }
+    let hook = Hook {
         forge,
         project: spelled(forge, &api, &args.project, site)?,
         api,
@@ -225,7 +238,22 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
         env_allowed: args.env_allowed.clone(),
         testname: args.testname.clone(),
         legacy: args.legacy,
-    })
+    };
+    match hook.fault() {
+        Some(message) => Err(BadInput { message, hint: None }.into()),
+        None => Ok(hook),
+    }
+}
+
+/// Each once: naming one twice is a slip.
+fn once<T: PartialEq + Clone>(given: &[T]) -> Vec<T> {
+    let mut all: Vec<T> = Vec::with_capacity(given.len());
+    for one in given {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
+    }
+    all
 }
 
 /// The project as its other hooks spell it: its secret has that name.
@@ -235,13 +263,19 @@ fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> any
     Ok(known.map_or_else(|| project.clone(), |hook| hook.project))
 }
 
-/// The secret of the project's hooks: the one that is there, or a new one, which is stored.
-pub fn own_secret(hook: &Hook, credentials: &Credentials) -> anyhow::Result<SecretString> {
-    if let Some(secret) = access::secret_of(hook, credentials)? {
+/// The secret of the project's hooks: the one that is there, or a new one, which is stored. One under the name of its results is not taken
+/// if another project has it: who knows a project's secret is not to sign for another one.
+pub fn own_secret(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<SecretString> {
+    let (kind, name) = (hook_kind(hook.forge), hook.project.as_str().parse::<Name>()?);
+    let has_own = credentials.get(kind, &name)?.is_some();
+    let is_shared = access::own_packages(std::slice::from_ref(hook), declared).is_empty();
+    if (has_own || !is_shared)
+        && let Some(secret) = access::secret_of(hook, credentials)?
+    {
         return Ok(secret);
     }
     let secret = secret::random();
-    credentials.set(hook_kind(hook.forge), &hook.project.as_str().parse::<Name>()?, &secret, None, Timestamp::now())?;
+    credentials.set(kind, &name, &secret, None, Timestamp::now())?;
     Ok(secret)
 }
 
@@ -253,14 +287,14 @@ fn manual(hook: &Hook, url: &str, secret: &SecretString, session: &Session) -> a
     }
     let lines = match hook.forge {
         Forge::GitHub => [
-            format!("At https://github.com/{}/settings/hooks/new, or the same page of your server:", hook.project),
+            format!("At https://{}/{}/settings/hooks/new:", hook.host(), hook.project),
             format!("  Payload URL   {url}"),
             "  Content type  application/json".to_owned(),
             format!("  Secret        {secret}"),
             "  Events        individual events: Pushes, Pull requests".to_owned(),
         ],
         Forge::GitLab => [
-            format!("In the project's settings, at Webhooks ({}/-/hooks):", hook.project),
+            format!("At https://{}/{}/-/hooks:", hook.host(), hook.project),
             format!("  URL           {url}"),
             format!("  Secret token  {secret}"),
             "  Trigger       Push events, Merge request events".to_owned(),

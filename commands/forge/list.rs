@@ -8,7 +8,7 @@ use apt_ci::server_url::ServerUrl;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::access::{self, TokenFile};
+use super::access::{self, Counterpart, TokenFile};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -64,8 +64,8 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
         };
         for hook in &hooks {
             let found = present.as_ref().map(|present| access::present(hook, &service, present));
-            let looked = match found.flatten() {
-                Some(found) => client.last_delivery(&hook.project, found.id).await,
+            let looked = match found.as_ref().and_then(Option::as_ref) {
+                Some(found) => client.last_delivery(&hook.project, found.hook.id).await,
                 None => Ok(None),
             };
             let is_known = looked.is_ok();
@@ -77,7 +77,11 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
             lines.push(Line {
                 project: hook.project.to_string(),
                 tests: hook.title(),
-                state: if is_known { state(found, last.as_ref()) } else { "unknown".to_owned() },
+                state: if is_known {
+                    state(found.as_ref().map(Option::as_ref), last.as_ref())
+                } else {
+                    "unknown".to_owned()
+                },
                 last,
                 url: hook.payload_url(&service),
             });
@@ -100,7 +104,8 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
         return Ok(exit);
     }
     if lines.is_empty() {
-        session.ui.note(format!("No hook is declared; `apt-ci {forge} add-hook` adds one."));
+        let of = args.project.as_ref().map(|project| format!(" of {project}")).unwrap_or_default();
+        session.ui.note(format!("No hook{of} is declared; `apt-ci {forge} add-hook` adds one."));
     }
     const COLUMNS: [Column<'_>; 6] = [
         Column::new("PROJECT"),
@@ -133,26 +138,13 @@ fn row(line: &Line, now: Timestamp) -> Vec<Cell> {
 }
 
 /// In words, what is wrong with a hook, if anything is.
-fn state(found: Option<Option<&PresentHook>>, last: Option<&Delivered>) -> String {
+fn state(found: Option<Option<&Counterpart<'_>>>, last: Option<&Delivered>) -> String {
     let Some(found) = found else { return "declared".to_owned() };
     let Some(found) = found else { return "missing".to_owned() };
-    match drift(found) {
+    match found.drift {
         Some(drift) => drift.to_owned(),
         None if last.is_some_and(|last| !last.is_good()) => "not taken".to_owned(),
         None => "good".to_owned(),
-    }
-}
-
-/// How a hook at the forge differs from what was made there.
-pub fn drift(present: &PresentHook) -> Option<&'static str> {
-    if !present.active {
-        Some("inactive")
-    } else if !present.tells_of_pulls {
-        Some("wrong events")
-    } else if !present.checks_certificate {
-        Some("unverified")
-    } else {
-        None
     }
 }
 

@@ -42,7 +42,7 @@ pub struct RetryArgs {
 pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let keyring = access::keyring(session, &site)?;
-    let hooks = access::hooks_of_project(forge, &args.pull.project, &args.chosen, &args.token, &site)?;
+    let hooks = access::hooks_of_pull(forge, &args.pull, &args.chosen, &args.token, &site)?;
     let hooks: Vec<Hook> = hooks.into_iter().map(|hook| narrowed(hook, &args.chosen)).collect();
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let token = match args.token.given(forge, session)? {
@@ -69,6 +69,11 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
         return Err(BadInput { message, hint: Some("add --direct".to_owned()) }.into());
     }
     let service = access::service(&site)?;
+    if forge == Forge::GitLab && !service.is_private() {
+        let message = format!("{service} is asked without TLS: the hook's secret is not sent there");
+        let hint = "write its https:// address into apt-ci.toml; --direct queues the requests without it".to_owned();
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
     let mut rows = Vec::new();
     let mut answers = Vec::new();
     for hook in &hooks {
@@ -81,7 +86,9 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
             Ok(answer) => answer,
             Err(error) => {
                 // What is queued already is told in any case.
-                show(rows, &answers, session)?;
+                if !answers.is_empty() {
+                    show(rows, &answers, session)?;
+                }
                 return Err(error);
             }
         };

@@ -4,10 +4,11 @@ use apt_ci::forge::client::{Client, Delivered};
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
-use apt_ci::site::credentials::{Credentials, CredentialsError, Name};
+use apt_ci::site::Site;
+use apt_ci::site::credentials::{Credentials, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::access::{self, Chosen, TokenFile};
 use crate::session::Session;
@@ -58,7 +59,9 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     let next = next_secret(first, &credentials, session)?;
     let Some(client) = client else {
         if args.force {
-            finish(first, &next, &credentials, session)?;
+            finish(&hooks, &next, &site, &credentials, session)?;
+        } else if session.ui.json {
+            session.ui.json(&json!({"project": first.project, "secret": next.expose_secret()}))?;
         } else {
             session.ui.data(next.expose_secret())?;
             session.ui.note(format!(
@@ -75,8 +78,8 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
             seen_everywhere = false;
             continue;
         };
-        client.change_hook(&hook.project, found.id, &found.url, &next).await?;
-        seen_everywhere &= is_seen(&client, hook, found.id, session).await?;
+        client.change_hook(&hook.project, found.hook.id, &found.url, &next).await?;
+        seen_everywhere &= is_seen(&client, hook, found.hook.id, session).await?;
     }
     if !seen_everywhere && !args.force {
         return Err(Unable {
@@ -85,7 +88,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         }
         .into());
     }
-    finish(first, &next, &credentials, session)?;
+    finish(&hooks, &next, &site, &credentials, session)?;
     Ok(ExitStatus::Success)
 }
 
@@ -117,13 +120,19 @@ async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> an
 }
 
 /// The new secret becomes the only one. If this process dies in between, both are the same one.
-fn finish(hook: &Hook, next: &SecretString, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
-    let kind = hook_kind(hook.forge);
-    credentials.set(kind, &hook.project.as_str().parse::<Name>()?, next, None, Timestamp::now())?;
-    match credentials.remove(kind, &next_name(&hook.project).parse::<Name>()?) {
-        Ok(()) | Err(CredentialsError::Missing(_)) => {}
-        Err(error) => return Err(error.into()),
-    }
-    session.ui.note(format!("{} has another secret; the old one is good no more.", hook.project));
+fn finish(
+    hooks: &[Hook],
+    next: &SecretString,
+    site: &Site,
+    credentials: &Credentials,
+    session: &Session,
+) -> anyhow::Result<()> {
+    let Some(Hook { forge, project, .. }) = hooks.first() else { return Ok(()) };
+    credentials.set(hook_kind(*forge), &project.as_str().parse::<Name>()?, next, None, Timestamp::now())?;
+    // The old one may have been under the name of the results, and would come back without the new one.
+    let mut old = access::own_packages(hooks, &access::hooks_of(*forge, site)?);
+    old.push(next_name(project));
+    access::forget_secrets(&old, *forge, credentials)?;
+    session.ui.note(format!("{project} has another secret; the old one is good no more."));
     Ok(())
 }

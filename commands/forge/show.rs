@@ -48,7 +48,7 @@ pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> anyhow::Res
     let site = session.site()?;
     let keyring = access::keyring(session, &site)?;
     let service = access::service(&site)?;
-    let hooks = access::hooks_of_project(forge, &args.pull.project, &Chosen::default(), &args.token, &site)?;
+    let hooks = access::hooks_of_pull(forge, &args.pull, &Chosen::default(), &args.token, &site)?;
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let token = match args.token.given(forge, session)? {
         Some(token) => Some(token),

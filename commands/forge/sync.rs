@@ -1,24 +1,26 @@
 //! `apt-ci github sync`: makes the forge agree with the site.
 
 use anyhow::Context as _;
-use apt_ci::forge::Forge;
 use apt_ci::forge::client::Client;
+use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
+use apt_ci::forge::{Forge, Project};
+use apt_ci::pulls::keyring::hook_kind;
 use apt_ci::pulls::rebuild::by_project;
 use apt_ci::site::credentials::Credentials;
 use serde_json::json;
 
 use super::access::{self, TokenFile};
 use super::add::own_secret;
-use super::list::{drift, strays};
+use super::list::strays;
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
 
 /// Make the forge agree with what the site declares
 ///
-/// Makes the hooks that are missing, mends those that differ, and removes those that send to this service and are not declared.
-/// Prints what it does, one line each.
+/// Makes the hooks that are missing, mends those that differ, and removes those that send to this service and are not declared, also of
+/// projects of which nothing but a secret is left. Prints what it does, one line each.
 #[derive(clap::Args)]
 pub struct SyncArgs {
     /// Only say what would be done
@@ -33,21 +35,21 @@ pub struct SyncArgs {
 
 /// One thing to do.
 struct Step<'a> {
-    hook: &'a Hook,
+    project: &'a Project,
     url: String,
-    what: What,
+    what: What<'a>,
 }
 
-enum What {
-    Make,
-    Mend(u64, &'static str),
+enum What<'a> {
+    Make(&'a Hook),
+    Mend(&'a Hook, u64, &'static str),
     Remove(u64),
 }
 
 impl Step<'_> {
     fn word(&self) -> &'static str {
         match self.what {
-            What::Make => "make",
+            What::Make(_) => "make",
             What::Mend(..) => "mend",
             What::Remove(_) => "remove",
         }
@@ -58,37 +60,53 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     let site = session.site()?;
     let service = access::service(&site)?;
     let credentials = session.credentials(&site)?;
-    let hooks = access::at_one_server(access::hooks_of(forge, &site)?, &args.token)?;
-    if hooks.is_empty() {
+    let declared = access::hooks_of(forge, &site)?;
+    let hooks = access::at_one_server(declared.clone(), &args.token)?;
+    let forgotten = forgotten(forge, &declared, &credentials)?;
+    if hooks.is_empty() && forgotten.is_empty() {
         session.ui.note("No hook is declared: there is no project to look at.");
         return Ok(ExitStatus::Success);
     }
+    let api = args.token.api_url.clone().or_else(|| Some(hooks.first()?.api.clone())).unwrap_or_else(|| forge.api());
     let token = args.token.needed(forge, session).await?;
+    let client = Client::new(forge, &api, Some(token))?;
     let mut steps = Vec::new();
     for hooks in by_project(&hooks) {
-        let Some(first) = hooks.first() else { continue };
-        let client = access::client(first, Some(token.clone()))?;
-        let present = client.hooks(&first.project).await?;
+        let Some(Hook { project, .. }) = hooks.first() else { continue };
+        let present = client.hooks(project).await?;
         for hook in &hooks {
-            let url = hook.payload_url(&service);
             match access::present(hook, &service, &present) {
-                None => steps.push(Step { hook, url, what: What::Make }),
+                None => {
+                    steps.push(Step { project, url: hook.payload_url(&service), what: What::Make(hook) });
+                }
                 Some(found) => {
-                    let last = client.last_delivery(&first.project, found.id).await?;
+                    let last = client.last_delivery(project, found.hook.id).await?;
                     let is_refused = last.is_some_and(|last| last.status == Some(403));
-                    let why = match drift(found) {
+                    let why = match found.drift {
                         Some(drift) => Some(drift),
                         None if access::secret_of(hook, &credentials)?.is_none() => Some("no secret here"),
                         None => is_refused.then_some("refused"),
                     };
                     if let Some(why) = why {
-                        steps.push(Step { hook, url: found.url.clone(), what: What::Mend(found.id, why) });
+                        steps.push(Step { project, url: found.url, what: What::Mend(hook, found.hook.id, why) });
                     }
                 }
             }
         }
         for stray in strays(forge, &hooks, &service, present) {
-            steps.push(Step { hook: first, url: stray.url, what: What::Remove(stray.id) });
+            steps.push(Step { project, url: stray.url, what: What::Remove(stray.id) });
+        }
+    }
+    for project in &forgotten {
+        match client.hooks(project).await {
+            Ok(present) => steps.extend(strays(forge, &[], &service, present).into_iter().map(|stray| Step {
+                project,
+                url: stray.url,
+                what: What::Remove(stray.id),
+            })),
+            // It may be at another server, or be gone.
+            Err(ForgeError::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     tell(&steps, session)?;
@@ -108,41 +126,57 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     }
     let mut all_taken = true;
     for (done, step) in steps.iter().enumerate() {
-        let client = access::client(step.hook, Some(token.clone()))?;
         let so_far = || format!("{done} of {} steps were done; call it again for the rest", steps.len());
-        all_taken &= take(step, &client, &credentials, session).await.with_context(so_far)?;
+        all_taken &= take(step, &client, &declared, &credentials, session).await.with_context(so_far)?;
     }
     session.ui.note(format!("{} agrees with the site now.", forge.title()));
     Ok(if all_taken { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
 /// Does a step. Gives whether the service takes what the hook sends then.
-async fn take(step: &Step<'_>, client: &Client, credentials: &Credentials, session: &Session) -> anyhow::Result<bool> {
-    let Step { hook, url, what } = step;
-    let id = match what {
-        What::Make => client.create_hook(&hook.project, url, &own_secret(hook, credentials)?).await?.id,
-        What::Mend(id, _) => {
-            client.change_hook(&hook.project, *id, url, &own_secret(hook, credentials)?).await?;
-            *id
+async fn take(
+    step: &Step<'_>,
+    client: &Client,
+    declared: &[Hook],
+    credentials: &Credentials,
+    session: &Session,
+) -> anyhow::Result<bool> {
+    let Step { project, url, what } = step;
+    let (forge, id) = match what {
+        What::Make(hook) => {
+            let secret = own_secret(hook, declared, credentials)?;
+            (hook.forge, client.create_hook(project, url, &secret).await?.id)
+        }
+        What::Mend(hook, id, _) => {
+            client.change_hook(project, *id, url, &own_secret(hook, declared, credentials)?).await?;
+            (hook.forge, *id)
         }
         What::Remove(id) => {
-            client.remove_hook(&hook.project, *id).await?;
+            client.remove_hook(project, *id).await?;
             return Ok(true);
         }
     };
     // GitLab lets a hook that it has switched off send again when something of it was taken.
-    let delivered = access::ping(client, &hook.project, id).await?;
-    Ok(access::tell_ping(delivered.as_ref(), hook.forge, session))
+    let delivered = access::ping(client, project, id).await?;
+    Ok(access::tell_ping(delivered.as_ref(), forge, session))
+}
+
+/// The projects that have a secret, and no hook any more: their last one may have been taken out of the file by hand.
+fn forgotten(forge: Forge, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<Vec<Project>> {
+    let of_kind = credentials.list()?.into_iter().filter(|entry| entry.kind == hook_kind(forge));
+    let mut projects: Vec<Project> = of_kind.filter_map(|entry| entry.name.as_str().parse().ok()).collect();
+    projects.retain(|project| !declared.iter().any(|hook| hook.project.is(project.as_str())));
+    Ok(projects)
 }
 
 fn tell(steps: &[Step<'_>], session: &Session) -> anyhow::Result<()> {
     if session.ui.json {
-        let all = steps.iter().map(|step| json!({"step": step.word(), "project": step.hook.project, "url": step.url}));
+        let all = steps.iter().map(|step| json!({"step": step.word(), "project": step.project, "url": step.url}));
         return session.ui.json(&all.collect::<Vec<_>>());
     }
     for step in steps {
-        let why = if let What::Mend(_, why) = step.what { format!(" ({why})") } else { String::new() };
-        session.ui.data(format!("{:<6}  {}  {}{why}", step.word(), step.hook.project, step.url))?;
+        let why = if let What::Mend(_, _, why) = step.what { format!(" ({why})") } else { String::new() };
+        session.ui.data(format!("{:<6}  {}  {}{why}", step.word(), step.project, step.url))?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::secret;
+use crate::ui::unquoted::Unquoted;
 
 /// Store the token that a project's statuses are set with
 ///
@@ -28,7 +29,7 @@ pub struct TokenArgs {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// The API of another server than the one of the project's hooks, or the best-known one
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerUrl>::new())]
     api_url: Option<ServerUrl>,
 }
 

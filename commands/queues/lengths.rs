@@ -14,6 +14,7 @@ use super::estimate;
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
+use crate::ui::interrupt;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
@@ -47,7 +48,7 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
     }
     let broker = session.broker(site).await?;
     // One for all looks: it keeps what comes during them.
-    let mut ctrl_c = pin!(tokio::signal::ctrl_c());
+    let mut ctrl_c = pin!(interrupt::ctrl_c());
     loop {
         let look = tokio::select! {
             look = look(args, &broker, &known, session, site) => look?,

@@ -16,6 +16,7 @@ use crate::record::Record;
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
+use crate::ui::interrupt;
 use crate::ui::table::{self, Cell, Column};
 
 /// So many requests are shown to a person who is asked about them.
@@ -116,7 +117,7 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     let taken = Arc::new(Mutex::new(Vec::new()));
     let outcome = tokio::select! {
         outcome = take(&errand, &queues, &record, &taken, &broker) => outcome,
-        _ = tokio::signal::ctrl_c() => Err(anyhow!("interrupted")),
+        _ = interrupt::ctrl_c() => Err(anyhow!("interrupted")),
     };
     let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
     if let Err(error) = outcome {

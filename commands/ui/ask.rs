@@ -3,8 +3,10 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
+use nix::sys::termios::{self, SetArg};
 
 use super::error::BadInput;
+use super::interrupt;
 
 /// That somebody is there to be asked.
 ///
@@ -28,25 +30,17 @@ pub fn somebody_to_say_yes() -> Result<(), BadInput> {
 
 /// Asks a question, to which `y` is yes. The question waits beside everything else: connections are kept meanwhile.
 pub async fn confirm(question: String) -> anyhow::Result<bool> {
-    let asking =
-        tokio::task::spawn_blocking(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact());
-    asking.await?.context("there was no answer")
+    answer(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact()).await
 }
 
 /// Asks for a name to be typed.
 pub async fn name(question: String) -> anyhow::Result<String> {
-    let asking = tokio::task::spawn_blocking(move || {
-        dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text()
-    });
-    asking.await?.context("there was no answer")
+    answer(move || dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text()).await
 }
 
 /// Asks for a secret, which is not shown.
 pub async fn secret(question: String) -> anyhow::Result<String> {
-    let asking = tokio::task::spawn_blocking(move || {
-        dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact()
-    });
-    asking.await?.context("there was no answer")
+    answer(move || dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact()).await
 }
 
 /// Asks for one of some names.
@@ -56,10 +50,8 @@ pub async fn secret(question: String) -> anyhow::Result<String> {
 pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<String> {
     somebody_to_choose(question, flag)?;
     let (question, choices) = (question.to_owned(), names.to_vec());
-    let asking = tokio::task::spawn_blocking(move || {
-        dialoguer::Select::new().with_prompt(question).items(&choices).default(0).interact()
-    });
-    let place = asking.await?.context("there was no answer")?;
+    let place =
+        answer(move || dialoguer::Select::new().with_prompt(question).items(&choices).default(0).interact()).await?;
     names.get(place).cloned().context("there was no answer")
 }
 
@@ -70,16 +62,41 @@ pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Res
 pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<Vec<String>> {
     somebody_to_choose(question, flag)?;
     let (prompt, choices) = (format!("{question} (space changes, return ends)"), names.to_vec());
-    let asking = tokio::task::spawn_blocking(move || {
-        let all = vec![true; choices.len()];
-        dialoguer::MultiSelect::new().with_prompt(prompt).items(&choices).defaults(&all).interact()
-    });
-    let places = asking.await?.context("there was no answer")?;
+    let all = vec![true; choices.len()];
+    let places =
+        answer(move || dialoguer::MultiSelect::new().with_prompt(prompt).items(&choices).defaults(&all).interact())
+            .await?;
     let chosen: Vec<String> = places.into_iter().filter_map(|place| names.get(place).cloned()).collect();
     if chosen.is_empty() {
         return Err(BadInput { message: format!("{question}: none was chosen"), hint: None }.into());
     }
     Ok(chosen)
+}
+
+/// Waits for a person's answer; other things go on meanwhile. Ctrl-C ends the program and leaves the terminal as it was: a question hides
+/// the cursor, or what is typed.
+async fn answer<T: Send + 'static>(
+    question: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let before = termios::tcgetattr(std::io::stdin()).ok();
+    let asking = tokio::task::spawn_blocking(question);
+    let answered = tokio::select! {
+        _ = interrupt::ctrl_c() => None,
+        answered = asking => Some(answered?),
+    };
+    match answered {
+        // Some questions see the key themselves.
+        Some(Err(dialoguer::Error::IO(error))) if error.kind() == std::io::ErrorKind::Interrupted => {}
+        Some(answered) => return answered.context("there was no answer"),
+        None => {}
+    }
+    // What cannot be put right stays as it is.
+    let _ = console::Term::stderr().show_cursor();
+    if let Some(before) = before {
+        let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before);
+    }
+    anstream::eprintln!();
+    interrupt::end()
 }
 
 fn somebody_to_choose(question: &str, flag: &str) -> Result<(), BadInput> {

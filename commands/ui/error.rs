@@ -86,7 +86,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
     let bad_input = error.chain().any(|cause| {
         cause.is::<BadInput>()
             || cause.is::<InvalidRequest>()
-            || cause.is::<SiteError>()
+            || cause.downcast_ref::<SiteError>().is_some_and(SiteError::is_bad_input)
             || cause.is::<ConfError>()
             || matches!(
                 cause.downcast_ref(),
@@ -98,6 +98,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
                         | CredentialsError::LastRecipient(_)
                 )
             )
+            || matches!(cause.downcast_ref(), Some(ForgeError::Insecure(_) | ForgeError::NoToken))
             || matches!(cause.downcast_ref(), Some(ExcusesError::Malformed(_) | ExcusesError::NoSources))
             || matches!(cause.downcast_ref(), Some(BrokerError::NoSuchQueue { .. }))
             || matches!(cause.downcast_ref(), Some(StoreError::Misconfigured(_)))
@@ -190,6 +191,7 @@ fn forge_hint(error: &ForgeError) -> Option<String> {
         ForgeError::Unwell { .. } | ForgeError::Limited { .. } => "nothing is wrong here: try again later",
         ForgeError::Moved { .. } => "write its new name into hooks.toml, commit, and call sync",
         ForgeError::Insecure(_) => "name its https:// address",
+        ForgeError::NoToken => "is it a token, and nothing else, that the variable, file or prompt was given?",
         ForgeError::Refused { .. } | ForgeError::Unexpected { .. } => return None,
     };
     Some(hint.to_owned())
@@ -211,6 +213,7 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
         }
         CredentialsError::LastRecipient(_) => Some("add another one first: `apt-ci credentials recipients add`".to_owned()),
         CredentialsError::Missing(_) => Some("`apt-ci credentials list` shows what is there".to_owned()),
+        CredentialsError::NoRecipient(_) => Some("`apt-ci credentials recipients list` shows them".to_owned()),
         CredentialsError::File { .. } | CredentialsError::Recipient(_) | CredentialsError::Site(_) => None,
     }
 }

@@ -3,11 +3,13 @@
 pub mod ask;
 pub mod error;
 pub mod exit;
+pub mod interrupt;
 mod log;
 pub mod pager;
 pub mod progress;
 pub mod secret;
 pub mod table;
+pub mod unquoted;
 pub mod when;
 
 use std::io::{IsTerminal, Write};

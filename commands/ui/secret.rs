@@ -20,7 +20,14 @@ pub fn random() -> SecretString {
 pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretString> {
     let text = match file {
         Some(path) => read_text(path)?,
-        None if std::io::stdin().is_terminal() => super::ask::secret(what.to_owned()).await?,
+        None if std::io::stdin().is_terminal() => {
+            if !std::io::stderr().is_terminal() {
+                let message = "nobody can be asked, because standard error is no terminal".to_owned();
+                let hint = Some("give the secret on standard input or with --file".to_owned());
+                return Err(BadInput { message, hint }.into());
+            }
+            super::ask::secret(what.to_owned()).await?
+        }
         None => {
             let mut text = String::new();
             std::io::stdin().take(LIMIT + 1).read_to_string(&mut text).context("the secret cannot be read")?;

@@ -1,7 +1,7 @@
 //! What a forge is asked, whichever it is.
 
 use jiff::Timestamp;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::error::ForgeError;
@@ -92,10 +92,14 @@ impl Client {
     /// A way to an API. To be called within the runtime.
     ///
     /// # Errors
-    /// [`ForgeError::Insecure`], or when the TLS library cannot be used.
+    /// [`ForgeError::Insecure`], [`ForgeError::NoToken`], or when the TLS library cannot be used.
     pub fn new(forge: Forge, api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
         if token.is_some() && !api.is_private() {
             return Err(ForgeError::Insecure(api.to_string()));
+        }
+        // It becomes part of a header.
+        if token.as_ref().is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(ForgeError::NoToken);
         }
         match forge {
             Forge::GitHub => GitHub::new(api, token).map(Self::GitHub),

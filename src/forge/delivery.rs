@@ -59,9 +59,9 @@ impl<'a> Delivery<'a> {
         percent_decode(&spaced).collect()
     }
 
-    /// What a payload says it is about.
-    pub fn about(&self, payload: &[u8]) -> Option<event::About> {
-        event::about(self.forge, payload)
+    /// The project that a payload says it is about.
+    pub fn project(&self, payload: &[u8]) -> Option<String> {
+        event::project(self.forge, payload)
     }
 }
 

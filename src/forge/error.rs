@@ -65,6 +65,9 @@ pub enum ForgeError {
     /// A token would be readable for everybody on the way.
     #[error("{0} is asked without TLS: a token is not sent there")]
     Insecure(String),
+    /// What was given as a token cannot be sent: no token has such characters.
+    #[error("what was given is no token: it has characters that no token has")]
+    NoToken,
     /// It understood, and refuses.
     #[error("{address} refuses ({status}): {message}")]
     Refused {

@@ -49,34 +49,22 @@ impl From<serde_json::Error> for InvalidEvent {
     }
 }
 
-/// What a payload says that it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct About {
-    /// The project.
-    pub project: String,
-    /// An address of the project, which tells the server; none when it has none.
-    pub address: Option<String>,
-}
-
-/// What a payload says that it is about; nothing more is read of it. What it says is not to be believed before the signature is checked.
-pub fn about(forge: Forge, payload: &[u8]) -> Option<About> {
+/// The project that a payload says it is about; nothing more is read of it. It is not to be believed before the signature is checked.
+pub fn project(forge: Forge, payload: &[u8]) -> Option<String> {
     match forge {
         Forge::GitHub => {
             #[derive(Deserialize)]
             struct OfGitHub {
                 repository: Repository,
             }
-            let Repository { full_name, clone_url } = serde_json::from_slice::<OfGitHub>(payload).ok()?.repository;
-            Some(About { project: full_name, address: clone_url })
+            Some(serde_json::from_slice::<OfGitHub>(payload).ok()?.repository.full_name)
         }
         Forge::GitLab => {
             #[derive(Deserialize)]
             struct OfGitLab {
                 project: GitLabProject,
             }
-            let project = serde_json::from_slice::<OfGitLab>(payload).ok()?.project;
-            let address = Some(project.git_http_url).filter(|address| !address.is_empty());
-            Some(About { project: project.path_with_namespace, address })
+            Some(serde_json::from_slice::<OfGitLab>(payload).ok()?.project.path_with_namespace)
         }
     }
 }
@@ -95,7 +83,6 @@ pub fn read(forge: Forge, name: &str, payload: &[u8]) -> Result<Event, InvalidEv
 #[derive(Deserialize)]
 struct Repository {
     full_name: String,
-    clone_url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -312,11 +299,7 @@ mod tests {
         assert!(matches!(read(&payload("merge", json!(null))), Event::Pull(Action::Close, _)));
         assert!(matches!(read(&payload("approved", json!(null))), Event::Unrelated(_)));
         let text = payload("open", json!(null)).to_string();
-        let about = about(Forge::GitLab, text.as_bytes()).unwrap();
-        assert_eq!(
-            (about.project.as_str(), about.address.as_deref()),
-            ("group/thing", Some("https://gitlab.com/group/thing.git"))
-        );
+        assert_eq!(project(Forge::GitLab, text.as_bytes()).as_deref(), Some("group/thing"));
     }
 
     proptest! {
@@ -324,7 +307,7 @@ mod tests {
         fn no_payload_does_harm(name in "(ping|push|pull_request|Merge Request Hook|.*)", payload in any::<Vec<u8>>()) {
             for forge in [Forge::GitHub, Forge::GitLab] {
                 let _ = read(forge, &name, &payload);
-                let _ = about(forge, &payload);
+                let _ = project(forge, &payload);
             }
         }
     }

@@ -174,7 +174,7 @@ impl Hook {
 
     /// The pull request's newest commit, from the project that the hook belongs to and nowhere else.
     fn own_source(&self, pull: &PullRequest) -> Result<GitSource, InvalidEvent> {
-        let host = self.forge.host(&self.api);
+        let host = self.host();
         let is_own = Url::parse(&pull.clone_url).is_ok_and(|url| {
             let path = url.path().trim_start_matches('/');
             url.scheme() == "https"
@@ -193,14 +193,39 @@ impl Hook {
         source.parse().map_err(|error: InvalidRequest| InvalidEvent::new(error))
     }
 
-    /// Whether an address is at the hook's server.
-    pub(crate) fn is_at(&self, address: &str) -> bool {
-        Url::parse(address).is_ok_and(|url| host(&url) == self.forge.host(&self.api))
+    /// Whether a web address, or one of the API, is at the hook's server; told by its host, and port if it is named.
+    pub fn is_at(&self, server: &str) -> bool {
+        let api = Url::parse(&self.api.to_string()).map(|url| host(&url));
+        server == self.host() || api.is_ok_and(|api| server == api)
+    }
+
+    /// The host of the project's pages, and port if it is named.
+    pub fn host(&self) -> String {
+        self.forge.host(&self.api)
+    }
+
+    /// The queues of its tests.
+    pub fn queues(&self) -> impl Iterator<Item = QueueName> {
+        let queue = |one: &Architecture| QueueName::new(Context::Upstream, self.release.clone(), one.clone());
+        self.architectures.iter().map(queue)
+    }
+
+    /// What keeps its address from saying what the hook does.
+    pub fn fault(&self) -> Option<String> {
+        match Query::parse(&self.query().to_string()) {
+            Err(error) => Some(error.to_string()),
+            Ok(query) if query == self.query() => None,
+            Ok(_) => {
+                let rule =
+                    "an architecture or PPA is there twice, or a variable's value ends with a space or has a semicolon";
+                Some(format!("its address would ask for something else: {rule}"))
+            }
+        }
     }
 
     /// Where git finds the project.
     pub(crate) fn own_clone_url(&self) -> String {
-        format!("https://{}/{}.git", self.forge.host(&self.api), self.project)
+        format!("https://{}/{}.git", self.host(), self.project)
     }
 
     /// In few words, as logs and tables have it.

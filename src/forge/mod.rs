@@ -246,6 +246,8 @@ pub struct PullRequest {
 /// A pull request that somebody names: by its web or API address, or as `OWNER/REPO#NUMBER` (`GROUP/PROJECT!NUMBER`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullName {
+    /// The server that an address is at: its host, and port if it is named.
+    pub server: Option<String>,
     /// The project.
     pub project: Project,
     /// The number.
@@ -259,11 +261,11 @@ impl FromStr for PullName {
         const RULE: &str = "one is https://HOST/OWNER/REPO/pull/NUMBER, https://HOST/GROUP/PROJECT/-/merge_requests/NUMBER, or OWNER/REPO#NUMBER";
         let wrong = || InvalidForgeName("pull request", RULE);
         let short = text.split_once(['#', '!']).filter(|_| !text.contains("://"));
-        let (project, number) = match short {
-            Some((project, number)) => (project.to_owned(), number),
+        let (server, project, number) = match short {
+            Some((project, number)) => (None, project.to_owned(), number.to_owned()),
             None => {
-                let (_, rest) = text.split_once("://").ok_or_else(wrong)?;
-                let parts: Vec<&str> = rest.trim_end_matches('/').split('/').skip(1).collect();
+                let url = Url::parse(text).map_err(|_| wrong())?;
+                let parts: Vec<&str> = url.path().trim_matches('/').split('/').collect();
                 let parts = match parts.iter().position(|part| *part == "repos") {
                     Some(at) => parts.get(at + 1..).unwrap_or_default(),
                     None => parts.as_slice(),
@@ -271,11 +273,11 @@ impl FromStr for PullName {
                 let at = parts.iter().position(|part| matches!(*part, "pull" | "pulls" | "merge_requests"));
                 let at = at.ok_or_else(wrong)?;
                 let project: Vec<&str> = parts.iter().take(at).copied().filter(|part| *part != "-").collect();
-                (project.join("/"), *parts.get(at + 1).ok_or_else(wrong)?)
+                (Some(hook::host(&url)), project.join("/"), (*parts.get(at + 1).ok_or_else(wrong)?).to_owned())
             }
         };
         let number = number.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
-        Ok(Self { project: project.parse().map_err(|_| wrong())?, number })
+        Ok(Self { server, project: project.parse().map_err(|_| wrong())?, number })
     }
 }
 
@@ -306,8 +308,9 @@ mod tests {
             let name: PullName = text.parse().unwrap();
             assert_eq!((name.project.as_str(), name.number), ("systemd/systemd", 7), "{text}");
         }
-        let name: PullName = "https://gitlab.com/a/b/c/-/merge_requests/12".parse().unwrap();
-        assert_eq!((name.project.as_str(), name.number), ("a/b/c", 12));
+        let name: PullName = "https://gitlab.com/a/b/c/-/merge_requests/12#note_1".parse().unwrap();
+        assert_eq!((name.project.as_str(), name.number, name.server.as_deref()), ("a/b/c", 12, Some("gitlab.com")));
+        assert_eq!("http://h:81/a/b/pull/1".parse::<PullName>().unwrap().server.as_deref(), Some("h:81"));
         assert_eq!("a/b!12".parse::<PullName>().unwrap().number, 12);
         for text in [
             "",

@@ -14,7 +14,7 @@ use crate::forge::error::ForgeError;
 use crate::forge::hook::Hook;
 use crate::forge::status::{self, State};
 use crate::forge::{Commit, Forge, PullRequest};
-use crate::release::{Context, QueueName};
+use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{PULL_REQUEST, Parameters, Request, RequestId};
 use crate::result::Place;
@@ -62,7 +62,7 @@ pub struct Surroundings<'a> {
 /// # Errors
 /// When the queue or the journal cannot be used.
 pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timestamp) -> Result<usize, RebuildError> {
-    let queues: BTreeSet<QueueName> = hooks.iter().flat_map(queues).collect();
+    let queues: BTreeSet<QueueName> = hooks.iter().flat_map(Hook::queues).collect();
     let queues: Vec<QueueName> = queues.into_iter().collect();
     let mut found: Vec<PullTest> = Vec::new();
     let mut look = |queue: &QueueName, body: &[u8]| {
@@ -142,10 +142,6 @@ fn month() -> SignedDuration {
     SignedDuration::from_hours(24 * 30)
 }
 
-fn queues(hook: &Hook) -> impl Iterator<Item = QueueName> {
-    hook.architectures.iter().map(|one| QueueName::new(Context::Upstream, hook.release.clone(), one.clone()))
-}
-
 /// Pull request and commit that a request says it tests, if a hook has asked for it.
 fn subject(hook: &Hook, request: &Request) -> Option<(u64, Commit)> {
     let variable = |name: &str| {
@@ -187,7 +183,7 @@ fn of_context(
     uuid: &RequestId,
     created: Timestamp,
 ) -> Option<PullTest> {
-    queues(hook).find_map(|queue| {
+    hook.queues().find_map(|queue| {
         let parameters = Parameters {
             uuid: Some(uuid.clone()),
             ppas: hook.ppas.clone(),
@@ -204,7 +200,7 @@ fn of_context(
 /// The commits that a hook's newest results are of. What cannot be read tells nothing.
 async fn tested(hook: &Hook, store: &Store, since: Timestamp) -> HashMap<Commit, u64> {
     let mut commits = HashMap::new();
-    for queue in queues(hook) {
+    for queue in hook.queues() {
         let parameters = Parameters { ppas: hook.ppas.clone(), ..Parameters::default() };
         let Ok(request) = Request::new(hook.package.clone(), parameters) else { continue };
         let place = Place::of(&request, &queue);

@@ -43,8 +43,10 @@ pub fn create(dir: &Path) -> Result<Created, SiteError> {
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
     }
     unfinished.made.push(dir.join(".git"));
-    let commit = commit(dir)
-        .map_err(|source| SiteError::Git { action: format!("make a git repository in {}", dir.display()), source })?;
+    let commit = commit(dir).map_err(|error| {
+        let action = format!("make a git repository in {}", dir.display());
+        SiteError::Git { action, error, lock: None }
+    })?;
     unfinished.finish();
     let files = SKELETON.iter().map(|(name, _)| PathBuf::from(name)).collect();
     Ok(Created { root: dir.to_owned(), files, commit })

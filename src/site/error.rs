@@ -66,12 +66,14 @@ pub enum SiteError {
         source: std::io::Error,
     },
     /// git failed.
-    #[error("cannot {action}: {}", source.message())]
+    #[error("cannot {action}: {}", error.message())]
     Git {
         /// What was tried, with the path.
         action: String,
         /// Why it failed.
-        source: git2::Error,
+        error: git2::Error,
+        /// The lock that a git which works, or has died, has left.
+        lock: Option<PathBuf>,
     },
 }
 
@@ -82,8 +84,16 @@ impl SiteError {
             Self::Fault { hint, .. } | Self::PasswordFile { hint, .. } => hint.clone(),
             Self::Missing { path, .. } => Some(format!("`apt-ci init {}` makes one", shell_word(path))),
             Self::Occupied { hint, .. } => Some((*hint).to_owned()),
+            Self::Git { lock: Some(lock), .. } => {
+                Some(format!("call this again; if no git works there, one has died: `rm {}` first", shell_word(lock)))
+            }
             Self::Value { .. } | Self::Io { .. } | Self::Git { .. } => None,
         }
+    }
+
+    /// Whether it is about what somebody has written; otherwise something does not work.
+    pub fn is_bad_input(&self) -> bool {
+        !matches!(self, Self::Io { .. } | Self::Git { .. })
     }
 
     pub(super) fn io(action: &str, path: &Path, source: std::io::Error) -> Self {

@@ -94,6 +94,16 @@ impl Site {
         })
     }
 
+    /// The hooks as they were committed last; none without git.
+    ///
+    /// # Errors
+    /// When git fails, or something in what was committed is wrong.
+    pub fn committed_hooks(&self) -> Result<Vec<Hook>, SiteError> {
+        let (Some(root), Some(path)) = (&self.root, self.hooks_file()) else { return Ok(Vec::new()) };
+        let text = repository::committed(root, &path)?;
+        text.map_or(Ok(Vec::new()), |text| read(&path, &text))
+    }
+
     fn change_hooks(&self, message: &str, change: impl FnOnce(&mut ArrayOfTables, &[Hook])) -> Result<(), SiteError> {
         let (Some(root), Some(path)) = (&self.root, self.hooks_file()) else {
             let source = std::io::Error::other("there is no site here");
@@ -115,6 +125,12 @@ impl Site {
             return Err(fault(&path, &text, 0, "a hook begins with [[hook]] on a line of its own"));
         };
         change(hooks, &declared);
+        // What a process that died has left.
+        for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(&format!(".{FILE}.new-")) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
         let aside = root.join(format!(".{FILE}.new-{}", std::process::id()));
         let head = if text.is_empty() { HEAD } else { "" };
         let new = format!("{head}{document}");
@@ -148,9 +164,21 @@ fn read(path: &Path, text: &str) -> Result<Vec<Hook>, SiteError> {
             let message = format!("another hook of {} asks for {} as well", hook.project, hook.title());
             return Err(fault(path, text, offset, message));
         }
+        let is_elsewhere = |other: &&Hook| other.forge == hook.forge && other.project.is(hook.project.as_str());
+        if let Some(other) = hooks.iter().find(is_elsewhere).filter(|other| other.api != hook.api) {
+            return Err(fault(path, text, offset, elsewhere(other, &hook)));
+        }
         hooks.push(hook);
     }
     Ok(hooks)
+}
+
+/// Why a project cannot be at two servers.
+fn elsewhere(one: &Hook, other: &Hook) -> String {
+    format!(
+        "{} is at {} and at {}; its secret and its token, which have its name, would go to both",
+        one.project, one.api, other.api
+    )
 }
 
 fn hook(written: WrittenHook) -> Result<Hook, String> {
@@ -167,10 +195,7 @@ fn hook(written: WrittenHook) -> Result<Hook, String> {
     if ppas.iter().any(|ppa| ppa.login().is_some()) {
         return Err("ppas: a private PPA's token has no place here, where everybody sees it".to_owned());
     }
-    if written.env.iter().any(|variable| variable.contains(';')) {
-        return Err("env: a hook's address separates variables with semicolons, so that a value has none".to_owned());
-    }
-    Ok(Hook {
+    let hook = Hook {
         forge,
         api,
         project,
@@ -183,7 +208,8 @@ fn hook(written: WrittenHook) -> Result<Hook, String> {
         env_allowed: all("env-allowed", &written.env_allowed)?,
         testname: written.testname.as_deref().map(|text| one("testname", text)).transpose()?,
         legacy: written.legacy,
-    })
+    };
+    hook.fault().map_or(Ok(hook), Err)
 }
 
 fn one<T: FromStr<Err: std::fmt::Display>>(key: &str, text: &str) -> Result<T, String> {
@@ -291,8 +317,17 @@ package = "thing"
         );
         assert!(wrong("[\"amd64\"]", "[]").contains("architectures: there is none"));
         assert!(wrong("release = \"xenial\"", "relaese = \"xenial\"").starts_with("hooks.toml:5:1: unknown field"));
-        assert!(wrong("TEST_UPSTREAM=1", "A=1;B=2").contains("semicolons"));
+        assert!(wrong("TEST_UPSTREAM=1", "A=1;B=2").contains("has a semicolon"));
         assert!(wrong("systemd/systemd\"", "a/b/c\"").contains("OWNER/REPO"));
+        assert!(wrong("\"TEST_UPSTREAM=1\"", "\"A=1\", \"A=2\"").contains("env: A is given twice"));
+        assert!(wrong("TEST_UPSTREAM=1", "A=1 ").contains("ends with a space"));
+        assert!(wrong("[\"amd64\"]", "[\"amd64\", \"amd64\"]").contains("an architecture or PPA is there twice"));
+        let mirror = TEXT.replace(
+            "gitlab\"\napi = \"https://salsa.debian.org/api/v4\"\nproject = \"group/sub/thing",
+            "github\"\napi = \"https://ghe.example/api/v3\"\nproject = \"Systemd/systemd",
+        );
+        let error = read(Path::new("hooks.toml"), &mirror).unwrap_err().to_string();
+        assert!(error.contains("is at https://api.github.com and at https://ghe.example/api/v3"), "{error}");
         let twice = format!("{TEXT}{}", &TEXT[7..TEXT.find("\n# theirs").unwrap()]);
         let error = read(Path::new("hooks.toml"), &twice).unwrap_err().to_string();
         assert!(error.contains("another hook of systemd/systemd asks for systemd-upstream on xenial amd64"), "{error}");

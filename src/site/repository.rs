@@ -1,38 +1,64 @@
 //! The site's git repository: what a command changes, it commits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use git2::{Index, IndexEntry, IndexTime, Oid, Repository, Signature};
+use git2::{ErrorCode, Index, IndexEntry, IndexTime, Oid, Repository, Signature};
 
 use super::SiteError;
 
 /// A regular file.
 const FILE: u32 = 0o100_644;
 
+/// Whether a folder is in a git repository.
+pub(super) fn is_there(root: &Path) -> bool {
+    Repository::discover(root).is_ok()
+}
+
+/// A file as it was committed last; none when it was not.
+///
+/// # Errors
+/// When git fails.
+pub(super) fn committed(root: &Path, file: &Path) -> Result<Option<String>, SiteError> {
+    let action = || format!("read what was committed of {}", file.display());
+    let failed = |error| SiteError::Git { action: action(), error, lock: None };
+    let Ok(repository) = Repository::discover(root) else { return Ok(None) };
+    let head = match repository.head() {
+        Ok(head) => head.peel_to_tree().map_err(failed)?,
+        Err(error) if error.code() == ErrorCode::UnbornBranch => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let path = within(&repository, file).map_err(failed)?;
+    let object = match head.get_path(&path) {
+        Ok(entry) => entry.to_object(&repository).map_err(failed)?,
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    Ok(object.as_blob().map(|blob| String::from_utf8_lossy(blob.content()).into_owned()))
+}
+
 /// Commits these files, or that they are gone, and nothing else that may be changed or staged. Without a git repository nothing is done.
 ///
 /// # Errors
 /// When git fails. The files stay as they are.
 pub(super) fn commit(root: &Path, files: &[&Path], message: &str) -> Result<(), SiteError> {
-    let failed = |source| SiteError::Git { action: format!("commit the changes of {}", root.display()), source };
+    let action = format!("commit the changes of {}", root.display());
     match Repository::discover(root) {
-        Err(error) if error.code() == git2::ErrorCode::NotFound => {
+        Err(error) if error.code() == ErrorCode::NotFound => {
             tracing::warn!("{} is in no git repository: nothing is committed", root.display());
             Ok(())
         }
-        Err(error) => Err(failed(error)),
-        Ok(repository) => commit_to(&repository, files, message).map_err(failed),
+        Err(error) => Err(SiteError::Git { action, error, lock: None }),
+        Ok(repository) => commit_to(&repository, files, message).map_err(|error| {
+            let lock = (error.code() == ErrorCode::Locked).then(|| repository.path().join("index.lock"));
+            SiteError::Git { action, error, lock: lock.filter(|lock| lock.exists()) }
+        }),
     }
 }
 
 fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<(), git2::Error> {
-    let Some(tree) = repository.workdir() else {
-        return Err(git2::Error::from_str("the repository has no working tree"));
-    };
-    let tree = tree.canonicalize().map_err(|error| git2::Error::from_str(&error.to_string()))?;
     let head = match repository.head() {
         Ok(head) => Some(head.peel_to_commit()?),
-        Err(error) if error.code() == git2::ErrorCode::UnbornBranch => None,
+        Err(error) if error.code() == ErrorCode::UnbornBranch => None,
         Err(error) => return Err(error),
     };
     // An index of its own: what somebody else has staged stays staged, and is not committed.
@@ -42,19 +68,15 @@ fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<
     }
     let mut staged = repository.index()?;
     for file in files {
-        let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
-        let path = folder.and_then(|folder| Some(folder.join(file.file_name()?)));
-        let path = path.as_deref().and_then(|path| path.strip_prefix(&tree).ok());
-        let path =
-            path.ok_or_else(|| git2::Error::from_str(&format!("{} is not in the repository", file.display())))?;
+        let path = within(repository, file)?;
         if file.exists() {
             let blob = repository.blob_path(file)?;
-            index.add(&entry(path, blob))?;
-            staged.add(&entry(path, blob))?;
+            index.add(&entry(&path, blob))?;
+            staged.add(&entry(&path, blob))?;
         } else {
             // It may have been removed before, and not be known any more.
-            let _ = index.remove_path(path);
-            let _ = staged.remove_path(path);
+            let _ = index.remove_path(&path);
+            let _ = staged.remove_path(&path);
         }
     }
     let new = repository.find_tree(index.write_tree_to(repository)?)?;
@@ -68,6 +90,17 @@ fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<
     let parents: Vec<&git2::Commit<'_>> = head.iter().collect();
     repository.commit(Some("HEAD"), &author, &author, &format!("{message}\n"), &new, &parents)?;
     Ok(())
+}
+
+/// A file's path below the repository's working tree. Neither the file nor its folder needs to be there any more.
+fn within(repository: &Repository, file: &Path) -> Result<PathBuf, git2::Error> {
+    let said = |text: &str| git2::Error::from_str(text);
+    let tree = repository.workdir().ok_or_else(|| said("the repository has no working tree"))?;
+    let tree = tree.canonicalize().map_err(|error| said(&error.to_string()))?;
+    let real = file.ancestors().skip(1).find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
+    let path = real.and_then(|(folder, real)| Some(real.join(file.strip_prefix(folder).ok()?)));
+    let path = path.and_then(|path| path.strip_prefix(&tree).ok().map(Path::to_owned));
+    path.ok_or_else(|| said(&format!("{} is not in the repository", file.display())))
 }
 
 fn entry(path: &Path, blob: Oid) -> IndexEntry {

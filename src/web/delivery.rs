@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use super::reply::Reply;
 use super::{Service, Whole};
 use crate::forge::delivery::Delivery;
-use crate::forge::event::{self, About, Action, Event};
+use crate::forge::event::{self, Action, Event};
 use crate::forge::hook::Hook;
 use crate::forge::query::Query;
 use crate::forge::signature::{self, Secrets, Signer};
@@ -19,6 +19,7 @@ use crate::forge::{Forge, PullRequest, status};
 use crate::pulls::PullTest;
 use crate::pulls::intake::Answer;
 use crate::pulls::journal::{Delivered, Wish};
+use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{EnvVar, Request};
 use crate::site::credentials::CredentialsError;
@@ -74,9 +75,11 @@ fn prove(
     query: &str,
 ) -> Result<(Signer, Vec<Hook>), Refusal> {
     let query = Query::parse(query).ok();
-    let about = delivery.about(payload);
-    let mut hooks: Vec<Hook> = about.as_ref().map(|about| of_project(hooks, delivery.forge, about)).unwrap_or_default();
-    hooks = hooks.iter().filter_map(|hook| hook.asked(query.as_ref()?)).collect();
+    let project = delivery.project(payload);
+    let is_meant = |hook: &&Hook| {
+        hook.forge == delivery.forge && project.as_deref().is_some_and(|project| hook.project.is(project))
+    };
+    let hooks: Vec<Hook> = hooks.iter().filter(is_meant).filter_map(|hook| hook.asked(query.as_ref()?)).collect();
     let proves = |secrets: &Secrets, legacy: bool| match delivery.forge {
         Forge::GitHub => signature::github(secrets, &delivery.proof, delivery.body, legacy),
         Forge::GitLab => signature::gitlab(secrets, &delivery.proof),
@@ -101,17 +104,6 @@ fn prove(
     Ok((signer, proved))
 }
 
-/// The declared hooks of the project that a payload is about. When there are such projects at several servers, those of its own.
-fn of_project(hooks: &[Hook], forge: Forge, about: &About) -> Vec<Hook> {
-    let of_project = hooks.iter().filter(|hook| hook.forge == forge && hook.project.is(&about.project));
-    let mut hooks: Vec<Hook> = of_project.cloned().collect();
-    let is_ambiguous = hooks.first().is_some_and(|first| hooks.iter().any(|hook| hook.api != first.api));
-    if is_ambiguous {
-        hooks.retain(|hook| about.address.as_deref().is_some_and(|address| hook.is_at(address)));
-    }
-    hooks
-}
-
 async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer: Signer, hooks: &[Hook]) -> Reply {
     let id = &delivery.id;
     let event = match event::read(delivery.forge, delivery.event, payload) {
@@ -121,6 +113,14 @@ async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer:
             return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
         }
     };
+    if matches!(event, Event::Ping | Event::Unrelated(_))
+        && let Some(queue) = missing_queue(service, hooks).await
+    {
+        error!(forge = %delivery.forge, delivery = id, "there is no queue {queue}: has [releases] of apt-ci.toml changed since the start?");
+        return Reply::later(format!(
+            "there is no queue {queue}; where [releases] has changed, the service is to be started again"
+        ));
+    }
     let done = |mut body: Value, status| {
         body["secret"] = json!(signer);
         Reply::new(status, body)
@@ -154,6 +154,18 @@ async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer:
         Answer::Repeated => refuse(service, delivery, "another delivery had the same content"),
         Answer::Unavailable(reason) => Reply::later(reason),
     }
+}
+
+/// A queue that these hooks need and that is not there: none of their tests could be queued.
+async fn missing_queue(service: &Service, hooks: &[Hook]) -> Option<QueueName> {
+    let known = service.site.queues();
+    let needed: Vec<QueueName> = hooks.iter().flat_map(Hook::queues).filter(|queue| !known.contains(queue)).collect();
+    if needed.is_empty() {
+        return None;
+    }
+    // What cannot be found out now shows with the next pull request.
+    let there = service.broker.existing(&needed).await.ok()?;
+    needed.into_iter().find(|queue| !there.contains(queue))
 }
 
 fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullTest>, event::InvalidEvent> {

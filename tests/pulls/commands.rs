@@ -17,7 +17,7 @@ use crate::terminal::answering;
 const BRANCH: &str = "https://git.example/thing.git";
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    const STORIES: [(&str, Story); 7] = [
+    const STORIES: [(&str, Story); 9] = [
         ("a_hook_is_made_declared_committed_and_pinged", added),
         ("a_hook_can_be_entered_by_hand", by_hand),
         ("what_cannot_be_a_hook_changes_nothing", wrong),
@@ -25,6 +25,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("sync_makes_the_forge_agree_with_the_site", synced),
         ("a_pull_request_is_tested_again", retried),
         ("tokens_are_tried_before_they_are_stored", tokens),
+        ("what_was_interrupted_is_gone_on_with", interrupted),
+        ("a_secret_is_no_other_projects", secrets),
     ];
     stories("pulls", services, &STORIES)
 }
@@ -114,6 +116,7 @@ fn wrong(_: &Services) -> Result<(), Failed> {
     let api = scene.forge.api();
     fs::write(scene.site.path().join("weak-token"), "status")?;
     fs::write(scene.site.path().join("bad-token"), "nobody's")?;
+    fs::write(scene.site.path().join("two-lines"), "nobody's\ntoken")?;
     let add =
         |scene: &Scene, further: &[&str]| scene.command(&[&["add-hook", PROJECT, "--api-url", &api], further].concat());
     let admin = ["--token-file", "admin-token"];
@@ -133,11 +136,19 @@ fn wrong(_: &Services) -> Result<(), Failed> {
             "no place on a command line",
         ),
         (vec!["-s", &release, "--build-git", "ext::sh", "--token-file", "admin-token"], 2, "build-git"),
+        (vec!["-s", &release, "--build-git", "https://me:TOKEN@h/x"], 2, "build-git"),
+        (vec!["-s", &release, "--env", "A=1", "--env", "A=2", "--token-file", "admin-token"], 2, "A is given twice"),
+        (vec!["-s", &release, "--env", "A=1 ", "--token-file", "admin-token"], 2, "ends with a space"),
+        (vec!["-s", &release, "--token-file", "two-lines"], 2, "is no token"),
     ] {
         let finished = add(&scene, &arguments);
         assert_eq!(finished.status.code(), Some(code), "{arguments:?}: {finished:#?}");
         assert!(finished.err.contains(text), "{arguments:?}: {}", finished.err);
         assert!(!finished.err.contains("nobody's") && !finished.err.contains("TOKEN@"), "{}", finished.err);
+    }
+    for api in ["http://forge.example", "https://me:TOKEN@forge.example"] {
+        let finished = scene.command(&["add-hook", PROJECT, "-s", &release, "--manual", "--api-url", api]);
+        assert!(finished.status.code() == Some(2) && !finished.err.contains("TOKEN"), "{finished:#?}");
     }
     let three = scene.command(&["add-hook", "a/b/c", "-s", &release, "--token-file", "admin-token"]);
     assert!(three.status.code() == Some(2) && three.err.contains("is not OWNER/REPO"), "{three:#?}");
@@ -155,12 +166,18 @@ fn wrong(_: &Services) -> Result<(), Failed> {
     assert_eq!(scene.forge.hooks(PROJECT).len(), 1);
     let twice = add(&scene, &[&["-s", &release, "--env", "A=1"], admin.as_slice()].concat());
     assert!(twice.status.code() == Some(2) && twice.err.contains("asks for thing on"), "{twice:#?}");
+    // Its secret and its token would be another server's as well.
+    let mirror = ["add-hook", PROJECT, "-s", &release, "--package", "mirror", "--api-url", "https://forge.example"];
+    let mirror = scene.command(&[mirror.as_slice(), &admin].concat());
+    assert!(mirror.status.code() == Some(2) && mirror.err.contains("would go to both servers"), "{mirror:#?}");
     // A site that does not say where its service is.
     let bare = TestSite::local();
     let finished = bare.run(&["github", "list-hooks"]);
     assert!(finished.status.code() == Some(2) && finished.err.contains("section [web]"), "{finished:#?}");
     let gone = scene.command(&["status", "you/other#1"]);
     assert!(gone.status.code() == Some(1) && gone.err.contains("no such hook of you/other is declared"), "{gone:#?}");
+    let elsewhere = scene.command(&["status", &format!("https://forge.example/{PROJECT}/pull/7")]);
+    assert!(elsewhere.status.code() == Some(2) && elsewhere.err.contains("are not at forge.example"), "{elsewhere:#?}");
     let name = scene.command(&["status", "other"]);
     assert!(name.status.code() == Some(2) && name.err.contains("OWNER/REPO#NUMBER"), "{name:#?}");
     Ok(())
@@ -175,43 +192,74 @@ fn asked(_: &Services) -> Result<(), Failed> {
     assert!(code == Some(0) && !shown.contains("admin\n") && shown.contains("has taken it"), "{shown}");
     let (shown, code) = answering(&scene.site, "Token for the statuses", "status\n", &["github", "set-token", PROJECT]);
     assert!(code == Some(0) && shown.contains("Stored the token for statuses of me/thing"), "{shown}");
+    // Ctrl-C changes nothing, and gives the cursor back.
+    for (prompt, arguments) in [
+        ("Release to test on", vec!["github", "add-hook", "you/other", "--api-url", &api]),
+        ("Token of an administrator", vec!["github", "add-hook", "you/other", "-s", &release, "--api-url", &api]),
+    ] {
+        let (shown, code) = answering(&scene.site, prompt, "\u{3}", &arguments);
+        assert!(code == Some(130) && shown.trim_end().ends_with("\u{1b}[?25h"), "{code:?} {shown:?}");
+    }
+    assert_eq!(scene.site.ok(&["credentials", "list"]).lines().count(), 2);
     Ok(())
 }
 
 fn synced(_: &Services) -> Result<(), Failed> {
     for kind in [Forge::GitHub, Forge::GitLab] {
-        let scene = Scene::new(kind, TestSite::local());
+        let mut scene = Scene::new(kind, TestSite::local());
         scene.add_hook("thing", &["--build-git", BRANCH]);
-        let steps = |arguments: &[&str]| {
+        let steps = |scene: &Scene, arguments: &[&str]| {
             let shown = scene.admin(&[&["sync"], arguments].concat());
             let words = shown.out.lines().filter_map(|line| line.split_whitespace().next());
             words.map(str::to_owned).collect::<Vec<_>>()
         };
-        assert!(steps(&["--dry-run"]).is_empty());
+        assert!(steps(&scene, &["--dry-run"]).is_empty());
         scene.forge.lose_hooks(PROJECT);
-        assert_eq!(steps(&["--dry-run"]), ["make"]);
+        assert_eq!(steps(&scene, &["--dry-run"]), ["make"]);
         assert!(scene.forge.hooks(PROJECT).is_empty(), "only said");
-        assert_eq!(steps(&["--yes"]), ["make"]);
-        assert!(steps(&["--yes"]).is_empty());
+        assert_eq!(steps(&scene, &["--yes"]), ["make"]);
+        assert!(steps(&scene, &["--yes"]).is_empty());
         let sent = scene.forge.open(PROJECT, 7, &commit('a'));
         assert_eq!(sent[0].status, 202, "with the same secret: {sent:?}");
         if kind == Forge::GitHub {
             scene.forge.spoil_hooks(PROJECT, false, false);
-            assert_eq!(steps(&["--yes"]), ["mend"]);
+            assert_eq!(steps(&scene, &["--yes"]), ["mend"]);
             assert_eq!(scene.forge.push(PROJECT, 7, &commit('b'))[0].status, 202);
         }
         // An address that asks for the same in another way is as good; what is another service's is nobody's business here.
         scene.forge.add_hooks(PROJECT, &[&scene.url("/jenkins/request.cgi?x=1")]);
-        assert!(steps(&["--dry-run"]).is_empty());
-        // Somebody has taken the declaration away.
+        assert!(steps(&scene, &["--dry-run"]).is_empty());
+        // Somebody has added an architecture by hand.
         let file = scene.site.path().join("hooks.toml");
+        let text = fs::read_to_string(&file)?;
+        let settings = scene.site.path().join("apt-ci.toml");
+        fs::write(&settings, fs::read_to_string(&settings)?.replace("[\"amd64\"]", "[\"amd64\", \"arm64\"]"))?;
+        fs::write(&file, text.replace("[\"amd64\"]", "[\"amd64\", \"arm64\"]"))?;
+        let listed: Value = serde_json::from_str(&scene.admin(&["list-hooks", "--json"]).out)?;
+        assert_eq!(listed[0]["state"], "fewer architectures", "{listed}");
+        let mended = scene.command(&["sync", "--yes", "--token-file", "admin-token"]);
+        assert!(mended.out.starts_with("mend") && mended.out.contains("arch=amd64&arch=arm64"), "{mended:#?}");
+        // The service has not been started again, and says so.
+        let said =
+            mended.err.contains("was answered 503") && scene.log().contains("has [releases] of apt-ci.toml changed");
+        assert!(mended.status.code() == Some(1) && said, "{mended:#?}\n{}", scene.log());
+        scene.kill_service();
+        scene.serve();
+        assert!(steps(&scene, &["--dry-run"]).is_empty());
+        fs::write(&file, text)?;
+        // Somebody has taken the declaration away.
         let text = fs::read_to_string(&file)?.replace("\"thing\"", "\"renamed\"");
         fs::write(&file, text)?;
-        assert_eq!(steps(&["--yes"]), ["make", "remove"]);
+        assert_eq!(steps(&scene, &["--yes"]), ["make", "remove"]);
         let left = scene.forge.hooks(PROJECT);
         assert!(left.len() == 2 && left.iter().any(|url| url.contains("package=renamed")), "{left:?}");
         let unasked = scene.command(&["sync", "--token-file", "admin-token"]);
         assert!(unasked.status.success() && unasked.err.contains("agrees with the site"), "{unasked:#?}");
+        // The last one.
+        fs::write(&file, "")?;
+        let api = scene.forge.api();
+        assert_eq!(steps(&scene, &["--yes", "--api-url", &api]), ["remove"]);
+        assert_eq!(scene.forge.hooks(PROJECT).len(), 1, "another service's");
     }
     Ok(())
 }
@@ -234,8 +282,8 @@ fn retried(_: &Services) -> Result<(), Failed> {
         scene.forge.wait_for(PROJECT, &sha, &scene.context("thing"), "success");
         // What has ended is tested once more.
         let url = match kind {
-            Forge::GitHub => format!("https://github.com/{PROJECT}/pull/7"),
-            Forge::GitLab => format!("https://gitlab.com/{PROJECT}/-/merge_requests/7"),
+            Forge::GitHub => format!("{}/{PROJECT}/pull/7", scene.forge.url()),
+            Forge::GitLab => format!("{}/{PROJECT}/-/merge_requests/7", scene.forge.url()),
         };
         scene.site.ok(&[kind.as_str(), "retry", &url, "-a", "amd64"]);
         scene.site.ok(&["worker", "--drain"]);
@@ -247,6 +295,16 @@ fn retried(_: &Services) -> Result<(), Failed> {
         assert_eq!(other.status.code(), Some(1), "{other:#?}");
         let unknown = scene.command(&["retry", &format!("{PROJECT}#99")]);
         assert!(unknown.status.code() == Some(1) && unknown.err.contains("knows no"), "{unknown:#?}");
+        let elsewhere = scene.command(&["retry", &url.replace("127.0.0.1", "192.0.2.1")]);
+        assert!(elsewhere.status.code() == Some(2) && elsewhere.err.contains("are not at 192.0.2.1"), "{elsewhere:#?}");
+        if kind == Forge::GitLab {
+            // GitLab's proof is the secret itself.
+            let settings = scene.site.path().join("apt-ci.toml");
+            let text = fs::read_to_string(&settings)?;
+            fs::write(&settings, text.replace("url = \"http://127.0.0.1", "url = \"http://192.0.2.1"))?;
+            let open = scene.command(&["retry", &name]);
+            assert!(open.status.code() == Some(2) && open.err.contains("without TLS"), "{open:#?}");
+        }
     }
     Ok(())
 }
@@ -283,5 +341,78 @@ fn tokens(_: &Services) -> Result<(), Failed> {
     let typed =
         with_input(&scene.site, &["github", "set-token", "you/other", "--api-url", &scene.forge.api()], "status\n");
     assert!(typed.status.success() && typed.err.contains("no hook of you/other is declared yet"), "{typed:#?}");
+    Ok(())
+}
+
+fn interrupted(_: &Services) -> Result<(), Failed> {
+    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(scene.site.path()).args(arguments).output().expect("git");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    git(&["init", "--quiet"]);
+    let release = scene.site.release.clone();
+    let api = scene.forge.api();
+    let lock = scene.site.path().join(".git/index.lock");
+    // As a process leaves it that is killed while it works on git's index.
+    fs::write(&lock, "")?;
+    let adding =
+        ["add-hook", PROJECT, "-s", &release, "--build-git", BRANCH, "--api-url", &api, "--token-file", "admin-token"];
+    let locked = scene.command(&adding);
+    let is_told = locked.err.matches("locked").count() == 1 && locked.err.contains("/.git/index.lock` first");
+    assert!(locked.status.code() == Some(1) && is_told, "{locked:#?}");
+    assert!(scene.forge.hooks(PROJECT).is_empty());
+    fs::remove_file(&lock)?;
+    fs::write(scene.site.path().join(".hooks.toml.new-1"), "half")?;
+    let added = scene.command(&adding);
+    assert!(added.status.success(), "{added:#?}");
+    assert!(!scene.site.path().join(".hooks.toml.new-1").exists());
+    let left = |path: &str| git(&["status", "--porcelain", "--", path]);
+    assert_eq!(left("hooks.toml"), "");
+    // The hook is removed at the forge and in the file; neither is that committed, nor is its secret removed.
+    fs::write(&lock, "")?;
+    let removing = ["remove-hook", PROJECT, "--yes", "--token-file", "admin-token"];
+    let stopped = scene.command(&removing);
+    assert!(stopped.status.code() == Some(1) && scene.forge.hooks(PROJECT).is_empty(), "{stopped:#?}");
+    fs::remove_file(&lock)?;
+    assert!(!left("hooks.toml").is_empty() && !scene.site.ok(&["credentials", "list"]).is_empty());
+    let unasked = scene.command(&["remove-hook", PROJECT, "--token-file", "admin-token"]);
+    assert!(unasked.status.code() == Some(2) && unasked.err.contains("say it with --yes"), "{unasked:#?}");
+    let ended = scene.command(&removing);
+    assert!(ended.status.success() && ended.err.contains("What was left of the hooks"), "{ended:#?}");
+    assert_eq!(left("hooks.toml"), "");
+    assert!(scene.site.ok(&["credentials", "list"]).is_empty());
+    let over = scene.command(&removing);
+    assert!(over.status.code() == Some(1) && over.err.contains("no such hook of me/thing is declared"), "{over:#?}");
+    Ok(())
+}
+
+fn secrets(_: &Services) -> Result<(), Failed> {
+    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let file = scene.site.path().join("github-secrets.json");
+    let import = |text: &str| {
+        fs::write(&file, text).expect("a file");
+        scene.site.run(&["credentials", "import", "github-secrets.json"])
+    };
+    for (text, reason) in [(r#"{"thing": ""}"#, "the secret of thing is empty"), ("{}", "holds no credentials")] {
+        let refused = import(text);
+        assert!(refused.status.code() == Some(2) && refused.err.contains(reason), "{refused:#?}");
+    }
+    assert!(import(r#"{"thing": "brought"}"#).status.success());
+    scene.add_hook("thing", &["--build-git", BRANCH]);
+    assert_eq!(scene.forge.secrets(PROJECT), ["brought"]);
+    // Another project's hook of the same name does not get it.
+    scene.forge.project("you/thing");
+    let (release, api) = (scene.site.release.clone(), scene.forge.api());
+    let other = ["add-hook", "you/thing", "-s", &release, "--ppa", "you/x", "--build-git", BRANCH, "--api-url", &api];
+    scene.admin(&other);
+    assert_eq!(scene.forge.secrets("you/thing")[0].len(), 64);
+    scene.admin(&["remove-hook", "you/thing", "--yes"]);
+    assert_eq!(scene.site.ok(&["credentials", "list"]).lines().count(), 1);
+    // The one that was brought is nobody's any more.
+    let rotated = scene.admin(&["rotate-secret", PROJECT]);
+    assert!(rotated.err.contains("the old one is good no more"), "{rotated:#?}");
+    let names = scene.site.json(&["credentials", "list"]);
+    assert_eq!((names.as_array().map(Vec::len), names[0]["name"].as_str()), (Some(1), Some(PROJECT)), "{names}");
     Ok(())
 }

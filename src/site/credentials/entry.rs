@@ -95,8 +95,9 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, InvalidEntry> {
         let is_good = |c: char| c.is_ascii_alphanumeric() || "._-/@+:".contains(c);
-        if text.is_empty() || text.len() > 100 || !text.chars().all(is_good) {
-            let rule = "a name has 1 to 100 of the characters A-Z a-z 0-9 . _ - / @ + :";
+        // A project's name has at most 100, and something may be added to it.
+        if text.is_empty() || text.len() > 110 || !text.chars().all(is_good) {
+            let rule = "a name has 1 to 110 of the characters A-Z a-z 0-9 . _ - / @ + :";
             return Err(InvalidEntry(rule.to_owned()));
         }
         Ok(Self(text.to_owned()))

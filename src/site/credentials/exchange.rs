@@ -15,10 +15,12 @@ use super::Name;
 pub fn read_secrets(text: &str) -> Result<Vec<(Name, SecretString)>, String> {
     let secrets: BTreeMap<String, String> = serde_json::from_str(text)
         .map_err(|error| format!("it is no JSON object of texts: line {}, column {}", error.line(), error.column()))?;
-    secrets
-        .into_iter()
-        .map(|(name, secret)| Ok((name.parse().map_err(|error| format!("{error}"))?, secret.into())))
-        .collect()
+    let read = |(name, secret): (String, String)| {
+        let name: Name = name.parse().map_err(|error| format!("{error}"))?;
+        // Everybody could sign with it.
+        if secret.is_empty() { Err(format!("the secret of {name} is empty")) } else { Ok((name, secret.into())) }
+    };
+    secrets.into_iter().map(read).collect()
 }
 
 /// Writes `github-secrets.json`.

@@ -59,9 +59,12 @@ pub enum CredentialsError {
     /// Several keys have this comment.
     #[error("several recipients are called {0}")]
     Ambiguous(String),
-    /// There is no such entry or recipient.
+    /// There is no such entry.
     #[error("there is no {0}")]
     Missing(String),
+    /// There is no such recipient.
+    #[error("there is no recipient {0:?}")]
+    NoRecipient(String),
     /// git failed.
     #[error(transparent)]
     Site(#[from] SiteError),
@@ -113,9 +116,16 @@ impl Credentials {
     /// When the file cannot be read.
     pub fn recipients(&self) -> Result<Vec<Recipient>, CredentialsError> {
         let path = self.recipients_file();
-        let Some(text) = files::read(&path)? else { return Ok(Vec::new()) };
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        lines.map(|line| line.parse().map_err(|reason| CredentialsError::File { path: path.clone(), reason })).collect()
+        let text = files::read(&path)?.unwrap_or_default();
+        recipients_in(&text).map_err(|reason| CredentialsError::File { path, reason })
+    }
+
+    /// Whether what is stored is committed; otherwise it is in clear, or encrypted in no git repository.
+    ///
+    /// # Errors
+    /// When the recipients cannot be read.
+    pub fn are_committed(&self) -> Result<bool, CredentialsError> {
+        Ok(!self.recipients()?.is_empty() && repository::is_there(&self.root))
     }
 
     /// All entries, by kind and name. Their secrets are not opened.
@@ -252,10 +262,11 @@ impl Credentials {
         let _lock = self.lock()?;
         let file = entry::file(kind, name);
         let (sealed, plain) = (self.sealed().join(&file), self.plain().join(&file));
-        if !sealed.exists() && !plain.exists() {
+        // A process that died may have come half way.
+        let is_known_to_git = sealed.exists() || repository::committed(&self.root, &sealed)?.is_some();
+        if !is_known_to_git && !plain.exists() {
             return Err(CredentialsError::Missing(format!("{kind} credential of {name}")));
         }
-        let is_known_to_git = sealed.exists();
         for path in [&plain, &sealed].into_iter().filter(|path| path.exists()) {
             files::remove(path)?;
         }
@@ -283,25 +294,40 @@ impl Credentials {
         if is_new || entries.iter().any(|entry| self.plain().join(entry.file()).exists()) {
             self.encrypt_anew(&recipients, &message)?;
         } else {
-            let files = entries.iter().map(|entry| self.sealed().join(entry.file()));
-            self.commit(&files.chain([self.recipients_file()]).collect::<Vec<_>>(), &message)?;
+            self.commit_all(&message)?;
         }
         Ok(is_new)
+    }
+
+    fn commit_all(&self, message: &str) -> Result<(), CredentialsError> {
+        let mut files = vec![self.recipients_file()];
+        files.extend(self.list()?.iter().map(|entry| self.sealed().join(entry.file())));
+        self.commit(&files, message)
     }
 
     /// Encrypts all secrets without a key, which is named by its comment or the key itself. Gives it, and the entries that it knew: who has
     /// the key may have kept them.
     ///
     /// # Errors
-    /// [`CredentialsError::Missing`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
+    /// [`CredentialsError::NoRecipient`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
     pub fn remove_recipient(&self, name: &str) -> Result<(Recipient, Vec<Entry>), CredentialsError> {
         let _lock = self.lock()?;
         let mut recipients = self.recipients()?;
         let meant: Vec<usize> = (0..recipients.len())
             .filter(|place| recipients.get(*place).is_some_and(|known| known.is_named(name)))
             .collect();
+        let message = |removed: &Recipient| format!("Let {removed} read new credentials no more");
         let place = match meant.as_slice() {
-            [] => return Err(CredentialsError::Missing(format!("recipient {name:?}"))),
+            // A process that died may have come half way: everything is written then, and not committed.
+            [] => {
+                let path = self.recipients_file();
+                let committed = repository::committed(&self.root, &path)?.unwrap_or_default();
+                let before = recipients_in(&committed).map_err(|reason| CredentialsError::File { path, reason })?;
+                let removed = before.into_iter().find(|known| known.is_named(name));
+                let removed = removed.ok_or_else(|| CredentialsError::NoRecipient(name.to_owned()))?;
+                self.commit_all(&message(&removed))?;
+                return Ok((removed, self.list()?));
+            }
             [one] => *one,
             _ => return Err(CredentialsError::Ambiguous(name.to_owned())),
         };
@@ -309,7 +335,7 @@ impl Credentials {
             return Err(CredentialsError::LastRecipient(name.to_owned()));
         }
         let removed = recipients.remove(place);
-        self.encrypt_anew(&recipients, &format!("Let {removed} read new credentials no more"))?;
+        self.encrypt_anew(&recipients, &message(&removed))?;
         Ok((removed, self.list()?))
     }
 
@@ -324,17 +350,23 @@ impl Credentials {
         // Nothing is written that nobody here could open again.
         let probe = sealed::seal(&String::from("probe").into(), recipients).map_err(CredentialsError::Recipient)?;
         sealed::open(&probe, &self.keys).map_err(CredentialsError::Unopenable)?;
-        let mut changed = Vec::new();
-        // First who can read: a secret that is stored from now on is encrypted.
         let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
-        let path = self.recipients_file();
-        files::write(&path, &lines, 0o644)?;
-        changed.push(path);
+        let list = || files::write(&self.recipients_file(), &lines, 0o644);
+        let is_first = self.recipients()?.is_empty();
+        if is_first {
+            // A secret that is stored from now on is encrypted.
+            list()?;
+        }
+        let mut changed = vec![self.recipients_file()];
         for (entry, secret) in &all {
             let sealed = sealed::seal(secret, recipients).map_err(CredentialsError::Recipient)?;
             let path = self.sealed().join(entry.file());
             files::write(&path, &entry.to_json(&sealed), 0o644)?;
             changed.push(path);
+        }
+        if !is_first {
+            // Only now: if this process dies before, all of it is done again.
+            list()?;
         }
         // Only when the encrypted ones are there.
         for (entry, _) in &all {
@@ -387,6 +419,11 @@ impl Credentials {
         let text = files::read(path)?.ok_or_else(|| fault("is gone".to_owned()))?;
         Entry::from_json(&text).map_err(fault)
     }
+}
+
+fn recipients_in(text: &str) -> Result<Vec<Recipient>, String> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(str::parse).collect()
 }
 
 #[cfg(test)]

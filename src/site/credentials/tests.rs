@@ -110,7 +110,7 @@ fn git_knows_secrets_only_encrypted() {
     assert_eq!((removed.to_string().as_str(), known.len()), ("bob@example", 2));
     assert!(scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")).is_err());
     assert!(matches!(ann.remove_recipient("ann@example"), Err(CredentialsError::LastRecipient(_))));
-    assert!(matches!(ann.remove_recipient("eve@example"), Err(CredentialsError::Missing(_))));
+    assert!(matches!(ann.remove_recipient("eve@example"), Err(CredentialsError::NoRecipient(_))));
     ann.remove(Kind::GithubHook, &name("me/x")).unwrap();
     assert!(ann.get(Kind::GithubHook, &name("me/x")).unwrap().is_none());
     let history = scene.history();
@@ -159,7 +159,7 @@ fn what_somebody_else_has_staged_is_not_committed() {
 
 #[test]
 fn names_lead_nowhere_else() {
-    for bad in ["", "a b", "a\nb", "é", &"x".repeat(101)] {
+    for bad in ["", "a b", "a\nb", "é", &"x".repeat(111)] {
         bad.parse::<Name>().unwrap_err();
     }
     for odd in ["..", "../x", ".x", "a/../b"] {
@@ -182,4 +182,50 @@ fn the_files_of_other_programs_are_read_and_written() {
     for bad in ["[\"secret\"]", "{\"x\": {\"secret\": 1}}", "{\"x y\": \"secret\"}"] {
         assert!(!read_secrets(bad).expect_err("a fault").contains("secret"), "{bad}");
     }
+}
+
+/// Runs git in the site's repository.
+fn git(scene: &Scene, arguments: &[&str]) -> String {
+    let output = Command::new("git").arg("-C").arg(scene.root()).args(arguments).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn what_a_process_that_died_has_begun_is_gone_on_with() {
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    let now = Timestamp::now();
+    ann.add_recipient(scene.key("ann")).unwrap();
+    for project in ["me/x", "me/y"] {
+        ann.set(Kind::GithubHook, &name(project), &SECRET.to_owned().into(), None, now).unwrap();
+    }
+    let lock = scene.root().join(".git/index.lock");
+    // Each of them is written, and cannot be committed.
+    let fails = |work: &dyn Fn() -> Result<(), CredentialsError>| {
+        fs::write(&lock, "").unwrap();
+        let error = work().unwrap_err();
+        let CredentialsError::Site(error) = error else { panic!("{error}") };
+        assert!(!error.is_bad_input() && error.hint().unwrap().contains("index.lock"), "{error}");
+        assert_eq!(error.to_string().matches("locked").count(), 1, "{error}");
+        assert!(!git(&scene, &["status", "--porcelain"]).is_empty(), "something is left to commit");
+        fs::remove_file(&lock).unwrap();
+    };
+    let is_clean = || git(&scene, &["status", "--porcelain"]).is_empty();
+    fails(&|| ann.add_recipient(scene.key("bob")).map(drop));
+    assert!(!ann.add_recipient(scene.key("bob")).unwrap() && is_clean());
+    assert_eq!(opened(&scene.of("bob").unwrap(), "me/y"), SECRET);
+    fails(&|| ann.remove(Kind::GithubHook, &name("me/y")));
+    ann.remove(Kind::GithubHook, &name("me/y")).unwrap();
+    assert!(is_clean());
+    assert!(matches!(ann.remove(Kind::GithubHook, &name("me/y")), Err(CredentialsError::Missing(_))));
+    fails(&|| ann.remove_recipient("bob@example").map(drop));
+    let (removed, known) = ann.remove_recipient("bob@example").unwrap();
+    assert_eq!((removed.to_string().as_str(), known.len(), is_clean()), ("bob@example", 1, true));
+    assert!(matches!(ann.remove_recipient("bob@example"), Err(CredentialsError::NoRecipient(_))));
+    // Half of the secrets are for one more, and the list does not name him yet.
+    let list = fs::read_to_string(scene.root().join("credentials/recipients")).unwrap();
+    ann.add_recipient(scene.key("eve")).unwrap();
+    fs::write(scene.root().join("credentials/recipients"), list).unwrap();
+    assert!(ann.add_recipient(scene.key("eve")).unwrap() && is_clean());
+    assert_eq!(opened(&scene.of("eve").unwrap(), "me/x"), SECRET);
 }

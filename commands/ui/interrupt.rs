@@ -1,0 +1,55 @@
+//! Ctrl-C. Who waits for it ends as is right for what is being done; when nobody does, it ends the program, as it does everywhere.
+//!
+//! Once the program has asked to be told of it, the system ends the program no more: from then on that is done here.
+
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+/// How many wait for it.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// Tells those who wait.
+static PRESSED: Notify = Notify::const_new();
+
+struct Waiting;
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Waits for Ctrl-C, from the first poll on; it may be pressed between two polls.
+///
+/// # Errors
+/// When the system does not tell of it.
+pub async fn ctrl_c() -> io::Result<()> {
+    static BEGUN: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
+    let pressed = PRESSED.notified();
+    WAITING.fetch_add(1, Ordering::SeqCst);
+    let _waiting = Waiting;
+    let begun = BEGUN.get_or_init(|| {
+        let mut presses = signal(SignalKind::interrupt()).map_err(|error| error.kind())?;
+        tokio::spawn(async move {
+            while presses.recv().await.is_some() {
+                if WAITING.load(Ordering::SeqCst) == 0 {
+                    end();
+                }
+                PRESSED.notify_waiters();
+            }
+        });
+        Ok(())
+    });
+    (*begun)?;
+    pressed.await;
+    Ok(())
+}
+
+/// Ends the program as Ctrl-C does.
+#[expect(clippy::exit, reason = "a thread may wait for a line, and cannot be told that nobody will type one")]
+pub fn end() -> ! {
+    std::process::exit(130)
+}
