@@ -48,22 +48,40 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     let mut exit = ExitStatus::Success;
     journal.hurry().await?;
     // What is written down first: it may not be queued, and then the forge shows nothing of it.
-    let mut ended = watch::results(&journal, &store, None).await?;
-    ended += watch::requests(&journal, &broker, &store, &[Stage::Received], now).await?;
+    let mut could_not = |what: &str, failure: &dyn std::fmt::Display| {
+        session.ui.warn(format!("{what}: {failure}"));
+        exit = ExitStatus::Failure;
+    };
+    let mut ended = 0;
+    match watch::results(&journal, &store, None).await {
+        Ok(some) => ended += some,
+        Err(failure) => could_not("some results could not be looked for", &failure),
+    }
+    let received = watch::requests(&journal, &broker, &store, &[Stage::Received], now).await?;
     let mut found = rebuild::from_queues(&hooks, &around, now).await.context("the queues cannot be looked through")?;
     for hooks in by_project(&hooks) {
         match rebuild::from_forge(&hooks, &around, since, now).await {
             Ok(some) => found += some,
             Err(error) => {
                 let project = hooks.first().map(|hook| hook.project.to_string()).unwrap_or_default();
-                session.ui.warn(format!("{project}: {error}"));
-                exit = ExitStatus::Failure;
+                could_not(&project, &error);
             }
         }
     }
-    withdraw::withdraw(&journal, &broker).await?;
-    ended += watch::results(&journal, &store, None).await?;
-    ended += watch::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?;
+    if let Err(failure) = withdraw::withdraw(&journal, &broker).await {
+        could_not("some needless requests stay in their queues", &failure);
+    }
+    match watch::results(&journal, &store, None).await {
+        Ok(some) => ended += some,
+        Err(failure) => could_not("some results could not be looked for", &failure),
+    }
+    let queued = watch::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?;
+    for looked in [received, queued] {
+        ended += looked.ended;
+        if let Some(failure) = looked.failure {
+            could_not("some requests could not be looked for", &failure);
+        }
+    }
     let told = Shower::new(journal.clone(), keyring, service.clone()).show().await?;
     let counts = journal.counts().await?;
     broker.close().await;

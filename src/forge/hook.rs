@@ -166,7 +166,8 @@ impl Hook {
     fn id(&self, delivery: &str, queue: &QueueName) -> Result<RequestId, InvalidRequest> {
         use sha2::{Digest, Sha256};
         let test = self.testname.as_ref().map(TestName::as_str).unwrap_or_default();
-        let text = format!("{}\n{}\n{delivery}\n{queue}\n{}\n{test}", self.forge, self.api, self.package);
+        let project = self.project.as_str().to_ascii_lowercase();
+        let text = format!("{}\n{}\n{project}\n{delivery}\n{queue}\n{}\n{test}", self.forge, self.api, self.package);
         let mut bytes = [0; 16];
         bytes.iter_mut().zip(Sha256::digest(text)).for_each(|(byte, digest)| *byte = digest);
         uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string().parse()

@@ -161,13 +161,25 @@ impl Desk {
             Ok(()) => self.confirm(batch).await,
             // One queue is missing: the others need not wait for it.
             Err(BrokerError::NoSuchQueue { .. }) if batch.len() > 1 => {
+                let mut is_away: Option<String> = None;
                 for job in batch {
-                    let outcome = self.submit(&job.requests).await;
-                    self.settle(job, outcome).await;
+                    // A broker that hangs is not waited for again and again: others wait to be looked after.
+                    match &is_away {
+                        Some(reason) if !job.requests.is_empty() => self.fail(job, reason, true).await,
+                        _ => match self.submit(&job.requests).await {
+                            Ok(()) => self.confirm(vec![job]).await,
+                            Err(failure) => {
+                                if !matches!(failure, BrokerError::NoSuchQueue { .. }) {
+                                    is_away = Some(failure.to_string());
+                                }
+                                self.fail(job, &failure.to_string(), is_certain(&failure)).await;
+                            }
+                        },
+                    }
                 }
             }
             Err(BrokerError::Unconfirmed { mut confirmed, total, reason }) => {
-                let failure = BrokerError::Unconfirmed { confirmed, total, reason };
+                let failure = BrokerError::Unconfirmed { confirmed, total, reason }.to_string();
                 for job in batch {
                     // The first ones are certain; from one that is not whole on, nothing is.
                     match confirmed.checked_sub(job.requests.len()) {
@@ -177,7 +189,7 @@ impl Desk {
                         }
                         None => {
                             confirmed = 0;
-                            self.fail(job, &failure).await;
+                            self.fail(job, &failure, false).await;
                         }
                     }
                 }
@@ -187,17 +199,10 @@ impl Desk {
                     if job.requests.is_empty() {
                         self.confirm(vec![job]).await;
                     } else {
-                        self.fail(job, &failure).await;
+                        self.fail(job, &failure.to_string(), true).await;
                     }
                 }
             }
-        }
-    }
-
-    async fn settle(&self, job: Job, outcome: Result<(), BrokerError>) {
-        match outcome {
-            Ok(()) => self.confirm(vec![job]).await,
-            Err(failure) => self.fail(job, &failure).await,
         }
     }
 
@@ -221,17 +226,21 @@ impl Desk {
         }
     }
 
-    async fn fail(&self, job: Job, failure: &BrokerError) {
-        warn!("nothing was queued: {failure}");
-        // What may have been sent is looked for; what was not may come again.
-        let is_certain = !matches!(failure, BrokerError::Unconfirmed { .. });
+    /// What may have been sent is looked for; what was certainly not may come again.
+    async fn fail(&self, job: Job, reason: &str, is_certain: bool) {
+        warn!("nothing was queued: {reason}");
         if let Some(id) = job.delivery.filter(|_| is_certain)
             && let Err(failure) = self.journal.forget(id).await
         {
             error!("{failure}");
         }
-        let _ = job.sender.send(Answer::Unavailable(failure.to_string()));
+        let _ = job.sender.send(Answer::Unavailable(reason.to_owned()));
     }
+}
+
+/// Whether nothing was sent.
+fn is_certain(failure: &BrokerError) -> bool {
+    !matches!(failure, BrokerError::Unconfirmed { .. })
 }
 
 /// Something to queue.

@@ -16,7 +16,6 @@ use super::keyring::Keyring;
 use crate::forge::client::Client;
 use crate::forge::error::ForgeError;
 use crate::forge::{Forge, Project};
-use crate::request::RequestId;
 use crate::server_url::ServerUrl;
 
 /// So many projects are served at the same time.
@@ -92,7 +91,7 @@ impl Shower {
         Ok(projects)
     }
 
-    /// Shows a project's, oldest first, until one fails that the others would fail like.
+    /// Shows a project's, oldest first. Those that would fail like one before them are put off.
     ///
     /// # Errors
     /// When the journal cannot be used.
@@ -112,12 +111,16 @@ impl Shower {
             warn!(project = %test.project, pull = test.number, context = test.context, "not shown: {trouble}");
             told.failed += 1;
             let next = Timestamp::now() + trouble.pause(test.tries);
-            self.journal.not_shown(test.uuid, next, trouble.to_string()).await?;
+            self.journal.not_shown(test.uuid.clone(), next, trouble.to_string()).await?;
             if !trouble.is_refusal() {
-                let rest: Vec<RequestId> = tests.map(|test| test.uuid).collect();
-                told.failed += rest.len();
-                self.journal.defer(rest, next, trouble.to_string()).await?;
-                break;
+                let package = test.submission.request.package();
+                let would_fail =
+                    |other: &PullTest| !trouble.is_of_token() || other.submission.request.package() == package;
+                let (alike, others): (Vec<PullTest>, Vec<PullTest>) = tests.partition(would_fail);
+                told.failed += alike.len();
+                let alike = alike.into_iter().map(|test| test.uuid).collect();
+                self.journal.defer(alike, next, trouble.to_string()).await?;
+                tests = others.into_iter();
             }
         }
         Ok(told)
@@ -164,6 +167,11 @@ impl Trouble {
     /// Whether it is about this status alone: too many of one commit and context, or a commit that is gone.
     fn is_refusal(&self) -> bool {
         matches!(self, Self::Forge(ForgeError::Refused { .. } | ForgeError::NotFound { .. }))
+    }
+
+    /// Whether it is about the token, which may be the package's own.
+    fn is_of_token(&self) -> bool {
+        matches!(self, Self::NoToken(_) | Self::Forge(ForgeError::NotAllowed { .. } | ForgeError::NoToken))
     }
 
     fn pause(&self, tries: u32) -> SignedDuration {

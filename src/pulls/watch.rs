@@ -23,7 +23,7 @@ use crate::store::{Store, StoreError};
 const PAUSE: Duration = Duration::from_secs(1);
 /// After so many looks everything is either somewhere or gone.
 const LOOKS: u32 = 15;
-/// So many that are nowhere are looked for at once, the oldest first.
+/// So many of a container that are nowhere are looked for at once, the oldest first.
 const AT_ONCE: usize = 500;
 /// A result may carry an earlier time than its request, when two clocks differ.
 const SKEW: SignedDuration = SignedDuration::from_hours(1);
@@ -123,55 +123,72 @@ async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun)
     Ok(())
 }
 
+/// What a look for requests has brought.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// How many tests have ended.
+    pub ended: usize,
+    /// The first thing that went wrong with some of them: a queue or a container that cannot be used.
+    pub failure: Option<WatchError>,
+}
+
+impl Looked {
+    fn fail(&mut self, error: impl Into<WatchError>) {
+        self.failure.get_or_insert(error.into());
+    }
+}
+
 /// Finds out where the requests of tests in these stages are that were asked for before a time: those that are written down and may not be
 /// queued are queued; those that are nowhere any more, or dead letters, end. Of younger ones somebody else takes care.
 ///
 /// # Errors
-/// When the queue, the store or the journal cannot be used. What goes wrong with some of them keeps the others from nothing.
+/// When the queue server or the journal cannot be used. What goes wrong with some tests keeps the others from nothing.
 pub async fn requests(
     journal: &Journal,
     broker: &Broker,
     store: &Store,
     stages: &[Stage],
     before: Timestamp,
-) -> Result<usize, WatchError> {
+) -> Result<Looked, WatchError> {
     let mut missing: BTreeMap<String, Vec<PullTest>> = BTreeMap::new();
-    let mut count = 0;
+    let mut looked = Looked::default();
     for stage in stages {
         let asked = journal.requests(*stage, before).await?;
         let queues: BTreeSet<&QueueName> = asked.iter().map(|(_, queue)| queue).collect();
-        let there = there(broker, &queues.into_iter().cloned().collect::<Vec<_>>()).await?;
-        for (uuid, _) in asked {
-            if there.contains(uuid.as_str()) {
+        let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
+        let There { uuids, unreadable } = there(broker, &queues, &mut looked).await?;
+        for (uuid, queue) in asked {
+            if uuids.contains(uuid.as_str()) {
                 if *stage == Stage::Received {
                     journal.confirm(uuid).await?;
                 }
-            } else if count < AT_ONCE
+            } else if !unreadable.contains(&queue)
                 && let Some(test) = journal.test(uuid).await?
             {
                 let place = Place::of(&test.submission.request, &test.submission.queue);
-                missing.entry(place.container).or_default().push(test);
-                count += 1;
+                let of_container = missing.entry(place.container).or_default();
+                if of_container.len() < AT_ONCE {
+                    of_container.push(test);
+                }
             }
         }
     }
-    let (mut ended, mut failure) = (0, None);
     for tests in missing.into_values() {
         let follow =
             |test: &PullTest| Followed::new(test.uuid.clone(), &test.submission.request, &test.submission.queue);
         let mut followed: Vec<Followed> = tests.iter().map(follow).collect();
         if let Err(error) = look(&mut followed, broker, store).await {
-            failure = failure.or(Some(error));
+            looked.fail(error);
             continue;
         }
         for (test, one) in tests.into_iter().zip(followed) {
             match settle(test, one.stage, journal, broker, store).await {
-                Ok(has_ended) => ended += usize::from(has_ended),
-                Err(error) => failure = failure.or(Some(error)),
+                Ok(has_ended) => looked.ended += usize::from(has_ended),
+                Err(error) => looked.fail(error),
             }
         }
     }
-    failure.map_or(Ok(ended), Err)
+    Ok(looked)
 }
 
 /// Looks until it is known of each where it is, or that it is nowhere.
@@ -230,14 +247,22 @@ async fn queue(test: PullTest, journal: &Journal, broker: &Broker) -> Result<boo
     }
 }
 
-/// The ids of all requests that wait in these queues, or run.
-async fn there(broker: &Broker, queues: &[QueueName]) -> Result<HashSet<String>, BrokerError> {
-    let mut there = HashSet::new();
+/// What is in some queues.
+#[derive(Default)]
+struct There {
+    /// The ids of all requests that wait there, or run.
+    uuids: HashSet<String>,
+    /// Those of which nothing can be said.
+    unreadable: HashSet<QueueName>,
+}
+
+async fn there(broker: &Broker, queues: &[QueueName], looked: &mut Looked) -> Result<There, BrokerError> {
+    let mut there = There::default();
     if queues.is_empty() {
         return Ok(there);
     }
     let id = |body: &[u8]| Some(Request::parse(body).ok()?.uuid()?.to_string());
-    there.extend(broker.running().await?.iter().filter_map(|test| id(&test.body)));
+    there.uuids.extend(broker.running().await?.iter().filter_map(|test| id(&test.body)));
     for state in broker.inspect(queues).await? {
         if state.ready + state.delayed + state.claimed == 0 {
             continue;
@@ -245,12 +270,65 @@ async fn there(broker: &Broker, queues: &[QueueName]) -> Result<HashSet<String>,
         match broker.contents(&state.queue, usize::MAX).await {
             // Somebody has deleted it meanwhile.
             Err(BrokerError::NoSuchQueue { .. }) => {}
-            other => {
-                let contents = other?;
+            Err(error) => {
+                looked.fail(error);
+                there.unreadable.insert(state.queue);
+            }
+            Ok(contents) => {
                 let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed);
-                there.extend(bodies.filter_map(|body| id(body)));
+                there.uuids.extend(bodies.filter_map(|body| id(body)));
             }
         }
     }
     Ok(there)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::QueueUrl;
+    use crate::forge::{Forge, Project};
+    use crate::pulls::journal::{Delivered, Wish};
+    use crate::request::line::Submission;
+    use crate::store::folder::FolderStore;
+
+    fn test(release: &str, uuid: &str) -> PullTest {
+        let project: Project = "me/thing".parse().unwrap();
+        let text = format!(r#"thing {{"uuid": "{uuid}", "env": ["UPSTREAM_PULL_REQUEST=7"]}}"#);
+        let request = Request::parse(text.as_bytes()).unwrap();
+        let queue = format!("debci-upstream-{release}-amd64").parse().unwrap();
+        let commit = "a".repeat(40).parse().unwrap();
+        let submission = Submission { queue, request };
+        PullTest::new(Forge::GitHub, &Forge::GitHub.api(), &project, 7, &commit, submission, Timestamp::now()).unwrap()
+    }
+
+    #[test]
+    fn a_container_that_cannot_be_read_keeps_no_other_test_from_its_end() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let broker = Broker::connect(&QueueUrl::Local(folder.path().join("queue"))).await.unwrap();
+            let store = Store::Folder(FolderStore::new(&folder.path().join("store")));
+            let journal = Journal::open(&Journal::path(folder.path())).unwrap();
+            let tests = ["bad", "good"].map(|release| test(release, release));
+            let place = Place::of(&tests[0].submission.request, &tests[0].submission.queue);
+            // A link to itself can be listed by nobody, not even by root.
+            let runs =
+                folder.path().join("store").join(&place.container).join(place.path.prefix().trim_end_matches('/'));
+            std::fs::create_dir_all(runs.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink("thing", &runs).unwrap();
+            broker.declare(&tests.clone().map(|test| test.submission.queue)).await.unwrap();
+            for test in tests {
+                let id = test.uuid.to_string();
+                let delivery = Delivered { id: id.clone(), digest: id.clone(), wish: Wish::Test(vec![test]) };
+                journal.begin(vec![delivery], Timestamp::now()).await.unwrap();
+            }
+            // Neither was queued, as far as can be seen.
+            let later = Timestamp::now() + SignedDuration::from_secs(1);
+            let looked = requests(&journal, &broker, &store, &[Stage::Received], later).await.unwrap();
+            assert!(matches!(looked.failure, Some(WatchError::Store(_))), "{looked:?}");
+            let stage = async |uuid: &str| journal.test(uuid.parse().unwrap()).await.unwrap().unwrap().stage;
+            assert_eq!((stage("bad").await, stage("good").await), (Stage::Received, Stage::Queued));
+        });
+    }
 }

@@ -34,39 +34,52 @@ pub enum WithdrawError {
 /// If this process dies in the middle, what is out is found to be gone, and ends as what it is.
 ///
 /// # Errors
-/// When the queue or the journal cannot be used. What is left stays to be taken out.
+/// When a queue or the journal cannot be used. What is left stays to be taken out; one queue keeps no other one from being looked at.
 pub async fn withdraw(journal: &Journal, broker: &Broker) -> Result<(), WithdrawError> {
     let mut queues: BTreeMap<QueueName, Vec<PullTest>> = BTreeMap::new();
     for test in journal.in_stage(Stage::Withdrawn).await? {
         queues.entry(test.submission.queue.clone()).or_default().push(test);
     }
+    let mut failure = None;
     for (queue, tests) in queues {
-        let reasons: HashMap<String, &PullTest> = tests.iter().map(|test| (test.uuid.to_string(), test)).collect();
-        let mut wanted: HashSet<String> = reasons.keys().cloned().collect();
-        for look in 1.. {
-            for pile in [Pile::Ready, Pile::Delayed] {
-                for uuid in take_out(broker, &queue, pile, wanted.clone()).await? {
-                    wanted.remove(&uuid);
-                    if let Some(test) = reasons.get(&uuid) {
-                        info!(queue = %queue, uuid, "taken out: {}", test.reason);
-                        journal.end_untested(test.uuid.clone(), &test.reason, false).await?;
-                    }
+        if let Err(error) = of_queue(journal, broker, &queue, &tests).await {
+            failure = failure.or(Some(error));
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+async fn of_queue(
+    journal: &Journal,
+    broker: &Broker,
+    queue: &QueueName,
+    tests: &[PullTest],
+) -> Result<(), WithdrawError> {
+    let reasons: HashMap<String, &PullTest> = tests.iter().map(|test| (test.uuid.to_string(), test)).collect();
+    let mut wanted: HashSet<String> = reasons.keys().cloned().collect();
+    for look in 1.. {
+        for pile in [Pile::Ready, Pile::Delayed] {
+            for uuid in take_out(broker, queue, pile, wanted.clone()).await? {
+                wanted.remove(&uuid);
+                if let Some(test) = reasons.get(&uuid) {
+                    info!(queue = %queue, uuid, "taken out: {}", test.reason);
+                    journal.end_untested(test.uuid.clone(), &test.reason, false).await?;
                 }
             }
-            for uuid in running(broker).await? {
-                if let Some(test) = reasons.get(&uuid).filter(|_| wanted.remove(&uuid)) {
-                    journal.leave(test.uuid.clone()).await?;
-                }
-            }
-            if wanted.is_empty() || look == LOOKS {
-                break;
-            }
-            // Somebody else may have had the queue's messages in his hands.
-            sleep(PAUSE).await;
         }
-        for test in wanted.iter().filter_map(|uuid| reasons.get(uuid)) {
-            journal.leave(test.uuid.clone()).await?;
+        for uuid in running(broker).await? {
+            if let Some(test) = reasons.get(&uuid).filter(|_| wanted.remove(&uuid)) {
+                journal.leave(test.uuid.clone()).await?;
+            }
         }
+        if wanted.is_empty() || look == LOOKS {
+            break;
+        }
+        // Somebody else may have had the queue's messages in his hands.
+        sleep(PAUSE).await;
+    }
+    for test in wanted.iter().filter_map(|uuid| reasons.get(uuid)) {
+        journal.leave(test.uuid.clone()).await?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::broker::{Broker, Listener, Topic};
 use crate::forge::hook::Hook;
 use crate::pulls::rebuild::{self, RebuildError, Surroundings};
 use crate::pulls::show::Shower;
-use crate::pulls::watch::{self as ends, Completed};
+use crate::pulls::watch::{self as ends, Completed, Looked};
 use crate::pulls::{Stage, withdraw};
 
 /// So often results are looked for when nobody tells that there are new ones.
@@ -141,13 +141,17 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
     const UNCERTAIN: &[Stage] = &[Stage::Received];
     const ALL: &[Stage] = &[Stage::Received, Stage::Queued];
     let Service { journal, broker, store, .. } = service;
-    // What an earlier process has left is nobody's but ours.
-    let mut before = Timestamp::now();
+    let started = Timestamp::now();
     let mut looked_at_all: Option<Instant> = None;
     loop {
+        // What an earlier process has left is nobody's but ours.
+        let before = started.max(Timestamp::now() - REQUESTS_AGE);
         let is_time = looked_at_all.is_none_or(|looked| looked.elapsed() >= REQUESTS_EVERY);
         let pause = match ends::requests(journal, broker, store, if is_time { ALL } else { UNCERTAIN }, before).await {
-            Ok(ended) => {
+            Ok(Looked { ended, failure }) => {
+                if let Some(failure) = failure {
+                    warn!("some requests cannot be looked for now: {failure}");
+                }
                 if ended > 0 || looked_at_all.is_none() {
                     tell(changed);
                 }
@@ -164,35 +168,62 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
         // The others need not wait for what goes wrong here.
         looked.cancel();
         sleep(pause).await;
-        if looked_at_all.is_some() {
-            before = Timestamp::now() - REQUESTS_AGE;
-        }
     }
 }
 
 /// What this machine has forgotten, and what it may forget.
 async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &CancellationToken) {
     looked.cancelled().await;
+    let mut due = Due::All;
+    let mut next = Instant::now() + REBUILD_EVERY;
     loop {
-        let (found, failed) = remember(service).await;
+        let (found, failed) = remember(service, &due).await;
         if found > 0 {
             info!("took up {found} tests of pull requests that were not known here");
             let (journal, store) = (&service.journal, &service.store);
             let now = Timestamp::now();
-            if let Err(failure) = ends::requests(journal, &service.broker, store, &[Stage::Queued], now).await {
-                warn!("requests cannot be looked for now: {failure}");
+            match ends::requests(journal, &service.broker, store, &[Stage::Queued], now).await {
+                Ok(Looked { failure: None, .. }) => {}
+                Ok(Looked { failure: Some(failure), .. }) | Err(failure) => {
+                    warn!("requests cannot be looked for now: {failure}");
+                }
             }
             tell(changed);
         }
         if let Err(failure) = service.journal.sweep(Timestamp::now()).await {
             warn!("{failure}");
         }
-        sleep(if failed { REBUILD_AFTER_FAILURE } else { REBUILD_EVERY }).await;
+        let again = Instant::now() + REBUILD_AFTER_FAILURE;
+        if failed.is_empty() || again >= next {
+            tokio::time::sleep_until(next).await;
+            next = Instant::now() + REBUILD_EVERY;
+            due = Due::All;
+        } else {
+            tokio::time::sleep_until(again).await;
+            due = Due::Only(failed);
+        }
     }
 }
 
-/// Tells how many tests were found, and whether something could not be looked through.
-async fn remember(service: &Service) -> (usize, bool) {
+/// What is to be looked through.
+enum Due {
+    All,
+    /// These projects; without a name, the queues.
+    Only(HashSet<String>),
+}
+
+impl Due {
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.contains(name),
+        }
+    }
+}
+
+/// Tells how many tests were found, and what could not be looked through.
+async fn remember(service: &Service, due: &Due) -> (usize, HashSet<String>) {
+    const QUEUES: &str = "";
     let hooks = service.declared.hooks();
     let around = Surroundings {
         journal: &service.journal,
@@ -202,21 +233,27 @@ async fn remember(service: &Service) -> (usize, bool) {
         service: &service.url,
     };
     let now = Timestamp::now();
-    let (mut found, mut failed) = (0, false);
-    match rebuild::from_queues(&hooks, &around, now).await {
-        Ok(some) => found += some,
-        Err(failure) => {
-            warn!("the queues cannot be looked through now: {failure}");
-            failed = true;
+    let (mut found, mut failed) = (0, HashSet::new());
+    if due.has(QUEUES) {
+        match rebuild::from_queues(&hooks, &around, now).await {
+            Ok(some) => found += some,
+            Err(failure) => {
+                warn!("the queues cannot be looked through now: {failure}");
+                failed.insert(QUEUES.to_owned());
+            }
         }
     }
     for hooks in rebuild::by_project(&hooks) {
         let Some(first) = hooks.first() else { continue };
-        match of_project(service, first, &hooks, &around, now).await {
+        let name = format!("{} {} {}", first.forge, first.api, first.project);
+        if !due.has(&name) {
+            continue;
+        }
+        match of_project(service, &name, &hooks, &around, now).await {
             Ok(some) => found += some,
             Err(failure) => {
                 warn!("pending statuses of {} cannot be looked for now: {failure}", first.project);
-                failed = true;
+                failed.insert(name);
             }
         }
     }
@@ -226,16 +263,15 @@ async fn remember(service: &Service) -> (usize, bool) {
 /// Looks through a project's pending statuses: of what has changed since the last time, or, with a new journal, of all that may matter.
 async fn of_project(
     service: &Service,
-    first: &Hook,
+    name: &str,
     hooks: &[&Hook],
     around: &Surroundings<'_>,
     now: Timestamp,
 ) -> Result<usize, RebuildError> {
-    let project = format!("{} {} {}", first.forge, first.api, first.project);
-    let last = service.journal.looked(project.clone()).await?;
+    let last = service.journal.looked(name.to_owned()).await?;
     let since = last.map_or(now - REBUILD_SINCE, |last| last - REBUILD_AGAIN);
     let found = rebuild::from_forge(hooks, around, since, now).await?;
-    service.journal.note_looked(project, now).await?;
+    service.journal.note_looked(name.to_owned(), now).await?;
     Ok(found)
 }
 

@@ -176,10 +176,15 @@ fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullT
             let submission = Submission { queue, request: request.submitted_at(now) };
             // Each has its id. Without a time of the forge's own, the last to come is the newest.
             let test = PullTest::new(hook.forge, &hook.api, &hook.project, pull.number, &pull.commit, submission, now);
-            tests.extend(test.map(|test| PullTest { changed: pull.updated.unwrap_or(now), ..test }));
+            tests.extend(test.map(|test| PullTest { changed: changed(pull, now), ..test }));
         }
     }
     Ok(tests)
+}
+
+/// When a pull request changed, in whole seconds: forges tell parts of them in some places, and not in others.
+fn changed(pull: &PullRequest, now: Timestamp) -> Timestamp {
+    pull.updated.map_or(now, |updated| Timestamp::from_second(updated.as_second()).unwrap_or(updated))
 }
 
 /// What a closed pull request asks for; nothing without a hook.
@@ -193,8 +198,7 @@ fn close(hooks: &[Hook], pull: &PullRequest) -> Result<Option<Wish>, event::Inva
             contexts.push(status::context(&request, &queue));
         }
     }
-    let (api, project, changed) =
-        (first.api.clone(), first.project.clone(), pull.updated.unwrap_or_else(Timestamp::now));
+    let (api, project, changed) = (first.api.clone(), first.project.clone(), changed(pull, Timestamp::now()));
     Ok(Some(Wish::Close { forge: first.forge, api, project, number: pull.number, changed, contexts }))
 }
 

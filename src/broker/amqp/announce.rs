@@ -94,7 +94,7 @@ impl AmqpListener {
             let news = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
             Ok((channel, news))
         };
-        let (channel, news) = listening.await.map_err(|fault: Fault| link.error(ACTION, fault))?;
+        let (channel, news) = in_time(listening).await.map_err(|fault: Fault| link.error(ACTION, fault))?;
         Ok(Self { link, channel, news })
     }
 

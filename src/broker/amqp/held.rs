@@ -48,7 +48,7 @@ impl Held {
         let wanted = usize::try_from(ready).unwrap_or(usize::MAX).min(limit);
         let mut held = Self { messages: Vec::with_capacity(wanted), channel: None };
         if wanted > 0 {
-            let channel = live.channel().await?;
+            let channel = in_time(live.channel()).await?;
             held.channel = Some(channel.clone());
             match in_time(collect(&channel, &queue, wanted, &mut looking)).await {
                 Ok(messages) => held.messages = messages,

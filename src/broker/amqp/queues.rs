@@ -60,9 +60,9 @@ pub(super) async fn declare(live: &Live, queues: &[QueueName]) -> Result<(), Fau
     if missing.is_empty() {
         return Ok(());
     }
-    let channel = live.channel().await?;
+    let channel = in_time(live.channel()).await?;
     for queue in &missing {
-        declare_durable(&channel, names::short(queue)).await?;
+        in_time(declare_durable(&channel, names::short(queue))).await?;
     }
     close(&channel).await;
     Ok(())

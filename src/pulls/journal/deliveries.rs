@@ -167,7 +167,14 @@ impl Journal {
         self.with(move |transaction| {
             let sql = "UPDATE test SET stage = 3, reason = ?, state = 'error', description = ?, link = '', next = 0, tries = 0
                        WHERE uuid = ? AND stage < 3";
-            transaction.execute(sql, params![if gone { "gone" } else { "" }, description, uuid.as_str()])?;
+            if transaction.execute(sql, params![if gone { "gone" } else { "" }, description, uuid.as_str()])? > 0 {
+                // The forge may show that this one is pending, in the place of an earlier result of the same commit.
+                let sql = "UPDATE test SET shown = '', next = 0
+                           FROM (SELECT forge, api, project, context, sha FROM test WHERE uuid = ?) AS it
+                           WHERE test.sha = it.sha AND test.context = it.context AND test.project = it.project
+                             AND test.forge = it.forge AND test.api = it.api AND test.tested";
+                transaction.execute(sql, [uuid.as_str()])?;
+            }
             finish_delivery(transaction, &uuid)
         })
         .await
@@ -209,9 +216,10 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
     }
     let mut to_queue = Vec::new();
     if let Wish::Test(tests) = &delivery.wish {
-        for (test, _) in tests.iter().zip(&fresh).filter(|(_, fresh)| **fresh) {
-            match standing(transaction, test)? {
-                Standing::Wanted => to_queue.push(test.clone()),
+        for ((test, subject), _) in tests.iter().zip(&subjects).zip(&fresh).filter(|(_, fresh)| **fresh) {
+            match standing(transaction, test, subject)? {
+                // From now on one looks after it: before, somebody else did.
+                Standing::Wanted => to_queue.push(PullTest { created: now, ..test.clone() }),
                 Standing::Needless => {}
                 Standing::InDoubt => return Ok(Begun::Unfinished),
             }
@@ -223,10 +231,29 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
         let sql = "INSERT INTO content (digest, subject, delivery) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
         transaction.execute(sql, [&delivery.digest, subject, &delivery.id])?;
     }
+    if let Wish::Test(tests) = &delivery.wish {
+        // Who waits or runs already is asked for again: what is told of before that does not count against it.
+        for test in tests {
+            let sql =
+                "UPDATE test SET changed = max(changed, ?) WHERE forge = ? AND api = ? AND project = ? AND number = ?
+                       AND context = ? AND sha = ? AND stage = 1";
+            let (changed, api) = (test.changed.as_millisecond(), test.api.to_string());
+            let (forge, project, sha) = (test.forge.as_str(), test.project.as_str(), test.commit.as_str());
+            let mut statement = transaction.prepare_cached(sql)?;
+            statement.execute(params![changed, forge, api, project, test.number, test.context, sha])?;
+        }
+    }
     for test in &to_queue {
+        // One that was found elsewhere, and ended without a result, begins anew.
+        transaction.execute("DELETE FROM test WHERE uuid = ? AND stage = 3 AND NOT tested", [test.uuid.as_str()])?;
         insert(transaction, test, &delivery.id)?;
     }
     if let Wish::Close { forge, api, project, number, changed, contexts } = &delivery.wish {
+        for subject in &subjects {
+            let sql = "INSERT INTO closed (subject, number, changed) VALUES (?1, ?2, ?3)
+                       ON CONFLICT DO UPDATE SET changed = max(changed, ?3)";
+            transaction.execute(sql, params![subject, number, changed.as_millisecond()])?;
+        }
         for context in contexts {
             // One that is not queued yet is withdrawn as soon as it is.
             let sql = "UPDATE test SET stage = 2 * stage, reason = 'the pull request was closed'
@@ -241,14 +268,28 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
 /// Whether a test is to be queued.
 enum Standing {
     Wanted,
-    /// The same commit waits or runs already: opened again, say, or delivered through two hooks. Or there is a newer one, and the delivery
-    /// was sent again because it could not be taken then.
+    /// The same commit waits or runs already: opened again, say, or delivered through two hooks. Or there is a newer one, or the pull request
+    /// is closed, and the delivery was sent again because it could not be taken then.
     Needless,
     /// The same commit is written down, and whether it is queued is not known yet.
     InDoubt,
 }
 
-fn standing(transaction: &Transaction<'_>, test: &PullTest) -> rusqlite::Result<Standing> {
+fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> rusqlite::Result<Standing> {
+    // The request of a delivery that was found elsewhere.
+    let sql = "SELECT stage < 3, tested FROM test WHERE uuid = ?";
+    let known: Option<(bool, bool)> = transaction
+        .prepare_cached(sql)?
+        .query_row([test.uuid.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((false, true)) = known {
+        return Ok(Standing::Needless);
+    }
+    let sql = "SELECT 1 FROM closed WHERE subject = ? AND number = ? AND changed > ?";
+    let closed = params![subject, test.number, test.changed.as_millisecond()];
+    if transaction.prepare_cached(sql)?.exists(closed)? {
+        return Ok(Standing::Needless);
+    }
     // One that is to be taken out of its queue as soon as it is there does not count.
     let sql = "SELECT max(CASE
                    WHEN sha = ?6 AND stage = 0 AND reason = '' THEN 2
@@ -269,6 +310,7 @@ fn standing(transaction: &Transaction<'_>, test: &PullTest) -> rusqlite::Result<
     Ok(match standing {
         Some(2) => Standing::InDoubt,
         Some(1) => Standing::Needless,
+        _ if known.is_some_and(|(is_open, _)| is_open) => Standing::InDoubt,
         _ => Standing::Wanted,
     })
 }
@@ -276,16 +318,19 @@ fn standing(transaction: &Transaction<'_>, test: &PullTest) -> rusqlite::Result<
 /// A test's request is queued. Those of older commits of the same pull request are needless from now on; one of which it is not known
 /// whether it is queued is so as well, unless it is the newer one.
 fn confirm(transaction: &Transaction<'_>, uuid: &str) -> rusqlite::Result<()> {
-    let sql = "UPDATE test SET stage = CASE reason WHEN '' THEN 1 ELSE 2 END WHERE uuid = ? AND stage = 0";
-    if transaction.prepare_cached(sql)?.execute([uuid])? == 0 {
+    let sql =
+        "UPDATE test SET stage = CASE reason WHEN '' THEN 1 ELSE 2 END WHERE uuid = ? AND stage = 0 RETURNING stage";
+    let stage: Option<i64> = transaction.prepare_cached(sql)?.query_row([uuid], |row| row.get(0)).optional()?;
+    // One that is needless itself makes no other one so.
+    if stage != Some(1) {
         return Ok(());
     }
     let sql = "UPDATE test SET stage = 2 * stage, reason = 'superseded by a newer commit'
                FROM (SELECT forge, api, project, number, context, sha, changed, created FROM test WHERE uuid = ?) AS new
                WHERE test.project = new.project AND test.number = new.number AND test.forge = new.forge AND test.api = new.api
                  AND test.context = new.context AND test.sha <> new.sha
-                 AND ((test.stage = 1 AND test.changed <= new.changed)
-                      OR (test.stage = 0 AND test.reason = '' AND (test.changed, test.created) < (new.changed, new.created)))";
+                 AND (test.stage = 1 OR (test.stage = 0 AND test.reason = ''))
+                 AND (test.changed, test.created) < (new.changed, new.created)";
     transaction.prepare_cached(sql)?.execute([uuid]).map(drop)
 }
 

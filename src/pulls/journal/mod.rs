@@ -25,7 +25,7 @@ pub use self::deliveries::{Begun, Delivered, Wish};
 use self::statuses::UNSHOWN;
 
 /// The form of the file.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// For how long deliveries are remembered, in seconds: a year. Who has caught one could send it again after that. As long is tried to show a
 /// state that a forge does not take.
@@ -281,9 +281,13 @@ impl Journal {
             let now = now.as_second();
             let sql = "UPDATE test SET reason = '' WHERE reason = 'gone' AND created < ?";
             transaction.execute(sql, [(now - AWAITED) * 1000])?;
+            // What another test of its commit hides is not to come to light when that one is forgotten.
+            let sql = format!("UPDATE test SET shown = state WHERE stage = 3 AND state <> shown AND NOT ({UNSHOWN})");
+            transaction.execute(&sql, [])?;
             let sql = "DELETE FROM test WHERE stage = 3 AND created < CASE WHEN state = shown THEN ? ELSE ? END";
             transaction.execute(sql, [(now - KEPT) * 1000, (now - REMEMBERED) * 1000])?;
             transaction.execute("DELETE FROM delivery WHERE queued = 1 AND received < ?", [now - REMEMBERED])?;
+            transaction.execute("DELETE FROM closed WHERE changed < ?", [(now - REMEMBERED) * 1000])?;
             let sql = "DELETE FROM content WHERE delivery NOT IN (SELECT id FROM delivery)";
             transaction.execute(sql, []).map(drop)
         })

@@ -14,6 +14,14 @@ CREATE TABLE content (
 ) WITHOUT ROWID;
 CREATE INDEX delivered_content ON content (delivery);
 
+-- Pull requests that were closed: what they asked for before that is not tested, also when it comes late.
+CREATE TABLE closed (
+    subject TEXT NOT NULL,                -- as in content
+    number  INTEGER NOT NULL,
+    changed INTEGER NOT NULL,             -- milliseconds since 1970
+    PRIMARY KEY (subject, number)
+) WITHOUT ROWID;
+
 -- The tests of pull requests, and what is shown of them.
 CREATE TABLE test (
     uuid        TEXT PRIMARY KEY,

@@ -79,8 +79,9 @@ fn what_was_not_queued_may_come_again() {
 #[test]
 fn a_newer_commit_supersedes_and_the_same_one_does_not_run_twice() {
     run(async |journal| {
-        for (id, test) in [("d1", test(7, 'a', "u1")), ("d2", test(8, 'a', "u2")), ("d3", test(7, 'b', "u3"))] {
-            journal.begin(vec![delivery(id, vec![test])], now()).await.unwrap();
+        let tests = [("d1", test(7, 'a', "u1")), ("d2", test(8, 'a', "u2")), ("d3", test(7, 'b', "u3"))];
+        for (second, (id, test)) in (-3..).zip(tests) {
+            journal.begin(vec![delivery(id, vec![test])], seconds(second)).await.unwrap();
             journal.queued(vec![id.to_owned()]).await.unwrap();
         }
         let withdrawn = journal.in_stage(Stage::Withdrawn).await.unwrap();
@@ -115,7 +116,7 @@ fn a_state_is_shown_until_the_forge_takes_it() {
         journal.end(uuid.clone(), State::Failure, "late".to_owned(), String::new()).await.unwrap();
         assert_eq!(journal.to_show(now()).await.unwrap()[0].state, State::Success, "the first end counts");
         journal.shown(uuid, State::Success).await.unwrap();
-        journal.begin(vec![delivery("d2", vec![test(8, 'a', "u2")])], now()).await.unwrap();
+        journal.begin(vec![delivery("d2", vec![test(8, 'a', "u2")])], seconds(1)).await.unwrap();
         journal.queued(vec!["d2".to_owned()]).await.unwrap();
         let nowhere: RequestId = "u2".parse().unwrap();
         journal.end_untested(nowhere.clone(), "nowhere", true).await.unwrap();
@@ -211,25 +212,95 @@ fn a_body_counts_once_for_each_context_whatever_its_address_is() {
 #[test]
 fn what_was_not_run_hides_no_result_of_the_same_commit() {
     run(async |journal| {
-        let queue = async |id: &str, test: PullTest| {
-            journal.begin(vec![delivery(id, vec![test])], now()).await.unwrap();
+        let queue = async |id: &str, test: PullTest, at: i64| {
+            journal.begin(vec![delivery(id, vec![test])], seconds(at)).await.unwrap();
             journal.queued(vec![id.to_owned()]).await.unwrap();
         };
         let shown = async || {
             let due = journal.to_show(now()).await.unwrap();
             due.iter().map(|test| format!("{} {}", test.uuid, test.state)).collect::<Vec<_>>()
         };
-        queue("d1", test(7, 'a', "u1")).await;
-        queue("d2", PullTest { created: seconds(1), ..test(8, 'a', "u2") }).await;
+        queue("d1", test(7, 'a', "u1"), 0).await;
+        queue("d2", test(8, 'a', "u2"), 1).await;
         assert_eq!(shown().await, ["u2 pending"], "the newer one of two");
         journal.end("u1".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
         assert_eq!(shown().await, ["u2 pending"]);
         journal.end_untested("u2".parse().unwrap(), "the pull request was closed", false).await.unwrap();
         assert_eq!(shown().await, ["u1 success"]);
         // Asked for once more, the newer result counts.
-        queue("d3", PullTest { created: seconds(2), ..test(7, 'a', "u3") }).await;
+        queue("d3", test(7, 'a', "u3"), 2).await;
         journal.end("u3".parse().unwrap(), State::Failure, String::new(), String::new()).await.unwrap();
         assert_eq!(shown().await, ["u3 failure"]);
         assert_eq!(journal.counts().await.unwrap().unshown, 1);
+        journal.shown("u3".parse().unwrap(), State::Failure).await.unwrap();
+        // Asked for again, and then not tested after all: the forge may show that it is pending, and gets the result again.
+        queue("d4", test(7, 'a', "u4"), 3).await;
+        journal.shown("u4".parse().unwrap(), State::Pending).await.unwrap();
+        assert_eq!(shown().await, Vec::<String>::new());
+        journal.end_untested("u4".parse().unwrap(), "the pull request was closed", false).await.unwrap();
+        assert_eq!(shown().await, ["u3 failure"]);
+        journal.shown("u3".parse().unwrap(), State::Failure).await.unwrap();
+        // What they hide does not come to light, whichever of them is forgotten first.
+        for days in 29..32 {
+            journal.sweep(seconds(days * 86_400)).await.unwrap();
+            assert_eq!(shown().await, Vec::<String>::new(), "after {days} days");
+        }
+        assert_eq!(journal.counts().await.unwrap().stages, [0; 4]);
+    });
+}
+
+#[test]
+fn what_is_told_late_takes_nothing_away_that_is_wanted_since() {
+    run(async |journal| {
+        let queue = async |id: &str, test: PullTest| {
+            let begun = journal.begin(vec![delivery(id, vec![test])], now()).await.unwrap();
+            journal.queued(vec![id.to_owned()]).await.unwrap();
+            matches!(begun.as_slice(), [Begun::New(tests)] if !tests.is_empty())
+        };
+        let at = |number, sha, uuid, second| PullTest { changed: seconds(second), ..test(number, sha, uuid) };
+        // Closed and opened again, and the first is told last.
+        assert!(queue("d1", at(7, 'a', "u1", 1)).await);
+        assert!(!queue("d2", at(7, 'a', "u2", 3)).await, "it waits already");
+        journal.begin(vec![close("d3", 7, seconds(2))], now()).await.unwrap();
+        assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u1"]);
+        // Another commit, and back to the first, and the other one is told last.
+        assert!(!queue("d4", at(7, 'b', "u4", 2)).await, "it is not the newest");
+        assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u1"]);
+        // What was refused for an outage comes after the pull request was closed.
+        journal.begin(vec![close("d5", 8, seconds(5))], now()).await.unwrap();
+        assert!(!queue("d6", at(8, 'a', "u6", 4)).await, "it is closed");
+        assert!(queue("d7", at(8, 'a', "u7", 6)).await, "it is open again");
+    });
+}
+
+#[test]
+fn of_two_commits_of_the_same_second_one_is_tested() {
+    run(async |journal| {
+        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], seconds(0)).await.unwrap();
+        let later = PullTest { changed: now(), ..test(7, 'b', "u2") };
+        journal.begin(vec![delivery("d2", vec![later])], seconds(1)).await.unwrap();
+        journal.queued(vec!["d2".to_owned()]).await.unwrap();
+        journal.confirm("u1".parse().unwrap()).await.unwrap();
+        assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
+        assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u2"]);
+    });
+}
+
+#[test]
+fn a_delivery_whose_request_was_found_elsewhere_is_finished() {
+    run(async |journal| {
+        let found = |uuid| PullTest { stage: Stage::Queued, shown: Some(State::Pending), ..test(7, 'a', uuid) };
+        journal.take_up(vec![found("u1"), found("u2")]).await.unwrap();
+        journal.end_untested("u1".parse().unwrap(), "taken out of its queue", false).await.unwrap();
+        journal.end("u2".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
+        // The one begins anew, the other has its result.
+        let begun = journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert!(matches!(begun.as_slice(), [Begun::New(tests)] if uuids(tests) == ["u1"]), "{begun:?}");
+        let again = journal.test("u1".parse().unwrap()).await.unwrap().unwrap();
+        assert_eq!((again.stage, again.shown), (Stage::Received, None));
+        journal.confirm("u1".parse().unwrap()).await.unwrap();
+        let two = delivery("d2", vec![test(7, 'a', "u2")]);
+        assert_eq!(journal.begin(vec![two.clone()], now()).await.unwrap(), [Begun::New(Vec::new())]);
+        assert_eq!(journal.begin(vec![two], now()).await.unwrap(), [Begun::Done]);
     });
 }

@@ -41,6 +41,8 @@ struct State {
     held: Vec<Exchange>,
     asked: Vec<String>,
     next_id: u64,
+    /// When the last pull request changed, in seconds since 1970.
+    clock: i64,
     /// Where a project is, for people and git.
     web: String,
     api: String,
@@ -193,8 +195,10 @@ impl ForgeStandIn {
 
     fn set_pull(&self, project: &str, number: u64, sha: &str, is_open: bool) -> bool {
         let mut state = self.shared.lock();
+        // In whole seconds, as forges tell it, and each later than what was before.
+        state.clock = jiff::Timestamp::now().as_second().max(state.clock + 1);
+        let updated = jiff::Timestamp::from_second(state.clock).expect("a time").to_string();
         let pulls = &mut state.projects.get_mut(project).expect("a project").pulls;
-        let updated = jiff::Timestamp::now().to_string();
         pulls.insert(number, Pull { sha: sha.to_owned(), is_open, updated }).is_none()
     }
 
