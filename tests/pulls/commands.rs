@@ -336,8 +336,13 @@ fn tokens(_: &Services) -> Result<(), Failed> {
     let file = scene.site.path().join("github-status-credentials.txt");
     fs::write(&file, "thing:octocat:status\n")?;
     scene.site.ok(&["credentials", "import", file.to_str().expect("UTF-8")]);
+    // What has none keeps nothing else of the project from being shown.
+    scene.add_hook("another", &["--build-git", BRANCH]);
     scene.forge.open(PROJECT, 7, &commit('a'));
     scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "pending");
+    scene.site.ok(&["worker", "--drain"]);
+    scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "success");
+    assert_eq!(scene.forge.statuses(PROJECT, &commit('a')).len(), 2, "of the other one nothing is shown");
     let typed =
         with_input(&scene.site, &["github", "set-token", "you/other", "--api-url", &scene.forge.api()], "status\n");
     assert!(typed.status.success() && typed.err.contains("no hook of you/other is declared yet"), "{typed:#?}");

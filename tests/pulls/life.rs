@@ -103,6 +103,12 @@ fn superseded(services: &Services) -> Result<(), Failed> {
     scene.site.ok(&["worker", "--drain"]);
     scene.forge.wait_for(PROJECT, &third, &context, "success");
     assert_eq!(scene.forge.states(PROJECT, &third, &context), ["pending", "success"]);
+    // Opened again and closed again before it could be tested once more, it shows the result that it has.
+    scene.forge.open(PROJECT, 7, &third);
+    until("it is pending", || scene.forge.states(PROJECT, &third, &context).len() == 3);
+    scene.forge.close(PROJECT, 7);
+    until("it has its result again", || scene.forge.states(PROJECT, &third, &context).len() == 4);
+    assert_eq!(scene.forge.states(PROJECT, &third, &context), ["pending", "success", "pending", "success"]);
     assert_eq!(scene.site.starts().len(), 2);
     Ok(())
 }
