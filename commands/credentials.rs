@@ -411,11 +411,12 @@ fn recipients(command: Recipients, site: &Site, credentials: &Credentials, sessi
             }
         }
         Recipients::Remove { name } => {
+            // What can be wrong is found before anything is changed.
+            let hooks = site.hooks()?;
             let (removed, known) = credentials.remove_recipient(&name)?;
             session.ui.note(format!("{removed} opens no secret that is stored from now on."));
             if !known.is_empty() {
                 session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
-                let hooks = site.hooks()?;
                 for command in known.iter().flat_map(|entry| rotations(entry, &hooks)) {
                     session.ui.note(format!("  {command}"));
                 }

@@ -11,7 +11,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::session::Session;
-use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 
 /// Take requests over the web, and test and report what GitHub and GitLab deliver
@@ -44,9 +43,11 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     for hook in &hooks {
         let known = site.architectures(&hook.release).unwrap_or_default();
         if let Some(other) = hook.architectures.iter().find(|one| !known.contains(one)) {
-            let message =
-                format!("the hook of {} asks for {} on {other}, which is not tested here", hook.project, hook.release);
-            return Err(BadInput { message, hint: Some("add it to [releases] in apt-ci.toml".to_owned()) }.into());
+            // The others need not wait until that is right.
+            session.ui.warn(format!(
+                "the hook of {} asks for {} on {other}, which is not in [releases] of apt-ci.toml: it cannot be queued",
+                hook.project, hook.release
+            ));
         }
     }
     let journal = Journal::open(&Journal::path(&site.state_dir))?;

@@ -5,18 +5,16 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use apt_ci::forge::client::{Client, Delivered, PresentHook};
+use apt_ci::forge::client::{Client, Delivered};
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
-use apt_ci::forge::query::Query;
 use apt_ci::forge::{Forge, Project, PullName};
-use apt_ci::pulls::keyring::{Keyring, hook_kind};
+use apt_ci::pulls::keyring::Keyring;
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::SourcePackage;
 use apt_ci::server_url::ServerUrl;
 use apt_ci::site::Site;
-use apt_ci::site::credentials::{Credentials, CredentialsError, Name};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::{Instant, sleep};
 
 use crate::session::Session;
@@ -182,94 +180,6 @@ pub fn at_one_server(mut hooks: Vec<Hook>, token: &TokenFile) -> Result<Vec<Hook
     })
 }
 
-/// What an address of a hook at the forge asks this service for; none for an address elsewhere. What it asks for may be nothing that can
-/// be understood.
-fn asked_at(url: &str, forge: Forge, service: &ServerUrl) -> Option<Option<Query>> {
-    let below = url.strip_prefix(&format!("{service}/"))?;
-    let (page, query) = below.split_once('?').unwrap_or((below, ""));
-    let is_ours = page == "request.cgi" || page.strip_prefix("webhooks/") == Some(forge.as_str());
-    is_ours.then(|| Query::parse(query).ok())
-}
-
-/// Whether deliveries to this address ask for tests of this hook.
-pub fn accepts(hook: &Hook, service: &ServerUrl, url: &str) -> bool {
-    asked_at(url, hook.forge, service).flatten().is_some_and(|query| hook.asked(&query).is_some())
-}
-
-/// Whether this is an address of the service.
-pub fn is_ours(url: &str, forge: Forge, service: &ServerUrl) -> bool {
-    asked_at(url, forge, service).is_some()
-}
-
-/// A declared hook's counterpart at the forge.
-pub struct Counterpart<'p> {
-    /// As the forge has it.
-    pub hook: &'p PresentHook,
-    /// How it differs from what was made there, if it does.
-    pub drift: Option<&'static str>,
-    /// The address that it is to have: its own, if that asks for the same.
-    pub url: String,
-}
-
-/// The hook at the forge that sends to where this one is to send: at best to its own address, or to another one that asks for the same.
-pub fn present<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook]) -> Option<Counterpart<'p>> {
-    let url = hook.payload_url(service);
-    let ours: Vec<&PresentHook> = present.iter().filter(|present| accepts(hook, service, &present.url)).collect();
-    let found = ours.iter().find(|present| present.url == url).or_else(|| ours.first())?;
-    // Several may share the architectures.
-    let is_asked = |one: &Architecture| {
-        let of = |present: &&PresentHook| hook.asked(&asked_at(&present.url, hook.forge, service).flatten()?);
-        ours.iter().filter_map(of).any(|asked| asked.architectures.contains(one))
-    };
-    let is_whole = hook.architectures.iter().all(is_asked);
-    let drift = match found {
-        found if !found.active => Some("inactive"),
-        found if !found.tells_of_pulls => Some("wrong events"),
-        found if !found.checks_certificate => Some("unverified"),
-        _ if !is_whole => Some("fewer architectures"),
-        _ => None,
-    };
-    Some(Counterpart { hook: found, drift, url: if is_whole { found.url.clone() } else { url } })
-}
-
-/// The secret that a hook has: its project's, or the one under the name of its results, as it came from `github-secrets.json`.
-pub fn secret_of(hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
-    for name in [hook.project.as_str(), hook.package.as_str()] {
-        if let Some((_, secret)) = credentials.get(hook_kind(hook.forge), &name.parse::<Name>()?)?
-            && !secret.expose_secret().is_empty()
-        {
-            return Ok(Some(secret));
-        }
-    }
-    Ok(None)
-}
-
-/// Takes away hooks' secrets under these names. Gives whether there was any.
-pub fn forget_secrets(names: &[String], forge: Forge, credentials: &Credentials) -> anyhow::Result<bool> {
-    let mut forgotten = false;
-    for name in names {
-        match credentials.remove(hook_kind(forge), &name.parse::<Name>()?) {
-            Ok(()) => forgotten = true,
-            Err(CredentialsError::Missing(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(forgotten)
-}
-
-/// The package names of a project's hooks that are no other project's: a secret under such a name is the project's alone.
-pub fn own_packages(hooks: &[Hook], declared: &[Hook]) -> Vec<String> {
-    let is_shared = |hook: &&Hook| {
-        let project = hook.project.as_str();
-        declared.iter().any(|other| other.package == hook.package && !other.project.is(project))
-    };
-    let mut packages: Vec<String> =
-        hooks.iter().filter(|hook| !is_shared(hook)).map(|hook| hook.package.to_string()).collect();
-    packages.sort();
-    packages.dedup();
-    packages
-}
-
 /// A way to a hook's server.
 pub fn client(hook: &Hook, token: Option<SecretString>) -> Result<Client, ForgeError> {
     Client::new(hook.forge, &hook.api, token)
@@ -298,6 +208,10 @@ pub async fn ping(client: &Client, project: &Project, id: u64) -> Result<Option<
 pub fn tell_ping(delivered: Option<&Delivered>, forge: Forge, session: &Session) -> bool {
     let title = forge.title();
     match delivered {
+        Some(delivered) if delivered.trouble().is_some() => {
+            let trouble = delivered.trouble().unwrap_or_default();
+            session.ui.warn(format!("the service has taken what {title} has sent to it, and says: {trouble}"));
+        }
         Some(delivered) if delivered.is_good() => {
             session.ui.note(format!("{title} has sent a {} to it, and the service has taken it.", delivered.event));
             return true;

@@ -5,23 +5,20 @@ use std::path::PathBuf;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::{EnvPattern, Hook};
 use apt_ci::forge::{Forge, Project};
-use apt_ci::pulls::keyring::hook_kind;
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::{EnvVar, GitSource, Ppa, SourcePackage, TestName};
 use apt_ci::server_url::ServerUrl;
 use apt_ci::site::Site;
-use apt_ci::site::credentials::{Credentials, Name};
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::access::{self, TokenFile};
-use super::token;
+use super::{counterpart, secrets, token};
 use crate::session::Session;
+use crate::ui::ask;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::unquoted::Unquoted;
-use crate::ui::{ask, secret};
 
 /// Have a project's pull requests tested
 ///
@@ -101,7 +98,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         None => None,
     };
 
-    let secret = own_secret(&hook, &declared, &credentials)?;
+    let secret = secrets::made(&hook, &declared, &credentials)?;
     // First what takes deliveries, then what sends them.
     site.declare_hook(&hook)?;
     if let Some(status_token) = status_token {
@@ -117,10 +114,11 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     if args.manual {
         return manual(&hook, &url, &secret, session);
     }
-    let id = match access::present(&hook, &service, &present) {
-        Some(found) => {
-            client.change_hook(&hook.project, found.hook.id, &found.url, &secret).await?;
-            found.hook.id
+    let found = counterpart::find(&hook, &service, &present);
+    let id = match found.as_ref().and_then(|found| found.addresses().next()) {
+        Some((found, url)) => {
+            client.change_hook(&hook.project, found.id, url, &secret).await?;
+            found.id
         }
         None => {
             let made = client.create_hook(&hook.project, &url, &secret).await;
@@ -261,22 +259,6 @@ fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> any
     let declared = access::hooks_of(forge, site)?;
     let known = declared.into_iter().find(|hook| hook.api == *api && hook.project.is(project.as_str()));
     Ok(known.map_or_else(|| project.clone(), |hook| hook.project))
-}
-
-/// The secret of the project's hooks: the one that is there, or a new one, which is stored. One under the name of its results is not taken
-/// if another project has it: who knows a project's secret is not to sign for another one.
-pub fn own_secret(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<SecretString> {
-    let (kind, name) = (hook_kind(hook.forge), hook.project.as_str().parse::<Name>()?);
-    let has_own = credentials.get(kind, &name)?.is_some();
-    let is_shared = access::own_packages(std::slice::from_ref(hook), declared).is_empty();
-    if (has_own || !is_shared)
-        && let Some(secret) = access::secret_of(hook, credentials)?
-    {
-        return Ok(secret);
-    }
-    let secret = secret::random();
-    credentials.set(kind, &name, &secret, None, Timestamp::now())?;
-    Ok(secret)
 }
 
 /// What an administrator enters by hand.

@@ -1,14 +1,14 @@
 //! `apt-ci github list-hooks`.
 
-use apt_ci::forge::client::{Delivered, PresentHook};
-use apt_ci::forge::hook::Hook;
+use apt_ci::forge::client::{Client, Delivered};
+use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::rebuild::by_project;
-use apt_ci::server_url::ServerUrl;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::access::{self, Counterpart, TokenFile};
+use super::access::{self, TokenFile};
+use super::counterpart::{self, Counterpart, strays};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -63,9 +63,9 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
             None => None,
         };
         for hook in &hooks {
-            let found = present.as_ref().map(|present| access::present(hook, &service, present));
+            let found = present.as_ref().map(|present| counterpart::find(hook, &service, present));
             let looked = match found.as_ref().and_then(Option::as_ref) {
-                Some(found) => client.last_delivery(&hook.project, found.hook.id).await,
+                Some(found) => last(&client, &hook.project, found).await,
                 None => Ok(None),
             };
             let is_known = looked.is_ok();
@@ -121,6 +121,19 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
     Ok(exit)
 }
 
+/// The last delivery of a hook: of several that share its tests, the one that is wrong.
+async fn last(client: &Client, project: &Project, found: &Counterpart<'_>) -> Result<Option<Delivered>, ForgeError> {
+    let mut first = None;
+    for hook in &found.hooks {
+        let last = client.last_delivery(project, hook.id).await?;
+        if last.as_ref().is_some_and(|last| !last.is_good()) {
+            return Ok(last);
+        }
+        first = first.or(last);
+    }
+    Ok(first)
+}
+
 fn row(line: &Line, now: Timestamp) -> Vec<Cell> {
     let last = line.last.as_ref().map(|last| {
         let status = last.status.map_or("no answer".to_owned(), |status| status.to_string());
@@ -144,14 +157,7 @@ fn state(found: Option<Option<&Counterpart<'_>>>, last: Option<&Delivered>) -> S
     match found.drift {
         Some(drift) => drift.to_owned(),
         None if last.is_some_and(|last| !last.is_good()) => "not taken".to_owned(),
+        None if last.is_some_and(|last| last.trouble().is_some()) => "in trouble".to_owned(),
         None => "good".to_owned(),
     }
-}
-
-/// What sends to this service and asks for nothing that is declared.
-pub fn strays(forge: Forge, hooks: &[&Hook], service: &ServerUrl, present: Vec<PresentHook>) -> Vec<PresentHook> {
-    let is_stray = |url: &str| {
-        access::is_ours(url, forge, service) && !hooks.iter().any(|hook| access::accepts(hook, service, url))
-    };
-    present.into_iter().filter(|present| is_stray(&present.url)).collect()
 }

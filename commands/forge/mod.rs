@@ -2,11 +2,13 @@
 
 mod access;
 mod add;
+mod counterpart;
 mod list;
 mod reconcile;
 mod remove;
 mod retry;
 mod rotate;
+mod secrets;
 mod show;
 mod sync;
 mod token;

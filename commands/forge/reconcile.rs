@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use apt_ci::forge::Forge;
 use apt_ci::pulls::journal::{Journal, JournalError};
 use apt_ci::pulls::rebuild::{self, Surroundings, by_project};
@@ -52,13 +51,13 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
         session.ui.warn(format!("{what}: {failure}"));
         exit = ExitStatus::Failure;
     };
-    let mut ended = 0;
-    match watch::results(&journal, &store, None).await {
-        Ok(some) => ended += some,
-        Err(failure) => could_not("some results could not be looked for", &failure),
+    let mut looks = vec![watch::results(&journal, &store, None).await?];
+    looks.push(watch::requests(&journal, &broker, &store, &[Stage::Received], now).await?);
+    let mut found = 0;
+    match rebuild::from_queues(&hooks, &around, now).await {
+        Ok(some) => found += some,
+        Err(failure) => could_not("some queues could not be looked through", &failure),
     }
-    let received = watch::requests(&journal, &broker, &store, &[Stage::Received], now).await?;
-    let mut found = rebuild::from_queues(&hooks, &around, now).await.context("the queues cannot be looked through")?;
     for hooks in by_project(&hooks) {
         match rebuild::from_forge(&hooks, &around, since, now).await {
             Ok(some) => found += some,
@@ -71,16 +70,11 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     if let Err(failure) = withdraw::withdraw(&journal, &broker).await {
         could_not("some needless requests stay in their queues", &failure);
     }
-    match watch::results(&journal, &store, None).await {
-        Ok(some) => ended += some,
-        Err(failure) => could_not("some results could not be looked for", &failure),
-    }
-    let queued = watch::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?;
-    for looked in [received, queued] {
-        ended += looked.ended;
-        if let Some(failure) = looked.failure {
-            could_not("some requests could not be looked for", &failure);
-        }
+    looks.push(watch::results(&journal, &store, None).await?);
+    looks.push(watch::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?);
+    let ended: usize = looks.iter().map(|looked| looked.ended).sum();
+    for failure in looks.iter().filter_map(|looked| looked.failure.as_ref()) {
+        could_not("some tests could not be looked for", failure);
     }
     let told = Shower::new(journal.clone(), keyring, service.clone()).show().await?;
     let counts = journal.counts().await?;

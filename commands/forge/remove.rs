@@ -1,13 +1,16 @@
 //! `apt-ci github remove-hook`.
 
+use apt_ci::forge::client::{Client, PresentHook};
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
 use apt_ci::site::Site;
-use apt_ci::site::credentials::Credentials;
+use apt_ci::site::credentials::{Credentials, Name};
 
 use super::access::{self, Chosen, TokenFile};
+use super::counterpart::{self, strays};
+use super::secrets;
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::{BadInput, NotFound, Unable};
@@ -61,37 +64,33 @@ pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::R
     for hook in &hooks {
         if let Some(token) = &token {
             let client = access::client(hook, Some(token.clone()))?;
-            let present = client.hooks(&hook.project).await.map_err(|error| Unable {
-                message: error.to_string(),
-                hint: "call this again when it can be asked; --manual leaves the forge alone",
-            })?;
+            let present = client.hooks(&hook.project).await.map_err(later)?;
             // Another hook may have the same address.
-            let is_shared = |url: &str| rest.iter().any(|other| access::accepts(other, &service, url));
-            if let Some(found) = access::present(hook, &service, &present).filter(|found| !is_shared(&found.hook.url)) {
-                match client.remove_hook(&hook.project, found.hook.id).await {
-                    Ok(()) | Err(ForgeError::NotFound { .. }) => {}
-                    Err(error) => return Err(error.into()),
-                }
+            let is_shared = |url: &str| rest.iter().any(|other| counterpart::accepts(other, &service, url));
+            let is_its_own =
+                |present: &&PresentHook| counterpart::accepts(hook, &service, &present.url) && !is_shared(&present.url);
+            for present in present.iter().filter(is_its_own) {
+                removed(client.remove_hook(&hook.project, present.id).await)?;
             }
         }
         site.forget_hook(hook)?;
         session.ui.note(format!("{} is tested no more: {}.", hook.project, hook.title()));
     }
     if let Some(hook) = hooks.first().filter(|_| rest.is_empty()) {
-        access::forget_secrets(&secrets(hook, &hooks, &declared), forge, &credentials)?;
+        secrets::forget(&secrets(&hook.project, &hooks, &declared), forge, &credentials)?;
         session.ui.note("It was the project's last hook: its secret is removed, too.");
     }
     Ok(ExitStatus::Success)
 }
 
 /// The names of a project's secrets, of which no hook is left.
-fn secrets(hook: &Hook, hooks: &[Hook], declared: &[Hook]) -> Vec<String> {
-    let mut names = access::own_packages(hooks, declared);
-    names.extend([hook.project.to_string(), next_name(&hook.project)]);
+fn secrets(project: &Project, hooks: &[Hook], declared: &[Hook]) -> Vec<String> {
+    let mut names = secrets::own_packages(hooks, declared);
+    names.extend([project.to_string(), next_name(project)]);
     names
 }
 
-/// Does what an earlier call has left, which died, or could not commit: no hook is declared any more.
+/// Does what an earlier call has left, which died, or could not commit; or what is left to do after the declaration was taken out by hand.
 async fn rest(
     forge: Forge,
     args: &RemoveArgs,
@@ -101,39 +100,68 @@ async fn rest(
     session: &Session,
 ) -> anyhow::Result<ExitStatus> {
     let is_meant = |hook: &Hook| hook.forge == forge && hook.project.is(args.project.as_str());
-    let mut committed = site.committed_hooks()?;
-    committed.retain(|hook| is_meant(hook) && args.chosen.means(hook) && !declared.contains(hook));
+    let all = site.hooks()?;
+    let (gone, others): (Vec<Hook>, Vec<Hook>) = site
+        .committed_hooks()?
+        .into_iter()
+        .partition(|hook| is_meant(hook) && args.chosen.means(hook) && !all.contains(hook));
+    // Other changes of the file are somebody else's, who commits them.
+    let is_uncommitted = !gone.is_empty() && others == all;
+    let project = gone.first().map_or(&args.project, |hook| &hook.project);
     let mut names = Vec::new();
     if !declared.iter().any(is_meant) {
-        let project = committed.first().map_or(&args.project, |hook| &hook.project);
-        names = access::own_packages(&committed, declared);
-        names.extend([project.to_string(), next_name(project)]);
-        let there: Vec<String> = credentials
-            .list()?
-            .into_iter()
-            .filter(|one| one.kind == hook_kind(forge))
-            .map(|one| one.name.to_string())
-            .collect();
-        names.retain(|name| there.contains(name));
+        for name in secrets(project, &gone, declared) {
+            if credentials.is_known(hook_kind(forge), &name.parse::<Name>()?)? {
+                names.push(name);
+            }
+        }
     }
-    if committed.is_empty() && names.is_empty() {
+    if !is_uncommitted && names.is_empty() {
         return Err(access::no_such_hook(forge, &args.project).into());
     }
-    session.ui.note(format!("No such hook of {} is declared any more.", args.project));
-    let left = match (committed.is_empty(), names.is_empty()) {
-        (false, true) => "Commit that?",
-        (false, false) => "Commit that, and remove its secret?",
-        (true, _) => "Remove its secret?",
+    session.ui.note(format!("No such hook of {project} is declared any more."));
+    let question = match (is_uncommitted, names.is_empty()) {
+        (true, true) => "Commit that, and remove what is left at the forge?",
+        (true, false) => "Commit that, and remove its secret and what is left at the forge?",
+        (false, _) => "Remove its secret, and what is left at the forge?",
     };
-    if !is_wanted(args, left, session).await? {
+    if !is_wanted(args, question, session).await? {
         return Ok(ExitStatus::Failure);
     }
-    for hook in &committed {
-        site.forget_hook(hook)?;
+    if !args.manual {
+        let known = gone.first().or_else(|| declared.iter().find(|hook| is_meant(hook)));
+        let api = args.token.api_url.clone().or_else(|| Some(known?.api.clone())).unwrap_or_else(|| forge.api());
+        let client = Client::new(forge, &api, Some(args.token.needed(forge, session).await?))?;
+        let present = match client.hooks(project).await {
+            // It may be gone as well.
+            Err(ForgeError::NotFound { .. }) => Vec::new(),
+            other => other.map_err(later)?,
+        };
+        let declared: Vec<&Hook> = declared.iter().filter(|hook| is_meant(hook)).collect();
+        for stray in strays(forge, &declared, &access::service(site)?, present) {
+            removed(client.remove_hook(project, stray.id).await)?;
+        }
     }
-    access::forget_secrets(&names, forge, credentials)?;
-    session.ui.note(format!("What was left of the hooks of {} is removed.", args.project));
+    if is_uncommitted {
+        for hook in &gone {
+            site.forget_hook(hook)?;
+        }
+    }
+    secrets::forget(&names, forge, credentials)?;
+    session.ui.note(format!("What was left of the hooks of {project} is removed."));
     Ok(ExitStatus::Success)
+}
+
+fn later(error: ForgeError) -> Unable {
+    Unable { message: error.to_string(), hint: "call this again when it can be asked; --manual leaves the forge alone" }
+}
+
+/// That a hook is not there any more is what is wanted.
+fn removed(outcome: Result<(), ForgeError>) -> Result<(), ForgeError> {
+    match outcome {
+        Err(ForgeError::NotFound { .. }) => Ok(()),
+        other => other,
+    }
 }
 
 async fn is_wanted(args: &RemoveArgs, question: &str, session: &Session) -> anyhow::Result<bool> {

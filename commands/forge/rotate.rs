@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::access::{self, Chosen, TokenFile};
+use super::{counterpart, secrets};
 use crate::session::Session;
 use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
@@ -73,13 +74,15 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     };
     let mut seen_everywhere = true;
     for hook in &hooks {
-        let Some(found) = access::present(hook, &service, &present) else {
+        let Some(found) = counterpart::find(hook, &service, &present) else {
             session.ui.warn(format!("{} is not at {}: `apt-ci {forge} sync` makes it", hook.title(), forge.title()));
             seen_everywhere = false;
             continue;
         };
-        client.change_hook(&hook.project, found.hook.id, &found.url, &next).await?;
-        seen_everywhere &= is_seen(&client, hook, found.hook.id, session).await?;
+        for (found, url) in found.addresses() {
+            client.change_hook(&hook.project, found.id, url, &next).await?;
+            seen_everywhere &= is_seen(&client, hook, found.id, session).await?;
+        }
     }
     if !seen_everywhere && !args.force {
         return Err(Unable {
@@ -95,7 +98,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
 /// The new secret: the one of an earlier call that did not come to its end, or another one.
 fn next_secret(hook: &Hook, credentials: &Credentials, session: &Session) -> anyhow::Result<SecretString> {
     let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
-    if let Some((_, secret)) = credentials.get(kind, &name)? {
+    if let Some(secret) = secrets::named(name.as_str(), hook.forge, credentials)? {
         session.ui.note("Going on with the secret of an earlier call.");
         return Ok(secret);
     }
@@ -130,9 +133,9 @@ fn finish(
     let Some(Hook { forge, project, .. }) = hooks.first() else { return Ok(()) };
     credentials.set(hook_kind(*forge), &project.as_str().parse::<Name>()?, next, None, Timestamp::now())?;
     // The old one may have been under the name of the results, and would come back without the new one.
-    let mut old = access::own_packages(hooks, &access::hooks_of(*forge, site)?);
+    let mut old = secrets::own_packages(hooks, &access::hooks_of(*forge, site)?);
     old.push(next_name(project));
-    access::forget_secrets(&old, *forge, credentials)?;
+    secrets::forget(&old, *forge, credentials)?;
     session.ui.note(format!("{project} has another secret; the old one is good no more."));
     Ok(())
 }

@@ -11,8 +11,8 @@ use apt_ci::site::credentials::Credentials;
 use serde_json::json;
 
 use super::access::{self, TokenFile};
-use super::add::own_secret;
-use super::list::strays;
+use super::counterpart::{self, strays};
+use super::secrets;
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
@@ -75,20 +75,23 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
         let Some(Hook { project, .. }) = hooks.first() else { continue };
         let present = client.hooks(project).await?;
         for hook in &hooks {
-            match access::present(hook, &service, &present) {
+            match counterpart::find(hook, &service, &present) {
                 None => {
                     steps.push(Step { project, url: hook.payload_url(&service), what: What::Make(hook) });
                 }
                 Some(found) => {
-                    let last = client.last_delivery(project, found.hook.id).await?;
-                    let is_refused = last.is_some_and(|last| last.status == Some(403));
-                    let why = match found.drift {
-                        Some(drift) => Some(drift),
-                        None if access::secret_of(hook, &credentials)?.is_none() => Some("no secret here"),
-                        None => is_refused.then_some("refused"),
-                    };
-                    if let Some(why) = why {
-                        steps.push(Step { project, url: found.url, what: What::Mend(hook, found.hook.id, why) });
+                    let mut drift = found.drift;
+                    if drift.is_none() && secrets::of(hook, &credentials)?.is_none() {
+                        drift = Some("no secret here");
+                    }
+                    for (present, url) in found.addresses() {
+                        let last = client.last_delivery(project, present.id).await?;
+                        let is_refused = last.is_some_and(|last| last.status == Some(403));
+                        // Of the first one all that is wrong with the counterpart is mended.
+                        if let Some(why) = drift.take().or_else(|| is_refused.then_some("refused")) {
+                            let what = What::Mend(hook, present.id, why);
+                            steps.push(Step { project, url: url.to_owned(), what });
+                        }
                     }
                 }
             }
@@ -106,7 +109,9 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
             })),
             // It may be at another server, or be gone.
             Err(ForgeError::NotFound { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                session.ui.warn(format!("{project}, of which only a secret is left, is not looked at: {error}"))
+            }
         }
     }
     tell(&steps, session)?;
@@ -144,11 +149,11 @@ async fn take(
     let Step { project, url, what } = step;
     let (forge, id) = match what {
         What::Make(hook) => {
-            let secret = own_secret(hook, declared, credentials)?;
+            let secret = secrets::made(hook, declared, credentials)?;
             (hook.forge, client.create_hook(project, url, &secret).await?.id)
         }
         What::Mend(hook, id, _) => {
-            client.change_hook(project, *id, url, &own_secret(hook, declared, credentials)?).await?;
+            client.change_hook(project, *id, url, &secrets::made(hook, declared, credentials)?).await?;
             (hook.forge, *id)
         }
         What::Remove(id) => {

@@ -214,7 +214,8 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
         CredentialsError::LastRecipient(_) => Some("add another one first: `apt-ci credentials recipients add`".to_owned()),
         CredentialsError::Missing(_) => Some("`apt-ci credentials list` shows what is there".to_owned()),
         CredentialsError::NoRecipient(_) => Some("`apt-ci credentials recipients list` shows them".to_owned()),
-        CredentialsError::File { .. } | CredentialsError::Recipient(_) | CredentialsError::Site(_) => None,
+        CredentialsError::Site(error) => error.hint(),
+        CredentialsError::File { .. } | CredentialsError::Recipient(_) => None,
     }
 }
 

@@ -3,8 +3,8 @@
 //! Once the program has asked to be told of it, the system ends the program no more: from then on that is done here.
 
 use std::io;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{OnceLock, mpsc};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -32,20 +32,42 @@ pub async fn ctrl_c() -> io::Result<()> {
     WAITING.fetch_add(1, Ordering::SeqCst);
     let _waiting = Waiting;
     let begun = BEGUN.get_or_init(|| {
-        let mut presses = signal(SignalKind::interrupt()).map_err(|error| error.kind())?;
-        tokio::spawn(async move {
-            while presses.recv().await.is_some() {
-                if WAITING.load(Ordering::SeqCst) == 0 {
-                    end();
-                }
-                PRESSED.notify_waiters();
-            }
-        });
-        Ok(())
+        let (told, telling) = mpsc::channel();
+        // A thread of its own: the others may be busy.
+        std::thread::Builder::new()
+            .name("interrupts".to_owned())
+            .spawn(move || hear(&told))
+            .map_err(|error| error.kind())?;
+        telling.recv().unwrap_or(Err(io::ErrorKind::Other))
     });
     (*begun)?;
     pressed.await;
     Ok(())
+}
+
+/// Hears of Ctrl-C from when it has told so, as long as the program runs.
+fn hear(told: &mpsc::Sender<Result<(), io::ErrorKind>>) {
+    // Nobody listens any more only if the program ends.
+    let tell = |outcome| {
+        let _ = told.send(outcome);
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(Err(error.kind())),
+    };
+    runtime.block_on(async {
+        let mut presses = match signal(SignalKind::interrupt()) {
+            Ok(presses) => presses,
+            Err(error) => return tell(Err(error.kind())),
+        };
+        tell(Ok(()));
+        while presses.recv().await.is_some() {
+            if WAITING.load(Ordering::SeqCst) == 0 {
+                end();
+            }
+            PRESSED.notify_waiters();
+        }
+    });
 }
 
 /// Ends the program as Ctrl-C does.

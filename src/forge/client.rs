@@ -43,6 +43,12 @@ pub struct Delivered {
 }
 
 impl Delivered {
+    /// What the service says that is wrong, although it has taken it.
+    pub fn trouble(&self) -> Option<String> {
+        let answer: serde_json::Value = serde_json::from_str(&self.answer).ok()?;
+        Some(answer.get("trouble")?.as_str()?.to_owned())
+    }
+
     /// Whether it was taken.
     pub fn is_good(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))

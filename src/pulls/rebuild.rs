@@ -73,20 +73,23 @@ pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timesta
     for test in around.broker.running().await? {
         look(&test.queue, &test.body);
     }
+    let mut failure = None;
     for state in around.broker.inspect(&queues).await? {
         if state.ready + state.delayed + state.dead == 0 {
             continue;
         }
         match around.broker.contents(&state.queue, usize::MAX).await {
             Err(BrokerError::NoSuchQueue { .. }) => {}
-            other => {
-                let contents = other?;
+            // One queue keeps no other one from being looked into.
+            Err(error) => failure = failure.or(Some(error)),
+            Ok(contents) => {
                 let bodies = contents.ready.iter().chain(&contents.delayed);
                 bodies.for_each(|body| look(&state.queue, body));
             }
         }
     }
-    Ok(around.journal.take_up(found).await?)
+    let found = around.journal.take_up(found).await?;
+    failure.map_or(Ok(found), |error| Err(error.into()))
 }
 
 /// Takes up the statuses of ours that are pending at a project, of pull requests that changed since then and of commits that results are of.

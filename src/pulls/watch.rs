@@ -75,18 +75,18 @@ impl Completed {
 /// Ends the tests whose results are in the store: all, or those that were told of. One listing for each package that has open tests.
 ///
 /// # Errors
-/// When the store or the journal cannot be used. One container that cannot be read keeps no other one from being looked at.
-pub async fn results(journal: &Journal, store: &Store, about: Option<&Completed>) -> Result<usize, WatchError> {
-    let (mut ended, mut failure) = (0, None);
+/// When the journal cannot be used. One container that cannot be read keeps no other one from being looked at.
+pub async fn results(journal: &Journal, store: &Store, about: Option<&Completed>) -> Result<Looked, WatchError> {
+    let mut looked = Looked::default();
     for place in journal.open_places().await? {
         if about.is_none_or(|completed| completed.is_about(&place.1)) {
             match results_at(journal, store, place).await {
-                Ok(some) => ended += some,
-                Err(error) => failure = failure.or(Some(error)),
+                Ok(some) => looked.ended += some,
+                Err(error) => looked.fail(error),
             }
         }
     }
-    failure.map_or(Ok(ended), Err)
+    Ok(looked)
 }
 
 async fn results_at(
@@ -123,7 +123,7 @@ async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun)
     Ok(())
 }
 
-/// What a look for requests has brought.
+/// What a look for results or requests has brought.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// How many tests have ended.

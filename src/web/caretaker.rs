@@ -129,10 +129,13 @@ async fn watching(service: &Service, changed: &watch::Sender<()>) {
 }
 
 async fn look_for_results(service: &Service, about: Option<&Completed>, changed: &watch::Sender<()>) {
-    match ends::results(&service.journal, &service.store, about).await {
-        Ok(0) => {}
-        Ok(_) => tell(changed),
-        Err(failure) => warn!("results cannot be looked for now: {failure}"),
+    let looked = ends::results(&service.journal, &service.store, about).await;
+    let Looked { ended, failure } = looked.unwrap_or_else(|failure| Looked { ended: 0, failure: Some(failure) });
+    if let Some(failure) = failure {
+        warn!("some results cannot be looked for now: {failure}");
+    }
+    if ended > 0 {
+        tell(changed);
     }
 }
 

@@ -113,16 +113,21 @@ async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer:
             return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
         }
     };
+    // GitLab lets a hook rest that is answered with errors: this is told to who reads the answer.
+    let mut trouble = None;
     if matches!(event, Event::Ping | Event::Unrelated(_))
         && let Some(queue) = missing_queue(service, hooks).await
     {
         error!(forge = %delivery.forge, delivery = id, "there is no queue {queue}: has [releases] of apt-ci.toml changed since the start?");
-        return Reply::later(format!(
+        trouble = Some(format!(
             "there is no queue {queue}; where [releases] has changed, the service is to be started again"
         ));
     }
     let done = |mut body: Value, status| {
         body["secret"] = json!(signer);
+        if let Some(trouble) = &trouble {
+            body["trouble"] = json!(trouble);
+        }
         Reply::new(status, body)
     };
     let (action, pull) = match event {

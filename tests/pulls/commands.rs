@@ -240,8 +240,8 @@ fn synced(_: &Services) -> Result<(), Failed> {
         let mended = scene.command(&["sync", "--yes", "--token-file", "admin-token"]);
         assert!(mended.out.starts_with("mend") && mended.out.contains("arch=amd64&arch=arm64"), "{mended:#?}");
         // The service has not been started again, and says so.
-        let said =
-            mended.err.contains("was answered 503") && scene.log().contains("has [releases] of apt-ci.toml changed");
+        let said = mended.err.contains("there is no queue debci-upstream-")
+            && scene.log().contains("has [releases] of apt-ci.toml changed");
         assert!(mended.status.code() == Some(1) && said, "{mended:#?}\n{}", scene.log());
         scene.kill_service();
         scene.serve();
@@ -356,6 +356,12 @@ fn interrupted(_: &Services) -> Result<(), Failed> {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     git(&["init", "--quiet"]);
+    let key = scene.site.path().join("home/.ssh/id_ed25519");
+    fs::create_dir_all(key.parent().expect("a folder"))?;
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-N", "", "-t", "ed25519", "-C", "me@here", "-f"]).arg(&key);
+    assert!(make.status()?.success());
+    scene.site.ok(&["credentials", "recipients", "add", "home/.ssh/id_ed25519.pub"]);
     let release = scene.site.release.clone();
     let api = scene.forge.api();
     let lock = scene.site.path().join(".git/index.lock");
@@ -373,7 +379,15 @@ fn interrupted(_: &Services) -> Result<(), Failed> {
     assert!(added.status.success(), "{added:#?}");
     assert!(!scene.site.path().join(".hooks.toml.new-1").exists());
     let left = |path: &str| git(&["status", "--porcelain", "--", path]);
-    assert_eq!(left("hooks.toml"), "");
+    assert_eq!(left("hooks.toml") + &left("credentials"), "", "the secret as well");
+    // A new secret that could not be committed is, before the forge gets it.
+    fs::write(&lock, "")?;
+    let rotating = ["rotate-secret", PROJECT, "--token-file", "admin-token"];
+    assert_eq!(scene.command(&rotating).status.code(), Some(1));
+    fs::remove_file(&lock)?;
+    assert!(!left("credentials").is_empty());
+    assert!(scene.command(&rotating).status.success());
+    assert_eq!(left("credentials"), "");
     // The hook is removed at the forge and in the file; neither is that committed, nor is its secret removed.
     fs::write(&lock, "")?;
     let removing = ["remove-hook", PROJECT, "--yes", "--token-file", "admin-token"];
@@ -385,8 +399,24 @@ fn interrupted(_: &Services) -> Result<(), Failed> {
     assert!(unasked.status.code() == Some(2) && unasked.err.contains("say it with --yes"), "{unasked:#?}");
     let ended = scene.command(&removing);
     assert!(ended.status.success() && ended.err.contains("What was left of the hooks"), "{ended:#?}");
-    assert_eq!(left("hooks.toml"), "");
+    assert_eq!(left("hooks.toml") + &left("credentials"), "");
     assert!(scene.site.ok(&["credentials", "list"]).is_empty());
+    // The declaration was taken out by hand, and the secret was removed without a commit.
+    assert!(scene.command(&adding).status.success());
+    let file = scene.site.path().join("hooks.toml");
+    let text = fs::read_to_string(&file)?;
+    fs::write(&file, text.replace("package = \"thing\"", "package = \"renamed\""))?;
+    let edited = scene.command(&["remove-hook", PROJECT, "--package", "thing", "--yes", "--token-file", "admin-token"]);
+    assert!(edited.status.code() == Some(1) && !left("hooks.toml").is_empty(), "somebody's own change: {edited:#?}");
+    fs::write(&file, "")?;
+    git(&["add", "hooks.toml"]);
+    git(&["-c", "user.name=me", "-c", "user.email=me@here", "commit", "--quiet", "-m", "by hand"]);
+    fs::remove_file(scene.site.path().join("credentials/github-hook/me%2Fthing.json"))?;
+    assert_eq!(scene.forge.hooks(PROJECT).len(), 1);
+    let here = [removing.as_slice(), &["--api-url", &api]].concat();
+    let ended = scene.command(&here);
+    assert!(ended.status.success() && scene.forge.hooks(PROJECT).is_empty(), "{ended:#?}");
+    assert_eq!(left("hooks.toml") + &left("credentials"), "");
     let over = scene.command(&removing);
     assert!(over.status.code() == Some(1) && over.err.contains("no such hook of me/thing is declared"), "{over:#?}");
     Ok(())
@@ -412,8 +442,13 @@ fn secrets(_: &Services) -> Result<(), Failed> {
     let other = ["add-hook", "you/thing", "-s", &release, "--ppa", "you/x", "--build-git", BRANCH, "--api-url", &api];
     scene.admin(&other);
     assert_eq!(scene.forge.secrets("you/thing")[0].len(), 64);
+    // Another hook of the project signs with what the first one has, which stays good.
+    scene.add_hook("extra", &["--build-git", BRANCH]);
+    assert_eq!(scene.forge.secrets(PROJECT), ["brought", "brought"]);
+    let sent = scene.forge.open(PROJECT, 7, &commit('a'));
+    assert!(sent.len() == 2 && sent.iter().all(|sent| sent.status == 202), "{sent:?}");
     scene.admin(&["remove-hook", "you/thing", "--yes"]);
-    assert_eq!(scene.site.ok(&["credentials", "list"]).lines().count(), 1);
+    assert_eq!(scene.site.ok(&["credentials", "list"]).lines().count(), 2);
     // The one that was brought is nobody's any more.
     let rotated = scene.admin(&["rotate-secret", PROJECT]);
     assert!(rotated.err.contains("the old one is good no more"), "{rotated:#?}");

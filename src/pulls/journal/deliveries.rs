@@ -1,6 +1,6 @@
 //! From a delivery to the end of its tests.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::row::insert;
@@ -80,7 +80,12 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written: nothing is written down then.
     pub async fn begin(&self, deliveries: Vec<Delivered>, now: Timestamp) -> Result<Vec<Begun>, JournalError> {
-        self.durably(move |transaction| deliveries.iter().map(|one| begin(transaction, one, now)).collect()).await
+        self.durably(move |transaction| {
+            // One after the other: of two commits that changed in the same second, the later one counts.
+            let times = (0..).map(|place| now + SignedDuration::from_millis(place));
+            deliveries.iter().zip(times).map(|(one, now)| begin(transaction, one, now)).collect()
+        })
+        .await
     }
 
     /// The broker has confirmed all requests of these deliveries. What they make needless is to be taken out of its queue from now on.
@@ -149,7 +154,7 @@ impl Journal {
         link: String,
     ) -> Result<(), JournalError> {
         self.with(move |transaction| {
-            let sql = "UPDATE test SET stage = 3, reason = '', tested = 1, state = ?, description = ?, link = ?, next = 0, tries = 0
+            let sql = "UPDATE test SET stage = 3, reason = '', tested = 1, state = ?, description = ?, link = ?, shown = '', next = 0, tries = 0
                        WHERE uuid = ? AND (stage < 3 OR reason = 'gone')";
             transaction.execute(sql, params![state.as_str(), description, link, uuid.as_str()])?;
             finish_delivery(transaction, &uuid)
@@ -277,12 +282,12 @@ enum Standing {
 
 fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> rusqlite::Result<Standing> {
     // The request of a delivery that was found elsewhere.
-    let sql = "SELECT stage < 3, tested FROM test WHERE uuid = ?";
+    let sql = "SELECT stage = 3 AND tested, stage < 3 OR state <> shown FROM test WHERE uuid = ?";
     let known: Option<(bool, bool)> = transaction
         .prepare_cached(sql)?
         .query_row([test.uuid.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if let Some((false, true)) = known {
+    if let Some((true, _)) = known {
         return Ok(Standing::Needless);
     }
     let sql = "SELECT 1 FROM closed WHERE subject = ? AND number = ? AND changed > ?";
@@ -310,7 +315,8 @@ fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> ru
     Ok(match standing {
         Some(2) => Standing::InDoubt,
         Some(1) => Standing::Needless,
-        _ if known.is_some_and(|(is_open, _)| is_open) => Standing::InDoubt,
+        // What it has come to is to be shown first.
+        _ if known.is_some_and(|(_, is_open)| is_open) => Standing::InDoubt,
         _ => Standing::Wanted,
     })
 }

@@ -276,9 +276,9 @@ fn what_is_told_late_takes_nothing_away_that_is_wanted_since() {
 #[test]
 fn of_two_commits_of_the_same_second_one_is_tested() {
     run(async |journal| {
-        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], seconds(0)).await.unwrap();
-        let later = PullTest { changed: now(), ..test(7, 'b', "u2") };
-        journal.begin(vec![delivery("d2", vec![later])], seconds(1)).await.unwrap();
+        let two = [("d1", test(7, 'a', "u1")), ("d2", test(7, 'b', "u2"))];
+        let two = two.map(|(id, test)| delivery(id, vec![test])).to_vec();
+        journal.begin(two, now()).await.unwrap();
         journal.queued(vec!["d2".to_owned()]).await.unwrap();
         journal.confirm("u1".parse().unwrap()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
@@ -293,7 +293,10 @@ fn a_delivery_whose_request_was_found_elsewhere_is_finished() {
         journal.take_up(vec![found("u1"), found("u2")]).await.unwrap();
         journal.end_untested("u1".parse().unwrap(), "taken out of its queue", false).await.unwrap();
         journal.end("u2".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
-        // The one begins anew, the other has its result.
+        // The one begins anew, when it is shown what it has come to; the other has its result.
+        let begun = journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert_eq!(begun, [Begun::Unfinished]);
+        journal.shown("u1".parse().unwrap(), State::Error).await.unwrap();
         let begun = journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
         assert!(matches!(begun.as_slice(), [Begun::New(tests)] if uuids(tests) == ["u1"]), "{begun:?}");
         let again = journal.test("u1".parse().unwrap()).await.unwrap().unwrap();

@@ -276,6 +276,28 @@ impl Credentials {
         self.commit(&[sealed], &format!("Remove the {kind} credential of {name}"))
     }
 
+    /// Whether there is an entry, or was when the site was committed last.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn is_known(&self, kind: Kind, name: &Name) -> Result<bool, CredentialsError> {
+        let sealed = self.sealed().join(entry::file(kind, name));
+        Ok(self.path_of(kind, name).is_some() || repository::committed(&self.root, &sealed)?.is_some())
+    }
+
+    /// Commits an entry that a process which died has stored, and not committed.
+    ///
+    /// # Errors
+    /// When git fails.
+    pub fn commit_again(&self, kind: Kind, name: &Name) -> Result<(), CredentialsError> {
+        let _lock = self.lock()?;
+        let sealed = self.sealed().join(entry::file(kind, name));
+        if !sealed.exists() {
+            return Ok(());
+        }
+        self.commit(&[sealed], &format!("Store the {kind} credential of {name}"))
+    }
+
     /// Lets a key open all secrets, which are encrypted anew. The first one moves them from the clear folder into git. Gives whether it is
     /// new.
     ///
@@ -318,14 +340,18 @@ impl Credentials {
             .collect();
         let message = |removed: &Recipient| format!("Let {removed} read new credentials no more");
         let place = match meant.as_slice() {
-            // A process that died may have come half way: everything is written then, and not committed.
+            // A process that died may have come half way: everything is written then, and perhaps not committed.
             [] => {
                 let path = self.recipients_file();
                 let committed = repository::committed(&self.root, &path)?.unwrap_or_default();
                 let before = recipients_in(&committed).map_err(|reason| CredentialsError::File { path, reason })?;
                 let removed = before.into_iter().find(|known| known.is_named(name));
                 let removed = removed.ok_or_else(|| CredentialsError::NoRecipient(name.to_owned()))?;
-                self.commit_all(&message(&removed))?;
+                if recipients.is_empty() {
+                    return Err(CredentialsError::LastRecipient(name.to_owned()));
+                }
+                // Or somebody has taken it out of the list by hand, and nothing else.
+                self.encrypt_anew(&recipients, &message(&removed))?;
                 return Ok((removed, self.list()?));
             }
             [one] => *one,

@@ -1,0 +1,89 @@
+//! The secrets of hooks: a project's hooks have one, under its name; or each the one under the name of its results, as they came from
+//! `github-secrets.json`. The project's comes first.
+
+use apt_ci::forge::Forge;
+use apt_ci::forge::hook::Hook;
+use apt_ci::pulls::keyring::hook_kind;
+use apt_ci::site::credentials::{Credentials, CredentialsError, Name};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::ui::error::Unable;
+use crate::ui::secret;
+
+/// The secret that a hook has.
+pub fn of(hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+    for name in [hook.project.as_str(), hook.package.as_str()] {
+        if let Some(secret) = named(name, hook.forge, credentials)? {
+            return Ok(Some(secret));
+        }
+    }
+    Ok(None)
+}
+
+/// The secret under a name, which is committed if it was not.
+pub fn named(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+    let (kind, name) = (hook_kind(forge), name.parse::<Name>()?);
+    let found = credentials.get(kind, &name)?.map(|(_, secret)| secret);
+    let found = found.filter(|secret| !secret.expose_secret().is_empty());
+    if found.is_some() {
+        credentials.commit_again(kind, &name)?;
+    }
+    Ok(found)
+}
+
+/// The secret that a hook is to have: its own, or a new one, which is stored. It becomes the project's; what the project's other hooks sign
+/// with stays good.
+///
+/// One under the name of its results is not taken if another project has it: who knows a project's secret is not to sign for another one.
+pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<SecretString> {
+    let (forge, project) = (hook.forge, &hook.project);
+    if let Some(secret) = named(project.as_str(), forge, credentials)? {
+        return Ok(secret);
+    }
+    let own = named(hook.package.as_str(), forge, credentials)?;
+    if let Some(own) =
+        own.filter(|_| declared.contains(hook) || !own_packages(std::slice::from_ref(hook), declared).is_empty())
+    {
+        return Ok(own);
+    }
+    let mut others: Vec<SecretString> = Vec::new();
+    for other in declared.iter().filter(|other| other.project.is(project.as_str())) {
+        if let Some(secret) = of(other, credentials)?
+            && others.iter().all(|known| known.expose_secret() != secret.expose_secret())
+        {
+            others.push(secret);
+        }
+    }
+    if others.len() > 1 {
+        let message = format!("the hooks of {project} have different secrets");
+        return Err(Unable { message, hint: "`rotate-secret` gives them the same one" }.into());
+    }
+    let secret = others.pop().unwrap_or_else(secret::random);
+    credentials.set(hook_kind(forge), &project.as_str().parse::<Name>()?, &secret, None, Timestamp::now())?;
+    Ok(secret)
+}
+
+/// Takes away secrets under these names.
+pub fn forget(names: &[String], forge: Forge, credentials: &Credentials) -> anyhow::Result<()> {
+    for name in names {
+        match credentials.remove(hook_kind(forge), &name.parse::<Name>()?) {
+            Ok(()) | Err(CredentialsError::Missing(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The package names of a project's hooks that are no other project's: a secret under such a name is the project's alone.
+pub fn own_packages(hooks: &[Hook], declared: &[Hook]) -> Vec<String> {
+    let is_shared = |hook: &&Hook| {
+        let project = hook.project.as_str();
+        declared.iter().any(|other| other.package == hook.package && !other.project.is(project))
+    };
+    let mut packages: Vec<String> =
+        hooks.iter().filter(|hook| !is_shared(hook)).map(|hook| hook.package.to_string()).collect();
+    packages.sort();
+    packages.dedup();
+    packages
+}
