@@ -120,26 +120,35 @@ async fn rest(
         return Err(access::no_such_hook(forge, &args.project).into());
     }
     session.ui.note(format!("No such hook of {project} is declared any more."));
-    let question = match (is_uncommitted, names.is_empty()) {
-        (true, true) => "Commit that, and remove what is left at the forge?",
-        (true, false) => "Commit that, and remove its secret and what is left at the forge?",
-        (false, _) => "Remove its secret, and what is left at the forge?",
+    let left = if args.manual {
+        None
+    } else {
+        let known = gone.first().or_else(|| declared.iter().find(|hook| is_meant(hook)));
+        let api = args.token.api_url.clone().or_else(|| Some(known?.api.clone()));
+        // A token for one server is not told to another.
+        let api = api.ok_or_else(|| BadInput {
+            message: format!("nothing says any more at which server {project} is"),
+            hint: Some("name it with --api-url; --manual leaves the forge alone".to_owned()),
+        })?;
+        let client = Client::new(forge, &api, Some(args.token.needed(forge, session).await?))?;
+        let service = access::service(site)?;
+        let declared: Vec<&Hook> = declared.iter().filter(|hook| is_meant(hook)).collect();
+        let mut left = strays(forge, &declared, &service, client.hooks(project).await.map_err(later)?);
+        // Others may be somebody else's, whose change of the site has not come here yet.
+        left.retain(|present| {
+            gone.is_empty() || gone.iter().any(|hook| counterpart::accepts(hook, &service, &present.url))
+        });
+        for present in &left {
+            session.ui.note(format!("Still at {}: {}", forge.title(), present.url));
+        }
+        Some((client, left))
     };
-    if !is_wanted(args, question, session).await? {
+    if !is_wanted(args, "Remove what is left of it?", session).await? {
         return Ok(ExitStatus::Failure);
     }
-    if !args.manual {
-        let known = gone.first().or_else(|| declared.iter().find(|hook| is_meant(hook)));
-        let api = args.token.api_url.clone().or_else(|| Some(known?.api.clone())).unwrap_or_else(|| forge.api());
-        let client = Client::new(forge, &api, Some(args.token.needed(forge, session).await?))?;
-        let present = match client.hooks(project).await {
-            // It may be gone as well.
-            Err(ForgeError::NotFound { .. }) => Vec::new(),
-            other => other.map_err(later)?,
-        };
-        let declared: Vec<&Hook> = declared.iter().filter(|hook| is_meant(hook)).collect();
-        for stray in strays(forge, &declared, &access::service(site)?, present) {
-            removed(client.remove_hook(project, stray.id).await)?;
+    if let Some((client, left)) = left {
+        for present in left {
+            removed(client.remove_hook(project, present.id).await)?;
         }
     }
     if is_uncommitted {

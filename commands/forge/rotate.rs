@@ -75,8 +75,8 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     let mut seen_everywhere = true;
     for hook in &hooks {
         let Some(found) = counterpart::find(hook, &service, &present) else {
+            // Nothing there signs with the old one.
             session.ui.warn(format!("{} is not at {}: `apt-ci {forge} sync` makes it", hook.title(), forge.title()));
-            seen_everywhere = false;
             continue;
         };
         for (found, url) in found.addresses() {
@@ -98,7 +98,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
 /// The new secret: the one of an earlier call that did not come to its end, or another one.
 fn next_secret(hook: &Hook, credentials: &Credentials, session: &Session) -> anyhow::Result<SecretString> {
     let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
-    if let Some(secret) = secrets::named(name.as_str(), hook.forge, credentials)? {
+    if let Some(secret) = secrets::kept(name.as_str(), hook.forge, credentials)? {
         session.ui.note("Going on with the secret of an earlier call.");
         return Ok(secret);
     }

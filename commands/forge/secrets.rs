@@ -3,7 +3,7 @@
 
 use apt_ci::forge::Forge;
 use apt_ci::forge::hook::Hook;
-use apt_ci::pulls::keyring::hook_kind;
+use apt_ci::pulls::keyring::{hook_kind, next_name};
 use apt_ci::site::credentials::{Credentials, CredentialsError, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -21,13 +21,16 @@ pub fn of(hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<Secre
     Ok(None)
 }
 
-/// The secret under a name, which is committed if it was not.
-pub fn named(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
-    let (kind, name) = (hook_kind(forge), name.parse::<Name>()?);
-    let found = credentials.get(kind, &name)?.map(|(_, secret)| secret);
-    let found = found.filter(|secret| !secret.expose_secret().is_empty());
+fn named(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+    let found = credentials.get(hook_kind(forge), &name.parse::<Name>()?)?.map(|(_, secret)| secret);
+    Ok(found.filter(|secret| !secret.expose_secret().is_empty()))
+}
+
+/// The secret under a name, for a forge that is to have it: it is committed if a process that died has not done so.
+pub fn kept(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+    let found = named(name, forge, credentials)?;
     if found.is_some() {
-        credentials.commit_again(kind, &name)?;
+        credentials.commit_again(hook_kind(forge), &name.parse::<Name>()?)?;
     }
     Ok(found)
 }
@@ -38,22 +41,26 @@ pub fn named(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Res
 /// One under the name of its results is not taken if another project has it: who knows a project's secret is not to sign for another one.
 pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<SecretString> {
     let (forge, project) = (hook.forge, &hook.project);
-    if let Some(secret) = named(project.as_str(), forge, credentials)? {
+    if let Some(secret) = kept(project.as_str(), forge, credentials)? {
         return Ok(secret);
     }
-    let own = named(hook.package.as_str(), forge, credentials)?;
-    if let Some(own) =
-        own.filter(|_| declared.contains(hook) || !own_packages(std::slice::from_ref(hook), declared).is_empty())
-    {
+    let own = kept(hook.package.as_str(), forge, credentials)?;
+    if let Some(own) = own.filter(|_| !own_packages(std::slice::from_ref(hook), declared).is_empty()) {
         return Ok(own);
     }
     let mut others: Vec<SecretString> = Vec::new();
-    for other in declared.iter().filter(|other| other.project.is(project.as_str())) {
+    for other in declared.iter().filter(|other| other.project.is(project.as_str()) && *other != hook) {
         if let Some(secret) = of(other, credentials)?
             && others.iter().all(|known| known.expose_secret() != secret.expose_secret())
         {
             others.push(secret);
         }
+    }
+    // A rotation that is going on gives all of them this one.
+    if others.len() > 1
+        && let Some(next) = kept(next_name(project).as_str(), forge, credentials)?
+    {
+        return Ok(next);
     }
     if others.len() > 1 {
         let message = format!("the hooks of {project} have different secrets");

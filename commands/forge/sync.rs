@@ -100,6 +100,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
             steps.push(Step { project, url: stray.url, what: What::Remove(stray.id) });
         }
     }
+    let mut is_all_known = true;
     for project in &forgotten {
         match client.hooks(project).await {
             Ok(present) => steps.extend(strays(forge, &[], &service, present).into_iter().map(|stray| Step {
@@ -110,17 +111,20 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
             // It may be at another server, or be gone.
             Err(ForgeError::NotFound { .. }) => {}
             Err(error) => {
-                session.ui.warn(format!("{project}, of which only a secret is left, is not looked at: {error}"))
+                session.ui.warn(format!("{project}, of which only a secret is left, is not looked at: {error}"));
+                is_all_known = false;
             }
         }
     }
     tell(&steps, session)?;
+    let exit = if is_all_known { ExitStatus::Success } else { ExitStatus::Failure };
     if steps.is_empty() {
-        session.ui.note(format!("{} agrees with the site.", forge.title()));
-        return Ok(ExitStatus::Success);
+        let of = if is_all_known { "" } else { " in what could be looked at" };
+        session.ui.note(format!("{} agrees with the site{of}.", forge.title()));
+        return Ok(exit);
     }
     if args.dry_run {
-        return Ok(ExitStatus::Success);
+        return Ok(exit);
     }
     if !args.yes {
         ask::somebody()?;
@@ -135,7 +139,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
         all_taken &= take(step, &client, &declared, &credentials, session).await.with_context(so_far)?;
     }
     session.ui.note(format!("{} agrees with the site now.", forge.title()));
-    Ok(if all_taken { ExitStatus::Success } else { ExitStatus::Failure })
+    Ok(if all_taken { exit } else { ExitStatus::Failure })
 }
 
 /// Does a step. Gives whether the service takes what the hook sends then.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, warn};
 
-use super::journal::{Begun, Delivered, Journal};
+use super::journal::{self, Begun, Delivered, Journal};
 use crate::broker::{Broker, BrokerError};
 use crate::release::QueueName;
 use crate::request::line::Submission;
@@ -53,6 +53,8 @@ pub struct Desk {
     known: Vec<QueueName>,
     /// Told whenever the journal has something new.
     changed: watch::Sender<()>,
+    /// The earliest time of what comes next: nothing that comes later has an earlier one, whatever the clock does.
+    next: Timestamp,
 }
 
 impl Intake {
@@ -64,7 +66,7 @@ impl Intake {
         changed: watch::Sender<()>,
     ) -> (Self, Desk) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        (Self { sender }, Desk { receiver, journal, broker, known, changed })
+        (Self { sender }, Desk { receiver, journal, broker, known, changed, next: Timestamp::UNIX_EPOCH })
     }
 
     /// Hands a delivery in, and waits until it is certain what becomes of it.
@@ -97,7 +99,7 @@ impl Desk {
         }
     }
 
-    async fn take(&self, handed: Vec<Handed>) {
+    async fn take(&mut self, handed: Vec<Handed>) {
         // What hangs on something else of the same batch is decided when that is.
         let in_doubt = self.round(handed, false).await;
         if !in_doubt.is_empty() {
@@ -106,7 +108,7 @@ impl Desk {
     }
 
     /// Takes what was handed in. Gives back what cannot be decided yet, unless it is the last round.
-    async fn round(&self, handed: Vec<Handed>, is_last: bool) -> Vec<Handed> {
+    async fn round(&mut self, handed: Vec<Handed>, is_last: bool) -> Vec<Handed> {
         let (mut deliveries, mut senders) = (Vec::new(), Vec::new());
         let mut batch: Vec<Job> = Vec::new();
         let mut in_doubt: Vec<Handed> = Vec::new();
@@ -121,7 +123,11 @@ impl Desk {
         }
         let begun = match deliveries.as_slice() {
             [] => Ok(Vec::new()),
-            some => self.journal.begin(some.to_vec(), Timestamp::now()).await,
+            some => {
+                let now = Timestamp::now().max(self.next);
+                self.next = now + journal::TICK * i32::try_from(some.len()).unwrap_or(i32::MAX);
+                self.journal.begin(some.to_vec(), now).await
+            }
         };
         match begun {
             Ok(begun) => {
@@ -169,13 +175,20 @@ impl Desk {
                         _ => match self.submit(&job.requests).await {
                             Ok(()) => self.confirm(vec![job]).await,
                             Err(failure) => {
-                                if !matches!(failure, BrokerError::NoSuchQueue { .. }) {
+                                if matches!(failure, BrokerError::NoSuchQueue { .. }) {
+                                    self.queue_rest(job, &failure).await;
+                                } else {
                                     is_away = Some(failure.to_string());
+                                    self.fail(job, &failure.to_string(), is_certain(&failure)).await;
                                 }
-                                self.fail(job, &failure.to_string(), is_certain(&failure)).await;
                             }
                         },
                     }
+                }
+            }
+            Err(failure @ BrokerError::NoSuchQueue { .. }) => {
+                for job in batch {
+                    self.queue_rest(job, &failure).await;
                 }
             }
             Err(BrokerError::Unconfirmed { mut confirmed, total, reason }) => {
@@ -223,6 +236,34 @@ impl Desk {
         }
         for job in jobs {
             let _ = job.sender.send(Answer::Queued(job.requests));
+        }
+    }
+
+    /// Queues of a delivery what has a queue; the other tests end without having been run. Nothing of it was sent before.
+    async fn queue_rest(&self, job: Job, failure: &BrokerError) {
+        let Job { delivery, requests, sender } = job;
+        let queues: Vec<QueueName> = requests.iter().map(|request| request.queue.clone()).collect();
+        let there = self.broker.existing(&queues).await.unwrap_or_default();
+        let has_queue = |one: &Submission| there.contains(&one.queue) || self.known.contains(&one.queue);
+        let (good, bad): (Vec<Submission>, Vec<Submission>) = requests.into_iter().partition(has_queue);
+        let job = Job { delivery, requests: good, sender };
+        // Who asks for several tests by hand gets all or none.
+        if job.requests.is_empty() || job.delivery.is_none() {
+            return self.fail(job, &failure.to_string(), true).await;
+        }
+        match self.submit(&job.requests).await {
+            Ok(()) => {
+                for (uuid, queue) in bad.iter().filter_map(|one| Some((one.request.uuid()?.clone(), &one.queue))) {
+                    // If this is not written down, it is found out later.
+                    if let Err(failure) =
+                        self.journal.end_untested(uuid, &format!("there is no queue {queue}"), false).await
+                    {
+                        error!("{failure}");
+                    }
+                }
+                self.confirm(vec![job]).await;
+            }
+            Err(failure) => self.fail(job, &failure.to_string(), is_certain(&failure)).await,
         }
     }
 

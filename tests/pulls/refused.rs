@@ -15,7 +15,8 @@ use crate::support::{Services, Story, stories};
 const BRANCH: &str = "https://git.example/thing.git";
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    const STORIES: [(&str, Story); 3] = [
+    const STORIES: [(&str, Story); 4] = [
+        ("what_has_no_queue_keeps_nothing_else_from_being_tested", no_queue),
         ("every_refusal_looks_the_same", alike),
         ("what_is_signed_is_not_believed_either", signed_but_wrong),
         ("sha1_is_enough_only_where_that_is_declared", legacy),
@@ -140,5 +141,28 @@ fn legacy(_: &Services) -> Result<(), Failed> {
     let file = scene.site.path().join("hooks.toml");
     fs::write(&file, fs::read_to_string(&file)? + "legacy = true\n")?;
     assert_eq!(post(&address, &headers, &body).expect("an answer").0, 202, "{}", scene.log());
+    Ok(())
+}
+
+fn no_queue(_: &Services) -> Result<(), Failed> {
+    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    scene.add_hook("thing", &["--build-git", BRANCH]);
+    assert!(scene.set_token("status").status.success());
+    // Somebody wants an architecture that the site does not have.
+    let file = scene.site.path().join("hooks.toml");
+    fs::write(&file, fs::read_to_string(&file)?.replace("[\"amd64\"]", "[\"amd64\", \"arm64\"]"))?;
+    scene.kill_service();
+    scene.serve();
+    assert!(scene.log().contains("is not in [releases] of apt-ci.toml"), "{}", scene.log());
+    let mended = scene.command(&["sync", "--yes", "--token-file", "admin-token"]);
+    assert!(mended.err.contains("there is no queue debci-upstream-"), "{mended:#?}");
+    let sent = scene.forge.open(PROJECT, 7, &commit('a')).remove(0);
+    assert_eq!(sent.status, 202, "{sent:?}");
+    let arm = scene.context("thing").replace("amd64", "arm64");
+    let untested = scene.forge.wait_for(PROJECT, &commit('a'), &arm, "error");
+    assert!(untested.description.starts_with("not tested: there is no queue"), "{untested:?}");
+    scene.site.ok(&["worker", "--drain", "-a", "amd64"]);
+    scene.forge.wait_for(PROJECT, &commit('a'), &scene.context("thing"), "success");
+    assert_eq!(scene.forge.deliver_again(PROJECT, &sent).status, 200, "it is done");
     Ok(())
 }

@@ -11,6 +11,9 @@ use crate::pulls::PullTest;
 use crate::request::RequestId;
 use crate::server_url::ServerUrl;
 
+/// Between the times of two deliveries that are written down together: the smallest that the journal tells apart.
+pub const TICK: SignedDuration = SignedDuration::from_millis(1);
+
 /// A delivery that asks for something.
 #[derive(Debug, Clone)]
 pub struct Delivered {
@@ -82,7 +85,7 @@ impl Journal {
     pub async fn begin(&self, deliveries: Vec<Delivered>, now: Timestamp) -> Result<Vec<Begun>, JournalError> {
         self.durably(move |transaction| {
             // One after the other: of two commits that changed in the same second, the later one counts.
-            let times = (0..).map(|place| now + SignedDuration::from_millis(place));
+            let times = (0..).map(|place: i32| now + TICK * place);
             deliveries.iter().zip(times).map(|(one, now)| begin(transaction, one, now)).collect()
         })
         .await

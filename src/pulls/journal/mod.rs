@@ -21,7 +21,7 @@ use crate::owned;
 use crate::release::QueueName;
 use crate::request::RequestId;
 
-pub use self::deliveries::{Begun, Delivered, Wish};
+pub use self::deliveries::{Begun, Delivered, TICK, Wish};
 use self::statuses::UNSHOWN;
 
 /// The form of the file.
