@@ -243,7 +243,12 @@ impl Desk {
     async fn queue_rest(&self, job: Job, failure: &BrokerError) {
         let Job { delivery, requests, sender } = job;
         let queues: Vec<QueueName> = requests.iter().map(|request| request.queue.clone()).collect();
-        let there = self.broker.existing(&queues).await.unwrap_or_default();
+        let there = match self.broker.existing(&queues).await {
+            Ok(there) => there,
+            Err(failure) => {
+                return self.fail(Job { delivery, requests, sender }, &failure.to_string(), true).await;
+            }
+        };
         let has_queue = |one: &Submission| there.contains(&one.queue) || self.known.contains(&one.queue);
         let (good, bad): (Vec<Submission>, Vec<Submission>) = requests.into_iter().partition(has_queue);
         let job = Job { delivery, requests: good, sender };
