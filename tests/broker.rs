@@ -247,8 +247,7 @@ async fn a_delayed_request_outlives_who_delayed_it(stage: &Stage) {
     let worker = Helper::start(&["delay-claim", &stage.address(), &queue.to_string()]);
     worker.wait_for_line("delayed");
     worker.kill();
-    let state = broker.inspect(std::slice::from_ref(&queue)).await.unwrap().remove(0);
-    assert_eq!((state.ready, state.delayed), (0, 1));
+    stage.has_one_delayed(&broker, &queue).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
     let claim = take(&mut slot).await;
     assert_eq!((claim.attempt, claim.redelivered), (2, true));
@@ -276,8 +275,7 @@ async fn a_worker_that_empties_its_queues_waits_for_delayed_requests(stage: &Sta
         claim.settle(if runs < 3 { later(1, None, true) } else { Verdict::Done }).await.unwrap();
     }
     assert_eq!(runs, 3, "it waited until nothing was delayed any more");
-    let state = broker.inspect(std::slice::from_ref(&elsewhere)).await.unwrap().remove(0);
-    assert_eq!((state.ready, state.delayed), (0, 1));
+    stage.has_one_delayed(&broker, &elsewhere).await;
     // Who is told to stop does not wait either.
     let stopping = tokio::spawn({
         let stop = stop.clone();

@@ -79,6 +79,16 @@ impl Stage {
         .await;
     }
 
+    /// One request of the queue waits for a time, and no other. Who looks at what is delayed takes it for a moment, from other stories as well.
+    pub async fn has_one_delayed(&self, broker: &Broker, queue: &QueueName) {
+        let queue = std::slice::from_ref(queue);
+        eventually("one request is delayed", async || {
+            let state = broker.inspect(queue).await.expect("its state").remove(0);
+            ((state.ready, state.claimed, state.delayed, state.dead) == (0, 0, 1, 0)).then_some(())
+        })
+        .await;
+    }
+
     /// A slot waits on all of these queues.
     pub async fn waits(&self, broker: &Broker, queues: &[QueueName]) {
         eventually("the slot waits", async || {
