@@ -180,6 +180,14 @@ pub fn at_one_server(mut hooks: Vec<Hook>, token: &TokenFile) -> Result<Vec<Hook
     })
 }
 
+/// The error of who names no server, where no declared hook does: a token for one server is not told to another.
+pub fn no_server(project: &Project) -> BadInput {
+    BadInput {
+        message: format!("nothing says any more at which server {project} is"),
+        hint: Some("name it with --api-url".to_owned()),
+    }
+}
+
 /// A way to a hook's server.
 pub fn client(hook: &Hook, token: Option<SecretString>) -> Result<Client, ForgeError> {
     Client::new(hook.forge, &hook.api, token)

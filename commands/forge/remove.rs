@@ -125,11 +125,7 @@ async fn rest(
     } else {
         let known = gone.first().or_else(|| declared.iter().find(|hook| is_meant(hook)));
         let api = args.token.api_url.clone().or_else(|| Some(known?.api.clone()));
-        // A token for one server is not told to another.
-        let api = api.ok_or_else(|| BadInput {
-            message: format!("nothing says any more at which server {project} is"),
-            hint: Some("name it with --api-url; --manual leaves the forge alone".to_owned()),
-        })?;
+        let api = api.ok_or_else(|| access::no_server(project))?;
         let client = Client::new(forge, &api, Some(args.token.needed(forge, session).await?))?;
         let service = access::service(site)?;
         let declared: Vec<&Hook> = declared.iter().filter(|hook| is_meant(hook)).collect();

@@ -63,13 +63,16 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     let declared = access::hooks_of(forge, &site)?;
     let hooks = access::at_one_server(declared.clone(), &args.token)?;
     let forgotten = forgotten(forge, &declared, &credentials)?;
-    if hooks.is_empty() && forgotten.is_empty() {
-        session.ui.note("No hook is declared: there is no project to look at.");
-        return Ok(ExitStatus::Success);
-    }
-    let api = args.token.api_url.clone().or_else(|| Some(hooks.first()?.api.clone())).unwrap_or_else(|| forge.api());
+    let api = match (args.token.api_url.as_ref().or(hooks.first().map(|hook| &hook.api)), forgotten.first()) {
+        (Some(api), _) if !hooks.is_empty() || !forgotten.is_empty() => api,
+        (None, Some(project)) => return Err(access::no_server(project).into()),
+        _ => {
+            session.ui.note("No hook is declared: there is no project to look at.");
+            return Ok(ExitStatus::Success);
+        }
+    };
     let token = args.token.needed(forge, session).await?;
-    let client = Client::new(forge, &api, Some(token))?;
+    let client = Client::new(forge, api, Some(token))?;
     let mut steps = Vec::new();
     for hooks in by_project(&hooks) {
         let Some(Hook { project, .. }) = hooks.first() else { continue };

@@ -257,6 +257,11 @@ fn synced(_: &Services) -> Result<(), Failed> {
         assert!(unasked.status.success() && unasked.err.contains("agrees with the site"), "{unasked:#?}");
         // The last one.
         fs::write(&file, "")?;
+        let unnamed = scene.command(&["sync", "--yes", "--token-file", "admin-token"]);
+        assert!(
+            unnamed.status.code() == Some(2) && unnamed.err.contains("at which server me/thing is"),
+            "{unnamed:#?}"
+        );
         let api = scene.forge.api();
         assert_eq!(steps(&scene, &["--yes", "--api-url", &api]), ["remove"]);
         assert_eq!(scene.forge.hooks(PROJECT).len(), 1, "another service's");
