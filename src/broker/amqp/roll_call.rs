@@ -2,7 +2,8 @@
 //! connection with slots, and each answers with one message per claim that it holds, the request as its body.
 //!
 //! How many will answer is known before: each of them consumes from one queue of which the broker tells how many consumers it has. So a
-//! question for all claims ends with the last answer. Silence ends it too: a holder may die while it is asked.
+//! question for all claims ends with the last answer. Silence ends it too: a holder may die while it is asked, which the broker's count then
+//! shows. One that is still counted is only slow, and is given more time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,9 @@ use crate::request::RequestId;
 
 /// Nobody answers for so long: everybody has answered who will.
 const SILENCE: Duration = Duration::from_millis(250);
+/// A holder that the broker still counts is waited for so long since the last answer: its host may be busy. It may also be frozen or cut off,
+/// and then whoever asks must not wait for ever.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// However many answers come, a question ends.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -283,9 +287,7 @@ async fn ask_everybody(
     declare_exchange(&channel).await?;
     let mut answers = consume(&channel, names::REPLY_TO.into()).await?;
     // Counted before the question: whoever is counted hears it.
-    let mut looking = Looking::at(live);
-    let holders = looking.look(names::PRESENCE.into()).await?.map_or(0, |queue| queue.consumers);
-    looking.end().await;
+    let holders = holders(live).await?;
     headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
     let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
     let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
@@ -295,10 +297,19 @@ async fn ask_everybody(
     // Who hears the question without being counted is of an older version, or about to be counted: silence tells when it has answered.
     let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
     let mut closings = 0;
-    let end = tokio::time::Instant::now() + LONGEST;
+    let mut heard = tokio::time::Instant::now();
+    let end = heard + LONGEST;
     while !nobody && closings < expected {
         let silence = (tokio::time::Instant::now() + SILENCE).min(end);
-        let Ok(answer) = tokio::time::timeout_at(silence, answers.next()).await else { break };
+        let Ok(answer) = tokio::time::timeout_at(silence, answers.next()).await else {
+            // Who came after the question does not answer it, who died does not either.
+            let missing = self::holders(live).await?.min(holders) > closings;
+            if missing && tokio::time::Instant::now() < end.min(heard + PATIENCE) {
+                continue;
+            }
+            break;
+        };
+        heard = tokio::time::Instant::now();
         let Some(answer) = answer.transpose()? else {
             return Err(Fault::Away("the connection was closed".to_owned()));
         };
@@ -310,6 +321,14 @@ async fn ask_everybody(
     }
     close(&channel).await;
     Ok(())
+}
+
+/// How many connections answer questions.
+async fn holders(live: &Live) -> Result<u64, Fault> {
+    let mut looking = Looking::at(live);
+    let queue = looking.look(names::PRESENCE.into()).await?;
+    looking.end().await;
+    Ok(queue.map_or(0, |queue| queue.consumers))
 }
 
 /// Whether some living connection holds the request through a copy of its own. A "no" proves nothing, so nobody says it: silence does.
