@@ -7,8 +7,10 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use nix::sys::signal::Signal;
 
 use super::*;
+use crate::support::daemon::free_port;
 use crate::support::proxy::Proxy;
 use crate::support::rabbitmq::RabbitMq;
 
@@ -31,6 +33,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     }
     stories![
         a_long_claim_outlives_the_brokers_patience,
+        a_holder_that_is_slow_is_counted,
         a_copy_of_a_running_request_is_never_run,
         a_lock_that_nobody_answers_for_makes_nobody_drop_a_request,
         a_message_that_is_no_request_is_handed_out_with_the_reason,
@@ -100,6 +103,24 @@ async fn a_long_claim_outlives_the_brokers_patience(_: &Services, stage: &Stage)
     stage.is_empty(&broker, &queue).await;
 }
 
+async fn a_holder_that_is_slow_is_counted(_: &Services, stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 1)).await;
+    let holder = Helper::start(&["hold-claim", &stage.address(), &queue.to_string()]);
+    holder.wait_for_line("held");
+    // So long it does not answer. On a machine that is busy itself, the question may take too long as well: then it is asked again.
+    let frozen = Duration::from_millis(800);
+    eventually("the claim is counted although its holder stood still", async || {
+        holder.signal(Signal::SIGSTOP);
+        let (states, ()) = tokio::join!(broker.inspect(std::slice::from_ref(&queue)), async {
+            tokio::time::sleep(frozen).await;
+            holder.signal(Signal::SIGCONT);
+        });
+        (states.unwrap()[0].claimed == 1).then_some(())
+    })
+    .await;
+}
+
 async fn a_copy_of_a_running_request_is_never_run(_: &Services, stage: &Stage) {
     let (broker, queue) = stage.broker_with_queue().await;
     let twice = requests("p", 1);
@@ -154,7 +175,7 @@ async fn a_message_that_is_no_request_is_handed_out_with_the_reason(_: &Services
         let claim = take(&mut slot).await;
         let reason = claim.request.as_ref().unwrap_err().to_string();
         claim.settle(Verdict::Dead(reason.clone())).await.unwrap();
-        let letter = broker.contents(&queue, 10).await.unwrap().dead.pop().unwrap();
+        let letter = eventually("it is there", async || broker.contents(&queue, 10).await.unwrap().dead.pop()).await;
         assert_eq!((letter.body.as_slice(), letter.reason), (body, reason));
     }
     stage.is_empty(&broker, &queue).await;
@@ -326,14 +347,15 @@ async fn an_announcement_does_not_wait_for_a_broker_that_is_away(services: &Serv
     let asked = Instant::now();
     let error = eventually("the loss is noticed", async || broker.announce(Topic::TestStatus, b"{}").await.err()).await;
     assert!(matches!(error, BrokerError::Unreachable { .. }), "{error}");
-    assert!(asked.elapsed() < Duration::from_secs(5));
+    // Not what one waits for who has something to publish that must not get lost.
+    assert!(asked.elapsed() < Duration::from_secs(20));
     proxy.mend();
     eventually("the next one goes through", async || broker.announce(Topic::TestStatus, b"{}").await.ok()).await;
 }
 
 async fn a_broker_that_does_not_answer_is_an_error_without_the_password(services: &Services, _: &Stage) {
     // One refuses connections, two do not let us in, and one takes connections and stays silent.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let closed = free_port();
     let port = services.rabbitmq().port();
     for (url, reason) in [
         (format!("amqp://me:hunter2@127.0.0.1:{closed}/"), "refused"),
@@ -343,7 +365,7 @@ async fn a_broker_that_does_not_answer_is_an_error_without_the_password(services
         let asked = Instant::now();
         let url: QueueUrl = url.parse().unwrap();
         let Err(error) = Broker::connect(&url).await else { panic!("{url} let us in") };
-        assert!(asked.elapsed() < Duration::from_secs(10));
+        assert!(asked.elapsed() < Duration::from_secs(30));
         let text = error.to_string();
         assert!(text.contains("127.0.0.1") && text.contains(reason), "{text}");
         assert!(!format!("{text} {error:?}").contains("hunter2"), "{text}");
@@ -352,7 +374,7 @@ async fn a_broker_that_does_not_answer_is_an_error_without_the_password(services
     let url = format!("amqp://me:hunter2@{}/", silent.local_addr().unwrap());
     let asked = Instant::now();
     let Err(error) = Broker::connect(&url.parse().unwrap()).await else { panic!("silence let us in") };
-    assert!(asked.elapsed() < Duration::from_secs(10));
+    assert!(asked.elapsed() < Duration::from_secs(30));
     assert!(error.to_string().contains("no answer within 8 seconds"), "{error}");
 }
 
@@ -395,11 +417,10 @@ fn restart_during_submission() {
         let mut progress = |count| {
             shown = count;
             if count == 1000 {
+                // Here, so that it happens before the rest is confirmed.
+                service.kill();
                 let service = Arc::clone(&service);
-                restart = Some(std::thread::spawn(move || {
-                    service.kill();
-                    service.start_again();
-                }));
+                restart = Some(std::thread::spawn(move || service.start_again()));
             }
         };
         let error = broker.submit(&submissions, &[], &mut progress).await.unwrap_err();
@@ -424,12 +445,17 @@ fn restart_during_delay(end: fn(&RabbitMq), crash: bool) {
         service.remember_queues();
         let sent = requests("p", REQUESTS);
         submit(&broker, &queue, &sent).await;
-        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
-        // Some are due while the broker is away, some after it has come back.
-        for number in 0..REQUESTS {
-            let after = if number % 2 == 0 { 5 } else { 15 };
-            take(&mut slot).await.settle(later(after, Some(failed("no testbed", 1)), true)).await.unwrap();
+        // All are taken before the first comes back.
+        let mut claims = Vec::new();
+        for _ in 0..REQUESTS {
+            claims.push(take(&mut broker.slot(vec![queue.clone()]).await.unwrap()).await);
         }
+        // Some are due while the broker is away, some after it has come back.
+        for (number, claim) in claims.into_iter().enumerate() {
+            let after = if number % 2 == 0 { 5 } else { 15 };
+            claim.settle(later(after, Some(failed("no testbed", 1)), true)).await.unwrap();
+        }
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
         let restarting = Arc::clone(&service);
         let restart = move || {
             end(&restarting);

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use apt_ci::broker::{Claim, Slot};
 use apt_ci::request::line::Submission;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 
 use super::*;
 
@@ -79,7 +81,7 @@ impl Stage {
         .await;
     }
 
-    /// One request of the queue waits for a time, and no other. Who looks at what is delayed takes it for a moment, from other stories as well.
+    /// One request of the queue waits for a time, and no other.
     pub async fn has_one_delayed(&self, broker: &Broker, queue: &QueueName) {
         let queue = std::slice::from_ref(queue);
         eventually("one request is delayed", async || {
@@ -212,6 +214,12 @@ impl Helper {
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number of ticks")).sum();
         // Linux counts in hundredths of a second for every program, whatever it does inside.
         Duration::from_millis(ticks * 10)
+    }
+
+    /// As `kill -STOP` and the like do.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.lock().expect("the child").id();
+        nix::sys::signal::kill(Pid::from_raw(id.try_into().expect("a process id")), signal).expect("a signal");
     }
 
     /// As `kill -9` does.

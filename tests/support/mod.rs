@@ -59,9 +59,9 @@ impl Services {
     }
 
     /// A RabbitMQ that no test stops. It allows 20 seconds for an acknowledgement, so that every claim which is held longer
-    /// shows that it survives that.
+    /// shows that it survives that. Each story has a virtual host of its own.
     pub fn rabbitmq(&self) -> &RabbitMq {
-        self.rabbitmq.get_or_init(|| RabbitMq::start("consumer_timeout = 20000"))
+        self.rabbitmq.get_or_init(|| RabbitMq::start_shared("consumer_timeout = 20000"))
     }
 
     /// A Swift whose users log in at its own proxy (tempauth).

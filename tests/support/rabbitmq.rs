@@ -1,6 +1,7 @@
 //! A private RabbitMQ: its own node, ports and folders, and its own epmd, so that nothing is shared with any other broker on
 //! this machine and nothing is left behind.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -14,12 +15,23 @@ use tempfile::TempDir;
 use super::daemon::free_port;
 
 /// Starting takes 6 to 15 seconds on an idle machine.
-const START: Duration = Duration::from_secs(120);
-const STOP: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(300);
+const STOP: Duration = Duration::from_secs(120);
+
+/// What every broker has, in a URL.
+const DEFAULT_VHOST: &str = "%2f";
+
+thread_local! {
+    /// The part of the shared broker that belongs to this thread.
+    static OWN_VHOST: OnceCell<String> = const { OnceCell::new() };
+}
 
 /// A broker that runs until this value goes away.
 pub struct RabbitMq {
     folder: TempDir,
+    /// Whether each thread of the tests, which runs one story at a time, has a virtual host of its own: what all clients of a virtual host
+    /// share, such as the requests that wait out a delay, is then shared with no other story.
+    is_shared: bool,
     port: u16,
     encrypted_port: u16,
     distribution_port: u16,
@@ -42,6 +54,15 @@ impl Drop for Frozen<'_> {
 impl RabbitMq {
     /// Starts a broker with these further lines in its rabbitmq.conf, and waits until it is ready.
     pub fn start(configuration: &str) -> Self {
+        Self::new(configuration, false)
+    }
+
+    /// The same for many stories at a time, each of which has a virtual host of its own.
+    pub fn start_shared(configuration: &str) -> Self {
+        Self::new(configuration, true)
+    }
+
+    fn new(configuration: &str, is_shared: bool) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let [port, encrypted_port, distribution_port, epmd_port] = [(); 4].map(|()| free_port());
         let mut lines = String::new();
@@ -62,8 +83,16 @@ impl RabbitMq {
             .stderr(Stdio::null())
             .spawn()
             .expect("epmd, from rabbitmq-server's dependencies");
-        let broker =
-            Self { folder, port, encrypted_port, distribution_port, epmd_port, epmd, server: Mutex::new(None) };
+        let broker = Self {
+            folder,
+            is_shared,
+            port,
+            encrypted_port,
+            distribution_port,
+            epmd_port,
+            epmd,
+            server: Mutex::new(None),
+        };
         broker.start_again();
         broker
     }
@@ -75,14 +104,30 @@ impl RabbitMq {
 
     /// The same through another port, such as a proxy's.
     pub fn url_at(&self, port: u16) -> String {
-        format!("amqp://guest:guest@127.0.0.1:{port}/%2f")
+        format!("amqp://guest:guest@127.0.0.1:{port}/{}", self.vhost())
     }
 
     /// Makes a user of this name who may configure, write and read what these patterns say, and gives where it connects.
     pub fn user(&self, name: &str, permissions: [&str; 3]) -> String {
         self.control(&["add_user", name, "secret"]);
-        self.control(&[&["set_permissions", name][..], &permissions].concat());
-        format!("amqp://{name}:secret@127.0.0.1:{}/%2f", self.port)
+        let vhost = self.vhost();
+        let decoded = if vhost == DEFAULT_VHOST { "/" } else { &vhost };
+        self.control(&[&["set_permissions", "-p", decoded, name][..], &permissions].concat());
+        format!("amqp://{name}:secret@127.0.0.1:{}/{vhost}", self.port)
+    }
+
+    /// The virtual host of this thread, as URLs have it.
+    fn vhost(&self) -> String {
+        if !self.is_shared {
+            return DEFAULT_VHOST.to_owned();
+        }
+        let make = || {
+            let name = format!("story-{}", uuid::Uuid::new_v4().simple());
+            self.control(&["add_vhost", &name]);
+            self.control(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]);
+            name
+        };
+        OWN_VHOST.with(|own| own.get_or_init(make).clone())
     }
 
     fn control(&self, arguments: &[&str]) {
@@ -96,7 +141,7 @@ impl RabbitMq {
 
     /// Where clients connect with TLS.
     pub fn encrypted_url(&self) -> String {
-        format!("amqps://guest:guest@localhost:{}/%2f", self.encrypted_port)
+        format!("amqps://guest:guest@localhost:{}/{}", self.encrypted_port, self.vhost())
     }
 
     /// The certificate that clients must trust for that.

@@ -18,9 +18,10 @@ use lapin::{Channel, ExchangeKind};
 use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
+use super::held::Held;
 use super::message::Subject;
 use super::queues::Looking;
-use super::{inspect, names, publish, queues};
+use super::{names, publish, queues};
 use crate::broker::{DELAYS, Verdict, delay};
 use crate::release::QueueName;
 
@@ -73,24 +74,37 @@ pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, v
 }
 
 /// The requests that wait out a delay, of all origins: the routing key is the name of the origin. Each goes back to its place.
+///
+/// # Errors
+/// [`Fault::Locked`] when somebody else holds some of them, and does not give them back.
 pub(super) async fn waiting(live: &Live) -> Result<Vec<Delivery>, Fault> {
     let mut looking = Looking::at(live);
     let mut filled = Vec::new();
     if looking.look(names::delay_queue(DELAYS[0])).await?.is_some() {
         for delay in DELAYS {
             let lengths = looking.look(names::delay_queue(delay)).await?;
-            if lengths.is_some_and(|lengths| lengths.ready > 0) {
+            // Somebody else who looks has them in hand.
+            if lengths.is_some_and(|lengths| lengths.ready > 0 || lengths.consumers > 0) {
                 filled.push(names::delay_queue(delay));
             }
         }
     }
     looking.end().await;
-    let peeks = filled.into_iter().map(|queue| inspect::peek(live, queue, LOOK_AT_MOST));
-    Ok(try_join_all(peeks).await?.into_iter().flatten().collect())
+    let looks = filled.into_iter().map(async |queue| {
+        let mut held = Held::alone(live, queue, LOOK_AT_MOST).await?;
+        let messages = std::mem::take(&mut held.messages);
+        held.give_back().await;
+        Ok::<_, Fault>(messages)
+    });
+    Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
-/// Whether requests of one of these origins wait out a delay.
+/// Whether requests of one of these origins wait out a delay, or may do so.
 pub(super) async fn any_waiting(live: &Live, origins: &[QueueName]) -> Result<bool, Fault> {
     let origins: HashSet<String> = origins.iter().map(ToString::to_string).collect();
-    Ok(waiting(live).await?.iter().any(|message| origins.contains(message.routing_key.as_str())))
+    match waiting(live).await {
+        Ok(waiting) => Ok(waiting.iter().any(|message| origins.contains(message.routing_key.as_str()))),
+        Err(Fault::Locked) => Ok(true),
+        Err(fault) => Err(fault),
+    }
 }

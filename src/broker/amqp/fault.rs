@@ -18,6 +18,7 @@ pub(super) enum Fault {
 }
 
 /// The codes with which the broker closes a channel.
+const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const RESOURCE_LOCKED: u16 = 405;
 
@@ -28,6 +29,8 @@ impl From<lapin::Error> for Fault {
             ErrorKind::ProtocolError(protocol) => match protocol.get_id() {
                 NOT_FOUND => Self::Missing(text),
                 RESOURCE_LOCKED => Self::Locked,
+                // The same code says that somebody may not do something; RabbitMQ's words tell which it is.
+                ACCESS_REFUSED if text.contains("in exclusive use") => Self::Locked,
                 _ if error.is_amqp_soft_error() => Self::Refused(text),
                 _ => Self::Away(text),
             },

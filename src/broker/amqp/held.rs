@@ -3,18 +3,19 @@
 //!
 //! While they are held, workers find nothing in the queue. So all of them come at once, and none is waited for: a consumer gets what is
 //! there as fast as the broker sends it, and is ended as soon as the broker says that nothing is left.
+//!
+//! Whoever holds them is one of the queue's consumers meanwhile, which others see: the broker removes a consumer and puts back what it had
+//! in one step, when its channel is closed.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::Channel;
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, PublisherConfirm};
+use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
+use tokio::time::Instant;
 
 use super::channel::{close, flush, in_time};
 use super::connection::Live;
@@ -24,6 +25,10 @@ use super::queues::Looking;
 
 /// Between two questions whether anything is left.
 const ASK_EVERY: Duration = Duration::from_millis(1);
+/// Between two tries to hold what somebody else holds.
+const TRY_EVERY: Duration = Duration::from_millis(10);
+/// Others who look give back what they hold within moments. One that is frozen or cut off does not.
+pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
 /// So many copies are on their way to another queue at a time.
 const WINDOW: usize = 512;
 
@@ -37,36 +42,82 @@ pub(super) struct Copies {
 /// The messages, in their order.
 pub(super) struct Held {
     pub(super) messages: Vec<Delivery>,
-    channel: Option<Channel>,
+    hand: Option<Hand>,
+}
+
+/// What holds messages.
+struct Hand {
+    channel: Channel,
+    /// It ends with this value, so it is kept.
+    _consumer: Consumer,
 }
 
 impl Held {
-    /// Takes hold of what is in the queue now, at most `limit` messages. A queue that does not exist has none.
+    const NOTHING: Self = Self { messages: Vec::new(), hand: None };
+
+    /// Takes hold of what is in the queue now, at most `limit` messages. A queue that does not exist has none. Who holds messages of it at
+    /// the same time has a part of them.
     pub(super) async fn all(live: &Live, queue: ShortString, limit: usize) -> Result<Self, Fault> {
         let mut looking = Looking::at(live);
         let ready = looking.look(queue.clone()).await?.map_or(0, |lengths| lengths.ready);
-        let wanted = usize::try_from(ready).unwrap_or(usize::MAX).min(limit);
-        let mut held = Self { messages: Vec::with_capacity(wanted), channel: None };
-        if wanted > 0 {
-            let channel = in_time(live.channel()).await?;
-            held.channel = Some(channel.clone());
-            match in_time(collect(&channel, &queue, wanted, &mut looking)).await {
-                Ok(messages) => held.messages = messages,
-                // Somebody has deleted the queue meanwhile.
-                Err(Fault::Missing(_)) => held.channel = None,
-                Err(fault) => {
-                    close(&channel).await;
-                    return Err(fault);
+        let held = Self::take(live, &queue, at_most(ready, limit), false, &mut looking).await;
+        looking.end().await;
+        held
+    }
+
+    /// As [`Held::all`], from a queue that nobody consumes from but who looks into it, and one after the other: nobody sees only a part.
+    ///
+    /// # Errors
+    /// [`Fault::Locked`] when somebody else has held its messages for [`OTHERS_HOLD`].
+    pub(super) async fn alone(live: &Live, queue: ShortString, limit: usize) -> Result<Self, Fault> {
+        let end = Instant::now() + OTHERS_HOLD;
+        let mut looking = Looking::at(live);
+        let held = loop {
+            match looking.look(queue.clone()).await? {
+                None => break Ok(Self::NOTHING),
+                Some(lengths) if lengths.consumers == 0 => {
+                    match Self::take(live, &queue, at_most(lengths.ready, limit), true, &mut looking).await {
+                        // Somebody else was faster.
+                        Err(Fault::Locked) => {}
+                        held => break held,
+                    }
                 }
+                Some(_) => {}
+            }
+            if Instant::now() >= end {
+                break Err(Fault::Locked);
+            }
+            tokio::time::sleep(TRY_EVERY).await;
+        };
+        looking.end().await;
+        held
+    }
+
+    async fn take(
+        live: &Live,
+        queue: &ShortString,
+        wanted: usize,
+        alone: bool,
+        looking: &mut Looking<'_>,
+    ) -> Result<Self, Fault> {
+        if wanted == 0 {
+            return Ok(Self::NOTHING);
+        }
+        let channel = in_time(live.channel()).await?;
+        match in_time(collect(&channel, queue, wanted, alone, looking)).await {
+            Ok((messages, consumer)) => Ok(Self { messages, hand: Some(Hand { channel, _consumer: consumer }) }),
+            // Somebody has deleted the queue meanwhile.
+            Err(Fault::Missing(_)) => Ok(Self::NOTHING),
+            Err(fault) => {
+                close(&channel).await;
+                Err(fault)
             }
         }
-        looking.end().await;
-        Ok(held)
     }
 
     /// Removes these messages, in this order. With copies for another queue, each is removed only when the broker has its copy.
     pub(super) async fn take_out(&self, chosen: &[usize], copies: Option<&Copies>) -> Result<(), Fault> {
-        let Some(channel) = &self.channel else { return Ok(()) };
+        let Some(Hand { channel, .. }) = &self.hand else { return Ok(()) };
         let chosen: Vec<&Delivery> = chosen.iter().filter_map(|index| self.messages.get(*index)).collect();
         if copies.is_some() {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -96,26 +147,31 @@ impl Held {
 
     /// Gives back what is still there.
     pub(super) async fn give_back(self) {
-        let Some(channel) = self.channel else { return };
-        let all = BasicNackOptions { multiple: true, requeue: true };
-        // Tag 0 means every one. Should it fail, the channel's end does the same.
-        let _ = in_time(async { Ok(channel.basic_nack(0, all).await?) }).await;
-        close(&channel).await;
+        // Not message by message: the broker would send them to this consumer once more.
+        if let Some(hand) = self.hand {
+            close(&hand.channel).await;
+        }
     }
+}
+
+fn at_most(ready: u64, limit: usize) -> usize {
+    usize::try_from(ready).unwrap_or(usize::MAX).min(limit)
 }
 
 async fn collect(
     channel: &Channel,
     queue: &ShortString,
     wanted: usize,
+    alone: bool,
     looking: &mut Looking<'_>,
-) -> Result<Vec<Delivery>, Fault> {
+) -> Result<(Vec<Delivery>, Consumer), Fault> {
     // 0 is without a limit.
-    channel.basic_qos(u16::try_from(wanted).unwrap_or(0), BasicQosOptions { global: false }).await?;
+    let window = u16::try_from(wanted).unwrap_or(0);
+    channel.basic_qos(window, BasicQosOptions { global: false }).await?;
     let mut arguments = FieldTable::default();
     // What comes meanwhile is for workers that wait.
     arguments.insert("x-priority".into(), AMQPValue::LongInt(-1));
-    let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
+    let (tag, options) = (ShortString::default(), BasicConsumeOptions { exclusive: alone, ..Default::default() });
     let mut consumer = channel.basic_consume(queue.clone(), tag, options, arguments).await?;
     let mut messages = Vec::with_capacity(wanted);
     {
@@ -142,11 +198,15 @@ async fn collect(
             }
         }
     }
-    // What the broker has sent comes before its answer to this, and with that the deliveries end.
-    channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
-    while let Some(message) = consumer.next().await {
-        messages.push(message?);
+    // Whose window is full gets nothing more. Another consumer would get what comes from now on, as far as no worker waits for it; who
+    // looks alone keeps others away all the same.
+    if !alone && (window == 0 || messages.len() < wanted) {
+        // What the broker has sent comes before its answer to this, and with that the deliveries end.
+        channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
+        while let Some(message) = consumer.next().await {
+            messages.push(message?);
+        }
+        messages.truncate(wanted);
     }
-    messages.truncate(wanted);
-    Ok(messages)
+    Ok((messages, consumer))
 }

@@ -17,6 +17,7 @@ use lapin::options::{
 use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation, ExchangeKind};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::channel::{close, in_time};
@@ -31,9 +32,9 @@ use crate::request::RequestId;
 
 /// Nobody answers for so long: everybody has answered who will.
 const SILENCE: Duration = Duration::from_millis(250);
-/// A holder that the broker still counts is waited for so long since the last answer: its host may be busy. It may also be frozen or cut off,
-/// and then whoever asks must not wait for ever.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// A holder that the broker still counts is waited for through so many silences in a row: its host may be busy. It may also be frozen or cut
+/// off, and then whoever asks must not wait for ever.
+const SILENCES: u32 = 8;
 /// However many answers come, a question ends.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -162,25 +163,39 @@ impl Drop for Place {
 }
 
 /// Answers roll-calls for a link as long as this value lives.
-pub(super) struct Presence(JoinHandle<()>);
+pub(super) struct Presence {
+    answering: JoinHandle<()>,
+    /// Whether questions are heard, or it was seen that they cannot be.
+    settled: watch::Receiver<bool>,
+}
 
 impl Presence {
     pub(super) fn start(link: Arc<Link>) -> Self {
-        Self(tokio::spawn(async move {
+        let (settles, settled) = watch::channel(false);
+        let answering = tokio::spawn(async move {
             while let Some(live) = link.persistently().await {
-                if let Err(fault) = answer(&link, &live).await {
+                if let Err(fault) = answer(&link, &live, &settles).await {
                     tracing::debug!("roll-calls are not answered for now: {fault}");
                 }
+                settles.send_replace(true);
                 // After a refusal the same connection is still there: no tight loop.
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-        }))
+        });
+        Self { answering, settled }
+    }
+
+    /// Waits until questions are heard, so that what is claimed from then on is told of; or it was seen that they cannot be, or take long.
+    pub(super) async fn settled(&self) {
+        let mut settled = self.settled.clone();
+        // The other end goes away when the connection is closed for good: then there is nothing to wait for.
+        let _ = tokio::time::timeout(LONGEST, settled.wait_for(|settled| *settled)).await;
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.0.abort();
+        self.answering.abort();
     }
 }
 
@@ -191,7 +206,7 @@ async fn declare_exchange(channel: &Channel) -> Result<(), Fault> {
 }
 
 /// Answers until the connection is lost.
-async fn answer(link: &Link, live: &Live) -> Result<(), Fault> {
+async fn answer(link: &Link, live: &Live, settles: &watch::Sender<bool>) -> Result<(), Fault> {
     let channel = live.channel().await?;
     declare_exchange(&channel).await?;
     let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
@@ -204,6 +219,7 @@ async fn answer(link: &Link, live: &Live) -> Result<(), Fault> {
     let options = QueueDeclareOptions { durable: true, auto_delete: true, ..Default::default() };
     channel.queue_declare(names::PRESENCE.into(), options, FieldTable::default()).await?;
     let _present = consume(&channel, names::PRESENCE.into()).await?;
+    settles.send_replace(true);
     while let Some(question) = questions.next().await {
         let question: Delivery = question?;
         let Some(reply_to) = question.properties.reply_to().clone() else { continue };
@@ -297,19 +313,20 @@ async fn ask_everybody(
     // Who hears the question without being counted is of an older version, or about to be counted: silence tells when it has answered.
     let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
     let mut closings = 0;
-    let mut heard = tokio::time::Instant::now();
-    let end = heard + LONGEST;
+    let mut silences = 0;
+    let end = tokio::time::Instant::now() + LONGEST;
     while !nobody && closings < expected {
         let silence = (tokio::time::Instant::now() + SILENCE).min(end);
         let Ok(answer) = tokio::time::timeout_at(silence, answers.next()).await else {
+            silences += 1;
             // Who came after the question does not answer it, who died does not either.
             let missing = self::holders(live).await?.min(holders) > closings;
-            if missing && tokio::time::Instant::now() < end.min(heard + PATIENCE) {
+            if missing && silences < SILENCES && tokio::time::Instant::now() < end {
                 continue;
             }
             break;
         };
-        heard = tokio::time::Instant::now();
+        silences = 0;
         let Some(answer) = answer.transpose()? else {
             return Err(Fault::Away("the connection was closed".to_owned()));
         };

@@ -35,8 +35,12 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often a slot looks that waits for nothing but requests that wait out a delay.
 const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
 
-/// Between the two looks that find everything empty.
+/// Between the looks that find everything empty.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+/// What is on its way from its delay to its queue is in neither for a moment: empty is what was found empty twice.
+const LOOKS: u8 = 2;
+/// Who consumes from a queue may be looking at its messages, and give them back in a moment.
+const LOOKS_BESIDE_OTHERS: u8 = 6;
 
 /// A worker's place at RabbitMQ.
 pub struct AmqpSlot {
@@ -117,6 +121,10 @@ impl AmqpSlot {
                     () = stop.cancelled() => return Ok(None),
                 }
             }
+            tokio::select! {
+                () = self.presence.settled() => {}
+                () = stop.cancelled() => return Ok(None),
+            }
             let fault = match self.attempt(&live, wait, stop).await {
                 Ok(claim) => return Ok(claim),
                 Err(fault) => fault,
@@ -184,9 +192,7 @@ impl AmqpSlot {
         stop: &CancellationToken,
     ) -> Result<Option<Taken>, Fault> {
         let rotation = self.rotation.clone();
-        // What is on its way from its delay to its queue is in neither for a moment, and so is what somebody else looks at: empty is
-        // what was found empty twice.
-        let mut empty = false;
+        let mut empty = 0;
         loop {
             let taken = tokio::select! {
                 asking = rotation.asking() => {
@@ -199,12 +205,17 @@ impl AmqpSlot {
             match (taken, wait) {
                 (None, Wait::ForOne) => return self.wait(channel, stop).await,
                 (None, Wait::UntilEmpty) => {
-                    let delayed = delay::any_waiting(live, rotation.queues()).await?;
-                    if !delayed && empty {
+                    let needed = if self.survey.others_consume { LOOKS_BESIDE_OTHERS } else { LOOKS };
+                    let pause = if delay::any_waiting(live, rotation.queues()).await? {
+                        empty = 0;
+                        LOOK_FOR_DELAYED_EVERY
+                    } else {
+                        empty += 1;
+                        LOOK_AGAIN_AFTER
+                    };
+                    if empty >= needed {
                         return Ok(None);
                     }
-                    empty = !delayed;
-                    let pause = if empty { LOOK_AGAIN_AFTER } else { LOOK_FOR_DELAYED_EVERY };
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         () = stop.cancelled() => return Ok(None),

@@ -21,6 +21,8 @@ pub(super) struct Survey {
     made: Option<Instant>,
     /// How many requests waited in each queue, less those that this slot has taken since.
     pub(super) ready: Vec<u32>,
+    /// Whether others consume from a queue: workers that wait, or somebody who looks at its messages and has them in hand.
+    pub(super) others_consume: bool,
 }
 
 impl Survey {
@@ -34,6 +36,7 @@ impl Survey {
         let look = |queue| channel.queue_declare(names::short(queue), options, FieldTable::default());
         let lengths = try_join_all(queues.iter().map(look)).await?;
         self.ready = lengths.iter().map(lapin::Queue::message_count).collect();
+        self.others_consume = lengths.iter().any(|queue| queue.consumer_count() > 0);
         self.made = Some(Instant::now());
         Ok(())
     }

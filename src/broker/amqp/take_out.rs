@@ -32,10 +32,18 @@ pub(super) async fn take_out(
     };
     let mut all = Vec::new();
     let mut fault = None;
-    for held in join_all(holders.into_iter().map(|holder| Held::all(live, holder, usize::MAX))).await {
+    // One after the other, and always in the same order: two who take from several would wait for each other.
+    for holder in holders {
+        let held = match pile {
+            Pile::Delayed => Held::alone(live, holder, usize::MAX).await,
+            Pile::Ready | Pile::Dead => Held::all(live, holder, usize::MAX).await,
+        };
         match held {
             Ok(held) => all.push(held),
-            Err(other) => fault = Some(other),
+            Err(other) => {
+                fault = Some(other);
+                break;
+            }
         }
     }
     let outcome = match fault {
