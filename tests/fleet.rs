@@ -119,7 +119,7 @@ fn all_cancel(services: &Services) -> Result<(), Failed> {
     until("the worker has heard the signal", || worker.stderr().contains("stopping"));
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
-    assert_eq!(site.queue()["ready"], 3, "the requests are back");
+    until("the requests are back", || site.queue()["ready"] == 3);
     fs::write(gate, "")?;
     site.ok(&["worker", "--drain", "--slots", "3"]);
     assert_eq!(site.finished(), ids);
@@ -134,9 +134,9 @@ fn is_alive(id: &str) -> bool {
 
 fn hung_test(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    // Six seconds: the sum of the limits, and the margin.
+    // Twelve seconds: the sum of the limits, and the margin.
     let limits = ["short", "install", "test", "copy", "build", "margin"];
-    site.worker_options(&limits.map(|name| format!("timeout_{name} = 1\n")).concat());
+    site.worker_options(&limits.map(|name| format!("timeout_{name} = 2\n")).concat());
     let pids = site.path().join("pids");
     site.request("hangs", &[&format!("STUB_HANG={}", pids.display())]);
     let mut worker = site.start(&["worker", "--drain"]);
@@ -219,7 +219,7 @@ fn other_worker(services: &Services) -> Result<(), Failed> {
     fs::write(broken.join("autopkgtest"), stub.replace("exit \"$exit\"", "exit 16"))?;
     fs::set_permissions(broken.join("autopkgtest"), fs::Permissions::from_mode(0o755))?;
     let checkout = site.path().join("broken");
-    let conf = format!("[autopkgtest]\ncheckout_dir = {}\nretry_delay = 5\n[virt]\nargs = null\n", checkout.display());
+    let conf = format!("[autopkgtest]\ncheckout_dir = {}\nretry_delay = 15\n[virt]\nargs = null\n", checkout.display());
     fs::write(site.path().join("broken.conf"), conf)?;
     let mut bad = site.start(&["worker", "-c", "broken.conf", "--name", "bad"]);
     until("the bad worker waits", || site.queue()["consumers"] == 1);

@@ -40,7 +40,9 @@ channel.exchange_declare("testcomplete.fanout", "fanout", durable=True)
 for exchange in ["teststatus.fanout", "testcomplete.fanout"]:
     channel.queue_bind(queue, exchange)
 print("listening", flush=True)
-for method, _, body in channel.consume(queue, auto_ack=True):
+for method, _, body in channel.consume(queue, auto_ack=True, inactivity_timeout=300):
+    if method is None:
+        sys.exit("nothing comes")
     message = json.loads(body)
     if message["release"] == release:
         print(json.dumps({"exchange": method.exchange, "message": message}), flush=True)

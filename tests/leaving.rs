@@ -22,8 +22,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories("leaving", services, all)
 }
 
-/// Longer than the worker may take to leave, and much shorter than any server's or test's own patience.
-const SOON: Duration = Duration::from_secs(15);
+/// Longer than the worker may take to leave, and shorter than any server's or test's own patience.
+const SOON: Duration = Duration::from_secs(28);
 
 fn gate(site: &TestSite) -> PathBuf {
     site.path().join("gate")

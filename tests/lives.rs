@@ -98,7 +98,8 @@ fn killed_worker(site: TestSite) -> Result<(), Failed> {
     let killed = Instant::now();
     first.kill();
     until("the test starts again", || starts(&site, "slow") == 2);
-    assert!(killed.elapsed() < Duration::from_secs(2), "it took {:?}", killed.elapsed());
+    // Long before a server would miss the dead worker's heartbeats.
+    assert!(killed.elapsed() < Duration::from_secs(20), "it took {:?}", killed.elapsed());
     fs::write(gate, "")?;
     until("the result is there", || site.finished() == [id.clone()]);
     until("nothing is left", || site.is_idle());
@@ -231,7 +232,10 @@ fn one_of_a_hundred(site: TestSite) -> Result<(), Failed> {
     let mut worker = site.start(&["worker", "--drain"]);
     until("the first test runs", || site.starts().len() == 1);
     let sum = |key: &str| states().iter().map(|state| state[key].as_u64().expect("a number")).sum::<u64>();
-    assert_eq!((sum("ready"), sum("claimed")), (99, 1), "the other 99 are there for other workers");
+    until("the other 99 are there for other workers", || {
+        assert!(sum("claimed") <= 1);
+        (sum("ready"), sum("claimed")) == (99, 1)
+    });
     fs::write(gate, "")?;
     assert!(worker.wait().status.success());
     assert_eq!(site.starts().len(), 100);
@@ -251,19 +255,21 @@ fn under_fire(site: TestSite) -> Result<(), Failed> {
     assert_eq!(ids.len(), count);
     let mut workers: Vec<Running> = (0..4).map(|_| site.start(&["worker"])).collect();
     let mut fire = 0;
-    let mut last_shot = Instant::now();
+    let (mut last_shot, mut done_then) = (Instant::now(), None);
     let patience = PATIENCE + Duration::from_millis(500) * u32::try_from(count)?;
     until_within(patience, "every request has its result", || {
         let done = site.finished().len();
-        if done < count && last_shot.elapsed() > Duration::from_millis(1000) {
+        // Nobody gets on who is killed again and again before he could do anything: on a busy machine there are fewer shots.
+        let progress = done_then.is_none_or(|then| done >= then + 4);
+        if done < count && progress && last_shot.elapsed() > Duration::from_millis(1000) {
             workers.remove(0).kill();
             workers.push(site.start(&["worker"]));
             fire += 1;
-            last_shot = Instant::now();
+            (last_shot, done_then) = (Instant::now(), Some(done));
         }
         done >= count
     });
-    assert!(fire > 0, "no worker was killed");
+    assert!(fire >= 3, "only {fire} workers were killed");
     until("nothing is left", || site.is_idle());
     assert_eq!(site.finished(), ids, "each request has one result, and none has two");
     assert_eq!(site.queue()["dead"], 0);

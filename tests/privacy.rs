@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apt_ci::store::{Entry, Query};
 use base64::Engine;
@@ -162,8 +162,10 @@ impl ProcessWatch {
         let thread = thread::spawn(move || {
             let mut found = Vec::new();
             while !stopped.load(Ordering::SeqCst) {
+                let begin = Instant::now();
                 look_at_processes(&needles, &mut found);
-                thread::sleep(Duration::from_millis(3));
+                // The processes that are looked at need the machine, too.
+                thread::sleep(begin.elapsed().max(Duration::from_millis(3)));
             }
             found
         });

@@ -9,6 +9,7 @@ use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::support::daemon::free_port;
 use crate::support::site::{Finished, TestSite, until};
 use crate::support::{Services, Story, stories};
 
@@ -154,7 +155,8 @@ fn duplicates(services: &Services) -> Result<(), Failed> {
         let id = ask(&["--env", &wait]).out.trim_end().split('\t').nth(2).expect("an id").to_owned();
         let mut worker = site.start(&["worker", "--name", "host1"]);
         until("it runs", || !site.starts().is_empty());
-        until("its worker tells so", || ask(&["--env", &wait]).err.contains("is already running for"));
+        until("its worker tells so", || site.ok(&["running", "-s", &site.release]).contains(&id));
+        until("whoever asks is told so", || ask(&["--env", &wait]).err.contains("is already running for"));
         let again = ask(&["--env", &wait]);
         assert!(again.out.is_empty() && again.err.contains(&format!("on host1 as {id}")), "{again:#?}");
         fs::write(gate, "")?;
@@ -274,13 +276,14 @@ fn no_folder(_: &Services) -> Result<(), Failed> {
 fn broker_away(_: &Services) -> Result<(), Failed> {
     // A port that was free a moment ago, and an address that swallows everything: a listener that never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let refusing = { std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()? };
+    let refusing = (std::net::Ipv4Addr::LOCALHOST, free_port()).into();
     for address in [refusing, silent.local_addr()?] {
         let queue = format!("amqp://ci:hunter2@{address}/");
         let site = TestSite::local();
         let started = Instant::now();
         let finished = site.run(&["run", "--queue", &queue, "-s", &site.release, "--trigger", "a/1", "gzip"]);
-        assert!(started.elapsed() < Duration::from_secs(10), "took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(30), "took {:?}", started.elapsed());
+        assert!(finished.err.contains("refused") || finished.err.contains("within 8 seconds"), "{}", finished.err);
         assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
         assert!(finished.err.contains(&address.to_string()) && finished.err.contains("hint:"), "{}", finished.err);
         assert!(!finished.err.contains("hunter2"), "the password is not shown: {}", finished.err);

@@ -296,7 +296,7 @@ fn killed(services: &Services) -> Result<(), Failed> {
         let mut child = index();
         let begin = size();
         while child.try_wait()?.is_none() && size() < begin + round * 2_000 {
-            std::thread::yield_now();
+            std::thread::sleep(std::time::Duration::from_micros(200));
         }
         let _ = child.kill();
         child.wait()?;

@@ -294,7 +294,7 @@ fn broker_away(_: &Services) -> Result<(), Failed> {
 
 fn foreign(services: &Services) -> Result<(), Failed> {
     let site = services.site_with_folder();
-    let child = {
+    let mut child = {
         let mut command = site.command(&["running", "--listen", "5", "-s", &site.release, "--json"]);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
         command.spawn()?
@@ -303,7 +303,6 @@ fn foreign(services: &Services) -> Result<(), Failed> {
         json!({"release": site.release, "architecture": "s390x", "package": package, "running": running,
             "params": {"triggers": ["a/1"]}, "duration": 7, "logtail": "foreign line\n"})
     };
-    let told = [message("gzip", true), message("dpkg", true), message("dpkg", false)];
     block_on(async {
         let url = services.rabbitmq().url();
         let connection = Connection::connect(&url, ConnectionProperties::default()).await.expect("a connection");
@@ -313,10 +312,13 @@ fn foreign(services: &Services) -> Result<(), Failed> {
             .exchange_declare(exchange.into(), ExchangeKind::Fanout, options, FieldTable::default())
             .await
             .expect("the exchange");
-        // Again and again, as such workers do: one of these times somebody listens.
-        let end = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < end {
-            for one in &told {
+        // Again and again, as such workers do: one of these times somebody listens. What is told as running and as ended is so at first
+        // only, because the listener may go between the two.
+        for round in 0.. {
+            if child.try_wait().expect("its state").is_some() {
+                break;
+            }
+            for one in [message("gzip", true), message("dpkg", round < 5), message("dpkg", false)] {
                 let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
                 let body = one.to_string();
                 let published = channel.basic_publish(exchange.into(), "".into(), options, body.as_bytes(), properties);
@@ -334,41 +336,38 @@ fn foreign(services: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What runs in the site's queue, and how long it took to ask, in the middle of several times.
-fn ask(url: &str, site: &TestSite) -> (Vec<RunningTest>, Duration) {
+/// Asks what runs in the site's queue until the answer has so many tests and is there sooner than the silence after which one would stop to
+/// wait for answers. An answer that waits for silence is never that quick; one that does not may be slow when the machine is busy.
+fn quick_answer(url: &str, site: &TestSite, number: usize) -> Vec<RunningTest> {
+    const SILENCE: Duration = Duration::from_millis(250);
     let name = site.queue_name();
     block_on(async {
         let broker = Broker::connect(&url.parse().expect("an address")).await.expect("a broker");
         let mut times = Vec::new();
-        let mut tests = Vec::new();
-        for _ in 0..9 {
+        for _ in 0..40 {
             let begin = Instant::now();
-            tests = broker.running().await.expect("an answer");
-            times.push(begin.elapsed());
+            let mut tests = broker.running().await.expect("an answer");
+            times.push((begin.elapsed(), tests.len()));
+            tests.retain(|test| test.queue.to_string() == name);
+            if tests.len() == number && begin.elapsed() < SILENCE {
+                broker.close().await;
+                return tests;
+            }
         }
-        broker.close().await;
-        tests.retain(|test| test.queue.to_string() == name);
-        times.sort();
-        (tests, times[4])
+        panic!("{number} tests were never told of quickly: {times:?}")
     })
 }
-
-/// Far less than the silence after which one would stop to wait for answers, also on a machine that is busy.
-const QUICK: Duration = Duration::from_millis(150);
 
 fn roll_call(services: &Services) -> Result<(), Failed> {
     let site = services.site_with_folder();
     let url = services.rabbitmq().url();
-    let (tests, time) = ask(&url, &site);
-    assert!(tests.is_empty() && time < QUICK, "without holders: {time:?}");
+    quick_answer(&url, &site, 0);
     let mut workers = Vec::new();
     for number in 1..=3 {
         let id = held_request(&site, &format!("package{number}"));
         workers.push(worker_running(&site, &id));
-        let (tests, time) = ask(&url, &site);
-        assert_eq!(tests.len(), number);
+        let tests = quick_answer(&url, &site, number);
         assert!(tests.iter().all(|test| test.news.is_some()));
-        assert!(time < QUICK, "{number} holders: {time:?}");
     }
     Ok(())
 }
@@ -396,7 +395,7 @@ fn dying_holder(services: &Services) -> Result<(), Failed> {
     };
     let (mine, time) = asking.join().expect("an answer");
     assert_eq!(mine, 1);
-    assert!(time < Duration::from_secs(6), "{time:?}");
+    assert!(time < Duration::from_secs(14), "{time:?}");
     let asking = std::thread::spawn({
         let url = url.clone();
         move || {
@@ -408,9 +407,8 @@ fn dying_holder(services: &Services) -> Result<(), Failed> {
     });
     silent.kill();
     assert!(asking.join().expect("an answer") >= 1);
-    until("the dead one is not waited for", || {
-        let (tests, time) = ask(&url, &site);
-        tests.len() == 1 && time < QUICK
-    });
+    // The dead one is not waited for.
+    until("its request is back", || site.queue()["claimed"] == 2 || site.queue()["ready"] == 1);
+    quick_answer(&url, &site, 1);
     Ok(())
 }

@@ -291,8 +291,10 @@ fn content_types(place: &Place) {
         assert_eq!((&*log.name, &*log.content_type), ("log.gz", &*meant("text/plain; charset=UTF-8")));
         assert_eq!((&*result.name, &*result.content_type), ("result.tar", &*meant(outcome)));
         assert_eq!(result.bytes, 5);
-        let age = before.duration_until(result.modified).as_secs();
-        assert!((-2..60).contains(&age), "stored {age} s after it was sent");
+        // Whole seconds, by the store's clock.
+        let (early, late) =
+            (before - jiff::SignedDuration::from_secs(2), jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2));
+        assert!((early..=late).contains(&result.modified), "{} is not when it was sent", result.modified);
         // What was stored compressed comes as it was stored.
         assert_eq!(place.read("log.gz").await, "12345");
     });
@@ -497,7 +499,6 @@ fn wrong_password(swift: &Swift) {
             *value = wrong.to_owned();
         }
     }
-    let begin = Instant::now();
     let store = swift.open("swift:", &variables);
     let error = block_on(store.list("autopkgtest-any", &Query::default())).expect_err("a wrong password");
     assert!(matches!(error, StoreError::Refused { .. }), "{error}");
@@ -505,7 +506,6 @@ fn wrong_password(swift: &Swift) {
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains(wrong), "{shown}");
     assert!(shown.contains("check") && shown.contains("log "), "{shown}");
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
 }
 
 fn own_client(swift: &Swift) {
@@ -574,9 +574,9 @@ fn status(swift: &Swift, token: &str) -> u16 {
 }
 
 fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !happened() {
-        assert!(Instant::now() < deadline, "not within half a minute: {what}");
+        assert!(Instant::now() < deadline, "not within two minutes: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }

@@ -32,7 +32,7 @@ pub fn typing(site: &TestSite, typed: &str, arguments: &[&str]) -> Finished {
     let script = terminal(site, 100, &[("NO_COLOR", "1")], arguments);
     let mut command = Command::new("timeout");
     // Who waits for another answer than the typed one would wait for ever.
-    command.arg("60").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
+    command.arg("240").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
     command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let file = site.path().join("typed");
     fs::write(&file, typed).expect("a file");
@@ -44,7 +44,7 @@ pub fn typing(site: &TestSite, typed: &str, arguments: &[&str]) -> Finished {
 pub fn answering(site: &TestSite, prompt: &str, typed: &str, arguments: &[&str]) -> (String, Option<i32>) {
     let script = terminal(site, 100, &[("NO_COLOR", "1")], arguments);
     let mut command = Command::new("timeout");
-    command.arg("60").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
+    command.arg("240").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
     command.envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a terminal");
     let (mut input, mut output) = (child.stdin.take().expect("its input"), child.stdout.take().expect("its output"));

@@ -162,6 +162,12 @@ fn only_one_process_fills_it_and_a_foreign_file_is_made_anew() {
     assert!(matches!(Index::fill(&scene.file()), Err(IndexError::Busy(_))));
     assert!(Index::open(&scene.file()).unwrap().is_some());
     drop(index);
+    // A process that another test starts at this moment holds a copy of the lock until it has begun.
+    let mut tries = 0..3000;
+    while matches!(Index::fill(&scene.file()), Err(IndexError::Busy(_))) {
+        tries.next().expect("the lock goes with its holder");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     for suffix in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(format!("{}{suffix}", scene.file().display()));
     }

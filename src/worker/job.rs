@@ -82,8 +82,9 @@ impl Job<'_> {
         };
         let place = Place::of(&request, &claim.queue);
         let package = &place.path.package;
-        self.board.running(&request, &claim.queue, claim.attempt);
+        // Whoever sees it run can cancel it.
         let mut cancellable = self.worker.cancels.enter(id);
+        self.board.running(&request, &claim.queue, claim.attempt);
         let contact = self.contact(&request, id);
         claim.introduce(contact.clone());
         let entry = match self.board.ticking(self.entry(&mut claim, id, &mut cancellable)).await {

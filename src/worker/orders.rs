@@ -26,6 +26,8 @@ struct State {
     now: Current,
     /// Why the queues could not follow the latest change.
     stuck: Option<String>,
+    /// Whether something has changed since somebody asked for a reload. The worker may have seen a change by itself a moment before.
+    news: bool,
 }
 
 /// The orders as of now.
@@ -50,7 +52,7 @@ impl Orders {
         board.set_queues(rotation.queues().to_vec());
         board.set_faults(configuration.faults().iter().map(ToString::to_string).collect());
         let now = Current { settings, rotation, changed: CancellationToken::new() };
-        Ok(Self { state: Mutex::new(State { configuration, now, stuck: None }), queues, board })
+        Ok(Self { state: Mutex::new(State { configuration, now, stuck: None, news: false }), queues, board })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,6 +92,7 @@ impl Orders {
                 Ok(_) => {}
             }
             state.now.settings = settings;
+            state.news = true;
             std::mem::take(&mut state.now.changed).cancel();
         }
         // Also when nothing else has changed: a fault that was mended is none any more.
@@ -99,10 +102,11 @@ impl Orders {
         Reloaded { changed, faults }
     }
 
-    /// The same, and ends pauses: whoever asks for it has mended something.
+    /// The same, and ends pauses: whoever asks for it has mended something. Tells of a change also when it was seen before anybody asked.
     pub fn reload(&self) -> Reloaded {
         let reloaded = self.refresh();
-        std::mem::take(&mut self.state().now.changed).cancel();
-        reloaded
+        let mut state = self.state();
+        std::mem::take(&mut state.now.changed).cancel();
+        Reloaded { changed: std::mem::take(&mut state.news), ..reloaded }
     }
 }

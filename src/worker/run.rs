@@ -301,13 +301,10 @@ impl TestRun<'_> {
         let begin = Instant::now();
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // The first one is due at once: also a test that ends within moments is told of.
+        look.tick().await;
         let mut told: Option<Instant> = None;
         loop {
-            tokio::select! {
-                exit = process.wait() => return Watched::Ended(exit),
-                end = interruptions.next() => return Watched::Interrupted(end),
-                _ = look.tick() => {}
-            }
             // The tail is a few kilobytes, and whoever looks at the worker's status wants to see the latest line.
             if let Err(error) = self.look(log) {
                 tracing::debug!("the log cannot be followed: {error}");
@@ -320,6 +317,11 @@ impl TestRun<'_> {
             if told.is_none_or(|told| told.elapsed() >= STATUS_EVERY) {
                 told = Some(Instant::now());
                 self.tell(queue, started, log, true).await;
+            }
+            tokio::select! {
+                exit = process.wait() => return Watched::Ended(exit),
+                end = interruptions.next() => return Watched::Interrupted(end),
+                _ = look.tick() => {}
             }
         }
     }

@@ -249,15 +249,23 @@ mod tests {
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0, "with the request, all of it goes");
     }
 
-    #[tokio::test]
-    async fn removing_a_large_folder_holds_up_nobody() {
-        let root = tempfile::tempdir().unwrap();
-        let spool = Spool::open(root.path()).unwrap();
-        let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
-        (0..2000).for_each(|number| fs::write(entry.folder().join(number.to_string()), "").unwrap());
-        let mut removal = std::pin::pin!(entry.remove());
-        assert!(futures_util::poll!(&mut removal).is_pending(), "it is done elsewhere");
-        removal.await;
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    #[test]
+    fn removing_a_large_folder_holds_up_nobody() {
+        // The only thread for such work is busy until it is told to go on.
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let (go_on, told) = std::sync::mpsc::channel::<()>();
+        let busy = runtime.spawn_blocking(move || told.recv());
+        runtime.block_on(async {
+            let root = tempfile::tempdir().unwrap();
+            let spool = Spool::open(root.path()).unwrap();
+            let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
+            (0..2000).for_each(|number| fs::write(entry.folder().join(number.to_string()), "").unwrap());
+            let mut removal = std::pin::pin!(entry.remove());
+            assert!(futures_util::poll!(&mut removal).is_pending(), "it is done elsewhere");
+            go_on.send(()).unwrap();
+            removal.await;
+            assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+            busy.await.unwrap().unwrap();
+        });
     }
 }

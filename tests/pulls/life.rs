@@ -42,6 +42,7 @@ fn from_a_branch(services: &Services) -> Result<(), Failed> {
     let sent = scene.forge.open(PROJECT, 7, &sha);
     assert!(sent.iter().all(|sent| sent.status == 202), "{sent:#?}");
     let of_test = |test: &str| format!("{}/{test}", scene.context("hello-git"));
+    scene.forge.wait_for(PROJECT, &sha, &of_test("fails"), "pending");
     let pending = scene.forge.wait_for(PROJECT, &sha, &of_test("greets"), "pending");
     let id = pending.link.rsplit('/').next().expect("an id").to_owned();
     let (status, text) = scene.get(&format!("/requests/{id}")).expect("a page");
@@ -100,6 +101,7 @@ fn superseded(services: &Services) -> Result<(), Failed> {
     until("it is out of its queue", || scene.waiting() == 1);
     // One that is open again is tested.
     scene.forge.open(PROJECT, 7, &third);
+    scene.forge.wait_for(PROJECT, &third, &context, "pending");
     scene.site.ok(&["worker", "--drain"]);
     scene.forge.wait_for(PROJECT, &third, &context, "success");
     assert_eq!(scene.forge.states(PROJECT, &third, &context), ["pending", "success"]);

@@ -52,7 +52,8 @@ fn nobody_listens(_: &Services) {
         let shown = error.to_string();
         assert!(shown.contains(&address) && shown.contains("refused"), "{shown}");
         assert!(!shown.contains("secret-key"), "{shown}");
-        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+        // It is tried again for a moment, not for as long as bytes are that took hours to make.
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
     }
 }
 
@@ -69,9 +70,10 @@ fn silent_host(_: &Services) {
     let store = Store::open(&url, &SwiftSettings::default(), &Environment::default()).expect("complete settings");
     let begin = Instant::now();
     let error = block_on(store.list("c", &Query::default())).expect_err("nobody answers");
-    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    // Once, and not again: on a machine that is not busy it takes less than ten.
+    assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
-    assert!(error.to_string().contains("no connection within"), "{error}");
+    assert!(error.to_string().contains("no connection within 8 seconds"), "{error}");
 }
 
 fn never_answers(_: &Services) {
@@ -97,7 +99,7 @@ fn never_answers(_: &Services) {
             Store::open(&url.parse().unwrap(), &SwiftSettings::default(), &environment).expect("complete settings");
         let begin = Instant::now();
         let error = block_on(store.list("c", &Query::default())).expect_err("nobody answers");
-        assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
         assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
         let shown = error.to_string();
         assert!(shown.contains(&server) && shown.contains("no answer within 8 seconds"), "{shown}");

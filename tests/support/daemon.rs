@@ -49,12 +49,12 @@ impl Daemon {
         Self { name: name.to_owned(), child, watcher, log }
     }
 
-    /// Waits until `ready` says so. Panics with the program's last words if it ends, or after a minute and a half.
+    /// Waits until `ready` says so. Panics with the program's last words if it ends, or after five minutes.
     pub fn wait_until(&mut self, ready: impl Fn() -> bool) {
         let begin = Instant::now();
         while !ready() {
             let ended = self.child.try_wait().expect("our own child");
-            if ended.is_some() || begin.elapsed() > Duration::from_secs(90) {
+            if ended.is_some() || begin.elapsed() > Duration::from_secs(300) {
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(30).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();

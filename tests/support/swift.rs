@@ -83,6 +83,9 @@ impl Swift {
         if let Auth::Keystone(keystone) = auth {
             keystone.publish_swift(port);
         }
+        // The first login and the first request take seconds of Python's loading, which no story should wait for.
+        swift.token();
+        run(Command::new("swift").envs(swift.environment()).arg("stat"));
         swift
     }
 
@@ -189,12 +192,13 @@ fn configure(folder: &Path, port: u16, memcached: u16, storage: [u16; 3], auth: 
     let here = folder.display();
     let write = |name: &str, text: String| fs::write(folder.join(name), text).expect("a configuration file");
     let user = run(Command::new("id").arg("-un"));
-    // One process per server.
+    // One process per server, and patience: a storage server that is slow, because the machine is, must not be left out of a listing for ever.
+    // Servers with others beside them, and with daemons that make up for it, can be impatient.
     let common = |port: u16| {
         format!(
             "[DEFAULT]\nbind_ip = 127.0.0.1\nbind_port = {port}\nworkers = 0\nuser = {}\nswift_dir = {here}\n\
              devices = {here}/devices\nmount_check = false\ndisable_fallocate = true\nlog_level = INFO\n\
-             eventlet_debug = false\n",
+             eventlet_debug = false\nconn_timeout = 30\nnode_timeout = 60\ncontainer_update_timeout = 60\n",
             user.trim()
         )
     };
@@ -244,8 +248,10 @@ fn configure(folder: &Path, port: u16, memcached: u16, storage: [u16; 3], auth: 
         format!(
             "{}[pipeline:main]\npipeline = catch_errors gatekeeper healthcheck proxy-logging cache listing_formats bulk \
              tempurl ratelimit {names} copy slo dlo proxy-logging proxy-server\n\
-             [app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\n\
-             [filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{memcached}\n{plain}{filters}",
+             [app:proxy-server]\nuse = egg:swift#proxy\naccount_autocreate = true\nerror_suppression_limit = 1000000\n\
+             recoverable_node_timeout = 60\n\
+             [filter:cache]\nuse = egg:swift#memcache\nmemcache_servers = 127.0.0.1:{memcached}\n\
+             connect_timeout = 30\npool_timeout = 30\nio_timeout = 30\n{plain}{filters}",
             common(port)
         ),
     );

@@ -42,6 +42,8 @@ use crate::environment::Environment;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long the store may be silent. There is no limit for a whole transfer: artifacts may be large and lines slow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How many connections stay open while nobody uses them.
+const IDLE_CONNECTIONS: usize = 4;
 /// How many objects are removed with one request. Swift takes 10,000, and answers when all are gone.
 const BULK: usize = 1000;
 /// How many are removed at the same time one by one.

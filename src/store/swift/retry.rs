@@ -48,7 +48,8 @@ pub(super) async fn first_answer(
     address: &str,
     sending: impl Future<Output = Result<Response, reqwest::Error>>,
 ) -> Result<Response, Failure> {
-    match timeout(CONNECT_TIMEOUT, sending).await {
+    // A little longer than the connection may take by itself, which is the better reason to give.
+    match timeout(CONNECT_TIMEOUT + Duration::from_millis(500), sending).await {
         Ok(answer) => answer.map_err(|error| Failure::of_client(address, error)),
         Err(_) => Err(Failure::Passing {
             address: address.to_owned(),
@@ -78,7 +79,8 @@ where
             // Jitter is added to the longest pause too; the store's wish counts as far as patience goes.
             let pause = pause?.max(after.unwrap_or_default()).min(patience.pause);
             let limit = if *connecting { patience.connecting } else { patience.total };
-            (begin.elapsed() + pause < limit).then_some(pause)
+            // Patience is used up to its end: the last pause may be a shorter one.
+            limit.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()).map(|left| pause.min(left))
         })
         .notify(|failure, pause| debug!(?failure, ?pause, "trying again"))
         .await;
@@ -125,7 +127,8 @@ mod tests {
         let begin = Instant::now();
         let error = run(persist(SHORT, || async { Err::<(), _>(passing(true, None)) })).unwrap_err();
         assert!(matches!(error, StoreError::Unreachable { .. }));
-        assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+        // Long before a store would be given up that is waited for; a busy machine may take its time.
+        assert!(begin.elapsed() < LONG.connecting / 2, "{:?}", begin.elapsed());
     }
 
     #[test]

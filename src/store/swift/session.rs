@@ -18,7 +18,7 @@ use super::grant::Grant;
 use super::retry::first_answer;
 use super::upload::Upload;
 use super::url::shown;
-use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT};
+use super::{CONNECT_TIMEOUT, IDLE_CONNECTIONS, IDLE_TIMEOUT};
 use crate::store::StoreError;
 
 /// One request, as often as it is tried.
@@ -60,6 +60,8 @@ impl Session {
             .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(IDLE_TIMEOUT)
+            // A worker uploads a few results at a time; what more was open once need not stay open.
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
             // A token must not follow a redirect to another server.
             .redirect(reqwest::redirect::Policy::none());
         if let Some(file) = &account.cacert {
