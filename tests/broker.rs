@@ -250,9 +250,9 @@ async fn a_delayed_request_is_told_of_and_holds_up_nobody(stage: &Stage) {
 }
 
 async fn many_look_at_delayed_requests_and_each_sees_all(stage: &Stage) {
-    const REQUESTS: u64 = 12;
+    const REQUESTS: usize = 200;
     let (broker, queue) = stage.broker_with_queue().await;
-    submit(&broker, &queue, &requests("p", 12)).await;
+    submit(&broker, &queue, &requests("p", REQUESTS)).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
     for number in 0..REQUESTS {
         take(&mut slot).await.settle(later(if number % 2 == 0 { 900 } else { 3600 }, None, true)).await.unwrap();
@@ -260,7 +260,7 @@ async fn many_look_at_delayed_requests_and_each_sees_all(stage: &Stage) {
     let looks = (0..4).map(async |_| {
         let broker = stage.broker().await;
         for _ in 0..15 {
-            assert_eq!(broker.inspect(std::slice::from_ref(&queue)).await.unwrap()[0].delayed, REQUESTS);
+            assert_eq!(broker.inspect(std::slice::from_ref(&queue)).await.unwrap()[0].delayed, REQUESTS as u64);
         }
     });
     futures_util::future::join_all(looks).await;

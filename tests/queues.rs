@@ -210,8 +210,15 @@ fn killed_move(services: &Services) -> Result<(), Failed> {
         block_on(async {
             let broker = Broker::connect(&address(&site).parse().expect("an address")).await.expect("a broker");
             let there = [huge.parse().expect("a queue")];
-            let killed = kill_when(mover(), async |id| has_open(id, "queue.sqlite") || has_open(id, "socket:")).await;
-            assert!(killed, "it ended before it was killed");
+            // On a busy machine the killer may be late: then everything is moved back, and it tries again.
+            let begins = async |id| has_open(id, "queue.sqlite") || has_open(id, "socket:");
+            for last in [false, false, false, false, true] {
+                if kill_when(mover(), begins).await {
+                    break;
+                }
+                assert!(!last, "it always ended before it was killed");
+                site.ok(&["queues", "move", &huge, &queue, "--yes"]);
+            }
             for _ in 0..2 {
                 let some = async |_| broker.inspect(&there).await.expect("a look").iter().any(|state| state.ready > 0);
                 kill_when(mover(), some).await;
@@ -345,21 +352,29 @@ fn busy(site: &TestSite, arguments: &[&str], folder: &str, id: fn(&Value) -> &st
                 + &line(site, &format!("stays{number}"), &json!({"triggers": ["a/1"]}))
         })
         .collect();
-    let all: HashSet<String> = site.submit(&batch).into_iter().collect();
+    let mut all: HashSet<String> = site.submit(&batch).into_iter().collect();
     assert_eq!(all.len(), 2 * EACH);
     let stop = CancellationToken::new();
     let done = Arc::new(Mutex::new(Vec::new()));
     let workers: Vec<thread::JoinHandle<()>> = (0..2).map(|_| worker(site, &stop, &done)).collect();
-    block_on(async {
-        let mut kills = 0;
-        for _ in 0..3 {
-            let before = records(site, folder).len();
-            // It is about to take what it has written down.
-            let killed = kill_when(site.command(arguments), async |_| records(site, folder).len() > before).await;
-            kills += usize::from(killed);
+    let mut kills = 0;
+    for round in 0..10 {
+        let before = records(site, folder).len();
+        // It is about to take what it has written down.
+        let begins = async |_| records(site, folder).len() > before;
+        kills += usize::from(block_on(kill_when(site.command(arguments), begins)));
+        if round >= 2 && kills > 0 {
+            break;
         }
-        assert!(kills > 0, "it always ended before it was killed");
-    });
+        // On a busy machine the killer may be late, and nothing is left to be taken out.
+        if kills == 0 {
+            let more =
+                |number| line(site, &format!("gone-again{number}"), &json!({"triggers": [format!("a/{round}")]}));
+            all.extend(site.submit(&(0..EACH).map(more).collect::<String>()));
+        }
+    }
+    assert!(kills > 0, "it always ended before it was killed");
+    let gone = all.len() - EACH;
     let finished = site.run(&[arguments, &["--json"]].concat());
     let removed: Vec<Value> = serde_json::from_str(&finished.out)?;
     // `cancel` tells of requests that workers had at the time, too.
@@ -371,7 +386,7 @@ fn busy(site: &TestSite, arguments: &[&str], folder: &str, id: fn(&Value) -> &st
     until("the others are done", || {
         let done: HashSet<String> = done.lock().expect("a list").iter().cloned().collect();
         let written = &written_down;
-        all.iter().all(|id| done.contains(id) || written.contains(id)) && all.len() - done.len() <= EACH
+        all.iter().all(|id| done.contains(id) || written.contains(id)) && all.len() - done.len() <= gone
     });
     stop.cancel();
     workers.into_iter().for_each(|worker| worker.join().expect("a worker"));

@@ -173,6 +173,10 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
         BrokerError::Unconfirmed { .. } => {
             Some("the requests printed above are queued; submit the others again".to_owned())
         }
+        BrokerError::InHand(_) => Some(
+            "try again in a moment; a command that was stopped while it looked at them, with Ctrl-Z for example, must be ended"
+                .to_owned(),
+        ),
         BrokerError::ClaimLost(_) | BrokerError::NotTaken(_) | BrokerError::Refused { .. } => None,
     }
 }

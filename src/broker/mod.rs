@@ -64,6 +64,9 @@ pub enum BrokerError {
     /// What was chosen to be taken out of a queue could not be written down, so that all of it stayed there.
     #[error("nothing was taken out of the queue: {0}")]
     NotTaken(String),
+    /// Somebody else has delayed requests in hand, and does not give them back: what there is cannot be told.
+    #[error("the delayed requests cannot be seen: somebody else has had them in hand for {} seconds", .0.as_secs())]
+    InHand(Duration),
     /// The broker refused an operation, or the file of the embedded broker cannot be used.
     #[error("the queue refused to {action}: {reason}")]
     Refused {

@@ -34,6 +34,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories![
         a_long_claim_outlives_the_brokers_patience,
         a_holder_that_is_slow_is_counted,
+        delayed_requests_in_other_hands_are_not_taken_for_gone,
         a_copy_of_a_running_request_is_never_run,
         a_lock_that_nobody_answers_for_makes_nobody_drop_a_request,
         a_message_that_is_no_request_is_handed_out_with_the_reason,
@@ -119,6 +120,34 @@ async fn a_holder_that_is_slow_is_counted(_: &Services, stage: &Stage) {
         (states.unwrap()[0].claimed == 1).then_some(())
     })
     .await;
+}
+
+async fn delayed_requests_in_other_hands_are_not_taken_for_gone(_: &Services, stage: &Stage) {
+    let (broker, queue) = stage.broker_with_queue().await;
+    submit(&broker, &queue, &requests("p", 1)).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    take(&mut slot).await.settle(later(3600, None, true)).await.unwrap();
+    // As somebody who was stopped while looking.
+    let (connection, channel) = stranger(&stage.address()).await;
+    let options = BasicConsumeOptions { exclusive: true, ..Default::default() };
+    let mut hand =
+        channel.basic_consume("apt-ci.delay.3600".into(), "".into(), options, FieldTable::default()).await.unwrap();
+    hand.next().await.unwrap().unwrap();
+    let error = broker.inspect(std::slice::from_ref(&queue)).await.unwrap_err();
+    assert!(matches!(error, BrokerError::InHand(_)), "{error}");
+    assert!(matches!(broker.contents(&queue, 1).await, Err(BrokerError::InHand(_))));
+    let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
+    let taken = broker.take_out(&queue, Pile::Delayed, None, everything).await;
+    assert!(matches!(taken, Err(BrokerError::InHand(_))), "{taken:?}");
+    // A worker that ends when nothing is left does not end, but when it is told to.
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let mut draining = tokio::spawn(async move { slot.claim(Wait::UntilEmpty, &stopped).await.unwrap().is_none() });
+    assert!(tokio::time::timeout(Duration::from_secs(8), &mut draining).await.is_err(), "it has ended");
+    stop.cancel();
+    assert!(draining.await.unwrap());
+    connection.close(200, "ended".into()).await.unwrap();
+    stage.has_one_delayed(&broker, &queue).await;
 }
 
 async fn a_copy_of_a_running_request_is_never_run(_: &Services, stage: &Stage) {

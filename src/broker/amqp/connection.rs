@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::fault::{self, Fault};
+use super::held::OTHERS_HOLD;
 use super::names;
 use super::roll_call::Roll;
 use crate::broker::url::AmqpUrl;
@@ -47,6 +48,8 @@ pub(super) struct Live {
     pub(super) number: u64,
     /// When it was made.
     pub(super) since: Instant,
+    /// Its users look at delayed requests one after the other, instead of being refused by the broker.
+    pub(super) looks: Arc<tokio::sync::Mutex<()>>,
 }
 
 struct Dialling {
@@ -167,7 +170,12 @@ impl Link {
                 if dialling.dialled > 1 {
                     tracing::info!("connected to the queue server {} again", self.address);
                 }
-                let live = Live { connection: Arc::new(connection), number: dialling.dialled, since: Instant::now() };
+                let live = Live {
+                    connection: Arc::new(connection),
+                    number: dialling.dialled,
+                    since: Instant::now(),
+                    looks: Arc::default(),
+                };
                 *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
                 Ok(live)
             }
@@ -188,6 +196,7 @@ impl Link {
     pub(super) fn error(&self, action: &str, fault: Fault) -> BrokerError {
         match fault {
             Fault::Away(reason) => self.unreachable(reason),
+            Fault::InHand => BrokerError::InHand(OTHERS_HOLD),
             other => BrokerError::Refused { action: action.to_owned(), reason: other.to_string() },
         }
     }

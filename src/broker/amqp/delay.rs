@@ -76,8 +76,9 @@ pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, v
 /// The requests that wait out a delay, of all origins: the routing key is the name of the origin. Each goes back to its place.
 ///
 /// # Errors
-/// [`Fault::Locked`] when somebody else holds some of them, and does not give them back.
+/// [`Fault::InHand`] when somebody else holds some of them, and does not give them back.
 pub(super) async fn waiting(live: &Live) -> Result<Vec<Delivery>, Fault> {
+    let _after_others = live.looks.lock().await;
     let mut looking = Looking::at(live);
     let mut filled = Vec::new();
     if looking.look(names::delay_queue(DELAYS[0])).await?.is_some() {
@@ -90,12 +91,7 @@ pub(super) async fn waiting(live: &Live) -> Result<Vec<Delivery>, Fault> {
         }
     }
     looking.end().await;
-    let looks = filled.into_iter().map(async |queue| {
-        let mut held = Held::alone(live, queue, LOOK_AT_MOST).await?;
-        let messages = std::mem::take(&mut held.messages);
-        held.give_back().await;
-        Ok::<_, Fault>(messages)
-    });
+    let looks = filled.into_iter().map(|queue| Held::look(live, queue, LOOK_AT_MOST, true));
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
@@ -104,7 +100,7 @@ pub(super) async fn any_waiting(live: &Live, origins: &[QueueName]) -> Result<bo
     let origins: HashSet<String> = origins.iter().map(ToString::to_string).collect();
     match waiting(live).await {
         Ok(waiting) => Ok(waiting.iter().any(|message| origins.contains(message.routing_key.as_str()))),
-        Err(Fault::Locked) => Ok(true),
+        Err(Fault::InHand) => Ok(true),
         Err(fault) => Err(fault),
     }
 }

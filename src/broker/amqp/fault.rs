@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Missing(String),
     /// Another connection has exclusive use of the queue.
     Locked,
+    /// Somebody else who looks at delayed requests does not give them back.
+    InHand,
     /// The broker will not do this, however often it is asked.
     Refused(String),
 }
@@ -44,6 +46,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Away(reason) | Self::Missing(reason) | Self::Refused(reason) => f.write_str(reason),
             Self::Locked => f.write_str("another connection has exclusive use of it"),
+            Self::InHand => f.write_str("somebody else has the delayed requests in hand"),
         }
     }
 }

@@ -2,17 +2,17 @@
 //! this process dies: the broker puts what was not acknowledged where it was.
 //!
 //! While they are held, workers find nothing in the queue. So all of them come at once, and none is waited for: a consumer gets what is
-//! there as fast as the broker sends it, and is ended as soon as the broker says that nothing is left.
+//! there as fast as the broker sends it, and is content as soon as the broker says that nothing is left.
 //!
 //! Whoever holds them is one of the queue's consumers meanwhile, which others see: the broker removes a consumer and puts back what it had
 //! in one step, when its channel is closed.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
 use tokio::time::Instant;
@@ -25,8 +25,10 @@ use super::queues::Looking;
 
 /// Between two questions whether anything is left.
 const ASK_EVERY: Duration = Duration::from_millis(1);
-/// Between two tries to hold what somebody else holds.
-const TRY_EVERY: Duration = Duration::from_millis(10);
+/// The least pause between two tries to hold what somebody else holds.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
+/// What is added to it, at random: two who try would go on in step.
+const UP_TO: u32 = 20;
 /// Others who look give back what they hold within moments. One that is frozen or cut off does not.
 pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
 /// So many copies are on their way to another queue at a time.
@@ -68,7 +70,7 @@ impl Held {
     /// As [`Held::all`], from a queue that nobody consumes from but who looks into it, and one after the other: nobody sees only a part.
     ///
     /// # Errors
-    /// [`Fault::Locked`] when somebody else has held its messages for [`OTHERS_HOLD`].
+    /// [`Fault::InHand`] when somebody else has held its messages for [`OTHERS_HOLD`].
     pub(super) async fn alone(live: &Live, queue: ShortString, limit: usize) -> Result<Self, Fault> {
         let end = Instant::now() + OTHERS_HOLD;
         let mut looking = Looking::at(live);
@@ -85,9 +87,10 @@ impl Held {
                 Some(_) => {}
             }
             if Instant::now() >= end {
-                break Err(Fault::Locked);
+                break Err(Fault::InHand);
             }
-            tokio::time::sleep(TRY_EVERY).await;
+            let nanoseconds = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
+            tokio::time::sleep(TRY_AGAIN_AFTER + Duration::from_millis((nanoseconds / 1000 % UP_TO).into())).await;
         };
         looking.end().await;
         held
@@ -145,6 +148,26 @@ impl Held {
         Ok(())
     }
 
+    /// The messages of a queue, at most `limit`, each of which goes back to its place at once. It goes on to its end by itself: a look that was
+    /// dropped half-way would keep the messages for as long as this connection lasts.
+    pub(super) async fn look(
+        live: &Live,
+        queue: ShortString,
+        limit: usize,
+        alone: bool,
+    ) -> Result<Vec<Delivery>, Fault> {
+        let live = live.clone();
+        let look = tokio::spawn(async move {
+            let held =
+                if alone { Self::alone(&live, queue, limit).await } else { Self::all(&live, queue, limit).await };
+            let mut held = held?;
+            let messages = std::mem::take(&mut held.messages);
+            held.give_back().await;
+            Ok(messages)
+        });
+        look.await.unwrap_or_else(|_| Err(Fault::Away("the program ends".to_owned())))
+    }
+
     /// Gives back what is still there.
     pub(super) async fn give_back(self) {
         // Not message by message: the broker would send them to this consumer once more.
@@ -198,15 +221,15 @@ async fn collect(
             }
         }
     }
-    // Whose window is full gets nothing more. Another consumer would get what comes from now on, as far as no worker waits for it; who
-    // looks alone keeps others away all the same.
-    if !alone && (window == 0 || messages.len() < wanted) {
-        // What the broker has sent comes before its answer to this, and with that the deliveries end.
-        channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await?;
-        while let Some(message) = consumer.next().await {
-            messages.push(message?);
+    // Nothing is left, but some may be on their way. What the broker has sent comes before its answer to this. Further ones may follow, when
+    // there is room: they go back with the channel.
+    if messages.len() < wanted {
+        flush(channel).await?;
+        while messages.len() < wanted
+            && let Some(message) = consumer.next().now_or_never()
+        {
+            messages.push(message.ok_or_else(|| Fault::Missing("a queue was deleted".to_owned()))??);
         }
-        messages.truncate(wanted);
     }
     Ok((messages, consumer))
 }

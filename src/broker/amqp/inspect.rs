@@ -8,7 +8,7 @@ use lapin::types::ShortString;
 use super::channel::in_time;
 use super::connection::Live;
 use super::fault::Fault;
-use super::held::{Held, OTHERS_HOLD};
+use super::held::Held;
 use super::message::text_header;
 use super::queues::Looking;
 use super::roll_call::{self, HeldClaim};
@@ -24,7 +24,10 @@ const LANES: usize = 8;
 /// The state of those of the queues that exist.
 pub(super) async fn states(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
     let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some));
-    let (claims, delayed, lengths) = try_join!(claims(live), delayed(live), try_join_all(lanes))?;
+    // First what needs a publication: a broker whose memory runs out reads nothing more from who has published, and must not do that while
+    // requests are in our hands.
+    let claims = claims(live).await?;
+    let (delayed, lengths) = try_join!(delay::waiting(live), try_join_all(lanes))?;
     let mut states: Vec<QueueState> = lengths.into_iter().flatten().collect();
     for state in &mut states {
         let name = state.queue.to_string();
@@ -63,7 +66,7 @@ pub(super) async fn contents(live: &Live, queue: &QueueName, limit: usize) -> Re
     }
     let name = queue.to_string();
     let claimed = claims(live).await?.into_iter().filter(|claim| claim.origin == name);
-    let delayed = delayed(live).await?.into_iter().filter(|message| message.routing_key.as_str() == name);
+    let delayed = delay::waiting(live).await?.into_iter().filter(|message| message.routing_key.as_str() == name);
     let dead = if has_dead { peek(live, names::dead_queue(queue), limit).await? } else { Vec::new() };
     Ok(Some(QueueContents {
         claimed: claimed.map(|claim| claim.body).take(limit).collect(),
@@ -87,24 +90,7 @@ async fn claims(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
     }
 }
 
-/// The requests that wait out a delay, of all origins.
-async fn delayed(live: &Live) -> Result<Vec<Delivery>, Fault> {
-    match delay::waiting(live).await {
-        Err(Fault::Locked) => {
-            let seconds = OTHERS_HOLD.as_secs();
-            tracing::warn!(
-                "delayed requests are not counted: somebody else has been looking at them for {seconds} seconds"
-            );
-            Ok(Vec::new())
-        }
-        outcome => outcome,
-    }
-}
-
 /// The messages of a queue, at most `limit`, each of which goes back to its place; also when this process dies.
 async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<Vec<Delivery>, Fault> {
-    let mut held = Held::all(live, queue, limit).await?;
-    let messages = std::mem::take(&mut held.messages);
-    held.give_back().await;
-    Ok(messages)
+    Held::look(live, queue, limit, false).await
 }

@@ -9,6 +9,7 @@ use lapin::Channel;
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicGetOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel;
@@ -35,12 +36,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How often a slot looks that waits for nothing but requests that wait out a delay.
 const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
 
+/// An interruption so long ago was overcome.
+const FORGET_AFTER: Duration = Duration::from_secs(60);
 /// Between the looks that find everything empty.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// What is on its way from its delay to its queue is in neither for a moment: empty is what was found empty twice.
 const LOOKS: u8 = 2;
 /// Who consumes from a queue may be looking at its messages, and give them back in a moment.
-const LOOKS_BESIDE_OTHERS: u8 = 6;
+const LOOKS_BESIDE_OTHERS: u8 = 20;
 
 /// A worker's place at RabbitMQ.
 pub struct AmqpSlot {
@@ -101,6 +104,7 @@ impl AmqpSlot {
     /// With [`Wait::UntilEmpty`], when the broker cannot be reached; otherwise only when it refuses for good.
     pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
         let mut failures = 0;
+        let mut last_failure = Instant::now();
         while !stop.is_cancelled() {
             let live = match wait {
                 Wait::UntilEmpty => self.link.live().await?,
@@ -133,7 +137,9 @@ impl AmqpSlot {
             if let Some(channel) = self.channel.take() {
                 channel::close(&channel).await;
             }
-            failures += 1;
+            // What happened long ago and was overcome says nothing about now.
+            failures = if last_failure.elapsed() > FORGET_AFTER { 1 } else { failures + 1 };
+            last_failure = Instant::now();
             match fault {
                 // A queue was deleted, or a broker came back without it.
                 Fault::Missing(_) => {
@@ -206,7 +212,11 @@ impl AmqpSlot {
                 (None, Wait::ForOne) => return self.wait(channel, stop).await,
                 (None, Wait::UntilEmpty) => {
                     let needed = if self.survey.others_consume { LOOKS_BESIDE_OTHERS } else { LOOKS };
-                    let pause = if delay::any_waiting(live, rotation.queues()).await? {
+                    let delayed = tokio::select! {
+                        delayed = delay::any_waiting(live, rotation.queues()) => delayed?,
+                        () = stop.cancelled() => return Ok(None),
+                    };
+                    let pause = if delayed {
                         empty = 0;
                         LOOK_FOR_DELAYED_EVERY
                     } else {
