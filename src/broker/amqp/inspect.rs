@@ -24,10 +24,13 @@ const LANES: usize = 8;
 /// The state of those of the queues that exist.
 pub(super) async fn states(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
     let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some));
-    // First what needs a publication: a broker whose memory runs out reads nothing more from who has published, and must not do that while
-    // requests are in our hands.
-    let claims = claims(live).await?;
-    let (delayed, lengths) = try_join!(delay::waiting(live), try_join_all(lanes))?;
+    let told = async {
+        // First what needs a publication: a broker whose memory runs out reads nothing more from who has published, and must not do that while
+        // the delayed requests are in our hands.
+        let claims = claims(live).await?;
+        Ok((claims, delay::waiting(live).await?))
+    };
+    let ((claims, delayed), lengths) = try_join!(told, try_join_all(lanes))?;
     let mut states: Vec<QueueState> = lengths.into_iter().flatten().collect();
     for state in &mut states {
         let name = state.queue.to_string();
