@@ -1,5 +1,7 @@
 //! A request of a user, with the parameters of `request.cgi` in its address or in a form.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::json;
@@ -47,9 +49,16 @@ pub(super) async fn receive(service: &Service, whole: &Whole) -> Reply {
         .collect();
     // What waits or runs already is not asked for again, as with `apt-ci run`. One after the other: who asks twice at once asks twice.
     let _alone = service.asking.lock().await;
-    let duplicates = match duplicates::find(&requests, &service.broker).await {
-        Ok(duplicates) => duplicates,
-        Err(failure) => return Reply::later(failure.to_string()),
+    let broker = Arc::clone(&service.broker);
+    // In a task of its own: a client that hangs up must not leave the service with a queue's requests in its hands.
+    let looking = tokio::spawn(async move {
+        let duplicates = duplicates::find(&requests, &broker).await;
+        (requests, duplicates)
+    });
+    let (requests, duplicates) = match looking.await {
+        Ok((requests, Ok(duplicates))) => (requests, duplicates),
+        Ok((_, Err(failure))) => return Reply::later(failure.to_string()),
+        Err(_) => return Reply::later("the service is stopping"),
     };
     let (mut new, mut already) = (Vec::new(), Vec::new());
     for (request, duplicate) in requests.into_iter().zip(duplicates) {

@@ -148,24 +148,19 @@ impl Held {
         Ok(())
     }
 
-    /// The messages of a queue, at most `limit`, each of which goes back to its place at once. It goes on to its end by itself: a look that was
-    /// dropped half-way would keep the messages for as long as this connection lasts.
+    /// The messages of a queue, at most `limit`, each of which goes back to its place at once. Not cancel-safe: a look that is dropped half-way
+    /// may keep the messages for as long as its connection lasts. Where that is more than a moment, it is made in a task of its own.
     pub(super) async fn look(
         live: &Live,
         queue: ShortString,
         limit: usize,
         alone: bool,
     ) -> Result<Vec<Delivery>, Fault> {
-        let live = live.clone();
-        let look = tokio::spawn(async move {
-            let held =
-                if alone { Self::alone(&live, queue, limit).await } else { Self::all(&live, queue, limit).await };
-            let mut held = held?;
-            let messages = std::mem::take(&mut held.messages);
-            held.give_back().await;
-            Ok(messages)
-        });
-        look.await.unwrap_or_else(|_| Err(Fault::Away("the program ends".to_owned())))
+        let held = if alone { Self::alone(live, queue, limit).await } else { Self::all(live, queue, limit).await };
+        let mut held = held?;
+        let messages = std::mem::take(&mut held.messages);
+        held.give_back().await;
+        Ok(messages)
     }
 
     /// Gives back what is still there.

@@ -212,8 +212,11 @@ impl AmqpSlot {
                 (None, Wait::ForOne) => return self.wait(channel, stop).await,
                 (None, Wait::UntilEmpty) => {
                     let needed = if self.survey.others_consume { LOOKS_BESIDE_OTHERS } else { LOOKS };
+                    let (asked, queues) = (live.clone(), rotation.queues().to_vec());
+                    // A task of its own, which ends also when nobody waits for it any more.
+                    let looking = tokio::spawn(async move { delay::any_waiting(&asked, &queues).await });
                     let delayed = tokio::select! {
-                        delayed = delay::any_waiting(live, rotation.queues()) => delayed?,
+                        delayed = looking => delayed.map_err(|error| Fault::Away(error.to_string()))??,
                         () = stop.cancelled() => return Ok(None),
                     };
                     let pause = if delayed {
