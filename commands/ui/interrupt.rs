@@ -14,7 +14,16 @@ static WAITING: AtomicUsize = AtomicUsize::new(0);
 /// Tells those who wait.
 static PRESSED: Notify = Notify::const_new();
 
-struct Waiting;
+/// As long as one of these lives, Ctrl-C does not end the program by itself.
+pub struct Waiting(());
+
+impl Waiting {
+    /// From now on somebody sees to it.
+    pub fn begin() -> Self {
+        WAITING.fetch_add(1, Ordering::SeqCst);
+        Self(())
+    }
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
@@ -29,8 +38,7 @@ impl Drop for Waiting {
 pub async fn ctrl_c() -> io::Result<()> {
     static BEGUN: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
     let pressed = PRESSED.notified();
-    WAITING.fetch_add(1, Ordering::SeqCst);
-    let _waiting = Waiting;
+    let _waiting = Waiting::begin();
     let begun = BEGUN.get_or_init(|| {
         let (told, telling) = mpsc::channel();
         // A thread of its own: the others may be busy.
