@@ -125,7 +125,10 @@ async fn rest(
     } else {
         let known = gone.first().or_else(|| declared.iter().find(|hook| is_meant(hook)));
         let api = args.token.api_url.clone().or_else(|| Some(known?.api.clone()));
-        let api = api.ok_or_else(|| access::no_server(project))?;
+        let api = api.ok_or_else(|| BadInput {
+            hint: Some("name it with --api-url; --manual leaves the forge alone".to_owned()),
+            ..access::no_server(project)
+        })?;
         let client = Client::new(forge, &api, Some(args.token.needed(forge, session).await?))?;
         let service = access::service(site)?;
         let declared: Vec<&Hook> = declared.iter().filter(|hook| is_meant(hook)).collect();

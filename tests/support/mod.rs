@@ -59,7 +59,7 @@ impl Services {
     }
 
     /// A RabbitMQ that no test stops. It allows 20 seconds for an acknowledgement, so that every claim which is held longer
-    /// shows that it survives that. Each story has a virtual host of its own.
+    /// shows that it survives that. Stories that run at the same time have virtual hosts of their own.
     pub fn rabbitmq(&self) -> &RabbitMq {
         self.rabbitmq.get_or_init(|| RabbitMq::start_shared("consumer_timeout = 20000"))
     }

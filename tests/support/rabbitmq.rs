@@ -57,7 +57,7 @@ impl RabbitMq {
         Self::new(configuration, false)
     }
 
-    /// The same for many stories at a time, each of which has a virtual host of its own.
+    /// The same for many stories at a time: each thread that runs them has a virtual host of its own.
     pub fn start_shared(configuration: &str) -> Self {
         Self::new(configuration, true)
     }
