@@ -141,10 +141,7 @@ impl Turn {
     /// when there is no run that says something.
     pub fn find(runs: &[StoredRun]) -> Option<Self> {
         use crate::result::Outcome;
-        let mut decided: Vec<&StoredRun> = runs
-            .iter()
-            .filter(|run| matches!(run.outcome(), Outcome::Pass | Outcome::Neutral | Outcome::Fail))
-            .collect();
+        let mut decided: Vec<&StoredRun> = runs.iter().filter(|run| run.decision().is_some()).collect();
         decided.sort_by(|a, b| a.id.cmp(&b.id));
         let newest = decided.last()?;
         let failed = |run: &&StoredRun| run.outcome() == Outcome::Fail;
@@ -171,6 +168,34 @@ mod tests {
             assert_eq!(compare_versions(lower, higher), Ordering::Less, "{lower} {higher}");
             assert_eq!(compare_versions(higher, lower), Ordering::Greater, "{lower} {higher}");
         }
+    }
+
+    #[test]
+    fn a_damaged_result_is_no_turn() {
+        let run = |day: u8, exitcode, damaged| StoredRun {
+            container: "autopkgtest-noble".to_owned(),
+            path: crate::result::PackagePath {
+                release: "noble".parse().unwrap(),
+                architecture: "amd64".parse().unwrap(),
+                package: "gzip".parse().unwrap(),
+            },
+            id: format!("202601{day:02}_120000@").parse().unwrap(),
+            summary: crate::result::RunSummary {
+                exitcode,
+                version: "1-1".to_owned(),
+                duration: 1,
+                triggers: None,
+                requester: None,
+                uuid: None,
+            },
+            damaged,
+        };
+        let (good, bad) = (run(1, 0, false), run(3, 4, false));
+        let turned = Turn::Turned { good: Box::new(good.clone()), bad: Box::new(bad.clone()), failures: 1 };
+        let damaged = [good, run(2, 0, true), bad.clone(), run(4, 0, true)];
+        assert_eq!(Turn::find(&damaged), Some(turned));
+        assert_eq!(Turn::find(&damaged[1..]), Some(Turn::NeverPassed(bad)));
+        assert_eq!(Turn::find(&damaged[1..2]), None);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Verdict {
     pub fn of(run: &StoredRun, others: &[StoredRun]) -> Self {
         let verdict = |meaning, reason: String| Self { meaning, reason };
         if run.damaged {
-            return verdict(Meaning::Infrastructure, "its result cannot be read whole".to_owned());
+            return verdict(Meaning::Infrastructure, "its result is damaged".to_owned());
         }
         match run.outcome() {
             Outcome::Pass => return verdict(Meaning::Pass, "it passed".to_owned()),
@@ -76,7 +76,7 @@ impl Verdict {
         }
         let mut others: Vec<&StoredRun> = others.iter().filter(|other| other.id != run.id).collect();
         others.sort_by(|a, b| b.id.cmp(&a.id));
-        let passed = |other: &&&StoredRun| matches!(other.outcome(), Outcome::Pass | Outcome::Neutral);
+        let passed = |other: &&&StoredRun| matches!(other.decision(), Some(Outcome::Pass | Outcome::Neutral));
         let is_same = |other: &&&StoredRun| {
             // Between two baselines the rest of the release may have changed.
             !is_baseline(run)
@@ -87,7 +87,7 @@ impl Verdict {
         if let Some(other) = others.iter().filter(is_same).find(passed) {
             return verdict(Meaning::Flaky, format!("with the same version and triggers it passed in {}", other.id));
         }
-        let decided = |other: &&&StoredRun| other.outcome() == Outcome::Fail || passed(other);
+        let decided = |other: &&&StoredRun| other.decision().is_some();
         if !is_baseline(run)
             && let Some(baseline) = others.iter().filter(|other| is_baseline(other)).find(decided)
         {
@@ -173,9 +173,18 @@ mod tests {
             (fails(), &[run(10, 0, "1-2", "glibc/2")], Meaning::AlwaysFailed, "not passed before"),
             (baseline(4), &[run(1, 0, "1-1", "migration-reference/0")], Meaning::Regression, "version 1-1 passed"),
         ];
+        let damaged = |run: StoredRun| StoredRun { damaged: true, ..run };
+        let (cut_pass, cut_baseline) = ([damaged(passes_before.clone())], [damaged(baseline(0))]);
+        let cases =
+            cases.iter().map(|(run, others, meaning, reason)| (run.clone(), *others, *meaning, *reason)).chain([
+                // A damaged result is evidence of nothing, whatever exit code is left of it.
+                (fails(), cut_pass.as_slice(), Meaning::AlwaysFailed, "not passed before"),
+                (fails(), cut_baseline.as_slice(), Meaning::AlwaysFailed, "not passed before"),
+                (damaged(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "damaged"),
+            ]);
         for (run, others, meaning, reason) in cases {
-            let verdict = Verdict::of(run, others);
-            assert_eq!(verdict.meaning, *meaning, "{verdict:?}");
+            let verdict = Verdict::of(&run, others);
+            assert_eq!(verdict.meaning, meaning, "{verdict:?}");
             assert!(verdict.reason.contains(reason), "{verdict:?}");
         }
     }

@@ -50,10 +50,10 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
         return Ok(ExitStatus::Success);
     }
     show(&runs, session)?;
-    let damaged: Vec<&str> = runs.iter().filter(|run| run.damaged).map(|run| run.id.as_str()).collect();
+    let damaged: Vec<String> = runs.iter().filter(|run| run.damaged).map(StoredRun::location).collect();
     if !damaged.is_empty() {
         session.ui.warn(format!(
-            "{} of these results cannot be read whole, and what they do not tell is shown as an error or unknown: {}",
+            "{} of these results are damaged, count for nothing, and are shown as errors: {}",
             damaged.len(),
             damaged[..damaged.len().min(5)].join(", ")
         ));
@@ -90,7 +90,7 @@ fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
         .map(|run| {
             let summary = &run.summary;
             vec![
-                table::outcome(summary.outcome()),
+                table::outcome(run.outcome()),
                 Cell::new(&run.path.package),
                 Cell::new(&summary.version),
                 Cell::new(&run.path.release),

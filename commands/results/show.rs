@@ -96,7 +96,8 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     line("run", run.id.as_str())?;
     line("verdict", &format!("{}: {}", verdict.meaning, verdict.reason))?;
     if run.damaged {
-        line("damaged", "its result cannot be read whole")?;
+        let what = format!("{} cannot be read whole, and counts for nothing", run.location());
+        line("damaged", &what)?;
     }
     let triggers = summary.triggers.as_deref().unwrap_or_default().join(" ");
     line("triggers", if triggers.is_empty() { "not told" } else { &triggers })?;
@@ -172,8 +173,7 @@ fn place_of(run: &StoredRun) -> Question {
 
 /// How long the package's tests take when they come to a result: the median of the last ones before this run.
 fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
-    let decided = |other: &&StoredRun| matches!(other.outcome(), Outcome::Pass | Outcome::Neutral | Outcome::Fail);
-    let before = others.iter().filter(|other| other.id < run.id).filter(decided).take(USUAL);
+    let before = others.iter().filter(|other| other.id < run.id && other.decision().is_some()).take(USUAL);
     let mut durations: Vec<u64> = before.map(|other| other.summary.duration).collect();
     durations.sort_unstable();
     durations.get(durations.len() / 2).copied()

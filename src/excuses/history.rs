@@ -13,14 +13,16 @@ pub const HISTORY: usize = 20;
 /// architecture, oldest first.
 pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
     let triggers: Vec<String> = retry.triggers.iter().map(ToString::to_string).collect();
-    let with_one = |run: &&StoredRun| run.summary.triggers.iter().flatten().any(|trigger| triggers.contains(trigger));
+    let with_one = |run: &&StoredRun| {
+        run.is_evidence() && run.summary.triggers.iter().flatten().any(|trigger| triggers.contains(trigger))
+    };
     runs.iter().rev().find(with_one).is_some_and(|run| run.outcome() == Outcome::Tmpfail)
 }
 
 /// Whether the test both passed and failed with the very same triggers, among the newest [`HISTORY`] results of the version that is tested:
 /// that of the excuses, or else of the newest result. Results of different triggers say nothing: one of them may be a true regression.
 pub fn is_flaky(retry: &Retry, runs: &[StoredRun]) -> bool {
-    let decided = |run: &&StoredRun| matches!(run.outcome(), Outcome::Pass | Outcome::Neutral | Outcome::Fail);
+    let decided = |run: &&StoredRun| run.decision().is_some();
     let known = retry.version.as_deref().filter(|version| *version != super::retry::UNKNOWN);
     let newest = || runs.iter().rev().find(decided).map(|run| run.summary.version.as_str());
     let Some(version) = known.or_else(newest) else { return false };

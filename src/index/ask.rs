@@ -150,9 +150,9 @@ impl Asked {
         // Codes that are not in the table are errors: so the one set or the other is told.
         if outcomes.contains(&Outcome::Error) {
             let others: Vec<Outcome> = Outcome::ALL.into_iter().filter(|outcome| !outcomes.contains(outcome)).collect();
-            self.conditions.push_str(&format!(" AND run.exitcode NOT IN ({})", codes(&others)));
+            self.conditions.push_str(&format!(" AND (run.damaged OR run.exitcode NOT IN ({}))", codes(&others)));
         } else {
-            self.conditions.push_str(&format!(" AND run.exitcode IN ({})", codes(outcomes)));
+            self.conditions.push_str(&format!(" AND NOT run.damaged AND run.exitcode IN ({})", codes(outcomes)));
         }
     }
 }

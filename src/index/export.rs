@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+use super::row::IS_EVIDENCE;
 use super::{Index, IndexError};
 
 /// The tables that its readers know.
@@ -100,11 +101,11 @@ impl Index {
                  WHERE container.access = 'public' AND container.name = 'autopkgtest-' || test.release \
                  ORDER BY test.release, test.architecture, test.package",
             )?;
-            let mut runs = connection.prepare(
+            let mut runs = connection.prepare(&format!(
                 "SELECT run.id, run.version, cause.triggers, run.duration, run.exitcode, run.requester \
-                 FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? AND NOT run.damaged \
+                 FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? AND {IS_EVIDENCE} \
                  ORDER BY run.id",
-            )?;
+            ))?;
             let mut add_test = transaction.prepare("INSERT INTO test (id, release, arch, package) VALUES (?, ?, ?, ?)")?;
             let mut add = transaction.prepare("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, '')")?;
             let mut results = 0;

@@ -301,7 +301,7 @@ impl Index {
         for run in packages.iter().flat_map(|package| &package.new) {
             refreshed.added += 1;
             if run.damaged {
-                refreshed.damaged.push(format!("{}/{}", run.container, run.path.folder(&run.id)));
+                refreshed.damaged.push(run.location());
             }
         }
         let (container, number) = (pass.container, pass.number);

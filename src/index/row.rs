@@ -4,6 +4,7 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params};
 
 use crate::request::SourcePackage;
+use crate::result::Outcome;
 use crate::result::layout::PackagePath;
 use crate::result::listing::RunSummary;
 use crate::runs::StoredRun;
@@ -11,6 +12,14 @@ use crate::runs::StoredRun;
 /// The columns that [`read`] wants, of `run`, `test`, `container` and `cause`.
 pub(super) const COLUMNS: &str = "container.name, test.release, test.architecture, test.package, run.id, run.exitcode, run.version, \
      run.duration, cause.triggers, run.requester, run.uuid, run.damaged";
+
+/// The condition that [`StoredRun::is_evidence`] is.
+pub(super) const IS_EVIDENCE: &str = "NOT run.damaged";
+
+/// The outcome that [`StoredRun::outcome`] gives.
+pub(super) fn outcome(exit_code: i32, is_damaged: bool) -> Outcome {
+    if is_damaged { Outcome::Error } else { Outcome::from_exit_code(exit_code) }
+}
 
 /// Writes a run; one with the same id is replaced.
 pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusqlite::Result<()> {

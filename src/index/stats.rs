@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::ask::{SECOND, codes};
+use super::row::{self, IS_EVIDENCE};
 use super::{Index, IndexError};
 use crate::release::{Architecture, Release};
 use crate::result::Outcome;
@@ -25,7 +26,7 @@ impl Index {
             let mut days = Days::default();
             // Test by test: of an index of several releases, only this one's part is read.
             let mut statement = connection.prepare(
-                "SELECT run.id, run.exitcode, run.duration, test.architecture \
+                "SELECT run.id, run.exitcode, run.duration, test.architecture, run.damaged \
                  FROM container CROSS JOIN test ON test.container = container.id CROSS JOIN run ON run.test = test.id \
                  WHERE container.name = ?1 AND test.release = ?2 AND run.id >= ?3 AND (?4 IS NULL OR test.architecture = ?4)",
             )?;
@@ -37,7 +38,8 @@ impl Index {
             ])?;
             while let Some(row) = rows.next()? {
                 if let Some(place) = days.architecture(row.get_ref(3)?.as_str()?) {
-                    days.add(place, row.get_ref(0)?.as_str()?, row.get(1)?, row.get(2)?);
+                    let outcome = row::outcome(row.get(1)?, row.get(4)?);
+                    days.add(place, row.get_ref(0)?.as_str()?, outcome, row.get(2)?);
                 }
             }
             Ok(days.finish())
@@ -63,7 +65,7 @@ impl Index {
                  FROM container CROSS JOIN test ON test.container = container.id CROSS JOIN run ON run.test = test.id \
                  CROSS JOIN cause ON cause.id = run.cause \
                  WHERE container.name = ?1 AND test.release = ?2 AND run.id >= ?3 AND (?4 IS NULL OR test.architecture = ?4) \
-                     AND cause.triggers NOT IN ('', 'migration-reference/0') \
+                     AND cause.triggers NOT IN ('', 'migration-reference/0') AND {IS_EVIDENCE} \
                  GROUP BY run.test, run.version, run.cause",
             ))?;
             let mut rows = statement.query(params![

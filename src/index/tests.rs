@@ -32,9 +32,9 @@ impl Scene {
         let access = if run.container.starts_with("private-") { Access::Private(vec![]) } else { Access::Public };
         self.store.ensure_container(&run.container, &access).await.unwrap();
         let file = self.folder.path().join("result");
-        fs::write(&file, "").unwrap();
-        for (name, content_type) in [("log.gz", "text/plain".to_owned()), ("result.tar", run.summary.to_content_type())]
-        {
+        fs::write(&file, if run.damaged { without_version(run) } else { Vec::new() }).unwrap();
+        let listed = if run.damaged { "application/x-tar".to_owned() } else { run.summary.to_content_type() };
+        for (name, content_type) in [("log.gz", "text/plain".to_owned()), ("result.tar", listed)] {
             let headers = ObjectHeaders { content_type, content_encoding: None };
             self.store.put(&run.container, &run.object(name), &file, &headers).await.unwrap();
         }
@@ -49,6 +49,28 @@ impl Scene {
         }
         all
     }
+}
+
+/// A result of another program that lacks the tested version.
+fn without_version(run: &StoredRun) -> Vec<u8> {
+    let triggers = run.summary.triggers.iter().flatten().cloned().collect::<Vec<_>>().join(" ");
+    let testinfo = serde_json::json!({"custom_environment": [format!("ADT_TEST_TRIGGERS={triggers}")]}).to_string();
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, text) in [("exitcode", run.summary.exitcode.to_string()), ("testinfo.json", testinfo)] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        archive.append_data(&mut header, name, text.as_bytes()).unwrap();
+    }
+    archive.into_inner().unwrap()
+}
+
+/// What is left of a run whose result lacks the tested version.
+fn damaged(mut run: StoredRun) -> StoredRun {
+    run.damaged = true;
+    let triggers = run.summary.triggers.take();
+    let (exitcode, version) = (run.summary.exitcode, "unknown".to_owned());
+    run.summary = RunSummary { exitcode, version, duration: 0, triggers, requester: None, uuid: None };
+    run
 }
 
 fn run(container: &str, package: &str, id: &str, exitcode: i32) -> StoredRun {
@@ -181,6 +203,34 @@ fn only_one_process_fills_it_and_a_foreign_file_is_made_anew() {
     assert!(Index::fill(&scene.file()).unwrap().containers().unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn damaged_results_count_nowhere() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    let container = "autopkgtest-noble";
+    // It fails with the same trigger as the damaged one seems to have passed with.
+    let fails = run(container, "gzip", "20260103_120000_abcde@", 4);
+    let mut passed = run(container, "gzip", "20260104_120000_abcde@", 0);
+    passed.summary.version = "unknown".to_owned();
+    let mut fails_unknown = run(container, "gzip", "20260102_120000_abcde@", 4);
+    fails_unknown.summary.version = "unknown".to_owned();
+    let runs = [fails_unknown, fails, damaged(passed)];
+    for run in &runs {
+        scene.put(run).await;
+    }
+    scene.refresh(&index).await;
+    let noble = "noble".parse().unwrap();
+    let since = "2026-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(index.flaky(&noble, None, since).unwrap(), []);
+    let counted: usize = index.days(&noble, None, since).unwrap().iter().map(|day| day.count(Outcome::Error)).sum();
+    assert_eq!(counted, 1, "shown as an error");
+    let outcome = |outcome| Question { releases: vec![noble.clone()], outcomes: vec![outcome], ..Question::default() };
+    assert_eq!(index.runs(&outcome(Outcome::Pass), 9).unwrap().0, []);
+    assert_eq!(index.runs(&outcome(Outcome::Error), 9).unwrap().0, [runs[2].clone()]);
+    let file = scene.folder.path().join("autopkgtest.db");
+    assert_eq!(index.export(&file).unwrap().results, 2);
+}
+
 fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
     let one = (
         prop_oneof![Just("autopkgtest-noble"), Just("autopkgtest-sid"), Just("autopkgtest-noble-me-tools")],
@@ -190,8 +240,9 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
         prop_oneof![Just(0), Just(4), Just(8), Just(16), Just(20), Just(77), Just(99)],
         prop_oneof![Just("a/1"), Just("a/2 b/1"), Just("ab/1"), Just("")],
         proptest::option::of(Just("me")),
+        proptest::bool::weighted(0.2),
     );
-    let run = |(container, package, day, second, exitcode, triggers, requester): (
+    let run = |(container, package, day, second, exitcode, triggers, requester, is_damaged): (
         &str,
         &str,
         u8,
@@ -199,11 +250,12 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
         i32,
         &str,
         Option<&str>,
+        bool,
     )| {
         let mut run = run(container, package, &format!("202601{day:02}_00000{second}_abcde@"), exitcode);
         run.summary.triggers = Some(triggers.split_whitespace().map(str::to_owned).collect());
         run.summary.requester = requester.map(str::to_owned);
-        run
+        if is_damaged && !matches!(exitcode, 4 | 20) { damaged(run) } else { run }
     };
     proptest::collection::vec(one.prop_map(run), 0..25)
 }

@@ -62,7 +62,12 @@ impl Facts {
 /// The version that autopkgtest tested, from its `SRC VERSION` line.
 fn tested_version(output: &Path) -> Option<String> {
     let text = read_text(&output.join("testpkg-version"), 4096)?;
-    let version = text.split_ascii_whitespace().nth(1)?;
+    let mut words = text.split_ascii_whitespace();
+    let (_, version) = (words.next()?, words.next()?);
+    // autopkgtest also writes sentences there, such as "Only running …".
+    if words.next().is_some() {
+        return None;
+    }
     let is_version = version.starts_with(|c: char| c.is_ascii_alphanumeric())
         && version.len() <= 200
         && version.chars().all(|c| c.is_ascii_alphanumeric() || ".+:~-".contains(c));

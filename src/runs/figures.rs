@@ -42,8 +42,8 @@ impl Day {
 
 /// A day, `20261123`, and the number of an architecture.
 type OfDay = ([u8; 8], usize);
-/// The exit code and the duration of each run.
-type Ends = Vec<(i32, u64)>;
+/// The outcome and the duration of each run.
+type Ends = Vec<(Outcome, u64)>;
 
 /// Counts days.
 #[derive(Default)]
@@ -63,9 +63,9 @@ impl Days {
     }
 
     /// Counts a run.
-    pub(crate) fn add(&mut self, architecture: usize, id: &str, exit_code: i32, duration: u64) {
+    pub(crate) fn add(&mut self, architecture: usize, id: &str, outcome: Outcome, duration: u64) {
         if let Some(day) = id.as_bytes().first_chunk::<8>() {
-            self.days.entry((*day, architecture)).or_default().push((exit_code, duration));
+            self.days.entry((*day, architecture)).or_default().push((outcome, duration));
         }
     }
 
@@ -74,7 +74,7 @@ impl Days {
         let mut days = Self::default();
         for run in runs {
             if let Some(architecture) = days.architecture(run.path.architecture.as_str()) {
-                days.add(architecture, run.id.as_str(), run.summary.exitcode, run.summary.duration);
+                days.add(architecture, run.id.as_str(), run.outcome(), run.summary.duration);
             }
         }
         days.finish()
@@ -88,8 +88,8 @@ impl Days {
             let part = |range| day.get(range).unwrap_or_default();
             runs.sort_unstable_by_key(|(_, duration)| *duration);
             let mut outcomes = BTreeMap::new();
-            for (exit_code, _) in &runs {
-                *outcomes.entry(Outcome::from_exit_code(*exit_code)).or_default() += 1;
+            for (outcome, _) in &runs {
+                *outcomes.entry(*outcome).or_default() += 1;
             }
             let duration = |share: usize| {
                 // The nearest rank: so many per cent of the runs took no longer.
@@ -188,7 +188,7 @@ impl FlakyTests {
         for run in runs {
             let triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
             // Without triggers, and between two baselines, anything else may have changed.
-            if triggers.is_empty() || is_baseline(&triggers) {
+            if !run.is_evidence() || triggers.is_empty() || is_baseline(&triggers) {
                 continue;
             }
             let (package, architecture) = (run.path.package.as_str(), run.path.architecture.as_str());

@@ -6,12 +6,15 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
 use super::StoredRun;
+use crate::request::SourcePackage;
 use crate::result::layout::{PackagePath, RESULT, RunId, parse_object};
 use crate::result::listing::RunSummary;
 use crate::store::{Entry, ObjectInfo, Store, StoreError};
 
 /// Results are a few kilobytes; more of one than this is not read.
 pub(super) const RESULT_LIMIT: u64 = 16 << 20;
+/// The version of a result that does not tell it.
+const UNKNOWN: &str = "unknown";
 /// How often a result is fetched whose transfer breaks off.
 const TRIES: u32 = 3;
 
@@ -58,7 +61,7 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
             other => break other?,
         }
     };
-    let (fetched, damaged) = read_result(&bytes);
+    let (fetched, damaged) = read_result(&bytes, &result.path.package);
     let summary = match listed {
         Some(summary) => RunSummary { triggers: fetched.triggers, ..summary },
         None => fetched,
@@ -75,12 +78,18 @@ pub(super) async fn fetch(store: &Store, container: &str, object: &str) -> Resul
     Ok(bytes)
 }
 
-/// Reads a result.tar as far as it can be read, and tells whether something that must be there is missing.
-pub(super) fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
+/// Exit codes of runs that may end before autopkgtest knows the version under test. proposed-migration takes these results without
+/// one, and waits for them.
+const WITHOUT_VERSION: [i32; 3] = [4, 12, 20];
+
+/// Reads a package's result.tar as far as it can be read. Returns also whether it is damaged: cut, or without a part that proposed-migration
+/// needs.
+pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary, bool) {
     let (mut exitcode, mut version, mut duration) = (None, None, 0);
     let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
     let mut has_testinfo = false;
-    let mut whole = true;
+    // An archive ends with a block of zeros. One that was cut between two members has no other sign of it.
+    let mut whole = bytes.last_chunk::<512>().is_some_and(|block| block.iter().all(|byte| *byte == 0));
     let mut archive = tar::Archive::new(bytes);
     for entry in archive.entries().into_iter().flatten() {
         let Ok(mut entry) = entry else {
@@ -94,7 +103,7 @@ pub(super) fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
         let text = String::from_utf8_lossy(&text);
         match name.trim_start_matches("./") {
             "exitcode" => exitcode = text.trim().parse().ok(),
-            "testpkg-version" => version = text.split_whitespace().nth(1).map(str::to_owned),
+            "testpkg-version" => version = Some(tested_version(&text, package).unwrap_or(UNKNOWN).to_owned()),
             "duration" => duration = text.trim().parse().unwrap_or_default(),
             "requester" => requester = Some(text.trim().to_owned()).filter(|requester| !requester.is_empty()),
             "uuid" => uuid = Some(text.trim().to_owned()),
@@ -108,17 +117,24 @@ pub(super) fn read_result(bytes: &[u8]) -> (RunSummary, bool) {
             _ => {}
         }
     }
-    // What proposed-migration ignores as damaged.
-    let damaged = !whole || exitcode.is_none() || version.is_none() || !has_testinfo;
+    let needs_version = exitcode.is_none_or(|code| !WITHOUT_VERSION.contains(&code));
+    let damaged = !whole || exitcode.is_none() || !has_testinfo || version.is_none() && needs_version;
     let summary = RunSummary {
         exitcode: exitcode.unwrap_or(20),
-        version: version.unwrap_or_else(|| "unknown".to_owned()),
+        version: version.unwrap_or_else(|| UNKNOWN.to_owned()),
         duration,
         triggers: Some(triggers),
         requester,
         uuid,
     };
     (summary, damaged)
+}
+
+/// The version in a line `SRC VERSION` of the tested package. autopkgtest also writes sentences there, such as "Only running …".
+fn tested_version<'t>(text: &'t str, package: &SourcePackage) -> Option<&'t str> {
+    let mut words = text.split_whitespace();
+    let (source, version) = (words.next()?, words.next()?);
+    (source == package.as_str() && words.next().is_none()).then_some(version)
 }
 
 /// The triggers in the environment that testinfo.json tells of.

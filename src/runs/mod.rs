@@ -42,7 +42,7 @@ pub struct StoredRun {
     pub id: RunId,
     /// What is known about it.
     pub summary: RunSummary,
-    /// Whether its result.tar cannot be read whole, or lacks the exit code or version: then the summary holds what was left of
+    /// Whether its result.tar cannot be read whole, or lacks what proposed-migration needs: then the summary holds what was left of
     /// it, with the exit code 20 and the version `unknown` for what was not.
     pub damaged: bool,
 }
@@ -53,9 +53,26 @@ impl StoredRun {
         self.path.object(&self.id, file)
     }
 
-    /// How it ended.
+    /// Whether the run says anything about its package. Verdicts, baselines, statistics and exports count no other runs.
+    pub fn is_evidence(&self) -> bool {
+        !self.damaged
+    }
+
+    /// How it ended: an error when its result is damaged, whatever exit code is left of it.
     pub fn outcome(&self) -> Outcome {
-        self.summary.outcome()
+        if self.damaged { Outcome::Error } else { self.summary.outcome() }
+    }
+
+    /// Its outcome if it tells whether the package is good: pass, neutral or fail. `None` for every other run, and for one that is no evidence.
+    pub fn decision(&self) -> Option<Outcome> {
+        let outcome = self.outcome();
+        let is_decided = matches!(outcome, Outcome::Pass | Outcome::Neutral | Outcome::Fail);
+        (is_decided && self.is_evidence()).then_some(outcome)
+    }
+
+    /// Container and path: where the run is found in its store.
+    pub fn location(&self) -> String {
+        format!("{}/{}", self.container, self.path.folder(&self.id))
     }
 }
 

@@ -184,7 +184,44 @@ async fn a_damaged_result_shows_what_is_left_of_it() {
         scene.put(&gzip, "20210102_030405@", RESULT, bytes, "application/x-tar").await;
         let runs = of_package(&scene.store, &gzip).await.unwrap();
         assert!(runs[0].damaged, "{} bytes", bytes.len());
+        assert_eq!((runs[0].outcome(), runs[0].is_evidence(), runs[0].decision()), (Outcome::Error, false, None));
         assert_eq!((runs[0].summary.exitcode, runs[0].summary.version.as_str()), (exitcode, version));
+    }
+}
+
+#[test]
+fn a_result_cut_anywhere_is_damaged() {
+    let whole = result(&OTHER);
+    let gzip = "gzip".parse().unwrap();
+    assert!(!read_result(&whole, &gzip).1);
+    let end = whole.len() - 1024;
+    for length in (0..=end).step_by(128) {
+        assert!(read_result(&whole[..length], &gzip).1, "cut after {length} bytes");
+    }
+}
+
+#[test]
+fn a_result_without_a_version_is_damaged_only_where_proposed_migration_needs_one() {
+    let gzip = "gzip".parse().unwrap();
+    let testinfo = ("testinfo.json", "{}");
+    for (exit_code, version, expected) in [
+        ("4", None, ("unknown", false)),
+        ("12", None, ("unknown", false)),
+        ("20", None, ("unknown", false)),
+        ("0", None, ("unknown", true)),
+        ("16", None, ("unknown", true)),
+        ("0", Some("gzip 1.12-1\n"), ("1.12-1", false)),
+        ("0", Some("Only running a subset of the tests"), ("unknown", false)),
+        ("0", Some("tar 1.12-1"), ("unknown", false)),
+        ("4", Some("gzip"), ("unknown", false)),
+        ("4", Some(""), ("unknown", false)),
+    ] {
+        let members: Vec<(&str, &str)> = [("exitcode", exit_code), testinfo]
+            .into_iter()
+            .chain(version.map(|text| ("testpkg-version", text)))
+            .collect();
+        let (summary, damaged) = read_result(&result(&members), &gzip);
+        assert_eq!((summary.version.as_str(), damaged), expected, "exit code {exit_code}, {version:?}");
     }
 }
 
@@ -233,12 +270,13 @@ proptest! {
     #[test]
     fn no_result_and_no_place_makes_the_readers_panic(bytes in proptest::collection::vec(any::<u8>(), 0..2000),
             at in 0usize..3000, byte in any::<u8>(), text in "\\PC*|[a-z0-9_@/%]{0,60}") {
-        let _ = read_result(&bytes);
+        let gzip = "gzip".parse().unwrap();
+        let _ = read_result(&bytes, &gzip);
         let mut archive = result(&OTHER);
         if let Some(changed) = archive.get_mut(at) {
             *changed = byte;
         }
-        let _ = read_result(&archive);
+        let _ = read_result(&archive, &gzip);
         let _ = Meaning::parse(&text);
     }
 }
