@@ -5,6 +5,7 @@
 //! moment that process dies. Attempts are counted. What can never be run goes to the dead letters of its queue, with the reason.
 
 pub mod amqp;
+mod claim_step;
 pub mod contact;
 mod history;
 pub mod local;
@@ -20,6 +21,7 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
 
+pub use self::claim_step::{CLAIM_LOG_TARGET, ClaimStep};
 pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
 pub use self::history::{DELAYS, FAILURES, Failure, delay};
 pub use self::rotation::Rotation;
@@ -455,6 +457,14 @@ impl Claim {
         match &mut self.hold {
             Hold::Amqp(hold) => hold.introduce(contact),
             Hold::Local(hold) => hold.introduce(contact),
+        }
+    }
+
+    /// Logs a step of the claim's life that its worker has made. The embedded broker has no such protocol.
+    pub fn log(&self, step: ClaimStep) {
+        match &self.hold {
+            Hold::Amqp(hold) => hold.log(step),
+            Hold::Local(_) => {}
         }
     }
 

@@ -11,7 +11,7 @@ use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
 use super::stop::Stop;
 use super::{LONGEST_WORK, Worker, pause};
-use crate::broker::{self, BrokerError, Claim, Contact, FAILURES, Failure, News, Verdict};
+use crate::broker::{self, BrokerError, Claim, ClaimStep, Contact, FAILURES, Failure, News, Verdict};
 use crate::request::{Request, RequestId};
 use crate::result::{Bundle, Place, Redactor, RunId};
 use crate::runs;
@@ -95,11 +95,12 @@ impl Job<'_> {
         if claim.redelivered || request.parameters().is_of_pull_request() {
             match self.board.ticking(self.published_before(&place, id, &mut cancellable)).await {
                 Ok(true) => {
+                    claim.log(ClaimStep::ResultFound);
                     tracing::info!(package = %package, uuid = %id, "has its result already");
                     self.remove(entry).await;
                     return self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 }
-                Ok(false) => {}
+                Ok(false) => claim.log(ClaimStep::NoResult),
                 Err(end) => return self.give_back(claim, cancellable, end).await,
             }
         }
@@ -110,6 +111,7 @@ impl Job<'_> {
                     self.remove(entry).await;
                     return self.withdraw(claim, withdrawal).await;
                 }
+                claim.log(ClaimStep::BundleFound);
                 tracing::info!(package = %package, uuid = %id, "was run before; its result is published now");
                 bundle
             }
@@ -128,7 +130,7 @@ impl Job<'_> {
                 let verdict = Verdict::Later { after: broker::delay(PASS_DELAY), failure: None, counts: false };
                 return self.settle(claim, verdict, JobEnd::GivenBack).await;
             }
-            _ => match self.test_run(&request, &entry, &contact).run(&mut claim, cancellable).await {
+            _ => match self.run_test(&request, &entry, &contact, &mut claim, cancellable).await {
                 RunEnd::Bundled(bundle) => bundle,
                 RunEnd::TestbedFailed(bundle, reason) => {
                     failed = Some(reason);
@@ -160,6 +162,7 @@ impl Job<'_> {
         self.phase(&contact, Phase::Publishing);
         match self.board.ticking(self.publish(&place, &bundle, id, &mut claim)).await {
             Ok(run) => {
+                claim.log(if run.is_some() { ClaimStep::Published } else { ClaimStep::PublishedElsewhere });
                 let announcing = async {
                     match &run {
                         Some(run) => {
@@ -210,8 +213,21 @@ impl Job<'_> {
         }
     }
 
-    fn test_run<'r>(&'r self, request: &'r Request, entry: &'r SpoolEntry, contact: &'r Contact) -> TestRun<'r> {
-        TestRun { job: self, request, entry, redactor: Redactor::new(request, &[]), contact }
+    async fn run_test(
+        &self,
+        request: &Request,
+        entry: &SpoolEntry,
+        contact: &Contact,
+        claim: &mut Claim,
+        cancellable: Cancellable,
+    ) -> RunEnd {
+        claim.log(ClaimStep::RunStarted);
+        let run = TestRun { job: self, request, entry, redactor: Redactor::new(request, &[]), contact };
+        let end = run.run(claim, cancellable).await;
+        if matches!(end, RunEnd::Bundled(_) | RunEnd::TestbedFailed(..)) {
+            claim.log(ClaimStep::RunEnded);
+        }
+        end
     }
 
     /// How the test is seen at the broker, and cancelled from there. Nothing of a private test's log gets in.

@@ -6,7 +6,7 @@
 //! to a fanout exchange in front of the queue, which does not look at routing keys.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lapin::options::{
     BasicConsumeOptions, BasicQosOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
@@ -18,7 +18,9 @@ use super::channel::{PREFETCH, close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
 use super::lock::Locks;
+use super::message::Subject;
 use super::names;
+use crate::broker::claim_step::ClaimLog;
 
 /// A claim queue that nobody has consumed for so long is removed by the broker, and its exchange with it. Milliseconds.
 const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
@@ -27,6 +29,8 @@ const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
 pub(super) struct ClaimQueue {
     /// Which connection of its link it is on.
     connection: u64,
+    /// The slot that it belongs to.
+    slot: Arc<str>,
     pub(super) name: ShortString,
     pub(super) channel: Channel,
     pub(super) consumer: Consumer,
@@ -34,11 +38,11 @@ pub(super) struct ClaimQueue {
 }
 
 impl ClaimQueue {
-    async fn make(live: &Live, name: ShortString) -> Result<Self, Fault> {
+    async fn make(live: &Live, name: ShortString, slot: Arc<str>) -> Result<Self, Fault> {
         let channel = live.confirming_channel().await?;
         match in_time(Self::consume(&channel, &name)).await {
             Ok(consumer) => {
-                Ok(Self { connection: live.number, name, channel, consumer, locks: Locks::on(live).await? })
+                Ok(Self { connection: live.number, slot, name, channel, consumer, locks: Locks::on(live).await? })
             }
             Err(fault) => {
                 close(&channel).await;
@@ -68,6 +72,11 @@ impl ClaimQueue {
         Ok(channel.basic_consume(name.clone(), tag, options, FieldTable::default()).await?)
     }
 
+    /// Returns the log of its slot's steps with this request.
+    pub(super) fn log(&self, subject: &Subject) -> ClaimLog {
+        ClaimLog::new(&self.slot, subject.uuid.as_ref())
+    }
+
     fn is_usable_on(&self, live: &Live) -> bool {
         self.connection == live.number && self.channel.status().connected()
     }
@@ -83,14 +92,14 @@ impl ClaimQueue {
 /// it holds another, and a new one is needed after an outage: the broker may not have noticed yet that the former
 /// connection's consumer is gone.
 pub(super) struct Shelf {
-    slot: String,
+    slot: Arc<str>,
     made: AtomicU64,
     ready: Mutex<Option<ClaimQueue>>,
 }
 
 impl Shelf {
     pub(super) fn of_a_new_slot() -> Self {
-        Self { slot: names::slot_id(), made: AtomicU64::new(0), ready: Mutex::default() }
+        Self { slot: names::slot_id().into(), made: AtomicU64::new(0), ready: Mutex::default() }
     }
 
     /// The queue that is ready, or else a new one.
@@ -100,7 +109,12 @@ impl Shelf {
             return Ok(ready);
         }
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        ClaimQueue::make(live, names::claim_queue(&self.slot, number)).await
+        ClaimQueue::make(live, names::claim_queue(&self.slot, number), Arc::clone(&self.slot)).await
+    }
+
+    /// Name of the slot: no other slot has it, in this process or another.
+    pub(super) fn slot(&self) -> &Arc<str> {
+        &self.slot
     }
 
     /// Takes back a queue that holds nothing.

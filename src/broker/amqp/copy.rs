@@ -14,6 +14,7 @@ use super::claim_queue::ClaimQueue;
 use super::fault::Fault;
 use super::message::Subject;
 use super::{names, publish};
+use crate::broker::ClaimStep;
 use crate::request::RequestId;
 
 /// A copy that the broker has stored, confirmed and delivered to us.
@@ -28,8 +29,12 @@ impl Copy {
     pub(super) async fn make(mut queue: ClaimQueue, subject: &Subject) -> Result<Self, Fault> {
         let ClaimQueue { name, channel, consumer, .. } = &mut queue;
         match in_time(publish_and_receive(channel, name, consumer, subject)).await {
-            Ok(delivery) => Ok(Self { queue, delivery }),
+            Ok(delivery) => {
+                queue.log(subject).step(ClaimStep::Copied);
+                Ok(Self { queue, delivery })
+            }
             Err(fault) => {
+                queue.log(subject).step(ClaimStep::Interrupted);
                 queue.close().await;
                 Err(fault)
             }
@@ -46,15 +51,22 @@ impl Copy {
         (origin, taken): (&Channel, &Delivery),
         request: Option<&RequestId>,
     ) -> Result<(Self, bool), Fault> {
+        let log = queue.log(subject);
         let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
         let copy = in_time(async {
             let delivery = publish_and_receive(channel, name, consumer, subject).await?;
+            log.step(ClaimStep::Copied);
             acknowledge(origin, taken).await?;
+            log.step(ClaimStep::Accepted);
             Ok(delivery)
         });
         let lock = async {
             match request {
-                Some(request) => locks.lock(request).await,
+                Some(request) => {
+                    let locked = locks.lock(request).await?;
+                    log.step(if locked { ClaimStep::Locked } else { ClaimStep::LockRefused });
+                    Ok::<bool, Fault>(locked)
+                }
                 None => Ok(false),
             }
         };
@@ -64,6 +76,7 @@ impl Copy {
         match delivery.and_then(|delivery| Ok((delivery, locked?))) {
             Ok((delivery, locked)) => Ok((Self { queue, delivery }, locked)),
             Err(fault) => {
+                queue.log(subject).step(ClaimStep::GivenBack);
                 if perhaps_ours {
                     let _ = queue.locks.unlock(subject).await;
                 }
@@ -81,7 +94,9 @@ impl Copy {
             let older = std::mem::replace(&mut self.delivery, fresh);
             acknowledge(channel, &older).await
         })
-        .await
+        .await?;
+        self.queue.log(subject).step(ClaimStep::Renewed);
+        Ok(())
     }
 
     /// Waits until the broker has ended the consumer, which it does only when the connection or the channel is lost or

@@ -15,6 +15,7 @@ use super::message::Subject;
 use super::queues::Looking;
 use super::roll_call::{Place, Presence, Teller};
 use super::{delay, names};
+use crate::broker::claim_step::{ClaimLog, ClaimStep};
 use crate::broker::contact::Contact;
 use crate::broker::{BrokerError, Rotation, Verdict};
 use crate::release::QueueName;
@@ -33,6 +34,7 @@ pub struct AmqpHold {
     standing: watch::Receiver<Standing>,
     verdict: oneshot::Sender<Settlement>,
     teller: Teller,
+    log: ClaimLog,
 }
 
 #[derive(Clone)]
@@ -71,6 +73,11 @@ impl AmqpHold {
     /// Whether the claim has not been held all the time.
     pub fn was_interrupted(&self) -> bool {
         !matches!(&*self.standing.borrow(), Standing::Held { again: false })
+    }
+
+    /// Logs a step that the worker has made.
+    pub fn log(&self, step: ClaimStep) {
+        self.log.step(step);
     }
 
     /// From now on tells who asks what the test does.
@@ -125,6 +132,10 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
+    fn log(&self) -> ClaimLog {
+        ClaimLog::new(self.shelf.slot(), self.subject.uuid.as_ref())
+    }
+
     /// Starts to keep the claim that this copy stands for. The lock is ours.
     pub(super) fn start(self, live: Live, copy: Copy) -> AmqpHold {
         let (standing, watched) = watch::channel(Standing::Held { again: false });
@@ -132,8 +143,9 @@ impl Keeper {
         self.place.set_copy(Some(&copy.queue.channel));
         let (link, origin, rotation) = (Arc::clone(&self.link), self.subject.origin.clone(), self.rotation.clone());
         let teller = self.place.teller();
+        let log = self.log();
         tokio::spawn(Keeping { keeper: self, standing, verdicts, settlement: None }.run(live, copy));
-        AmqpHold { link, origin, rotation, standing: watched, verdict, teller }
+        AmqpHold { link, origin, rotation, standing: watched, verdict, teller, log }
     }
 }
 
@@ -175,15 +187,18 @@ impl Keeping {
             tracing::warn!("the claim of {package} has to be announced again: {reason}");
             self.standing.send_replace(Standing::Away);
             self.keeper.place.set_copy(None);
+            self.step(ClaimStep::Interrupted);
             copy.close().await;
             match self.announce_again().await {
                 Ok(again) => (live, copy) = again,
                 Err(lost) => {
+                    self.step(ClaimStep::Lost);
                     self.standing.send_replace(Standing::Lost(lost.clone()));
                     return self.reply(Err(BrokerError::ClaimLost(lost)));
                 }
             }
             tracing::info!("the claim of {package} is held again");
+            self.step(ClaimStep::Reacquired);
             self.keeper.place.set_copy(Some(&copy.queue.channel));
             self.standing.send_replace(Standing::Held { again: true });
         }
@@ -195,6 +210,10 @@ impl Keeping {
             Some(uuid) => format!("request {uuid} from {origin}"),
             None => format!("a message from {origin}"),
         }
+    }
+
+    fn step(&self, step: ClaimStep) {
+        self.keeper.log().step(step);
     }
 
     fn reply(&mut self, outcome: Result<(), BrokerError>) {
@@ -238,16 +257,20 @@ impl Keeping {
                 // From here on the lock must not make anybody drop the copy that goes back.
                 place.set_copy(None);
                 copy.queue.locks.unlock(subject).await?;
+                self.step(ClaimStep::Unlocked);
                 // Not by dead-lettering the copy: the broker does that without a confirmation.
                 if let Verdict::Later { .. } = verdict {
                     delay::publish(live, &copy.queue.channel, subject, verdict).await?;
+                    self.step(ClaimStep::Delayed);
                 } else {
                     self.publish(copy, names::short(&subject.origin), subject.properties_after(verdict)).await?;
+                    self.step(ClaimStep::Requeued);
                 }
             }
             Verdict::Dead(reason) => {
                 let queue = names::dead_queue(&subject.origin);
                 self.publish(copy, queue, subject.dead_properties(reason)).await?;
+                self.step(ClaimStep::DeadLettered);
             }
         }
         copy.acknowledge().await
@@ -256,6 +279,7 @@ impl Keeping {
     /// The verdict is performed: who gave it goes on, and the slot may claim again.
     async fn end(mut self, copy: Copy) {
         self.keeper.place.set_copy(None);
+        self.step(ClaimStep::Settled);
         let settlement = self.settlement.take();
         let Keeper { shelf, subject, place, .. } = self.keeper;
         if let Some((Verdict::Done | Verdict::Dead(_), _)) = settlement {
@@ -288,6 +312,7 @@ impl Keeping {
     /// Gives the request back to its queue.
     async fn give_back(&self, mut copy: Copy) {
         self.keeper.place.set_copy(None);
+        self.step(ClaimStep::GivenBack);
         // First the lock: who finds the request on its queue again must be able to run it.
         let unlocked = copy.queue.locks.unlock(&self.keeper.subject).await;
         copy.close().await;
@@ -319,8 +344,9 @@ impl Keeping {
                 Ok((copy, Locking::Ours { .. })) => return Ok((live, copy)),
                 Ok((copy, Locking::Taken)) => {
                     // The other holder has a copy of its own: ours is one too many.
-                    if let Err(fault) = copy.acknowledge().await {
-                        tracing::debug!("a surplus copy of {} stays: {fault}", self.name());
+                    match copy.acknowledge().await {
+                        Ok(()) => self.step(ClaimStep::SurplusDropped),
+                        Err(fault) => tracing::debug!("a surplus copy of {} stays: {fault}", self.name()),
                     }
                     copy.close().await;
                     return Err("another worker has taken the request over".to_owned());
@@ -339,6 +365,7 @@ impl Keeping {
         match lock::lock(live, subject, &mut copy, false, || true).await {
             Ok(locking) => Ok((copy, locking)),
             Err(fault) => {
+                self.step(ClaimStep::Interrupted);
                 copy.close().await;
                 Err(fault)
             }

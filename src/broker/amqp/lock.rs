@@ -22,6 +22,7 @@ use super::fault::Fault;
 use super::message::Subject;
 use super::roll_call::Place;
 use super::{names, roll_call};
+use crate::broker::ClaimStep;
 use crate::request::RequestId;
 
 /// Between two attempts to get a lock whose holder does not answer: it has just died, or is about to answer.
@@ -120,13 +121,23 @@ pub(super) async fn lock(
         free_here();
         return Ok(Locking::Ours { contended: false });
     };
+    let log = copy.queue.log(subject);
+    let mut refused = false;
     let mut renew_at = Instant::now() + RENEW_EVERY;
     loop {
-        if free_here() && copy.queue.locks.lock(uuid).await? {
-            return Ok(Locking::Ours { contended });
+        if free_here() {
+            if copy.queue.locks.lock(uuid).await? {
+                log.step(ClaimStep::Locked);
+                return Ok(Locking::Ours { contended });
+            }
+            if !refused {
+                refused = true;
+                log.step(ClaimStep::LockRefused);
+            }
         }
         contended = true;
         if in_time(roll_call::is_held(live, uuid)).await? {
+            log.step(ClaimStep::HeldElsewhere);
             return Ok(Locking::Taken);
         }
         tokio::time::sleep(PAUSE).await;

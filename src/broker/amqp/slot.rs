@@ -23,9 +23,10 @@ use super::message::Subject;
 use super::roll_call::{Place, Presence};
 use super::survey::Survey;
 use super::{delay, names, queues};
+use crate::broker::claim_step::ClaimLog;
 use crate::broker::history::History;
 use crate::broker::rotation::Waiting;
-use crate::broker::{BrokerError, Claim, Hold, Rotation, Wait};
+use crate::broker::{BrokerError, Claim, ClaimStep, Hold, Rotation, Wait};
 use crate::release::QueueName;
 
 /// After an outage, workers whose tests have gone on announce their claims again. An idle one leaves them so much time
@@ -314,6 +315,8 @@ impl AmqpSlot {
     ) -> Result<Outcome, Fault> {
         let Taken { queue, delivery, wait } = taken;
         let (subject, request, redelivered) = Subject::read(queue.clone(), &delivery);
+        let log = ClaimLog::new(self.shelf.slot(), subject.uuid.as_ref());
+        log.taken(subject.history.attempts, redelivered);
         let mut place = Place::take(&self.link, subject.uuid.as_ref(), &subject.origin, &subject.body);
         let request_to_lock = subject.uuid.as_ref().filter(|_| place.is_some());
         let (mut own, locked) = Copy::take_over(claims, &subject, (channel, &delivery), request_to_lock).await?;
@@ -337,6 +340,7 @@ impl AmqpSlot {
         };
         match (locking, place) {
             (Some(Ok(Locking::Ours { contended })), Some(place)) => {
+                log.step(ClaimStep::Held);
                 let History { attempts: attempt, passes, failures } = subject.history.clone();
                 let keeper = Keeper {
                     link: Arc::clone(&self.link),
@@ -354,11 +358,13 @@ impl AmqpSlot {
                 let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::info!("dropped a second copy of request {uuid} from {queue}: another worker runs it");
                 own.acknowledge().await?;
+                log.step(ClaimStep::SurplusDropped);
                 self.shelf.put(own.queue).await;
                 Ok(Outcome::Duplicate)
             }
             (unlocked, place) => {
                 // The lock may be ours without our knowing: nobody else could run the request then.
+                log.step(ClaimStep::GivenBack);
                 give_back(own, &subject, place.is_some()).await;
                 match unlocked {
                     Some(Err(fault)) => Err(fault),
