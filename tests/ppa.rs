@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::archive::{Archive, PACKAGE, VERSION};
 use crate::support::daemon::free_port;
 use crate::support::launchpad::{Away, LaunchpadStandIn};
-use crate::support::site::TestSite;
+use crate::support::site::{TestSite, without_seconds};
 use crate::support::testbed::RELEASE;
 use crate::support::{Services, Story, stories};
 
@@ -120,7 +120,7 @@ pub fn run_in(site: &TestSite, container: &str) -> Value {
 /// The log as it is in the store.
 fn log_in_folder(site: &TestSite, run: &Value) -> String {
     let bytes = std::fs::read(site.folder_of(run).join("log.gz")).expect("log.gz");
-    String::from_utf8(crate::privacy::unpacked(&bytes)).expect("text")
+    without_seconds(&String::from_utf8(crate::privacy::unpacked(&bytes)).expect("text"))
 }
 
 fn away(_: &Services) -> Result<(), Failed> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::files::FileServer;
 use crate::support::git::Project;
-use crate::support::site::{TestSite, finish};
+use crate::support::site::{TestSite, finish, without_seconds};
 use crate::support::swift::Swift;
 use crate::support::{Services, Story, stories};
 
@@ -154,7 +154,7 @@ fn run_all(site: &TestSite, slots: &str, requests: &[(&str, Value)]) -> Vec<(i64
         let run = site.results().into_iter().find(|run| run["uuid"] == **id);
         let run = run.unwrap_or_else(|| panic!("{id} has no result: {worker:#?}"));
         let outcome = run["outcome"].as_str().expect("an outcome").to_owned();
-        (run["exitcode"].as_i64().expect("an exit code"), outcome, site.log_of(&run))
+        (run["exitcode"].as_i64().expect("an exit code"), outcome, without_seconds(&site.log_of(&run)))
     };
     ids.iter().map(ended).collect()
 }

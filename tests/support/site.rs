@@ -47,6 +47,15 @@ pub struct Running {
     err: PathBuf,
 }
 
+/// The log without the seconds since the start, which each line of it begins with from autopkgtest 5.29 on.
+pub fn without_seconds(log: &str) -> String {
+    let line = |line: &str| {
+        let after = line.trim_start().trim_start_matches(|char: char| char.is_ascii_digit());
+        format!("{}\n", after.strip_prefix("s ").unwrap_or(line))
+    };
+    log.lines().map(line).collect()
+}
+
 impl TestSite {
     /// A site on the embedded queue and store that serves its release on amd64 with the stub.
     pub fn local() -> Self {
