@@ -187,6 +187,8 @@ mod tests {
                 triggers: None,
                 requester: None,
                 uuid: None,
+                proof: crate::result::ProofVerdict::None,
+                fallback: false,
             },
             damaged,
         };

@@ -182,6 +182,8 @@ mod tests {
             triggers: None,
             requester: Some("alice".to_owned()),
             uuid: Some("u-1".to_owned()),
+            proof: crate::result::ProofVerdict::None,
+            fallback: false,
         };
         test_complete(&place, &run, &request, &summary)
     }

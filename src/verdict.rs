@@ -63,6 +63,9 @@ impl Verdict {
         if run.damaged {
             return verdict(Meaning::Infrastructure, "its result is damaged".to_owned());
         }
+        if !run.is_evidence() {
+            return verdict(Meaning::Infrastructure, "the testbed lacked what was asked for".to_owned());
+        }
         match run.outcome() {
             Outcome::Pass => return verdict(Meaning::Pass, "it passed".to_owned()),
             Outcome::Neutral => return verdict(Meaning::Pass, "there was nothing to test".to_owned()),
@@ -145,6 +148,8 @@ mod tests {
                 triggers: Some(vec![trigger.to_owned()]),
                 requester: None,
                 uuid: None,
+                proof: crate::result::ProofVerdict::None,
+                fallback: false,
             },
             damaged: false,
         }
@@ -174,6 +179,10 @@ mod tests {
             (baseline(4), &[run(1, 0, "1-1", "migration-reference/0")], Meaning::Regression, "version 1-1 passed"),
         ];
         let damaged = |run: StoredRun| StoredRun { damaged: true, ..run };
+        let refuted = |mut run: StoredRun| {
+            run.summary.proof = crate::result::ProofVerdict::Refuted;
+            run
+        };
         let (cut_pass, cut_baseline) = ([damaged(passes_before.clone())], [damaged(baseline(0))]);
         let cases =
             cases.iter().map(|(run, others, meaning, reason)| (run.clone(), *others, *meaning, *reason)).chain([
@@ -181,6 +190,9 @@ mod tests {
                 (fails(), cut_pass.as_slice(), Meaning::AlwaysFailed, "not passed before"),
                 (fails(), cut_baseline.as_slice(), Meaning::AlwaysFailed, "not passed before"),
                 (damaged(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "damaged"),
+                // Nor is one whose testbed lacked what was asked for.
+                (refuted(run(9, 16, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked what was asked for"),
+                (refuted(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked what was asked for"),
             ]);
         for (run, others, meaning, reason) in cases {
             let verdict = Verdict::of(&run, others);

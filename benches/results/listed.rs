@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use apt_ci::result::bundle::{Material, pack};
-use apt_ci::result::{PackagePath, RunSummary};
+use apt_ci::result::{PackagePath, ProofVerdict, RunSummary};
 use apt_ci::store::{Access, ObjectHeaders};
 use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
@@ -85,6 +85,8 @@ async fn fill(swift: &Swift, container: &str, release: &str, runs: usize) -> Vec
         triggers: Some(vec![format!("glibc/2.{}-1", number / 50)]),
         requester: Some("britney".to_owned()),
         uuid: Some(uuid::Uuid::new_v4().to_string()),
+        proof: ProofVerdict::Proven,
+        fallback: false,
     };
     let storing = stream::iter(0..runs).map(|number| {
         let (store, bundle) = (&store, &bundle);

@@ -95,7 +95,7 @@ fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
                 Cell::new(&summary.version),
                 Cell::new(&run.path.release),
                 Cell::new(&run.path.architecture),
-                Cell::new(summary.triggers.as_deref().unwrap_or_default().join(" ")),
+                triggers(run),
                 Cell::new(when::duration(summary.duration)).for_programs(summary.duration),
                 Cell::new(when::ago(run.id.published(), now)).for_programs(run.id.published()),
                 Cell::new(&run.id),
@@ -115,6 +115,15 @@ fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
         Column::new("RUN"),
     ];
     table::print(&session.ui, &COLUMNS, &rows)
+}
+
+/// The triggers; for a person with a word when more of their pocket was used than they.
+fn triggers(run: &StoredRun) -> Cell {
+    let triggers = run.summary.triggers.as_deref().unwrap_or_default().join(" ");
+    if run.summary.fallback {
+        return Cell::new(format!("{triggers} (fallback: whole pocket)")).for_programs(triggers);
+    }
+    Cell::new(triggers)
 }
 
 /// For a person a line per release and a column per architecture; for programs a line per run.

@@ -1,7 +1,7 @@
 //! `apt-ci results show`: everything about one run.
 
 use apt_ci::result::layout::container;
-use apt_ci::result::{Outcome, Place};
+use apt_ci::result::{Outcome, Place, Proof, ProofVerdict};
 use apt_ci::runs::{Details, Origin, Question, RecordedError, StoredRun};
 use apt_ci::site::Site;
 use apt_ci::store::Store;
@@ -63,6 +63,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         others.extend(ask(&question, usize::MAX, session, site, &store).await?.0);
     }
     let verdict = Verdict::of(&run, &others);
+    let proof = Proof::from_testinfo(&details.testinfo);
     let usual = usual(&run, &others);
     let link = async |file: &str| store.locate(&run.container, &run.object(file)).await;
     let (log, artifacts) = (link("log.gz").await?, link("artifacts.tar.gz").await?);
@@ -74,6 +75,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         document["packages"] = json!(details.packages);
         document["attempt"] = details.own("attempt").cloned().unwrap_or_default();
         document["failures"] = details.own("failures").cloned().unwrap_or_default();
+        document["proof_items"] = json!(proof.items);
         document["worker"] = details.own("worker").cloned().unwrap_or_default();
         document["reproduce"] = json!(command.ok());
         document["log"] = json!(log);
@@ -101,6 +103,9 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     }
     let triggers = summary.triggers.as_deref().unwrap_or_default().join(" ");
     line("triggers", if triggers.is_empty() { "not told" } else { &triggers })?;
+    for (number, text) in proof_lines(&proof).iter().enumerate() {
+        line(if number == 0 { "proof" } else { "" }, text)?;
+    }
     if let Some((_, Some(ppa))) = Place::of_container(&run.container) {
         line("PPA", ppa)?;
     }
@@ -125,6 +130,19 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         Err(error) => line("reproduce", &format!("{error:#}"))?,
     }
     Ok(ExitStatus::Success)
+}
+
+/// What the testbed had of what was asked for: the verdict, and a line for each item.
+fn proof_lines(proof: &Proof) -> Vec<String> {
+    let verdict = match (proof.verdict, proof.items.is_empty()) {
+        (ProofVerdict::None, _) => "not proven: the result has no record of what the testbed had".to_owned(),
+        (ProofVerdict::Proven, true) => "proven: tested the release as it is".to_owned(),
+        (ProofVerdict::Proven, false) => "proven: the testbed had what was asked for".to_owned(),
+        (ProofVerdict::Refuted, _) => "refuted: the testbed lacked what was asked for".to_owned(),
+    };
+    let fallback = "fallback: the triggers alone could not be installed; every package of the pocket was used";
+    let fallback = proof.fallback.then(|| fallback.to_owned());
+    [verdict].into_iter().chain(fallback).chain(proof.items.iter().map(ToString::to_string)).collect()
 }
 
 fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::row::IS_EVIDENCE;
 use super::{Index, IndexError};
 
 /// The tables that its readers know.
@@ -101,11 +100,12 @@ impl Index {
                  WHERE container.access = 'public' AND container.name = 'autopkgtest-' || test.release \
                  ORDER BY test.release, test.architecture, test.package",
             )?;
-            let mut runs = connection.prepare(&format!(
+            // A refuted run stays, as the testbed failure that it is: proposed-migration would wait for it indefinitely.
+            let mut runs = connection.prepare(
                 "SELECT run.id, run.version, cause.triggers, run.duration, run.exitcode, run.requester \
-                 FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? AND {IS_EVIDENCE} \
+                 FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? AND NOT run.damaged \
                  ORDER BY run.id",
-            ))?;
+            )?;
             let mut add_test = transaction.prepare("INSERT INTO test (id, release, arch, package) VALUES (?, ?, ?, ?)")?;
             let mut add = transaction.prepare("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, '')")?;
             let mut results = 0;

@@ -4,17 +4,17 @@ use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params};
 
 use crate::request::SourcePackage;
-use crate::result::Outcome;
 use crate::result::layout::PackagePath;
 use crate::result::listing::RunSummary;
+use crate::result::{Outcome, ProofVerdict};
 use crate::runs::StoredRun;
 
 /// The columns that [`read`] wants, of `run`, `test`, `container` and `cause`.
 pub(super) const COLUMNS: &str = "container.name, test.release, test.architecture, test.package, run.id, run.exitcode, run.version, \
-     run.duration, cause.triggers, run.requester, run.uuid, run.damaged";
+     run.duration, cause.triggers, run.requester, run.uuid, run.damaged, run.proof, run.fallback";
 
 /// The condition that [`StoredRun::is_evidence`] is.
-pub(super) const IS_EVIDENCE: &str = "NOT run.damaged";
+pub(super) const IS_EVIDENCE: &str = "NOT run.damaged AND run.proof <> 'refuted'";
 
 /// The outcome that [`StoredRun::outcome`] gives.
 pub(super) fn outcome(exit_code: i32, is_damaged: bool) -> Outcome {
@@ -23,7 +23,7 @@ pub(super) fn outcome(exit_code: i32, is_damaged: bool) -> Outcome {
 
 /// Writes a run; one with the same id is replaced.
 pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusqlite::Result<()> {
-    let RunSummary { exitcode, version, duration, triggers, requester, uuid } = &run.summary;
+    let RunSummary { exitcode, version, duration, triggers, requester, uuid, proof, fallback } = &run.summary;
     let cause = match triggers {
         None => None,
         Some(triggers) => Some(cause(connection, &triggers.join(" "))?),
@@ -35,10 +35,23 @@ pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusq
     let duration = i64::try_from(*duration).unwrap_or(i64::MAX);
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO run (test, id, exitcode, version, duration, cause, requester, uuid, damaged) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO run \
+             (test, id, exitcode, version, duration, cause, requester, uuid, damaged, proof, fallback) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![test, run.id.as_str(), exitcode, version, duration, cause, requester, uuid, run.damaged])?;
+        .execute(params![
+            test,
+            run.id.as_str(),
+            exitcode,
+            version,
+            duration,
+            cause,
+            requester,
+            uuid,
+            run.damaged,
+            proof.as_str(),
+            fallback
+        ])?;
     Ok(())
 }
 
@@ -92,6 +105,8 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
             triggers: triggers.map(|triggers| triggers.split_whitespace().map(str::to_owned).collect()),
             requester: row.get(9)?,
             uuid,
+            proof: ProofVerdict::from_word(text(12)?),
+            fallback: row.get(13)?,
         },
         damaged: row.get(11)?,
     })

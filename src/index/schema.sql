@@ -49,6 +49,9 @@ CREATE TABLE run (
     -- The 16 bytes of a UUID, or the text if it is none.
     uuid ANY,
     damaged INTEGER NOT NULL,
+    -- proven, refuted or none
+    proof TEXT NOT NULL,
+    fallback INTEGER NOT NULL,
     PRIMARY KEY (test, id)
 ) STRICT, WITHOUT ROWID;
 

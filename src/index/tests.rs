@@ -69,7 +69,11 @@ fn damaged(mut run: StoredRun) -> StoredRun {
     run.damaged = true;
     let triggers = run.summary.triggers.take();
     let (exitcode, version) = (run.summary.exitcode, "unknown".to_owned());
-    run.summary = RunSummary { exitcode, version, duration: 0, triggers, requester: None, uuid: None };
+    run.summary.requester = None;
+    run.summary.uuid = None;
+    run.summary = RunSummary { exitcode, version, duration: 0, triggers, ..run.summary };
+    run.summary.proof = crate::result::ProofVerdict::None;
+    run.summary.fallback = false;
     run
 }
 
@@ -86,6 +90,8 @@ fn run(container: &str, package: &str, id: &str, exitcode: i32) -> StoredRun {
             triggers: Some(vec!["a/1".to_owned()]),
             requester: Some("me".to_owned()),
             uuid: Some("7e89460a-1234-4321-aaaa-0123456789ab".to_owned()),
+            proof: crate::result::ProofVerdict::Proven,
+            fallback: true,
         },
         damaged: false,
     }

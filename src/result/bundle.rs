@@ -21,6 +21,7 @@ use super::layout::{ARTIFACTS, LOG, READABLE_BY, RESULT, RunId};
 use super::listing::RunSummary;
 use super::log;
 use super::manifest::{Inventory, Manifest, Published};
+use super::proof::Proof;
 use super::redact::Redactor;
 use super::sources::{Promised, open_regular};
 use crate::request::Request;
@@ -71,6 +72,8 @@ pub struct Material<'a> {
     pub failures: &'a [Value],
     /// Why the test never started, or did not end by itself; it goes into the log.
     pub note: Option<&'a str>,
+    /// What the testbed had of what was asked for, if that is known.
+    pub proof: Option<&'a Proof>,
     /// What else nobody may read in the bundle, beside the tokens of the request's PPAs.
     pub secrets: &'a [SecretString],
 }
@@ -79,7 +82,18 @@ impl<'a> Material<'a> {
     /// A first attempt, about which there is nothing else to say.
     pub fn new(output: &'a Path, request: &'a Request, exit_code: i32, duration: Duration) -> Self {
         let (worker, note) = (None, None);
-        Self { output, exit_code, duration, request, attempt: 1, worker, failures: &[], note, secrets: &[] }
+        Self {
+            output,
+            exit_code,
+            duration,
+            request,
+            attempt: 1,
+            worker,
+            failures: &[],
+            note,
+            proof: None,
+            secrets: &[],
+        }
     }
 }
 

@@ -52,6 +52,8 @@ impl Facts {
                 triggers: Some(parameters.triggers.iter().map(|trigger| clean(trigger.to_string())).collect()),
                 requester: parameters.requester.as_ref().map(|requester| clean(requester.to_string())),
                 uuid: material.request.uuid().map(ToString::to_string),
+                proof: material.proof.map(|proof| proof.verdict).unwrap_or_default(),
+                fallback: material.proof.is_some_and(|proof| proof.fallback),
             },
             testinfo: complete_testinfo(testinfo, material, redactor),
             told,
@@ -83,8 +85,8 @@ fn testinfo(output: &Path) -> Option<Map<String, Value>> {
 }
 
 /// autopkgtest's testinfo.json with what readers need of the request, and with an object of our own, `apt-ci`: `uuid` and
-/// `attempt`; `worker`, who ran it; `triggers` and `ppas`, as lists; `failures`, why earlier attempts came to no result; and `request`,
-/// the request's parameters, so that it can be made again. With `secrets-left-out` these are not all of it.
+/// `attempt`; `worker`, who ran it; `triggers` and `ppas`, as lists; `failures`, why earlier attempts came to no result; `proof`,
+/// [what was tested](super::proof), if there is a record; and `request`, the request's parameters, so that it can be made again. With `secrets-left-out` these are not all of it.
 fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>, redactor: &Redactor) -> String {
     let parameters = material.request.parameters();
     let mut testinfo = testinfo.unwrap_or_default();
@@ -106,13 +108,16 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
     let redacted = redactor.value(request.clone());
     let has_logins = parameters.ppas.iter().any(|ppa| ppa.login().is_some());
     let secrets_left_out = has_logins || !parameters.other.is_empty() || redacted != request;
-    let own = json!({
+    let mut own = json!({
         "attempt": material.attempt,
         "worker": material.worker,
         "triggers": triggers,
         "ppas": parameters.ppas.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "failures": material.failures,
     });
+    if let Some(proof) = material.proof {
+        own["proof"] = json!(proof);
+    }
     let mut own = redactor.value(own);
     own["request"] = redacted;
     if secrets_left_out {

@@ -2,7 +2,7 @@
 //! one page of a listing describes thousands of runs without fetching any of them.
 //!
 //! ```text
-//! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…
+//! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…; proof=proven
 //! ```
 
 use std::fmt::Write as _;
@@ -11,6 +11,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
+use super::proof::ProofVerdict;
 
 /// Longer Content-Types are not written: servers and proxies limit a header, often to 4 kB or 8 kB.
 const LIMIT: usize = 3000;
@@ -39,6 +40,12 @@ pub struct RunSummary {
     pub requester: Option<String>,
     /// The request's id.
     pub uuid: Option<String>,
+    /// Whether it tested what it was asked to test. Absent in listings of older versions and other programs.
+    #[serde(default)]
+    pub proof: ProofVerdict,
+    /// Whether it took every package of the pocket, because the triggers alone could not be installed.
+    #[serde(default)]
+    pub fallback: bool,
 }
 
 impl RunSummary {
@@ -59,6 +66,10 @@ impl RunSummary {
         }
         if let Some(uuid) = &self.uuid {
             push_text(&mut tail, "uuid", uuid);
+        }
+        push_text(&mut tail, "proof", self.proof.as_str());
+        if self.fallback {
+            push_text(&mut tail, "fallback", "1");
         }
         if let Some(triggers) = &self.triggers {
             let words: Vec<String> =
@@ -82,6 +93,7 @@ impl RunSummary {
         }
         let (mut exitcode, mut version, mut duration) = (None, None, None);
         let (mut triggers, mut requester, mut uuid) = (None, None, None);
+        let (mut proof, mut fallback) = (ProofVerdict::None, false);
         for (name, value) in Parameters(parameters) {
             match name.to_ascii_lowercase().as_str() {
                 "exitcode" => exitcode = value.parse().ok(),
@@ -90,10 +102,13 @@ impl RunSummary {
                 "triggers" => triggers = Some(value.split_ascii_whitespace().map(decode).collect()),
                 "requester" => requester = Some(decode(&value)),
                 "uuid" => uuid = Some(decode(&value)),
+                "proof" => proof = ProofVerdict::from_word(&value),
+                "fallback" => fallback = value == "1",
                 _ => {}
             }
         }
-        Some(Self { exitcode: exitcode?, version: version?, duration: duration?, triggers, requester, uuid })
+        let (exitcode, version, duration) = (exitcode?, version?, duration?);
+        Some(Self { exitcode, version, duration, triggers, requester, uuid, proof, fallback })
     }
 }
 
@@ -181,14 +196,21 @@ mod tests {
             triggers: Some(vec!["a/1".to_owned(), "b/2".to_owned()]),
             requester: Some("x".to_owned()),
             uuid: Some("3f2c-1".to_owned()),
+            proof: ProofVerdict::Proven,
+            fallback: false,
         }
     }
 
     #[test]
     fn the_content_type_is_the_documented_one() {
-        let text = r#"application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=3f2c-1"#;
+        let text = r#"application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=3f2c-1; proof=proven"#;
         assert_eq!(summary().to_content_type(), text);
         assert_eq!(RunSummary::parse(text), Some(summary()));
+        // Results of older versions and other programs tell nothing of it.
+        let (older, _) = text.split_once("; proof").unwrap();
+        assert_eq!(RunSummary::parse(older).map(|read| read.proof), Some(ProofVerdict::None));
+        let fallback = RunSummary { fallback: true, ..summary() };
+        assert!(fallback.to_content_type().ends_with("; proof=proven; fallback=1"));
     }
 
     #[test]
@@ -202,7 +224,7 @@ mod tests {
 
     #[test]
     fn other_spellings_of_the_same_parameters_are_read() {
-        let text = r#"Application/X-Tar;EXITCODE=4;x; version = "1.2\-1" ;duration=12 ; charset=x;triggers="a/1  b/2";;requester="x"; uuid=3f2c-1 "#;
+        let text = r#"Application/X-Tar;EXITCODE=4;x; version = "1.2\-1" ;duration=12 ; charset=x;triggers="a/1  b/2";;requester="x"; uuid=3f2c-1 ; Proof="proven""#;
         assert_eq!(RunSummary::parse(text), Some(summary()));
     }
 
@@ -228,14 +250,17 @@ mod tests {
     fn summaries() -> impl Strategy<Value = RunSummary> {
         let text = || proptest::option::of("\\PC{0,40}|[ -~]{0,60}");
         let triggers = proptest::option::of(proptest::collection::vec("\\PC{1,12}|[ -~\t\n]{1,20}", 0..8));
-        (any::<i32>(), "\\PC{0,20}|[ -~]{0,40}", any::<u64>(), triggers, text(), text()).prop_map(
-            |(exitcode, version, duration, triggers, requester, uuid)| RunSummary {
+        let proof = (proptest::sample::select(ProofVerdict::ALL.as_slice()), any::<bool>());
+        (any::<i32>(), "\\PC{0,20}|[ -~]{0,40}", any::<u64>(), triggers, text(), text(), proof).prop_map(
+            |(exitcode, version, duration, triggers, requester, uuid, (proof, fallback))| RunSummary {
                 exitcode,
                 version,
                 duration,
                 triggers,
                 requester,
                 uuid,
+                proof,
+                fallback,
             },
         )
     }

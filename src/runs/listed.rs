@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 
 use super::StoredRun;
 use crate::request::SourcePackage;
+use crate::result::Proof;
 use crate::result::layout::{PackagePath, RESULT, RunId, parse_object};
 use crate::result::listing::RunSummary;
 use crate::store::{Entry, ObjectInfo, Store, StoreError};
@@ -87,7 +88,7 @@ const WITHOUT_VERSION: [i32; 3] = [4, 12, 20];
 pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary, bool) {
     let (mut exitcode, mut version, mut duration) = (None, None, 0);
     let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
-    let mut has_testinfo = false;
+    let (mut has_testinfo, mut proof) = (false, Proof::default());
     // An archive ends with a block of zeros. One that was cut between two members has no other sign of it.
     let mut whole = bytes.last_chunk::<512>().is_some_and(|block| block.iter().all(|byte| *byte == 0));
     let mut archive = tar::Archive::new(bytes);
@@ -111,6 +112,7 @@ pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary,
                 let testinfo: Value = serde_json::from_str(&text).unwrap_or_default();
                 has_testinfo = testinfo.is_object();
                 triggers = triggers_in(&testinfo);
+                proof = Proof::from_testinfo(&testinfo);
                 let own = testinfo.get("apt-ci").and_then(|own| own.get("uuid")).and_then(Value::as_str);
                 uuid = uuid.or_else(|| own.map(str::to_owned));
             }
@@ -126,6 +128,8 @@ pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary,
         triggers: Some(triggers),
         requester,
         uuid,
+        proof: proof.verdict,
+        fallback: proof.fallback,
     };
     (summary, damaged)
 }

@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 
 use crate::release::{Architecture, Release};
 use crate::request::RequestId;
+use crate::result::ProofVerdict;
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
@@ -53,9 +54,10 @@ impl StoredRun {
         self.path.object(&self.id, file)
     }
 
-    /// Whether the run says anything about its package. Verdicts, baselines, statistics and exports count no other runs.
+    /// Whether the run says anything about its package. Verdicts, baselines and statistics count no other runs: not damaged ones, nor
+    /// those whose testbed lacked what was asked for. One without a record of that counts.
     pub fn is_evidence(&self) -> bool {
-        !self.damaged
+        !self.damaged && self.summary.proof != ProofVerdict::Refuted
     }
 
     /// How it ended: an error when its result is damaged, whatever exit code is left of it.

@@ -143,6 +143,8 @@ fn a_finished_test_becomes_a_result_that_python_reads() {
         triggers: Some(vec!["glibc/2.36-9".to_owned(), "zlib/1".to_owned()]),
         requester: Some("alice".to_owned()),
         uuid: Some("u-1".to_owned()),
+        proof: crate::result::ProofVerdict::None,
+        fallback: false,
     };
     assert_eq!(bundle.summary, summary);
     assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(Bundle { unused_id: None, ..bundle }));
