@@ -1,7 +1,7 @@
 //! `apt-ci config`: what is configured, and where each value comes from.
 
 use apt_ci::broker::QueueUrl;
-use apt_ci::site::{Origin, ShownSetting, Site};
+use apt_ci::site::{FoundBy, Origin, ShownSetting, Site, TrustStore};
 use apt_ci::store::StoreUrl;
 use apt_ci::store::swift::CREDENTIAL_VARIABLES;
 
@@ -15,9 +15,15 @@ use crate::ui::table::{self, Cell, Column};
 pub struct ConfigArgs {}
 
 pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
-    let site = session.site()?;
+    let site = session.inspected_site()?;
+    if let (Some(root), Some(FoundBy::WorkingDir)) = (&site.root, site.found_by)
+        && let Err(error) = TrustStore::of_user(&session.environment).check(root)
+    {
+        session.ui.warn(format!("{error}: other commands refuse it"));
+        session.ui.note(error.hint().unwrap_or_default());
+    }
     // The keys of the file, between what is no key but decides as well.
-    let mut shown: Vec<(String, String, String)> = vec![found_site(&site, session)];
+    let mut shown: Vec<(String, String, String)> = vec![found_site(&site)];
     for ShownSetting { key, value, origin } in site.settings() {
         let follows = match key.as_str() {
             "queue" => queue_password(&site),
@@ -47,12 +53,12 @@ pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Success)
 }
 
-fn found_site(site: &Site, session: &Session) -> (String, String, String) {
-    let origin = match &site.root {
-        _ if session.names_site() => "--site",
-        _ if session.environment.get("APT_CI_SITE").is_some() => "APT_CI_SITE",
-        Some(root) if std::env::current_dir().is_ok_and(|here| here.starts_with(root)) => "working directory",
-        _ => "default",
+fn found_site(site: &Site) -> (String, String, String) {
+    let origin = match site.found_by {
+        Some(FoundBy::Flag) => "--site",
+        Some(FoundBy::Variable) => "APT_CI_SITE",
+        Some(FoundBy::WorkingDir) => "working directory",
+        Some(FoundBy::User | FoundBy::System) | None => "default",
     };
     let value = site.root.as_ref().map_or("none".to_owned(), |root| root.display().to_string());
     ("site".to_owned(), value, origin.to_owned())

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use apt_ci::site::shell_word;
+use apt_ci::site::{TrustStore, shell_word};
 
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -17,6 +17,10 @@ pub struct InitArgs {
 
 pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let created = apt_ci::site::create(&std::path::absolute(&args.dir)?)?;
+    // What was just made here is no stranger's.
+    if let Err(error) = TrustStore::of_user(&session.environment).trust(&created.root) {
+        session.ui.warn(format!("the site is made, but not trusted ({error}): name it with --site"));
+    }
     if session.ui.json {
         session
             .ui

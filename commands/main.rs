@@ -20,6 +20,7 @@ mod run;
 mod running;
 mod serve;
 mod session;
+mod site;
 mod submit;
 mod ui;
 mod wait;
@@ -61,6 +62,7 @@ enum Command {
     GitLab(forge::GitLabArgs),
     Serve(serve::ServeArgs),
     Init(init::InitArgs),
+    Site(site::SiteArgs),
     Config(config::ConfigArgs),
     Credentials(credentials::CredentialsArgs),
     Completions(completions::CompletionsArgs),
@@ -99,6 +101,7 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::GitLab(args) => forge::gitlab(args, session).await,
         Command::Serve(args) => serve::run(args, session).await,
         Command::Init(args) => init::run(args, session),
+        Command::Site(args) => site::run(args, session),
         Command::Credentials(args) => credentials::run(args, session).await,
         Command::Config(args) => config::run(args, session),
         Command::Completions(args) => completions::run::<Cli>(args),

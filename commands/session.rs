@@ -6,7 +6,7 @@ use anyhow::Context;
 use apt_ci::broker::{Broker, QueueUrl};
 use apt_ci::environment::Environment;
 use apt_ci::site::credentials::{Credentials, Kind};
-use apt_ci::site::{Lookup, Origin, Site};
+use apt_ci::site::{Lookup, Origin, Site, SiteError};
 use apt_ci::store::{Store, StoreUrl};
 
 use crate::ui::error::BadInput;
@@ -67,22 +67,25 @@ impl Session {
         Self { ui, environment, global }
     }
 
-    /// Whether `--site` names the site.
-    pub fn names_site(&self) -> bool {
-        self.global.site.is_some()
+    /// The site that the options, the environment and the working directory lead to. One that was only found has to be trusted.
+    pub fn site(&self) -> anyhow::Result<Site> {
+        self.lookup(Site::find)
     }
 
-    /// The site that the options, the environment and the working directory lead to.
-    pub fn site(&self) -> anyhow::Result<Site> {
+    /// The same site, trusted or not: to show its settings, and for nothing else.
+    pub fn inspected_site(&self) -> anyhow::Result<Site> {
+        self.lookup(Site::inspect)
+    }
+
+    fn lookup(&self, find: impl FnOnce(&Lookup<'_>) -> Result<Site, SiteError>) -> anyhow::Result<Site> {
         let working_dir = std::env::current_dir().context("the working directory is gone")?;
-        let lookup = Lookup {
+        Ok(find(&Lookup {
             site: self.global.site.as_deref(),
             queue: self.global.queue.as_deref(),
             store: self.global.store.as_deref(),
             environment: &self.environment,
             working_dir: &working_dir,
-        };
-        Ok(Site::find(&lookup)?)
+        })?)
     }
 
     /// Prepares for servers that are neither queue nor store.
@@ -105,7 +108,7 @@ impl Session {
         let Some(user) = amqp.user().filter(|_| is_sites_own && !amqp.has_password()) else { return Ok(url) };
         let Ok(user) = user.parse() else { return Ok(url) };
         match self.credentials(site)?.get(Kind::Queue, &user)? {
-            Some((_, password)) => Ok(QueueUrl::Amqp(amqp.with_password(&password)?)),
+            Some((_, password)) => Ok(site.queue_url_with(amqp, &password)?),
             None => Ok(url),
         }
     }

@@ -70,6 +70,9 @@ _apt__ci() {
             apt__ci,serve)
                 cmd="apt__ci__subcmd__serve"
                 ;;
+            apt__ci,site)
+                cmd="apt__ci__subcmd__site"
+                ;;
             apt__ci,worker)
                 cmd="apt__ci__subcmd__worker"
                 ;;
@@ -334,6 +337,9 @@ _apt__ci() {
             apt__ci__subcmd__help,serve)
                 cmd="apt__ci__subcmd__help__subcmd__serve"
                 ;;
+            apt__ci__subcmd__help,site)
+                cmd="apt__ci__subcmd__help__subcmd__site"
+                ;;
             apt__ci__subcmd__help,worker)
                 cmd="apt__ci__subcmd__help__subcmd__worker"
                 ;;
@@ -474,6 +480,12 @@ _apt__ci() {
                 ;;
             apt__ci__subcmd__help__subcmd__results,stats)
                 cmd="apt__ci__subcmd__help__subcmd__results__subcmd__stats"
+                ;;
+            apt__ci__subcmd__help__subcmd__site,trust)
+                cmd="apt__ci__subcmd__help__subcmd__site__subcmd__trust"
+                ;;
+            apt__ci__subcmd__help__subcmd__site,untrust)
+                cmd="apt__ci__subcmd__help__subcmd__site__subcmd__untrust"
                 ;;
             apt__ci__subcmd__help__subcmd__worker,cancel)
                 cmd="apt__ci__subcmd__help__subcmd__worker__subcmd__cancel"
@@ -625,6 +637,24 @@ _apt__ci() {
             apt__ci__subcmd__results__subcmd__help,stats)
                 cmd="apt__ci__subcmd__results__subcmd__help__subcmd__stats"
                 ;;
+            apt__ci__subcmd__site,help)
+                cmd="apt__ci__subcmd__site__subcmd__help"
+                ;;
+            apt__ci__subcmd__site,trust)
+                cmd="apt__ci__subcmd__site__subcmd__trust"
+                ;;
+            apt__ci__subcmd__site,untrust)
+                cmd="apt__ci__subcmd__site__subcmd__untrust"
+                ;;
+            apt__ci__subcmd__site__subcmd__help,help)
+                cmd="apt__ci__subcmd__site__subcmd__help__subcmd__help"
+                ;;
+            apt__ci__subcmd__site__subcmd__help,trust)
+                cmd="apt__ci__subcmd__site__subcmd__help__subcmd__trust"
+                ;;
+            apt__ci__subcmd__site__subcmd__help,untrust)
+                cmd="apt__ci__subcmd__site__subcmd__help__subcmd__untrust"
+                ;;
             apt__ci__subcmd__worker,cancel)
                 cmd="apt__ci__subcmd__worker__subcmd__cancel"
                 ;;
@@ -674,7 +704,7 @@ _apt__ci() {
 
     case "${cmd}" in
         apt__ci)
-            opts="-q -v -h -V --site --queue --store --json --quiet --verbose --color --help --version run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help"
+            opts="-q -v -h -V --site --queue --store --json --quiet --verbose --color --help --version run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init site config credentials completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2764,7 +2794,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__help)
-            opts="run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init config credentials completions help"
+            opts="run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init site config credentials completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3662,6 +3692,48 @@ _apt__ci() {
         apt__subcmd__ci__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__site)
+            opts="trust untrust"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__site__subcmd__trust)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__site__subcmd__untrust)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -5468,6 +5540,152 @@ _apt__ci() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__site)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help trust untrust help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__site__subcmd__help)
+            opts="trust untrust help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__site__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__site__subcmd__help__subcmd__trust)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__site__subcmd__help__subcmd__untrust)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__site__subcmd__trust)
+            opts="-q -v -h --list --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__site__subcmd__untrust)
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --site)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

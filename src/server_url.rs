@@ -1,9 +1,15 @@
 //! The address of a server that is asked over HTTP.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
 use url::Url;
+
+/// What helps where a password would be sent without TLS.
+pub(crate) const PLAIN_TEXT_HINT: &str = "use TLS (amqps:// or https://); in a network that you trust, set plain-text-passwords = \"allow\" in the site, \
+     or APT_CI_PLAIN_TEXT_PASSWORDS=allow";
 
 /// The address of a server, perhaps with a path: `https://HOST[:PORT][/PATH]`, or `http://` for servers of one's own. It has
 /// no slash at its end.
@@ -18,13 +24,12 @@ pub struct InvalidServerUrl(&'static str);
 impl ServerUrl {
     /// Whether nobody on the way can read what is sent there: by TLS, or because there is no way.
     pub fn is_private(&self) -> bool {
-        let is_loopback = match self.0.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
-        self.0.scheme() == "https" || is_loopback
+        self.server().is_private()
+    }
+
+    /// The server.
+    pub fn server(&self) -> ServerIdentity {
+        ServerIdentity::of(&self.0)
     }
 
     /// The address of something below this one. Each segment is escaped as needed.
@@ -34,6 +39,87 @@ impl ServerUrl {
             path.pop_if_empty().extend(segments);
         }
         url
+    }
+}
+
+/// A server as a secret is bound to it: scheme, host and port, and nothing of a path, user or password. Its text is
+/// `https://HOST`, with a port that is not the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServerIdentity {
+    scheme: String,
+    host: String,
+    port: u16,
+}
+
+impl ServerIdentity {
+    /// The server of a URL with a host, of the schemes `https`, `http`, `amqps` or `amqp`.
+    pub(crate) fn of(url: &Url) -> Self {
+        let scheme = url.scheme().to_owned();
+        // The parser leaves the host of schemes that it does not know as it is written.
+        let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
+        let port = url.port().unwrap_or_else(|| default_port(&scheme));
+        Self { scheme, host, port }
+    }
+
+    /// Whether nobody on the way can read what is sent there: by TLS, or because there is no way.
+    pub fn is_private(&self) -> bool {
+        let address = self.host.trim_matches(['[', ']']).parse::<IpAddr>();
+        let is_loopback = address.map_or(self.host == "localhost", |address| address.is_loopback());
+        matches!(self.scheme.as_str(), "https" | "amqps") || is_loopback
+    }
+}
+
+fn default_port(scheme: &str) -> u16 {
+    match scheme {
+        "https" => 443,
+        "http" => 80,
+        "amqps" => 5671,
+        "amqp" => 5672,
+        _ => 0,
+    }
+}
+
+impl FromStr for ServerIdentity {
+    type Err = InvalidServerUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidServerUrl> {
+        let url = Url::parse(text).map_err(|_| InvalidServerUrl("it is no URL"))?;
+        if !matches!(url.scheme(), "https" | "http" | "amqps" | "amqp") {
+            return Err(InvalidServerUrl("it begins with https://, http://, amqps:// or amqp://"));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(InvalidServerUrl("it names no host"));
+        }
+        if url.password().is_some() {
+            return Err(InvalidServerUrl("a password does not belong into it"));
+        }
+        Ok(Self::of(&url))
+    }
+}
+
+impl TryFrom<String> for ServerIdentity {
+    type Error = InvalidServerUrl;
+
+    fn try_from(text: String) -> Result<Self, InvalidServerUrl> {
+        text.parse()
+    }
+}
+
+impl From<ServerIdentity> for String {
+    fn from(server: ServerIdentity) -> Self {
+        server.to_string()
+    }
+}
+
+impl fmt::Display for ServerIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, host, port } = self;
+        if *port == default_port(scheme) {
+            f.pad(&format!("{scheme}://{host}"))
+        } else {
+            f.pad(&format!("{scheme}://{host}:{port}"))
+        }
     }
 }
 
@@ -81,6 +167,26 @@ mod tests {
         let is_private = |text: &str| text.parse::<ServerUrl>().unwrap().is_private();
         assert!(is_private("https://h") && is_private("http://127.0.0.1:80") && is_private("http://[::1]/x"));
         assert!(!is_private("http://h") && !is_private("http://127.0.0.1.example"));
+    }
+
+    #[test]
+    fn a_server_is_its_scheme_host_and_port() {
+        let server = |text: &str| text.parse::<ServerIdentity>().unwrap();
+        assert_eq!(server("https://MQ.example:443/a/path?x"), server("https://mq.example"));
+        assert_eq!(server("amqps://me@mq.example/ci"), server("amqps://mq.example:5671"));
+        for other in ["http://mq.example", "https://mq.example:444", "https://mq.example.org", "amqps://mq.example"] {
+            assert_ne!(server(other), server("https://mq.example"));
+        }
+        for text in ["https://mq.example", "amqp://[::1]:5673", "amqps://mq.example"] {
+            assert_eq!(server(text).to_string(), text);
+        }
+        assert!(server("amqp://127.0.0.1/").is_private() && server("amqp://[::1]").is_private());
+        assert!(server("amqps://mq.example").is_private() && server("amqp://localhost:1").is_private());
+        assert!(!server("amqp://mq.example").is_private() && !server("amqp://127.0.0.1.example").is_private());
+        for bad in ["mq.example", "ftp://h", "amqp:///x", "https://me:hunter2@h"] {
+            let error = bad.parse::<ServerIdentity>().unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
     }
 
     #[test]

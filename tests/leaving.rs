@@ -71,8 +71,10 @@ fn broker_away(_: &Services) -> Result<(), Failed> {
 
 fn store_silent(_: &Services) -> Result<(), Failed> {
     let silent = StandIn::silent();
-    let token = vec![("OS_AUTH_TOKEN".to_owned(), "token".to_owned())];
-    let site = TestSite::on("local:queue", &format!("swift:{}/v1/AUTH_x", silent.url()), token);
+    let account = format!("{}/v1/AUTH_x", silent.url());
+    let token = [("OS_AUTH_TOKEN", "token"), ("OS_STORAGE_URL", &account)];
+    let token = token.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let site = TestSite::on("local:queue", &format!("swift:{account}"), token);
     let id = site.request("kept", &[]);
     let mut worker = site.start(&["worker"]);
     until("the test is done", || is_bundled(&site, &id));

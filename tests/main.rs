@@ -26,6 +26,7 @@ mod store;
 mod storms;
 mod support;
 mod terminal;
+mod trust;
 mod waiting;
 
 use std::process::ExitCode;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         credentials::trials,
         explain::trials,
         terminal::trials,
+        trust::trials,
     ];
     let trials: Vec<Trial> = areas.into_iter().flat_map(|trials| trials(&services)).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -172,8 +172,10 @@ fn crash(_: &Services) -> Result<(), Failed> {
 
 fn store_refuses(_: &Services) -> Result<(), Failed> {
     let refusing = StandIn::start(|exchange| exchange.answer("403 Forbidden", "", ""));
-    let token = vec![("OS_AUTH_TOKEN".to_owned(), "hunter2".to_owned())];
-    let site = TestSite::on("local:queue", &format!("swift:{}/v1/AUTH_x", refusing.url()), token);
+    let account = format!("{}/v1/AUTH_x", refusing.url());
+    let token = [("OS_AUTH_TOKEN", "hunter2"), ("OS_STORAGE_URL", &account)];
+    let token = token.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let site = TestSite::on("local:queue", &format!("swift:{account}"), token);
     let id = site.request("kept", &[]);
     // It is started again and again: more often than a request may kill its worker.
     for _ in 0..3 {

@@ -267,8 +267,10 @@ fn stuck_leftover(_: &Services) -> Result<(), Failed> {
 
 fn cancelled_early(_: &Services) -> Result<(), Failed> {
     let silent = StandIn::silent();
-    let token = vec![("OS_AUTH_TOKEN".to_owned(), "token".to_owned())];
-    let site = TestSite::on("local:queue", &format!("swift:{}/v1/AUTH_x", silent.url()), token);
+    let account = format!("{}/v1/AUTH_x", silent.url());
+    let token = [("OS_AUTH_TOKEN", "token"), ("OS_STORAGE_URL", &account)];
+    let token = token.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let site = TestSite::on("local:queue", &format!("swift:{account}"), token);
     let ids = held_requests(&site, &["gzip"]);
     let first = site.start(&["worker"]);
     until("the test starts", || site.starts().len() == 1);

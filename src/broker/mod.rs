@@ -26,7 +26,7 @@ pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
 pub use self::history::{DELAYS, FAILURES, Failure, delay};
 pub use self::rotation::Rotation;
 pub use self::take_out::{Choice, Message, Pile};
-pub use self::url::{InvalidQueueUrl, QueueUrl};
+pub use self::url::{AmqpUrl, InvalidQueueUrl, QueueUrl};
 
 /// How long a connection may take before its broker counts as unreachable.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);

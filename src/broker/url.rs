@@ -7,6 +7,8 @@ use std::str::FromStr;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::server_url::ServerIdentity;
+
 /// A queue URL that cannot be used, and why. The text of the URL is left out: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a queue URL: {0}")]
@@ -25,6 +27,7 @@ pub enum QueueUrl {
 #[derive(Clone)]
 pub struct AmqpUrl {
     shown: String,
+    server: ServerIdentity,
     full: SecretString,
 }
 
@@ -46,6 +49,11 @@ impl AmqpUrl {
         Some(user.into_owned()).filter(|user| !user.is_empty())
     }
 
+    /// The server that it names.
+    pub fn server(&self) -> &ServerIdentity {
+        &self.server
+    }
+
     /// Whether it holds a password.
     pub fn has_password(&self) -> bool {
         parse(self.full()).is_ok_and(|url| url.password().is_some())
@@ -64,7 +72,7 @@ impl AmqpUrl {
         // Escaped whole: a `%` of its own would be read as the beginning of an escape.
         let escaped = utf8_percent_encode(password.expose_secret(), NON_ALPHANUMERIC).to_string();
         url.set_password(Some(&escaped)).map_err(invalid)?;
-        Ok(Self { shown: self.shown.clone(), full: url.as_str().to_owned().into() })
+        Ok(Self { shown: self.shown.clone(), server: self.server.clone(), full: url.as_str().to_owned().into() })
     }
 }
 
@@ -97,7 +105,8 @@ impl FromStr for QueueUrl {
         let mut shown = url.clone();
         // Fails only for URLs without a host.
         let _ = shown.set_password(None);
-        Ok(Self::Amqp(AmqpUrl { shown: shown.into(), full: String::from(url).into() }))
+        let server = ServerIdentity::of(&url);
+        Ok(Self::Amqp(AmqpUrl { shown: shown.into(), server, full: String::from(url).into() }))
     }
 }
 

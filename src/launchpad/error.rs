@@ -3,6 +3,7 @@
 use super::key::MalformedKey;
 use crate::release::Release;
 use crate::request::Fingerprint;
+use crate::server_url::PLAIN_TEXT_HINT;
 
 /// Why an archive cannot be used: there is no signing key, or nothing to take.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -116,6 +117,14 @@ pub enum LaunchpadError {
         address: String,
         /// Whether it was asked with a token.
         with_token: bool,
+    },
+    /// The token would be sent so that everybody on the way can read it.
+    #[error("refusing to send the token of the PPA {ppa} in plain text to {address}; {PLAIN_TEXT_HINT}")]
+    PlainText {
+        /// The archive, `OWNER/NAME`.
+        ppa: String,
+        /// The server.
+        address: String,
     },
     /// No client can be made on this machine.
     #[error("no HTTP client for Launchpad can be made: {0}")]

@@ -63,11 +63,15 @@ impl Launchpad {
     /// Makes sure that the archive has packages for the release, and lets the request's token in.
     ///
     /// # Errors
-    /// [`LaunchpadError::is_temporary`] tells a server's trouble from a request that cannot be met.
+    /// [`LaunchpadError::is_temporary`] tells a server's trouble from a request that cannot be met. [`LaunchpadError::PlainText`] when
+    /// the token would go over plain HTTP to another machine.
     pub async fn must_have(&self, ppa: &Ppa, release: &Release) -> Result<(), LaunchpadError> {
         let login = ppa.login();
         let address = if login.is_some() { &self.settings.private_archive } else { &self.settings.archive };
         let question = Question { client: &self.client, ppa: ppa.to_string(), address };
+        if login.is_some() && !address.is_private() && !self.settings.allows_plain_text {
+            return Err(LaunchpadError::PlainText { ppa: question.ppa, address: address.to_string() });
+        }
         // What apt asks for, in its order.
         for file in ["InRelease", "Release"] {
             let url = address.below(&[ppa.owner(), ppa.name(), "ubuntu", "dists", release.as_str(), file]);

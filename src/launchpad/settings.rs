@@ -13,6 +13,8 @@ pub struct LaunchpadSettings {
     pub archive: ServerUrl,
     /// Where private archives are.
     pub private_archive: ServerUrl,
+    /// Whether tokens of private archives may be sent without TLS to another machine.
+    pub allows_plain_text: bool,
 }
 
 impl Default for LaunchpadSettings {
@@ -23,6 +25,7 @@ impl Default for LaunchpadSettings {
             keyserver: known("https://keyserver.ubuntu.com"),
             archive: known("https://ppa.launchpadcontent.net"),
             private_archive: known("https://private-ppa.launchpadcontent.net"),
+            allows_plain_text: false,
         }
     }
 }

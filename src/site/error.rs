@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Origin;
+use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 
 /// Why a site cannot be used or made. [`SiteError::hint`] says what may help.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,24 @@ pub enum SiteError {
         /// Where it points.
         path: PathBuf,
     },
+    /// The site was only found in the working directory or above it, and its user has not trusted it.
+    #[error("the site {} is not trusted{}", path.display(), if *has_another_owner { ": its owner has changed" } else { "" })]
+    Untrusted {
+        /// The site's folder.
+        path: PathBuf,
+        /// Whether it was trusted when it had another owner.
+        has_another_owner: bool,
+    },
+    /// Another user could change what this user relies on.
+    #[error("{} {reason}", path.display())]
+    Exposed {
+        /// The file or folder.
+        path: PathBuf,
+        /// Who could change it.
+        reason: &'static str,
+        /// The command that fixes it.
+        hint: Option<String>,
+    },
     /// The file with the queue's password cannot be used.
     #[error("the password file {}: {reason}", path.display())]
     PasswordFile {
@@ -47,6 +66,9 @@ pub enum SiteError {
         /// What may help, such as the command that mends it.
         hint: Option<String>,
     },
+    /// A password would be sent so that everybody on the way can read it.
+    #[error("refusing to send a password in plain text to {0}")]
+    PlainText(ServerIdentity),
     /// A new site cannot be made there.
     #[error("{} {reason}", path.display())]
     Occupied {
@@ -84,9 +106,18 @@ impl SiteError {
             Self::Fault { hint, .. } | Self::PasswordFile { hint, .. } => hint.clone(),
             Self::Missing { path, .. } => Some(format!("`apt-ci init {}` makes one", shell_word(path))),
             Self::Occupied { hint, .. } => Some((*hint).to_owned()),
+            Self::Untrusted { path, .. } => Some(format!(
+                "it can name servers that get your passwords and programs that are executed: look at its files, then run `apt-ci site trust {}`",
+                shell_word(path)
+            )),
+            Self::Exposed { hint: Some(hint), .. } => Some(hint.clone()),
+            Self::Exposed { hint: None, .. } => {
+                Some("a site in such a place is used only when --site or APT_CI_SITE names it".to_owned())
+            }
             Self::Git { lock: Some(lock), .. } => {
                 Some(format!("call this again; if no git works there, one has died: `rm {}` first", shell_word(lock)))
             }
+            Self::PlainText(_) => Some(PLAIN_TEXT_HINT.to_owned()),
             Self::Value { .. } | Self::Io { .. } | Self::Git { .. } => None,
         }
     }

@@ -1,6 +1,8 @@
 //! `apt-ci.toml`: read into checked values that know their lines. Everything else in the file is refused.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -8,16 +10,28 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::folders::resolve;
-use super::{Origin, Setting, SiteError};
+use super::{Origin, PlainText, Setting, SiteError};
 use crate::broker::QueueUrl;
 use crate::excuses::Place;
 use crate::release::{Architecture, Release};
 use crate::server_url::ServerUrl;
 use crate::store::StoreUrl;
 
+/// Maximum size of the file, in bytes.
+const LIMIT: u64 = 1 << 20;
 /// The keys at the top of the file; the last five are sections.
-pub(super) const KEYS: [&str; 9] =
-    ["queue", "queue-password-file", "store", "worker-conf", "releases", "excuses", "swift", "launchpad", "web"];
+pub(super) const KEYS: [&str; 10] = [
+    "queue",
+    "queue-password-file",
+    "store",
+    "worker-conf",
+    "plain-text-passwords",
+    "releases",
+    "excuses",
+    "swift",
+    "launchpad",
+    "web",
+];
 /// The keys of `[web]`.
 pub(super) const WEB_KEYS: [&str; 2] = ["url", "listen"];
 /// The keys of `[swift]`.
@@ -33,6 +47,7 @@ pub(super) struct SiteFile {
     pub(super) queue_password_file: Option<Setting<PathBuf>>,
     pub(super) store: Option<Setting<StoreUrl>>,
     pub(super) worker_conf: Option<Setting<PathBuf>>,
+    pub(super) plain_text: Option<Setting<PlainText>>,
     pub(super) releases: Option<Releases>,
     pub(super) excuses: BTreeMap<Release, Setting<Place>>,
     pub(super) swift: Swift,
@@ -89,7 +104,12 @@ struct Reader<'a> {
 impl SiteFile {
     /// Reads the file at `path`. Relative paths in it are relative to its folder.
     pub(super) fn read(path: &Path) -> Result<Self, SiteError> {
-        let text = std::fs::read_to_string(path).map_err(|error| SiteError::io("read", path, error))?;
+        let io = |error| SiteError::io("read", path, error);
+        let mut text = String::new();
+        let length = File::open(path).map_err(io)?.take(LIMIT + 1).read_to_string(&mut text).map_err(io)?;
+        if length as u64 > LIMIT {
+            return Err(io(std::io::Error::other("it is longer than 1 MiB")));
+        }
         Self::parse(path, &text)
     }
 
@@ -137,6 +157,13 @@ impl Reader<'_> {
                     file.store = Some(self.setting(&item, stored_below(self.folder, url)));
                 }
                 "worker-conf" => file.worker_conf = Some(self.path_of(&item, "worker.conf")?),
+                "plain-text-passwords" => {
+                    let value = self
+                        .text_of(&item, "refuse")?
+                        .parse()
+                        .map_err(|error| self.fault(item.value_at, format!("`plain-text-passwords`: {error}"), None))?;
+                    file.plain_text = Some(self.setting(&item, value));
+                }
                 "releases" => file.releases = Some(self.releases(&item)?),
                 "excuses" => file.excuses = self.excuses(&item)?,
                 "swift" => file.swift = self.swift(&item)?,

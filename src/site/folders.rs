@@ -33,6 +33,28 @@ pub(super) fn state(environment: &Environment) -> PathBuf {
     user_folder(environment, "XDG_STATE_HOME", ".local/state").unwrap_or_else(|| PathBuf::from("/var/lib/apt-ci/state"))
 }
 
+/// How a site was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FoundBy {
+    /// `--site` names it.
+    Flag,
+    /// `APT_CI_SITE` names it.
+    Variable,
+    /// The working directory or one above it has a site's file: anybody can have put it there.
+    WorkingDir,
+    /// It is in the user's configuration folder.
+    User,
+    /// It is in the machine's configuration folder.
+    System,
+}
+
+/// A site's file, and how it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Located {
+    pub(super) file: PathBuf,
+    pub(super) by: FoundBy,
+}
+
 /// A path as it is meant by who wrote it: relative to `base`.
 pub(super) fn resolve(base: &Path, path: &Path) -> PathBuf {
     // Through its components, which drops `.` and doubled slashes.
@@ -40,19 +62,25 @@ pub(super) fn resolve(base: &Path, path: &Path) -> PathBuf {
 }
 
 /// The file of the site in use, or none.
-pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<PathBuf>, SiteError> {
+pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<Located>, SiteError> {
     let Lookup { site, environment, working_dir, .. } = lookup;
     if let Some(site) = site {
-        return named(Origin::Flag("--site"), resolve(working_dir, site)).map(Some);
+        let file = named(Origin::Flag("--site"), resolve(working_dir, site))?;
+        return Ok(Some(Located { file, by: FoundBy::Flag }));
     }
     if let Some(site) = environment.get("APT_CI_SITE") {
-        return named(Origin::Variable("APT_CI_SITE"), resolve(working_dir, Path::new(site))).map(Some);
+        let file = named(Origin::Variable("APT_CI_SITE"), resolve(working_dir, Path::new(site)))?;
+        return Ok(Some(Located { file, by: FoundBy::Variable }));
     }
     let user = user_folder(environment, "XDG_CONFIG_HOME", ".config");
-    let folders = working_dir.ancestors().chain(user.as_deref()).chain([system]);
-    for file in folders.map(|folder| folder.join(SITE_FILE)) {
+    let own = user.as_deref().map(|folder| (folder, FoundBy::User)).into_iter().chain([(system, FoundBy::System)]);
+    // A working directory inside one of the configuration folders finds that folder, which is no stranger's.
+    let by = |folder: &Path| own.clone().find(|(own, _)| *own == folder).map_or(FoundBy::WorkingDir, |(_, by)| by);
+    let upwards = working_dir.ancestors().map(|folder| (folder, by(folder)));
+    for (folder, by) in upwards.chain(own.clone()) {
+        let file = folder.join(SITE_FILE);
         if is_file(&file)? {
-            return Ok(Some(file));
+            return Ok(Some(Located { file, by }));
         }
     }
     Ok(None)

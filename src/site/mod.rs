@@ -13,24 +13,30 @@ mod hooks;
 pub mod host;
 mod password;
 mod repository;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::broker::QueueUrl;
+use secrecy::SecretString;
+
+use crate::broker::{AmqpUrl, QueueUrl};
 use crate::environment::Environment;
 use crate::excuses::Place;
 use crate::launchpad::LaunchpadSettings;
 use crate::release::{Architecture, QueueName, Release};
-use crate::server_url::ServerUrl;
+use crate::server_url::{ServerIdentity, ServerUrl};
 use crate::store::StoreUrl;
 use crate::store::swift::SwiftSettings;
 
 pub use self::create::{Created, create};
 pub use self::error::{SiteError, shell_word};
 use self::file::{LAUNCHPAD_KEYS, SiteFile, Swift, Web, local_to, stored_below};
+pub use self::folders::FoundBy;
+use self::folders::Located;
+pub use self::trust::{TrustStore, TrustedSite};
 
 /// Where the web service listens unless the site says otherwise: for a server in front of it, on the same machine.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8870);
@@ -78,6 +84,34 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Whether passwords may be sent without TLS to another machine. Its text is `allow` or `refuse`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PlainText {
+    /// They are not sent.
+    #[default]
+    Refuse,
+    /// They are: the network is trusted.
+    Allow,
+}
+
+impl fmt::Display for PlainText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(if *self == Self::Allow { "allow" } else { "refuse" })
+    }
+}
+
+impl std::str::FromStr for PlainText {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "refuse" => Ok(Self::Refuse),
+            _ => Err("it is \"allow\" or \"refuse\""),
+        }
+    }
+}
+
 /// A value, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
@@ -103,6 +137,8 @@ pub struct ShownSetting {
 pub struct Site {
     /// The site's folder; none with the built-in settings alone.
     pub root: Option<PathBuf>,
+    /// How the site was found; none with the built-in settings alone.
+    pub found_by: Option<FoundBy>,
     /// Where requests wait. Connect to [`Site::queue_url`], which has the password of `queue-password-file`.
     pub queue: Setting<QueueUrl>,
     /// Where results are kept.
@@ -121,6 +157,8 @@ pub struct Site {
     pub web_listen: Setting<SocketAddr>,
     /// The workers' configuration: the one that is named, or `worker.conf` beside the site's file.
     pub worker_conf: Option<Setting<PathBuf>>,
+    /// Whether passwords may be sent without TLS to another machine.
+    pub plain_text: Setting<PlainText>,
     /// Where workers of this machine keep results that are not published yet.
     pub state_dir: PathBuf,
     /// Where indices of stores are.
@@ -132,19 +170,36 @@ pub struct Site {
 }
 
 impl Site {
-    /// Finds the site and reads its settings.
+    /// Finds the site and reads its settings. A site that was only found in the working directory, or above it, has to be
+    /// trusted: see [`TrustStore`].
     ///
     /// # Errors
-    /// When the named site does not exist, its file has a fault, or a flag or variable has.
+    /// When the named site does not exist, the found one is not trusted, its file has a fault, or a flag or variable has.
     pub fn find(lookup: &Lookup<'_>) -> Result<Self, SiteError> {
-        Self::find_below(lookup, Path::new(folders::SYSTEM))
+        let located = folders::find(lookup, Path::new(folders::SYSTEM))?;
+        if let Some(Located { file, by: FoundBy::WorkingDir }) = &located {
+            TrustStore::of_user(lookup.environment).check(file.parent().unwrap_or(Path::new("/")))?;
+        }
+        Self::read(lookup, located)
     }
 
-    fn find_below(lookup: &Lookup<'_>, system: &Path) -> Result<Self, SiteError> {
-        let path = folders::find(lookup, system)?;
-        let file = path.as_deref().map(SiteFile::read).transpose()?.unwrap_or_default();
-        let root = path.as_deref().and_then(Path::parent).map(Path::to_owned);
-        Self::settle(lookup, root, file)
+    /// Finds the site and reads its settings to show them: for nothing that sends a secret or executes a program.
+    ///
+    /// # Errors
+    /// As [`Site::find`], without asking whether it is trusted.
+    pub fn inspect(lookup: &Lookup<'_>) -> Result<Self, SiteError> {
+        Self::inspect_below(lookup, Path::new(folders::SYSTEM))
+    }
+
+    fn inspect_below(lookup: &Lookup<'_>, system: &Path) -> Result<Self, SiteError> {
+        Self::read(lookup, folders::find(lookup, system)?)
+    }
+
+    fn read(lookup: &Lookup<'_>, located: Option<Located>) -> Result<Self, SiteError> {
+        let path = located.as_ref().map(|located| located.file.as_path());
+        let file = path.map(SiteFile::read).transpose()?.unwrap_or_default();
+        let root = path.and_then(Path::parent).map(Path::to_owned);
+        Ok(Self { found_by: located.map(|located| located.by), ..Self::settle(lookup, root, file)? })
     }
 
     /// Lays the layers over each other.
@@ -179,14 +234,18 @@ impl Site {
         };
         let beside = root.as_ref().map(|root| root.join("worker.conf")).filter(|path| path.is_file());
         let worker_conf = file.worker_conf.or_else(|| beside.map(|value| Setting { value, origin: Origin::Default }));
+        let plain_text = overriding(None, "", environment, "APT_CI_PLAIN_TEXT_PASSWORDS")?.or(file.plain_text);
+        let plain_text = plain_text.unwrap_or(Setting { value: PlainText::default(), origin: Origin::Default });
+        let allows_plain_text = plain_text.value == PlainText::Allow;
         let Swift { cloud, clouds_file, region, interface } = file.swift.clone();
         let swift = SwiftSettings {
             cloud: cloud.map(|setting| setting.value),
             clouds_file: clouds_file.map(|setting| setting.value),
             region: region.map(|setting| setting.value),
             interface: interface.map(|setting| setting.value),
+            allows_plain_text,
         };
-        let (launchpad, launchpad_origins) = servers(file.launchpad);
+        let (launchpad, launchpad_origins) = servers(file.launchpad, allows_plain_text);
         let Web { url: web_url, listen } = file.web;
         let web_listen = listen.unwrap_or(Setting { value: LISTEN, origin: Origin::Default });
         let state_dir = folders::state(environment);
@@ -194,6 +253,7 @@ impl Site {
         let swift_settings = file.swift;
         Ok(Self {
             root,
+            found_by: None,
             queue,
             store,
             releases,
@@ -203,6 +263,7 @@ impl Site {
             web_url,
             web_listen,
             worker_conf,
+            plain_text,
             state_dir,
             cache_dir,
             queue_password_file,
@@ -216,16 +277,34 @@ impl Site {
     /// looks at results need not be allowed to read it.
     ///
     /// # Errors
-    /// When the password file cannot be read, or can be read by others than its owner.
+    /// When the password file cannot be read, or can be read by others than its owner; [`SiteError::PlainText`].
     pub fn queue_url(&self) -> Result<QueueUrl, SiteError> {
         match (&self.queue.value, &self.queue_password_file) {
             (QueueUrl::Amqp(url), Some(file)) => {
-                let url = url.with_password(&password::read(&file.value)?);
-                let reason = |error| SiteError::Value { origin: self.queue.origin.clone(), reason: format!("{error}") };
-                url.map(QueueUrl::Amqp).map_err(reason)
+                self.queue_url_with(url, &password::read(&file.value, self.root.as_deref())?)
+            }
+            (QueueUrl::Amqp(url), None) if url.has_password() => {
+                self.check_plain_text(url.server())?;
+                Ok(self.queue.value.clone())
             }
             (url, _) => Ok(url.clone()),
         }
+    }
+
+    /// The queue to connect to, with this password of its user.
+    ///
+    /// # Errors
+    /// [`SiteError::PlainText`], or when the URL names no user.
+    pub fn queue_url_with(&self, url: &AmqpUrl, password: &SecretString) -> Result<QueueUrl, SiteError> {
+        self.check_plain_text(url.server())?;
+        let reason = |error| SiteError::Value { origin: self.queue.origin.clone(), reason: format!("{error}") };
+        url.with_password(password).map(QueueUrl::Amqp).map_err(reason)
+    }
+
+    /// Refuses a server that a password would be sent to in plain text.
+    fn check_plain_text(&self, server: &ServerIdentity) -> Result<(), SiteError> {
+        let is_allowed = server.is_private() || self.plain_text.value == PlainText::Allow;
+        if is_allowed { Ok(()) } else { Err(SiteError::PlainText(server.clone())) }
     }
 
     /// The queues of all releases, architectures and contexts.
@@ -254,6 +333,7 @@ impl Site {
         if let Some(file) = &self.worker_conf {
             show("worker-conf", path(file), &file.origin);
         }
+        show("plain-text-passwords", self.plain_text.value.to_string(), &self.plain_text.origin);
         for (release, architectures) in &self.releases.value {
             let names: Vec<_> = architectures.iter().map(Architecture::as_str).collect();
             let origin = self.release_origins.get(release).unwrap_or(&self.releases.origin);
@@ -275,7 +355,7 @@ impl Site {
         if let Some(interface) = interface {
             show("swift.interface", interface.value.clone(), &interface.origin);
         }
-        let LaunchpadSettings { api, keyserver, archive, private_archive } = &self.launchpad;
+        let LaunchpadSettings { api, keyserver, archive, private_archive, .. } = &self.launchpad;
         let servers = [api, keyserver, archive, private_archive].into_iter().zip(&self.launchpad_origins);
         for (key, (server, origin)) in LAUNCHPAD_KEYS.iter().zip(servers) {
             show(&format!("launchpad.{key}"), server.to_string(), origin);
@@ -289,7 +369,7 @@ impl Site {
 }
 
 /// Launchpad's servers, and where each is named; in the order of the keys.
-fn servers(file: file::Launchpad) -> (LaunchpadSettings, [Origin; LAUNCHPAD_KEYS.len()]) {
+fn servers(file: file::Launchpad, allows_plain_text: bool) -> (LaunchpadSettings, [Origin; LAUNCHPAD_KEYS.len()]) {
     let default = LaunchpadSettings::default();
     let or = |setting: Option<Setting<ServerUrl>>, value| setting.unwrap_or(Setting { value, origin: Origin::Default });
     let api = or(file.api, default.api);
@@ -301,6 +381,7 @@ fn servers(file: file::Launchpad) -> (LaunchpadSettings, [Origin; LAUNCHPAD_KEYS
         keyserver: keyserver.value,
         archive: archive.value,
         private_archive: private_archive.value,
+        allows_plain_text,
     };
     (settings, [api.origin, keyserver.origin, archive.origin, private_archive.origin])
 }

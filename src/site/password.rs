@@ -13,10 +13,18 @@ use super::error::shell_word;
 /// Longer than any password; a larger file is something else.
 const LIMIT: u64 = 4096;
 
-/// Reads the password: the file's text without the line's end.
-pub(super) fn read(path: &Path) -> Result<SecretString, SiteError> {
+/// Reads the password: the file's text without the line's end. A path inside the site at `root` stays inside it, whatever
+/// links lead out: who can commit to the site could name any private file of this user otherwise.
+pub(super) fn read(path: &Path, root: Option<&Path>) -> Result<SecretString, SiteError> {
     let refuse = |reason: String, hint: Option<String>| SiteError::PasswordFile { path: path.to_owned(), reason, hint };
     let io = |error: std::io::Error| refuse(error.to_string(), None);
+    if let Some(root) = root.filter(|root| path.starts_with(root)) {
+        let (root, real) = (root.canonicalize().map_err(io)?, path.canonicalize().map_err(io)?);
+        if !real.starts_with(&root) {
+            let hint = "put the file itself into the site, or name its absolute path".to_owned();
+            return Err(refuse("is a link that leads out of the site".to_owned(), Some(hint)));
+        }
+    }
     let file = File::open(path).map_err(io)?;
     // Of the open file, so that it is the one that is read.
     let metadata = file.metadata().map_err(io)?;

@@ -51,7 +51,7 @@ impl Machine {
             environment: &environment,
             working_dir: &working_dir,
         };
-        Site::find_below(&lookup, &self.path("etc/apt-ci"))
+        Site::inspect_below(&lookup, &self.path("etc/apt-ci"))
     }
 
     /// `KEY VALUE ORIGIN`, with the machine's folder left out.
@@ -207,6 +207,7 @@ fn every_setting_knows_its_line() {
             "queue-password-file work/secret/password work/apt-ci.toml:2",
             "store swift:https://swift.example/v1/AUTH_ci work/apt-ci.toml:3",
             "worker-conf work/conf/worker.conf work/apt-ci.toml:4",
+            "plain-text-passwords refuse default",
             "releases.wily amd64 work/apt-ci.toml:8",
             "releases.xenial amd64 armhf work/apt-ci.toml:7",
             "swift.cloud prod work/apt-ci.toml:11",
@@ -263,7 +264,7 @@ fn the_password_is_read_from_a_private_file_and_never_shown() {
     let site = machine.find().unwrap();
     let QueueUrl::Amqp(url) = site.queue_url().unwrap() else { panic!("not RabbitMQ") };
     assert!(url.has_password());
-    assert_eq!(password::read(&file).unwrap().expose_secret(), "hunter2");
+    assert_eq!(password::read(&file, None).unwrap().expose_secret(), "hunter2");
     let shown = format!("{} {site:?} {:?}", url.shown(), site.settings());
     assert!(!shown.contains("hunter2"), "{shown}");
 
@@ -303,7 +304,7 @@ fn unknown_keys_are_refused_with_the_one_that_was_meant() {
     assert_eq!(fault("[swift]\ncluod = \"x\""), "2:1: unknown key `swift.cluod` | did you mean `cloud`?");
     assert_eq!(
         fault("colour = true"),
-        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, releases, excuses, swift, launchpad, web"
+        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, plain-text-passwords, releases, excuses, swift, launchpad, web"
     );
 }
 

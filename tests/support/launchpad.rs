@@ -78,6 +78,7 @@ impl LaunchpadStandIn {
             keyserver: url(&self.keyserver()),
             archive: url(archive),
             private_archive: url(archive),
+            allows_plain_text: false,
         }
     }
 

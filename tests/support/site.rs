@@ -76,7 +76,14 @@ impl TestSite {
         fs::create_dir_all(site.path().join("home")).expect("a home");
         site.worker_options("");
         site.configure(queue, store);
+        site.trust();
         site
+    }
+
+    /// Has the program trust the site, which its user works in.
+    fn trust(&self) {
+        let trusted = self.run(&["site", "trust"]);
+        assert!(trusted.status.success(), "{trusted:#?}");
     }
 
     /// The same site for a real release.
@@ -119,6 +126,8 @@ impl TestSite {
         assert!(status.success(), "chown {owner}");
         self.program = program;
         self.user = Some((user.uid.as_raw(), user.gid.as_raw()));
+        // It belongs to another user now.
+        self.trust();
         self
     }
 
@@ -278,17 +287,14 @@ impl TestSite {
 
     /// Starts the program and lets it run.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        self.start_in("home", arguments)
+        self.spawn(self.command(arguments))
     }
 
     /// The same with another home, hence another work folder: as on another host.
     pub fn start_elsewhere(&self, arguments: &[&str]) -> Running {
-        self.start_in("elsewhere", arguments)
-    }
-
-    fn start_in(&self, home: &str, arguments: &[&str]) -> Running {
         let mut command = self.command(arguments);
-        command.env("HOME", self.path().join(home));
+        // On that host nobody has trusted the site: it is named, as a service's unit names its site.
+        command.env("HOME", self.path().join("elsewhere")).env("APT_CI_SITE", self.path());
         self.spawn(command)
     }
 

@@ -8,9 +8,12 @@ use url::Url;
 
 use super::SwiftSettings;
 use super::clouds::Cloud;
+use super::failure::Failure;
 use super::keystone::Keystone;
 use super::tempauth::TempAuth;
+use super::url::shown;
 use crate::environment::Environment;
+use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 use crate::store::StoreError;
 
 /// An account and the way into it.
@@ -18,9 +21,37 @@ use crate::store::StoreError;
 pub(super) struct Account {
     pub(super) login: Login,
     /// The storage URL, if it is named; otherwise the login tells it.
-    pub(super) storage: Option<Url>,
+    pub(super) storage: Option<Storage>,
+    /// Whether passwords and tokens may be sent without TLS to another machine.
+    pub(super) allows_plain_text: bool,
     /// A file with the certificates to trust instead of the system's.
     pub(super) cacert: Option<PathBuf>,
+}
+
+/// A storage URL that is named.
+#[derive(Debug)]
+pub(super) struct Storage {
+    pub(super) url: Url,
+    /// Whether the source of the credentials names that server as well. Otherwise somebody else does, such as the site, and
+    /// the token goes there only if the login answers with the same server.
+    pub(super) is_of_source: bool,
+}
+
+impl Storage {
+    /// The storage URL to use after a login that answered with these.
+    pub(super) fn chosen<'a>(&'a self, answered: impl IntoIterator<Item = &'a Url>) -> Result<&'a Url, Failure> {
+        let server = ServerIdentity::of(&self.url);
+        let mut answered = answered.into_iter().peekable();
+        let example = answered.peek().map(|url| shown(url)).unwrap_or_default();
+        if self.is_of_source || answered.any(|url| ServerIdentity::of(url) == server) {
+            return Ok(&self.url);
+        }
+        Err(Failure::Misconfigured(format!(
+            "refusing to send the token to {}: the login's own storage is {example}; write `swift:` alone as the store, or set \
+             OS_STORAGE_URL where the credentials are",
+            shown(&self.url)
+        )))
+    }
 }
 
 /// How to get in.
@@ -132,9 +163,14 @@ impl Account {
             None => None,
         };
         let source = cloud.as_ref().map_or(Source::Environment(environment), Source::Cloud);
-        let storage = match (url, source.get("storage_url")) {
-            (Some(url), _) => Some(url.clone()),
-            (None, Some(text)) => Some(parse_url(&source.label("storage_url"), &text)?),
+        let of_source =
+            source.get("storage_url").map(|text| parse_url(&source.label("storage_url"), &text)).transpose()?;
+        let storage = match (url, of_source) {
+            (Some(url), of_source) => {
+                let is_same = |own: &Url| ServerIdentity::of(own) == ServerIdentity::of(url);
+                Some(Storage { url: url.clone(), is_of_source: of_source.as_ref().is_some_and(is_same) })
+            }
+            (None, Some(url)) => Some(Storage { url, is_of_source: true }),
             (None, None) => None,
         };
         let login = if cloud.is_some() {
@@ -150,8 +186,26 @@ impl Account {
                     .to_owned(),
             ));
         };
+        if let (Login::Token(_), Some(Storage { url, is_of_source: false })) = (&login, &storage) {
+            return Err(StoreError::Misconfigured(format!(
+                "refusing to send the token in {} to {}: {} does not name that server",
+                source.label("auth_token"),
+                shown(url),
+                source.label("storage_url"),
+            )));
+        }
+        let server = match &login {
+            Login::TempAuth(login) => Some(login.server()),
+            Login::Keystone(login) => Some(login.server()),
+            Login::Anonymous | Login::Token(_) => None,
+        };
+        if let Some(server) = server.filter(|server| !server.is_private() && !settings.allows_plain_text) {
+            return Err(StoreError::Misconfigured(format!(
+                "refusing to send a password in plain text to {server}; {PLAIN_TEXT_HINT}"
+            )));
+        }
         let cacert = environment.get("OS_CACERT").map(str::to_owned).or_else(|| source.get("cacert"));
-        Ok(Self { login, storage, cacert: cacert.map(PathBuf::from) })
+        Ok(Self { login, storage, allows_plain_text: settings.allows_plain_text, cacert: cacert.map(PathBuf::from) })
     }
 }
 
@@ -239,14 +293,14 @@ mod tests {
 
     #[test]
     fn without_credentials_a_named_account_is_read_as_anybody() {
-        let account = resolve(Some("http://s/v1/AUTH_x"), &[]).unwrap();
+        let account = resolve(Some("https://s/v1/AUTH_x"), &[]).unwrap();
         assert!(matches!(account.login, Login::Anonymous));
         assert!(complaint(&[]).contains("ST_AUTH"));
     }
 
     #[test]
     fn the_old_variables_belong_together() {
-        let old = [("ST_AUTH", "http://s/auth/v1.0"), ("ST_USER", "t:u"), ("ST_KEY", "k")];
+        let old = [("ST_AUTH", "https://s/auth/v1.0"), ("ST_USER", "t:u"), ("ST_KEY", "k")];
         assert!(matches!(resolve(None, &old).unwrap().login, Login::TempAuth(_)));
         assert!(complaint(&old[..2]).contains("ST_KEY is not set"));
         assert!(complaint(&[("ST_KEY", "k")]).contains("ST_AUTH and ST_USER"));
@@ -256,7 +310,7 @@ mod tests {
     fn the_old_variables_can_hold_keystones_values() {
         let mixed = [
             ("ST_AUTH_VERSION", "3"),
-            ("ST_AUTH", "http://k/v3"),
+            ("ST_AUTH", "https://k/v3"),
             ("ST_USER", "u"),
             ("ST_KEY", "k"),
             ("OS_PROJECT_NAME", "p"),
@@ -267,7 +321,7 @@ mod tests {
     #[test]
     fn what_keystone_needs_is_named() {
         let all = [
-            ("OS_AUTH_URL", "http://k:5000"),
+            ("OS_AUTH_URL", "https://k:5000"),
             ("OS_USERNAME", "u"),
             ("OS_PASSWORD", "very secret"),
             ("OS_PROJECT_NAME", "p"),
@@ -290,9 +344,65 @@ mod tests {
 
     #[test]
     fn a_token_needs_no_login() {
-        let account = resolve(None, &[("OS_AUTH_TOKEN", "secret"), ("OS_STORAGE_URL", "http://s/v1/AUTH_x")]).unwrap();
+        let account = resolve(None, &[("OS_AUTH_TOKEN", "secret"), ("OS_STORAGE_URL", "https://s/v1/AUTH_x")]).unwrap();
         assert!(matches!(account.login, Login::Token(_)));
         assert!(!format!("{account:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_token_goes_to_no_server_that_its_source_does_not_name() {
+        let token = ("OS_AUTH_TOKEN", "secret");
+        let refused = |url: &str, variables: &[(&str, &str)]| match resolve(Some(url), variables) {
+            Err(StoreError::Misconfigured(text)) => text,
+            other => panic!("not refused: {other:?}"),
+        };
+        let own = [token, ("OS_STORAGE_URL", "https://s/v1/AUTH_x")];
+        assert!(resolve(Some("https://s/v1/AUTH_y"), &own).is_ok());
+        assert!(
+            refused("https://evil/v1/AUTH_x", &own)
+                .contains("refusing to send the token in OS_AUTH_TOKEN to https://evil")
+        );
+        assert!(refused("https://s/v1/AUTH_x", &[token]).contains("OS_STORAGE_URL"));
+        // After a login its answer decides.
+        let old = [("ST_AUTH", "https://s/auth/v1.0"), ("ST_USER", "t:u"), ("ST_KEY", "k")];
+        let account = resolve(Some("https://evil/v1/AUTH_x"), &old).unwrap();
+        let answered = Url::parse("https://s/v1/AUTH_x").unwrap();
+        assert!(account.storage.unwrap().chosen([&answered]).is_err());
+        let account = resolve(Some("https://s:443/v1/AUTH_other"), &old).unwrap();
+        assert_eq!(account.storage.unwrap().chosen([&answered]).unwrap().path(), "/v1/AUTH_other");
+    }
+
+    #[test]
+    fn a_password_is_not_sent_in_plain_text_unless_the_site_allows_it() {
+        let old = [("ST_AUTH", "http://s/auth/v1.0"), ("ST_USER", "t:u"), ("ST_KEY", "k")];
+        let newer =
+            [("OS_AUTH_URL", "http://k/v3"), ("OS_USERNAME", "u"), ("OS_PASSWORD", "k"), ("OS_PROJECT_NAME", "p")];
+        for variables in [&old[..], &newer] {
+            assert!(complaint(variables).contains("plain-text-passwords"));
+            let settings = SwiftSettings { allows_plain_text: true, ..SwiftSettings::default() };
+            assert!(Account::resolve(None, &settings, &environment(variables)).is_ok());
+        }
+        assert!(resolve(None, &[("ST_AUTH", "http://127.0.0.1:8080/auth/v1.0"), old[1], old[2]]).is_ok());
+    }
+
+    #[test]
+    fn a_cloud_of_the_working_directory_does_not_count() {
+        // A password of the user's secure.yaml would go to whatever server it names.
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            SwiftSettings { clouds_file: Some(folder.path().join("clouds.yaml")), ..SwiftSettings::default() };
+        let home = folder.path().join("home");
+        fs::create_dir_all(home.join(".config/openstack")).unwrap();
+        fs::write(home.join(".config/openstack/secure.yaml"), "clouds: {ci: {auth: {password: very secret}}}\n")
+            .unwrap();
+        let cloud = "clouds: {ci: {auth: {auth_url: 'https://evil', username: joe, project_name: x}}}\n";
+        fs::write(folder.path().join("clouds.yaml"), cloud).unwrap();
+        let variables = environment(&[("HOME", home.to_str().unwrap()), ("OS_CLOUD", "ci")]);
+        let error = Account::resolve(None, &settings, &variables).unwrap_err();
+        assert!(error.to_string().contains("password (cloud ci in"), "{error}");
+        let error = Account::resolve(None, &SwiftSettings::default(), &variables).unwrap_err();
+        assert!(error.to_string().contains("there is no clouds.yaml"), "{error}");
+        assert!(!error.to_string().contains(" ./clouds.yaml"), "{error}");
     }
 
     #[test]
@@ -300,14 +410,14 @@ mod tests {
         let account = resolve(
             None,
             &[
-                ("OS_AUTH_URL", "http://k"),
+                ("OS_AUTH_URL", "https://k"),
                 ("OS_USERNAME", "u"),
                 ("OS_PASSWORD", "verysecret"),
                 ("OS_PROJECT_NAME", "p"),
             ],
         );
         assert!(!format!("{account:?}").contains("verysecret"));
-        let account = resolve(None, &[("ST_AUTH", "http://s"), ("ST_USER", "u"), ("ST_KEY", "verysecret")]);
+        let account = resolve(None, &[("ST_AUTH", "https://s"), ("ST_USER", "u"), ("ST_KEY", "verysecret")]);
         assert!(!format!("{account:?}").contains("verysecret"));
     }
 
@@ -325,14 +435,14 @@ mod tests {
         fs::write(folder.join("secure.yaml"), "clouds: {ci: {auth: {password: very secret}}}\n").unwrap();
         fs::write(
             folder.join("clouds-public.yaml"),
-            "public-clouds: {shared: {auth: {auth_url: 'http://k.example/identity', username: nobody}}}\n",
+            "public-clouds: {shared: {auth: {auth_url: 'https://k.example/identity', username: nobody}}}\n",
         )
         .unwrap();
         let home = home.path().to_str().unwrap();
         let account = resolve(None, &[("HOME", home), ("OS_CLOUD", "ci"), ("OS_CACERT", "/ca.pem")]).unwrap();
         let Login::Keystone(keystone) = &account.login else { panic!("{account:?}") };
         let shown = format!("{keystone:?}");
-        for expected in ["http://k.example/identity/v3/auth/tokens", "joe", "12345", "north"] {
+        for expected in ["https://k.example/identity/v3/auth/tokens", "joe", "12345", "north"] {
             assert!(shown.contains(expected) || keystone.tokens_url().as_str() == expected, "{expected}: {shown}");
         }
         assert!(!shown.contains("very secret"));
@@ -344,7 +454,7 @@ mod tests {
 
         // The variables describe another way in; the site's own choice of a cloud gives way.
         let settings = SwiftSettings { cloud: Some("ci".into()), ..SwiftSettings::default() };
-        let old = [("HOME", home), ("ST_AUTH", "http://s"), ("ST_USER", "u"), ("ST_KEY", "k")];
+        let old = [("HOME", home), ("ST_AUTH", "https://s"), ("ST_USER", "u"), ("ST_KEY", "k")];
         let account = Account::resolve(None, &settings, &environment(&old)).unwrap();
         assert!(matches!(account.login, Login::TempAuth(_)));
         let account = Account::resolve(None, &settings, &environment(&old[..1])).unwrap();

@@ -96,7 +96,12 @@ impl Cloud {
                 file.display()
             )));
         };
-        if let Some((_, mut secure)) = read_first(&named("OS_CLIENT_SECURE_FILE", None, "secure"))?
+        // A file that the site names says where the password goes: the user's own passwords are not for it.
+        let secure = match clouds_file {
+            Some(of_site) if *of_site == *file => vec![of_site.with_file_name("secure.yaml")],
+            _ => named("OS_CLIENT_SECURE_FILE", None, "secure"),
+        };
+        if let Some((_, mut secure)) = read_first(&secure)?
             && let Some(secret) = secure.clouds.remove(name)
         {
             entry = entry.overlaid(secret);
@@ -152,9 +157,10 @@ impl Entry {
     }
 }
 
-/// The folders in the order of openstacksdk: the working directory, the user's, the machine's.
+/// The folders in the order of openstacksdk, the user's and the machine's. The working directory, where openstacksdk looks
+/// first, is left out: a stranger's directory could send the passwords of the user's secure.yaml to a server of its own.
 fn folders(environment: &Environment) -> Vec<PathBuf> {
-    let mut folders = vec![PathBuf::from(".")];
+    let mut folders = Vec::new();
     if let Some(config) = environment.get("XDG_CONFIG_HOME") {
         folders.push(Path::new(config).join("openstack"));
     }

@@ -9,11 +9,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::account::Source;
+use super::account::{Source, Storage};
 use super::failure::Failure;
 use super::grant::Grant;
 use super::retry::first_answer;
 use super::url::shown;
+use crate::server_url::ServerIdentity;
 use crate::store::StoreError;
 
 /// Who logs in where, and which endpoint of the catalog is wanted.
@@ -126,12 +127,17 @@ impl Keystone {
         shown(&self.tokens).trim_end_matches("/auth/tokens").to_owned()
     }
 
+    /// The server that gets the password.
+    pub(super) fn server(&self) -> ServerIdentity {
+        ServerIdentity::of(&self.tokens)
+    }
+
     #[cfg(test)]
     pub(super) fn tokens_url(&self) -> &Url {
         &self.tokens
     }
 
-    pub(super) async fn log_in(&self, client: &reqwest::Client, storage: Option<&Url>) -> Result<Grant, Failure> {
+    pub(super) async fn log_in(&self, client: &reqwest::Client, storage: Option<&Storage>) -> Result<Grant, Failure> {
         let address = self.address();
         let response = first_answer(&address, client.post(self.tokens.clone()).json(&self.body()).send()).await?;
         let action = format!("log {} in", self.identity);
@@ -154,7 +160,12 @@ impl Keystone {
         let Answer { token: details } = serde_json::from_slice(&body)
             .map_err(|_| Failure::broken(&address, "its answer to the login cannot be understood"))?;
         let storage = match storage {
-            Some(url) => url.clone(),
+            Some(storage) => {
+                let of_storage = details.catalog.iter().filter(|service| service.kind == "object-store");
+                let urls = of_storage.flat_map(|service| &service.endpoints);
+                let urls: Vec<Url> = urls.filter_map(|endpoint| Url::parse(&endpoint.url).ok()).collect();
+                storage.chosen(&urls)?.clone()
+            }
             None => self.endpoint(&address, &details.catalog)?,
         };
         let lifetime = lifetime(&details.issued_at, &details.expires_at);

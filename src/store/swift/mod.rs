@@ -65,6 +65,8 @@ pub struct SwiftSettings {
     pub region: Option<String>,
     /// The interface to take from the catalog: `public` (the default), `internal` or `admin`.
     pub interface: Option<String>,
+    /// Whether passwords and tokens may be sent without TLS to another machine.
+    pub allows_plain_text: bool,
 }
 
 /// A Swift account.

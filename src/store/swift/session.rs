@@ -19,6 +19,7 @@ use super::retry::first_answer;
 use super::upload::Upload;
 use super::url::shown;
 use super::{CONNECT_TIMEOUT, IDLE_CONNECTIONS, IDLE_TIMEOUT};
+use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 use crate::store::StoreError;
 
 /// One request, as often as it is tried.
@@ -82,7 +83,7 @@ impl Session {
     /// The storage URL if it is named, otherwise where to log in.
     pub(super) fn address(&self) -> String {
         match (&self.account.storage, &self.account.login) {
-            (Some(url), _) => shown(url),
+            (Some(storage), _) => shown(&storage.url),
             (None, Login::TempAuth(server)) => server.address(),
             (None, Login::Keystone(server)) => server.address(),
             // Only a storage URL makes these possible.
@@ -165,10 +166,10 @@ impl Session {
         let storage = self.account.storage.as_ref();
         let without_login = |token: Option<&str>| {
             let storage = storage.ok_or_else(|| Failure::Misconfigured("the storage URL is not set".to_owned()))?;
-            Grant::new(storage, token, None)
+            Grant::new(&storage.url, token, None)
                 .ok_or_else(|| Failure::Misconfigured("OS_AUTH_TOKEN is no token".to_owned()))
         };
-        match &self.account.login {
+        let grant = match &self.account.login {
             Login::Anonymous => without_login(None),
             Login::Token(token) => without_login(Some(token.expose_secret())),
             Login::TempAuth(server) => {
@@ -179,7 +180,16 @@ impl Session {
                 debug!(address = server.address(), "logging in");
                 server.log_in(&self.client, storage).await
             }
+        }?;
+        // The token is as good as the password while it lives.
+        let is_private = grant.storage.parse::<ServerIdentity>().is_ok_and(|server| server.is_private());
+        if grant.token.is_some() && !is_private && !self.account.allows_plain_text {
+            return Err(Failure::Misconfigured(format!(
+                "refusing to send a token in plain text to {}; {PLAIN_TEXT_HINT}",
+                grant.storage
+            )));
         }
+        Ok(grant)
     }
 
     async fn send(&self, grant: &Grant, ask: &Ask<'_>) -> Result<Response, Failure> {

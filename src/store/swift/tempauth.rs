@@ -6,10 +6,12 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use super::account::Storage;
 use super::failure::Failure;
 use super::grant::Grant;
 use super::retry::first_answer;
 use super::url::shown;
+use crate::server_url::ServerIdentity;
 
 /// A user of such a server.
 #[derive(Debug)]
@@ -31,7 +33,12 @@ impl TempAuth {
         shown(&self.url)
     }
 
-    pub(super) async fn log_in(&self, client: &reqwest::Client, storage: Option<&Url>) -> Result<Grant, Failure> {
+    /// The server that gets the password.
+    pub(super) fn server(&self) -> ServerIdentity {
+        ServerIdentity::of(&self.url)
+    }
+
+    pub(super) async fn log_in(&self, client: &reqwest::Client, storage: Option<&Storage>) -> Result<Grant, Failure> {
         let address = self.address();
         let unusable =
             |what: &str| Failure::Misconfigured(format!("{what} has characters that no HTTP header can hold"));
@@ -60,9 +67,11 @@ impl TempAuth {
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let token = header("x-storage-token").or_else(|| header("x-auth-token"));
         let token = token.ok_or_else(|| refused("its answer has no token: is this the URL to log in at?"))?;
-        let storage = match (storage, header("x-storage-url")) {
-            (Some(url), _) => url.clone(),
-            (None, Some(text)) => Url::parse(text).map_err(|_| refused("its answer has a damaged X-Storage-Url"))?,
+        let answered = header("x-storage-url").map(Url::parse).transpose();
+        let answered = answered.map_err(|_| refused("its answer has a damaged X-Storage-Url"))?;
+        let storage = match (storage, answered) {
+            (Some(storage), answered) => storage.chosen(&answered)?.clone(),
+            (None, Some(url)) => url,
             (None, None) => return Err(refused("its answer has no X-Storage-Url: is this the URL to log in at?")),
         };
         let lifetime = header("x-auth-token-expires").and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);

@@ -1,0 +1,92 @@
+//! `apt-ci site`: which sites are trusted.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use apt_ci::site::{TrustStore, TrustedSite};
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::session::Session;
+use crate::ui::error::{BadInput, NotFound};
+use crate::ui::exit::ExitStatus;
+use crate::ui::table::{self, Cell, Column};
+
+/// Trust sites that are found in the working directory
+#[derive(clap::Args)]
+#[command(after_help = "\
+A site names servers that get passwords and programs that are executed. One that is found in the working directory, or above it, is used only after it was \
+trusted, and only while nobody but you and root can change it or a folder above it. Sites that --site or APT_CI_SITE name, and those in ~/.config/apt-ci and \
+/etc/apt-ci, need no trust; `apt-ci init` trusts what it makes.
+
+Examples:
+  apt-ci site trust ~/ci-site
+  apt-ci site trust --list")]
+pub struct SiteArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Trust a site, or list the trusted ones
+    Trust {
+        /// The site's folder [default: the site found from here]
+        dir: Option<PathBuf>,
+        /// List the trusted sites; a pipe gets path and owner's user id, separated by a tab
+        #[arg(long, conflicts_with = "dir")]
+        list: bool,
+    },
+    /// Stop trusting a site
+    Untrust {
+        /// The site's folder [default: the site found from here]
+        dir: Option<PathBuf>,
+    },
+}
+
+pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    let store = TrustStore::of_user(&session.environment);
+    match args.command {
+        Command::Trust { list: true, .. } => list(&store.list()?, session)?,
+        Command::Trust { dir, list: false } => {
+            let dir = folder(dir, session)?;
+            let TrustedSite { path, owner } = store.trust(&dir)?;
+            if session.ui.json {
+                session.ui.json(&json!({"path": path, "owner": owner}))?;
+            }
+            session.ui.note(format!("Trusting the site {}.", path.display()));
+        }
+        Command::Untrust { dir } => {
+            let dir = folder(dir, session)?;
+            if !store.untrust(&dir)? {
+                let message = format!("the site {} is not trusted", dir.display());
+                return Err(NotFound { message, hint: "`apt-ci site trust --list` shows those that are" }.into());
+            }
+            session.ui.note(format!("No longer trusting the site {}.", dir.display()));
+        }
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// The folder that is meant: absolute.
+fn folder(given: Option<PathBuf>, session: &Session) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = given {
+        return std::path::absolute(&dir).with_context(|| format!("cannot find {}", dir.display()));
+    }
+    session.inspected_site()?.root.ok_or_else(|| {
+        let message = "there is no site here".to_owned();
+        BadInput { message, hint: Some("name its folder".to_owned()) }.into()
+    })
+}
+
+fn list(sites: &[TrustedSite], session: &Session) -> anyhow::Result<()> {
+    if session.ui.json {
+        return session.ui.json(&sites);
+    }
+    if sites.is_empty() {
+        session.ui.note("No site is trusted; `apt-ci site trust DIR` trusts one.");
+    }
+    let rows: Vec<Vec<Cell>> =
+        sites.iter().map(|site| vec![Cell::new(site.path.display()), Cell::new(site.owner)]).collect();
+    table::print(&session.ui, &[Column::new("SITE"), Column::new("OWNER")], &rows)
+}

@@ -1,0 +1,270 @@
+//! What this user has decided about sites: which ones that were found in the working directory may be used.
+//!
+//! A site can come with any directory, such as a clone of a repository or `/tmp`. It names the servers that get
+//! passwords and the programs that are executed, so a site that was only found counts after its user has trusted it.
+//! The decision is kept in the user's state folder, by canonical path and owner, readable by its owner alone.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, User, geteuid};
+use serde::{Deserialize, Serialize};
+
+use super::SiteError;
+use super::error::shell_word;
+use super::folders::{self, SITE_FILE};
+use crate::environment::Environment;
+
+/// Maximum size of the file, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// A site that its user trusts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustedSite {
+    /// Its folder, without symbolic links.
+    pub path: PathBuf,
+    /// The user id of the folder's owner when it was trusted.
+    pub owner: u32,
+}
+
+/// The file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Decisions {
+    #[serde(default)]
+    trusted: Vec<TrustedSite>,
+}
+
+/// The sites that this user trusts.
+#[derive(Debug, Clone)]
+pub struct TrustStore {
+    file: PathBuf,
+}
+
+impl TrustStore {
+    /// The user's own, in the state folder that the environment names.
+    pub fn of_user(environment: &Environment) -> Self {
+        Self { file: folders::state(environment).join("sites.json") }
+    }
+
+    /// Trusts the site in `dir` from now on.
+    ///
+    /// # Errors
+    /// When there is no site, others could change it, or the decision cannot be written.
+    pub fn trust(&self, dir: &Path) -> Result<TrustedSite, SiteError> {
+        let path = canonical(dir)?;
+        check_path(&path)?;
+        let owner = fs::metadata(&path).map_err(|error| SiteError::io("look at", &path, error))?.uid();
+        let site = TrustedSite { path, owner };
+        self.change(|decisions| {
+            decisions.trusted.retain(|known| known.path != site.path);
+            decisions.trusted.push(site.clone());
+            decisions.trusted.sort_by(|a, b| a.path.cmp(&b.path));
+        })?;
+        Ok(site)
+    }
+
+    /// Stops trusting the site in `dir`, which may be gone. Returns whether it was trusted.
+    ///
+    /// # Errors
+    /// When the decision cannot be written.
+    pub fn untrust(&self, dir: &Path) -> Result<bool, SiteError> {
+        let path = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        let mut was_trusted = false;
+        self.change(|decisions| {
+            let before = decisions.trusted.len();
+            decisions.trusted.retain(|known| known.path != path);
+            was_trusted = decisions.trusted.len() < before;
+        })?;
+        Ok(was_trusted)
+    }
+
+    /// Returns the trusted sites, sorted by path.
+    ///
+    /// # Errors
+    /// When the decisions cannot be read.
+    pub fn list(&self) -> Result<Vec<TrustedSite>, SiteError> {
+        Ok(self.read()?.trusted)
+    }
+
+    /// Refuses a site that its user has not trusted, whose owner has changed since, or that others could change.
+    ///
+    /// # Errors
+    /// [`SiteError::Untrusted`] or [`SiteError::Exposed`], or when the decisions cannot be read.
+    pub fn check(&self, dir: &Path) -> Result<(), SiteError> {
+        let path = canonical(dir)?;
+        let owner = fs::metadata(&path).map_err(|error| SiteError::io("look at", &path, error))?.uid();
+        let trusted = self.read()?.trusted;
+        if !trusted.contains(&TrustedSite { path: path.clone(), owner }) {
+            let is_known = trusted.iter().any(|known| known.path == path);
+            return Err(SiteError::Untrusted { path, has_another_owner: is_known });
+        }
+        check_path(&path)
+    }
+
+    fn read(&self) -> Result<Decisions, SiteError> {
+        let io = |error| SiteError::io("read", &self.file, error);
+        let file = match OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(&self.file) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Decisions::default()),
+            Err(error) => return Err(io(error)),
+        };
+        let metadata = file.metadata().map_err(io)?;
+        if metadata.uid() != geteuid().as_raw() || metadata.mode() & 0o022 != 0 {
+            let hint = Some(format!("rm {}; then trust the sites again", shell_word(&self.file)));
+            return Err(SiteError::Exposed { path: self.file.clone(), reason: "can be written by others", hint });
+        }
+        let mut text = String::new();
+        file.take(LIMIT).read_to_string(&mut text).map_err(io)?;
+        serde_json::from_str(&text).map_err(|error| io(error.into()))
+    }
+
+    /// Changes the decisions, one process at a time; the file is replaced as a whole.
+    fn change(&self, change: impl FnOnce(&mut Decisions)) -> Result<(), SiteError> {
+        let io = |error| SiteError::io("write", &self.file, error);
+        let folder = self.file.parent().unwrap_or(Path::new("/"));
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io)?;
+        let lock = File::open(folder).map_err(io)?;
+        lock.lock().map_err(io)?;
+        let mut decisions = self.read()?;
+        change(&mut decisions);
+        let text = serde_json::to_string_pretty(&decisions).map_err(|error| io(error.into()))? + "\n";
+        let new = self.file.with_extension("json.new");
+        // What a process that died has left; the lock says that no other one writes it.
+        let _ = fs::remove_file(&new);
+        let written = (|| {
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&new, &self.file)?;
+            lock.sync_all()
+        })();
+        written.map_err(io)
+    }
+}
+
+/// The folder of a site without symbolic links.
+fn canonical(dir: &Path) -> Result<PathBuf, SiteError> {
+    dir.canonicalize().map_err(|error| SiteError::io("look at", dir, error))
+}
+
+/// Refuses a site that another user could change or exchange: its file, its folder and every parent belong to this user
+/// or root, and only they can write them. `path` is canonical.
+fn check_path(path: &Path) -> Result<(), SiteError> {
+    let file = path.join(SITE_FILE);
+    let file = file.canonicalize().map_err(|error| SiteError::io("look at", &file, error))?;
+    let user = geteuid().as_raw();
+    for (place, is_parent) in
+        [(file.as_path(), false), (path, false)].into_iter().chain(path.ancestors().skip(1).map(|place| (place, true)))
+    {
+        let metadata = fs::metadata(place).map_err(|error| SiteError::io("look at", place, error))?;
+        let exposed = |reason, hint| SiteError::Exposed { path: place.to_owned(), reason, hint };
+        if metadata.uid() != 0 && metadata.uid() != user {
+            return Err(exposed("belongs to another user", None));
+        }
+        // In a sticky folder of root's, such as /tmp, nobody can rename or remove what is this user's.
+        let is_sticky = is_parent && metadata.mode() & 0o1000 != 0 && metadata.uid() == 0;
+        let is_open = metadata.mode() & 0o002 != 0 || metadata.mode() & 0o020 != 0 && !is_own_group(metadata.gid());
+        if is_open && !is_sticky {
+            return Err(exposed("can be written by others", Some(format!("chmod go-w {}", shell_word(place)))));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a group has no member but this user, as the groups that Debian makes with each user.
+fn is_own_group(group: u32) -> bool {
+    let user = User::from_uid(geteuid()).ok().flatten();
+    let group = Group::from_gid(Gid::from_raw(group)).ok().flatten();
+    match (user, group) {
+        (Some(user), Some(group)) => group.name == user.name && group.mem.iter().all(|member| *member == user.name),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    struct Home {
+        folder: tempfile::TempDir,
+        store: TrustStore,
+    }
+
+    impl Home {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::create_dir_all(folder.path().join("up/site")).unwrap();
+            fs::write(folder.path().join("up/site/apt-ci.toml"), "").unwrap();
+            let environment = [("XDG_STATE_HOME".to_owned(), folder.path().join("state").display().to_string())];
+            let store = TrustStore::of_user(&environment.into_iter().collect());
+            Self { folder, store }
+        }
+
+        fn site(&self) -> PathBuf {
+            self.folder.path().join("up/site")
+        }
+
+        fn mode(&self, below: &str, mode: u32) {
+            fs::set_permissions(self.folder.path().join(below), fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_site_is_trusted_until_it_is_not() {
+        let home = Home::new();
+        assert!(matches!(home.store.check(&home.site()), Err(SiteError::Untrusted { .. })));
+        home.store.trust(&home.site()).unwrap();
+        home.store.check(&home.site()).unwrap();
+        let link = home.folder.path().join("link");
+        symlink(home.site(), &link).unwrap();
+        home.store.check(&link).expect("its canonical path counts");
+        let file = home.folder.path().join("state/apt-ci/sites.json");
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(home.store.list().unwrap().len(), 1);
+        assert!(home.store.untrust(&home.site()).unwrap() && !home.store.untrust(&home.site()).unwrap());
+        assert!(matches!(home.store.check(&home.site()), Err(SiteError::Untrusted { .. })));
+    }
+
+    #[test]
+    fn a_site_that_others_can_change_is_refused() {
+        let home = Home::new();
+        home.store.trust(&home.site()).unwrap();
+        for (place, open, closed) in
+            [("up", 0o777, 0o755), ("up/site", 0o757, 0o755), ("up/site/apt-ci.toml", 0o646, 0o644)]
+        {
+            home.mode(place, open);
+            let error = home.store.check(&home.site()).unwrap_err();
+            assert!(
+                matches!(&error, SiteError::Exposed { hint: Some(hint), .. } if hint.starts_with("chmod go-w ")),
+                "{error}"
+            );
+            assert!(home.store.trust(&home.site()).is_err(), "{place}");
+            home.mode(place, closed);
+        }
+        home.store.check(&home.site()).unwrap();
+        // Like /tmp: only root's own sticky folder keeps what is in it from others.
+        home.mode("up", 0o1777);
+        assert_eq!(home.store.check(&home.site()).is_ok(), geteuid().is_root());
+    }
+
+    #[test]
+    fn another_owner_needs_another_decision() {
+        let home = Home::new();
+        let trusted = home.store.trust(&home.site()).unwrap();
+        home.store.change(|decisions| decisions.trusted[0].owner = trusted.owner + 1).unwrap();
+        let error = home.store.check(&home.site()).unwrap_err();
+        assert!(matches!(error, SiteError::Untrusted { has_another_owner: true, .. }), "{error}");
+    }
+
+    #[test]
+    fn decisions_that_others_could_have_written_do_not_count() {
+        let home = Home::new();
+        home.store.trust(&home.site()).unwrap();
+        home.mode("state/apt-ci/sites.json", 0o666);
+        assert!(matches!(home.store.check(&home.site()), Err(SiteError::Exposed { .. })));
+    }
+}
