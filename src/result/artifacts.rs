@@ -11,7 +11,8 @@ use tar::{Builder, EntryType, Header};
 
 use super::manifest::Inventory;
 use super::redact::Redactor;
-use super::sources::{Promised, open_regular};
+use super::sources::Promised;
+use crate::beneath::Folder;
 
 /// The list of what could not be kept.
 const LEFT_OUT: &str = "left-out";
@@ -31,23 +32,36 @@ pub(super) fn write<W: Write>(
     writer: W,
 ) -> io::Result<(W, Inventory)> {
     let mut archive = Archive {
-        root,
         tar: Builder::new(writer),
         redactor,
-        room: Room::measure(root, except, room),
+        room: Room::default(),
         left_out: LeftOut::default(),
         inventory: Inventory::default(),
     };
+    let root = match Folder::open(root) {
+        Ok(root) => root,
+        // A test that never started has no output folder.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok((archive.tar.into_inner()?, archive.inventory));
+        }
+        Err(error) => {
+            archive.leave_out(Path::new("."), None, &error);
+            let text = archive.left_out.finish().unwrap_or_default();
+            append_text(&mut archive.tar, LEFT_OUT, &text)?;
+            return Ok((archive.tar.into_inner()?, archive.inventory));
+        }
+    };
+    archive.room = Room::measure(&root, except, room);
     let mut faults = Vec::new();
-    let mut pending = top(root, except, &mut faults);
+    let mut pending = top(&root, except, &mut faults);
     let name_taken = pending.iter().any(|path| path == Path::new(LEFT_OUT));
     loop {
         for (path, error) in faults.drain(..) {
             archive.leave_out(&path, None, error);
         }
         let Some(path) = pending.pop() else { break };
-        if archive.append(&path)? {
-            pending.extend(children(root, &path, &mut faults));
+        if archive.append(&root, &path)? {
+            pending.extend(children(&root, &path, &mut faults));
         }
     }
     if let Some(text) = archive.left_out.finish() {
@@ -74,36 +88,22 @@ fn append_text<W: Write>(tar: &mut Builder<W>, name: &str, text: &str) -> io::Re
 type Fault = (PathBuf, io::Error);
 
 /// What is at the top of the output, last name first.
-fn top(root: &Path, except: &[&str], faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+fn top(root: &Folder, except: &[&str], faults: &mut Vec<Fault>) -> Vec<PathBuf> {
     let mut paths = children(root, Path::new(""), faults);
     paths.retain(|path| !except.iter().any(|name| path == Path::new(name)));
     paths
 }
 
 /// What is in a folder, last name first: the paths are a stack, next one last.
-fn children(root: &Path, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
-    let mut names: Vec<OsString> = Vec::new();
-    match root.join(path).read_dir() {
-        Ok(entries) => {
-            for entry in entries {
-                match entry {
-                    Ok(entry) => names.push(entry.file_name()),
-                    Err(error) => {
-                        faults.push((path.to_owned(), error));
-                        break;
-                    }
-                }
-            }
-        }
-        // A test that never started has no output folder.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.as_os_str().is_empty() => {}
-        Err(error) => faults.push((path.to_owned(), error)),
-    }
+fn children(root: &Folder, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    let (mut names, fault) = root.names(path);
+    faults.extend(fault.map(|fault| (path.to_owned(), fault)));
     names.sort_unstable_by(|a, b| b.cmp(a));
     names.into_iter().map(|name| path.join(name)).collect()
 }
 
 /// How much may be kept, and of which files.
+#[derive(Default)]
 struct Room {
     /// What the files may have together, in bytes.
     all: u64,
@@ -114,14 +114,14 @@ struct Room {
 
 impl Room {
     /// Looks at all sizes. Keeping the smallest files as long as they fit is leaving out the largest ones.
-    fn measure(root: &Path, except: &[&str], room: u64) -> Self {
+    fn measure(root: &Folder, except: &[&str], room: u64) -> Self {
         let mut sizes = Vec::new();
         let mut total: u64 = 0;
         // What cannot be read is named when the archive is written.
         let mut faults = Vec::new();
         let mut pending = top(root, except, &mut faults);
         while let Some(path) = pending.pop() {
-            let Ok(metadata) = root.join(&path).symlink_metadata() else { continue };
+            let Ok(metadata) = root.metadata(&path) else { continue };
             if metadata.is_dir() {
                 pending.extend(children(root, &path, &mut faults));
             } else if metadata.is_file() {
@@ -186,7 +186,6 @@ impl LeftOut {
 }
 
 struct Archive<'a, W: Write> {
-    root: &'a Path,
     tar: Builder<W>,
     redactor: &'a Redactor,
     room: Room,
@@ -214,9 +213,8 @@ impl<W: Write> Archive<'_, W> {
     }
 
     /// Appends one thing, and tells whether it is a folder with more.
-    fn append(&mut self, path: &Path) -> io::Result<bool> {
-        let full = self.root.join(path);
-        let metadata = match full.symlink_metadata() {
+    fn append(&mut self, root: &Folder, path: &Path) -> io::Result<bool> {
+        let metadata = match root.metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
                 self.leave_out(path, None, error);
@@ -230,15 +228,15 @@ impl<W: Write> Archive<'_, W> {
             return Ok(true);
         }
         if metadata.is_symlink() {
-            match full.read_link() {
+            match root.link(path) {
                 Ok(target) => {
-                    let target = self.redacted(target.as_os_str());
+                    let target = self.redacted(&target);
                     self.tar.append_link(&mut header(&metadata, EntryType::Symlink, 0), member, target)?;
                 }
                 Err(error) => self.leave_out(path, None, error),
             }
         } else if metadata.is_file() {
-            match open_regular(&full) {
+            match root.regular(path) {
                 Ok((file, metadata)) if self.room.take(metadata.len()) => {
                     let mut header = header(&metadata, EntryType::Regular, metadata.len());
                     let mut bytes = Promised::new(file, metadata.len());
@@ -287,7 +285,7 @@ mod tests {
                 std::fs::create_dir_all(&below).unwrap();
                 std::fs::write(below.join(number.to_string()), vec![0; *size as usize]).unwrap();
             }
-            let mut limits = Room::measure(folder.path(), &[], room);
+            let mut limits = Room::measure(&Folder::open(folder.path()).unwrap(), &[], room);
             let kept: Vec<u64> = sizes.iter().copied().filter(|size| limits.take(*size)).collect();
             prop_assert!(kept.iter().sum::<u64>() <= room);
             // The next larger one would not have fitted, and nothing larger is kept.

@@ -18,6 +18,7 @@ use self::fetch::Fetch;
 use super::TestbedError;
 use super::log::LiveLog;
 use super::process::{Exit, Process};
+use crate::beneath::Folder;
 use crate::environment::Environment;
 use crate::request::TestSource;
 
@@ -86,10 +87,12 @@ impl Checkout {
             });
             self.end_in_bounds(process?, deadline, limits).await?;
         }
-        // autopkgtest takes a tree with this file for one that is built already.
-        match fs::remove_file(self.folder.join("debian/files")) {
+        // autopkgtest takes a tree with this file for one that is built already. Names in the tree are the branch's: a link, or a
+        // folder of this name, must neither lead out of it nor count as a fault of this host.
+        let tree = Folder::open(&self.folder).map_err(|error| self.failed(format!("it is no folder here: {error}")))?;
+        match tree.remove_file(Path::new("debian/files")) {
             Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Err(self.io("removing debian/files in", &self.folder, error))
+                Err(self.failed(format!("its file debian/files cannot be removed: {error}")))
             }
             _ => Ok(()),
         }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::WorkerError;
+use crate::beneath::Folder;
 use crate::request::RequestId;
 use crate::result::{Bundle, BundleError};
 
@@ -65,6 +66,11 @@ impl Spool {
     /// The folder of a request. `None` while another process works in it, or is just removing it.
     pub fn entry(&self, request: &RequestId) -> io::Result<Option<SpoolEntry>> {
         let folder = self.root.join(request.as_str());
+        // A link in its place is not ours, and what it leads to even less.
+        if fs::symlink_metadata(&folder).is_ok_and(|data| data.is_symlink()) {
+            tracing::warn!("{} is a symbolic link, which is removed", folder.display());
+            fs::remove_file(&folder)?;
+        }
         // A private run's log and its PPA's token are nobody else's business.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         SpoolEntry::lock(folder)
@@ -99,7 +105,9 @@ impl Spool {
 
     fn sweep(&self) {
         let Ok(entries) = fs::read_dir(&self.root) else { return };
-        for folder in entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        // The kind of the entry itself: a link is left where it is, and what it leads to is not touched.
+        let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        for folder in entries.filter_map(Result::ok).filter(is_folder).map(|entry| entry.path()) {
             if age(&folder) < SETTLING {
                 continue;
             }
@@ -120,11 +128,11 @@ impl Spool {
 
 impl SpoolEntry {
     fn lock(folder: PathBuf) -> io::Result<Option<Self>> {
-        let lock = File::create(folder.join(LOCK))?;
+        let lock = Folder::open(&folder)?.make(Path::new(LOCK))?;
         match lock.try_lock() {
             Ok(()) => {
                 // Its former holder may have removed the folder between our two steps: then this lock keeps nobody out.
-                let (mine, there) = (lock.metadata()?, fs::metadata(folder.join(LOCK)));
+                let (mine, there) = (lock.metadata()?, fs::symlink_metadata(folder.join(LOCK)));
                 let still_there = there.is_ok_and(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino()));
                 Ok(still_there.then_some(Self { folder, _lock: lock }))
             }
@@ -199,7 +207,7 @@ fn remove_busy(folder: &Path) -> io::Result<()> {
 
 /// How long ago the folder was last changed. A clock that was set back makes it young: nothing is removed then.
 fn age(folder: &Path) -> Duration {
-    let changed = fs::metadata(folder).and_then(|data| data.modified());
+    let changed = fs::symlink_metadata(folder).and_then(|data| data.modified());
     changed.ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default()
 }
 
@@ -231,6 +239,33 @@ mod tests {
             }
         });
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_in_the_work_folder_is_never_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("file"), "").unwrap();
+        // Old enough for the sweep.
+        let old = SystemTime::now() - Duration::from_secs(3600);
+        File::open(elsewhere.path()).unwrap().set_modified(old).unwrap();
+        for name in ["one", "evil-link", "evil.going"] {
+            std::os::unix::fs::symlink(elsewhere.path(), root.path().join(name)).unwrap();
+        }
+        let spool = Spool::open(root.path()).unwrap();
+        spool.sweep();
+        let left =
+            || fs::read_dir(elsewhere.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+        assert_eq!(left(), ["file"], "after a sweep");
+        // A request whose folder's name is taken by a link gets a folder of its own.
+        let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
+        assert!(!fs::symlink_metadata(entry.folder()).unwrap().is_symlink());
+        // So does the lock.
+        fs::remove_file(entry.folder().join(LOCK)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("lock"), entry.folder().join(LOCK)).unwrap();
+        assert!(SpoolEntry::lock(entry.folder().to_owned()).is_err());
+        entry.remove_now();
+        assert_eq!(left(), ["file"], "after a request");
     }
 
     #[test]

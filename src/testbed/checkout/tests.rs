@@ -253,6 +253,35 @@ async fn a_dropped_checkout_leaves_nothing_running() {
 }
 
 #[tokio::test]
+async fn no_link_of_a_branch_leads_to_files_of_this_machine() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let target = elsewhere.path().display();
+    let trees = [
+        format!("mkdir \"$tree\" && ln -s {target} \"$tree/debian\""),
+        format!("ln -s {target} \"$tree\""),
+        format!("mkdir -p \"$tree/debian\" && ln -s {target}/files \"$tree/debian/files\""),
+        "mkdir -p \"$tree/debian/files/folder\"".to_owned(),
+    ];
+    for (number, tree) in trees.iter().enumerate() {
+        fs::write(elsewhere.path().join("files"), "").unwrap();
+        let (_programs, environment) = stand_in("git", &format!("for tree; do :; done; {tree}"));
+        let work = tempfile::tempdir().unwrap();
+        let checkout = of_git("http://127.0.0.1:1/x.git", &work);
+        let fetched = checkout.fetch(&environment, &CheckoutLimits::default()).await;
+        assert!(elsewhere.path().join("files").exists(), "{tree}");
+        match number {
+            0 => fetched.unwrap(),
+            2 => {
+                fetched.unwrap();
+                assert!(!checkout.folder.join("debian/files").is_symlink(), "the link itself goes");
+            }
+            // Whatever a branch holds is no fault of this host.
+            _ => assert!(matches!(fetched, Err(TestbedError::Checkout { .. })), "{tree}: {fetched:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_bazaar_branch_is_exported_by_the_program_that_is_there() {
     for name in ["brz", "bzr"] {
         let (_programs, environment) = stand_in(name, "mkdir \"$4\" && echo \"$@\" > \"$4/args\" && env > \"$4/env\"");

@@ -1,0 +1,148 @@
+//! Files below a folder that somebody else filled: a branch under test, or a test. Symbolic links are never followed, neither at the end of
+//! a path nor on the way, whatever is exchanged meanwhile: every step is opened relative to the one before.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
+
+use nix::dir::Dir;
+use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+/// An open folder. Paths are relative to it, and lead nowhere else.
+pub(crate) struct Folder(OwnedFd);
+
+impl Folder {
+    /// Opens a folder. Its own path is trusted, except for its last name, which must not be a link.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(openat(AT_FDCWD, path, step(), Mode::empty())?))
+    }
+
+    /// Opens a regular file to read it; an error says what it is instead.
+    pub(crate) fn regular(&self, path: &Path) -> io::Result<(File, Metadata)> {
+        // A pipe that nobody writes into does not hold us up.
+        let file = File::from(self.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
+        let metadata = file.metadata()?;
+        if metadata.is_file() {
+            Ok((file, metadata))
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        }
+    }
+
+    /// What is known about a file, folder or link.
+    pub(crate) fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        File::from(self.at(path, OFlag::O_PATH)?).metadata()
+    }
+
+    /// Where a link leads.
+    pub(crate) fn link(&self, path: &Path) -> io::Result<OsString> {
+        Ok(readlinkat(self.at(path, OFlag::O_PATH)?, "")?)
+    }
+
+    /// The names of what is in a folder; of this one with an empty path. What comes before a fault is kept.
+    pub(crate) fn names(&self, path: &Path) -> (Vec<OsString>, Option<io::Error>) {
+        let mut names = Vec::new();
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let opened = self.at(path, flags).and_then(|folder| Ok(Dir::from_fd(folder)?));
+        let entries = match opened {
+            Ok(entries) => entries,
+            Err(error) => return (names, Some(error)),
+        };
+        for entry in entries {
+            match entry {
+                Ok(entry) => {
+                    let name = entry.file_name().to_bytes();
+                    if name != b"." && name != b".." {
+                        names.push(OsStr::from_bytes(name).to_owned());
+                    }
+                }
+                Err(error) => return (names, Some(error.into())),
+            }
+        }
+        (names, None)
+    }
+
+    /// Makes a file, or opens and empties the one that is there, to write into it.
+    pub(crate) fn make(&self, path: &Path) -> io::Result<File> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NONBLOCK;
+        Ok(File::from(self.at(path, flags)?))
+    }
+
+    /// Removes a file, or a link itself.
+    pub(crate) fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = self.at(path.parent().unwrap_or(Path::new("")), step())?;
+        Ok(unlinkat(folder, name, UnlinkatFlags::NoRemoveDir)?)
+    }
+
+    /// Opens what is at a path, one name after the other.
+    fn at(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut names = Vec::new();
+        for component in path.components() {
+            match component {
+                Component::Normal(name) => names.push(name),
+                _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leads out of its folder")),
+            }
+        }
+        let Some((last, before)) = names.split_last() else {
+            return Ok(openat(&self.0, ".", flags, Mode::empty())?);
+        };
+        let mut folder: Option<OwnedFd> = None;
+        for name in before {
+            folder = Some(openat(folder.as_ref().unwrap_or(&self.0), *name, step(), Mode::empty())?);
+        }
+        // The mode counts for what is made: the process's umask takes away from it as usual.
+        Ok(openat(folder.as_ref().unwrap_or(&self.0), *last, flags, Mode::from_bits_truncate(0o666))?)
+    }
+}
+
+/// How a folder on the way is opened: a link at its place is an error.
+fn step() -> OFlag {
+    OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_link_is_followed_neither_at_the_end_nor_on_the_way() {
+        let root = tempfile::tempdir().unwrap();
+        let (inside, outside) = (root.path().join("inside"), root.path().join("outside"));
+        fs::create_dir_all(inside.join("real")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        for folder in [&inside.join("real"), &outside] {
+            fs::write(folder.join("file"), "text").unwrap();
+        }
+        symlink(&outside, inside.join("way")).unwrap();
+        symlink(outside.join("file"), inside.join("end")).unwrap();
+        symlink("real", inside.join("near")).unwrap();
+        let folder = Folder::open(&inside).unwrap();
+        assert!(folder.regular(Path::new("real/file")).is_ok());
+        for path in ["way/file", "near/file", "end", "../outside/file", "real", "/etc/passwd", "missing"] {
+            assert!(folder.regular(Path::new(path)).is_err(), "{path}");
+            assert!(path == "end" || path == "real" || folder.metadata(Path::new(path)).is_err(), "{path}");
+        }
+        assert!(folder.metadata(Path::new("end")).unwrap().is_symlink());
+        assert_eq!(folder.link(Path::new("near")).unwrap(), "real");
+        let (mut names, fault) = folder.names(Path::new(""));
+        names.sort();
+        assert!(names == ["end", "near", "real", "way"] && fault.is_none(), "{names:?} {fault:?}");
+        assert!(folder.names(Path::new("way")).1.is_some());
+        for path in ["way/file", "near/file", "../outside/file"] {
+            assert!(folder.remove_file(Path::new(path)).is_err(), "{path}");
+        }
+        folder.remove_file(Path::new("end")).unwrap();
+        assert!(outside.join("file").exists() && !inside.join("end").is_symlink());
+        assert!(Folder::open(&inside.join("way")).is_err(), "a link in the place of the folder itself");
+    }
+}
