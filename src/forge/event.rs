@@ -11,19 +11,21 @@ use super::{Commit, Forge, InvalidForgeName, PullRequest};
 pub enum Event {
     /// The forge tries whether its deliveries arrive.
     Ping,
-    /// Something has happened to a change that is proposed.
-    Pull(Action, PullRequest),
+    /// A proposed change is to be tested: it is new, open again, or has other commits.
+    Test(PullRequest),
+    /// A proposed change no longer needs tests.
+    Close(ClosedPull),
     /// Something that asks for no test, in words.
     Unrelated(String),
 }
 
-/// What has happened to a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// It is to be tested: it is new, open again, or has other commits.
-    Test,
-    /// It need not be tested any more.
-    Close,
+/// A change that was closed or merged. Its commit and repository may be gone, so nothing is read of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosedPull {
+    /// Its number.
+    pub number: u64,
+    /// When it last changed, if the forge says so.
+    pub updated: Option<Timestamp>,
 }
 
 /// A delivery that tells something impossible, or that is not about its hook's project.
@@ -142,21 +144,33 @@ fn github(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
     // The action first: some others come without what a test needs.
     #[derive(Deserialize)]
     struct Acted {
-        action: String,
+        #[serde(default)]
+        action: Value,
     }
     let Acted { action } = serde_json::from_slice(payload)?;
-    let action = match action.as_str() {
-        "opened" | "synchronize" | "reopened" => Action::Test,
-        "closed" => Action::Close,
+    match action.as_str() {
+        Some("opened" | "synchronize" | "reopened") => {}
+        Some("closed") => {
+            #[derive(Deserialize)]
+            struct Closed {
+                number: u64,
+                #[serde(default)]
+                pull_request: Value,
+            }
+            let Closed { number, pull_request } = serde_json::from_slice(payload)?;
+            check_number(number)?;
+            let updated = pull_request["updated_at"].as_str().and_then(|time| time.parse().ok());
+            return Ok(Event::Close(ClosedPull { number, updated }));
+        }
         _ => return Ok(Event::Unrelated("this change of a pull request asks for no tests".to_owned())),
-    };
+    }
     let event: GitHubEvent = serde_json::from_slice(payload)?;
     let pull = PullRequest::try_from(event.pull_request)?;
     if pull.number != event.number {
         return Err(InvalidEvent("its numbers contradict each other".to_owned()));
     }
     check_number(pull.number)?;
-    Ok(Event::Pull(action, pull))
+    Ok(Event::Test(pull))
 }
 
 /// Forges count from 1, and a database counts no further than this.
@@ -170,31 +184,16 @@ fn check_number(number: u64) -> Result<(), InvalidEvent> {
 #[derive(Deserialize)]
 struct GitLabProject {
     path_with_namespace: String,
-    #[serde(default)]
-    git_http_url: String,
 }
 
+/// The action is read first: GitLab turns hooks off whose deliveries are answered with errors, so that a field that an action does not
+/// need must not be required.
 #[derive(Deserialize)]
 struct GitLabEvent {
-    project: GitLabProject,
-    object_attributes: Attributes,
-}
-
-#[derive(Deserialize)]
-struct Attributes {
-    iid: u64,
     #[serde(default)]
-    action: Option<String>,
+    project: Value,
     #[serde(default)]
-    updated_at: Option<Value>,
-    #[serde(default)]
-    oldrev: Option<Value>,
-    last_commit: LastCommit,
-}
-
-#[derive(Deserialize)]
-struct LastCommit {
-    id: String,
+    object_attributes: Value,
 }
 
 fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
@@ -204,22 +203,29 @@ fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
         "Push Hook" => return Ok(Event::Unrelated("a push is tested when it is part of a merge request".to_owned())),
         _ => return Ok(Event::Unrelated("events of this kind ask for no tests".to_owned())),
     }
-    let event: GitLabEvent = serde_json::from_slice(payload)?;
-    let Attributes { iid, action, updated_at, oldrev, last_commit } = event.object_attributes;
-    let action = match action.as_deref() {
-        Some("open" | "reopen") => Action::Test,
+    let GitLabEvent { project, object_attributes: attributes } = serde_json::from_slice(payload)?;
+    let is_test = match attributes["action"].as_str() {
+        Some("open" | "reopen") => true,
         // An update without it changes the title or the like.
-        Some("update") if oldrev.is_some_and(|oldrev| !oldrev.is_null()) => Action::Test,
-        Some("close" | "merge") => Action::Close,
+        Some("update") if !attributes["oldrev"].is_null() => true,
+        Some("close" | "merge") => false,
         _ => return Ok(Event::Unrelated("this change of a merge request asks for no tests".to_owned())),
     };
-    check_number(iid)?;
-    let commit = last_commit.id.parse()?;
-    let clone_url = event.project.git_http_url;
+    let number = attributes["iid"].as_u64().ok_or_else(|| InvalidEvent::new("it has no number `iid`"))?;
+    check_number(number)?;
     // Older versions write `2026-11-26 12:00:00 UTC`.
     let time = |text: &str| text.replacen(' ', "T", 1).replace(" UTC", "Z").parse().ok();
-    let updated = updated_at.as_ref().and_then(Value::as_str).and_then(time);
-    Ok(Event::Pull(action, PullRequest { number: iid, commit, open: action == Action::Test, updated, clone_url }))
+    let updated = attributes["updated_at"].as_str().and_then(time);
+    if !is_test {
+        return Ok(Event::Close(ClosedPull { number, updated }));
+    }
+    let commit = match &attributes["last_commit"] {
+        // A merge request of an empty branch.
+        Value::Null => return Ok(Event::Unrelated("this merge request has no commit yet".to_owned())),
+        commit => commit["id"].as_str().ok_or_else(|| InvalidEvent::new("its last commit has no `id`"))?.parse()?,
+    };
+    let clone_url = project["git_http_url"].as_str().unwrap_or_default().to_owned();
+    Ok(Event::Test(PullRequest { number, commit, open: true, updated, clone_url }))
 }
 
 #[cfg(test)]
@@ -248,17 +254,12 @@ mod tests {
 
     #[test]
     fn the_actions_that_ask_for_tests_are_known() {
-        for (action, meant) in [
-            ("opened", Action::Test),
-            ("synchronize", Action::Test),
-            ("reopened", Action::Test),
-            ("closed", Action::Close),
-        ] {
-            let Event::Pull(action, pull) = read_github("pull_request", &payload(action)).unwrap() else {
-                panic!("{action}")
-            };
-            assert_eq!((action, pull.number, pull.commit.as_str()), (meant, 7, SHA));
+        for action in ["opened", "synchronize", "reopened"] {
+            let Event::Test(pull) = read_github("pull_request", &payload(action)).unwrap() else { panic!("{action}") };
+            assert_eq!((pull.number, pull.commit.as_str()), (7, SHA));
         }
+        let closed = Event::Close(ClosedPull { number: 7, updated: None });
+        assert_eq!(read_github("pull_request", &payload("closed")).unwrap(), closed);
         for action in ["labeled", "edited", "assigned", "é"] {
             assert!(matches!(read_github("pull_request", &payload(action)), Ok(Event::Unrelated(_))), "{action}");
         }
@@ -275,7 +276,9 @@ mod tests {
         let mut large = payload("opened");
         large["number"] = json!(u64::MAX);
         large["pull_request"]["number"] = json!(u64::MAX);
-        for wrong in [other, sha, large, json!({"action": "opened"}), json!([]), json!(null)] {
+        for wrong in
+            [other, sha, large, json!({"action": "opened"}), json!({"action": "closed"}), json!([]), json!(null)]
+        {
             assert!(read_github("pull_request", &wrong).is_err(), "{wrong}");
         }
     }
@@ -292,14 +295,50 @@ mod tests {
             })
         };
         let read = |payload: &Value| read(Forge::GitLab, "Merge Request Hook", payload.to_string().as_bytes()).unwrap();
-        assert!(matches!(read(&payload("open", json!(null))), Event::Pull(Action::Test, _)));
-        let Event::Pull(Action::Test, pull) = read(&payload("update", json!(SHA))) else { panic!("a test") };
+        assert!(matches!(read(&payload("open", json!(null))), Event::Test(_)));
+        let Event::Test(pull) = read(&payload("update", json!(SHA))) else { panic!("a test") };
         assert_eq!(pull.updated.unwrap().to_string(), "2026-11-26T12:00:00Z");
         assert!(matches!(read(&payload("update", json!(null))), Event::Unrelated(_)));
-        assert!(matches!(read(&payload("merge", json!(null))), Event::Pull(Action::Close, _)));
+        assert!(matches!(read(&payload("merge", json!(null))), Event::Close(ClosedPull { number: 3, .. })));
         assert!(matches!(read(&payload("approved", json!(null))), Event::Unrelated(_)));
         let text = payload("open", json!(null)).to_string();
         assert_eq!(project(Forge::GitLab, text.as_bytes()).as_deref(), Some("group/thing"));
+    }
+
+    #[test]
+    fn a_field_that_an_action_does_not_need_is_not_required() {
+        let read = |attributes: Value| {
+            let payload = json!({"project": {"path_with_namespace": "group/thing"}, "object_attributes": attributes});
+            read(Forge::GitLab, "Merge Request Hook", payload.to_string().as_bytes())
+        };
+        for commit in [json!({}), json!({"last_commit": null}), json!({"last_commit": 7}), json!({"last_commit": {}})] {
+            let with = |action: Value| {
+                let mut attributes = commit.clone();
+                attributes["iid"] = json!(3);
+                attributes["action"] = action;
+                read(attributes)
+            };
+            for action in ["close", "merge"] {
+                assert_eq!(with(json!(action)), Ok(Event::Close(ClosedPull { number: 3, updated: None })), "{commit}");
+            }
+            for action in [json!("approved"), json!("update"), json!(null), json!(7)] {
+                assert!(matches!(with(action), Ok(Event::Unrelated(_))), "{commit}");
+            }
+            match commit["last_commit"] {
+                Value::Null => assert!(matches!(with(json!("open")), Ok(Event::Unrelated(_))), "{commit}"),
+                _ => assert!(with(json!("open")).is_err(), "{commit}"),
+            }
+        }
+        // Events that ask for nothing need not even have a number.
+        assert!(matches!(read(json!(null)), Ok(Event::Unrelated(_))));
+        assert!(read(json!({"action": "close"})).is_err());
+        for pull in [json!(null), json!({}), json!({"head": null, "base": {"repo": null}})] {
+            let closed = json!({"action": "closed", "number": 7, "pull_request": pull});
+            assert!(matches!(read_github("pull_request", &closed), Ok(Event::Close(_))), "{pull}");
+        }
+        for action in [json!(null), json!(1), json!("labeled")] {
+            assert!(matches!(read_github("pull_request", &json!({"action": action})), Ok(Event::Unrelated(_))));
+        }
     }
 
     proptest! {

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::event::InvalidEvent;
 use super::query::{Query, with_fingerprint};
-use super::{Forge, Project, PullRequest};
+use super::{Forge, Project, PullRequest, status};
 use crate::release::{Architecture, Context, QueueName, Release};
 use crate::request::line::Submission;
 use crate::request::{
@@ -224,9 +224,9 @@ impl Hook {
         }
     }
 
-    /// Where git finds the project.
-    pub(crate) fn own_clone_url(&self) -> String {
-        format!("https://{}/{}.git", self.host(), self.project)
+    /// The contexts of its tests' statuses, which are the same for every pull request.
+    pub fn contexts(&self) -> impl Iterator<Item = String> {
+        self.queues().map(|queue| status::context_of(&self.package, self.testname.as_ref(), &queue))
     }
 
     /// In few words, as logs and tables have it.

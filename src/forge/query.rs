@@ -4,6 +4,7 @@
 //! `arch`, `trigger`, `ppa`, `env` and `readable-by` may be repeated, and `;` separates several variables in one `env`. An empty value
 //! counts as not given: an empty `ppa` is common.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -27,6 +28,9 @@ const NAMES: [&str; 11] = [
     "all-proposed",
     "readable-by",
 ];
+
+/// Maximum length of all parameters together, encoded, in bytes. A test's command line could not hold more.
+pub const MAX_LENGTH: usize = 256 << 10;
 
 /// What a URL need not escape anywhere.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -67,7 +71,12 @@ impl Query {
     /// # Errors
     /// When a parameter is unknown, given twice or breaks its rule.
     pub fn parse(text: &str) -> Result<Self, InvalidQuery> {
+        if text.len() > MAX_LENGTH {
+            let message = format!("there are {} bytes of parameters; at most {MAX_LENGTH} are taken", text.len());
+            return Err(InvalidQuery(message));
+        }
         let mut query = Self::default();
+        let mut seen = Seen::default();
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             let value = value.trim();
             if !NAMES.contains(&name.as_ref()) {
@@ -75,40 +84,43 @@ impl Query {
                 return Err(InvalidQuery(format!("unknown parameter {name:?}; there are {}", NAMES.join(", "))));
             }
             if !value.is_empty() {
-                query.put(&name, value)?;
+                query.put(&name, value, &mut seen)?;
             }
         }
         Ok(query)
     }
 
-    fn put(&mut self, name: &str, value: &str) -> Result<(), InvalidQuery> {
+    fn put(&mut self, name: &str, value: &str, seen: &mut Seen) -> Result<(), InvalidQuery> {
         match name {
             "release" => once(name, &mut self.release, read(value)?),
             "package" => once(name, &mut self.package, read(value)?),
             "testname" => once(name, &mut self.testname, read(value)?),
             "build-git" => once("source", &mut self.source, TestSource::BuildGit(read::<GitSource>(value)?)),
             "test-git" => once("source", &mut self.source, TestSource::TestGit(read::<GitSource>(value)?)),
-            "arch" => another(&mut self.architectures, read(value)?),
-            "trigger" => value.split_whitespace().try_for_each(|one| another(&mut self.triggers, read(one)?)),
+            "arch" => seen.add(name, &mut self.architectures, read(value)?, ToString::to_string),
+            "trigger" => {
+                let mut triggers = value.split_whitespace();
+                triggers.try_for_each(|one| seen.add(name, &mut self.triggers, read(one)?, ToString::to_string))
+            }
             "ppa" => {
                 if value.contains('@') {
                     // A URL is in the logs of every server on its way.
                     return Err(InvalidQuery("ppa: a private PPA's token has no place in a URL".to_owned()));
                 }
-                another(&mut self.ppas, read(value)?)
+                seen.add(name, &mut self.ppas, read(value)?, with_fingerprint)
             }
             "env" => {
                 let variables = value.split(';').map(str::trim).filter(|one| !one.is_empty());
                 for variable in variables {
                     let variable: EnvVar = read(variable)?;
-                    if self.env.iter().any(|other| other.name() == variable.name()) {
+                    if !seen.0.insert(format!("env {}", variable.name())) {
                         return Err(InvalidQuery(format!("env: {} is given twice", variable.name())));
                     }
                     self.env.push(variable);
                 }
                 Ok(())
             }
-            "readable-by" => another(&mut self.readable_by, read(value)?),
+            "readable-by" => seen.add(name, &mut self.readable_by, read(value)?, ToString::to_string),
             _ => match value {
                 "1" | "true" => {
                     self.all_proposed = true;
@@ -171,12 +183,24 @@ fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), InvalidQue
     }
 }
 
-/// The same thing named twice is a slip.
-fn another<T: PartialEq>(list: &mut Vec<T>, value: T) -> Result<(), InvalidQuery> {
-    if !list.contains(&value) {
-        list.push(value);
+/// What the lists of a query have already, so that a long one costs no more than its length.
+#[derive(Default)]
+struct Seen(HashSet<String>);
+
+impl Seen {
+    /// Adds a value to a list. The same thing named twice is a slip; `text` tells values apart.
+    fn add<T>(
+        &mut self,
+        name: &str,
+        list: &mut Vec<T>,
+        value: T,
+        text: impl Fn(&T) -> String,
+    ) -> Result<(), InvalidQuery> {
+        if self.0.insert(format!("{name} {}", text(&value))) {
+            list.push(value);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -220,6 +244,23 @@ mod tests {
         assert!(
             wrong("build-git=ext::sh").contains("an address begins with") || wrong("build-git=ext::sh").contains("git")
         );
+    }
+
+    #[test]
+    fn long_lists_cost_no_more_than_their_length() {
+        // Comparing each with all others would take a minute for these.
+        let mut text = String::from("package=x");
+        let mut count = 0;
+        while text.len() < MAX_LENGTH - 20 {
+            let _ = write!(text, "&trigger=a/{count}");
+            count += 1;
+        }
+        let twice = format!("{text}&trigger=a/0");
+        assert_eq!(Query::parse(&twice).unwrap().triggers.len(), count);
+        let spaced = format!("trigger={}", vec!["a/1"; 50_000].join("+"));
+        assert_eq!(Query::parse(&spaced).unwrap().triggers.len(), 1);
+        let error = Query::parse(&"&trigger=a/1".repeat(100_000)).unwrap_err().to_string();
+        assert_eq!(error, format!("there are 1200000 bytes of parameters; at most {MAX_LENGTH} are taken"));
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::release::QueueName;
-use crate::request::Request;
+use crate::request::{Request, SourcePackage, TestName};
 use crate::result::Outcome;
 
 /// How long GitHub lets a description be, in characters.
@@ -100,9 +100,14 @@ pub const CONTEXT: &str = "autopkgtest/";
 
 /// The context of a request's status: `autopkgtest/PACKAGE/RELEASE/ARCH`, and `/TEST` when only one test of the package is run.
 pub fn context(request: &Request, queue: &QueueName) -> String {
+    context_of(request.package(), request.parameters().testname.as_ref(), queue)
+}
+
+/// The context of a test's status; see [`context`].
+pub(super) fn context_of(package: &SourcePackage, testname: Option<&TestName>, queue: &QueueName) -> String {
     let QueueName { release, architecture, .. } = queue;
-    let test = request.parameters().testname.as_ref().map(|name| format!("/{name}")).unwrap_or_default();
-    format!("{CONTEXT}{}/{release}/{architecture}{test}", request.package())
+    let test = testname.map(|name| format!("/{name}")).unwrap_or_default();
+    format!("{CONTEXT}{package}/{release}/{architecture}{test}")
 }
 
 /// The state that an outcome is for a commit, and in words. Infrastructure is not the commit's fault.

@@ -1,5 +1,6 @@
 //! A forge's delivery: proved, read, written down, queued; and only then answered.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::http::StatusCode;
@@ -11,11 +12,11 @@ use tracing::{error, info, warn};
 use super::reply::Reply;
 use super::{Service, Whole};
 use crate::forge::delivery::Delivery;
-use crate::forge::event::{self, Action, Event};
+use crate::forge::event::{self, ClosedPull, Event};
 use crate::forge::hook::Hook;
 use crate::forge::query::Query;
 use crate::forge::signature::{self, Secrets, Signer};
-use crate::forge::{Forge, PullRequest, status};
+use crate::forge::{Forge, PullRequest};
 use crate::pulls::PullTest;
 use crate::pulls::intake::Answer;
 use crate::pulls::journal::{Delivered, Wish};
@@ -24,25 +25,57 @@ use crate::request::line::Submission;
 use crate::request::{EnvVar, Request};
 use crate::site::credentials::CredentialsError;
 
+/// What has been found out about a delivery, without asking anybody.
+struct Checked {
+    id: String,
+    /// Its event's name, for logs.
+    event: String,
+    proved: Result<Proved, Refusal>,
+}
+
+/// A delivery that comes from who knows a secret.
+struct Proved {
+    signer: Signer,
+    /// The hooks that it is for, which are of one project.
+    hooks: Vec<Hook>,
+    event: Result<Event, event::InvalidEvent>,
+    /// The digest of its body.
+    digest: String,
+}
+
 /// Takes a delivery.
-pub(super) async fn receive(service: &Service, forge: Forge, whole: &Whole) -> Reply {
+pub(super) async fn receive(service: &Arc<Service>, forge: Forge, whole: Whole) -> Reply {
     let begun = Instant::now();
-    let header = |name: &str| whole.header(name);
-    let Some(delivery) = Delivery::new(forge, &header, &whole.body) else {
+    let checking = Arc::clone(service);
+    let Some(checked) = service.compute(move || check(&checking, forge, &whole)).await else {
         return Reply::error(StatusCode::BAD_REQUEST, "a delivery has an event and an id");
     };
-    let payload = delivery.payload(whole.header("content-type").unwrap_or_default());
-    let hooks = service.declared.hooks();
-    let reply = match prove(&hooks, |hook| service.keyring.secrets(hook), &delivery, &payload, &whole.query) {
-        Ok((signer, hooks)) => act(service, &delivery, &payload, signer, &hooks).await,
-        Err(Refusal::Foreign(reason)) => refuse(service, &delivery, reason),
+    let reply = match checked.proved {
+        Ok(proved) => act(service, forge, &checked.id, &checked.event, proved).await,
+        Err(Refusal::Foreign(reason)) => refuse(service, forge, &checked.id, &checked.event, reason),
         Err(Refusal::Ours(failure)) => {
-            error!(forge = %delivery.forge, delivery = delivery.id, "{failure}");
+            error!(%forge, delivery = checked.id, "{failure}");
             Reply::later("this delivery cannot be checked now")
         }
     };
     service.metrics.delivered(forge, reply.status, begun.elapsed());
     reply
+}
+
+/// Proves a delivery and reads what it says. That takes a while when it is large. None when it is no delivery at all.
+fn check(service: &Service, forge: Forge, whole: &Whole) -> Option<Checked> {
+    let header = |name: &str| whole.header(name);
+    let delivery = Delivery::new(forge, &header, &whole.body)?;
+    let payload = delivery.payload(whole.header("content-type").unwrap_or_default());
+    let hooks = service.declared.hooks();
+    let proved = prove(&hooks, |hook| service.keyring.secrets(hook), &delivery, &payload, &whole.query);
+    let proved = proved.map(|(signer, hooks)| Proved {
+        signer,
+        hooks,
+        event: event::read(forge, delivery.event, &payload),
+        digest: digest(delivery.body),
+    });
+    Some(Checked { event: loggable(delivery.event), id: delivery.id, proved })
 }
 
 /// Why a delivery is not taken.
@@ -54,9 +87,9 @@ enum Refusal {
 }
 
 /// Every refusal looks the same from outside.
-fn refuse(service: &Service, delivery: &Delivery<'_>, reason: &str) -> Reply {
-    warn!(forge = %delivery.forge, delivery = delivery.id, event = loggable(delivery.event), "refused: {reason}");
-    service.metrics.refused(delivery.forge, reason);
+fn refuse(service: &Service, forge: Forge, id: &str, event: &str, reason: &str) -> Reply {
+    warn!(%forge, delivery = id, event, "refused: {reason}");
+    service.metrics.refused(forge, reason);
     Reply::error(StatusCode::FORBIDDEN, "this delivery is not accepted")
 }
 
@@ -104,12 +137,13 @@ fn prove(
     Ok((signer, proved))
 }
 
-async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer: Signer, hooks: &[Hook]) -> Reply {
-    let id = &delivery.id;
-    let event = match event::read(delivery.forge, delivery.event, payload) {
+async fn act(service: &Service, forge: Forge, id: &str, name: &str, proved: Proved) -> Reply {
+    let Proved { signer, hooks, event, digest } = proved;
+    let hooks = hooks.as_slice();
+    let event = match event {
         Ok(event) => event,
         Err(error) => {
-            warn!(forge = %delivery.forge, delivery = id, "cannot be read: {error}");
+            warn!(%forge, delivery = id, "cannot be read: {error}");
             return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
         }
     };
@@ -118,7 +152,7 @@ async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer:
     if matches!(event, Event::Ping | Event::Unrelated(_))
         && let Some(queue) = missing_queue(service, hooks).await
     {
-        error!(forge = %delivery.forge, delivery = id, "there is no queue {queue}: has [releases] of apt-ci.toml changed since the start?");
+        error!(%forge, delivery = id, "there is no queue {queue}: has [releases] of apt-ci.toml changed since the start?");
         trouble = Some(format!(
             "there is no queue {queue}; where [releases] has changed, the service is to be started again"
         ));
@@ -130,33 +164,30 @@ async fn act(service: &Service, delivery: &Delivery<'_>, payload: &[u8], signer:
         }
         Reply::new(status, body)
     };
-    let (action, pull) = match event {
+    let (number, wish) = match event {
         Event::Ping => return done(json!({"state": "pong"}), StatusCode::OK),
         Event::Unrelated(reason) => return done(json!({"state": "ignored", "reason": reason}), StatusCode::OK),
-        Event::Pull(action, pull) => (action, pull),
-    };
-    let wish = match action {
-        Action::Test => tests(hooks, &pull, id).map(|tests| Some(Wish::Test(tests))),
-        Action::Close => close(hooks, &pull),
+        Event::Test(pull) => (pull.number, tests(hooks, &pull, id).map(|tests| Some(Wish::Test(tests)))),
+        Event::Close(pull) => (pull.number, Ok(close(hooks, &pull))),
     };
     let wish = match wish {
         Ok(Some(wish)) => wish,
         Ok(None) => return done(json!({"state": "ignored", "reason": "no hook is declared"}), StatusCode::OK),
         Err(error) => {
-            warn!(forge = %delivery.forge, delivery = id, "cannot be tested: {error}");
+            warn!(%forge, delivery = id, "cannot be tested: {error}");
             return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
         }
     };
-    let delivered = Delivered { id: key(delivery, hooks), digest: digest(delivery.body), wish };
+    let delivered = Delivered { id: key(forge, id, hooks), digest, wish };
     match service.intake.deliver(delivered).await {
         Answer::Queued(requests) => {
-            info!(forge = %delivery.forge, delivery = id, pull = pull.number, "queued {} requests", requests.len());
+            info!(%forge, delivery = id, pull = number, "queued {} requests", requests.len());
             service.metrics.queued(requests.len());
             done(json!({"state": "accepted", "requests": shown(&requests)}), StatusCode::ACCEPTED)
         }
         Answer::Known => done(json!({"state": "known", "reason": "this delivery was taken before"}), StatusCode::OK),
         Answer::Unfinished => Reply::later("this delivery came before; whether it is queued is being found out"),
-        Answer::Repeated => refuse(service, delivery, "another delivery had the same content"),
+        Answer::Repeated => refuse(service, forge, id, name, "another delivery had the same content"),
         Answer::Unavailable(reason) => Reply::later(reason),
     }
 }
@@ -181,39 +212,32 @@ fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullT
             let submission = Submission { queue, request: request.submitted_at(now) };
             // Each has its id. Without a time of the forge's own, the last to come is the newest.
             let test = PullTest::new(hook.forge, &hook.api, &hook.project, pull.number, &pull.commit, submission, now);
-            tests.extend(test.map(|test| PullTest { changed: changed(pull, now), ..test }));
+            tests.extend(test.map(|test| PullTest { changed: changed(pull.updated, now), ..test }));
         }
     }
     Ok(tests)
 }
 
 /// When a pull request changed, in whole seconds: forges tell parts of them in some places, and not in others.
-fn changed(pull: &PullRequest, now: Timestamp) -> Timestamp {
-    pull.updated.map_or(now, |updated| Timestamp::from_second(updated.as_second()).unwrap_or(updated))
+fn changed(updated: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    updated.map_or(now, |updated| Timestamp::from_second(updated.as_second()).unwrap_or(updated))
 }
 
 /// What a closed pull request asks for; nothing without a hook.
-fn close(hooks: &[Hook], pull: &PullRequest) -> Result<Option<Wish>, event::InvalidEvent> {
-    let Some(first) = hooks.first() else { return Ok(None) };
-    let mut contexts = Vec::new();
-    for hook in hooks {
-        // A closed pull request is that of the project all the same; only the contexts matter here.
-        let any = PullRequest { clone_url: hook.own_clone_url(), ..pull.clone() };
-        for Submission { queue, request } in hook.requests(&any, "")? {
-            contexts.push(status::context(&request, &queue));
-        }
-    }
-    let (api, project, changed) = (first.api.clone(), first.project.clone(), changed(pull, Timestamp::now()));
-    Ok(Some(Wish::Close { forge: first.forge, api, project, number: pull.number, changed, contexts }))
+fn close(hooks: &[Hook], pull: &ClosedPull) -> Option<Wish> {
+    let first = hooks.first()?;
+    let contexts = hooks.iter().flat_map(Hook::contexts).collect();
+    let (api, project, changed) = (first.api.clone(), first.project.clone(), changed(pull.updated, Timestamp::now()));
+    Some(Wish::Close { forge: first.forge, api, project, number: pull.number, changed, contexts })
 }
 
 /// What identifies a delivery. A forge sends the same event to several hooks under one id.
-fn key(delivery: &Delivery<'_>, hooks: &[Hook]) -> String {
+fn key(forge: Forge, id: &str, hooks: &[Hook]) -> String {
     let asked = hooks.iter().map(|hook| {
         let env: Vec<&str> = hook.env.iter().map(EnvVar::as_str).collect();
         format!("{} {} {} {}\n", hook.api, hook.project, hook.title(), env.join(";"))
     });
-    format!("{} {} {}", delivery.forge, delivery.id, digest(asked.collect::<String>().as_bytes()))
+    format!("{forge} {id} {}", digest(asked.collect::<String>().as_bytes()))
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -308,7 +332,7 @@ mod tests {
         static HOOKS: std::sync::LazyLock<[Hook; 1]> = std::sync::LazyLock::new(|| [hook()]);
         let (_, hooks) = prove(&*HOOKS, secrets, &delivery, &payload, &wire.query).ok()?;
         Some(match event::read(Forge::GitHub, &wire.event, &payload) {
-            Ok(Event::Pull(_, pull)) => tests(&hooks, &pull, &delivery.id),
+            Ok(Event::Test(pull)) => tests(&hooks, &pull, &delivery.id),
             Ok(_) => Ok(Vec::new()),
             Err(error) => Err(error),
         })

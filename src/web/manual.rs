@@ -16,15 +16,19 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Parameters, Request, Text};
 use crate::site::Site;
+use crate::site::credentials::Name;
 
-/// Takes a request.
-pub(super) async fn receive(service: &Service, whole: &Whole) -> Reply {
+/// Who asks, and for what.
+type Asked = Result<(Name, Vec<Submission>), Reply>;
+
+/// Reads who asks, and for what.
+fn read(service: &Service, whole: &Whole) -> Asked {
     let user = match bearer::user(&service.keyring, whole.header("authorization")) {
         Ok(Some(user)) => user,
-        Ok(None) => return Reply::unknown_user(),
+        Ok(None) => return Err(Reply::unknown_user()),
         Err(failure) => {
             error!("{failure}");
-            return Reply::later("the keys of users cannot be read");
+            return Err(Reply::later("the keys of users cannot be read"));
         }
     };
     let is_form = whole
@@ -33,10 +37,18 @@ pub(super) async fn receive(service: &Service, whole: &Whole) -> Reply {
     let form = if is_form { std::str::from_utf8(&whole.body).unwrap_or_default() } else { "" };
     let separator = if form.is_empty() || whole.query.is_empty() { "" } else { "&" };
     let query = Query::parse(&format!("{}{separator}{form}", whole.query)).map_err(|error| error.to_string());
-    let requests = query.and_then(|query| requests(&query, &service.site));
-    let requests = match requests {
-        Ok(requests) => requests,
-        Err(message) => return Reply::error(StatusCode::BAD_REQUEST, message),
+    match query.and_then(|query| requests(&query, &service.site)) {
+        Ok(requests) => Ok((user, requests)),
+        Err(message) => Err(Reply::error(StatusCode::BAD_REQUEST, message)),
+    }
+}
+
+/// Takes a request.
+pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
+    let reading = Arc::clone(service);
+    let (user, requests) = match service.compute(move || read(&reading, &whole)).await {
+        Ok(asked) => asked,
+        Err(reply) => return reply,
     };
     let now = Timestamp::now();
     let requester: Option<Text> = user.as_str().parse().ok();

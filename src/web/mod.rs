@@ -82,6 +82,21 @@ struct Service {
     intake: Intake,
     /// Held by who looks whether a request is there already, until it is.
     asking: Mutex<()>,
+    /// Places for work that takes a while and waits for nobody: as many as there are processors.
+    computing: Semaphore,
+}
+
+impl Service {
+    /// Does work that takes the processor for a while, away from the thread on which everybody else is served.
+    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        // It is never closed.
+        let _place = self.computing.acquire().await;
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done,
+            // It is never aborted: so it is a fault of ours, which ends the answer as it would here.
+            Err(failure) => std::panic::resume_unwind(failure.into_panic()),
+        }
+    }
 }
 
 /// Serves until `stop` is cancelled. What has been begun by then is finished.
@@ -94,6 +109,7 @@ pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken)
     let service = Arc::new(Service {
         declared: Declared::new(site.clone(), hooks),
         asking: Mutex::new(()),
+        computing: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
         keyring: Arc::new(keyring),
         metrics: Metrics::new(),
         site,
@@ -187,11 +203,11 @@ async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>
     };
     let header = |name: &str| whole.header(name);
     match crate::forge::delivery::Delivery::forge(&header) {
-        Some(forge) => delivery::receive(&service, forge, &whole).await.into_response(),
+        Some(forge) => delivery::receive(&service, forge, whole).await.into_response(),
         None if whole.is_webhook => {
             Reply::error(StatusCode::BAD_REQUEST, "this is no delivery of GitHub or GitLab").into_response()
         }
-        None => manual::receive(&service, &whole).await.into_response(),
+        None => manual::receive(&service, whole).await.into_response(),
     }
 }
 

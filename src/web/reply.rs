@@ -1,19 +1,19 @@
 //! An answer: an HTTP status and JSON.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 /// An answer.
 pub(super) struct Reply {
     pub(super) status: StatusCode,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
     body: Value,
 }
 
 impl Reply {
     pub(super) fn new(status: StatusCode, body: Value) -> Self {
-        Self { status, headers: HeaderMap::new(), body }
+        Self { status, headers: Vec::new(), body }
     }
 
     pub(super) fn error(status: StatusCode, message: impl Into<String>) -> Self {
@@ -23,7 +23,7 @@ impl Reply {
     /// Nothing was done, and later it may be.
     pub(super) fn later(message: impl Into<String>) -> Self {
         let mut reply = Self::error(StatusCode::SERVICE_UNAVAILABLE, message);
-        reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+        reply.headers.push((header::RETRY_AFTER, HeaderValue::from_static("30")));
         reply
     }
 
@@ -31,7 +31,7 @@ impl Reply {
     pub(super) fn unknown_user() -> Self {
         let message = "who asks is not known: send `Authorization: Bearer KEY`, with a key that the site has given you";
         let mut reply = Self::error(StatusCode::UNAUTHORIZED, message);
-        reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        reply.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         reply
     }
 }
@@ -40,7 +40,8 @@ impl IntoResponse for Reply {
     fn into_response(self) -> Response {
         let mut body = self.body.to_string();
         body.push('\n');
-        let mut response = (self.status, self.headers, body).into_response();
+        let mut response = (self.status, body).into_response();
+        response.headers_mut().extend(self.headers);
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response
     }
