@@ -144,11 +144,10 @@ fn github(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
     // The action first: some others come without what a test needs.
     #[derive(Deserialize)]
     struct Acted {
-        #[serde(default)]
-        action: Value,
+        action: Option<Value>,
     }
     let Acted { action } = serde_json::from_slice(payload)?;
-    match action.as_str() {
+    match action.as_ref().and_then(Value::as_str) {
         Some("opened" | "synchronize" | "reopened") => {}
         Some("closed") => {
             #[derive(Deserialize)]
