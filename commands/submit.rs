@@ -69,6 +69,12 @@ pub async fn submit(
     session: &Session,
     site: &Site,
 ) -> anyhow::Result<ExitStatus> {
+    for Submission { queue, request } in &submissions {
+        site.pockets.check(request, &queue.release).map_err(|error| crate::ui::error::BadInput {
+            message: format!("{}: {error}", request.package()),
+            hint: Some(error.hint()),
+        })?;
+    }
     // What is wrong with the store is told before anything is queued.
     let store = args.wait.then(|| session.store(site)).transpose()?;
     let broker = session.broker(site).await?;

@@ -4,6 +4,7 @@
 //! [`runs`] and [`index`]. The library never prints, prompts, exits or reads the environment; it returns values and typed errors. Words,
 //! colours and exit codes belong to the program in `commands/`.
 
+pub mod archive;
 mod beneath;
 pub mod broker;
 pub mod compare;

@@ -89,10 +89,14 @@ fn what_a_ppa_changes(_: &Services) -> Result<(), Failed> {
     let site = site("args = lxd", &[]);
     let trigger = ["worker", "explain", "-s", "noble", "--trigger", "zlib/1", "gzip"];
     let plain = site.ok(&trigger);
-    assert_eq!(line(&plain, "proposed"), ("--apt-pocket=proposed=src:zlib", "request: triggers"));
+    assert_eq!(line(&plain, "pocket"), ("noble-proposed", "queue"));
+    let pinned = "zlib (priority 995; the rest of noble-proposed: 100)";
+    assert_eq!(line(&plain, "from the pocket"), (pinned, "request: triggers"));
+    assert_eq!(line(&plain, "fallback"), ("the whole pocket, once", "default"));
     assert_eq!(line(&plain, "queue").0.rsplit_once('-').map(|(queue, _)| queue), Some("debci-noble"));
     let with_ppa = site.ok(&[&trigger[..], &["--ppa", "me/one", "--ppa", "me/two"]].concat());
-    assert_eq!(line(&with_ppa, "proposed"), ("none", "request: ppas"));
+    let nothing = "nothing (all of noble-proposed: priority 100)";
+    assert_eq!(line(&with_ppa, "from the pocket"), (nothing, "request: ppas"));
     assert_eq!(line(&with_ppa, "PPAs"), ("me/one me/two", "request: ppas"));
     assert_eq!(line(&with_ppa, "container").0, "autopkgtest-noble-me-two");
     assert!(line(&with_ppa, "queue").0.starts_with("debci-ppa-noble-"), "{with_ppa}");

@@ -112,7 +112,7 @@ fn publish(services: &Services) -> Result<(), Failed> {
 }
 
 fn listen(services: &Services) -> Result<(), Failed> {
-    let site = services.site();
+    let site = services.site().with_pocket("proposed");
     let listener = Listener::start(services, &site.release);
     let id = site.ok(&[
         "run",

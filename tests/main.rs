@@ -13,6 +13,7 @@ mod lives;
 mod outages;
 mod ppa;
 mod privacy;
+mod proof;
 mod pulls;
 mod queues;
 mod reading;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     // The slow ones first, so that they run beside the others.
     let areas = [
         real::trials,
+        proof::trials,
         privacy::trials,
         ppa::trials,
         pulls::trials,

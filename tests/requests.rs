@@ -126,6 +126,7 @@ fn parameters(_: &Services) -> Result<(), Failed> {
 
 fn duplicates(services: &Services) -> Result<(), Failed> {
     for site in [TestSite::local(), services.site_with_folder()] {
+        let site = site.with_pocket("proposed");
         let release = site.release.clone();
         let ask = |further: &[&str]| {
             let request = ["run", "-s", &release, "--trigger", "a/1", "gzip"];
@@ -198,7 +199,7 @@ fn batch(_: &Services) -> Result<(), Failed> {
 }
 
 fn dry_run(_: &Services) -> Result<(), Failed> {
-    let site = TestSite::local();
+    let site = TestSite::local().with_pocket("proposed");
     let lines = site.ok(&[
         "run",
         "-n",

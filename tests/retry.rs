@@ -102,7 +102,7 @@ fn regressions(_: &Services) -> Result<(), Failed> {
         (&json!(["owner/name"]), &json!(["glibc/2.40-1", "bash/5"]))
     );
 
-    let site = TestSite::local();
+    let site = TestSite::local().with_pocket("proposed");
     let text = excuses(&site, &[REGRESSION, Verdict { source: "zlib/1", ..REGRESSION }]);
     let grouped = retry(&site, &text, &["--group", "--all-proposed", "--add-trigger", "dpkg/1"]);
     assert!(grouped.status.success(), "{grouped:#?}");

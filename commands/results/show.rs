@@ -44,7 +44,7 @@ pub struct ShowArgs {
 pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let store = session.store(site)?;
     let run = run_or_latest(&args.run, &args.place, session, site, &store).await?;
-    let command = command(args, &run, &store).await;
+    let command = command(args, &run, site, &store).await;
     if args.reproduce {
         let command = command?;
         if session.ui.json {
@@ -197,7 +197,7 @@ fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
     durations.get(durations.len() / 2).copied()
 }
 
-async fn command(args: &ShowArgs, run: &StoredRun, store: &Store) -> anyhow::Result<String> {
+async fn command(args: &ShowArgs, run: &StoredRun, site: &Site, store: &Store) -> anyhow::Result<String> {
     let unable = |message: String| Unable { message, hint: "`apt-ci log` shows the command that was run" };
     let recorded = match run.request(store).await {
         Err(RecordedError::Store(error)) => return Err(error.into()),
@@ -206,6 +206,7 @@ async fn command(args: &ShowArgs, run: &StoredRun, store: &Store) -> anyhow::Res
     };
     let testbed =
         if args.testbed.is_empty() { default_testbed(&recorded.submission.queue) } else { args.testbed.clone() };
-    let command = reproduce(&recorded.submission, &testbed);
+    let pocket = site.pockets.of(&recorded.submission.queue.release);
+    let command = reproduce(&recorded.submission, pocket.as_ref(), &testbed);
     Ok(command.map_err(|error| unable(format!("the run cannot be reproduced: {error}")))?.to_string())
 }

@@ -89,11 +89,14 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
         }
     };
     let work_folder = work_folder(&site).join("UUID");
+    let pocket = site.pockets.of(&queue.release);
     let run = Run {
         settings: &settings,
         autopkgtest: &autopkgtest,
         request: &request,
         queue: &queue,
+        pocket: pocket.as_ref(),
+        whole_pocket: false,
         work_folder: &work_folder,
         output: &work_folder.join("output.1"),
         host_name: &apt_ci::host::name(),

@@ -126,6 +126,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         broker: &broker,
         store: &store,
         launchpad: &Launchpad::new(site.launchpad.clone())?,
+        pockets: site.pockets.clone(),
         orders,
         board: board.clone(),
         cancels,

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::folders::resolve;
 use super::{Origin, PlainText, Setting, SiteError};
+use crate::archive::Pocket;
 use crate::broker::QueueUrl;
 use crate::excuses::Place;
 use crate::release::{Architecture, Release};
@@ -38,6 +39,10 @@ pub(super) const WEB_KEYS: [&str; 2] = ["url", "listen"];
 pub(super) const SWIFT_KEYS: [&str; 4] = ["cloud", "clouds-file", "region", "interface"];
 /// The keys of `[launchpad]`.
 pub(super) const LAUNCHPAD_KEYS: [&str; 4] = ["api", "keyserver", "archive", "private-archive"];
+/// The keys of a release's table in `[releases]`.
+const RELEASE_KEYS: [&str; 2] = ["architectures", "pocket"];
+/// The name of a pocket that says that there is none.
+const NO_POCKET: &str = "none";
 const INTERFACES: [&str; 3] = ["public", "internal", "admin"];
 
 /// What a site's file says.
@@ -60,6 +65,8 @@ pub(super) struct SiteFile {
 pub(super) struct Releases {
     pub(super) origin: Origin,
     pub(super) entries: BTreeMap<Release, Setting<Vec<Architecture>>>,
+    /// The pockets that are named; none for a release that has none.
+    pub(super) pockets: BTreeMap<Release, Option<Pocket>>,
 }
 
 /// The section `[swift]`.
@@ -198,39 +205,79 @@ impl Reader<'_> {
     }
 
     fn releases(&self, section: &Item<'_>) -> Result<Releases, SiteError> {
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut pockets) = (BTreeMap::new(), BTreeMap::new());
         for item in items(self.section(section)?) {
             if let Some(fault) = self.misplaced(&item) {
                 return Err(fault);
             }
             let release: Release =
                 item.key.parse().map_err(|error| self.fault(item.key_at, format!("{error}"), None))?;
-            let list = item.value.as_array().filter(|list| !list.is_empty());
-            let Some(list) = list else {
-                let message = format!("`{release}` is a list of architectures");
-                return Err(self.fault(item.value_at, message, Some(format!("write {release} = [\"amd64\"]"))));
-            };
-            let mut architectures = Vec::new();
-            for value in list.iter() {
-                let at = value.span().start;
-                let Some(name) = value.get_ref().as_str() else {
-                    let message = format!("an architecture is a text, not {}", with_article(value.get_ref()));
-                    return Err(self.fault(at, message, Some("write \"amd64\"".to_owned())));
-                };
-                let architecture: Architecture =
-                    name.parse().map_err(|error| self.fault(at, format!("{error}"), None))?;
-                if architectures.contains(&architecture) {
-                    return Err(self.fault(at, format!("{architecture} is in this list twice"), None));
+            let architectures = match item.value.as_table() {
+                None => self.architectures(&release, &item)?,
+                Some(table) => {
+                    let (architectures, pocket) = self.release_table(&release, &item, table)?;
+                    pockets.extend(pocket.map(|pocket| (release.clone(), pocket)));
+                    architectures
                 }
-                architectures.push(architecture);
-            }
+            };
             entries.insert(release, self.setting(&item, architectures));
         }
         if entries.is_empty() {
             let hint = "remove the section to test this host's release alone, or write bookworm = [\"amd64\"]";
             return Err(self.fault(section.key_at, "`[releases]` names no release", Some(hint.to_owned())));
         }
-        Ok(Releases { origin: self.origin(section.key_at), entries })
+        Ok(Releases { origin: self.origin(section.key_at), entries, pockets })
+    }
+
+    /// A release as a table: its architectures, and its pocket if one is named.
+    fn release_table<'i>(
+        &self,
+        release: &Release,
+        item: &Item<'i>,
+        table: &'i DeTable<'i>,
+    ) -> Result<(Vec<Architecture>, Option<Option<Pocket>>), SiteError> {
+        let (mut architectures, mut pocket) = (None, None);
+        for part in items(table) {
+            match part.key {
+                "architectures" => architectures = Some(self.architectures(release, &part)?),
+                "pocket" => {
+                    let text = self.text_of(&part, &format!("{release}-proposed"))?;
+                    let named = (text != NO_POCKET).then(|| text.parse::<Pocket>()).transpose();
+                    pocket = Some(named.map_err(|error| {
+                        let hint = format!("write pocket = \"{release}-proposed\", or \"{NO_POCKET}\"");
+                        self.fault(part.value_at, format!("`{release}`: {error}"), Some(hint))
+                    })?);
+                }
+                _ => return Err(self.unknown(&part, &RELEASE_KEYS, &format!("releases.{release}."))),
+            }
+        }
+        let architectures = architectures.ok_or_else(|| {
+            let hint = format!("write {release} = {{ architectures = [\"amd64\"] }}");
+            self.fault(item.value_at, format!("`{release}` names no architectures"), Some(hint))
+        })?;
+        Ok((architectures, pocket))
+    }
+
+    fn architectures(&self, release: &Release, item: &Item<'_>) -> Result<Vec<Architecture>, SiteError> {
+        let list = item.value.as_array().filter(|list| !list.is_empty());
+        let Some(list) = list else {
+            let message = format!("`{release}` is a list of architectures");
+            return Err(self.fault(item.value_at, message, Some(format!("write {release} = [\"amd64\"]"))));
+        };
+        let mut architectures = Vec::new();
+        for value in list.iter() {
+            let at = value.span().start;
+            let Some(name) = value.get_ref().as_str() else {
+                let message = format!("an architecture is a text, not {}", with_article(value.get_ref()));
+                return Err(self.fault(at, message, Some("write \"amd64\"".to_owned())));
+            };
+            let architecture: Architecture = name.parse().map_err(|error| self.fault(at, format!("{error}"), None))?;
+            if architectures.contains(&architecture) {
+                return Err(self.fault(at, format!("{architecture} is in this list twice"), None));
+            }
+            architectures.push(architecture);
+        }
+        Ok(architectures)
     }
 
     fn excuses(&self, section: &Item<'_>) -> Result<BTreeMap<Release, Setting<Place>>, SiteError> {

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use crate::archive::Pockets;
 use crate::broker::{AmqpUrl, QueueUrl};
 use crate::environment::Environment;
 use crate::excuses::Place;
@@ -145,6 +146,8 @@ pub struct Site {
     pub store: Setting<StoreUrl>,
     /// What is tested: releases with their architectures.
     pub releases: Setting<BTreeMap<Release, Vec<Architecture>>>,
+    /// The pockets of the releases.
+    pub pockets: Pockets,
     /// Where the excuses of each release are.
     pub excuses: BTreeMap<Release, Setting<Place>>,
     /// How to find Swift.
@@ -221,9 +224,11 @@ impl Site {
         // The password belongs to the file's queue: another server must not be told it.
         let queue_password_file = file.queue_password_file.filter(|_| matches!(queue.origin, Origin::File { .. }));
         let mut release_origins = BTreeMap::new();
+        let mut pockets = Pockets::default();
         let releases = match file.releases {
             None => Setting { value: host::releases(), origin: Origin::Default },
             Some(section) => {
+                pockets = Pockets::new(section.pockets);
                 let mut value = BTreeMap::new();
                 for (release, setting) in section.entries {
                     release_origins.insert(release.clone(), setting.origin);
@@ -257,6 +262,7 @@ impl Site {
             queue,
             store,
             releases,
+            pockets,
             excuses: file.excuses,
             swift,
             launchpad,
@@ -338,6 +344,9 @@ impl Site {
             let names: Vec<_> = architectures.iter().map(Architecture::as_str).collect();
             let origin = self.release_origins.get(release).unwrap_or(&self.releases.origin);
             show(&format!("releases.{release}"), names.join(" "), origin);
+            if let Some(pocket) = self.pockets.named(release) {
+                show(&format!("releases.{release}.pocket"), pocket.to_owned(), origin);
+            }
         }
         for (release, Setting { value, origin }) in &self.excuses {
             show(&format!("excuses.{release}"), value.to_string(), origin);

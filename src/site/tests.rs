@@ -231,6 +231,31 @@ fn every_setting_knows_its_line() {
 }
 
 #[test]
+fn a_release_may_name_its_pocket() {
+    let machine = Machine::new();
+    let releases = "[releases]\nnoble = [\"amd64\"]\njammy = { architectures = [\"amd64\"], pocket = \"none\" }\n\
+                    testing = { architectures = [\"amd64\", \"arm64\"], pocket = \"unstable\" }\nsid = [\"amd64\"]\n";
+    machine.site_at("work", releases);
+    let site = machine.find().unwrap();
+    let pocket = |release: &str| site.pockets.of(&release.parse().unwrap()).map(|pocket| pocket.to_string());
+    assert_eq!(pocket("testing").as_deref(), Some("unstable"));
+    assert_eq!(pocket("noble").as_deref(), Some("noble-proposed"));
+    assert_eq!((pocket("jammy"), pocket("sid")), (None, None));
+    assert_eq!(site.architectures(&"testing".parse().unwrap()).map(<[_]>::len), Some(2));
+    let shown = machine.shown();
+    assert!(shown.contains(&"releases.testing.pocket unstable work/apt-ci.toml:4".to_owned()), "{shown:?}");
+    for (text, message) in [
+        ("noble = { pocket = \"x\" }", "`noble` names no architectures"),
+        ("noble = { architectures = [\"amd64\"], pocket = \"a b\" }", "`noble`: a pocket is the name of a suite"),
+        ("noble = { architectures = [], pocket = \"x\" }", "`noble` is a list of architectures"),
+        ("noble = { architectures = [\"amd64\"], pokcet = \"x\" }", "unknown key `releases.noble.pokcet`"),
+    ] {
+        let found = fault(&format!("[releases]\n{text}\n"));
+        assert!(format!("{found:?}").contains(message), "{message}: {found:?}");
+    }
+}
+
+#[test]
 fn a_worker_conf_beside_the_file_is_used() {
     let machine = Machine::new();
     let root = machine.site_at("work", "");

@@ -23,28 +23,15 @@ pub struct Autopkgtest {
 pub(super) struct Abilities {
     /// The option that selects one test of a package.
     pub(super) test_name_option: &'static str,
-    /// `--add-apt-source` takes `ppa:OWNER/NAME`.
-    pub(super) adds_ppas: bool,
     /// A source may be `URL#BRANCH` of a git repository.
     pub(super) clones: bool,
     /// `--copy` puts files into the testbed.
     pub(super) copies: bool,
-    /// `--apt-pocket` is there.
-    pub(super) pockets: bool,
-    /// `--apt-pocket` takes the packages that come from there.
-    pub(super) pins: bool,
 }
 
 impl Abilities {
     /// Those of autopkgtest 5.28.
-    pub(super) const USUAL: Self = Self {
-        test_name_option: "--test-name",
-        adds_ppas: false,
-        clones: true,
-        copies: true,
-        pockets: true,
-        pins: true,
-    };
+    pub(super) const USUAL: Self = Self { test_name_option: "--test-name", clones: true, copies: true };
 
     /// Reads them from `autopkgtest --help`.
     fn read(help: &str) -> Self {
@@ -56,11 +43,8 @@ impl Abilities {
         };
         Self {
             test_name_option: if old_name { "--testname" } else { "--test-name" },
-            adds_ppas: option("--add-apt-source").is_some_and(|text| text.contains("ppa:")),
             clones: help.contains("url#branch"),
             copies: option("--copy").is_some(),
-            pockets: option("--apt-pocket").is_some(),
-            pins: option("--apt-pocket").is_some_and(|text| text.contains("=pkgname")),
         }
     }
 }

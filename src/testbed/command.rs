@@ -1,6 +1,5 @@
 //! autopkgtest's command line for a request, with what decided each part of it.
 
-pub(super) mod proposed;
 mod sizes;
 
 use std::fmt;
@@ -9,6 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use self::sizes::{Special, sizes};
+use super::apt::{AptSetup, Take};
 use super::autopkgtest::Autopkgtest;
 use super::checkout::Checkout;
 use super::conf;
@@ -18,37 +18,17 @@ use super::ppa;
 use super::settings::Settings;
 use super::template::{Template, quote};
 use super::variables::Variable;
+use crate::archive::{Pocket, has_own_i386};
 use crate::environment::Environment;
-use crate::release::{Architecture, QueueName, Release};
+use crate::release::QueueName;
 use crate::request::{Parameters, Request, RequestId, TestSource};
-
-/// Ubuntu's releases before focal, which still had i386 testbeds.
-const UBUNTU_BEFORE_FOCAL: [&str; 16] = [
-    "precise", "quantal", "raring", "saucy", "trusty", "utopic", "vivid", "wily", "xenial", "yakkety", "zesty",
-    "artful", "bionic", "cosmic", "disco", "eoan",
-];
-
-/// Debian's names of releases, all of which have i386 testbeds, and none a proposed pocket.
-const DEBIAN: [&str; 14] = [
-    "oldoldstable",
-    "oldstable",
-    "stable",
-    "testing",
-    "unstable",
-    "experimental",
-    "sid",
-    "stretch",
-    "buster",
-    "bullseye",
-    "bookworm",
-    "trixie",
-    "forky",
-    "duke",
-];
 
 /// The folders of a request's work folder in which its package archives' keys and its checkout are.
 const PPA_FOLDER: &str = "ppas";
 const CHECKOUT_FOLDER: &str = "checkout";
+
+/// autopkgtest's option, in the extra arguments of worker.conf, that forbids to take more of the pocket than the triggers.
+const NO_FALLBACK: &str = "--no-apt-fallback";
 
 /// A program and its arguments. It is shown as a line that a shell reads back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +57,10 @@ pub struct Run<'a> {
     pub request: &'a Request,
     /// Where the request comes from.
     pub queue: &'a QueueName,
+    /// The release's pocket.
+    pub pocket: Option<&'a Pocket>,
+    /// Whether every package of the pocket is taken, because the triggers alone could not be installed.
+    pub whole_pocket: bool,
     /// The request's own folder, which only the worker's user can read.
     pub work_folder: &'a Path,
     /// Where autopkgtest writes: a folder that it makes, or an empty one.
@@ -94,8 +78,12 @@ pub struct Plan {
     pub command: CommandLine,
     /// How long it may take.
     pub limits: Limits,
+    /// How apt is set up in the testbed. Its script has to be written ([`AptSetup::write`]) before the command is run.
+    pub apt: AptSetup,
+    /// Whether the test may be run again with the whole pocket when its dependencies cannot be met with the triggers alone.
+    pub allows_fallback: bool,
     /// Where the request's PPAs have to be written to ([`ppa::write`]) before the command is run, and stay until it ends: a testbed may be
-    /// reset. None when there are no PPAs, or autopkgtest adds them itself.
+    /// reset. None when there are no PPAs.
     pub ppa_folder: Option<PathBuf>,
     /// What has to be fetched before the command is run.
     pub checkout: Option<Checkout>,
@@ -123,7 +111,7 @@ impl Run<'_> {
         let is_null = conf::is_null(virt_args);
         self.refuse_the_impossible(is_null)?;
         let sizes = sizes(conf, &special, queue);
-        let foreign = is_foreign(&queue.release, &queue.architecture);
+        let foreign = !has_own_i386(&queue.release, &queue.architecture);
         let time = self.time.strftime("%Y%m%d-%H%M%S").to_string();
         let value = |variable| match variable {
             Variable::Release => queue.release.as_str(),
@@ -161,16 +149,17 @@ impl Run<'_> {
             line.add("setup command", words, vec![conf.origin(key)]);
         }
         let ppa_folder = self.add_ppas(&mut line);
+        let apt = self.add_apt_setup(is_null, &mut line);
         if is_null {
             // No test may upgrade this machine or give it other package sources.
-            line.decide("upgrade and proposed", "none", virt_origins.clone());
+            line.decide("upgrade and pocket", "none", virt_origins.clone());
         } else {
-            // The PPAs' setup comes before it: their packages are what it upgrades to.
             line.add("upgrade", vec!["--apt-upgrade".to_owned()], vec![Origin::Default]);
-            let (pocket, origin) = proposed::pocket(self)?;
-            let shown = pocket.clone().unwrap_or_else(|| "none".to_owned());
-            line.decide("proposed", shown, vec![origin]);
-            line.args.extend(pocket);
+        }
+        let allows_fallback = !conf.extra_args.iter().any(|word| word.fill(|_| "") == NO_FALLBACK);
+        if apt.take == Take::Triggers && !is_null {
+            let value = if allows_fallback { "the whole pocket, once" } else { "none" };
+            line.decide("fallback", value, vec![conf.origin("extra_args")]);
         }
         for variable in &parameters.env {
             line.add("environment", vec![format!("--env={variable}")], vec![Origin::Request("env")]);
@@ -197,6 +186,8 @@ impl Run<'_> {
         Ok(Plan {
             command: CommandLine { program, args: line.args },
             limits: sizes.limits,
+            apt,
+            allows_fallback,
             ppa_folder,
             checkout,
             decisions: line.decisions,
@@ -205,7 +196,13 @@ impl Run<'_> {
     }
 
     fn refuse_the_impossible(&self, is_null: bool) -> Result<(), Refusal> {
-        let ppas = &self.request.parameters().ppas;
+        let parameters = self.request.parameters();
+        if parameters.all_proposed && self.pocket.is_none() {
+            let release = &self.queue.release;
+            let reason = format!("{release} has no pocket with proposed packages: all-proposed cannot be tested there");
+            return Err(Refusal(reason));
+        }
+        let ppas = &parameters.ppas;
         if ppas.is_empty() {
             return Ok(());
         }
@@ -214,7 +211,7 @@ impl Run<'_> {
                           with a PPA needs another testbed";
             return Err(Refusal(reason.to_owned()));
         }
-        if !self.adds_ppas_itself() && !self.autopkgtest.abilities.copies {
+        if !self.autopkgtest.abilities.copies {
             let reason = "this autopkgtest has no --copy: the PPA's key cannot be brought into the testbed";
             return Err(Refusal(reason.to_owned()));
         }
@@ -226,30 +223,49 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Whether autopkgtest adds the request's PPAs itself. It would show the token of a private one, and does not compare
-    /// fingerprints; and some by it and others by us would mix up their order.
-    fn adds_ppas_itself(&self) -> bool {
-        let ppas = &self.request.parameters().ppas;
-        self.autopkgtest.abilities.adds_ppas
-            && ppas.iter().all(|ppa| ppa.login().is_none() && ppa.fingerprint().is_none())
-    }
-
-    /// Adds the PPAs, in their order. Gives the folder where those have to be written to that autopkgtest does not add itself.
+    /// Adds the PPAs, in their order. Returns the folder that they have to be written to.
     fn add_ppas(&self, line: &mut Line) -> Option<PathBuf> {
         let ppas = &self.request.parameters().ppas;
         if ppas.is_empty() {
             return None;
         }
         let names: Vec<String> = ppas.iter().map(ToString::to_string).collect();
-        if self.adds_ppas_itself() {
-            line.args.extend(names.iter().map(|name| format!("--add-apt-source=ppa:{name}")));
-            line.decide("PPAs", names.join(" "), vec![Origin::Request("ppas"), Origin::Autopkgtest]);
-            return None;
-        }
         let folder = self.work_folder.join(PPA_FOLDER);
         line.args.extend(ppa::arguments(&folder, ppas));
         line.decide("PPAs", names.join(" "), vec![Origin::Request("ppas")]);
         Some(folder)
+    }
+
+    /// Adds the script that sets up apt and reports what it has. It comes after the operator's commands, which may change the sources
+    /// that it derives the pocket's from, and before the upgrade.
+    fn add_apt_setup(&self, is_null: bool, line: &mut Line) -> AptSetup {
+        let Self { request, queue, pocket, .. } = *self;
+        let script = AptSetup::script_in(self.work_folder);
+        line.args.extend(["--setup-commands".to_owned(), script.to_string_lossy().into_owned()]);
+        let mut apt = AptSetup::new(request, &queue.release, pocket, script, is_null);
+        if self.whole_pocket && apt.take == Take::Triggers {
+            apt.take = Take::All(Origin::Request("triggers"));
+        }
+        let name = apt.pocket.as_ref().map_or("none", Pocket::as_str);
+        line.decide("pocket", name, vec![Origin::Queue]);
+        if let Some(pocket) = apt.pocket.as_ref().filter(|_| !is_null) {
+            let (value, origin) = match &apt.take {
+                Take::Nothing(origin) => (format!("nothing (all of {pocket}: priority 100)"), origin.clone()),
+                Take::All(origin) => (format!("everything (all of {pocket}: priority 500)"), origin.clone()),
+                Take::Triggers => {
+                    let mut names: Vec<&str> = Vec::new();
+                    for name in apt.triggers().iter().map(|one| one.package().as_str()) {
+                        if !names.contains(&name) {
+                            names.push(name);
+                        }
+                    }
+                    let value = format!("{} (priority 995; the rest of {pocket}: 100)", names.join(" "));
+                    (value, Origin::Request("triggers"))
+                }
+            };
+            line.decide("from the pocket", value, vec![origin]);
+        }
+        apt
     }
 
     /// Adds what is tested. Gives what has to be fetched for that.
@@ -313,13 +329,6 @@ pub fn withheld<'e>(plan: &Plan, environment: &'e Environment) -> Vec<&'e str> {
     let is_withheld =
         |name: &&str| OF_THE_SERVICE.contains(name) || prefixes.iter().any(|prefix| name.starts_with(prefix));
     environment.names().filter(is_withheld).collect()
-}
-
-/// Whether tests of this architecture run as a foreign one on amd64: i386 on Ubuntu's releases from focal on, which have no
-/// i386 images any more.
-pub(super) fn is_foreign(release: &Release, architecture: &Architecture) -> bool {
-    let release = release.as_str();
-    architecture.as_str() == "i386" && !UBUNTU_BEFORE_FOCAL.contains(&release) && !DEBIAN.contains(&release)
 }
 
 #[cfg(test)]

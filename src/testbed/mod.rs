@@ -1,12 +1,14 @@
 //! One test: the worker's configuration ([`settings`]: worker.conf and the override files), autopkgtest's command line with its
-//! reasons ([`command`]), what has to be there before ([`ppa`], [`checkout`]), its process ([`process`]), and its log while it
-//! runs ([`log`]).
+//! reasons ([`command`]), what has to be there before ([`apt`], [`ppa`], [`checkout`]), its process ([`process`]), its log while it
+//! runs ([`log`]), and what the testbed reports in it ([`evidence`], [`prove`]).
 
+pub mod apt;
 pub mod autopkgtest;
 pub mod checkout;
 pub mod command;
 pub mod conf;
 pub mod decision;
+pub mod evidence;
 mod ini;
 pub mod limits;
 pub mod log;
@@ -14,6 +16,7 @@ pub mod overrides;
 mod pattern;
 pub mod ppa;
 pub mod process;
+pub mod prove;
 mod reproduce;
 pub mod settings;
 mod template;

@@ -1,9 +1,9 @@
-//! Package archives (PPAs) for a testbed: files that are copied in, and the setup command that puts them into their places.
+//! Package archives (PPAs) for a testbed: files that are copied in, and that the [setup script](super::apt) puts into their places.
 //!
 //! No token is on a command line, where everybody on this host would see it: it is in a file of the owner's alone.
 //!
-//! The sources are put in place by a setup command, and not by `--copy` or `--add-apt-source` directly: autopkgtest makes a proposed
-//! pocket of every source that is there before it runs its setup commands, and a PPA has none. The logins are copied to their place:
+//! The sources are put in place by the script, and not by `--copy` directly, because the pocket's sources are derived from those that are
+//! there before, and a PPA has no pocket. The logins are copied to their place:
 //! autopkgtest gives what it copies to the user of the testbed as whom it fetches source packages, and who must be able to read them.
 
 use std::fs::{self, DirBuilder, File};
@@ -19,7 +19,7 @@ use crate::release::Release;
 use crate::request::Ppa;
 
 /// Where sources and keys are copied to in the testbed.
-const IN_TESTBED: &str = "/tmp/apt-ci-ppas";
+pub(super) const IN_TESTBED: &str = "/tmp/apt-ci-ppas";
 
 /// Where apt looks for the logins.
 const LOGINS_IN_TESTBED: &str = "/etc/apt/auth.conf.d/apt-ci-ppas.conf";
@@ -41,17 +41,11 @@ pub struct PpaAccess {
 
 /// autopkgtest's arguments for the PPAs, whose files are in the folder.
 pub(super) fn arguments(folder: &Path, ppas: &[Ppa]) -> Vec<String> {
-    // File names without an owner's or name's characters: apt ignores files with a + in their names.
-    let command = format!(
-        "cd {IN_TESTBED} && install -m 644 -t /etc/apt/trusted.gpg.d *.gpg && \
-         install -m 644 -t /etc/apt/sources.list.d *.list && cd / && rm -r {IN_TESTBED}"
-    );
     let copy = |part, to| ["--copy".to_owned(), format!("{}:{to}", folder.join(part).to_string_lossy())];
     let mut words = copy(PUBLIC, IN_TESTBED).to_vec();
     if ppas.iter().any(|ppa| ppa.login().is_some()) {
         words.extend(copy(LOGINS, LOGINS_IN_TESTBED));
     }
-    words.extend(["--setup-commands".to_owned(), command]);
     words
 }
 
@@ -88,6 +82,7 @@ pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(),
         if !logins.is_empty() {
             file(folder.join(LOGINS), logins.as_bytes())?;
         }
+        // Names without an owner's or name's characters: apt ignores files with a + in their names.
         file(public.join("apt-ci-ppas.list"), sources.as_bytes())?;
         let mut keys = keys.iter().enumerate();
         keys.try_for_each(|(number, key)| file(public.join(format!("apt-ci-ppa-{number:02}.gpg")), key))
@@ -96,7 +91,7 @@ pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(),
 }
 
 /// The address, if apt takes it for one.
-fn archive_url(text: &str) -> Option<String> {
+pub(super) fn archive_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())?;
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     (plain && url.fragment().is_none()).then(|| url.as_str().trim_end_matches('/').to_owned())

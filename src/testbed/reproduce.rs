@@ -3,25 +3,29 @@
 use std::path::PathBuf;
 
 use super::CommandLine;
-use super::command::is_foreign;
-use super::command::proposed::Wanted;
+use super::apt::Take;
+use crate::archive::{Pocket, has_own_i386};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, TestSource};
 
 /// What autopkgtest's own tools call a virtual machine of a release: they make `autopkgtest-RELEASE-ARCH.img`.
 pub fn default_testbed(queue: &QueueName) -> Vec<String> {
-    let foreign = is_foreign(&queue.release, &queue.architecture);
+    let foreign = !has_own_i386(&queue.release, &queue.architecture);
     let host = if foreign { "amd64" } else { queue.architecture.as_str() };
     vec!["qemu".to_owned(), format!("autopkgtest-{}-{host}.img", queue.release)]
 }
 
 /// The command line of a recent autopkgtest that tests the same as a request: packages from the same pockets and PPAs, the same
-/// environment, the same source. `testbed` is the virt server with its arguments.
+/// environment, the same source. `pocket` is the release's; `testbed` is the virt server with its arguments.
 ///
 /// # Errors
 /// When it asks for a Bazaar branch, which autopkgtest cannot fetch.
-pub fn reproduce(submission: &Submission, testbed: &[String]) -> Result<CommandLine, InvalidRequest> {
+pub fn reproduce(
+    submission: &Submission,
+    pocket: Option<&Pocket>,
+    testbed: &[String],
+) -> Result<CommandLine, InvalidRequest> {
     let Submission { queue, request } = submission;
     let parameters = request.parameters();
     let mut args = Vec::new();
@@ -30,18 +34,15 @@ pub fn reproduce(submission: &Submission, testbed: &[String]) -> Result<CommandL
         let rule = "the null server tests on this machine itself, to which no PPA must be added";
         return Err(InvalidRequest::new("ppas", "", rule));
     }
-    if is_foreign(&queue.release, &queue.architecture) {
+    if !has_own_i386(&queue.release, &queue.architecture) {
         args.extend(["-a".to_owned(), queue.architecture.to_string()]);
     }
     if !is_null {
         args.push("--apt-upgrade".to_owned());
     }
-    match Wanted::of(request, &queue.release) {
-        Wanted::Nothing(_) => {}
-        // This machine's packages stay as they are.
-        _ if is_null => {}
-        Wanted::Everything => args.push("--apt-pocket=proposed".to_owned()),
-        Wanted::Sources(sources) => args.push(format!("--apt-pocket=proposed={}", sources.join(","))),
+    // This machine's packages stay as they are.
+    if let Some(pocket) = pocket.filter(|_| !is_null) {
+        args.extend(from_pocket(submission, pocket));
     }
     args.extend(parameters.ppas.iter().map(|ppa| format!("--add-apt-source=ppa:{}/{}", ppa.owner(), ppa.name())));
     args.extend(parameters.env.iter().map(|variable| format!("--env={variable}")));
@@ -66,6 +67,29 @@ pub fn reproduce(submission: &Submission, testbed: &[String]) -> Result<CommandL
     Ok(CommandLine { program: PathBuf::from("autopkgtest"), args })
 }
 
+/// autopkgtest's own options for what comes from a pocket.
+fn from_pocket(Submission { queue, request }: &Submission, pocket: &Pocket) -> Vec<String> {
+    let mut sources: Vec<String> = Vec::new();
+    for trigger in &request.parameters().triggers {
+        let source = format!("src:{}", trigger.package());
+        if !sources.contains(&source) {
+            sources.push(source);
+        }
+    }
+    let sources = sources.join(",");
+    // A pocket that is named after its release has an option of its own.
+    let name = pocket.as_str().strip_prefix(queue.release.as_str()).and_then(|rest| rest.strip_prefix('-'));
+    match (Take::of(request, Some(pocket)), name) {
+        (Take::Nothing(_), _) => Vec::new(),
+        (Take::All(_), Some(name)) => vec![format!("--apt-pocket={name}")],
+        (Take::Triggers, Some(name)) => vec![format!("--apt-pocket={name}={sources}")],
+        (Take::All(_), None) => vec![format!("--add-apt-release={pocket}")],
+        (Take::Triggers, None) => {
+            vec![format!("--add-apt-release={pocket}"), format!("--pin-packages={pocket}={sources}")]
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +98,8 @@ mod tests {
     fn the_command_tests_the_same() {
         let command = |line: &str| {
             let submission = Submission::parse_line(line).unwrap();
-            reproduce(&submission, &default_testbed(&submission.queue)).unwrap().to_string()
+            let pocket = Pocket::default_of(&submission.queue.release);
+            reproduce(&submission, pocket.as_ref(), &default_testbed(&submission.queue)).unwrap().to_string()
         };
         assert_eq!(
             command(
@@ -89,6 +114,17 @@ mod tests {
             ),
             "autopkgtest --apt-upgrade --add-apt-source=ppa:o/p --env=ADT_TEST_TRIGGERS=a/1 'https://h/x#b' -- \
              qemu autopkgtest-noble-arm64.img"
+        );
+        let submission = Submission::parse_line(r#"debci-testing-amd64:gzip {"triggers": ["zlib/1"]}"#).unwrap();
+        let pocket: Option<Pocket> = "unstable".parse().ok();
+        assert_eq!(
+            reproduce(&submission, pocket.as_ref(), &["null".to_owned()]).unwrap().to_string(),
+            "autopkgtest --env=ADT_TEST_TRIGGERS=zlib/1 gzip -- null"
+        );
+        assert_eq!(
+            reproduce(&submission, pocket.as_ref(), &["lxd".to_owned()]).unwrap().to_string(),
+            "autopkgtest --apt-upgrade --add-apt-release=unstable --pin-packages=unstable=src:zlib \
+             --env=ADT_TEST_TRIGGERS=zlib/1 gzip -- lxd"
         );
     }
 }

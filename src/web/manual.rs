@@ -127,6 +127,7 @@ fn requests(query: &Query, site: &Site) -> Result<Vec<Submission>, String> {
     let context = parameters.context();
     let architectures = if query.architectures.is_empty() { configured } else { &query.architectures };
     let request = Request::new(package.clone(), parameters).map_err(|error| error.to_string())?;
+    site.pockets.check(&request, release).map_err(|error| format!("all-proposed: {error}"))?;
     let submission = |architecture: &crate::release::Architecture| Submission {
         queue: QueueName::new(context, release.clone(), architecture.clone()),
         request: request.clone(),

@@ -51,6 +51,8 @@ pub enum JobEnd {
     Infrastructure(String),
     /// Something on this host does not work, or a testbed failed; the request is tried again after this time.
     TriedAgain(String, Duration),
+    /// A testbed lacked what was asked for; the request is tried again after this time. Says nothing about this host.
+    Unproven(String, Duration),
 }
 
 /// What a claim's life needs.
@@ -147,6 +149,13 @@ impl Job<'_> {
                 RunEnd::Testbed(reason) => {
                     self.remove(entry).await;
                     return self.try_again(claim, reason, false).await;
+                }
+                RunEnd::Unproven(reason) => {
+                    self.remove(entry).await;
+                    return Ok(match self.try_again(claim, reason, false).await? {
+                        JobEnd::TriedAgain(reason, after) => JobEnd::Unproven(reason, after),
+                        other => other,
+                    });
                 }
                 RunEnd::Host(reason) => {
                     self.remove(entry).await;

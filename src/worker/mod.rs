@@ -12,6 +12,7 @@ pub mod control;
 mod job;
 pub mod notify;
 pub mod orders;
+mod prove;
 mod publish;
 mod run;
 mod slot;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use crate::archive::Pockets;
 use crate::broker::{Broker, BrokerError};
 use crate::environment::Environment;
 use crate::launchpad::Launchpad;
@@ -73,6 +75,8 @@ pub struct Worker<'a> {
     pub store: &'a Store,
     /// Where the keys of PPAs come from.
     pub launchpad: &'a Launchpad,
+    /// The pockets of the releases.
+    pub pockets: Pockets,
     /// The settings and the queues to serve.
     pub orders: Arc<Orders>,
     /// What the slots do at the moment.

@@ -11,13 +11,14 @@ use super::board::Phase;
 use super::control::Withdrawal;
 use super::control::cancel::Cancellable;
 use super::job::Job;
+use super::prove::{Prepared, Tested};
 use super::spool::SpoolEntry;
 use crate::broker::{Claim, Contact};
 use crate::host;
 use crate::release::QueueName;
 use crate::request::Request;
 use crate::result::outcome::is_infrastructure;
-use crate::result::{Bundle, KEEP_HEAD, KEEP_TAIL, Material, Redactor, pack};
+use crate::result::{Bundle, KEEP_HEAD, KEEP_TAIL, Material, Proof, Redactor, pack};
 use crate::testbed::checkout::CheckoutLimits;
 use crate::testbed::command::withheld;
 use crate::testbed::log::LogBound;
@@ -28,7 +29,7 @@ use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedErr
 const TESTBED_ATTEMPTS: usize = 3;
 
 /// autopkgtest's exit code for a testbed failure.
-const TESTBED_FAILURE: i32 = 16;
+pub(super) const TESTBED_FAILURE: i32 = 16;
 
 /// autopkgtest's exit code for a package that is at fault itself.
 const BAD_PACKAGE: i32 = 12;
@@ -42,6 +43,10 @@ const ERROR: i32 = 20;
 
 /// The exit code of a test that is not to be run.
 const DENYLISTED: i32 = 99;
+
+/// What the log says of a test that took more of the pocket than its triggers.
+const FALLBACK_NOTE: &str =
+    "apt-ci: fallback: the triggers alone could not be installed, so every package of the pocket was used";
 
 /// The exit codes of a shell that cannot start a program. autopkgtest has no such codes.
 const NOT_STARTED: [i32; 2] = [126, 127];
@@ -72,16 +77,20 @@ pub enum RunEnd {
     Lost(String),
     /// The testbed failed, and may be tried again.
     Testbed(String),
+    /// The testbed lacked what was asked for, and may be tried again. Says nothing about this host.
+    Unproven(String),
     /// Something on this host does not work.
     Host(String),
 }
 
 /// What autopkgtest's end means.
-enum Verdict {
+pub(super) enum Verdict {
     /// The run's result: an exit code, and what the log does not say.
     Result(i32, Option<String>),
     /// The testbed failed.
     Failed(String),
+    /// The testbed lacked what was asked for.
+    Unproven(String),
 }
 
 /// A run of a request's test.
@@ -120,7 +129,7 @@ impl TestRun<'_> {
         let started = Instant::now();
         let mut interruptions = Interruptions { job: self.job, cancellable, claim };
         let tested = match self.entry.clear(attempt) {
-            Ok(()) => self.test(&queue, attempt, started, &mut interruptions).await,
+            Ok(()) => self.test_with_fallback(&queue, attempt, started, &mut interruptions).await,
             Err(error) => Err(RunEnd::Host(format!("the work folder cannot be cleared: {error}"))),
         };
         let duration = started.elapsed();
@@ -130,19 +139,26 @@ impl TestRun<'_> {
             Some(withdrawal) if !matches!(tested, Err(RunEnd::Lost(_))) => return RunEnd::Withdrawn(withdrawal),
             _ => {}
         }
-        let verdict = match tested {
-            Ok(verdict) => verdict,
+        let Tested { verdict, proof, .. } = match tested {
+            Ok(tested) => tested,
             Err(end) => return end,
         };
         let failed_before = failures.iter().filter(|failure| !failure.host).count();
         let (exit_code, note, failed) = match verdict {
             Verdict::Result(exit_code, note) => (exit_code, note, None),
             Verdict::Failed(reason) if failed_before + 1 < TESTBED_ATTEMPTS => return RunEnd::Testbed(reason),
+            Verdict::Unproven(reason) if failed_before + 1 < TESTBED_ATTEMPTS => return RunEnd::Unproven(reason),
+            Verdict::Unproven(reason) => {
+                tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
+                (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), None)
+            }
             Verdict::Failed(reason) => {
                 tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
                 (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), Some(reason))
             }
         };
+        let is_fallback = proof.as_ref().is_some_and(|proof| proof.fallback);
+        let note = if is_fallback { Some([FALLBACK_NOTE, &note.unwrap_or_default()].join("\n")) } else { note };
         self.job.phase(self.contact, Phase::Bundling);
         let material = OwnedMaterial {
             output: self.entry.output(attempt),
@@ -153,6 +169,7 @@ impl TestRun<'_> {
             worker: self.job.worker.name.clone(),
             failures: failures.iter().filter_map(|failure| serde_json::to_value(failure).ok()).collect(),
             note,
+            proof,
         };
         let folder = self.entry.bundle_folder();
         let packing = tokio::task::spawn_blocking(move || pack(&material.borrow(), &folder));
@@ -164,19 +181,41 @@ impl TestRun<'_> {
         }
     }
 
+    /// Runs the test, and once more with the whole pocket when its dependencies cannot be met with the triggers alone.
+    async fn test_with_fallback(
+        &self,
+        queue: &QueueName,
+        attempt: u32,
+        started: Instant,
+        interruptions: &mut Interruptions<'_>,
+    ) -> Result<Tested, RunEnd> {
+        let tested = self.test(queue, attempt, started, false, interruptions).await?;
+        if !tested.needs_fallback {
+            return Ok(tested);
+        }
+        tracing::warn!(
+            "the triggers alone cannot be installed: the test is run once more with every package of the pocket"
+        );
+        let cleared = self.entry.clear(attempt);
+        cleared.map_err(|error| RunEnd::Host(format!("the work folder cannot be cleared: {error}")))?;
+        self.test(queue, attempt, started, true, interruptions).await
+    }
+
     /// Prepares and runs autopkgtest.
     async fn test(
         &self,
         queue: &QueueName,
         attempt: u32,
         started: Instant,
+        is_fallback: bool,
         interruptions: &mut Interruptions<'_>,
-    ) -> Result<Verdict, RunEnd> {
+    ) -> Result<Tested, RunEnd> {
         let Job { worker, board, settings, .. } = self.job;
         let package = self.request.package();
         if let Some(origin) = settings.never_run(package, &queue.architecture, &queue.release) {
             tracing::info!("{package} is not to be run: {origin}");
-            return Ok(Verdict::Result(DENYLISTED, Some(format!("apt-ci: {package} is not to be run: {origin}"))));
+            let note = format!("apt-ci: {package} is not to be run: {origin}");
+            return Ok(Verdict::Result(DENYLISTED, Some(note)).into());
         }
         let host = |what: &str, error: &dyn std::fmt::Display| RunEnd::Host(format!("{what}: {error}"));
         let autopkgtest = match worker.autopkgtest(settings).await {
@@ -184,11 +223,14 @@ impl TestRun<'_> {
             Err(error) => return Err(host("autopkgtest cannot be used", &error)),
         };
         let output = self.entry.output(attempt);
+        let pocket = worker.pockets.of(&queue.release);
         let plan = testbed::Run {
             settings,
             autopkgtest: &autopkgtest,
             request: self.request,
             queue,
+            pocket: pocket.as_ref(),
+            whole_pocket: is_fallback,
             work_folder: self.entry.folder(),
             output: &output,
             host_name: &host::name(),
@@ -196,16 +238,17 @@ impl TestRun<'_> {
         };
         let plan = match plan.plan() {
             Ok(plan) => plan,
-            Err(refusal) => return Ok(self.refused(&refusal)),
+            Err(refusal) => return Ok(self.refused(&refusal).into()),
         };
         let prepared = tokio::select! {
             biased;
             end = interruptions.next() => return Err(end),
             prepared = board.ticking_for(LONGEST_WORK, self.prepare(&plan, queue)) => prepared,
         };
-        if let Some(verdict) = prepared? {
-            return Ok(verdict);
-        }
+        let prepared = match prepared? {
+            Ok(prepared) => prepared,
+            Err(verdict) => return Ok(verdict.into()),
+        };
         tracing::info!(queue = %queue, attempt, "{package} starts");
         tracing::debug!("{}", plan.command);
         let withheld = withheld(&plan, worker.environment);
@@ -220,7 +263,7 @@ impl TestRun<'_> {
             end(&mut process).await;
         }
         // The folder may stay for days, when the store or the broker is away. What nobody needs any more should not.
-        if let Some(Err(error)) = plan.ppa_folder.map(std::fs::remove_dir_all) {
+        if let Some(Err(error)) = plan.ppa_folder.as_ref().map(std::fs::remove_dir_all) {
             tracing::warn!(
                 "the keys and logins of {package}'s PPAs are left in {}: {error}",
                 self.entry.folder().display()
@@ -236,33 +279,34 @@ impl TestRun<'_> {
             Watched::Ended(Ok(Exit::Code(code))) if NOT_STARTED.contains(&code) && !output.join("log").exists() => {
                 Err(host("autopkgtest cannot be started", &self.without_secrets(&self.console())))
             }
-            Watched::Ended(Ok(exit)) => Ok(self.judge(exit, &mut log, &output)),
+            Watched::Ended(Ok(exit)) => {
+                let verdict = self.judge(exit, &mut log, &output);
+                Ok(self.prove(verdict, &plan, &prepared, &output, is_fallback))
+            }
             Watched::Hung(limit) => Ok(Verdict::Failed(self.without_secrets(&format!(
                 "autopkgtest of {package} did not end within {} s, which is more than all its time limits: it was ended",
                 limit.as_secs()
-            )))),
+            )))
+            .into()),
         }
     }
 
     /// Fetches what the test needs before it starts. A verdict if there is something that can never be had.
-    async fn prepare(&self, plan: &testbed::Plan, queue: &QueueName) -> Result<Option<Verdict>, RunEnd> {
+    async fn prepare(&self, plan: &testbed::Plan, queue: &QueueName) -> Result<Result<Prepared, Verdict>, RunEnd> {
         let launchpad = self.job.worker.launchpad;
         let mut archives = Vec::new();
         for ppa in &self.request.parameters().ppas {
             let (owner, name) = (ppa.owner(), ppa.name());
             let asked = async {
-                // autopkgtest asks for the key itself when it adds the PPA.
-                if plan.ppa_folder.is_some() {
-                    let key = launchpad.signing_key(owner, name, ppa.fingerprint()).await?;
-                    let archive_url = launchpad.archive_url(owner, name, ppa.login().is_some());
-                    archives.push(PpaAccess { ppa: ppa.clone(), archive_url, key: key.packets().to_owned() });
-                }
+                let key = launchpad.signing_key(owner, name, ppa.fingerprint()).await?;
+                let archive_url = launchpad.archive_url(owner, name, ppa.login().is_some());
+                archives.push(PpaAccess { ppa: ppa.clone(), archive_url, key: key.packets().to_owned() });
                 launchpad.must_have(ppa, &queue.release).await
             };
             match asked.await {
                 Ok(()) => {}
-                Err(error) if error.is_temporary() => return Ok(Some(self.testbed_failed(&error.to_string()))),
-                Err(error) => return Ok(Some(self.refused(&error))),
+                Err(error) if error.is_temporary() => return Ok(Err(self.testbed_failed(&error.to_string()))),
+                Err(error) => return Ok(Err(self.refused(&error))),
             }
         }
         if let Some(folder) = &plan.ppa_folder
@@ -275,10 +319,11 @@ impl TestRun<'_> {
         {
             return match error {
                 TestbedError::Io { .. } => Err(RunEnd::Host(error.to_string())),
-                error => Ok(Some(self.testbed_failed(&error.to_string()))),
+                error => Ok(Err(self.testbed_failed(&error.to_string()))),
             };
         }
-        Ok(None)
+        let nonce = plan.apt.write(&archives).map_err(|error| RunEnd::Host(error.to_string()))?;
+        Ok(Ok(Prepared { nonce, archives }))
     }
 
     /// The result of a request that is not run as it is.
@@ -387,12 +432,12 @@ impl TestRun<'_> {
         })
     }
 
-    fn testbed_failed(&self, reason: &str) -> Verdict {
+    pub(super) fn testbed_failed(&self, reason: &str) -> Verdict {
         Verdict::Failed(self.without_secrets(reason))
     }
 
     /// A text as it may be shown: a test can print whatever it finds in its testbed.
-    fn without_secrets(&self, text: &str) -> String {
+    pub(super) fn without_secrets(&self, text: &str) -> String {
         self.redactor.text(text).into_owned()
     }
 }
@@ -421,13 +466,14 @@ struct OwnedMaterial {
     worker: String,
     failures: Vec<Value>,
     note: Option<String>,
+    proof: Option<Proof>,
 }
 
 impl OwnedMaterial {
     fn borrow(&self) -> Material<'_> {
-        let Self { output, exit_code, duration, request, attempt, worker, failures, note } = self;
-        let note = note.as_deref();
+        let Self { output, exit_code, duration, request, attempt, worker, failures, note, proof } = self;
+        let (note, proof) = (note.as_deref(), proof.as_ref());
         let material = Material::new(output, request, *exit_code, *duration);
-        Material { attempt: *attempt, worker: Some(worker), failures, note, ..material }
+        Material { attempt: *attempt, worker: Some(worker), failures, note, proof, ..material }
     }
 }

@@ -64,7 +64,10 @@ impl Slot<'_> {
                     match self.board.ticking(claiming).await? {
                         Some(claim) => {
                             let end = self.run(claim).await?;
-                            let again = matches!(end, JobEnd::Infrastructure(_) | JobEnd::TriedAgain(..));
+                            let again = matches!(
+                                end,
+                                JobEnd::Infrastructure(_) | JobEnd::TriedAgain(..) | JobEnd::Unproven(..)
+                            );
                             if service == Service::Once && !again {
                                 return Ok(Ended::ServedOne);
                             }
@@ -82,6 +85,11 @@ impl Slot<'_> {
                     continue;
                 }
                 JobEnd::GivenBack => {
+                    self.board.given_back();
+                    continue;
+                }
+                JobEnd::Unproven(reason, after) => {
+                    tracing::warn!("{reason}; the request is tried again in {} s", after.as_secs());
                     self.board.given_back();
                     continue;
                 }

@@ -196,7 +196,9 @@ fn broken_token(_: &Services) -> Result<(), Failed> {
 }
 
 fn keys(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let site = TestSite::local();
+    site.configure_with("local:queue", "folder:results", 1);
+    let scene = Scene::new(Forge::GitHub, site.with_pocket("proposed"));
     let key = scene.site.ok(&["credentials", "set", "api-key", "ann", "--generate"]);
     let key = key.trim();
     let stored = std::fs::read_to_string(scene.site.path().join(".credentials/api-key/ann.json"))?;
@@ -217,6 +219,7 @@ fn keys(_: &Services) -> Result<(), Failed> {
         (key, &format!("release={release}&package=gzip&trigger=a/1&arch=arm64"), 400, "is not tested on arm64"),
         (key, &format!("release={release}&package=gzip&trigger=a/1&shell=x"), 400, "unknown parameter"),
         (key, &format!("release={release}&package=gzip&ppa=me:TOKEN@me/x"), 400, "no place in a URL"),
+        (key, &format!("release={release}n0&package=gzip&trigger=a/1&all-proposed=1"), 400, "has no pocket"),
     ] {
         let (answered, answer) = ask(key, parameters);
         assert_eq!(answered, status, "{parameters}: {answer}");

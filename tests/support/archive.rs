@@ -114,6 +114,12 @@ impl Archive {
         run(self.gpg().arg("--clearsign").arg("--output").arg(dists.join("InRelease")).arg(&release));
     }
 
+    /// Removes the index of packages that the list of indexes names.
+    pub fn withdraw_index(&self, ppa: &str) {
+        let dists = self.folder.path().join("www").join(ppa).join("ubuntu/dists").join(&self.suite);
+        fs::remove_file(dists.join("main/binary-amd64/Packages")).expect("an index that was there");
+    }
+
     /// The same, for nobody but this user with this token.
     pub fn publish_private(&self, ppa: &str, user: &str, token: &str) {
         self.server.protect(&format!("/{ppa}"), user, token);

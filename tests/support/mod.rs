@@ -8,6 +8,7 @@ pub mod forge;
 pub mod git;
 pub mod keystone;
 pub mod launchpad;
+pub mod pocket;
 pub mod prism;
 pub mod proxy;
 pub mod rabbitmq;

@@ -101,6 +101,19 @@ impl TestSite {
         site.of_ordinary_user()
     }
 
+    /// The same site, whose release has this pocket.
+    pub fn with_pocket(self, pocket: &str) -> Self {
+        let file = self.path().join("apt-ci.toml");
+        let text = fs::read_to_string(&file).expect("apt-ci.toml");
+        let (plain, named) = (
+            format!("{} = [\"amd64\"]\n", self.release),
+            format!("{} = {{ architectures = [\"amd64\"], pocket = {pocket:?} }}\n", self.release),
+        );
+        assert!(text.contains(&plain), "{text}");
+        fs::write(file, text.replacen(&plain, &named, 1)).expect("apt-ci.toml");
+        self
+    }
+
     /// Adds lines to apt-ci.toml.
     pub fn configure_further(&self, text: &str) {
         let file = self.path().join("apt-ci.toml");

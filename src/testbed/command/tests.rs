@@ -6,16 +6,7 @@ use crate::testbed::settings::Configuration;
 use crate::testbed::variables::{Definition, Definitions};
 
 /// What an autopkgtest from before 4.0 can do.
-const OLD: Abilities = Abilities {
-    test_name_option: "--testname",
-    adds_ppas: false,
-    clones: false,
-    copies: true,
-    pockets: true,
-    pins: false,
-};
-
-const NEW: Abilities = Abilities { adds_ppas: true, ..Abilities::USUAL };
+const OLD: Abilities = Abilities { test_name_option: "--testname", clones: false, copies: true };
 
 fn settings(conf: &str, lists: &[(&str, &str)]) -> Settings {
     let folder = tempfile::tempdir().unwrap();
@@ -34,12 +25,15 @@ fn settings(conf: &str, lists: &[(&str, &str)]) -> Settings {
 fn plan(settings: &Settings, abilities: Abilities, queue: &str, request: &str) -> Result<Plan, Refusal> {
     let autopkgtest = Autopkgtest::with(abilities);
     let request = Request::parse(request.as_bytes()).unwrap();
-    let queue = format!("debci-{queue}").parse().unwrap();
+    let queue: QueueName = format!("debci-{queue}").parse().unwrap();
+    let pocket = Pocket::default_of(&queue.release);
     let run = Run {
         settings,
         autopkgtest: &autopkgtest,
         request: &request,
         queue: &queue,
+        pocket: pocket.as_ref(),
+        whole_pocket: false,
         work_folder: Path::new("/w"),
         output: Path::new("/out"),
         host_name: "worker1",
@@ -55,7 +49,9 @@ fn args(settings: &Settings, abilities: Abilities, queue: &str, request: &str) -
         Err(refusal) => return format!("refused: {refusal}"),
     };
     let rest = line.strip_prefix("/usr/bin/autopkgtest --output-dir /out ");
-    rest.unwrap_or_else(|| panic!("{line}")).to_owned()
+    let rest = rest.unwrap_or_else(|| panic!("{line}"));
+    assert!(rest.contains("--setup-commands /w/apt-setup "), "{line}");
+    rest.replace("--setup-commands /w/apt-setup ", "")
 }
 
 fn times(short: u32, install: u32, test: u32, copy: u32, build: u32) -> String {
@@ -85,16 +81,16 @@ fn each_parameter_alone() {
             (
                 "noble-amd64",
                 r#"{"triggers": ["zlib/1"]}"#,
-                "--apt-upgrade --apt-pocket=proposed=src:zlib --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd noble",
+                "--apt-upgrade --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd noble",
             ),
             // Each source package once, in the order of the triggers.
             (
                 "huge-noble-amd64",
                 r#"{"triggers": ["zlib/1", "glibc/2", "zlib/2"]}"#,
-                "--apt-upgrade --apt-pocket=proposed=src:zlib,src:glibc '--env=ADT_TEST_TRIGGERS=zlib/1 glibc/2 zlib/2' T \
+                "--apt-upgrade '--env=ADT_TEST_TRIGGERS=zlib/1 glibc/2 zlib/2' T \
                  gzip -- lxd noble",
             ),
-            ("noble-amd64", r#"{"all-proposed": "1"}"#, "--apt-upgrade --apt-pocket=proposed T gzip -- lxd noble"),
+            ("noble-amd64", r#"{"all-proposed": "1"}"#, "--apt-upgrade T gzip -- lxd noble"),
             ("noble-amd64", r#"{"env": ["A=b c", "D="]}"#, "--apt-upgrade '--env=A=b c' --env=D= T gzip -- lxd noble"),
             ("noble-amd64", r#"{"testname": "upstream"}"#, "--apt-upgrade --test-name=upstream T gzip -- lxd noble"),
             (
@@ -130,9 +126,7 @@ fn each_parameter_alone() {
 #[test]
 fn parameters_that_interact() {
     let lxd = settings("[virt]\nargs = lxd\n", &[]);
-    let ppa = "--copy /w/ppas/public:/tmp/apt-ci-ppas --setup-commands 'cd /tmp/apt-ci-ppas && install -m 644 -t \
-               /etc/apt/trusted.gpg.d *.gpg && install -m 644 -t /etc/apt/sources.list.d *.list && cd / && rm -r \
-               /tmp/apt-ci-ppas'";
+    let ppa = "--copy /w/ppas/public:/tmp/apt-ci-ppas";
     check(
         &lxd,
         Abilities::USUAL,
@@ -146,20 +140,20 @@ fn parameters_that_interact() {
             (
                 "noble-amd64",
                 r#"{"triggers": ["migration-reference/0.1"]}"#,
-                "--apt-upgrade --apt-pocket=proposed=src:migration-reference \
+                "--apt-upgrade \
                  --env=ADT_TEST_TRIGGERS=migration-reference/0.1 T gzip -- lxd",
             ),
             (
                 "noble-amd64",
                 r#"{"triggers": ["my-migration-reference/0"]}"#,
-                "--apt-upgrade --apt-pocket=proposed=src:my-migration-reference \
+                "--apt-upgrade \
                  --env=ADT_TEST_TRIGGERS=my-migration-reference/0 T gzip -- lxd",
             ),
             // Everything is more than the triggers.
             (
                 "noble-amd64",
                 r#"{"triggers": ["zlib/1"], "all-proposed": "1"}"#,
-                "--apt-upgrade --apt-pocket=proposed --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd",
+                "--apt-upgrade --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd",
             ),
             // Triggers of a PPA come from there; proposed is taken when it is asked for.
             (
@@ -170,7 +164,7 @@ fn parameters_that_interact() {
             (
                 "ppa-noble-amd64",
                 r#"{"triggers": ["zlib/1"], "ppas": ["me/one", "me/two"], "all-proposed": "1"}"#,
-                &format!("{ppa} --apt-upgrade --apt-pocket=proposed --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd"),
+                &format!("{ppa} --apt-upgrade --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd"),
             ),
             // A branch is tested against the release, whatever triggered that.
             (
@@ -191,14 +185,19 @@ fn parameters_that_interact() {
             (
                 "noble-amd64",
                 r#"{"all-proposed": "1", "build-git": "http://h/x", "env": ["A=1"], "testname": "t"}"#,
-                "--apt-upgrade --apt-pocket=proposed --env=A=1 --test-name=t T http://h/x -- lxd",
+                "--apt-upgrade --env=A=1 --test-name=t T http://h/x -- lxd",
             ),
             (
                 "noble-amd64",
                 r#"{"ppas": ["me/one"], "test-git": "http://h/x"}"#,
                 &format!("{ppa} --apt-upgrade T --no-built-binaries http://h/x -- lxd"),
             ),
-            // Debian has no proposed pocket.
+            // Debian has no proposed pocket: a trigger is proven against the release, and all of a pocket is refused.
+            (
+                "sid-amd64",
+                r#"{"all-proposed": "1"}"#,
+                "refused: sid has no pocket with proposed packages: all-proposed cannot be tested there",
+            ),
             ("sid-amd64", r#"{"triggers": ["zlib/1"]}"#, "--apt-upgrade --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd"),
         ],
     );
@@ -223,41 +222,28 @@ fn this_machine_is_not_changed_by_a_test() {
             ("noble-amd64", r#"{"ppas": ["u:t@me/one"], "all-proposed": "1"}"#, refused),
         ],
     );
-    check(&Settings::null(), NEW, &[("noble-amd64", r#"{"ppas": ["me/one"]}"#, refused)]);
     // What counts is where this package's test runs.
     let mixed = settings("[autopkgtest]\n[virt]\nargs = lxd\nvm_args = null\n", &[("vm_packages", "gzip\n")]);
-    check(&mixed, NEW, &[("noble-amd64", r#"{"ppas": ["me/one"]}"#, refused), ("noble-amd64", "", "T gzip -- null")]);
+    check(
+        &mixed,
+        Abilities::USUAL,
+        &[("noble-amd64", r#"{"ppas": ["me/one"]}"#, refused), ("noble-amd64", "", "T gzip -- null")],
+    );
 }
 
 #[test]
-fn ppas_are_added_by_the_best_way_that_is_there() {
+fn ppas_are_copied_in_and_no_token_is_on_the_command_line() {
     let lxd = settings("[autopkgtest]\nsetup_command = first\n[virt]\nargs = lxd\n", &[]);
-    let files = "--setup-commands first --copy /w/ppas/public:/tmp/apt-ci-ppas --setup-commands 'cd /tmp/apt-ci-ppas && install -m 644 \
-                 -t /etc/apt/trusted.gpg.d *.gpg && install -m 644 -t /etc/apt/sources.list.d *.list && cd / && rm -r \
-                 /tmp/apt-ci-ppas' --apt-upgrade T gzip -- lxd";
-    let login = "--copy /w/ppas/logins:/etc/apt/auth.conf.d/apt-ci-ppas.conf --setup-commands 'cd";
-    let with_login = files.replace("--setup-commands 'cd", login);
+    let files = "--setup-commands first --copy /w/ppas/public:/tmp/apt-ci-ppas --apt-upgrade T gzip -- lxd";
+    let login = "ppas --copy /w/ppas/logins:/etc/apt/auth.conf.d/apt-ci-ppas.conf --apt";
+    let with_login = files.replace("ppas --apt", login);
     let key = "0123456789ABCDEF0123456789ABCDEF01234567";
-    let checked = format!(r#"{{"ppas": ["me/one", "me/two:{key}"]}}"#);
-    check(
-        &lxd,
-        NEW,
-        &[
-            (
-                "ppa-noble-amd64",
-                r#"{"ppas": ["me/one", "me/two"]}"#,
-                "--setup-commands first --add-apt-source=ppa:me/one --add-apt-source=ppa:me/two --apt-upgrade T gzip -- lxd",
-            ),
-            // autopkgtest would not compare the fingerprint, and would show the token.
-            ("ppa-noble-amd64", &checked, files),
-            ("ppa-noble-amd64", r#"{"ppas": ["me/one", "user:hunter2@me/two"]}"#, &with_login),
-        ],
-    );
     check(
         &lxd,
         Abilities::USUAL,
         &[
             ("ppa-noble-amd64", r#"{"ppas": ["me/one"]}"#, files),
+            ("ppa-noble-amd64", &format!(r#"{{"ppas": ["me/one", "me/two:{key}"]}}"#), files),
             ("ppa-noble-amd64", r#"{"ppas": ["user:hunter2@me/two"]}"#, &with_login),
         ],
     );
@@ -265,12 +251,9 @@ fn ppas_are_added_by_the_best_way_that_is_there() {
     let refused = "refused: this autopkgtest has no --copy: the PPA's key cannot be brought into the testbed";
     check(&lxd, none, &[("ppa-noble-amd64", r#"{"ppas": ["me/one"]}"#, refused)]);
     // Who looks up the keys is told where they are wanted.
-    let folder = |abilities, ppa: &str| {
-        plan(&lxd, abilities, "ppa-noble-amd64", &format!(r#"gzip {{"ppas": ["{ppa}"]}}"#)).unwrap().ppa_folder
-    };
-    assert_eq!(folder(NEW, "me/one"), None);
-    assert_eq!(folder(NEW, "user:hunter2@me/one"), Some("/w/ppas".into()));
-    assert_eq!(folder(Abilities::USUAL, "me/one"), Some("/w/ppas".into()));
+    let folder = |request: &str| plan(&lxd, Abilities::USUAL, "ppa-noble-amd64", request).unwrap().ppa_folder;
+    assert_eq!(folder("gzip"), None);
+    assert_eq!(folder(r#"gzip {"ppas": ["me/one"]}"#), Some("/w/ppas".into()));
 }
 
 #[test]
@@ -284,7 +267,7 @@ fn an_older_autopkgtest_gets_what_it_knows() {
             (
                 "noble-amd64",
                 r#"{"triggers": ["zlib/1"]}"#,
-                "--apt-upgrade --apt-pocket=proposed --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd",
+                "--apt-upgrade --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd",
             ),
             (
                 "noble-amd64",
@@ -292,17 +275,6 @@ fn an_older_autopkgtest_gets_what_it_knows() {
                 "--apt-upgrade T --no-built-binaries /w/checkout -- lxd",
             ),
             ("noble-amd64", r#"{"build-git": "http://h/x#b"}"#, "--apt-upgrade T /w/checkout -- lxd"),
-        ],
-    );
-    let refused = "refused: this autopkgtest has no --apt-pocket: it cannot test packages from proposed";
-    let oldest = Abilities { pockets: false, ..OLD };
-    check(
-        &lxd,
-        oldest,
-        &[
-            ("noble-amd64", r#"{"triggers": ["zlib/1"]}"#, refused),
-            ("noble-amd64", r#"{"all-proposed": "1"}"#, refused),
-            ("noble-amd64", "", "--apt-upgrade T gzip -- lxd"),
         ],
     );
     let checkout = |abilities, parameters: &str| {
@@ -313,7 +285,7 @@ fn an_older_autopkgtest_gets_what_it_knows() {
     let wanted = checkout(OLD, git).unwrap();
     assert_eq!(wanted.folder, Path::new("/w/checkout"));
     assert!(matches!(wanted.source, TestSource::TestGit(source) if source.to_string() == "http://h/x#b"));
-    assert!(checkout(NEW, r#"{"test-bzr": "lp:x"}"#).is_some());
+    assert!(checkout(Abilities::USUAL, r#"{"test-bzr": "lp:x"}"#).is_some());
 }
 
 #[test]
@@ -401,8 +373,10 @@ fn every_part_tells_what_decided_it() {
         [
             "autopkgtest | /usr/bin/autopkgtest | default",
             "extra arguments | --x | worker.conf:3",
+            "pocket | noble-proposed | queue",
+            "from the pocket | zlib (priority 995; the rest of noble-proposed: 100) | request: triggers",
             "upgrade | --apt-upgrade | default",
-            "proposed | --apt-pocket=proposed=src:zlib | request: triggers",
+            "fallback | the whole pocket, once | worker.conf:3",
             "environment | --env=A=1 | request: env",
             "triggers | --env=ADT_TEST_TRIGGERS=zlib/1 | request: triggers",
             "test | --test-name=t | request: testname",
@@ -423,7 +397,7 @@ fn every_part_tells_what_decided_it() {
 #[test]
 fn a_token_is_on_no_command_line_and_in_no_explanation() {
     let lxd = settings("[autopkgtest]\nsetup_command = echo $UUID\n[virt]\nargs = lxd $UUID\n", &[]);
-    for abilities in [OLD, Abilities::USUAL, NEW] {
+    for abilities in [OLD, Abilities::USUAL] {
         let request = r#"gzip {"ppas": ["user:hunter2@me/one", "me/two"], "uuid": "x"}"#;
         let plan = plan(&lxd, abilities, "ppa-noble-amd64", request).unwrap();
         assert!(!format!("{plan:?} {}", plan.command).contains("hunter2"));

@@ -1,0 +1,7 @@
+//! The package archive that tests take packages from: its distributions, and the pockets of its releases.
+
+mod distribution;
+mod pocket;
+
+pub use self::distribution::Distribution;
+pub use self::pocket::{InvalidPocket, NoPocket, Pocket, Pockets, has_own_i386};

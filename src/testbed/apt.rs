@@ -1,0 +1,227 @@
+//! apt in the testbed: the sources and pins that a request needs, and the report of what apt has then.
+//!
+//! One script (`apt/setup.sh`) does this as a setup command, in the same way for every autopkgtest, virt server and form of apt's
+//! sources. autopkgtest's own options (`--apt-pocket`, `--add-apt-source`) are not used: their meaning differs between versions, some
+//! show tokens, and none proves anything. See `docs/proof.md`.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::TestbedError;
+use super::decision::Origin;
+use super::ppa::{self, PpaAccess};
+use super::template::quote;
+use crate::archive::Pocket;
+use crate::release::Release;
+use crate::request::{Request, Trigger};
+
+const SCRIPT: &str = include_str!("apt/setup.sh");
+
+/// What is taken from a release's pocket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Take {
+    /// Nothing; what decided that.
+    Nothing(Origin),
+    /// The packages of the triggers; everything else comes from the release if it is there.
+    Triggers,
+    /// Every package that is newer there; what decided that.
+    All(Origin),
+}
+
+impl Take {
+    /// What a request takes from the pocket. The triggers of a request with PPAs come from there, and those of a branch are only what
+    /// caused it.
+    pub(super) fn of(request: &Request, pocket: Option<&Pocket>) -> Self {
+        let parameters = request.parameters();
+        if pocket.is_none() {
+            Self::Nothing(Origin::Queue)
+        } else if parameters.all_proposed {
+            Self::All(Origin::Request("all-proposed"))
+        } else if parameters.source.is_some() {
+            Self::Nothing(Origin::Request("test-git, build-git or test-bzr"))
+        } else if !parameters.ppas.is_empty() {
+            Self::Nothing(Origin::Request("ppas"))
+        } else if parameters.triggers.iter().all(Trigger::is_baseline) {
+            Self::Nothing(Origin::Request("triggers"))
+        } else {
+            Self::Triggers
+        }
+    }
+}
+
+/// The setup of apt for one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AptSetup {
+    /// The host's file with the script.
+    pub script: PathBuf,
+    /// The release's pocket.
+    pub pocket: Option<Pocket>,
+    /// What is taken from it.
+    pub take: Take,
+    /// Whether sources are only looked at, because the testbed is this machine.
+    pub is_read_only: bool,
+    release: Release,
+    package: String,
+    /// The triggers that have to be there, each once.
+    triggers: Vec<Trigger>,
+}
+
+impl AptSetup {
+    /// The setup that a request needs on a release.
+    pub(super) fn new(
+        request: &Request,
+        release: &Release,
+        pocket: Option<&Pocket>,
+        script: PathBuf,
+        is_read_only: bool,
+    ) -> Self {
+        let parameters = request.parameters();
+        let mut triggers: Vec<Trigger> = Vec::new();
+        // The triggers of a branch are what caused it, such as a pull request; none of them is tested.
+        if parameters.source.is_none() {
+            for trigger in parameters.triggers.iter().filter(|trigger| !trigger.is_baseline()) {
+                if !triggers.contains(trigger) {
+                    triggers.push(trigger.clone());
+                }
+            }
+        }
+        Self {
+            script,
+            pocket: pocket.cloned(),
+            take: Take::of(request, pocket),
+            is_read_only,
+            release: release.clone(),
+            package: request.package().to_string(),
+            triggers,
+        }
+    }
+
+    /// The triggers whose packages have to be in the testbed.
+    pub fn triggers(&self) -> &[Trigger] {
+        &self.triggers
+    }
+
+    /// Writes the script, for its owner alone, and returns the word that marks its report in the log: nothing that runs in the testbed
+    /// knows it beforehand.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, ppas: &[PpaAccess]) -> Result<String, TestbedError> {
+        let nonce = uuid::Uuid::new_v4().simple().to_string();
+        let text = self.text(&nonce, ppas);
+        let save = || {
+            let mut options = File::options();
+            options.write(true).create(true).truncate(true).mode(0o600);
+            options.open(&self.script)?.write_all(text.as_bytes())
+        };
+        save().map_err(|source| TestbedError::Io { action: format!("writing {}", self.script.display()), source })?;
+        Ok(nonce)
+    }
+
+    fn text(&self, nonce: &str, ppas: &[PpaAccess]) -> String {
+        let take = match self.take {
+            Take::Nothing(_) => "nothing",
+            Take::Triggers => "triggers",
+            Take::All(_) => "all",
+        };
+        let lines = |lines: Vec<String>| lines.iter().fold(String::new(), |text, line| text + line + "\n");
+        let triggers = self.triggers.iter().map(|trigger| format!("{} {}", trigger.package(), trigger.version()));
+        let (triggers, ppas) =
+            (lines(triggers.collect()), lines(ppas.iter().map(|access| access.archive_url.clone()).collect()));
+        let mut text = String::new();
+        for (name, value) in [
+            ("nonce", nonce),
+            ("setup", if self.is_read_only { "0" } else { "1" }),
+            ("release", self.release.as_str()),
+            ("pocket", self.pocket.as_ref().map(Pocket::as_str).unwrap_or_default()),
+            ("take", take),
+            ("triggers", triggers.as_str()),
+            ("package", self.package.as_str()),
+            ("ppas", ppas.as_str()),
+            ("ppa_folder", ppa::IN_TESTBED),
+        ] {
+            let _ = writeln!(text, "{name}={}", quote(value));
+        }
+        text + SCRIPT
+    }
+
+    /// Where the script is in a request's folder.
+    pub(super) fn script_in(work_folder: &Path) -> PathBuf {
+        work_folder.join("apt-setup")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+
+    use super::*;
+
+    fn setup(request: &str, pocket: Option<&str>, script: PathBuf) -> AptSetup {
+        let request = Request::parse(request.as_bytes()).unwrap();
+        let pocket: Option<Pocket> = pocket.map(|pocket| pocket.parse().unwrap());
+        AptSetup::new(&request, &"noble".parse().unwrap(), pocket.as_ref(), script, true)
+    }
+
+    #[test]
+    fn the_request_decides_what_comes_from_the_pocket() {
+        let take = |request: &str, pocket| match setup(request, pocket, PathBuf::new()).take {
+            Take::Nothing(origin) => format!("nothing: {origin}"),
+            Take::Triggers => "triggers".to_owned(),
+            Take::All(origin) => format!("all: {origin}"),
+        };
+        let proposed = Some("noble-proposed");
+        for (request, pocket, expected) in [
+            (r#"gzip {"triggers": ["zlib/1"]}"#, proposed, "triggers"),
+            (r#"gzip {"triggers": ["zlib/1"]}"#, None, "nothing: queue"),
+            (r#"gzip {"triggers": ["zlib/1"], "all-proposed": "1"}"#, proposed, "all: request: all-proposed"),
+            (r#"gzip {"triggers": ["migration-reference/0"]}"#, proposed, "nothing: request: triggers"),
+            (r#"gzip {"triggers": ["my-migration-reference/0"]}"#, proposed, "triggers"),
+            ("gzip", proposed, "nothing: request: triggers"),
+            (r#"gzip {"triggers": ["a/1"], "ppas": ["me/one"]}"#, proposed, "nothing: request: ppas"),
+            (r#"gzip {"ppas": ["me/one"], "all-proposed": "1"}"#, proposed, "all: request: all-proposed"),
+            (
+                r#"gzip {"triggers": ["a/1"], "test-git": "http://h/x"}"#,
+                proposed,
+                "nothing: request: test-git, build-git or test-bzr",
+            ),
+        ] {
+            assert_eq!(take(request, pocket), expected, "{request}");
+        }
+    }
+
+    #[test]
+    fn the_script_is_the_owners_alone_and_each_one_has_another_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = setup(r#"gzip {"triggers": ["zlib/1~a+b"]}"#, Some("noble-proposed"), folder.path().join("s"));
+        let (first, second) = (setup.write(&[]).unwrap(), setup.write(&[]).unwrap());
+        assert_ne!(first, second);
+        let text = std::fs::read_to_string(&setup.script).unwrap();
+        assert!(
+            text.starts_with(&format!("nonce={second}\nsetup=0\nrelease=noble\npocket=noble-proposed\n")),
+            "{text}"
+        );
+        assert!(text.contains("triggers='zlib 1~a+b\n'\n"), "{text}");
+        assert_eq!(setup.script.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        // Longer arguments cannot be passed to a program.
+        assert!(text.len() < 100_000);
+    }
+
+    #[test]
+    fn the_script_reports_without_changing_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        let setup = setup(r#"gzip {"triggers": ["gzip/1.12-1"]}"#, Some("noble-proposed"), folder.path().join("s"));
+        let nonce = setup.write(&[]).unwrap();
+        let text = std::fs::read_to_string(&setup.script).unwrap();
+        let output = Command::new("sh").args(["-ec", &text]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        let marked = |line: &str| line.starts_with(&format!("apt-ci-evidence {nonce} "));
+        assert!(said.lines().all(marked) && said.contains(" begin\n") && said.ends_with(" end\n"), "{said}");
+        assert!(!Path::new("/etc/apt/preferences.d/apt-ci-pocket.pref").exists());
+    }
+}

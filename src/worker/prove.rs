@@ -1,0 +1,151 @@
+//! What a run's testbed really had: its report is read once autopkgtest has ended, and decides whether the run counts.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+
+use super::run::{TESTBED_FAILURE, TestRun, Verdict};
+use crate::result::{KEEP_HEAD, Proof, ProofItem, ProofVerdict};
+use crate::testbed::apt::Take;
+use crate::testbed::evidence::Evidence;
+use crate::testbed::prove::{Judgement, Tested as Facts};
+use crate::testbed::{Plan, PpaAccess};
+
+/// What autopkgtest says in its summary and log when it finds no way to install a test's dependencies.
+const UNSATISFIABLE: &str = "Test dependencies are unsatisfiable";
+/// autopkgtest's own files are far smaller.
+const MAX_FILE: u64 = 4 << 20;
+/// Maximum number of tests whose packages are looked at.
+const MAX_TESTS: usize = 1000;
+
+/// What a run came to, and the record of what was tested.
+pub(super) struct Tested {
+    pub(super) verdict: Verdict,
+    pub(super) proof: Option<Proof>,
+    /// Dependencies could not be met with the triggers alone, and may be met with the whole pocket.
+    pub(super) needs_fallback: bool,
+}
+
+/// A run that ended before there was anything to prove.
+impl From<Verdict> for Tested {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, proof: None, needs_fallback: false }
+    }
+}
+
+/// What was set up for a run.
+pub(super) struct Prepared {
+    /// The word that marks the testbed's report.
+    pub(super) nonce: String,
+    /// The request's PPAs.
+    pub(super) archives: Vec<PpaAccess>,
+}
+
+impl TestRun<'_> {
+    /// Holds a run against what the testbed reports. A run that did not test what was asked for is a failure of its testbed, whatever
+    /// autopkgtest made of it.
+    pub(super) fn prove(
+        &self,
+        verdict: Verdict,
+        plan: &Plan,
+        prepared: &Prepared,
+        output: &Path,
+        is_fallback: bool,
+    ) -> Tested {
+        let reports = match reports(&output.join("log"), &prepared.nonce) {
+            Ok(reports) => reports,
+            Err(error) => {
+                tracing::warn!("the log cannot be read for what the testbed had: {error}");
+                Vec::new()
+            }
+        };
+        let source = text(&output.join("testpkg-version"));
+        let judgement = Facts {
+            request: self.request,
+            setup: &plan.apt,
+            ppas: &prepared.archives,
+            reports: &reports,
+            packages: &packages(output),
+            source: source.as_deref().map(str::trim).filter(|source| !source.is_empty()),
+            is_fallback,
+        }
+        .judge();
+        let is_pinned = plan.apt.take == Take::Triggers && !plan.apt.is_read_only;
+        let is_unsatisfiable = || text(&output.join("summary")).is_some_and(|said| said.contains(UNSATISFIABLE));
+        let needs_fallback = is_pinned
+            && plan.allows_fallback
+            && (judgement.is_held_back || (is_result(&verdict) && is_unsatisfiable()));
+        let verdict = self.decide(verdict, &judgement);
+        Tested { verdict, proof: Some(judgement.proof), needs_fallback }
+    }
+
+    fn decide(&self, verdict: Verdict, judgement: &Judgement) -> Verdict {
+        let package = self.request.package();
+        let not_met: Vec<String> =
+            judgement.proof.items.iter().filter(|item| item.reason.is_some()).map(reason).collect();
+        if judgement.proof.verdict != ProofVerdict::Refuted {
+            return match (&judgement.setup_error, verdict) {
+                (Some(error), Verdict::Result(..)) => {
+                    self.testbed_failed(&format!("the testbed of {package} failed: {error}"))
+                }
+                (_, verdict) => verdict,
+            };
+        }
+        let reason = not_met.join("; ");
+        if judgement.is_superseded {
+            let note = self.without_secrets(&format!("apt-ci: {package} was not tested as asked: {reason}"));
+            tracing::warn!("{note}");
+            return Verdict::Result(TESTBED_FAILURE, Some(note));
+        }
+        Verdict::Unproven(self.without_secrets(&format!("{package} was not tested as asked: {reason}")))
+    }
+}
+
+fn is_result(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Result(..))
+}
+
+fn reason(item: &ProofItem) -> String {
+    item.to_string()
+}
+
+/// Opens one of autopkgtest's files. A test may have put a link or a pipe in its place.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a file")) }
+}
+
+/// The testbed's reports. They are made before each test, so that the first is always in the part of the log that is kept.
+fn reports(log: &Path, nonce: &str) -> io::Result<Vec<Evidence>> {
+    match open(log) {
+        Ok(file) => Evidence::read(&mut BufReader::new(file.take(KEEP_HEAD)), nonce),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn text(path: &Path) -> Option<String> {
+    let mut bytes = Vec::new();
+    open(path).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The packages that were installed when tests ran: those of the testbed, and what each test added.
+fn packages(output: &Path) -> Vec<(String, String)> {
+    let entries = fs::read_dir(output).into_iter().flatten().filter_map(Result::ok);
+    let names = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with("-packages"));
+    let texts = names.take(MAX_TESTS).filter_map(|path| text(&path));
+    let mut packages: Vec<(String, String)> = Vec::new();
+    for text in texts {
+        let line = |line: &str| {
+            let (name, version) = line.trim().split_once('\t')?;
+            Some((name.to_owned(), version.trim().to_owned()))
+        };
+        packages.extend(text.lines().filter_map(line));
+    }
+    packages
+}
