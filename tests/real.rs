@@ -59,6 +59,8 @@ fn gzip(site: &TestSite, version: &str) -> Value {
     assert_eq!(results.as_array().map(Vec::len), Some(1), "{results}");
     assert_eq!(results[0]["outcome"], "pass", "{results}");
     assert_eq!(results[0]["triggers"], json!([trigger]));
+    // Also on this host itself, whose own packages are what was tested.
+    assert_eq!(results[0]["proof"], "proven", "{}", site.ok(&["results", "show", "gzip"]));
     assert!(results[0]["version"].as_str().is_some_and(|version| version.starts_with("1.")), "{results}");
     let log = site.ok(&["log", "gzip"]);
     assert!(log.contains("autopkgtest [") && log.contains("PASS"), "{log}");

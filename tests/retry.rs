@@ -338,7 +338,7 @@ fn only(site: &TestSite, queue: &str) -> (String, Value) {
 }
 
 fn retry_run(_: &Services) -> Result<(), Failed> {
-    let site = TestSite::local();
+    let site = TestSite::local().with_pocket("proposed");
     let parameters = json!({
         "triggers": ["a/1", "b/2"], "env": ["STUB_EXIT=4", "A=x y"], "all-proposed": "1", "testname": "smoke",
     });

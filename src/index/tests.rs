@@ -237,6 +237,26 @@ async fn damaged_results_count_nowhere() {
     assert_eq!(index.export(&file).unwrap().results, 2);
 }
 
+#[tokio::test]
+async fn refuted_results_are_no_evidence_and_stay_in_the_export() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    // One that passed for another version than was asked for would make the failure a flaky one.
+    let fails = run("autopkgtest-noble", "gzip", "20260103_120000_abcde@", 4);
+    let mut refuted = run("autopkgtest-noble", "gzip", "20260104_120000_abcde@", 0);
+    refuted.summary.proof = crate::result::ProofVerdict::Refuted;
+    for run in [&fails, &refuted] {
+        scene.put(run).await;
+    }
+    scene.refresh(&index).await;
+    let noble = "noble".parse().unwrap();
+    assert_eq!(index.flaky(&noble, None, "2026-01-01T00:00:00Z".parse().unwrap()).unwrap(), []);
+    let read = everything(&index, "autopkgtest-noble");
+    assert!(read.contains(&refuted) && !refuted.is_evidence() && refuted.decision().is_none(), "{read:?}");
+    // proposed-migration waits indefinitely for a result that is missing.
+    assert_eq!(index.export(&scene.folder.path().join("autopkgtest.db")).unwrap().results, 2);
+}
+
 fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
     let one = (
         prop_oneof![Just("autopkgtest-noble"), Just("autopkgtest-sid"), Just("autopkgtest-noble-me-tools")],
