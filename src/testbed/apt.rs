@@ -211,6 +211,71 @@ mod tests {
         assert!(text.len() < 100_000);
     }
 
+    /// What the script adds to these sources of apt for noble-proposed, or how it fails.
+    fn derived(files: &[(&str, &str)]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        std::fs::create_dir_all(folder.path().join("sources.list.d")).unwrap();
+        let (functions, _) = SCRIPT.split_once("\nprintf '%s' \"$triggers\"").expect("the end of the functions");
+        let of_folder = functions.replace("apt_dir=/etc/apt", &format!("apt_dir={}", folder.path().display()));
+        let script = format!(
+            "nonce=N setup=0 release=noble pocket=noble-proposed\n{of_folder}\nderive_pocket\n\
+             cat \"$apt_dir\"/sources.list.d/apt-ci-pocket.* 2>/dev/null || :\n"
+        );
+        let output = Command::new("sh").args(["-ec", &script]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        String::from_utf8(output.stdout).unwrap().replace("apt-ci-evidence N begin\n", "")
+    }
+
+    #[test]
+    fn the_pocket_is_derived_from_one_line_sources() {
+        let text = "# deb http://comment/ noble main\n\
+                    deb http://h/ubuntu noble main universe # the release\n\
+                    deb-src http://h/ubuntu noble main universe\n\
+                    deb http://h/ubuntu noble-updates main\n";
+        let further = "  deb [ arch=amd64 signed-by=/k.gpg ]  http://other/x\tnoble  main\ndeb http://flat/ ./\n";
+        assert_eq!(
+            derived(&[("sources.list", text), ("sources.list.d/more.list", further)]),
+            "deb http://h/ubuntu noble-proposed main universe\n\
+             deb-src http://h/ubuntu noble-proposed main universe\n\
+             deb [ arch=amd64 signed-by=/k.gpg ] http://other/x noble-proposed main\n\
+             deb-src [ arch=amd64 signed-by=/k.gpg ] http://other/x noble-proposed main\n"
+        );
+    }
+
+    #[test]
+    fn the_pocket_is_derived_from_deb822_sources() {
+        let text = "# A comment\nTypes: deb\nURIs: http://h/ubuntu\nSuites: noble noble-updates\nComponents: main\n universe\n\
+                    Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n\n\
+                    Types: deb\nURIs: http://off/\nSuites: noble\nComponents: main\nEnabled: No\n\n\
+                    Types: deb\nURIs: http://h/ubuntu\nSuites: noble-security\nComponents: main\n";
+        let continued =
+            "types: deb-src\r\nuris: http://two/\r\nsuites:\r\n noble\r\ncomponents: main\r\nenabled: yes\r\n";
+        assert_eq!(
+            derived(&[("sources.list.d/x.sources", text), ("sources.list.d/y.sources", continued)]),
+            "Types: deb deb-src\nSuites: noble-proposed\nURIs: http://h/ubuntu\nComponents: main\n universe\n\
+             Signed-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n\n\
+             Types: deb deb-src\nSuites: noble-proposed\nuris: http://two/\ncomponents: main\n\n"
+        );
+    }
+
+    #[test]
+    fn a_pocket_that_is_there_is_not_added_again_and_one_without_a_release_is_an_error() {
+        let there = "deb http://h/ubuntu noble main\ndeb http://h/ubuntu noble-proposed main\n";
+        assert_eq!(derived(&[("sources.list", there)]), "");
+        let stanza = "Types: deb\nURIs: http://h/\nSuites: noble noble-proposed\nComponents: main\n";
+        assert_eq!(derived(&[("sources.list.d/x.sources", stanza)]), "");
+        // The sources may have another name for the release.
+        let devel = "deb http://h/ubuntu devel-updates main\ndeb http://h/ubuntu devel main\n";
+        assert!(derived(&[("sources.list", devel)]).starts_with("deb http://h/ubuntu noble-proposed main\n"));
+        let error = derived(&[("sources.list", "# nothing\n")]);
+        assert!(error.contains("the suite noble: the pocket noble-proposed cannot be derived"), "{error}");
+    }
+
     #[test]
     fn the_script_reports_without_changing_anything() {
         let folder = tempfile::tempdir().unwrap();

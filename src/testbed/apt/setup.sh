@@ -251,6 +251,9 @@ if [ "$setup" = 1 ]; then
         install -m 644 -t "$apt_dir/sources.list.d" "$ppa_folder"/*.list
         rm -r "$ppa_folder"
     fi
+    # Who is asked to test an upload does not wait for Ubuntu's phasing.
+    echo 'APT::Get::Always-Include-Phased-Updates "true";' >"$apt_work/phased"
+    install -D -m 644 "$apt_work/phased" "$apt_dir/apt.conf.d/90apt-ci"
     update ||
         fail "apt-get update: $(grep '^[EW]: ' "$apt_work/update" | without_login | head -n 1)"
 fi
