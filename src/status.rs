@@ -15,6 +15,9 @@ pub const PRIVATE_PACKAGE: &str = "private-test";
 /// What stands for the log of a private run.
 pub const PRIVATE_LOG: &str = "Running private test";
 
+/// Stands for a private run's folder in the store. Ubuntu's database writer splits it into five parts and dies on any other number.
+const PRIVATE_FOLDER: &str = "private/private/private/private/private@";
+
 /// What a message of `teststatus.fanout` tells.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 pub struct TestStatus {
@@ -71,8 +74,9 @@ pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration
 ///
 /// Everybody who listens gets it, so a private run tells only that one has ended, when, how long it took, and how; not whose it was
 /// or what was tested. All fields are there nevertheless, because listeners read them without asking: `package` is `private-test`,
-/// `testpkg_version` is `unknown`, `container` is the release's private container without the PPA's name, and `swift_dir`, `triggers`,
-/// `requester` and `env` are empty. Who may read the result finds it in the store.
+/// `testpkg_version` is `unknown`, `container` is the release's private container without the PPA's name, `swift_dir` is
+/// `private/private/private/private/private@`, and `triggers`, `requester` and `env` are empty. Readers allowed to see the result
+/// find it in the store.
 pub fn test_complete(place: &Place, run: &RunId, request: &Request, summary: &RunSummary) -> Vec<u8> {
     let Place { container, path, .. } = place;
     let mut message = json!({
@@ -84,7 +88,7 @@ pub fn test_complete(place: &Place, run: &RunId, request: &Request, summary: &Ru
         "testpkg_version": "unknown",
         "release": path.release,
         "requester": "",
-        "swift_dir": "",
+        "swift_dir": PRIVATE_FOLDER,
         "triggers": "",
         "env": "",
     });
@@ -101,7 +105,8 @@ pub fn test_complete(place: &Place, run: &RunId, request: &Request, summary: &Ru
     message.to_string().into_bytes()
 }
 
-/// `all-proposed=1,testname=x,A=1`: what readers need to know to tell this run from one of the archive as it is.
+/// `all-proposed=1,testname=x`: what readers need to tell this run from one of the archive as it is. The test's own variables are
+/// not among them: readers take a run with any other entry for none of the archive's.
 fn environment(request: &Request) -> String {
     let parameters = request.parameters();
     let mut env = Vec::new();
@@ -111,7 +116,6 @@ fn environment(request: &Request) -> String {
     if let Some(name) = &parameters.testname {
         env.push(format!("testname={name}"));
     }
-    env.extend(parameters.env.iter().map(ToString::to_string));
     env.join(",")
 }
 
@@ -204,7 +208,7 @@ mod tests {
             "requester": "alice",
             "swift_dir": "bookworm/amd64/libp/libpng/20261123_084000_0a1b2@",
             "triggers": "a/1 b/2",
-            "env": "all-proposed=1,testname=x,A=1",
+            "env": "all-proposed=1,testname=x",
         });
         assert_eq!(parse(&message), expected);
     }
@@ -223,7 +227,7 @@ mod tests {
                 "testpkg_version": "unknown",
                 "release": "bookworm",
                 "requester": "",
-                "swift_dir": "",
+                "swift_dir": "private/private/private/private/private@",
                 "triggers": "",
                 "env": "",
             });
