@@ -78,6 +78,7 @@ fn main() -> ExitCode {
     let end = runtime.block_on(dispatch(cli.command, &session));
     // A pending lookup of a host name must not hold up the exit.
     runtime.shutdown_background();
+    ui::log_writer::flush();
     match end {
         Ok(status) => status.into(),
         Err(error) => ui::error::report(&error),

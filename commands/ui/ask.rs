@@ -98,7 +98,7 @@ async fn answer<T: Send + 'static>(
     if let Some(before) = before {
         let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before);
     }
-    anstream::eprintln!();
+    super::say(format_args!(""));
     interrupt::end()
 }
 

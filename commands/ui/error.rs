@@ -56,9 +56,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     // A text from elsewhere must not steer the terminal.
     let plain = |text: String| text.replace(|c: char| c.is_control() && c != '\n', " ");
-    anstream::eprintln!("{RED}error:{RED:#} {}", plain(chain(error)));
+    super::say(format_args!("{RED}error:{RED:#} {}", plain(chain(error))));
     if let Some(hint) = hint(error) {
-        anstream::eprintln!("{CYAN}hint:{CYAN:#} {}", plain(hint));
+        super::say(format_args!("{CYAN}hint:{CYAN:#} {}", plain(hint)));
     }
     status(error).into()
 }

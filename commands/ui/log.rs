@@ -19,6 +19,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::log_writer;
+
 const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
@@ -49,7 +51,9 @@ pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(level))
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
-        .with_writer(std::io::stderr);
+        .with_writer(log_writer::standard_error())
+        // What cannot be written is lost; the default would write about that to standard error, and panic.
+        .log_internal_errors(false);
     if std::io::stderr().is_terminal() && verbose < 2 {
         let fields = debug_fn(|to, field, value| write!(to, "{field}={}", format!("{value:?}").trim_matches('"')));
         log.fmt_fields(fields.delimited(" ")).event_format(ForPeople { everything: verbose > 0 }).init();

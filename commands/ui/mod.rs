@@ -5,6 +5,7 @@ pub mod error;
 pub mod exit;
 pub mod interrupt;
 mod log;
+pub mod log_writer;
 pub mod pager;
 pub mod progress;
 pub mod secret;
@@ -72,7 +73,7 @@ impl Ui {
     /// Something that is wrong and does not keep the command from doing the rest, on standard error.
     pub fn warn(&self, text: impl std::fmt::Display) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
-        anstream::eprintln!("{style}warning:{style:#} {}", text.to_string().replace(char::is_control, " "));
+        say(format_args!("{style}warning:{style:#} {}", text.to_string().replace(char::is_control, " ")));
     }
 
     /// A remark for a person, on standard error.
@@ -80,9 +81,14 @@ impl Ui {
         if !self.quiet {
             // A text from elsewhere must not steer the terminal.
             let is_steering = |c: char| c.is_control() && c != '\n';
-            anstream::eprintln!("{}", text.to_string().replace(is_steering, " "));
+            say(format_args!("{}", text.to_string().replace(is_steering, " ")));
         }
     }
+}
+
+/// A line on standard error. Where that cannot be written, nobody reads it, and the command goes on.
+pub fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(anstream::stderr().lock(), "{line}");
 }
 
 /// Says which of the many files of a command failed; the end of a pipe's reader stays recognisable.
