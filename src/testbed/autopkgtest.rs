@@ -27,14 +27,16 @@ pub(super) struct Abilities {
     pub(super) clones: bool,
     /// `--copy` puts files into the testbed.
     pub(super) copies: bool,
+    /// Tests can run as a foreign architecture: since 5.43.
+    pub(super) foreign: bool,
 }
 
 impl Abilities {
     /// Those of autopkgtest 5.28.
-    pub(super) const USUAL: Self = Self { test_name_option: "--test-name", clones: true, copies: true };
+    pub(super) const USUAL: Self = Self { test_name_option: "--test-name", clones: true, copies: true, foreign: false };
 
     /// Reads them from `autopkgtest --help`.
-    fn read(help: &str) -> Self {
+    pub(super) fn read(help: &str) -> Self {
         let old_name = !help.contains("--test-name") && help.contains("--testname");
         // Each option begins with its name; what it takes may stand on the next line.
         let option = |name: &str| {
@@ -45,6 +47,7 @@ impl Abilities {
             test_name_option: if old_name { "--testname" } else { "--test-name" },
             clones: help.contains("url#branch"),
             copies: option("--copy").is_some(),
+            foreign: help.contains("--test-architecture"),
         }
     }
 }

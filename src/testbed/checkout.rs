@@ -28,6 +28,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many of the program's last lines tell what went wrong.
 const LAST_LINES: usize = 3;
 
+/// What an error begins with that says that a branch is over its limit.
+pub(super) const TOO_LARGE: &str = "it is larger";
+
 /// A branch, and the folder that it has to be fetched into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkout {
@@ -127,7 +130,7 @@ impl Checkout {
         // A large tree takes a while to walk through.
         match tokio::task::spawn_blocking(move || is_larger(&folder, bytes)).await {
             Ok(false) => Ok(()),
-            Ok(true) => Err(self.failed(format!("it is larger than {} MiB", limits.bytes >> 20))),
+            Ok(true) => Err(self.failed(format!("{TOO_LARGE} than {} MiB", limits.bytes >> 20))),
             Err(error) => Err(self.failed(error.to_string())),
         }
     }

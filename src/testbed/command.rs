@@ -112,6 +112,9 @@ impl Run<'_> {
         self.refuse_the_impossible(is_null)?;
         let sizes = sizes(conf, &special, queue);
         let foreign = !has_own_i386(&queue.release, &queue.architecture);
+        if let Some(reason) = refused_queue(self.autopkgtest, queue) {
+            return Err(Refusal(reason));
+        }
         let time = self.time.strftime("%Y%m%d-%H%M%S").to_string();
         let value = |variable| match variable {
             Variable::Release => queue.release.as_str(),
@@ -329,6 +332,15 @@ pub fn withheld<'e>(plan: &Plan, environment: &'e Environment) -> Vec<&'e str> {
     let is_withheld =
         |name: &&str| OF_THE_SERVICE.contains(name) || prefixes.iter().any(|prefix| name.starts_with(prefix));
     environment.names().filter(is_withheld).collect()
+}
+
+/// Why tests from this queue cannot run with this autopkgtest, whatever is asked for, if they cannot.
+pub fn refused_queue(autopkgtest: &Autopkgtest, queue: &QueueName) -> Option<String> {
+    let is_refused = !has_own_i386(&queue.release, &queue.architecture) && !autopkgtest.abilities.foreign;
+    is_refused.then(|| {
+        let (program, architecture) = (autopkgtest.program().display(), &queue.architecture);
+        format!("{program} cannot test the foreign architecture {architecture} of {queue}: it is older than 5.43")
+    })
 }
 
 #[cfg(test)]

@@ -59,15 +59,15 @@ impl Limits {
         Self {
             short: self.short.saturating_mul(all),
             install: self.install.saturating_mul(all),
-            test: self.test.saturating_mul(test.max(all)),
+            test: self.test.saturating_mul(test).saturating_mul(all),
             copy: self.copy.saturating_mul(all),
-            build: self.build.saturating_mul(build.max(all)),
+            build: self.build.saturating_mul(build).saturating_mul(all),
             margin: self.margin,
         }
     }
 }
 
-/// How many times longer a test may take. The factors of one limit are not multiplied; the largest counts.
+/// How many times longer a test may take. The factor of a slow architecture multiplies those of long and big packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Factors {
     pub(super) all: u64,
@@ -80,14 +80,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_largest_factor_of_a_limit_counts() {
+    fn a_slow_architecture_multiplies_what_a_package_gets() {
         let limits = Limits::default();
         let times = |all, test, build| limits.times(Factors { all, test, build });
         assert_eq!(times(1, 1, 1), limits);
         assert_eq!(times(1, 4, 2), Limits { test: 40_000, build: 40_000, ..limits });
         let slow = Limits { short: 1200, install: 12_000, test: 40_000, copy: 3600, build: 80_000, margin: 600 };
-        assert_eq!(times(4, 4, 2), slow);
-        assert_eq!(times(4, 2, 1), slow);
+        assert_eq!(times(4, 1, 1), slow);
+        assert_eq!(times(4, 4, 2), Limits { test: 160_000, build: 160_000, ..slow });
+        assert_eq!(times(4, 2, 1), Limits { test: 80_000, ..slow });
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 pub mod apt;
 pub mod autopkgtest;
+pub mod cause;
 pub mod checkout;
 pub mod command;
 pub mod conf;
@@ -93,4 +94,19 @@ pub enum TestbedError {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+impl TestbedError {
+    /// Whether a branch is not there, or can never be fetched: only another request can help.
+    pub fn is_requests_fault(&self) -> bool {
+        match self {
+            Self::Checkout { reason, .. } => reason.starts_with(checkout::TOO_LARGE) || cause::is_gone(reason),
+            _ => false,
+        }
+    }
+
+    /// Whether the system refuses to start a program because its arguments are too long.
+    pub fn is_too_long(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::ArgumentListTooLong)
+    }
 }

@@ -62,11 +62,11 @@ pub(super) fn sizes<'a>(conf: &'a WorkerConf, special: &Special, queue: &QueueNa
             _ => 1,
         };
         let mut value = format!("{seconds} s");
-        let factor = own.max(all);
+        let factor = own * all;
         if factor > 1 {
             value.push_str(&format!(" = {factor} × {base} s"));
-            // The slow architecture wins where both lead to the same.
-            origins.extend(if all >= own { Some(Origin::Queue) } else { line.cloned() });
+            origins.extend((all > 1).then_some(Origin::Queue));
+            origins.extend(line.filter(|_| own > 1).cloned());
         }
         decisions.push(Decision { what: format!("time limit, {name}"), value, origins });
     }

@@ -6,7 +6,8 @@ use crate::testbed::settings::Configuration;
 use crate::testbed::variables::{Definition, Definitions};
 
 /// What an autopkgtest from before 4.0 can do.
-const OLD: Abilities = Abilities { test_name_option: "--testname", clones: false, copies: true };
+const OLD: Abilities = Abilities { test_name_option: "--testname", clones: false, copies: true, foreign: false };
+const FOREIGN: Abilities = Abilities { foreign: true, ..Abilities::USUAL };
 
 fn settings(conf: &str, lists: &[(&str, &str)]) -> Settings {
     let folder = tempfile::tempdir().unwrap();
@@ -311,7 +312,7 @@ fn worker_conf_fills_in_what_it_knows_of_the_test() {
     let foreign = settings("[virt]\nargs = lxd $RELEASE/$ARCHITECTURE/$HOSTARCH\n", &[]);
     check(
         &foreign,
-        Abilities::USUAL,
+        FOREIGN,
         &[
             ("focal-i386", "", "--apt-upgrade T -a i386 gzip -- lxd focal/i386/amd64"),
             ("bionic-i386", "", "--apt-upgrade T gzip -- lxd bionic/i386/i386"),
@@ -336,10 +337,10 @@ fn special_packages_get_another_testbed_and_more_time() {
         (&[big], "noble-amd64", times(300, 3000, 20_000, 900, 20_000), "lxd big"),
         (&[long], "noble-amd64", times(300, 3000, 40_000, 900, 40_000), "lxd small"),
         (&[long], "noble-arm64", times(300, 3000, 10_000, 900, 20_000), "lxd small"),
-        // The factors are not multiplied.
+        // Those of one package are not multiplied with each other, but with a slow architecture's.
         (&[big, long], "noble-amd64", times(300, 3000, 40_000, 900, 40_000), "lxd big"),
         (&[], "noble-riscv64", times(1200, 12_000, 40_000, 3600, 80_000), "lxd small"),
-        (&slow, "noble-riscv64", times(1200, 12_000, 40_000, 3600, 80_000), "lxd big"),
+        (&slow, "noble-riscv64", times(1200, 12_000, 160_000, 3600, 160_000), "lxd big"),
         (&[vm, big], "noble-amd64", times(300, 3000, 20_000, 900, 20_000), "qemu big"),
         (&[vm], "jammy-amd64", times(300, 3000, 10_000, 900, 20_000), "lxd small"),
     ] {
@@ -358,7 +359,7 @@ fn every_part_tells_what_decided_it() {
     let conf = "[autopkgtest]\nextra_args = --x\ntimeout_test = 7\n[virt]\nargs = lxd\nvm_args = qemu\n";
     let settings = settings(conf, &[("long_tests", "# slow\ngzip\n"), ("vm_packages", "zlib\ngz?p\n")]);
     let request = r#"gzip {"triggers": ["zlib/1"], "env": ["A=1"], "testname": "t"}"#;
-    let plan = plan(&settings, Abilities::USUAL, "noble-i386", request).unwrap();
+    let plan = plan(&settings, FOREIGN, "noble-i386", request).unwrap();
     let found: Vec<String> = plan
         .decisions
         .iter()
@@ -423,5 +424,17 @@ fn what_systemd_tells_the_worker_is_not_for_its_tests() {
         let settings = settings(&format!("[virt]\nargs = {virt}\n"), &[]);
         let plan = plan(&settings, Abilities::USUAL, "noble-amd64", "gzip").unwrap();
         assert_eq!(withheld(&plan, &environment), service, "{virt}");
+    }
+}
+
+#[test]
+fn a_queue_of_a_foreign_architecture_is_refused_by_versions_without_it() {
+    let queue = |name: &str| name.parse::<QueueName>().unwrap();
+    let old = Autopkgtest::with(Abilities::read("  --output-dir OUTPUT_DIR\n"));
+    let new = Autopkgtest::with(Abilities::read("  -a, --test-architecture ARCH\n       run tests for ARCH\n"));
+    let refusal = refused_queue(&old, &queue("debci-noble-i386")).unwrap();
+    assert!(refusal.contains("debci-noble-i386") && refusal.contains("5.43"), "{refusal}");
+    for (found, name) in [(&old, "debci-noble-amd64"), (&old, "debci-bookworm-i386"), (&new, "debci-noble-i386")] {
+        assert_eq!(refused_queue(found, &queue(name)), None, "{name}");
     }
 }
