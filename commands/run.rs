@@ -126,17 +126,18 @@ pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus>
     if args.check {
         published::check(&submissions, session, &site).await?;
     }
-    let now = jiff::Timestamp::now();
-    let submissions: Vec<Submission> = submissions
-        .into_iter()
-        .map(|Submission { queue, request }| Submission { queue, request: request.identified().submitted_at(now) })
-        .collect();
     if dry_run {
+        // Without id and time: each submission of these lines is a request of its own.
         for submission in &submissions {
             session.ui.data(submission.to_line())?;
         }
         return Ok(ExitStatus::Success);
     }
+    let now = jiff::Timestamp::now();
+    let submissions: Vec<Submission> = submissions
+        .into_iter()
+        .map(|Submission { queue, request }| Submission { queue, request: request.identified().submitted_at(now) })
+        .collect();
     submit(submissions, &args.submit, session, &site).await
 }
 

@@ -4,6 +4,7 @@
 //! is put together. [`wire`] reads and writes the message that travels through a queue, [`line`] the line form of a batch.
 
 mod criterion;
+mod limits;
 pub mod line;
 mod parts;
 mod ppa;
@@ -97,9 +98,10 @@ impl Request {
     /// Puts a request together.
     ///
     /// # Errors
-    /// When the baseline trigger `migration-reference/0` does not stand alone, or `other` holds a parameter that has a field of
-    /// its own.
+    /// When the baseline trigger `migration-reference/0` does not stand alone, a field is over its limit, or `other` holds a
+    /// parameter that has a field of its own.
     pub fn new(package: SourcePackage, parameters: Parameters) -> Result<Self, InvalidRequest> {
+        limits::check(&package, &parameters)?;
         let baseline = parameters.triggers.iter().find(|trigger| trigger.is_baseline());
         if let Some(baseline) = baseline {
             let alone = parameters.triggers.len() == 1 && !parameters.all_proposed && parameters.ppas.is_empty();
@@ -133,6 +135,13 @@ impl Request {
     #[must_use]
     pub fn identified(mut self) -> Self {
         self.parameters.uuid.get_or_insert_with(RequestId::random);
+        self
+    }
+
+    /// The same request with a new random id, in place of its own.
+    #[must_use]
+    pub fn reidentified(mut self) -> Self {
+        self.parameters.uuid = Some(RequestId::random());
         self
     }
 

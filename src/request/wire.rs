@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{InvalidRequest, Parameters, Ppa, Request, TestSource};
+use super::limits::{self, MAX_MESSAGE};
+use super::{InvalidRequest, Parameters, Ppa, Request, RequestId, TestSource, Text};
 
 /// The parameters that have a field of their own.
 pub(super) const KNOWN_KEYS: [&str; 13] = [
@@ -21,24 +22,43 @@ pub(super) const KNOWN_KEYS: [&str; 13] = [
     "uuid",
 ];
 
+/// How to treat fields that do not change what is tested: `requester`, `submit-time` and `uuid`.
+pub(super) enum Cosmetic<'a> {
+    /// A field that breaks its rule is an error: the author of the text can correct it.
+    Strict,
+    /// A field that breaks its rule is repaired or left out, with a note: a test must not be lost for it.
+    Repaired(&'a mut Vec<String>),
+}
+
 impl Request {
     /// Reads a queue's message: a package alone, or a package, white space and a JSON object.
     ///
+    /// Names of requesters, times and ids that break their rules are repaired or left out; see [`Request::parse_noting`].
+    ///
     /// # Errors
-    /// When it is not UTF-8, not of that form, or a parameter breaks its rule.
+    /// When it is not UTF-8, not of that form, over a limit, or a parameter breaks its rule.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
-        let text = std::str::from_utf8(body)
-            .map_err(|_| InvalidRequest::new("request", String::from_utf8_lossy(body), "is not UTF-8"))?;
-        Self::parse_text(text)
+        Self::parse_noting(body, &mut Vec::new())
     }
 
-    pub(super) fn parse_text(text: &str) -> Result<Self, InvalidRequest> {
+    /// Reads a queue's message, and notes each field that was repaired or left out.
+    ///
+    /// # Errors
+    /// As [`Request::parse`].
+    pub fn parse_noting(body: &[u8], notes: &mut Vec<String>) -> Result<Self, InvalidRequest> {
+        limits::bounded("request", "bytes", body.len(), MAX_MESSAGE)?;
+        let text = std::str::from_utf8(body)
+            .map_err(|_| InvalidRequest::new("request", String::from_utf8_lossy(body), "is not UTF-8"))?;
+        Self::parse_text(text, &mut Cosmetic::Repaired(notes))
+    }
+
+    pub(super) fn parse_text(text: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Self, InvalidRequest> {
         let text = text.trim();
         let (package, parameters) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
         let package = package.parse()?;
         let parameters = match parameters.trim_start() {
             "" => Parameters::default(),
-            json => read_parameters(json)?,
+            json => read_parameters(json, cosmetic)?,
         };
         Self::new(package, parameters)
     }
@@ -110,7 +130,7 @@ pub fn shown(body: &[u8]) -> String {
     shown
 }
 
-fn read_parameters(json: &str) -> Result<Parameters, InvalidRequest> {
+fn read_parameters(json: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Parameters, InvalidRequest> {
     // The text is not quoted in the error: it may hold a PPA's token.
     let mut map = match serde_json::from_str(json) {
         Ok(Value::Object(map)) => map,
@@ -152,9 +172,9 @@ fn read_parameters(json: &str) -> Result<Parameters, InvalidRequest> {
     for text in take_list(&mut map, "readable-by")? {
         parameters.readable_by.push(text.parse().map_err(|error| InvalidRequest { field: "readable-by", ..error })?);
     }
-    parameters.requester = take(&mut map, "requester")?;
-    parameters.submit_time = take(&mut map, "submit-time")?;
-    parameters.uuid = take(&mut map, "uuid")?;
+    parameters.requester = take_cosmetic(&mut map, "requester", cosmetic, shortened)?;
+    parameters.submit_time = take_cosmetic(&mut map, "submit-time", cosmetic, |_| None::<Text>)?;
+    parameters.uuid = take_cosmetic(&mut map, "uuid", cosmetic, |_| None::<RequestId>)?;
     parameters.other = map;
     Ok(parameters)
 }
@@ -191,6 +211,38 @@ where
         },
         Some(other) => Err(InvalidRequest::new(key, other.to_string(), "is a text")),
     }
+}
+
+/// One text that does not change what is tested. One that breaks its rule is what `repair` makes of it.
+fn take_cosmetic<T>(
+    map: &mut Map<String, Value>,
+    key: &'static str,
+    cosmetic: &mut Cosmetic<'_>,
+    repair: impl FnOnce(&Value) -> Option<T>,
+) -> Result<Option<T>, InvalidRequest>
+where
+    T: std::str::FromStr<Err = InvalidRequest>,
+{
+    let given = map.get(key).cloned();
+    match (take(map, key), cosmetic) {
+        (Err(error), Cosmetic::Repaired(notes)) => {
+            let repaired = given.as_ref().and_then(repair);
+            let what = if repaired.is_some() { "was shortened or rewritten" } else { "was left out" };
+            notes.push(format!("{key} {what}: {}", error.rule));
+            Ok(repaired)
+        }
+        (taken, _) => taken,
+    }
+}
+
+/// A requester's name as far as it fits on one line of 200 bytes. Nothing of what is neither a text nor a number.
+fn shortened(value: &Value) -> Option<Text> {
+    let text = match value {
+        Value::String(text) => text.replace(char::is_control, " "),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    text.get(..text.floor_char_boundary(200))?.parse().ok()
 }
 
 #[cfg(test)]
@@ -248,7 +300,6 @@ mod tests {
             (r#"gzip {"env": ["X=1\n2"]}"#, "env"),
             (r#"gzip {"env": ["ADT_TEST_TRIGGERS=x"]}"#, "env"),
             (r#"gzip {"testname": "a b"}"#, "testname"),
-            (r#"gzip {"uuid": "../../x"}"#, "uuid"),
             (r#"gzip {"triggers": ["migration-reference/0", "a/1"]}"#, "trigger"),
             (r#"gzip {"triggers": ["migration-reference/0"], "all-proposed": "1"}"#, "trigger"),
             (r#"gzip {"triggers": ["migration-reference/0"], "ppas": ["a/b"]}"#, "trigger"),
@@ -267,6 +318,37 @@ mod tests {
         }
         // Only the exact package and version is the baseline.
         parsed(r#"gzip {"triggers": ["migration-reference/01", "my-migration-reference/0"]}"#);
+    }
+
+    #[test]
+    fn fields_that_do_not_change_the_test_never_cost_it() {
+        let long = "é".repeat(150);
+        let id = "x".repeat(70);
+        for (field, value, expected) in [
+            ("requester", json!(123), json!("123")),
+            ("requester", json!(long), json!("é".repeat(100))),
+            ("requester", json!("a\nb"), json!("a b")),
+            ("requester", json!(["a"]), Value::Null),
+            ("submit-time", json!(1_700_000_000), Value::Null),
+            ("submit-time", json!("x".repeat(250)), Value::Null),
+            ("uuid", json!(id), Value::Null),
+            ("uuid", json!("../../x"), Value::Null),
+            ("uuid", json!({}), Value::Null),
+        ] {
+            let text = format!("gzip\n{}", json!({field: value, "triggers": ["a/1"]}));
+            let mut notes = Vec::new();
+            let request = Request::parse_noting(text.as_bytes(), &mut notes).unwrap();
+            let wire = request.wire_parameters();
+            assert_eq!(wire.get(field).unwrap_or(&Value::Null), &expected, "{text}");
+            assert_eq!(wire["triggers"], json!(["a/1"]));
+            assert!(notes.len() == 1 && notes[0].starts_with(field), "{notes:?}");
+            // The author of a batch can correct it.
+            let line = format!("debci-noble-amd64:{}", text.replacen('\n', " ", 1));
+            assert!(Submission::parse_line(&line).unwrap_err().to_string().starts_with(field), "{line}");
+        }
+        let mut notes = Vec::new();
+        Request::parse_noting(br#"gzip {"requester": "ann", "uuid": "u-1", "submit-time": ""}"#, &mut notes).unwrap();
+        assert_eq!(notes, [""; 0]);
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl Locks {
     }
 }
 
-/// Gets the lock, or finds out that a living connection has it. Waits as long as neither is certain. `free_here` says whether
+/// Gets the lock, or finds out that a living connection has it for the same request. Waits as long as neither is certain, and while
+/// the lock belongs to another request with the same id. `free_here` says whether
 /// no other slot of this process is in the way, `contended` whether somebody else is known to have had it already.
 pub(super) async fn lock(
     live: &Live,
@@ -136,7 +137,7 @@ pub(super) async fn lock(
             }
         }
         contended = true;
-        if in_time(roll_call::is_held(live, uuid)).await? {
+        if in_time(roll_call::is_held(live, uuid, &subject.body)).await? {
             log.step(ClaimStep::HeldElsewhere);
             return Ok(Locking::Taken);
         }

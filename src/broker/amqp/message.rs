@@ -51,9 +51,13 @@ impl Subject {
         let history = History { attempts: number(names::ATTEMPT), passes: number(names::PASSES), failures }.claimed();
         let passed_on = ["x-death", names::MOVED].into_iter().any(|header| came_with.contains_key(header));
         let redelivered = history.had_another_holder() || delivery.redelivered || passed_on;
-        let parsed = Request::parse(&delivery.data);
+        let mut notes = Vec::new();
+        let parsed = Request::parse_noting(&delivery.data, &mut notes);
+        for note in &notes {
+            tracing::warn!(queue = %origin, "a request is run although it breaks a rule: {note}");
+        }
         let (request, body) = match parsed {
-            Ok(request) if request.uuid().is_some() => (Ok(request), delivery.data.clone()),
+            Ok(request) if request.uuid().is_some() && notes.is_empty() => (Ok(request), delivery.data.clone()),
             Ok(request) => {
                 let request = request.identified();
                 let body = request.to_wire().into_bytes();

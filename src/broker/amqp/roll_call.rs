@@ -28,7 +28,7 @@ use super::names;
 use super::queues::Looking;
 use crate::broker::contact::{Cancel, Cancelled, Contact, News};
 use crate::release::QueueName;
-use crate::request::RequestId;
+use crate::request::{Request, RequestId};
 
 /// Nobody answers for so long: everybody has answered who will.
 const SILENCE: Duration = Duration::from_millis(250);
@@ -349,7 +349,10 @@ async fn holders(live: &Live) -> Result<u64, Fault> {
 }
 
 /// Whether some living connection holds the request through a copy of its own. A "no" proves nothing, so nobody says it: silence does.
-pub(super) async fn is_held(live: &Live, uuid: &RequestId) -> Result<bool, Fault> {
+/// The holder of another request with the same id does not count.
+pub(super) async fn is_held(live: &Live, uuid: &RequestId, body: &[u8]) -> Result<bool, Fault> {
+    let asked = Request::parse(body).ok();
+    let is_same = |held: &[u8]| held == body || (asked.is_some() && Request::parse(held).ok() == asked);
     let channel = live.channel().await?;
     declare_exchange(&channel).await?;
     let mut answers = consume(&channel, names::REPLY_TO.into()).await?;
@@ -357,10 +360,16 @@ pub(super) async fn is_held(live: &Live, uuid: &RequestId) -> Result<bool, Fault
     let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
     let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
     channel.basic_publish(exchange, key, BasicPublishOptions::default(), &[], properties).await?;
-    let held = match tokio::time::timeout(SILENCE, answers.next()).await {
-        Err(_) => false,
-        Ok(None) => return Err(Fault::Away("the connection was closed".to_owned())),
-        Ok(Some(answer)) => answer.map(|_| true)?,
+    let held = loop {
+        match tokio::time::timeout(SILENCE, answers.next()).await {
+            Err(_) => break false,
+            Ok(None) => return Err(Fault::Away("the connection was closed".to_owned())),
+            Ok(Some(answer)) => {
+                if is_same(&answer?.data) {
+                    break true;
+                }
+            }
+        }
     };
     let _ = channel.close(200, "done".into()).await;
     Ok(held)

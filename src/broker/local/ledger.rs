@@ -264,13 +264,24 @@ fn take_from(
             })
             .optional()?;
         let Some((row, body, history)) = next else { return Ok(None) };
-        let request = Request::parse(&body).map(Request::identified);
-        if let Ok(request) = &request
-            && is_held(transaction, slots, request)?
-        {
-            tracing::warn!(%queue, uuid = uuid(request), "dropped a second copy of a request that a worker holds");
-            transaction.prepare_cached("DELETE FROM request WHERE id = ?1")?.execute([row])?;
-            continue;
+        let mut notes = Vec::new();
+        let mut request = Request::parse_noting(&body, &mut notes).map(Request::identified);
+        for note in &notes {
+            tracing::warn!(%queue, "a request is run although it breaks a rule: {note}");
+        }
+        if let Ok(read) = &request {
+            match held_with_its_id(transaction, slots, read)? {
+                Some(other) if other == *read => {
+                    tracing::warn!(%queue, uuid = uuid(read), "dropped a second copy of a request that a worker holds");
+                    transaction.prepare_cached("DELETE FROM request WHERE id = ?1")?.execute([row])?;
+                    continue;
+                }
+                Some(_) => {
+                    tracing::warn!(%queue, uuid = uuid(read), "another request with this id runs: this one gets a new id");
+                    request = request.map(Request::reidentified);
+                }
+                None => {}
+            }
         }
         let history = history.claimed();
         // The id that it got here must be the same if this worker dies and another takes it.
@@ -308,13 +319,20 @@ pub(super) fn held(desk: &mut Desk) -> Result<Vec<Held>, Fault> {
     Ok(held)
 }
 
-/// Whether a living slot holds a request with the same id.
-fn is_held(transaction: &Transaction<'_>, slots: &SlotFolder, request: &Request) -> Result<bool, rusqlite::Error> {
-    let holders: Vec<String> = transaction
-        .prepare_cached("SELECT holder FROM request WHERE uuid = ?1 AND holder IS NOT NULL")?
-        .query_map([uuid(request)], |row| row.get(0))?
+/// The request with the same id that a living slot holds: the same one, if it is among several.
+fn held_with_its_id(
+    transaction: &Transaction<'_>,
+    slots: &SlotFolder,
+    request: &Request,
+) -> Result<Option<Request>, rusqlite::Error> {
+    let holders: Vec<(String, Vec<u8>)> = transaction
+        .prepare_cached("SELECT holder, body FROM request WHERE uuid = ?1 AND holder IS NOT NULL")?
+        .query_map([uuid(request)], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    Ok(holders.iter().any(|slot| slots.is_alive(slot)))
+    let living = holders.iter().filter(|(slot, _)| slots.is_alive(slot));
+    let mut requests: Vec<Request> = living.filter_map(|(_, body)| Request::parse(body).ok()).collect();
+    let same = requests.iter().position(|held| held == request).unwrap_or_default();
+    Ok((!requests.is_empty()).then(|| requests.swap_remove(same)))
 }
 
 /// No longer shows a slot as waiting.
