@@ -1,12 +1,15 @@
 //! Bad days of workers with several tests at once: each request is done once in the end, and a cancelled one not at all.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use apt_ci::store::{Query, Store, StoreError};
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -31,6 +34,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_request_that_waits_for_the_store_can_be_cancelled", cancelled_early),
         ("a_cancelled_test_stays_cancelled_when_its_worker_leaves", cancelled_late),
         ("a_worker_for_one_request_takes_no_second_one", only_one),
+        ("a_reader_that_polls_misses_no_run_of_several_workers", polling_reader),
     ];
     stories("storms", services, all)
 }
@@ -236,7 +240,16 @@ fn unfinishable(_: &Services) -> Result<(), Failed> {
     site.request("first", &[]);
     let mut worker = site.start(&["worker"]);
     until("the worker has found autopkgtest", || site.finished().len() == 1);
-    set_mode(&site.path().join("checkout/runner/autopkgtest"), 0o644)?;
+    // Tests cannot be started any more, but a worker's own probes can.
+    let stub = site.path().join("checkout/runner/autopkgtest");
+    let real = stub.with_extension("real");
+    fs::rename(&stub, &real)?;
+    let (real, probe) = (real.display(), "*--help* | */tree/*");
+    fs::write(
+        &stub,
+        format!("#!/bin/sh\ncase \"$*\" in {probe}) exec {real} \"$@\" ;; esac\necho denied\nexit 126\n"),
+    )?;
+    set_mode(&stub, 0o755)?;
     site.request("second", &[]);
     until("it is given up", || {
         site.run(&["worker", "reload"]);
@@ -247,6 +260,70 @@ fn unfinishable(_: &Services) -> Result<(), Failed> {
     assert!(reason.starts_with("no host could finish it, 11 times") && reason.contains("denied"), "{reason}");
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+/// Reads as proposed-migration does: each time what came after the newest run that it knows.
+fn poll(store: &Store, site: &TestSite, done: &AtomicBool) -> BTreeSet<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let (container, prefix) = (format!("autopkgtest-{}", site.release), format!("{}/amd64/b/burst/", site.release));
+    let mut seen = BTreeSet::<String>::new();
+    loop {
+        let last = done.load(Ordering::SeqCst);
+        // `0` comes right after the `/` that follows a run's id.
+        let marker = seen.last().map(|run| format!("{prefix}{run}0")).unwrap_or_default();
+        let query = Query { prefix: prefix.clone(), delimiter: None, marker };
+        let entries = match runtime.block_on(store.list(&container, &query)) {
+            Err(StoreError::NotFound(_)) => Vec::new(),
+            entries => entries.expect("a listing"),
+        };
+        let results =
+            entries.iter().filter_map(|entry| entry.name().strip_prefix(&prefix)?.strip_suffix("/result.tar"));
+        seen.extend(results.map(str::to_owned));
+        if last {
+            return seen;
+        }
+    }
+}
+
+fn polling_reader(services: &Services) -> Result<(), Failed> {
+    let site = services.site();
+    site.worker_options("retry_delay = 0\n");
+    let batch: String = (0..60)
+        .map(|number| {
+            format!(
+                "{}:burst {{\"triggers\": [\"burst/{number}\"], \"uuid\": \"burst-{number}\"}}\n",
+                site.queue_name()
+            )
+        })
+        .collect();
+    site.submit(&batch);
+    let (store, done) = (services.swift().store(), AtomicBool::new(false));
+    let seen = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| poll(&store, &site, &done));
+        let mut stays = site.start(&["worker", "--slots", "4"]);
+        let mut killed = site.start_elsewhere(&["worker", "--slots", "4"]);
+        for results in [10, 20, 30] {
+            until("some results are there", || site.results().len() >= results);
+            killed.kill();
+            killed = site.start_elsewhere(&["worker", "--slots", "4"]);
+        }
+        until("all are there", || site.results().len() >= 60 && site.is_idle());
+        for worker in [&mut stays, &mut killed] {
+            worker.signal(Signal::SIGTERM);
+            assert_eq!(worker.wait().status.code(), Some(0));
+        }
+        done.store(true, Ordering::SeqCst);
+        reader.join().expect("the reader")
+    });
+    let results = site.results();
+    let ids: BTreeSet<&str> = results.iter().filter_map(|run| run["uuid"].as_str()).collect();
+    assert_eq!((results.len(), ids.len()), (60, 60), "one result each");
+    let missed: Vec<&str> =
+        results.iter().filter_map(|run| run["run"].as_str()).filter(|run| !seen.contains(*run)).collect();
+    assert!(missed.is_empty(), "{missed:?}");
+    let future = results.iter().filter_map(|run| run["run"].as_str()).max().map(|run| run[..15].to_owned());
+    assert!(future <= Some(jiff::Timestamp::now().strftime("%Y%m%d_%H%M%S").to_string()), "{future:?}");
     Ok(())
 }
 

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
+use apt_ci::site::Site;
 use apt_ci::testbed::conf::{ConfError, WorkerConf};
 use apt_ci::testbed::settings::lint;
 use apt_ci::testbed::{Autopkgtest, Origin, SETPRIV, TestbedError};
 use serde_json::json;
 
 use super::conf::ConfArgs;
+use super::store_check;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Tell what is wrong with worker.conf, the override files and this host's autopkgtest
+/// Tell what is wrong with worker.conf, the override files, this host's autopkgtest, and the store
 #[derive(clap::Args)]
 #[command(after_help = "\
 Prints each fault as FILE:LINE: MESSAGE, and ends with 1 when there is one.
@@ -50,6 +52,7 @@ pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatu
         Some(conf) => host(conf, session, &mut faults).await,
         None => None,
     };
+    faults.extend(store(session, &site).await);
     let name =
         file.map_or("no worker.conf: tests run on this host with `null`".to_owned(), |file| file.display().to_string());
     if session.ui.json {
@@ -73,6 +76,19 @@ pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatu
         }
     }
     Ok(if faults.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// Looks whether the store lets this host in.
+async fn store(session: &Session, site: &Site) -> Option<Fault> {
+    let message = match session.store(site) {
+        Err(error) => error.to_string(),
+        Ok(store) => match store_check::fault(&store).await? {
+            store_check::Fault::Wrong(error) => error.to_string(),
+            store_check::Fault::Away(reason) => reason,
+        },
+    };
+    let hint = "results would stay on this host until that is repaired".to_owned();
+    Some(Fault { file: None, line: None, message, hint: Some(hint) })
 }
 
 /// Looks for the programs that a test needs. Gives autopkgtest's path.

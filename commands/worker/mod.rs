@@ -9,6 +9,7 @@ mod reload;
 mod serve;
 mod status;
 mod stop;
+mod store_check;
 
 use crate::session::Session;
 use crate::ui::error::BadInput;

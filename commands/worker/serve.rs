@@ -13,10 +13,10 @@ use apt_ci::worker::control::{self, Cancels, ControlSocket, Steering};
 use apt_ci::worker::notify::Notifier;
 use apt_ci::worker::orders::Orders;
 use apt_ci::worker::stop::Stop;
-use apt_ci::worker::{Containers, Ended, Found, Service, Worker};
+use apt_ci::worker::{Containers, Ended, Found, Service, Turns, Worker};
 
 use super::conf::ConfArgs;
-use super::live;
+use super::{live, store_check};
 use crate::session::Session;
 use crate::ui::error::{BadInput, Unable};
 use crate::ui::exit::ExitStatus;
@@ -102,6 +102,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         BadInput { message, hint: Some(hint) }
     })?);
     let broker = session.broker(&site).await?;
+    store_check::refuse_wrong(&store).await?;
     let cancels = Cancels::default();
     let reload = Arc::clone(&orders);
     let steering = Steering { cancels: cancels.clone(), reload: Arc::new(move || reload.reload()) };
@@ -134,7 +135,13 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         environment: &session.environment,
         found: Found::default(),
         containers: Containers::default(),
+        turns: Turns::default(),
     };
+    if let Some(message) = worker.refused_queue().await {
+        let hint =
+            "leave the architecture out of worker.conf or --arch, or install autopkgtest 5.43 or newer".to_owned();
+        return Err(BadInput { message, hint: Some(hint) }.into());
+    }
     let notifier = Notifier::new(&session.environment)
         .inspect_err(|error| tracing::warn!(target: "apt_ci::worker", "{error}"))
         .unwrap_or_default();

@@ -107,6 +107,7 @@ fn row(worker: &WorkerStatus, slot: &SlotStatus) -> Vec<Cell> {
             let word = match other {
                 State::Starting => "starting",
                 State::Ended => "ended",
+                State::Probing => "probing",
                 _ => "waiting",
             };
             [Cell::new(word).styled(Style::new().dimmed()), empty(), empty(), empty(), empty(), empty(), empty()]

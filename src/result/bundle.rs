@@ -22,6 +22,7 @@ use super::listing::RunSummary;
 use super::log;
 use super::manifest::{Inventory, Manifest, Published};
 use super::proof::Proof;
+use super::record::RequestRecord;
 use super::redact::Redactor;
 use super::sources::{Promised, open_regular};
 use crate::request::Request;
@@ -31,6 +32,8 @@ use crate::store::ObjectHeaders;
 const MARK: &str = "bundle.json";
 /// Another run id than the mark's, when the bundle is published under another one. It is there before anything is stored under it.
 const RUN_ID: &str = "run-id";
+/// The run id under which the bundle is known to be published.
+const CONFIRMED: &str = "confirmed";
 /// autopkgtest's own files that go into result.tar as they are, unless they are larger than this: every reader fetches
 /// result.tar.
 const SMALL: u64 = 4 << 20;
@@ -151,6 +154,9 @@ pub struct Bundle {
     pub dir: PathBuf,
     /// What the store's listing will tell.
     pub summary: RunSummary,
+    /// The request that it is the result of. `None` when an older version has made the bundle.
+    request: Option<RequestRecord>,
+    given_up: Vec<RunId>,
     /// Whether the request names who may read the result.
     has_readers: bool,
     /// The run id that it got when it was packed, as long as nothing is stored under it. A bundle of a worker that has died has none:
@@ -177,6 +183,9 @@ struct Mark {
     /// The first id for its run. Absent when an older version has made the bundle.
     #[serde(default)]
     run: Option<String>,
+    /// The request. Absent when an older version has made the bundle.
+    #[serde(default)]
+    request: Option<RequestRecord>,
 }
 
 impl Mark {
@@ -213,7 +222,7 @@ pub fn pack(material: &Material<'_>, destination: &Path) -> Result<Bundle, Bundl
 
 fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> Result<Bundle, BundleError> {
     fs::create_dir_all(destination).map_err(|error| BundleError::new("making", destination, error))?;
-    for name in [MARK, RUN_ID, READABLE_BY] {
+    for name in [MARK, RUN_ID, CONFIRMED, READABLE_BY] {
         let path = destination.join(name);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -253,12 +262,15 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
 
     let run = RunId::stamp(jiff::Timestamp::now(), None);
     let sizes = Sizes { log, artifacts, result, readable_by };
-    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()) };
+    let request = Some(RequestRecord::of(material.request));
+    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()), request };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;
     draft.complete(MARK, &text)?;
     Ok(Bundle {
         dir: destination.to_owned(),
         summary: mark.summary,
+        request: mark.request,
+        given_up: Vec::new(),
         has_readers: readable_by.is_some(),
         unused_id: Some(run),
     })
@@ -287,9 +299,16 @@ impl Bundle {
         Ok(Some(Self {
             dir: dir.to_owned(),
             summary: mark.summary,
+            request: mark.request,
+            given_up: read_given_up(dir)?,
             has_readers: readable_by.is_some(),
             unused_id: None,
         }))
+    }
+
+    /// Whether this is a result of this very request, and not of another one with the same id.
+    pub fn is_of(&self, request: &Request) -> bool {
+        self.request.as_ref() == Some(&RequestRecord::of(request))
     }
 
     /// All files, in the order in which they are published: result.tar last.
@@ -324,7 +343,7 @@ impl Bundle {
             Some(text) => Some(text),
             None => Mark::read(&self.dir)?.and_then(|mark| mark.run),
         };
-        match text.map(|text| text.trim().parse()) {
+        match text.map(|text| text.lines().next().unwrap_or_default().trim().parse()) {
             None => Ok(None),
             Some(Ok(run)) => Ok(Some(run)),
             Some(Err(error)) => Err(BundleError::damaged(&self.dir, format!("its run id: {error}"))),
@@ -332,13 +351,41 @@ impl Bundle {
     }
 
     /// Remembers another run id before the first file is published under it, so that a publication that is cut short goes on under
-    /// the same id. Survives a crash of the machine.
+    /// the same id; and the ids that are given up. Survives a crash of the machine.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn remember_run_id(&mut self, run: &RunId) -> Result<(), BundleError> {
         self.unused_id = None;
-        Draft::new(&self.dir).complete(RUN_ID, format!("{run}\n").as_bytes())
+        let text: String = [run].into_iter().chain(&self.given_up).map(|id| format!("{id}\n")).collect();
+        Draft::new(&self.dir).complete(RUN_ID, text.as_bytes())
+    }
+
+    /// The ids under which the bundle may be in the store, and is to be removed once it is published under its own.
+    pub fn given_up(&self) -> &[RunId] {
+        &self.given_up
+    }
+
+    /// Gives up an id under which the bundle may be in the store. [`Bundle::remember_run_id`] keeps that on the disk.
+    pub fn give_up(&mut self, run: RunId) {
+        if !self.given_up.contains(&run) {
+            self.given_up.push(run);
+        }
+    }
+
+    /// Notes that the bundle is published under this id, and that no reader has missed it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn confirm(&self, run: &RunId) -> Result<(), BundleError> {
+        // Should a crash of the machine undo this, the bundle gets another id.
+        let path = self.dir.join(CONFIRMED);
+        fs::write(&path, run.as_str()).map_err(|error| BundleError::new("writing", &path, error))
+    }
+
+    /// Whether the bundle is known to be published under this id.
+    pub fn is_confirmed(&self, run: &RunId) -> bool {
+        fs::read_to_string(self.dir.join(CONFIRMED)).is_ok_and(|text| text == run.as_str())
     }
 }
 
@@ -348,6 +395,13 @@ fn read_if_there(path: &Path) -> Result<Option<String>, BundleError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(BundleError::new("reading", path, error)),
     }
+}
+
+/// The ids after the first one of [`RUN_ID`].
+fn read_given_up(dir: &Path) -> Result<Vec<RunId>, BundleError> {
+    let text = read_if_there(&dir.join(RUN_ID))?.unwrap_or_default();
+    let ids = text.lines().skip(1).map(str::parse);
+    ids.collect::<Result<_, _>>().map_err(|error| BundleError::damaged(dir, format!("its run ids: {error}")))
 }
 
 /// Files that are written one after the other and brought to the disk together. For a file system with a journal that is about as much

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::bundle::Material;
 use super::listing::RunSummary;
 use super::outcome::Outcome;
+use super::record::{self, RequestRecord};
 use super::redact::Redactor;
 use super::sources::read_text;
 
@@ -86,7 +87,8 @@ fn testinfo(output: &Path) -> Option<Map<String, Value>> {
 
 /// autopkgtest's testinfo.json with what readers need of the request, and with an object of our own, `apt-ci`: `uuid` and
 /// `attempt`; `worker`, who ran it; `triggers` and `ppas`, as lists; `failures`, why earlier attempts came to no result; `proof`,
-/// [what was tested](super::proof), if there is a record; and `request`, the request's parameters, so that it can be made again. With `secrets-left-out` these are not all of it.
+/// [what was tested](super::proof), if there is a record; and `request`, the request's parameters, so that it can be made again.
+/// With `secrets-left-out` these are not all of it; `other-parameters` names those that are not known here.
 fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>, redactor: &Redactor) -> String {
     let parameters = material.request.parameters();
     let mut testinfo = testinfo.unwrap_or_default();
@@ -100,14 +102,10 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
     if !triggers.is_empty() {
         environment.push(format!("{TRIGGERS_VARIABLE}={}", triggers.join(" ")));
     }
-    let mut request = material.request.public_parameters();
-    request.remove("uuid");
-    // What is not known here may be a secret of another program's.
-    request.retain(|name, _| !parameters.other.contains_key(name));
-    let request = Value::Object(request);
-    let redacted = redactor.value(request.clone());
+    let record = RequestRecord::redacted(material.request, redactor);
     let has_logins = parameters.ppas.iter().any(|ppa| ppa.login().is_some());
-    let secrets_left_out = has_logins || !parameters.other.is_empty() || redacted != request;
+    let secrets_left_out =
+        has_logins || !parameters.other.is_empty() || record.parameters != record::known(material.request);
     let mut own = json!({
         "attempt": material.attempt,
         "worker": material.worker,
@@ -119,7 +117,10 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
         own["proof"] = json!(proof);
     }
     let mut own = redactor.value(own);
-    own["request"] = redacted;
+    own["request"] = record.parameters;
+    if !record.other_parameters.is_empty() {
+        own["other-parameters"] = json!(record.other_parameters);
+    }
     if secrets_left_out {
         own["secrets-left-out"] = json!(true);
     }

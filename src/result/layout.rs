@@ -19,6 +19,8 @@ pub const LOG: &str = "log.gz";
 pub const ARTIFACTS: &str = "artifacts.tar.gz";
 
 const SECONDS: &str = "%Y%m%d_%H%M%S";
+/// The largest number of five hexadecimal digits.
+const MAX_DIGITS: u32 = 0xf_ffff;
 
 /// Who else may read a private run, one user's name per line. Only there when the request names somebody.
 pub const READABLE_BY: &str = "readable-by";
@@ -89,7 +91,7 @@ impl Place {
 }
 
 /// Identifies a run of a package on a release and architecture: `YYYYMMDD_HHMMSS_xxxxx@`, the second (UTC) in which its
-/// result was published and five random hexadecimal digits. Ids without the digits come from older programs.
+/// result was published and five hexadecimal digits, the microsecond. Other programs write random digits, older ones none.
 ///
 /// The order of run ids is the order of their texts, which is how stores list them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,16 +107,26 @@ impl RunId {
     /// clock went back: readers ask for what comes after the newest run that they know, and must not miss one.
     pub fn stamp(now: Timestamp, newest: Option<&Self>) -> Self {
         let now = now.to_zoned(TimeZone::UTC).datetime();
-        let second = match newest.map(Self::second) {
-            // The same second is not enough: the random digits may sort before the older run's.
-            Some(newest) if now.strftime(SECONDS).to_string() <= newest.strftime(SECONDS).to_string() => {
-                newest.saturating_add(jiff::Span::new().seconds(1))
-            }
+        let now = Self::at(now, u32::try_from(now.subsec_nanosecond() / 1000).unwrap_or_default());
+        match newest {
+            Some(newest) if now <= *newest => newest.next(),
             _ => now,
-        };
-        let random = uuid::Uuid::new_v4().simple().to_string();
-        // The first digits of a version 4 UUID are all random.
-        Self(format!("{}_{}@", second.strftime(SECONDS), random.get(..5).unwrap_or("00000")))
+        }
+    }
+
+    fn at(second: DateTime, digits: u32) -> Self {
+        Self(format!("{}_{digits:05x}@", second.strftime(SECONDS)))
+    }
+
+    /// The next id, as little later as can be: a burst of results must not lead into the future.
+    fn next(&self) -> Self {
+        let second = self.second();
+        // An id without digits comes before all others of its second.
+        let digits = self.0.get(16..21).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        match digits.map_or(0, |digits| digits + 1) {
+            beyond if beyond > MAX_DIGITS => Self::at(second.saturating_add(jiff::Span::new().seconds(1)), 0),
+            digits => Self::at(second, digits),
+        }
     }
 
     /// The id as text, with its `@`.
@@ -309,16 +321,30 @@ mod tests {
 
     #[test]
     fn a_run_published_later_has_a_later_id_even_when_the_clock_went_back() {
-        let noon: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let noon: Timestamp = "2026-11-23T12:00:00.000255Z".parse().unwrap();
         let first = RunId::stamp(noon, None);
-        assert!(first.as_str().starts_with("20261123_120000_"), "{first}");
-        let same_second = RunId::stamp(noon, Some(&first));
-        assert!(same_second.as_str().starts_with("20261123_120001_"), "{same_second}");
-        let morning = RunId::stamp("2026-11-23T08:00:00Z".parse().unwrap(), Some(&same_second));
-        assert!(morning.as_str().starts_with("20261123_120002_"), "{morning}");
-        assert_eq!(morning.published(), "2026-11-23T12:00:02Z".parse().unwrap());
-        let after_midnight = RunId::stamp(noon, Some(&"20261231_235959@".parse().unwrap()));
-        assert!(after_midnight.as_str().starts_with("20270101_000000_"), "{after_midnight}");
+        assert_eq!(first.as_str(), "20261123_120000_000ff@");
+        let after = |newest: &str| RunId::stamp(noon, Some(&newest.parse().unwrap())).to_string();
+        assert_eq!(after("20261123_115959_fffff@"), first.as_str());
+        assert_eq!(after(first.as_str()), "20261123_120000_00100@");
+        // Other programs' digits are random, and the clock went back.
+        assert_eq!(after("20261123_120000_ffffe@"), "20261123_120000_fffff@");
+        assert_eq!(after("20261123_120000_fffff@"), "20261123_120001_00000@");
+        assert_eq!(after("20261231_235959_fffff@"), "20270101_000000_00000@");
+        assert_eq!(after("20261231_235959@"), "20261231_235959_00000@");
+        assert_eq!(first.published(), "2026-11-23T12:00:00Z".parse().unwrap());
+    }
+
+    #[test]
+    fn a_burst_does_not_lead_into_the_future() {
+        let noon: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        let mut newest = RunId::stamp(noon, None);
+        for _ in 0..1000 {
+            let next = RunId::stamp(noon, Some(&newest));
+            assert!(next > newest);
+            newest = next;
+        }
+        assert_eq!(newest.published(), noon);
     }
 
     proptest! {

@@ -8,14 +8,16 @@ mod log;
 mod question;
 mod request;
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 
 use crate::release::{Architecture, Release};
-use crate::request::RequestId;
-use crate::result::ProofVerdict;
+use crate::request::{Request, RequestId};
+use crate::result::{ProofVerdict, RequestRecord};
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
@@ -28,6 +30,9 @@ pub use self::figures::{Day, Days, Flaky, FlakyTests};
 pub(crate) use self::listed::{Listed, read};
 pub use self::question::{Origin, Question, TriggerPattern};
 pub use self::request::{Recorded, RecordedError};
+
+/// How soon after it was stored a result is listed, usually.
+const VISIBLE_WITHIN: Duration = Duration::from_millis(100);
 
 /// How many results are fetched at the same time.
 const FETCHES: usize = 8;
@@ -198,6 +203,31 @@ pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result
     Ok(list(store, &place.container, &query).await?.into_iter().filter_map(run).max())
 }
 
+/// The package's complete runs from this id on, in the order of their ids, as far as the listing knows them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn published_from(store: &Store, place: &Place, id: &RunId) -> Result<Vec<RunId>, StoreError> {
+    Ok(listed_from(store, place, id).await?.into_iter().map(|run| run.id).collect())
+}
+
+/// Whether a complete run with a later id was stored before this one, or so soon after it that a reader may have passed this one.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn is_overtaken(store: &Store, place: &Place, id: &RunId) -> Result<bool, StoreError> {
+    let listed = listed_from(store, place, id).await?;
+    let Some(stored) = listed.iter().find(|run| run.id == *id).map(|run| run.object.modified) else { return Ok(false) };
+    Ok(listed.iter().any(|run| run.id > *id && run.object.modified < stored + VISIBLE_WITHIN))
+}
+
+async fn listed_from(store: &Store, place: &Place, id: &RunId) -> Result<Vec<Listed>, StoreError> {
+    // The run's own files come after the name of their folder.
+    let query = Query { prefix: place.path.prefix(), delimiter: None, marker: place.path.folder(id) };
+    let entries = list(store, &place.container, &query).await?;
+    Ok(entries.into_iter().filter_map(|entry| Listed::of(&place.container, entry)).collect())
+}
+
 /// Whether a run is complete in the store. Asks for the object itself, because a listing may lag behind.
 ///
 /// # Errors
@@ -221,6 +251,37 @@ pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result
         (summary.uuid.as_deref() == Some(uuid.as_str())).then(|| result.into_run(summary, false))
     };
     Ok(results.into_iter().rev().find_map(mine))
+}
+
+/// The complete runs of this very request, newest first: their results record the same package, parameters, id and time of
+/// submission. There is more than one only when a publication was cut short.
+/// A result that cannot be read, or records no request, is none of them.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn of_request(store: &Store, place: &Place, request: &Request) -> Result<Vec<StoredRun>, StoreError> {
+    let wanted = RequestRecord::of(request);
+    let results = results(store, &place.container, place.path.prefix()).await?;
+    let mut runs = Vec::new();
+    for result in results.into_iter().rev() {
+        let Some(summary) = RunSummary::parse(&result.object.content_type) else { continue };
+        if summary.uuid.is_none() || summary.uuid != wanted.uuid {
+            continue;
+        }
+        let run = result.into_run(summary, false);
+        let testinfo = match listed::fetch(store, &run.container, &run.object(RESULT)).await {
+            Ok(bytes) => request::testinfo(&bytes),
+            Err(StoreError::NotFound(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let record = testinfo.and_then(|testinfo| RequestRecord::in_testinfo(&wanted.package, &testinfo));
+        if record.as_ref() == Some(&wanted) {
+            runs.push(run);
+            continue;
+        }
+        tracing::warn!("{} is the result of another request with the id of this one", run.path.folder(&run.id));
+    }
+    Ok(runs)
 }
 
 /// The complete runs of a package, whose names begin with `prefix`, that were published since then, oldest first, as far as the listing tells

@@ -97,7 +97,7 @@ impl StoredRun {
     }
 }
 
-fn testinfo(result: &[u8]) -> Option<Value> {
+pub(super) fn testinfo(result: &[u8]) -> Option<Value> {
     let mut archive = tar::Archive::new(result);
     for entry in archive.entries().ok()? {
         let entry = entry.ok()?;

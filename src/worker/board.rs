@@ -204,6 +204,19 @@ impl SlotBoard {
         self.change(|slot| slot.fail(reason));
     }
 
+    /// The slot opens a testbed of its own, to find out whether tests can run here.
+    pub fn probing(&self) {
+        self.change(|slot| slot.doing = Doing::Probing);
+    }
+
+    /// Tests can run here: the last failures were the requests'.
+    pub fn probe_passed(&self) {
+        self.change(|slot| {
+            slot.failures_in_a_row = 0;
+            slot.doing = Doing::Waiting;
+        });
+    }
+
     /// The slot takes nothing for so long, because of its last failures.
     pub fn paused(&self, time: Duration) {
         let until = Timestamp::now().saturating_add(time).unwrap_or(Timestamp::MAX);

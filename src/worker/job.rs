@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 use super::board::{Phase, SlotBoard};
 use super::control::Withdrawal;
 use super::control::cancel::Cancellable;
-use super::publish::{PublishError, publish};
+use super::publish::{Destination, PublishError, publish};
 use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
 use super::stop::Stop;
 use super::{LONGEST_WORK, Worker, pause};
 use crate::broker::{self, BrokerError, Claim, ClaimStep, Contact, FAILURES, Failure, News, Verdict};
 use crate::request::{Request, RequestId};
+use crate::result::layout::{ARTIFACTS, LOG, READABLE_BY, RESULT};
 use crate::result::{Bundle, Place, Redactor, RunId};
 use crate::runs;
 use crate::status::PRIVATE_LOG;
+use crate::store::StoreError;
 use crate::testbed::settings::Settings;
 
 /// A request that was claimed so often without coming to an end keeps killing its workers.
@@ -45,14 +47,24 @@ pub enum JobEnd {
     Settled,
     /// Its request is back in the queue, or another worker has it, through no fault of this host.
     GivenBack,
-    /// It is settled, with the failure of its testbed as the result.
+    /// It is settled, with the failure of its testbed, or of each host that tried it, as the end.
     TestbedFailed(String),
-    /// Something on this host does not work.
+    /// Something on this host, or its store, does not work, whatever is asked for.
     Infrastructure(String),
-    /// Something on this host does not work, or a testbed failed; the request is tried again after this time.
+    /// A testbed failed, or something on this host does not work with this request; it is tried again after this time.
     TriedAgain(String, Duration),
     /// A testbed lacked what was asked for; the request is tried again after this time. Says nothing about this host.
     Unproven(String, Duration),
+}
+
+/// What the store has of a request.
+enum Published {
+    /// No result.
+    Nothing,
+    /// Its result.
+    Whole,
+    /// Its result, which readers may have missed: its worker died before it could look for that.
+    Overtaken(RunId),
 }
 
 /// What a claim's life needs.
@@ -94,21 +106,27 @@ impl Job<'_> {
             Err(end) => return self.give_back(claim, cancellable, end).await,
         };
         // Who queues tests of pull requests may, after a crash, have queued one twice.
+        let mut overtaken = None;
         if claim.redelivered || request.parameters().is_of_pull_request() {
-            match self.board.ticking(self.published_before(&place, id, &mut cancellable)).await {
-                Ok(true) => {
+            match self.board.ticking(self.published_before(&place, &request, &mut cancellable)).await {
+                Ok(Published::Overtaken(run)) => {
+                    let run = place.path.folder(overtaken.insert(run));
+                    tracing::warn!(package = %package, uuid = %id, "readers may have missed its result {run}: it is made again");
+                    claim.log(ClaimStep::NoResult);
+                }
+                Ok(Published::Whole) => {
                     claim.log(ClaimStep::ResultFound);
                     tracing::info!(package = %package, uuid = %id, "has its result already");
                     self.remove(entry).await;
                     return self.settle(claim, Verdict::Done, JobEnd::Settled).await;
                 }
-                Ok(false) => claim.log(ClaimStep::NoResult),
+                Ok(Published::Nothing) => claim.log(ClaimStep::NoResult),
                 Err(end) => return self.give_back(claim, cancellable, end).await,
             }
         }
         let mut failed = None;
-        let bundle = match entry.bundle() {
-            Ok(Some(bundle)) => {
+        let mut bundle = match entry.bundle() {
+            Ok(Some(bundle)) if bundle.is_of(&request) => {
                 if let Some(withdrawal) = cancellable.close() {
                     self.remove(entry).await;
                     return self.withdraw(claim, withdrawal).await;
@@ -168,8 +186,11 @@ impl Job<'_> {
                 }
             },
         };
+        if let Some(run) = overtaken {
+            bundle.give_up(run);
+        }
         self.phase(&contact, Phase::Publishing);
-        match self.board.ticking(self.publish(&place, &bundle, id, &mut claim)).await {
+        match self.board.ticking(self.publish(&place, &bundle, &request, &mut claim)).await {
             Ok(run) => {
                 claim.log(if run.is_some() { ClaimStep::Published } else { ClaimStep::PublishedElsewhere });
                 let announcing = async {
@@ -279,7 +300,7 @@ impl Job<'_> {
     async fn try_again(&self, claim: Claim, reason: String, host: bool) -> Result<JobEnd, BrokerError> {
         if host && claim.failures.len() >= FAILURES {
             let verdict = Verdict::Dead(format!("no host could finish it, {} times; at last: {reason}", FAILURES + 1));
-            return self.settle(claim, verdict, JobEnd::Infrastructure(reason)).await;
+            return self.settle(claim, verdict, JobEnd::TestbedFailed(reason)).await;
         }
         let earlier = u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3);
         let after = broker::delay(self.settings.conf.retry_delay().saturating_mul(DELAY_GROWTH.pow(earlier)));
@@ -329,8 +350,9 @@ impl Job<'_> {
             };
             let folder = self.worker.work_folder.join(id.as_str());
             if Instant::now() >= until {
-                let reason = format!("{} stays in use: {reason}", folder.display());
-                return Err(JobEnd::Infrastructure(reason));
+                // Ids come with requests, and two of them may have the same one: that is no fault of this host.
+                tracing::warn!("{} stays in use: {reason}; the request waits", folder.display());
+                return Err(JobEnd::GivenBack);
             }
             if !std::mem::replace(&mut told, true) {
                 tracing::info!("waiting for {}: {reason}", folder.display());
@@ -354,23 +376,25 @@ impl Job<'_> {
     async fn published_before(
         &self,
         place: &Place,
-        uuid: &RequestId,
+        request: &Request,
         cancellable: &mut Cancellable,
-    ) -> Result<bool, JobEnd> {
+    ) -> Result<Published, JobEnd> {
+        let package = request.package();
         let mut delay = Duration::from_secs(1);
         loop {
             let answer = tokio::select! {
-                answer = runs::with_uuid(self.worker.store, place, uuid) => answer,
+                answer = self.published(place, request) => answer,
                 () = self.stop.cancel.cancelled() => return Err(JobEnd::GivenBack),
                 _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
             };
             match answer {
-                Ok(run) => return Ok(run.is_some()),
+                Ok(published) => return Ok(published),
                 Err(error) if error.is_temporary() => {
-                    tracing::warn!("whether {uuid} has a result already is not known yet: {error}");
+                    tracing::warn!("whether this request for {package} has a result already is not known yet: {error}");
                 }
                 Err(error) => {
-                    let reason = format!("whether {uuid} has a result already cannot be learnt: {error}");
+                    let reason =
+                        format!("whether a request for {package} has a result already cannot be learnt: {error}");
                     return Err(JobEnd::Infrastructure(reason));
                 }
             }
@@ -385,21 +409,37 @@ impl Job<'_> {
         }
     }
 
+    /// What the store has of the request. Of several results only the newest stays.
+    async fn published(&self, place: &Place, request: &Request) -> Result<Published, StoreError> {
+        let store = self.worker.store;
+        let runs = runs::of_request(store, place, request).await?;
+        let Some((newest, older)) = runs.split_first() else { return Ok(Published::Nothing) };
+        for run in older {
+            for file in [RESULT, LOG, ARTIFACTS, READABLE_BY] {
+                store.delete(&run.container, &run.object(file)).await?;
+            }
+        }
+        let is_overtaken = runs::is_overtaken(store, place, &newest.id).await?;
+        Ok(if is_overtaken { Published::Overtaken(newest.id.clone()) } else { Published::Whole })
+    }
+
     /// Publishes with patience: an outage of the store must not cost a second run. Gives up when it makes no sense to try again, or
     /// when the worker is told to stop.
     async fn publish(
         &self,
         place: &Place,
         bundle: &Bundle,
-        uuid: &RequestId,
+        request: &Request,
         claim: &mut Claim,
     ) -> Result<Option<RunId>, PublishError> {
         let mut delay = Duration::from_secs(1);
         let mut bundle = bundle.clone();
+        let Worker { store, containers, turns, .. } = self.worker;
+        let to = Destination { store, containers, turns };
         loop {
             let end = tokio::select! {
                 biased;
-                end = publish((self.worker.store, &self.worker.containers), place, &mut bundle, uuid, claim, self.stop) => end,
+                end = publish(to, place, &mut bundle, request, claim, self.stop) => end,
                 () = self.stop.upload_grace_over() => return Err(PublishError::Stopped),
             };
             match end {

@@ -12,12 +12,14 @@ pub mod control;
 mod job;
 pub mod notify;
 pub mod orders;
+mod probe;
 mod prove;
 mod publish;
 mod run;
 mod slot;
 mod spool;
 pub mod stop;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::environment::Environment;
 use crate::launchpad::Launchpad;
 use crate::store::Store;
+use crate::testbed::command::refused_queue;
 use crate::testbed::settings::Settings;
 use crate::testbed::{Autopkgtest, TestbedError};
 
@@ -41,6 +44,7 @@ use orders::Orders;
 use slot::Slot;
 use spool::Spool;
 use stop::Stop;
+pub use turns::Turns;
 
 /// A worker does not begin a test with less free space than this, in bytes: it would fail half-way.
 const LEAST_FREE_SPACE: u64 = 64 << 20;
@@ -91,6 +95,8 @@ pub struct Worker<'a> {
     pub found: Found,
     /// The containers that need not be looked at for a while.
     pub containers: Containers,
+    /// Which slot may commit a package's result.
+    pub turns: Turns,
 }
 
 /// An autopkgtest that was asked for its options, and the settings that led to it. All slots use it.
@@ -184,6 +190,9 @@ impl Worker<'_> {
         stop: &Stop,
     ) -> Result<Autopkgtest, NotReady> {
         let autopkgtest = self.autopkgtest(settings).await?;
+        if let Some(reason) = self.orders.queues().iter().find_map(|queue| refused_queue(&autopkgtest, queue)) {
+            return Err(NotReady::Queue(reason));
+        }
         let folder = || self.work_folder.clone();
         let free = || spool.free_space().map_err(|source| NotReady::WorkFolder { path: folder(), source });
         if free()? < LEAST_FREE_SPACE {
@@ -198,6 +207,12 @@ impl Worker<'_> {
             return Err(NotReady::DiskFull { path: folder(), free: free >> 20 });
         }
         Ok(autopkgtest)
+    }
+
+    /// Why a queue that is to be served cannot be served by this host's autopkgtest, if there is one.
+    pub async fn refused_queue(&self) -> Option<String> {
+        let autopkgtest = self.autopkgtest(&self.orders.now().settings).await.ok()?;
+        self.orders.queues().iter().find_map(|queue| refused_queue(&autopkgtest, queue))
     }
 
     /// autopkgtest. It is asked for its options once, and again when it was away or the settings have changed.
@@ -221,6 +236,8 @@ impl Worker<'_> {
 enum NotReady {
     #[error(transparent)]
     Testbed(#[from] TestbedError),
+    #[error("{0}")]
+    Queue(String),
     #[error("the work folder {} cannot be used: {source}", path.display())]
     WorkFolder { path: PathBuf, source: std::io::Error },
     #[error("the disk of the work folder {} is full: {free} MiB are free, a test needs {}", path.display(), LEAST_FREE_SPACE >> 20)]

@@ -137,12 +137,13 @@ fn watchdog(environment: &Environment, pid: u32) -> Option<Duration> {
 
 /// What the worker does, in one line: `systemctl status` shows it.
 fn status_line(worker: &WorkerStatus) -> String {
-    let (mut waiting, mut paused) = (0, 0);
+    let (mut waiting, mut paused, mut probing) = (0, 0, 0);
     let mut tests = Vec::new();
     for slot in &worker.slots {
         match &slot.state {
             State::Running(test) => tests.push(format!("{} ({}/{})", test.package, test.release, test.architecture)),
             State::Paused(_) => paused += 1,
+            State::Probing => probing += 1,
             State::Starting | State::Waiting => waiting += 1,
             State::Ended => {}
         }
@@ -156,6 +157,9 @@ fn status_line(worker: &WorkerStatus) -> String {
     }
     if waiting > 0 {
         parts.push(format!("{waiting} of {} slots waiting", worker.slots.len()));
+    }
+    if probing > 0 {
+        parts.push(format!("{probing} probing after failures"));
     }
     if paused > 0 {
         parts.push(format!("{paused} paused after failures"));

@@ -1,16 +1,52 @@
 //! Puts a bundle into the store: the log and the artifacts first, result.tar last. It is the commit mark.
+//!
+//! # The order of run ids
+//!
+//! A reader such as proposed-migration asks only for runs after the newest one that it knows. So the ids of a package's runs must grow
+//! in the order in which their result.tar files become visible, whichever slot, worker or host publishes them. Slots of one
+//! worker take [turns](super::turns). No lock is shared by hosts, because a lock can be lost while a request to the store is still under
+//! way. Instead each publisher looks at the listing *after* it has put its result.tar:
+//!
+//! - No run with a later id is there: then none was visible before ours, and no reader has passed it.
+//! - A run with a later id is there: a reader may have passed ours. The result is published again under a new id, and the former
+//!   one is removed only after that, so that no reader ever finds less than before.
+//!
+//! Of several publishers in the middle of that, the one with the latest id is always done. The id in use, and those that are to be
+//! removed, are on disk before anything is stored under them: the next worker of this host goes on wherever this one died. A worker of
+//! another host finds the result by its request, and makes it again if a later id was stored at the same time.
+//!
+//! Where listings are only eventually consistent, a publisher waits a moment until its own result is listed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
 use super::containers::Containers;
 use super::stop::Stop;
+use super::turns::{Turn, Turns};
 use crate::broker::{BrokerError, Claim};
-use crate::request::RequestId;
+use crate::request::Request;
 use crate::result::{Bundle, BundleError, Place, RunId};
 use crate::runs;
 use crate::store::{Store, StoreError};
+
+/// Number of looks for a result that was stored and is not listed yet.
+const MAX_LOOKS: u32 = 10;
+
+/// Interval between these looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Where a worker publishes, and what its slots know about that together.
+#[derive(Clone, Copy)]
+pub struct Destination<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The containers that are there.
+    pub containers: &'a Containers,
+    /// Which slot may commit a package's result.
+    pub turns: &'a Turns,
+}
 
 /// Why a bundle is not published.
 #[derive(Debug, thiserror::Error)]
@@ -44,25 +80,22 @@ impl PublishError {
 
 /// Publishes the bundle and gives the id of its run; `None` when another worker has published the request's result. Can be called
 /// again after an error.
-///
-/// Run ids grow in the order of publication, because proposed-migration asks only for runs after the newest that it knows. So the
-/// id that the bundle got when it was packed a moment ago is given up for a later one, which is kept on disk before anything is stored
-/// under it, when a newer run of the same package has been published in the meantime.
 pub async fn publish(
-    (store, containers): (&Store, &Containers),
+    to: Destination<'_>,
     place: &Place,
     bundle: &mut Bundle,
-    uuid: &RequestId,
+    request: &Request,
     claim: &mut Claim,
     stop: &Stop,
 ) -> Result<Option<RunId>, PublishError> {
+    let Destination { store, containers, .. } = to;
     // Also before every later attempt: a private container that somebody has opened meanwhile is closed again first.
     containers.ensure(store, place).await?;
-    match put(store, place, bundle, uuid, claim, stop).await {
+    match put(to, place, bundle, request, claim, stop).await {
         // Somebody has removed it since it was last looked at.
         Err(PublishError::Store(StoreError::NotFound(_))) if containers.forget(place) => {
             containers.ensure(store, place).await?;
-            put(store, place, bundle, uuid, claim, stop).await
+            put(to, place, bundle, request, claim, stop).await
         }
         end => end,
     }
@@ -70,35 +103,44 @@ pub async fn publish(
 
 /// Puts the bundle into a container that is there.
 async fn put(
-    store: &Store,
+    to: Destination<'_>,
     place: &Place,
     bundle: &mut Bundle,
-    uuid: &RequestId,
+    request: &Request,
     claim: &mut Claim,
     stop: &Stop,
 ) -> Result<Option<RunId>, PublishError> {
+    let Destination { store, turns, .. } = to;
     let Place { container, path, .. } = place;
     let mut newer = None;
-    // What has been published before is looked at below, once. Clocks are rarely so late that an unused id comes before it.
     let unused = bundle.unused_id.take();
     let mut kept = if unused.is_some() { unused.clone() } else { bundle.run_id()? };
+    if unused.is_some() && !bundle.given_up().is_empty() {
+        keep(bundle, kept.as_ref()).await?;
+    }
     if unused.is_none()
         && let Some(id) = &kept
     {
-        if runs::is_complete(store, place, id).await? {
-            // It was stored to its end the last time, only we never heard of it. Readers may have seen it: it must stay what it is.
-            return Ok(kept);
-        }
         newer = runs::published_after(store, place, id).await?;
+        if runs::is_complete(store, place, id).await? {
+            // It was stored to its end the last time. Without the look that follows that, readers may have passed it.
+            if newer.is_none() || bundle.is_confirmed(id) {
+                return confirm(store, place, bundle, id).await.map(Some);
+            }
+            bundle.give_up(id.clone());
+        }
     }
     loop {
         let id = match kept {
             Some(id) if newer.is_none() => id,
             outdated => {
                 let id = RunId::stamp(jiff::Timestamp::now(), newer.as_ref());
-                remember(bundle, &id).await?;
-                if let Some(outdated) = outdated {
-                    withdraw(store, place, bundle, &outdated).await;
+                keep(bundle, Some(&id)).await?;
+                // What readers have seen stays until there is something in its place.
+                if let Some(outdated) = outdated.filter(|outdated| !bundle.given_up().contains(outdated))
+                    && let Err(error) = remove(store, place, bundle, &outdated).await
+                {
+                    tracing::warn!("{} is left over in the store: {error}", path.folder(&outdated));
                 }
                 id
             }
@@ -110,50 +152,95 @@ async fn put(
             async move { store.put(container, &object, &file.path, &file.headers).await }
         });
         try_join_all(uploads).await?;
-        // The upload may have taken long. Somebody else may hold the request now, or have published a newer run.
+        let mut turn = tokio::select! {
+            turn = turns.take(place) => turn,
+            () = stop.out_of_patience() => return Err(PublishError::Stopped),
+        };
+        // That may have taken long. Somebody else may hold the request now, or have published a newer run.
         let held = tokio::select! {
             biased;
             held = claim.held() => held,
             () = stop.out_of_patience() => return Err(PublishError::Stopped),
         };
-        if let Err(error) = held {
-            withdraw(store, place, bundle, &id).await;
-            return Err(error.into());
+        let done_elsewhere = match &held {
+            // Who had the request before us may have gone on with it without knowing that it was not theirs any more; and while our
+            // own claim was away, another worker may have taken the request and done it.
+            Ok(()) if claim.redelivered || claim.was_interrupted() => {
+                runs::of_request(store, place, request).await?.iter().any(|run| !bundle.given_up().contains(&run.id))
+            }
+            _ => false,
+        };
+        if held.is_err() || done_elsewhere {
+            if let Err(error) = remove(store, place, bundle, &id).await {
+                tracing::warn!("{} is left over in the store: {error}", path.folder(&id));
+            }
+            return held.map(|()| None).map_err(Into::into);
         }
-        // Who had the request before us may have gone on with it without knowing that it was not theirs any more; and while our
-        // own claim was away, another worker may have taken the request and done it.
-        if (claim.redelivered || claim.was_interrupted()) && runs::with_uuid(store, place, uuid).await?.is_some() {
-            withdraw(store, place, bundle, &id).await;
-            return Ok(None);
-        }
-        newer = runs::published_after(store, place, &id).await?;
+        newer = newest_after(store, place, &id, &turn).await?;
         if newer.is_none() {
+            turn.commit(&id);
             let commit_mark = bundle.commit_mark();
             store.put(container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
-            return Ok(Some(id));
+            newer = overtaking(store, place, &id).await?;
+            if newer.is_none() {
+                drop(turn);
+                return confirm(store, place, bundle, &id).await.map(Some);
+            }
+            tracing::info!("{} was overtaken by another run: it gets a new id", path.folder(&id));
+            bundle.give_up(id.clone());
         }
         kept = Some(id);
     }
 }
 
+/// The newest complete run after this one, here or in the store.
+async fn newest_after(store: &Store, place: &Place, id: &RunId, turn: &Turn) -> Result<Option<RunId>, StoreError> {
+    let listed = runs::published_after(store, place, id).await?;
+    Ok(listed.max(turn.newest().filter(|newest| *newest >= id).cloned()))
+}
+
+/// The newest complete run after this one, which was just stored. Waits a moment until the listing knows this one as well.
+async fn overtaking(store: &Store, place: &Place, id: &RunId) -> Result<Option<RunId>, StoreError> {
+    for _ in 0..MAX_LOOKS {
+        let listed = runs::published_from(store, place, id).await?;
+        if let Some(newest) = listed.last().filter(|newest| *newest != id) {
+            return Ok(Some(newest.clone()));
+        }
+        if !listed.is_empty() {
+            return Ok(None);
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+    tracing::warn!("{} is stored, but not listed yet", place.path.folder(id));
+    Ok(None)
+}
+
+/// Notes that readers cannot have missed the run, and removes what was stored of the bundle under other ids.
+async fn confirm(store: &Store, place: &Place, bundle: &mut Bundle, id: &RunId) -> Result<RunId, PublishError> {
+    bundle.confirm(id)?;
+    for outdated in bundle.given_up().to_vec() {
+        remove(store, place, bundle, &outdated).await?;
+    }
+    Ok(id.clone())
+}
+
 /// Keeps the id on the disk, which may take its time: the other slots do not wait for it.
-async fn remember(bundle: &Bundle, id: &RunId) -> Result<(), BundleError> {
-    let (mut bundle, id, dir) = (bundle.clone(), id.clone(), bundle.dir.clone());
-    match tokio::task::spawn_blocking(move || bundle.remember_run_id(&id)).await {
+async fn keep(bundle: &mut Bundle, id: Option<&RunId>) -> Result<(), BundleError> {
+    let Some(id) = id.cloned() else { return Ok(()) };
+    let (mut copy, dir) = (bundle.clone(), bundle.dir.clone());
+    match tokio::task::spawn_blocking(move || copy.remember_run_id(&id)).await {
         Ok(remembered) => remembered,
         Err(stopped) => Err(BundleError::Io { action: "writing", path: dir, source: std::io::Error::other(stopped) }),
     }
 }
 
-/// Removes what was stored under an id that is given up. Without result.tar nobody has seen it as a run; if it stays, it only takes
-/// up space.
-async fn withdraw(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) {
+/// Removes what was stored under an id that is given up: result.tar first, so that no reader finds a run without its log.
+async fn remove(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) -> Result<(), StoreError> {
     let Place { container, path, .. } = place;
-    for file in bundle.files() {
-        if let Err(error) = store.delete(container, &path.object(id, file.name)).await {
-            tracing::warn!("{} is left over in the store: {error}", path.object(id, file.name));
-        }
+    for file in bundle.files().iter().rev() {
+        store.delete(container, &path.object(id, file.name)).await?;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -167,7 +254,7 @@ mod tests {
     use super::*;
     use crate::broker::{Broker, QueueUrl, Wait};
     use crate::release::QueueName;
-    use crate::request::Request;
+    use crate::request::RequestId;
     use crate::request::line::Submission;
     use crate::result::layout::RESULT;
     use crate::result::{Material, pack};
@@ -178,6 +265,7 @@ mod tests {
         folder: TempDir,
         store: Store,
         containers: Containers,
+        turns: Turns,
         request: Request,
         place: Place,
     }
@@ -192,7 +280,8 @@ mod tests {
             let store = Store::Folder(FolderStore::new(&folder.path().join("results")));
             let request = Request::parse(request.as_bytes()).unwrap();
             let place = Place::of(&request, &"debci-sid-amd64".parse().unwrap());
-            Self { folder, store, containers: Containers::default(), request, place }
+            let (containers, turns) = (Containers::default(), Turns::default());
+            Self { folder, store, containers, turns, request, place }
         }
 
         async fn claim(&self) -> (Claim, RequestId, Bundle) {
@@ -211,8 +300,11 @@ mod tests {
             (claim, id, bundle)
         }
 
-        async fn publish(&self, (claim, uuid, bundle): &mut (Claim, RequestId, Bundle)) -> Option<RunId> {
-            publish((&self.store, &self.containers), &self.place, bundle, uuid, claim, &Stop::default()).await.unwrap()
+        async fn publish(&self, (claim, _, bundle): &mut (Claim, RequestId, Bundle)) -> Option<RunId> {
+            let request = claim.request.as_ref().unwrap().clone();
+            let Self { store, containers, turns, .. } = self;
+            let to = Destination { store, containers, turns };
+            publish(to, &self.place, bundle, &request, claim, &Stop::default()).await.unwrap()
         }
 
         fn folders(&self) -> Vec<String> {
@@ -234,6 +326,109 @@ mod tests {
         // The answer to the first one was lost.
         assert_eq!(stage.publish(&mut one).await, Some(first));
         assert_eq!(stage.folders().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_result_that_was_stored_unheard_and_overtaken_gets_a_later_id() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        let early = one.2.run_id().unwrap().unwrap();
+        // Its worker died right after it had stored everything, before it could look for others.
+        stage.store.ensure_container(&stage.place.container, &stage.place.access).await.unwrap();
+        for file in one.2.files() {
+            let name = stage.place.path.object(&early, file.name);
+            stage.store.put(&stage.place.container, &name, &file.path, &file.headers).await.unwrap();
+        }
+        one.2 = Bundle::open(&one.2.dir).unwrap().unwrap();
+        let mut two = stage.claim().await;
+        let second = stage.publish(&mut two).await.unwrap();
+        let late = stage.publish(&mut one).await.unwrap();
+        assert!(late > second && second > early, "{late} {second} {early}");
+        let mut left = stage.folders();
+        left.sort();
+        assert_eq!(left, [second.to_string(), late.to_string()], "the former one is gone");
+        // From now on it stays.
+        let mut three = stage.claim().await;
+        stage.publish(&mut three).await.unwrap();
+        one.2 = Bundle::open(&one.2.dir).unwrap().unwrap();
+        assert_eq!(stage.publish(&mut one).await, Some(late));
+    }
+
+    #[tokio::test]
+    async fn a_publication_that_dies_while_it_moves_leaves_one_result() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        stage.store.ensure_container(&stage.place.container, &stage.place.access).await.unwrap();
+        let (old, new) = (one.2.run_id().unwrap().unwrap(), RunId::stamp(jiff::Timestamp::now(), None));
+        one.2.give_up(old.clone());
+        one.2.remember_run_id(&new).unwrap();
+        // It died after it had stored the second one, and again before.
+        for ids in [&[&old, &new][..], &[&old]] {
+            for (id, file) in ids.iter().flat_map(|id| one.2.files().into_iter().map(move |file| (id, file))) {
+                let name = stage.place.path.object(id, file.name);
+                stage.store.put(&stage.place.container, &name, &file.path, &file.headers).await.unwrap();
+            }
+            one.2 = Bundle::open(&one.2.dir).unwrap().unwrap();
+            assert_eq!(stage.publish(&mut one).await.as_ref(), Some(&new));
+            assert_eq!(stage.folders(), [new.to_string()]);
+            stage.store.delete(&stage.place.container, &stage.place.path.object(&new, RESULT)).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_asks_for_what_came_after_the_newest_misses_no_run() {
+        let stage = Stage::new();
+        let mut workers = Vec::new();
+        for _ in 0..4 {
+            let (mut slots, turns) = (Vec::new(), Turns::default());
+            for _ in 0..2 {
+                slots.push([stage.claim().await, stage.claim().await, stage.claim().await]);
+            }
+            workers.push((slots, turns));
+        }
+        let done = CancellationToken::new();
+        let publishing = async {
+            let all = workers.into_iter().map(|(slots, turns)| {
+                let stage = &stage;
+                async move {
+                    let slots = slots.into_iter().map(|claims| async {
+                        for (mut claim, _, mut bundle) in claims {
+                            let to = Destination { store: &stage.store, containers: &stage.containers, turns: &turns };
+                            let request = claim.request.as_ref().unwrap().clone();
+                            let (place, stop) = (&stage.place, Stop::default());
+                            publish(to, place, &mut bundle, &request, &mut claim, &stop).await.unwrap().unwrap();
+                        }
+                    });
+                    futures_util::future::join_all(slots).await;
+                }
+            });
+            futures_util::future::join_all(all).await;
+            done.cancel();
+        };
+        let reading = async {
+            let mut seen = std::collections::BTreeSet::<RunId>::new();
+            loop {
+                let last = done.is_cancelled();
+                let newest = seen.last().cloned();
+                let new = match &newest {
+                    Some(newest) => runs::published_from(&stage.store, &stage.place, newest).await.unwrap(),
+                    None => runs::published_from(&stage.store, &stage.place, &"20000101_000000@".parse().unwrap())
+                        .await
+                        .unwrap(),
+                };
+                seen.extend(new);
+                if last {
+                    return seen;
+                }
+            }
+        };
+        let ((), seen) = tokio::join!(publishing, reading);
+        let published: Vec<RunId> = stage.folders().iter().map(|id| id.parse().unwrap()).collect();
+        assert_eq!(published.len(), 24);
+        let missed: Vec<_> = published.iter().filter(|id| !seen.contains(*id)).collect();
+        assert!(missed.is_empty(), "{missed:?}");
+        let latest = published.iter().max().unwrap().published();
+        assert!(latest <= jiff::Timestamp::now(), "no id is in the future: {latest}");
     }
 
     #[tokio::test]
@@ -278,12 +473,24 @@ mod tests {
         // The same request in other hands, with a bundle of its own.
         let (mut claim, _, _) = stage.claim().await;
         claim.redelivered = true;
-        let request = one.0.request.as_ref().unwrap();
+        let request = one.0.request.as_ref().unwrap().clone();
         let output = stage.folder.path().join("output");
-        let material = Material::new(&output, request, 4, Duration::ZERO);
+        let material = Material::new(&output, &request, 4, Duration::ZERO);
         let bundle = pack(&material, &stage.folder.path().join("other")).unwrap();
-        assert_eq!(stage.publish(&mut (claim, one.1, bundle)).await, None);
+        claim.request = Ok(request.clone());
+        let mut again = (claim, one.1, bundle);
+        assert_eq!(stage.publish(&mut again).await, None);
         assert_eq!(stage.folders(), [first.to_string()]);
+        // Another request that has the same id gets a result of its own.
+        let text = format!(r#"gzip {{"triggers": ["gzip/2"], "uuid": "{}"}}"#, again.1);
+        let other = Request::parse(text.as_bytes()).unwrap();
+        let material = Material::new(&output, &other, 4, Duration::ZERO);
+        again.2 = pack(&material, &stage.folder.path().join("third")).unwrap();
+        assert!(again.2.is_of(&other) && !again.2.is_of(&request));
+        again.0.request = Ok(other);
+        let second = stage.publish(&mut again).await.unwrap();
+        assert_eq!(stage.folders().len(), 2);
+        assert!(second > first);
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ use crate::testbed::checkout::CheckoutLimits;
 use crate::testbed::command::withheld;
 use crate::testbed::log::LogBound;
 use crate::testbed::process::CONSOLE;
-use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedError, ppa};
+use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedError, cause, ppa};
 
 /// A testbed that fails says nothing about the package: so many attempts before that becomes the result.
 const TESTBED_ATTEMPTS: usize = 3;
@@ -254,6 +254,8 @@ impl TestRun<'_> {
         let withheld = withheld(&plan, worker.environment);
         let mut process = match Process::start(&plan.command, self.entry.folder(), &withheld) {
             Ok(process) => process,
+            // Limits of requests keep that from happening; it is not this host's fault all the same.
+            Err(error) if error.is_too_long() => return Ok(self.refused(&error)),
             Err(error) => return Err(host("autopkgtest cannot be started", &error)),
         };
         self.job.phase(self.contact, Phase::Testing);
@@ -274,7 +276,7 @@ impl TestRun<'_> {
         }
         self.tell(queue, started, &mut log, false).await;
         match watched {
-            Watched::Interrupted(end) => Err(end),
+            Watched::Interrupted(end) => Err(*end),
             Watched::Ended(Err(error)) => Err(host("autopkgtest's end cannot be learnt", &error)),
             Watched::Ended(Ok(Exit::Code(code))) if NOT_STARTED.contains(&code) && !output.join("log").exists() => {
                 Err(host("autopkgtest cannot be started", &self.without_secrets(&self.console())))
@@ -319,6 +321,7 @@ impl TestRun<'_> {
         {
             return match error {
                 TestbedError::Io { .. } => Err(RunEnd::Host(error.to_string())),
+                error if error.is_requests_fault() => Ok(Err(self.refused(&error))),
                 error => Ok(Err(self.testbed_failed(&error.to_string()))),
             };
         }
@@ -365,7 +368,7 @@ impl TestRun<'_> {
             }
             tokio::select! {
                 exit = process.wait() => return Watched::Ended(exit),
-                end = interruptions.next() => return Watched::Interrupted(end),
+                end = interruptions.next() => return Watched::Interrupted(Box::new(end)),
                 _ = look.tick() => {}
             }
         }
@@ -394,7 +397,9 @@ impl TestRun<'_> {
         {
             return self.testbed_failed(&reason);
         }
-        if !is_infrastructure(exit.exit_code()) {
+        let summary = LiveLog::new(output.join("summary")).tail().unwrap_or_default();
+        let fault = cause::testbed_fault(exit.exit_code(), &log.tail().unwrap_or_default(), &summary);
+        if !is_infrastructure(exit.exit_code()) && fault.is_none() {
             // Without a log of its own, the result's log is what autopkgtest said on its console.
             let note = if output.join("log").exists() { None } else { Some(self.console()) };
             return Verdict::Result(exit.exit_code(), note.filter(|text| !text.trim().is_empty()));
@@ -408,7 +413,8 @@ impl TestRun<'_> {
             // It crashed before it made its log: what it said is on its console.
             said = self.console();
         }
-        let said = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
+        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
+        let said = fault.as_deref().unwrap_or(last);
         let reason = format!("the testbed of {} failed: {reason}: {said}", self.request.package());
         self.testbed_failed(&reason)
     }
@@ -426,8 +432,11 @@ impl TestRun<'_> {
             return None;
         }
         let said = log.tail().unwrap_or_default();
-        said.contains(NOT_FETCHED).then(|| {
-            let said = said.lines().rfind(|line| line.starts_with("fatal: ")).unwrap_or(NOT_FETCHED);
+        // A branch that is not there is what the request asked for.
+        (said.contains(NOT_FETCHED) && !cause::is_gone(&said)).then(|| {
+            // Newer versions put the time before each line.
+            let said = said.lines().rev().find_map(|line| line.find("fatal: ").and_then(|at| line.get(at..)));
+            let said = said.unwrap_or(NOT_FETCHED);
             format!("the branch to test {} from cannot be fetched in the testbed: {said}", self.request.package())
         })
     }
@@ -445,7 +454,7 @@ impl TestRun<'_> {
 /// What a test's process did.
 enum Watched {
     Ended(Result<Exit, TestbedError>),
-    Interrupted(RunEnd),
+    Interrupted(Box<RunEnd>),
     /// It did not end within this time.
     Hung(Duration),
 }

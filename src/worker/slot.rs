@@ -1,4 +1,5 @@
-//! One slot of a worker: takes one request after the other, and takes itself out of service when nothing that it tries works.
+//! One slot of a worker: takes one request after the other, and takes itself out of service when nothing works here, not even a
+//! test of its own that does nothing.
 
 use std::time::Duration;
 
@@ -8,12 +9,14 @@ use tracing::{Instrument, info_span};
 use super::board::SlotBoard;
 use super::job::{Job, JobEnd};
 use super::orders::Current;
+use super::probe::Probe;
 use super::spool::Spool;
 use super::stop::Stop;
 use super::{Ended, LONGEST_WORK, Service, Worker, WorkerError, pause};
 use crate::broker::{self, BrokerError, Claim, Wait};
+use crate::release::QueueName;
 
-/// After so many infrastructure failures in a row the fault is here, not in the tests: the slot takes itself out of service.
+/// Number of infrastructure failures in a row after which the slot finds out whether the fault is here or in the requests.
 const FAILURES_IN_A_ROW: u32 = 3;
 
 /// The longest time that a slot stays out of service before it tries again.
@@ -56,6 +59,7 @@ impl Slot<'_> {
             now = latest;
             self.board.waiting();
             let looking = self.worker.ready_for_a_test(self.spool, &now.settings, self.stop);
+            let mut queue = None;
             let end = match self.board.ticking_for(LONGEST_WORK, looking).await {
                 Err(fault) => JobEnd::Infrastructure(fault.to_string()),
                 Ok(_) => {
@@ -63,6 +67,7 @@ impl Slot<'_> {
                     let claiming = claim(&mut place, wait, &now, &interrupted);
                     match self.board.ticking(claiming).await? {
                         Some(claim) => {
+                            queue = Some(claim.queue.clone());
                             let end = self.run(claim).await?;
                             let again = matches!(
                                 end,
@@ -79,6 +84,8 @@ impl Slot<'_> {
                     }
                 }
             };
+            // What fails whatever is asked for says enough. Everything else may be the requests' doing.
+            let queue = queue.filter(|_| !matches!(end, JobEnd::Infrastructure(_)));
             let (reason, next) = match end {
                 JobEnd::Settled => {
                     self.board.settled();
@@ -100,7 +107,7 @@ impl Slot<'_> {
             };
             self.board.failed(&reason);
             tracing::error!("infrastructure failure: {reason}{next}");
-            if let Some(ended) = self.recover(&reason, service, &now).await {
+            if let Some(ended) = self.recover(&reason, queue.as_ref(), service, &now).await {
                 return Ok(ended);
             }
         }
@@ -140,21 +147,49 @@ impl Slot<'_> {
         Job { worker, spool, stop, board, settings: now.settings }.run(claim).instrument(span).await
     }
 
-    /// After a failure: a short pause, and a long one when there were several in a row. A worker that is not to stay ends then.
-    async fn recover(&self, reason: &str, service: Service, now: &Current) -> Option<Ended> {
+    /// After a failure: a short rest; after several in a row, a probe where the requests may be at fault, and a long pause when that
+    /// fails as well. A worker that is not to stay ends then. `queue` is that of the failed test; without one, the fault is known.
+    async fn recover(&self, reason: &str, queue: Option<&QueueName>, service: Service, now: &Current) -> Option<Ended> {
         let failures = self.board.failures_in_a_row();
         if failures < FAILURES_IN_A_ROW {
             self.rest(Duration::from_secs(1) * failures, now).await;
             return None;
         }
+        let Some(queue) = queue else { return self.pause(reason, service, now).await };
+        loop {
+            let now = self.worker.orders.now();
+            self.board.probing();
+            tracing::warn!("{failures} failures in a row: probing whether tests can run here");
+            let reason = match self.board.ticking(self.probe(queue, &now.settings)).await {
+                Probe::Passed => {
+                    tracing::warn!("the probe passed: the requests were at fault, and work goes on");
+                    self.board.probe_passed();
+                    return None;
+                }
+                Probe::Stopped => return None,
+                Probe::Failed(reason) => reason,
+            };
+            self.board.failed(&reason);
+            if let Some(ended) = self.pause(&reason, service, &now).await {
+                return Some(ended);
+            }
+            if self.stop.finish.is_cancelled() {
+                return None;
+            }
+        }
+    }
+
+    /// Takes nothing for a while, longer with each failure in a row. A worker that is not to stay ends instead.
+    async fn pause(&self, reason: &str, service: Service, now: &Current) -> Option<Ended> {
         if service != Service::Forever {
             return Some(Ended::OutOfService(reason.to_owned()));
         }
-        let doublings = (failures - FAILURES_IN_A_ROW).min(16);
+        let failures = self.board.failures_in_a_row();
+        let doublings = failures.saturating_sub(FAILURES_IN_A_ROW).min(16);
         let first = now.settings.conf.retry_delay().max(SHORTEST_PAUSE);
         let pause = first.saturating_mul(2_u32.pow(doublings)).min(LONGEST_PAUSE);
         tracing::error!(
-            "this slot is out of service for {} s after {failures} failures in a row; `apt-ci worker reload` ends the pause",
+            "this slot is out of service for {} s after {failures} failures in a row: {reason}; `apt-ci worker reload` ends the pause",
             pause.as_secs()
         );
         self.board.paused(pause);

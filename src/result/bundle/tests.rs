@@ -377,7 +377,9 @@ fn a_bundle_of_three_files_that_an_older_version_has_written_is_opened() {
     let sizes = json!({"log": size(LOG), "artifacts": size(ARTIFACTS), "result": size(RESULT)});
     let mark = json!({"summary": summary, "sizes": sizes}).to_string();
     fs::write(bundle.dir.join(MARK), mark).unwrap();
-    assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(Bundle { unused_id: None, ..bundle }));
+    let opened = Bundle::open(&bundle.dir).unwrap().unwrap();
+    assert!(!opened.is_of(&scene.request), "it does not tell whose result it is");
+    assert_eq!(opened, Bundle { unused_id: None, request: None, ..bundle });
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(super) enum Doing {
     Starting,
     Waiting,
     Running(Test),
+    Probing,
     Paused { since: Instant, time: Duration, until: Timestamp },
     Ended,
 }
@@ -69,6 +70,7 @@ impl SlotState {
             Doing::Starting => State::Starting,
             Doing::Waiting => State::Waiting,
             Doing::Running(test) => State::Running(test.status(now)),
+            Doing::Probing => State::Probing,
             Doing::Paused { since, time, until } => State::Paused(Paused {
                 until: *until,
                 seconds_left: time.saturating_sub(now.saturating_duration_since(*since)).as_secs(),

@@ -91,6 +91,8 @@ pub enum State {
     Waiting,
     /// It holds a request and runs its test.
     Running(RunningTest),
+    /// Its last tests failed: it runs a test of its own that does nothing, to find out whether this host is at fault.
+    Probing,
     /// It takes nothing for a while, because what it tried failed.
     Paused(Paused),
     /// It has ended.

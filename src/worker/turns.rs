@@ -1,0 +1,47 @@
+//! Whose turn it is to publish a result of a package: the slots of one worker commit them one after the other.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::result::{Place, RunId};
+
+/// Number of packages beyond which those that nobody publishes are forgotten.
+const MAX_REMEMBERED: usize = 4096;
+
+/// The newest id that was committed, while a turn lasts and between turns.
+type Newest = Arc<tokio::sync::Mutex<Option<RunId>>>;
+
+/// The turns of all packages, each on one release and architecture and in one container.
+#[derive(Default)]
+pub struct Turns(Mutex<HashMap<(String, String), Newest>>);
+
+/// The right to commit a result, until it is dropped.
+pub(super) struct Turn(tokio::sync::OwnedMutexGuard<Option<RunId>>);
+
+impl Turns {
+    /// Waits for the turn.
+    pub(super) async fn take(&self, place: &Place) -> Turn {
+        let newest = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.len() >= MAX_REMEMBERED {
+                all.retain(|_, newest| Arc::strong_count(newest) > 1);
+            }
+            Arc::clone(all.entry((place.container.clone(), place.path.prefix())).or_default())
+        };
+        Turn(newest.lock_owned().await)
+    }
+}
+
+impl Turn {
+    /// The newest id that a slot of this worker has committed.
+    pub(super) fn newest(&self) -> Option<&RunId> {
+        self.0.as_ref()
+    }
+
+    /// Notes that an id is being committed.
+    pub(super) fn commit(&mut self, id: &RunId) {
+        if self.0.as_ref().is_none_or(|newest| newest < id) {
+            *self.0 = Some(id.clone());
+        }
+    }
+}
