@@ -25,6 +25,11 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_testbed_that_fails_twice_costs_two_delays_and_is_remembered", fails_twice),
         ("what_failed_on_one_worker_is_tried_on_another", other_worker),
         ("a_slot_that_keeps_failing_pauses_and_says_so", pauses),
+        ("requests_that_fail_pause_no_slot_when_a_probe_passes", probe_passes),
+        ("a_slot_whose_probe_fails_pauses_with_the_probes_error", probe_fails),
+        ("a_probe_passes_with_the_real_autopkgtest", real_probe),
+        ("a_worker_whose_log_cannot_be_written_works_and_stops_as_usual", unwritable_log),
+        ("a_store_that_does_not_let_the_worker_in_is_noticed_before_a_test", wrong_store),
         ("a_worker_needs_no_more_permissions_than_the_readme_says", permissions),
         ("an_endless_log_is_cut_in_the_middle", endless_log),
         ("a_changed_configuration_counts_from_the_next_request_on", reread),
@@ -267,6 +272,134 @@ fn pauses(_: &Services) -> Result<(), Failed> {
     until("the request is done", || site.finished() == [id.clone()]);
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+fn probe_passes(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.worker_options("retry_delay = 0\n");
+    for name in ["bad1", "bad2", "bad3"] {
+        site.request(name, &["STUB_EXIT=16"]);
+    }
+    let good = site.request("good", &[]);
+    let finished = site.run(&["worker", "--drain"]);
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert!(finished.err.contains("the probe passed: the requests were at fault"), "{}", finished.err);
+    assert!(site.finished().contains(&good));
+    let failed = site.results().iter().filter(|run| run["outcome"] == "tmpfail").count();
+    assert_eq!(failed, 3, "each was tried three times, and that is its result");
+    assert_eq!(site.starts().len(), 10, "a probe is no test: {:?}", site.starts());
+    assert_eq!(fs::read_dir(site.path().join("home/.local/state/apt-ci/work"))?.count(), 0, "it leaves nothing");
+    Ok(())
+}
+
+fn probe_fails(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.worker_options("retry_delay = 600\n");
+    let gate = site.path().join("checkout/runner/probe-fails");
+    fs::write(&gate, "autopkgtest [stub]: ERROR: testbed failure: no more instances\n")?;
+    for name in ["one", "two", "three", "four"] {
+        site.request(name, &["STUB_FAILURES=1"]);
+    }
+    let mut worker = site.start(&["worker"]);
+    until("its slot pauses", || in_state(&site, "paused") == 1);
+    let slot = slots(&site).pop().expect("a slot");
+    let reason = slot["last_failure"].as_str().unwrap_or_default();
+    assert!(
+        reason.contains("a test that does nothing failed as well") && reason.contains("no more instances"),
+        "{slot}"
+    );
+    assert_eq!(site.starts().len(), 3, "nothing more is taken");
+    // Before it takes a request again, it probes again.
+    site.ok(&["worker", "reload"]);
+    until("it has probed again", || slots(&site).pop().is_some_and(|slot| slot["failures_in_a_row"] == 5));
+    assert_eq!(site.starts().len(), 3);
+    fs::remove_file(&gate)?;
+    site.ok(&["worker", "reload"]);
+    until("it takes the last one", || site.starts().len() == 4);
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+fn real_probe(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.worker_options("retry_delay = 0\n");
+    // Only probes reach the real program.
+    let script = "#!/bin/sh\ncase \"$*\" in *--help* | */tree/*) exec /usr/bin/autopkgtest \"$@\" ;; esac\nexit 16\n";
+    fs::write(site.path().join("checkout/runner/autopkgtest"), script)?;
+    site.request("bad", &[]);
+    let finished = site.run(&["worker", "--drain"]);
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert!(finished.err.contains("the probe passed: the requests were at fault"), "{}", finished.err);
+    // What the operator has set up is part of it.
+    site.worker_options("retry_delay = 0\nsetup_command = false\n");
+    site.request("bad", &[]);
+    let finished = site.run(&["worker", "--drain"]);
+    assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+    assert!(finished.err.contains("testbed setup commands failed with status 1"), "{}", finished.err);
+    Ok(())
+}
+
+fn unwritable_log(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    site.request("gzip", &["STUB_FAILURES=1"]);
+    let program = env!("CARGO_BIN_EXE_apt-ci");
+    let run = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(site.path());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", site.path().join("home"));
+        finish(command)
+    };
+    let finished = run(&format!("{program} worker --drain 2>/dev/full"));
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert_eq!(site.results().len(), 1);
+    for command in ["results", "queues", "run -s nowhere gzip", "worker status"] {
+        let status = run(&format!("{program} {command} 2>/dev/full")).status.code();
+        assert!(status.is_some_and(|code| code <= 2), "{command}: {status:?}");
+    }
+    // A reader that is gone, and one that does not read: the worker goes on, and stops when it is told to.
+    for reader in ["exec true", "exec sleep 1000"] {
+        let script = format!(
+            "mkfifo log && ({reader} <log & echo $! >reader); exec {program} worker --name $(printf %099d 0) -vvv 2>log"
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).current_dir(site.path());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", site.path().join("home"));
+        let mut worker = command.spawn()?;
+        let id = site.request("gzip", &[]);
+        until("the test is done", || site.finished().contains(&id));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker.id().try_into()?), Signal::SIGTERM)?;
+        let mut ended = None;
+        until("it ends", || {
+            ended = worker.try_wait().expect("a child");
+            ended.is_some()
+        });
+        assert_eq!(ended.and_then(|status| status.code()), Some(0), "{reader}");
+        let reader = fs::read_to_string(site.path().join("reader"))?;
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(reader.trim().parse()?), Signal::SIGKILL);
+        fs::remove_file(site.path().join("log"))?;
+    }
+    Ok(())
+}
+
+fn wrong_store(services: &Services) -> Result<(), Failed> {
+    let swift = services.swift();
+    let wrong = swift.environment().into_iter().map(|(name, value)| match name.as_str() {
+        "ST_KEY" | "OS_PASSWORD" => (name, "wrong".to_owned()),
+        _ => (name, value),
+    });
+    let site = TestSite::on("local:queue", "swift:", wrong.collect());
+    site.request("gzip", &[]);
+    let finished = site.run(&["worker", "--drain"]);
+    assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+    assert!(finished.err.contains("the store") && finished.err.contains("refused"), "{}", finished.err);
+    assert_eq!(site.starts().len(), 0, "no test is run in vain");
+    let checked = site.run(&["worker", "check"]);
+    assert_eq!(checked.status.code(), Some(1), "{checked:#?}");
+    assert!(checked.out.contains("the store") && checked.out.contains("refused"), "{}", checked.out);
     Ok(())
 }
 

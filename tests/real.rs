@@ -216,7 +216,7 @@ fn old_autopkgtest(_: &Services) -> Result<(), Failed> {
     ];
     let ends = run_all(&site, "1", &requests);
     let codes: Vec<i64> = ends.iter().map(|(code, ..)| *code).collect();
-    assert_eq!(codes, [0, 0, 16], "{ends:#?}");
+    assert_eq!(codes, [0, 0, 20], "a branch that is not there is the request's fault: {ends:#?}");
     for ((_, _, log), expected) in ends.iter().zip(["\nthe mark is quince\n", "\na pull request's mark is quince\n"]) {
         assert!(log.contains(expected) && log.contains("-tree "), "{expected:?}: {log}");
     }
@@ -248,15 +248,22 @@ fn not_fetched(_: &Services) -> Result<(), Failed> {
     let runner = site.path().join("checkout/runner/autopkgtest");
     let branch = json!({"test-git": "http://127.0.0.1/project.git#no-such-branch"});
     // The same words from a package that was fetched, or that is the archive's, are its own.
-    let known = NOT_FETCHED.replace("# fetched: ", "");
-    for (script, parameters, expected) in
-        [(NOT_FETCHED, branch.clone(), 16), (known.as_str(), branch, 12), (NOT_FETCHED, json!({}), 12)]
-    {
+    let away = "unable to access 'http://127.0.0.1/project.git/': Failed to connect to 127.0.0.1 port 80 after 0 ms";
+    let away = NOT_FETCHED.replace("couldn't find remote ref no-such-branch", away);
+    let known = away.replace("# fetched: ", "");
+    // A branch that is not there is the request's fault, at once.
+    let cases = [
+        (away.as_str(), branch.clone(), 16),
+        (known.as_str(), branch.clone(), 12),
+        (&away, json!({}), 12),
+        (NOT_FETCHED, branch, 12),
+    ];
+    for (script, parameters, expected) in cases {
         fs::write(&runner, script)?;
         let ends = run_all(&site, "1", &[("hello-git", parameters)]);
         let [(code, _, log)] = ends.as_slice() else { panic!("one result") };
         assert_eq!(*code, expected, "{log}");
-        let reason = "cannot be fetched in the testbed: fatal: couldn't find remote ref no-such-branch";
+        let reason = "cannot be fetched in the testbed: fatal: unable to access";
         assert_eq!(log.contains(reason), expected == 16, "{log}");
     }
     Ok(())
