@@ -17,10 +17,10 @@ use serde::{Serialize, Serializer};
 
 use crate::release::{Architecture, Release};
 use crate::request::{Request, RequestId};
-use crate::result::{ProofVerdict, RequestRecord};
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
+use crate::result::{ProofVerdict, RequestRecord};
 use crate::store::{Entry, Query, Store, StoreError};
 
 pub use self::artifacts::{ArtifactsError, Member};
