@@ -80,17 +80,21 @@ impl Slot<'_> {
         let package = PACKAGE.parse().map_err(|error| format!("{error}"))?;
         let request = Request::new(package, Parameters::default()).map_err(|error| error.to_string())?;
         let output = entry.output(1);
+        let pocket = worker.pockets.of(&queue.release);
         let run = testbed::Run {
             settings,
             autopkgtest: &autopkgtest,
             request: &request,
             queue,
+            pocket: pocket.as_ref(),
+            whole_pocket: false,
             work_folder: entry.folder(),
             output: &output,
             host_name: &host::name(),
             time: jiff::Timestamp::now(),
         };
         let mut plan = run.plan().map_err(|refusal| refusal.to_string())?;
+        plan.apt.write(&[]).map_err(|error| error.to_string())?;
         let source = plan.command.args.iter().position(|word| word == "--").and_then(|end| end.checked_sub(1));
         let Some(source) = source else { return Err("its command line names nothing to test".to_owned()) };
         // The slash tells autopkgtest that this is a folder.

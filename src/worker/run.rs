@@ -255,7 +255,7 @@ impl TestRun<'_> {
         let mut process = match Process::start(&plan.command, self.entry.folder(), &withheld) {
             Ok(process) => process,
             // Limits of requests keep that from happening; it is not this host's fault all the same.
-            Err(error) if error.is_too_long() => return Ok(self.refused(&error)),
+            Err(error) if error.is_too_long() => return Ok(self.refused(&error).into()),
             Err(error) => return Err(host("autopkgtest cannot be started", &error)),
         };
         self.job.phase(self.contact, Phase::Testing);
