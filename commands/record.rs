@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
@@ -15,10 +16,54 @@ use jiff::Timestamp;
 use serde_json::json;
 
 /// A file of requests below the site's state folder, made with its first line. For its owner alone: it may hold tokens.
+///
+/// A marker beside it, which its writer has locked, says that the writer has not ended. One that nobody has locked was left by a process
+/// that was killed.
 #[derive(Clone)]
 pub struct Record {
     requests: PathBuf,
     others: PathBuf,
+    marker: PathBuf,
+    lock: Arc<Mutex<Option<File>>>,
+}
+
+/// The suffix of markers.
+const OPEN: &str = "open";
+
+/// A record whose writer was killed.
+pub struct Unfinished {
+    requests: PathBuf,
+    marker: PathBuf,
+}
+
+impl Unfinished {
+    /// Records in this folder of the state folder, oldest first.
+    pub fn all(site: &Site, folder: &str) -> Vec<Self> {
+        let entries = std::fs::read_dir(site.state_dir.join(folder)).into_iter().flatten().flatten();
+        let markers = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == OPEN));
+        let is_left = |marker: &PathBuf| File::open(marker).is_ok_and(|file| file.try_lock_shared().is_ok());
+        let mut left: Vec<Self> = markers
+            .filter(is_left)
+            .map(|marker| Self { requests: marker.with_extension("requests"), marker })
+            .collect();
+        left.sort_by(|one, other| one.marker.cmp(&other.marker));
+        left
+    }
+
+    /// One line for whoever calls the program again.
+    pub fn said(&self) -> String {
+        let file = self.requests.display();
+        format!(
+            "An earlier call was killed. What it has removed is among the requests in {file}, which `apt-ci run --batch {file}` puts back; \
+             what it had not removed yet waits in its queue still."
+        )
+    }
+
+    /// Removes the marker: it was said, and somebody has gone on.
+    pub fn forget(self) {
+        // Said once more, at worst.
+        let _ = std::fs::remove_file(self.marker);
+    }
 }
 
 impl Record {
@@ -26,7 +71,32 @@ impl Record {
     pub fn of_now(site: &Site, folder: &str) -> Self {
         let time = Timestamp::now().strftime("%Y%m%d-%H%M%S");
         let stem = site.state_dir.join(folder).join(format!("{time}-{}", std::process::id()));
-        Self { requests: stem.with_extension("requests"), others: stem.with_extension("no-requests") }
+        Self {
+            requests: stem.with_extension("requests"),
+            others: stem.with_extension("no-requests"),
+            marker: stem.with_extension(OPEN),
+            lock: Arc::default(),
+        }
+    }
+
+    /// Everything is done: nobody has to be told of this record any more.
+    pub fn finish(&self) {
+        if self.lock.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            let _ = std::fs::remove_file(&self.marker);
+        }
+    }
+
+    fn mark(&self) -> io::Result<()> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            let folder = self.marker.parent().ok_or(io::ErrorKind::NotFound)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.marker)?;
+            // It is new, and locked by nobody else.
+            let _ = file.try_lock();
+            *lock = Some(file);
+        }
+        Ok(())
     }
 
     /// The file that `apt-ci run --batch` reads.
@@ -54,6 +124,10 @@ impl Record {
                 }
             }
         }
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        self.mark()?;
         append(&self.requests, &requests)?;
         append(&self.others, &others)
     }

@@ -11,6 +11,7 @@ use apt_ci::release::QueueName;
 use apt_ci::request::Request;
 use apt_ci::request::line::Submission;
 use apt_ci::site::Site;
+use apt_ci::submitted::Notes;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -84,7 +85,9 @@ pub async fn submit(
     let ours: Vec<QueueName> = known.iter().filter(|queue| wanted.contains(queue)).cloned().collect();
     broker.declare(&ours).await?;
 
-    let duplicates = if args.force { Vec::new() } else { duplicates(&submissions, &broker, session).await? };
+    let notes = Notes::of(&site.state_dir, &site.queue.value);
+    let duplicates =
+        if args.force { Vec::new() } else { duplicates(&submissions, &broker, &notes, session, site).await? };
     let (mut new, mut already) = (Vec::with_capacity(submissions.len()), Vec::new());
     for (submission, duplicate) in submissions.into_iter().zip(duplicates.into_iter().chain(repeat_with(|| None))) {
         match duplicate {
@@ -118,6 +121,7 @@ pub async fn submit(
             None => durable,
         },
     };
+    note(&new[..confirmed], &notes, &broker).await;
     if let (Ok(()), Some(store)) = (&result, &store) {
         tell(&already, session);
         let status = wait(followed(&new, waited_for), &broker, store, session).await?;
@@ -159,19 +163,42 @@ fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<Followed>, Unab
     already.iter().map(one).collect()
 }
 
+/// Notes what was queued where it cannot be seen, for whoever asks for the same.
+async fn note(queued: &[Submission], notes: &Notes, broker: &Broker) {
+    let mut hidden = Vec::new();
+    for submission in queued {
+        // What cannot be learnt is asked for once more, at worst.
+        if broker.may_be_opaque(&submission.queue).await.unwrap_or(false) {
+            hidden.push(submission.clone());
+        }
+    }
+    if !hidden.is_empty() {
+        notes.add(&hidden, Timestamp::now());
+    }
+}
+
 /// The requests that are there already.
 async fn duplicates(
     submissions: &[Submission],
     broker: &Broker,
+    notes: &Notes,
     session: &Session,
+    site: &Site,
 ) -> anyhow::Result<Vec<Option<Duplicate>>> {
-    match duplicates::find(submissions, broker).await {
+    match duplicates::find(submissions, broker, notes).await {
         // Who may only send need not be able to look.
         Err(error @ BrokerError::Refused { .. }) => {
             session.ui.warn(format!("whether the requests are queued already cannot be seen: {error}"));
             Ok(Vec::new())
         }
-        other => Ok(other?),
+        other => {
+            let mut duplicates = other?;
+            if duplicates::any_noted(&duplicates) {
+                let store = session.store(site).ok();
+                duplicates::drop_finished(&mut duplicates, submissions, store.as_ref()).await;
+            }
+            Ok(duplicates)
+        }
     }
 }
 
@@ -217,6 +244,9 @@ fn said(duplicate: &Duplicate, now: Timestamp) -> String {
     let Duplicate { uuid, state } = duplicate;
     match state {
         State::Queued => format!("is already queued as {uuid}"),
+        State::Noted(time) => {
+            format!("was queued as {uuid} {}, and its queue cannot be looked into", when::ago(*time, now))
+        }
         State::AskedTwice => "is asked for twice".to_owned(),
         State::Running(None) => format!("is already running as {uuid}"),
         State::Running(Some((since, worker))) => {

@@ -116,13 +116,15 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
             return Ok(found);
         }
     }
+    let mut opaque = None;
     for state in broker.inspect(&site.queues()).await? {
         if state.ready + state.delayed + state.claimed + state.dead > 0 {
-            let contents = match broker.contents(&state.queue, usize::MAX).await {
+            let contents = match broker.visible_contents(&state.queue, usize::MAX).await {
                 // Somebody deleted it meanwhile.
                 Err(BrokerError::NoSuchQueue { .. }) => continue,
                 other => other?,
             };
+            opaque = opaque.or(contents.hidden);
             let dead = contents.dead.iter().map(|letter| &letter.body);
             let mut bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed).chain(dead);
             if let Some(found) = bodies.find_map(|body| here(body, &state.queue)) {
@@ -140,6 +142,10 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
             found.stage = Stage::Done { run: Box::new(run) };
             return Ok(found);
         }
+    }
+    if let Some(opaque) = opaque {
+        let message = format!("request {id} does not run, has no result, and is not seen to wait");
+        return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
     }
     let message = format!("no request {id} waits or runs, and no result of it is among those of the site's releases");
     let hint = "`apt-ci running` shows what runs, `apt-ci queues QUEUE` what waits, `apt-ci results` what has ended";

@@ -1,11 +1,15 @@
 //! What waits or runs already is not asked for again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::broker::{Broker, BrokerError};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Request, SourcePackage};
+use crate::result::Place;
+use crate::runs;
+use crate::store::Store;
+use crate::submitted::Notes;
 use jiff::Timestamp;
 
 /// The same request, which is there already.
@@ -22,6 +26,8 @@ pub struct Duplicate {
 pub enum State {
     /// It waits for a worker, or waits out a delay.
     Queued,
+    /// It was queued then, where the queue cannot be looked into, and has not been seen to run.
+    Noted(Timestamp),
     /// A worker has it; since when and which one, if it tells.
     Running(Option<(Timestamp, String)>),
     /// It is asked for in the same call.
@@ -32,7 +38,7 @@ impl State {
     /// For programs.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Queued | Self::AskedTwice => "already-queued",
+            Self::Queued | Self::Noted(_) | Self::AskedTwice => "already-queued",
             Self::Running(_) => "already-running",
         }
     }
@@ -42,11 +48,16 @@ impl State {
 #[derive(Default)]
 struct There(HashMap<QueueName, HashMap<SourcePackage, Vec<(Request, Duplicate)>>>);
 
-/// For each submission, the same request that is there already. Among several queues, those in which nothing is are not looked into.
+/// For each submission, the same request that is there already. Among several queues, those in which nothing is are not looked into. Of a
+/// queue that cannot be looked into, what runs is found, and what is noted: see [`drop_finished`].
 ///
 /// # Errors
 /// When the broker cannot be asked.
-pub async fn find(submissions: &[Submission], broker: &Broker) -> Result<Vec<Option<Duplicate>>, BrokerError> {
+pub async fn find(
+    submissions: &[Submission],
+    broker: &Broker,
+    notes: &Notes,
+) -> Result<Vec<Option<Duplicate>>, BrokerError> {
     let queues: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
     let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
     let mut there = There::default();
@@ -59,7 +70,8 @@ pub async fn find(submissions: &[Submission], broker: &Broker) -> Result<Vec<Opt
             filled.map(|state| state.queue).collect()
         }
     };
-    if there.see_what_waits(&filled, broker).await? {
+    let (anything_runs, hidden) = there.see_what_waits(&filled, broker).await?;
+    if anything_runs {
         there.see_what_runs(broker).await?;
     }
     let mut asked: HashMap<(&QueueName, &SourcePackage), Vec<&Request>> = HashMap::new();
@@ -73,26 +85,63 @@ pub async fn find(submissions: &[Submission], broker: &Broker) -> Result<Vec<Opt
         alike.push(request);
         duplicates.push(there.same(queue, request).cloned());
     }
+    if !hidden.is_empty() {
+        let noted = notes.find(submissions, Timestamp::now());
+        for ((duplicate, submission), noted) in duplicates.iter_mut().zip(submissions).zip(noted) {
+            if let Some(noted) = noted.filter(|_| duplicate.is_none() && hidden.contains(&submission.queue)) {
+                *duplicate = Some(Duplicate { uuid: noted.uuid.to_string(), state: State::Noted(noted.time) });
+            }
+        }
+    }
     Ok(duplicates)
 }
 
+/// Whether any of them is known by its note alone.
+pub fn any_noted(duplicates: &[Option<Duplicate>]) -> bool {
+    duplicates.iter().flatten().any(|duplicate| matches!(duplicate.state, State::Noted(_)))
+}
+
+/// Drops what is noted and has a result: it waits no longer. Where that cannot be learnt, or there is no store to ask, the test is asked for
+/// once more: that costs less than a test that is never run.
+pub async fn drop_finished(duplicates: &mut [Option<Duplicate>], submissions: &[Submission], store: Option<&Store>) {
+    for (duplicate, submission) in duplicates.iter_mut().zip(submissions) {
+        let Some(Duplicate { uuid, state: State::Noted(_) }) = duplicate else { continue };
+        let place = Place::of(&submission.request, &submission.queue);
+        let waits = match (store, uuid.parse()) {
+            (Some(store), Ok(uuid)) => matches!(runs::with_uuid(store, &place, &uuid).await, Ok(None)),
+            _ => false,
+        };
+        if !waits {
+            *duplicate = None;
+        }
+    }
+}
+
 impl There {
-    /// Whether anything runs, too.
-    async fn see_what_waits(&mut self, queues: &[QueueName], broker: &Broker) -> Result<bool, BrokerError> {
+    /// Whether anything runs, too, and which of the queues cannot be looked into.
+    async fn see_what_waits(
+        &mut self,
+        queues: &[QueueName],
+        broker: &Broker,
+    ) -> Result<(bool, HashSet<QueueName>), BrokerError> {
         let mut anything_runs = false;
+        let mut hidden = HashSet::new();
         for queue in queues {
-            let contents = match broker.contents(queue, usize::MAX).await {
+            let contents = match broker.visible_contents(queue, usize::MAX).await {
                 // Nobody has made it yet, or somebody has deleted it.
                 Err(BrokerError::NoSuchQueue { .. }) => continue,
                 other => other?,
             };
             anything_runs |= !contents.claimed.is_empty();
+            if contents.hidden.is_some() {
+                hidden.insert(queue.clone());
+            }
             let bodies = contents.ready.iter().chain(&contents.delayed);
             for request in bodies.filter_map(|body| Request::parse(body).ok()) {
                 self.add(queue, request, State::Queued);
             }
         }
-        Ok(anything_runs)
+        Ok((anything_runs, hidden))
     }
 
     async fn see_what_runs(&mut self, broker: &Broker) -> Result<(), BrokerError> {

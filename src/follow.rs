@@ -145,12 +145,15 @@ impl<'a> Follower<'a> {
         let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY);
         let has_moved = |one: &&Followed| one.missed > 0 || !matches!(one.stage, Stage::Queued { .. } | Stage::Delayed);
         let open = || followed.iter().filter(|one| is_open(one, &stages));
+        let mut hidden: HashSet<QueueName> = HashSet::new();
         let looks_at_queues = is_overdue || open().any(|one| has_moved(&one));
         if looks_at_queues {
             let queues: HashSet<&QueueName> = open().map(|one| &one.queue).collect();
             let mut waiting = HashMap::new();
             for queue in queues {
-                self.waiting(queue, &mut waiting).await?;
+                if !self.waiting(queue, &mut waiting).await? {
+                    hidden.insert(queue.clone());
+                }
             }
             // What runs is not what an older copy of it has become.
             for (uuid, stage) in waiting {
@@ -166,7 +169,14 @@ impl<'a> Follower<'a> {
                     stage
                 }
                 None if !looks_at_queues => continue,
-                None => self.ended(one).await?,
+                None => match self.ended(one).await? {
+                    // It may wait in the queue that cannot be looked into.
+                    Stage::Gone if hidden.contains(&one.queue) => {
+                        one.missed = 0;
+                        continue;
+                    }
+                    stage => stage,
+                },
             };
             if stage != one.stage {
                 let entered = discriminant(&stage) != discriminant(&one.stage);
@@ -196,9 +206,10 @@ impl<'a> Follower<'a> {
         Ok(stages)
     }
 
-    async fn waiting(&self, queue: &QueueName, stages: &mut HashMap<RequestId, Stage>) -> Result<(), FollowError> {
-        let contents = match self.broker.contents(queue, usize::MAX).await {
-            Err(BrokerError::NoSuchQueue { .. }) => return Ok(()),
+    /// Whether everything that waits in the queue was seen.
+    async fn waiting(&self, queue: &QueueName, stages: &mut HashMap<RequestId, Stage>) -> Result<bool, FollowError> {
+        let contents = match self.broker.visible_contents(queue, usize::MAX).await {
+            Err(BrokerError::NoSuchQueue { .. }) => return Ok(true),
             other => other?,
         };
         let id = |body: &[u8]| Request::parse(body).ok()?.uuid().cloned();
@@ -217,7 +228,7 @@ impl<'a> Follower<'a> {
                 stages.insert(uuid, Stage::Queued { position: index + 1, of });
             }
         }
-        Ok(())
+        Ok(contents.hidden.is_none() && contents.hidden_dead.is_none())
     }
 
     /// What became of a request that neither runs nor waits.

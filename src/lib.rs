@@ -27,6 +27,7 @@ pub mod server_url;
 pub mod site;
 pub mod status;
 pub mod store;
+pub mod submitted;
 pub mod testbed;
 pub mod verdict;
 pub mod web;

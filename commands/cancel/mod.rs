@@ -5,7 +5,7 @@ mod queued;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use apt_ci::broker::{Broker, Cancel, Cancelled};
+use apt_ci::broker::{Broker, BrokerError, Cancel, Cancelled, Opaque};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Criterion, Request};
 use apt_ci::site::Site;
@@ -117,6 +117,7 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     } else {
         canceller.cancel(meant, &mut outcomes).await
     };
+    canceller.record.finish();
     for (found, outcome) in outcomes {
         let (uuid, said) = (&found.uuid, format!("{} ({})", found.name, found.uuid));
         match outcome {
@@ -202,7 +203,7 @@ impl Canceller<'_> {
                 return Ok(());
             }
             sleep(PAUSE).await;
-            let everything = everything(self.broker, self.site).await?;
+            let (everything, _) = everything(self.broker, self.site).await?;
             let mut now: HashMap<String, Place> =
                 everything.into_iter().map(|found| (found.uuid, found.place)).collect();
             meant = open;
@@ -246,7 +247,10 @@ async fn matching(
     site: &Site,
     session: &Session,
 ) -> anyhow::Result<Option<Vec<Found>>> {
-    let mut meant = everything(broker, site).await?;
+    let (mut meant, opaque) = everything(broker, site).await?;
+    if let Some(opaque) = opaque {
+        session.ui.warn(format!("only running tests are found there: {}", opaque.line()));
+    }
     meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
     if meant.is_empty() {
         session.ui.note("There is no such request.");
@@ -269,9 +273,10 @@ async fn matching(
 async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
     // Who names running tests by their whole ids disturbs no queue.
     let mut all = running(broker).await?;
+    let mut opaque = None;
     for look in 1.. {
         if texts.iter().any(|text| all.iter().all(|found| found.uuid != *text)) {
-            all = everything(broker, site).await?;
+            (all, opaque) = everything(broker, site).await?;
         }
         let mut chosen: Vec<usize> = Vec::new();
         let mut missing = None;
@@ -287,6 +292,10 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
             return Ok(chosen.into_iter().filter_map(|index| all.get_mut(index)?.take()).collect());
         };
         if look == LOOKS {
+            if let Some(opaque) = opaque {
+                let message = format!("no request {missing} runs or is seen to wait in the site's queues");
+                return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
+            }
             let message = format!("no request {missing} runs or waits in the site's queues");
             let hint = "`apt-ci running` shows what runs; `apt-ci queues QUEUE` what waits";
             return Err(NotFound { message, hint }.into());
@@ -301,11 +310,12 @@ async fn running(broker: &Broker) -> anyhow::Result<Vec<Found>> {
     Ok(tests.iter().filter_map(|test| found(&test.request()?, &test.queue, Place::Running)).collect())
 }
 
-/// What runs and what waits, each request once.
-async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
+/// What runs and what is seen to wait, each request once; and why not all of what waits is seen.
+async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Found>, Option<Opaque>)> {
     let mut all = running(broker).await?;
     let mut seen: HashSet<String> = all.iter().map(|found| found.uuid.clone()).collect();
-    for queued in queued::all(broker, site).await? {
+    let (queued, opaque) = queued::all(broker, site).await?;
+    for queued in queued {
         let (request, queue) = (queued.request.clone(), queued.queue.clone());
         // One that went back in between was seen twice.
         if let Some(found) = found(&request, &queue, Place::Queued(Box::new(queued)))
@@ -314,7 +324,7 @@ async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> 
             all.push(found);
         }
     }
-    Ok(all)
+    Ok((all, opaque))
 }
 
 /// A request as it is spoken of. An id tells nothing; of a private run no more is shown.

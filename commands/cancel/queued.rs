@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apt_ci::broker::{Broker, BrokerError, Message, Pile, QueueContents};
+use apt_ci::broker::{Broker, BrokerError, Message, Opaque, Pile, QueueContents};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
@@ -17,26 +17,29 @@ pub struct Queued {
     pile: Pile,
 }
 
-/// All requests that wait in the site's queues, or wait out a delay.
-pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<Vec<Queued>> {
+/// All requests that can be seen to wait in the site's queues, or to wait out a delay; and why others cannot, of the first such queue.
+pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, Option<Opaque>)> {
     let mut found = Vec::new();
+    let mut opaque = None;
     for state in broker.inspect(&site.queues()).await? {
         // Most queues are empty most of the time.
         if state.ready + state.delayed == 0 {
             continue;
         }
         let queue = state.queue;
-        let QueueContents { ready, delayed, .. } = match broker.contents(&queue, usize::MAX).await {
+        let contents = match broker.visible_contents(&queue, usize::MAX).await {
             // Somebody deleted it meanwhile.
             Err(BrokerError::NoSuchQueue { .. }) => continue,
             other => other?,
         };
+        let QueueContents { ready, delayed, hidden, .. } = contents;
+        opaque = opaque.or(hidden);
         for (bodies, pile) in [(ready, Pile::Ready), (delayed, Pile::Delayed)] {
             let requests = bodies.iter().filter_map(|body| Request::parse(body).ok());
             found.extend(requests.map(|request| Queued { request, queue: queue.clone(), pile }));
         }
     }
-    Ok(found)
+    Ok((found, opaque))
 }
 
 /// Takes requests out of their queues, once they are written down: a queue is looked through once for all of its requests. Gives the

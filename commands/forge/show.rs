@@ -106,7 +106,7 @@ async fn look(
         }
     }
     let contents = match broker.contents(queue, usize::MAX).await {
-        Err(BrokerError::NoSuchQueue { .. }) => Default::default(),
+        Err(BrokerError::NoSuchQueue { .. } | BrokerError::Opaque(_)) => Default::default(),
         other => other?,
     };
     let of = contents.ready.len();

@@ -64,6 +64,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
         Some(Command::Requeue(pick)) => (pick, Destination::Origin),
         Some(Command::Drop(pick)) => (pick, Destination::Record),
     };
+    let everything = pick.meant.is_everything() && destination == Destination::Record;
     let meant = pick.meant.rule();
     let rule: Rule = match destination {
         // What is no request would come back at once.
@@ -74,7 +75,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
         }),
         _ => meant,
     };
-    let errand = Errand { queues: Named::or_all(pick.queues, site), piles: DEAD, rule, destination };
+    let errand = Errand { queues: Named::or_all(pick.queues, site), piles: DEAD, rule, everything, destination };
     taking::run(errand, &pick.taking, session, site).await
 }
 
@@ -87,8 +88,14 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
         queues
     };
     let (mut rows, mut documents): (Vec<Vec<Cell>>, Vec<Value>) = (Vec::new(), Vec::new());
+    let mut exit = ExitStatus::Success;
     for queue in queues {
-        for letter in contents(&broker, &queue, usize::MAX, site).await?.dead {
+        let contents = contents(&broker, &queue, usize::MAX, site).await?;
+        if let Some(opaque) = contents.hidden_dead {
+            session.ui.warn(opaque.line());
+            exit = ExitStatus::Failure;
+        }
+        for letter in contents.dead {
             let mut row = vec![Cell::new(&queue)];
             row.extend(request_cells(&letter.body));
             row.push(Cell::new(&letter.reason));
@@ -102,9 +109,9 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
     broker.close().await;
     if session.ui.json {
         session.ui.json(&documents)?;
-        return Ok(ExitStatus::Success);
+        return Ok(exit);
     }
-    if rows.is_empty() {
+    if rows.is_empty() && exit == ExitStatus::Success {
         session.ui.note("There are no dead letters.");
     }
     const COLUMNS: [Column; 5] = [
@@ -115,5 +122,5 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
         Column::new("REASON").cut(),
     ];
     table::print(&session.ui, &COLUMNS, &rows)?;
-    Ok(ExitStatus::Success)
+    Ok(exit)
 }

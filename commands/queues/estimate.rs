@@ -66,7 +66,7 @@ fn slots(states: &[QueueState]) -> BTreeMap<Place, u64> {
 async fn seconds(queue: &QueueName, broker: &Broker, store: &Store) -> anyhow::Result<Option<f64>> {
     let contents = match broker.contents(queue, usize::MAX).await {
         // Somebody has deleted it meanwhile.
-        Err(BrokerError::NoSuchQueue { .. }) => return Ok(None),
+        Err(BrokerError::NoSuchQueue { .. } | BrokerError::Opaque(_)) => return Ok(None),
         other => other?,
     };
     let package = |body: &Vec<u8>| Request::parse(body).ok().map(|request| request.package().clone());
@@ -102,7 +102,7 @@ mod tests {
 
     fn state(queue: &str, claimed: u64, consumers: u64) -> QueueState {
         let queue = queue.parse().unwrap();
-        QueueState { queue, ready: 1, consumers, claimed, delayed: 0, dead: 0, oldest: None }
+        QueueState { queue, ready: 1, consumers, claimed, delayed: 0, dead: 0, oldest: None, opaque: None }
     }
 
     #[test]

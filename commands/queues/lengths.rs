@@ -124,6 +124,11 @@ fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()
         Column::new("DONE IN"),
     ];
     table::print(&session.ui, &columns, &rows)?;
+    let opaque: Vec<_> = look.states.iter().filter_map(|state| state.opaque.as_ref()).collect();
+    if let Some(first) = opaque.first() {
+        let others = if opaque.len() > 1 { format!(" (and {} more)", opaque.len() - 1) } else { String::new() };
+        session.ui.note(format!("OLDEST is not known{others}: {}", first.line()));
+    }
     if !quiet.is_empty() {
         let (are, them) = if quiet.len() == 1 { ("queue is", "it") } else { ("queues are", "them") };
         session.ui.note(format!("{} {are} empty, and no slot waits there; --all shows {them}.", quiet.len()));

@@ -26,7 +26,7 @@ pub struct Meant {
 }
 
 impl Meant {
-    fn is_everything(&self) -> bool {
+    pub fn is_everything(&self) -> bool {
         self.criteria.is_empty() && self.ids.is_empty()
     }
 
@@ -72,6 +72,7 @@ pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow:
     let errand = Errand {
         queues: Named::ByUser(args.queues),
         piles: WAITING,
+        everything: false,
         rule: args.meant.rule(),
         destination: Destination::Record,
     };
@@ -94,6 +95,7 @@ pub async fn purge(args: PurgeArgs, session: &Session, site: &Site) -> anyhow::R
     let errand = Errand {
         queues: Named::ByUser(args.queues),
         piles: WAITING,
+        everything: true,
         rule: Meant::default().rule(),
         destination: Destination::Record,
     };

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use apt_ci::broker::{Broker, BrokerError, QueueContents};
+use apt_ci::broker::{Broker, BrokerError, QueueContents, QueueState};
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
 use apt_ci::request::wire::shown;
@@ -20,7 +20,8 @@ pub const LIMIT: usize = 1000;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Nothing is taken away: every request keeps its place. RabbitMQ can show a queue only by handing it out, so workers find nothing in it \
-for that moment, which is milliseconds for thousands of requests; how long it was is said afterwards.
+for that moment, which is milliseconds for thousands of requests; how long it was is said afterwards. A quorum queue that counts looks \
+against a delivery limit is not looked into; what it holds is counted, and the command that changes this is said (exit code 1).
 A pipe gets, separated by tabs: state, package, triggers, request, reason of a dead letter.")]
 pub struct ShowArgs {
     /// The queue
@@ -40,23 +41,35 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     let broker = session.broker(site).await?;
     let began = Instant::now();
     let contents = contents(&broker, queue, limit, site).await?;
+    // What cannot be shown can be counted.
+    let state = match contents.hidden {
+        Some(_) => broker.inspect(std::slice::from_ref(queue)).await?.pop(),
+        None => None,
+    };
     let handed_out = (matches!(broker, Broker::Amqp(_)) && !contents.ready.is_empty()).then(|| began.elapsed());
     broker.close().await;
     if session.ui.json {
-        let QueueContents { ready, claimed, delayed, dead } = &contents;
+        let QueueContents { ready, claimed, delayed, dead, hidden, hidden_dead } = &contents;
         let list = |bodies: &[Vec<u8>]| bodies.iter().map(|body| document(body)).collect::<Vec<_>>();
         let dead: Vec<Value> =
             dead.iter().map(|letter| json!({"message": document(&letter.body), "reason": letter.reason})).collect();
         let (running, ready, delayed) = (list(claimed), list(ready), list(delayed));
-        let document = json!({"queue": queue, "running": running, "ready": ready, "delayed": delayed, "dead": dead});
+        let mut document =
+            json!({"queue": queue, "running": running, "ready": ready, "delayed": delayed, "dead": dead});
+        // Nobody takes what is not shown for what is not there.
+        for (key, opaque) in [("ready", hidden), ("dead", hidden_dead)] {
+            if opaque.is_some() {
+                document[key] = Value::Null;
+            }
+        }
         session.ui.json(&document)?;
-        return Ok(ExitStatus::Success);
+        return Ok(tell_hidden(&contents, state.as_ref(), session));
     }
     let states = [("running", &contents.claimed), ("ready", &contents.ready), ("delayed", &contents.delayed)];
     let mut rows: Vec<Vec<Cell>> =
         states.into_iter().flat_map(|(state, bodies)| bodies.iter().map(move |body| row(state, body, ""))).collect();
     rows.extend(contents.dead.iter().map(|letter| row("dead", &letter.body, &letter.reason)));
-    if rows.is_empty() {
+    if rows.is_empty() && contents.hidden.is_none() && contents.hidden_dead.is_none() {
         session.ui.note(format!("{queue} is empty."));
         return Ok(ExitStatus::Success);
     }
@@ -77,12 +90,24 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     if let Some(time) = handed_out {
         session.ui.note(format!("Workers found nothing in {queue} for at most {} ms meanwhile.", time.as_millis()));
     }
-    Ok(ExitStatus::Success)
+    Ok(tell_hidden(&contents, state.as_ref(), session))
 }
 
-/// What a queue holds. One that does not exist is refused with the names of its neighbours.
+/// Says what is not shown, and why.
+fn tell_hidden(contents: &QueueContents, state: Option<&QueueState>, session: &Session) -> ExitStatus {
+    if let (Some(opaque), Some(state)) = (&contents.hidden, state) {
+        session.ui.note(format!("{} more wait in {}.", state.ready, state.queue));
+        session.ui.warn(opaque.line());
+    }
+    if let Some(opaque) = &contents.hidden_dead {
+        session.ui.warn(opaque.line());
+    }
+    if contents.hidden.is_some() || contents.hidden_dead.is_some() { ExitStatus::Failure } else { ExitStatus::Success }
+}
+
+/// What can be seen of a queue. One that does not exist is refused with the names of its neighbours.
 pub async fn contents(broker: &Broker, queue: &QueueName, limit: usize, site: &Site) -> anyhow::Result<QueueContents> {
-    match broker.contents(queue, limit).await {
+    match broker.visible_contents(queue, limit).await {
         Err(BrokerError::NoSuchQueue { queue, .. }) => {
             let nearest = broker.nearest(&queue, &site.queues()).await?;
             Err(BrokerError::NoSuchQueue { queue, nearest }.into())

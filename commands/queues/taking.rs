@@ -6,18 +6,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
-use apt_ci::broker::{Broker, BrokerError, Message, Pile, QueueContents};
+use apt_ci::broker::{Broker, BrokerError, Message, Opaque, Pile, QueueContents};
 use apt_ci::release::QueueName;
+use apt_ci::request::Request;
 use apt_ci::site::Site;
+use apt_ci::submitted::Notes;
 use serde_json::{Value, json};
 
 use super::show::{contents, document, request_cells};
-use crate::record::Record;
+use crate::record::{Record, Unfinished};
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::table::{self, Cell, Column};
+
+/// The folder of what was removed, in the site's state folder.
+const REMOVED: &str = "removed";
 
 /// So many requests are shown to a person who is asked about them.
 const SHOWN: usize = 20;
@@ -52,6 +57,8 @@ pub struct Errand {
     pub queues: Named,
     /// Those that wait out a delay first: one whose delay ends meanwhile is found among those that are ready.
     pub piles: &'static [Pile],
+    /// Whether the rule means every message, so that none has to be given back.
+    pub everything: bool,
     pub rule: Rule,
     pub destination: Destination,
 }
@@ -75,6 +82,28 @@ struct Taken {
     message: Message,
 }
 
+/// What would be taken out.
+#[derive(Default)]
+struct Plan {
+    messages: Vec<Taken>,
+    /// How many cannot be shown before they are taken out, and why.
+    unseen: Vec<(u64, Opaque)>,
+    queues: Vec<QueueName>,
+}
+
+impl Plan {
+    fn count(&self) -> usize {
+        let unseen: u64 = self.unseen.iter().map(|(count, _)| count).sum();
+        self.messages.len() + usize::try_from(unseen).unwrap_or(usize::MAX)
+    }
+
+    fn tell_unseen(&self, session: &Session) {
+        for (count, opaque) in &self.unseen {
+            session.ui.note(format!("{count} of them are not shown: {}", opaque.line()));
+        }
+    }
+}
+
 pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let asks = !args.dry_run && !args.yes;
     if asks {
@@ -84,24 +113,34 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     if let Destination::Queue(to) = &errand.destination {
         must_exist(to, &broker, site).await?;
     }
+    let is_removal = errand.destination == Destination::Record;
+    let unfinished = if is_removal { Unfinished::all(site, REMOVED) } else { Vec::new() };
+    for one in &unfinished {
+        session.ui.note(one.said());
+    }
     let planned = plan(&errand, &broker, site).await?;
-    if planned.is_empty() {
+    if planned.count() == 0 {
         session.ui.note("There is no such request.");
         report(&[], session)?;
+        if !args.dry_run {
+            unfinished.into_iter().for_each(Unfinished::forget);
+        }
         return Ok(ExitStatus::Success);
     }
     let words = Words { destination: &errand.destination };
     if args.dry_run {
-        report(&planned, session)?;
-        session.ui.note(words.would(planned.len()));
+        report(&planned.messages, session)?;
+        planned.tell_unseen(session);
+        session.ui.note(words.would(planned.count()));
         return Ok(ExitStatus::Success);
     }
     if asks {
-        show(&planned[..planned.len().min(SHOWN)], session, true)?;
-        if planned.len() > SHOWN {
-            session.ui.note(format!("… and {} more", planned.len() - SHOWN));
+        show(&planned.messages[..planned.messages.len().min(SHOWN)], session, true)?;
+        if planned.messages.len() > SHOWN {
+            session.ui.note(format!("… and {} more", planned.messages.len() - SHOWN));
         }
-        if !ask::confirm(words.question(planned.len())).await? {
+        planned.tell_unseen(session);
+        if !ask::confirm(words.question(planned.count())).await? {
             session.ui.note("Nothing was changed.");
             return Ok(ExitStatus::Failure);
         }
@@ -111,12 +150,10 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     {
         broker.declare(std::slice::from_ref(to)).await?;
     }
-    let record = Record::of_now(site, "removed");
-    let mut queues: Vec<QueueName> = planned.iter().map(|taken| taken.queue.clone()).collect();
-    queues.dedup();
+    let record = Record::of_now(site, REMOVED);
     let taken = Arc::new(Mutex::new(Vec::new()));
     let outcome = tokio::select! {
-        outcome = take(&errand, &queues, &record, &taken, &broker) => outcome,
+        outcome = take(&errand, &planned.queues, &record, &taken, &broker) => outcome,
         _ = interrupt::ctrl_c() => Err(anyhow!("interrupted")),
     };
     let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));
@@ -130,11 +167,17 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
         });
     }
     broker.close().await;
+    record.finish();
+    unfinished.into_iter().for_each(Unfinished::forget);
+    let requests: Vec<Request> = taken.iter().filter_map(|taken| Request::parse(&taken.message.body).ok()).collect();
+    if is_removal {
+        Notes::of(&site.state_dir, &site.queue.value).forget(requests.iter().filter_map(Request::uuid));
+    }
     // Who was asked has seen them.
     if !asks || session.ui.json {
         report(&taken, session)?;
     }
-    session.ui.note(words.done(taken.len(), planned.len(), &record));
+    session.ui.note(words.done(taken.len(), planned.count(), &record));
     Ok(ExitStatus::Success)
 }
 
@@ -148,8 +191,11 @@ async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> anyhow::
 }
 
 /// What would be taken out now.
-async fn plan(errand: &Errand, broker: &Broker, site: &Site) -> anyhow::Result<Vec<Taken>> {
-    let mut planned = Vec::new();
+///
+/// # Errors
+/// Those of the broker; and when something would have to be looked into that cannot be, before anything is changed.
+async fn plan(errand: &Errand, broker: &Broker, site: &Site) -> anyhow::Result<Plan> {
+    let mut planned = Plan::default();
     let queues = match &errand.queues {
         Named::ByUser(queues) => queues.clone(),
         // Most queues are empty most of the time.
@@ -161,15 +207,37 @@ async fn plan(errand: &Errand, broker: &Broker, site: &Site) -> anyhow::Result<V
     };
     for queue in queues {
         let contents = contents(broker, &queue, usize::MAX, site).await?;
+        let before = planned.count();
         for pile in errand.piles {
+            if let Some(opaque) = hidden(&contents, *pile) {
+                if !errand.everything {
+                    return Err(BrokerError::Opaque(Box::new(opaque.clone())).into());
+                }
+                let state = broker.inspect(std::slice::from_ref(&queue)).await?.pop();
+                let count = state.map_or(0, |state| if *pile == Pile::Dead { state.dead } else { state.ready });
+                planned.unseen.push((count, opaque.clone()));
+                continue;
+            }
             let messages = messages(&contents, *pile);
             let chosen = (errand.rule)(&messages);
             let mut messages: Vec<Option<Message>> = messages.into_iter().map(Some).collect();
             let chosen = chosen.into_iter().filter_map(|place| messages.get_mut(place)?.take());
-            planned.extend(chosen.map(|message| Taken { queue: queue.clone(), message }));
+            planned.messages.extend(chosen.map(|message| Taken { queue: queue.clone(), message }));
+        }
+        if planned.count() > before {
+            planned.queues.push(queue);
         }
     }
     Ok(planned)
+}
+
+/// Why a pile cannot be seen.
+fn hidden(contents: &QueueContents, pile: Pile) -> Option<&Opaque> {
+    match pile {
+        Pile::Ready => contents.hidden.as_ref(),
+        Pile::Delayed => None,
+        Pile::Dead => contents.hidden_dead.as_ref(),
+    }
 }
 
 fn messages(contents: &QueueContents, pile: Pile) -> Vec<Message> {
@@ -212,7 +280,11 @@ async fn take(
                 taken.lock().unwrap_or_else(PoisonError::into_inner).extend(meant);
                 Ok(chosen)
             };
-            broker.take_out(queue, *pile, to, Box::new(choice)).await.with_context(|| format!("at {queue}"))?;
+            let outcome = match errand.everything {
+                true => broker.take_everything(queue, *pile, to, Box::new(choice)).await,
+                false => broker.take_out(queue, *pile, to, Box::new(choice)).await,
+            };
+            outcome.with_context(|| format!("at {queue}"))?;
         }
     }
     Ok(())

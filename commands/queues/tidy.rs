@@ -63,6 +63,7 @@ async fn tidy(
         queues: Named::or_all(args.queues, site),
         // What waits out a delay has failed before, which the others have not.
         piles: &[Pile::Ready],
+        everything: false,
         rule: Arc::new(rule),
         destination: Destination::Record,
     };

@@ -35,6 +35,7 @@ pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> anyhow::Resu
     let errand = Errand {
         queues: Named::ByUser(vec![args.from]),
         piles: WAITING,
+        everything: args.meant.is_everything(),
         rule: args.meant.rule(),
         destination: Destination::Queue(args.to),
     };

@@ -177,6 +177,7 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
             "try again in a moment; a command that was stopped while it looked at them, with Ctrl-Z for example, must be ended"
                 .to_owned(),
         ),
+        BrokerError::Opaque(opaque) => Some(opaque.remedy()),
         BrokerError::ClaimLost(_) | BrokerError::NotTaken(_) | BrokerError::Refused { .. } => None,
     }
 }

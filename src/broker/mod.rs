@@ -9,6 +9,7 @@ mod claim_step;
 pub mod contact;
 mod history;
 pub mod local;
+mod queue_type;
 mod rotation;
 mod take_out;
 mod url;
@@ -24,7 +25,9 @@ use crate::request::{InvalidRequest, Request};
 pub use self::claim_step::{CLAIM_LOG_TARGET, ClaimStep};
 pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
 pub use self::history::{DELAYS, FAILURES, Failure, delay};
+pub use self::queue_type::{Opaque, OpaqueReason, QueueType, UnknownQueueType};
 pub use self::rotation::Rotation;
+use self::take_out::Extent;
 pub use self::take_out::{Choice, Message, Pile};
 pub use self::url::{AmqpUrl, InvalidQueueUrl, QueueUrl};
 
@@ -60,6 +63,9 @@ pub enum BrokerError {
         /// What ended it.
         reason: String,
     },
+    /// The queue cannot be looked into without harm; nothing was changed.
+    #[error("{0}")]
+    Opaque(Box<Opaque>),
     /// The claim is no longer ours: its connection was lost and another worker has taken the request over.
     #[error("the claim was lost: {0}")]
     ClaimLost(String),
@@ -167,6 +173,9 @@ pub struct QueueState {
     pub dead: u64,
     /// When the first of those that wait was submitted, if it says so.
     pub oldest: Option<jiff::Timestamp>,
+    /// Why it cannot be seen which is the first, where that is so.
+    #[serde(skip)]
+    pub opaque: Option<Opaque>,
 }
 
 /// What a queue holds. Looking gives every message back to its place.
@@ -180,6 +189,10 @@ pub struct QueueContents {
     pub delayed: Vec<Vec<u8>>,
     /// The dead letters, oldest first.
     pub dead: Vec<DeadLetter>,
+    /// Why the messages that wait are not among these, where that is so.
+    pub hidden: Option<Opaque>,
+    /// Why the dead letters are not among these, where that is so.
+    pub hidden_dead: Option<Opaque>,
 }
 
 /// A message that can never be run.
@@ -304,11 +317,34 @@ impl Broker {
         }
     }
 
-    /// What a queue holds: at most `limit` messages of each kind.
+    /// Whether looking into an existing queue may be impossible, or become so when more waits there. `true` where that cannot be learnt.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.may_be_opaque(queue).await,
+            Self::Local(_) => Ok(false),
+        }
+    }
+
+    /// What a queue holds: at most `limit` messages of each kind. Dead letters are left out where they cannot be seen.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoSuchQueue`] (without neighbours) when it does not exist, [`BrokerError::Opaque`] when the messages that wait
+    /// cannot be seen, or when the broker cannot be asked.
+    pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
+        match self.visible_contents(queue, limit).await? {
+            QueueContents { hidden: Some(opaque), .. } => Err(BrokerError::Opaque(Box::new(opaque))),
+            contents => Ok(contents),
+        }
+    }
+
+    /// Returns what can be seen of a queue, and why the rest cannot; otherwise as [`Broker::contents`].
     ///
     /// # Errors
     /// [`BrokerError::NoSuchQueue`] (without neighbours) when it does not exist, or when the broker cannot be asked.
-    pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
+    pub async fn visible_contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         match self {
             Self::Amqp(broker) => broker.contents(queue, limit).await,
             Self::Local(broker) => broker.contents(queue, limit).await,
@@ -324,13 +360,39 @@ impl Broker {
     /// it is run.
     ///
     /// # Errors
-    /// [`BrokerError::NoSuchQueue`], [`BrokerError::NotTaken`] with the error of `choice`; or when the broker is away or refuses: then
-    /// some of what was chosen may be out, and the rest is in its queue.
+    /// [`BrokerError::NoSuchQueue`], [`BrokerError::NotTaken`] with the error of `choice`, [`BrokerError::Opaque`] when what is not chosen
+    /// could not be given back without harm; or when the broker is away or refuses: then some of what was chosen may be out, and the
+    /// rest is in its queue.
     pub async fn take_out(
         &self,
         queue: &QueueName,
         pile: Pile,
         to: Option<&QueueName>,
+        choice: Choice,
+    ) -> Result<usize, BrokerError> {
+        self.take(queue, pile, to, Extent::Some, choice).await
+    }
+
+    /// Takes everything out of a pile, also of a queue that cannot be looked into. `choice` chooses all of the messages.
+    ///
+    /// # Errors
+    /// As those of [`Broker::take_out`].
+    pub async fn take_everything(
+        &self,
+        queue: &QueueName,
+        pile: Pile,
+        to: Option<&QueueName>,
+        choice: Choice,
+    ) -> Result<usize, BrokerError> {
+        self.take(queue, pile, to, Extent::Everything, choice).await
+    }
+
+    async fn take(
+        &self,
+        queue: &QueueName,
+        pile: Pile,
+        to: Option<&QueueName>,
+        extent: Extent,
         choice: Choice,
     ) -> Result<usize, BrokerError> {
         let needed: Vec<QueueName> = [Some(queue), to].into_iter().flatten().cloned().collect();
@@ -339,7 +401,7 @@ impl Broker {
             return Err(BrokerError::NoSuchQueue { queue: missing, nearest: Vec::new() });
         }
         match self {
-            Self::Amqp(broker) => broker.take_out(queue, pile, to, choice).await,
+            Self::Amqp(broker) => broker.take_out(queue, pile, to, extent, choice).await,
             Self::Local(broker) => broker.take_out(queue, pile, to, choice).await,
         }
     }

@@ -25,3 +25,12 @@ pub struct Message {
 /// Chooses, from the messages in their order, the places of those that are taken out. Before it returns it has written down what it
 /// must: from then on nobody else has them. An error keeps all of them where they are.
 pub type Choice = Box<dyn FnOnce(&[Message]) -> io::Result<Vec<usize>> + Send>;
+
+/// How much of a pile is taken out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// What is chosen.
+    Some,
+    /// All of it.
+    Everything,
+}

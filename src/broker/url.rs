@@ -7,6 +7,7 @@ use std::str::FromStr;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::queue_type::QueueType;
 use crate::server_url::ServerIdentity;
 
 /// A queue URL that cannot be used, and why. The text of the URL is left out: it may hold a password.
@@ -29,6 +30,7 @@ pub struct AmqpUrl {
     shown: String,
     server: ServerIdentity,
     full: SecretString,
+    queue_type: Option<QueueType>,
 }
 
 impl AmqpUrl {
@@ -40,6 +42,16 @@ impl AmqpUrl {
     /// The URL with its password, for the connection alone.
     pub(super) fn full(&self) -> &str {
         self.full.expose_secret()
+    }
+
+    /// The type of the queues there, where the site says it.
+    pub fn queue_type(&self) -> Option<QueueType> {
+        self.queue_type
+    }
+
+    /// Returns the same address whose queues have this type, as the site says.
+    pub fn with_queue_type(self, queue_type: Option<QueueType>) -> Self {
+        Self { queue_type, ..self }
     }
 
     /// The user that it names.
@@ -72,7 +84,8 @@ impl AmqpUrl {
         // Escaped whole: a `%` of its own would be read as the beginning of an escape.
         let escaped = utf8_percent_encode(password.expose_secret(), NON_ALPHANUMERIC).to_string();
         url.set_password(Some(&escaped)).map_err(invalid)?;
-        Ok(Self { shown: self.shown.clone(), server: self.server.clone(), full: url.as_str().to_owned().into() })
+        let (shown, server) = (self.shown.clone(), self.server.clone());
+        Ok(Self { shown, server, full: url.as_str().to_owned().into(), queue_type: self.queue_type })
     }
 }
 
@@ -106,7 +119,7 @@ impl FromStr for QueueUrl {
         // Fails only for URLs without a host.
         let _ = shown.set_password(None);
         let server = ServerIdentity::of(&url);
-        Ok(Self::Amqp(AmqpUrl { shown: shown.into(), server, full: String::from(url).into() }))
+        Ok(Self::Amqp(AmqpUrl { shown: shown.into(), server, full: String::from(url).into(), queue_type: None }))
     }
 }
 

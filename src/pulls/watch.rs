@@ -221,6 +221,9 @@ async fn settle(
             let reason = if test.reason.is_empty() { "taken out of its queue" } else { &test.reason };
             journal.end_untested(test.uuid, reason, !is_received).await?;
         }
+        // It may wait in a queue that cannot be looked into, or have never been queued: rather twice than not at all.
+        follow::Stage::Unseen if is_received && test.reason.is_empty() => return queue(test, journal, broker).await,
+        follow::Stage::Unseen => return Ok(false),
         _ => {
             if is_received {
                 journal.confirm(test.uuid).await?;
@@ -270,6 +273,8 @@ async fn there(broker: &Broker, queues: &[QueueName], looked: &mut Looked) -> Re
         match broker.contents(&state.queue, usize::MAX).await {
             // Somebody has deleted it meanwhile.
             Err(BrokerError::NoSuchQueue { .. }) => {}
+            // What waits there cannot be seen. What has a result, or runs, can be followed all the same.
+            Err(BrokerError::Opaque(_)) => {}
             Err(error) => {
                 looked.fail(error);
                 there.unreadable.insert(state.queue);

@@ -113,6 +113,11 @@ async fn take_out(
         Ok(_) => {}
         // Nothing waits in a queue that is not there.
         Err(BrokerError::NoSuchQueue { .. }) => return Ok(HashSet::new()),
+        // It stays, and runs needlessly: of a queue that cannot be looked into, nothing is taken out without harm to the others.
+        Err(BrokerError::Opaque(opaque)) => {
+            info!("requests that are no longer needed stay in their queue: {}", opaque.line());
+            return Ok(HashSet::new());
+        }
         Err(error) => return Err(error),
     }
     let taken = std::mem::take(&mut *taken.lock().unwrap_or_else(PoisonError::into_inner));

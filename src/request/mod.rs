@@ -164,13 +164,14 @@ impl Request {
 
     /// Whether the other request asks for the same test of the same package: all parameters are the same but who asks, when, and the id.
     pub fn same_test(&self, other: &Self) -> bool {
-        let anonymous = |request: &Self| Parameters {
-            requester: None,
-            submit_time: None,
-            uuid: None,
-            ..request.parameters.clone()
-        };
-        self.package == other.package && anonymous(self) == anonymous(other)
+        self.package == other.package && self.anonymous() == other.anonymous()
+    }
+
+    /// Returns the request without who asks, when, and the id: what requests for the same test have in common.
+    #[must_use]
+    pub fn anonymous(&self) -> Self {
+        let parameters = Parameters { requester: None, submit_time: None, uuid: None, ..self.parameters.clone() };
+        Self { package: self.package.clone(), parameters }
     }
 
     /// When it was asked for, if it says so in one of the known forms. A time without an offset is in UTC.

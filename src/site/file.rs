@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::folders::resolve;
 use super::{Origin, PlainText, Setting, SiteError};
 use crate::archive::Pocket;
-use crate::broker::QueueUrl;
+use crate::broker::{QueueType, QueueUrl};
 use crate::excuses::Place;
 use crate::release::{Architecture, Release};
 use crate::server_url::ServerUrl;
@@ -21,9 +21,10 @@ use crate::store::StoreUrl;
 /// Maximum size of the file, in bytes.
 const LIMIT: u64 = 1 << 20;
 /// The keys at the top of the file; the last five are sections.
-pub(super) const KEYS: [&str; 10] = [
+pub(super) const KEYS: [&str; 11] = [
     "queue",
     "queue-password-file",
+    "queue-type",
     "store",
     "worker-conf",
     "plain-text-passwords",
@@ -50,6 +51,7 @@ const INTERFACES: [&str; 3] = ["public", "internal", "admin"];
 pub(super) struct SiteFile {
     pub(super) queue: Option<Setting<QueueUrl>>,
     pub(super) queue_password_file: Option<Setting<PathBuf>>,
+    pub(super) queue_type: Option<Setting<QueueType>>,
     pub(super) store: Option<Setting<StoreUrl>>,
     pub(super) worker_conf: Option<Setting<PathBuf>>,
     pub(super) plain_text: Option<Setting<PlainText>>,
@@ -159,6 +161,11 @@ impl Reader<'_> {
                     file.queue = Some(self.setting(&item, local_to(self.folder, url)));
                 }
                 "queue-password-file" => file.queue_password_file = Some(self.path_of(&item, "queue-password")?),
+                "queue-type" => {
+                    let parsed = self.text_of(&item, "quorum")?.parse::<QueueType>();
+                    let queue_type = parsed.map_err(|error| self.fault(item.value_at, error.to_string(), None))?;
+                    file.queue_type = Some(self.setting(&item, queue_type));
+                }
                 "store" => {
                     let url = self.url(&item, self.text_of(&item, "folder:results")?.parse())?;
                     file.store = Some(self.setting(&item, stored_below(self.folder, url)));

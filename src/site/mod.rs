@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use crate::archive::Pockets;
-use crate::broker::{AmqpUrl, QueueUrl};
+use crate::broker::{AmqpUrl, QueueType, QueueUrl};
 use crate::environment::Environment;
 use crate::excuses::Place;
 use crate::launchpad::LaunchpadSettings;
@@ -167,6 +167,7 @@ pub struct Site {
     /// Where indices of stores are.
     pub cache_dir: PathBuf,
     queue_password_file: Option<Setting<PathBuf>>,
+    queue_type: Option<Setting<QueueType>>,
     release_origins: BTreeMap<Release, Origin>,
     swift_settings: Swift,
     launchpad_origins: [Origin; LAUNCHPAD_KEYS.len()],
@@ -223,6 +224,12 @@ impl Site {
         };
         // The password belongs to the file's queue: another server must not be told it.
         let queue_password_file = file.queue_password_file.filter(|_| matches!(queue.origin, Origin::File { .. }));
+        // The type is said of the file's queue as well.
+        let queue_type = file.queue_type.filter(|_| matches!(queue.origin, Origin::File { .. }));
+        let mut queue = queue;
+        if let (QueueUrl::Amqp(url), Some(queue_type)) = (&queue.value, &queue_type) {
+            queue.value = QueueUrl::Amqp(url.clone().with_queue_type(Some(queue_type.value)));
+        }
         let mut release_origins = BTreeMap::new();
         let mut pockets = Pockets::default();
         let releases = match file.releases {
@@ -273,6 +280,7 @@ impl Site {
             state_dir,
             cache_dir,
             queue_password_file,
+            queue_type,
             release_origins,
             swift_settings,
             launchpad_origins,
@@ -334,6 +342,9 @@ impl Site {
         let path = |path: &Setting<PathBuf>| path.value.display().to_string();
         if let Some(file) = &self.queue_password_file {
             show("queue-password-file", path(file), &file.origin);
+        }
+        if let Some(queue_type) = &self.queue_type {
+            show("queue-type", queue_type.value.to_string(), &queue_type.origin);
         }
         show("store", self.store.value.to_string(), &self.store.origin);
         if let Some(file) = &self.worker_conf {

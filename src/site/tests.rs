@@ -329,7 +329,7 @@ fn unknown_keys_are_refused_with_the_one_that_was_meant() {
     assert_eq!(fault("[swift]\ncluod = \"x\""), "2:1: unknown key `swift.cluod` | did you mean `cloud`?");
     assert_eq!(
         fault("colour = true"),
-        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, store, worker-conf, plain-text-passwords, releases, excuses, swift, launchpad, web"
+        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, queue-type, store, worker-conf, plain-text-passwords, releases, excuses, swift, launchpad, web"
     );
 }
 

@@ -9,6 +9,7 @@ use tracing::{error, info};
 
 use super::reply::Reply;
 use super::{Service, Whole, bearer, delivery};
+use crate::broker::Broker;
 use crate::duplicates;
 use crate::forge::query::Query;
 use crate::pulls::intake::Answer;
@@ -17,6 +18,7 @@ use crate::request::line::Submission;
 use crate::request::{Parameters, Request, Text};
 use crate::site::Site;
 use crate::site::credentials::Name;
+use crate::submitted::Notes;
 
 /// Who asks, and for what.
 type Asked = Result<(Name, Vec<Submission>), Reply>;
@@ -61,17 +63,19 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
         .collect();
     // What waits or runs already is not asked for again, as with `apt-ci run`. One after the other: who asks twice at once asks twice.
     let _alone = service.asking.lock().await;
-    let broker = Arc::clone(&service.broker);
+    let notes = Notes::of(&service.site.state_dir, &service.site.queue.value);
+    let (broker, of_queue) = (Arc::clone(&service.broker), notes.clone());
     // In a task of its own: a client that hangs up must not leave the service with a queue's requests in its hands.
     let looking = tokio::spawn(async move {
-        let duplicates = duplicates::find(&requests, &broker).await;
+        let duplicates = duplicates::find(&requests, &broker, &of_queue).await;
         (requests, duplicates)
     });
-    let (requests, duplicates) = match looking.await {
+    let (requests, mut duplicates) = match looking.await {
         Ok((requests, Ok(duplicates))) => (requests, duplicates),
         Ok((_, Err(failure))) => return Reply::later(failure.to_string()),
         Err(_) => return Reply::later("the service is stopping"),
     };
+    duplicates::drop_finished(&mut duplicates, &requests, Some(&service.store)).await;
     let (mut new, mut already) = (Vec::new(), Vec::new());
     for (request, duplicate) in requests.into_iter().zip(duplicates) {
         match duplicate {
@@ -87,6 +91,7 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
         Answer::Queued(requests) => {
             info!(%user, "queued {} requests", requests.len());
             service.metrics.queued(requests.len());
+            note(&requests, &notes, &service.broker).await;
             let mut all = delivery::shown(&requests);
             all.extend(already);
             Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": all}))
@@ -94,6 +99,20 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
         Answer::Unavailable(reason) => Reply::later(reason),
         // These are answers to deliveries alone.
         Answer::Known | Answer::Unfinished | Answer::Repeated => Reply::later("nothing was queued"),
+    }
+}
+
+/// Notes what waits in queues that cannot be looked into, for whoever asks for the same.
+async fn note(requests: &[Submission], notes: &Notes, broker: &Broker) {
+    let mut hidden = Vec::new();
+    for submission in requests {
+        if broker.may_be_opaque(&submission.queue).await.unwrap_or(false) {
+            hidden.push(submission.clone());
+        }
+    }
+    if !hidden.is_empty() {
+        let notes = notes.clone();
+        let _ = tokio::task::spawn_blocking(move || notes.add(&hidden, Timestamp::now())).await;
     }
 }
 

@@ -4,6 +4,9 @@
 //! A message in it lives for no time: it is delivered to the slot at once, or goes to its origin. The queue names no
 //! routing key for that, so the broker takes the one that the message was published with. That is the origin's name: copies are published
 //! to a fanout exchange in front of the queue, which does not look at routing keys.
+//!
+//! Where an origin is a quorum queue, the claim queue is one as well, and dead-letters at least once: a classic queue hands over what has
+//! expired only once, also while a quorum queue has no leader yet, as after a restart of the broker, and then it is lost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,11 +22,14 @@ use super::connection::Live;
 use super::fault::Fault;
 use super::lock::Locks;
 use super::message::Subject;
-use super::names;
+use super::{looks, names};
 use crate::broker::claim_step::ClaimLog;
+use crate::release::QueueName;
 
 /// A claim queue that nobody has consumed for so long is removed by the broker, and its exchange with it. Milliseconds.
 const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
+/// Larger than a queue of our own ever needs. Not -1, which RabbitMQ before 4.0 takes for none at all.
+pub(super) const DELIVERY_LIMIT: i32 = 1_000_000;
 
 /// A claim queue and its exchange, both of one name, with all that it takes to use them.
 pub(super) struct ClaimQueue {
@@ -38,9 +44,10 @@ pub(super) struct ClaimQueue {
 }
 
 impl ClaimQueue {
-    async fn make(live: &Live, name: ShortString, slot: Arc<str>) -> Result<Self, Fault> {
+    async fn make(live: &Live, name: ShortString, slot: Arc<str>, origins: &[QueueName]) -> Result<Self, Fault> {
+        let is_quorum = looks::need_quorum(live, origins.iter().map(names::short)).await?;
         let channel = live.confirming_channel().await?;
-        match in_time(Self::consume(&channel, &name)).await {
+        match in_time(Self::consume(&channel, &name, is_quorum)).await {
             Ok(consumer) => {
                 Ok(Self { connection: live.number, slot, name, channel, consumer, locks: Locks::on(live).await? })
             }
@@ -52,12 +59,8 @@ impl ClaimQueue {
     }
 
     /// The consumer must be there before the first copy: a message that cannot be delivered at once has expired.
-    async fn consume(channel: &Channel, name: &ShortString) -> Result<Consumer, Fault> {
-        let mut arguments = FieldTable::default();
-        // Sites may have made another type the default, which has no such exact time to live.
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("classic".into()));
-        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(0));
-        arguments.insert("x-dead-letter-exchange".into(), AMQPValue::LongString("".into()));
+    async fn consume(channel: &Channel, name: &ShortString, is_quorum: bool) -> Result<Consumer, Fault> {
+        let mut arguments = expiring(0, is_quorum);
         arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED_CLAIM_QUEUE_EXPIRES));
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         channel.queue_declare(name.clone(), options, arguments).await?;
@@ -88,18 +91,39 @@ impl ClaimQueue {
     }
 }
 
+/// The arguments of a queue whose messages go to their origin after a time, in milliseconds, whatever type is the default. A quorum queue
+/// counts how often its messages were looked at; the limit is one that is never reached.
+pub(super) fn expiring(time: i32, is_quorum: bool) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    let text = |value: &str| AMQPValue::LongString(value.into());
+    arguments.insert("x-dead-letter-exchange".into(), text(""));
+    if is_quorum {
+        arguments.insert("x-queue-type".into(), text("quorum"));
+        arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+        // The strategy needs it. There is no length at which anything would be rejected.
+        arguments.insert("x-overflow".into(), text("reject-publish"));
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
+    } else {
+        arguments.insert("x-queue-type".into(), text("classic"));
+    }
+    arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(time));
+    arguments
+}
+
 /// The claim queues of a slot: one that is ready, and names for new ones. There are two in use when a slot claims a request while
 /// it holds another, and a new one is needed after an outage: the broker may not have noticed yet that the former
 /// connection's consumer is gone.
 pub(super) struct Shelf {
     slot: Arc<str>,
+    /// The queues that the slot serves.
+    origins: Vec<QueueName>,
     made: AtomicU64,
     ready: Mutex<Option<ClaimQueue>>,
 }
 
 impl Shelf {
-    pub(super) fn of_a_new_slot() -> Self {
-        Self { slot: names::slot_id().into(), made: AtomicU64::new(0), ready: Mutex::default() }
+    pub(super) fn of_a_new_slot(origins: Vec<QueueName>) -> Self {
+        Self { slot: names::slot_id().into(), origins, made: AtomicU64::new(0), ready: Mutex::default() }
     }
 
     /// The queue that is ready, or else a new one.
@@ -109,7 +133,7 @@ impl Shelf {
             return Ok(ready);
         }
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        ClaimQueue::make(live, names::claim_queue(&self.slot, number), Arc::clone(&self.slot)).await
+        ClaimQueue::make(live, names::claim_queue(&self.slot, number), Arc::clone(&self.slot), &self.origins).await
     }
 
     /// Name of the slot: no other slot has it, in this process or another.

@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::fault::{self, Fault};
 use super::held::OTHERS_HOLD;
+use super::looks::Looks;
 use super::names;
 use super::roll_call::Roll;
+use crate::broker::queue_type::QueueType;
 use crate::broker::url::AmqpUrl;
 use crate::broker::{BrokerError, CONNECT_TIMEOUT};
 
@@ -32,6 +34,8 @@ const LONGEST_PAUSE_WITH_CLAIMS: Duration = Duration::from_secs(1);
 pub(super) struct Link {
     uri: AMQPUri,
     address: String,
+    /// The type of the queues, where the site says it.
+    queue_type: Option<QueueType>,
     name: String,
     live: Mutex<Option<Live>>,
     dialling: tokio::sync::Mutex<Dialling>,
@@ -50,6 +54,8 @@ pub(super) struct Live {
     pub(super) since: Instant,
     /// Its users look at delayed requests one after the other, instead of being refused by the broker.
     pub(super) looks: Arc<tokio::sync::Mutex<()>>,
+    /// What was learnt about the types of queues.
+    pub(super) looks_allowed: Arc<Looks>,
 }
 
 struct Dialling {
@@ -92,6 +98,7 @@ impl Link {
         Ok(Self {
             uri: destination(url.full()).map_err(unusable)?,
             address: url.shown().to_owned(),
+            queue_type: url.queue_type(),
             name: format!("apt-ci {}", names::slot_id()),
             live: Mutex::new(None),
             dialling: tokio::sync::Mutex::new(Dialling { dialled: 0, pauses: pauses(), not_before: Instant::now() }),
@@ -175,6 +182,7 @@ impl Link {
                     number: dialling.dialled,
                     since: Instant::now(),
                     looks: Arc::default(),
+                    looks_allowed: Arc::new(Looks::new(self.queue_type)),
                 };
                 *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
                 Ok(live)
@@ -239,6 +247,11 @@ impl Live {
         let channel = self.channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok(channel)
+    }
+
+    /// The virtual host that the connection is in.
+    pub(super) fn vhost(&self) -> String {
+        self.connection.status().vhost().to_string()
     }
 
     /// Whether the broker takes no publications for now, because its memory or disk runs out.

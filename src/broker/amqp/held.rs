@@ -5,14 +5,17 @@
 //! there as fast as the broker sends it, and is content as soon as the broker says that nothing is left.
 //!
 //! Whoever holds them is one of the queue's consumers meanwhile, which others see: the broker removes a consumer and puts back what it had
-//! in one step, when its channel is closed.
+//! in one step, when its channel is closed. From a quorum queue they come back a moment later: that is waited for.
 
+use std::collections::HashSet;
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
+};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
 use tokio::time::Instant;
@@ -20,6 +23,7 @@ use tokio::time::Instant;
 use super::channel::{close, flush, in_time};
 use super::connection::Live;
 use super::fault::Fault;
+use super::looks::GiveBack;
 use super::publish;
 use super::queues::Looking;
 
@@ -31,6 +35,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 const UP_TO: u32 = 20;
 /// Others who look give back what they hold within moments. One that is frozen or cut off does not.
 pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
+/// How long what was given back to a quorum queue is waited for. Workers may have taken it meanwhile.
+const RETURN_TIMEOUT: Duration = Duration::from_millis(500);
 /// So many copies are on their way to another queue at a time.
 const WINDOW: usize = 512;
 
@@ -49,9 +55,12 @@ pub(super) struct Held {
 
 /// What holds messages.
 struct Hand {
+    live: Live,
+    queue: ShortString,
     channel: Channel,
     /// It ends with this value, so it is kept.
-    _consumer: Consumer,
+    consumer: Consumer,
+    give_back: GiveBack,
 }
 
 impl Held {
@@ -59,10 +68,11 @@ impl Held {
 
     /// Takes hold of what is in the queue now, at most `limit` messages. A queue that does not exist has none. Who holds messages of it at
     /// the same time has a part of them.
-    pub(super) async fn all(live: &Live, queue: ShortString, limit: usize) -> Result<Self, Fault> {
+    pub(super) async fn all(live: &Live, queue: ShortString, limit: usize, give_back: GiveBack) -> Result<Self, Fault> {
+        let limit = if give_back == GiveBack::NackEverything { usize::MAX } else { limit };
         let mut looking = Looking::at(live);
         let ready = looking.look(queue.clone()).await?.map_or(0, |lengths| lengths.ready);
-        let held = Self::take(live, &queue, at_most(ready, limit), false, &mut looking).await;
+        let held = Self::take(live, &queue, at_most(ready, limit), Some(give_back), &mut looking).await;
         looking.end().await;
         held
     }
@@ -78,7 +88,7 @@ impl Held {
             match looking.look(queue.clone()).await? {
                 None => break Ok(Self::NOTHING),
                 Some(lengths) if lengths.consumers == 0 => {
-                    match Self::take(live, &queue, at_most(lengths.ready, limit), true, &mut looking).await {
+                    match Self::take(live, &queue, at_most(lengths.ready, limit), None, &mut looking).await {
                         // Somebody else was faster.
                         Err(Fault::Locked) => {}
                         held => break held,
@@ -96,19 +106,25 @@ impl Held {
         held
     }
 
+    /// Without a way to give back: as the only one, and what is there goes back with the channel.
     async fn take(
         live: &Live,
         queue: &ShortString,
         wanted: usize,
-        alone: bool,
+        give_back: Option<GiveBack>,
         looking: &mut Looking<'_>,
     ) -> Result<Self, Fault> {
         if wanted == 0 {
             return Ok(Self::NOTHING);
         }
         let channel = in_time(live.channel()).await?;
+        let alone = give_back.is_none();
         match in_time(collect(&channel, queue, wanted, alone, looking)).await {
-            Ok((messages, consumer)) => Ok(Self { messages, hand: Some(Hand { channel, _consumer: consumer }) }),
+            Ok((messages, consumer)) => {
+                let (live, queue) = (live.clone(), queue.clone());
+                let hand = Hand { live, queue, channel, consumer, give_back: give_back.unwrap_or(GiveBack::Close) };
+                Ok(Self { messages, hand: Some(hand) })
+            }
             // Somebody has deleted the queue meanwhile.
             Err(Fault::Missing(_)) => Ok(Self::NOTHING),
             Err(fault) => {
@@ -118,9 +134,16 @@ impl Held {
         }
     }
 
-    /// Removes these messages, in this order. With copies for another queue, each is removed only when the broker has its copy.
-    pub(super) async fn take_out(&self, chosen: &[usize], copies: Option<&Copies>) -> Result<(), Fault> {
-        let Some(Hand { channel, .. }) = &self.hand else { return Ok(()) };
+    /// Removes these messages, in this order. With copies for another queue, each is removed only when the broker has its copy; those whose
+    /// bodies are there get none.
+    pub(super) async fn take_out(
+        &self,
+        chosen: &[usize],
+        copies: Option<&Copies>,
+        there: &HashSet<Vec<u8>>,
+    ) -> Result<(), Fault> {
+        let Some(Hand { channel, give_back, .. }) = &self.hand else { return Ok(()) };
+        let is_everything = chosen.len() == self.messages.len();
         let chosen: Vec<&Delivery> = chosen.iter().filter_map(|index| self.messages.get(*index)).collect();
         if copies.is_some() {
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -129,7 +152,7 @@ impl Held {
             in_time(async {
                 if let Some(Copies { queue, properties }) = copies {
                     let mut confirms: Vec<PublisherConfirm> = Vec::with_capacity(some.len());
-                    for message in some {
+                    for message in some.iter().filter(|message| !there.contains(&message.data)) {
                         let (exchange, key) = (ShortString::default(), queue.clone());
                         let copy = publish::start(channel, exchange, key, &message.data, properties(message));
                         confirms.push(copy.await?);
@@ -138,8 +161,16 @@ impl Held {
                         publish::verdict(confirm.await, queue.as_str())?;
                     }
                 }
-                for message in some {
-                    channel.basic_ack(message.delivery_tag, BasicAckOptions::default()).await?;
+                // A quorum queue that is told of many one by one may not be told of the last before the channel is closed.
+                match some.last() {
+                    Some(last) if is_everything && give_back.is_nack() => {
+                        channel.basic_ack(last.delivery_tag, BasicAckOptions { multiple: true }).await?;
+                    }
+                    _ => {
+                        for message in some {
+                            channel.basic_ack(message.delivery_tag, BasicAckOptions::default()).await?;
+                        }
+                    }
                 }
                 flush(channel).await
             })
@@ -154,21 +185,55 @@ impl Held {
         live: &Live,
         queue: ShortString,
         limit: usize,
-        alone: bool,
+        give_back: Option<GiveBack>,
     ) -> Result<Vec<Delivery>, Fault> {
-        let held = if alone { Self::alone(live, queue, limit).await } else { Self::all(live, queue, limit).await };
-        let mut held = held?;
-        let messages = std::mem::take(&mut held.messages);
-        held.give_back().await;
+        let mut held = match give_back {
+            Some(give_back) => Self::all(live, queue, limit, give_back).await?,
+            None => Self::alone(live, queue, limit).await?,
+        };
+        let count = held.messages.len();
+        let mut messages = std::mem::take(&mut held.messages);
+        held.give_back(count).await;
+        messages.truncate(limit);
         Ok(messages)
     }
 
-    /// Gives back what is still there.
-    pub(super) async fn give_back(self) {
-        // Not message by message: the broker would send them to this consumer once more.
-        if let Some(hand) = self.hand {
-            close(&hand.channel).await;
+    /// Gives back what is still there: `count` messages.
+    pub(super) async fn give_back(self, count: usize) {
+        let Some(hand) = self.hand else { return };
+        if hand.give_back.is_nack() {
+            // When it fails, they go back with the channel.
+            let _ = in_time(hand.nack_everything()).await;
         }
+        close(&hand.channel).await;
+        if hand.give_back.is_nack() && count > 0 {
+            let _ = in_time(hand.returned(count)).await;
+        }
+    }
+}
+
+impl Hand {
+    /// Gives everything back that is not acknowledged. The consumer ends before, or the broker would send it here once more. Its end also
+    /// makes sure that the queue has heard of what was acknowledged.
+    async fn nack_everything(&self) -> Result<(), Fault> {
+        self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await?;
+        self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
+        flush(&self.channel).await
+    }
+
+    /// Waits until the queue has them again, or others take from it.
+    async fn returned(&self, count: usize) -> Result<(), Fault> {
+        let end = Instant::now() + RETURN_TIMEOUT;
+        let mut looking = Looking::at(&self.live);
+        while let Some(lengths) = looking.look(self.queue.clone()).await?
+            && lengths.ready < count as u64
+            && lengths.consumers == 0
+            && Instant::now() < end
+        {
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        looking.end().await;
+        Ok(())
     }
 }
 
@@ -224,6 +289,13 @@ async fn collect(
             && let Some(message) = consumer.next().now_or_never()
         {
             messages.push(message.ok_or_else(|| Fault::Missing("a queue was deleted".to_owned()))??);
+        }
+    }
+    // A quorum queue has no exclusive consumers: somebody else who began at the same time has the rest.
+    if alone && messages.len() < wanted {
+        let lengths = looking.look(queue.clone()).await?;
+        if lengths.is_some_and(|lengths| lengths.consumers > 1) {
+            return Err(Fault::Locked);
         }
     }
     Ok((messages, consumer))

@@ -12,8 +12,8 @@ use super::held::Held;
 use super::message::text_header;
 use super::queues::Looking;
 use super::roll_call::{self, HeldClaim};
-use super::{delay, names};
-use crate::broker::{DeadLetter, QueueContents, QueueState};
+use super::{delay, looks, names};
+use crate::broker::{DeadLetter, Opaque, QueueContents, QueueState};
 use crate::release::QueueName;
 use crate::request::Request;
 
@@ -24,14 +24,12 @@ const LANES: usize = 8;
 /// The state of those of the queues that exist.
 pub(super) async fn states(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
     let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some));
-    let told = async {
-        // First what needs a publication: a broker whose memory runs out reads nothing more from who has published, and must not do that while
-        // the delayed requests are in our hands.
-        let claims = claims(live).await?;
-        Ok((claims, delay::waiting(live).await?))
-    };
-    let ((claims, delayed), lengths) = try_join!(told, try_join_all(lanes))?;
+    // First what needs a publication: a broker whose memory runs out reads nothing more from who has published, and must not do that while
+    // the delayed requests are in our hands.
+    let (claims, lengths) = try_join!(claims(live), try_join_all(lanes))?;
     let mut states: Vec<QueueState> = lengths.into_iter().flatten().collect();
+    let existing: Vec<QueueName> = states.iter().map(|state| state.queue.clone()).collect();
+    let delayed = if existing.is_empty() { Vec::new() } else { delay::waiting(live, &existing).await? };
     for state in &mut states {
         let name = state.queue.to_string();
         state.claimed = claims.iter().filter(|claim| claim.origin == name).count() as u64;
@@ -47,12 +45,32 @@ async fn lengths(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, F
     for queue in queues {
         let name = names::short(queue);
         let Some(lengths) = looking.look(name.clone()).await? else { continue };
-        // The first one goes back to its place at once.
-        let first = if lengths.ready > 0 { peek(live, name, 1).await?.pop() } else { None };
+        let mut opaque = None;
+        let first = if lengths.ready == 0 {
+            None
+        } else {
+            match looks::allowed(live, &name).await? {
+                // The first one goes back to its place at once.
+                Ok(give_back) => Held::look(live, name, 1, Some(give_back)).await?.pop(),
+                Err(reason) => {
+                    opaque = Some(reason);
+                    None
+                }
+            }
+        };
         let dead = looking.look(names::dead_queue(queue)).await?.map_or(0, |lengths| lengths.ready);
         let oldest = first.and_then(|message| Request::parse(&message.data).ok()?.submitted());
         let (ready, consumers) = (lengths.ready, lengths.consumers);
-        states.push(QueueState { queue: queue.clone(), ready, consumers, claimed: 0, delayed: 0, dead, oldest });
+        states.push(QueueState {
+            queue: queue.clone(),
+            ready,
+            consumers,
+            claimed: 0,
+            delayed: 0,
+            dead,
+            oldest,
+            opaque,
+        });
     }
     looking.end().await;
     Ok(states)
@@ -62,23 +80,32 @@ async fn lengths(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, F
 pub(super) async fn contents(live: &Live, queue: &QueueName, limit: usize) -> Result<Option<QueueContents>, Fault> {
     let mut looking = Looking::at(live);
     let exists = looking.look(names::short(queue)).await?.is_some();
-    let has_dead = exists && looking.look(names::dead_queue(queue)).await?.is_some();
+    let has_dead = exists && looking.look(names::dead_queue(queue)).await?.is_some_and(|lengths| lengths.ready > 0);
     looking.end().await;
     if !exists {
         return Ok(None);
     }
     let name = queue.to_string();
     let claimed = claims(live).await?.into_iter().filter(|claim| claim.origin == name);
-    let delayed = delay::waiting(live).await?.into_iter().filter(|message| message.routing_key.as_str() == name);
-    let dead = if has_dead { peek(live, names::dead_queue(queue), limit).await? } else { Vec::new() };
+    let delayed = delay::waiting(live, std::slice::from_ref(queue))
+        .await?
+        .into_iter()
+        .filter(|message| message.routing_key.as_str() == name);
+    let (ready, hidden) = peek(live, names::short(queue), limit).await?;
+    let (dead, hidden_dead) = match has_dead {
+        true => peek(live, names::dead_queue(queue), limit).await?,
+        false => (Vec::new(), None),
+    };
     Ok(Some(QueueContents {
         claimed: claimed.map(|claim| claim.body).take(limit).collect(),
-        ready: peek(live, names::short(queue), limit).await?.into_iter().map(|message| message.data).collect(),
+        ready: ready.into_iter().map(|message| message.data).collect(),
         delayed: delayed.map(|message| message.data).take(limit).collect(),
         dead: dead
             .into_iter()
             .map(|message| DeadLetter { reason: text_header(&message.properties, names::REASON), body: message.data })
             .collect(),
+        hidden,
+        hidden_dead,
     }))
 }
 
@@ -93,7 +120,17 @@ async fn claims(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
     }
 }
 
-/// The messages of a queue, at most `limit`, each of which goes back to its place; also when this process dies.
-async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<Vec<Delivery>, Fault> {
-    Held::look(live, queue, limit, false).await
+/// The messages of a queue, at most `limit`, each of which goes back to its place; also when this process dies. None, with the reason, where
+/// that would do harm. Nothing is there to be harmed in a queue that is empty.
+async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<(Vec<Delivery>, Option<Opaque>), Fault> {
+    let mut looking = Looking::at(live);
+    let is_empty = looking.look(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
+    looking.end().await;
+    if is_empty {
+        return Ok((Vec::new(), None));
+    }
+    match looks::allowed(live, &queue).await? {
+        Ok(give_back) => Ok((Held::look(live, queue, limit, Some(give_back)).await?, None)),
+        Err(opaque) => Ok((Vec::new(), Some(opaque))),
+    }
 }

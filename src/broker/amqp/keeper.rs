@@ -14,7 +14,7 @@ use super::lock::{self, Locking};
 use super::message::Subject;
 use super::queues::Looking;
 use super::roll_call::{Place, Presence, Teller};
-use super::{delay, names};
+use super::{delay, names, queues};
 use crate::broker::claim_step::{ClaimLog, ClaimStep};
 use crate::broker::contact::Contact;
 use crate::broker::{BrokerError, Rotation, Verdict};
@@ -269,6 +269,7 @@ impl Keeping {
             }
             Verdict::Dead(reason) => {
                 let queue = names::dead_queue(&subject.origin);
+                queues::declare_dead(live, &subject.origin).await?;
                 self.publish(copy, queue, subject.dead_properties(reason)).await?;
                 self.step(ClaimStep::DeadLettered);
             }
@@ -302,7 +303,7 @@ impl Keeping {
         let body = &self.keeper.subject.body;
         match copy.publish(queue.clone(), body, properties.clone()).await {
             Err(Fault::Missing(_)) => {
-                super::queues::declare_durable(&copy.queue.channel, queue.clone()).await?;
+                queues::declare_durable(&copy.queue.channel, queue.clone()).await?;
                 copy.publish(queue, body, properties).await
             }
             outcome => outcome,

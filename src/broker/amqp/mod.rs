@@ -7,6 +7,8 @@
 //!
 //! What shall come back later waits in a queue that leads to its origin ([`delay`]).
 //!
+//! Request queues may be classic or quorum queues. Which of them can be looked into without harm is tried out ([`looks`]).
+//!
 //! The credentials of workers need to configure, write and read queues and exchanges that begin with `apt-ci.`, to read and
 //! write the request queues, and to write to the default exchange.
 //!
@@ -23,6 +25,7 @@ mod held;
 mod inspect;
 mod keeper;
 mod lock;
+mod looks;
 mod message;
 mod names;
 mod publish;
@@ -39,6 +42,7 @@ use self::connection::Link;
 use self::fault::Fault;
 use self::roll_call::{HeldClaim, Presence};
 use super::contact::{Cancel, Cancelled, RunningTest};
+use super::take_out::Extent;
 use super::url::AmqpUrl;
 use super::{BrokerError, Choice, Pile, QueueContents, QueueState, Rotation, Topic};
 use crate::release::QueueName;
@@ -133,6 +137,16 @@ impl AmqpBroker {
         inspect::states(&live, queues).await.map_err(|fault| self.link.error("tell the state of its queues", fault))
     }
 
+    /// Whether looking into a queue may be impossible: see [`super::Broker::may_be_opaque`].
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
+        let live = self.link.live().await?;
+        let asked = looks::need_quorum(&live, [names::short(queue)]).await;
+        asked.map_err(|fault| self.link.error("tell the type of a queue", fault))
+    }
+
     /// What a queue holds: at most `limit` messages of each kind.
     ///
     /// # Errors
@@ -150,15 +164,16 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// [`BrokerError::NotTaken`], or when the broker is away or refuses.
-    pub async fn take_out(
+    pub(super) async fn take_out(
         &self,
         queue: &QueueName,
         pile: Pile,
         to: Option<&QueueName>,
+        extent: Extent,
         choice: Choice,
     ) -> Result<usize, BrokerError> {
         let live = self.link.live().await?;
-        take_out::take_out(&self.link, &live, queue, pile, to, choice).await
+        take_out::take_out(&self.link, &live, (queue, pile), to, extent, choice).await
     }
 
     /// What workers run now, as they tell.

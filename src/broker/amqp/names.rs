@@ -58,14 +58,37 @@ pub(super) fn claim_queue(slot: &str, number: u64) -> ShortString {
     }
 }
 
+/// How the names of queues of dead letters begin.
+const DEAD: &str = "apt-ci.dead.";
+
 /// The queue of an origin's dead letters.
 pub(super) fn dead_queue(origin: &QueueName) -> ShortString {
-    format!("apt-ci.dead.{origin}").into()
+    format!("{DEAD}{origin}").into()
 }
 
-/// The queue in which requests of all origins wait out a delay, and the exchange that leads there.
+/// Whether a queue is one of dead letters.
+pub(super) fn is_dead_queue(queue: &ShortString) -> bool {
+    queue.as_str().starts_with(DEAD)
+}
+
+/// The queue in which requests of all origins wait out a delay, and the exchange that leads there: a classic queue.
 pub(super) fn delay_queue(delay: Duration) -> ShortString {
     format!("apt-ci.delay.{}", delay.as_secs()).into()
+}
+
+/// The same as a quorum queue, for requests of quorum queues.
+pub(super) fn quorum_delay_queue(delay: Duration) -> ShortString {
+    format!("apt-ci.delay.quorum.{}", delay.as_secs()).into()
+}
+
+/// A queue of our own in which it is tried out what the broker does with a message that is given back. Policies for the queue's name apply
+/// to it as well, unless they are for that name alone; for the empty name, those for our own queues.
+pub(super) fn trial_queue(queue: &ShortString) -> ShortString {
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    match queue.as_str() {
+        "" => format!("apt-ci.look.{random}").into(),
+        queue => format!("{queue}.apt-ci-look.{random}").into(),
+    }
 }
 
 /// The queue whose existence says that some connection runs the request.
@@ -84,6 +107,7 @@ mod tests {
         let slot = format!("{}-{}-{}", "h".repeat(40), u32::MAX, "f".repeat(12));
         assert!(claim_queue(&slot, u64::MAX).as_str().len() < 256);
         assert!(dead_queue(&origin).as_str().len() < 256);
+        assert!(trial_queue(&dead_queue(&origin)).as_str().len() < 256);
         assert!(lock_queue(&"a".repeat(64).parse().unwrap()).as_str().len() < 256);
     }
 

@@ -7,7 +7,7 @@ use lapin::types::{FieldTable, ShortString};
 use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
-use super::names;
+use super::{looks, names};
 use crate::release::QueueName;
 
 /// Looks at queues. Asking for one that does not exist makes the broker close the channel, so a new one is opened then.
@@ -80,6 +80,22 @@ pub(super) async fn split(live: &Live, queues: &[QueueName]) -> Result<(Vec<Queu
     }
     looking.end().await;
     Ok((existing, missing))
+}
+
+/// Makes the queue of dead letters exist. Where the origin is a quorum queue it is one, too, with a limit that looks never reach.
+pub(super) async fn declare_dead(live: &Live, origin: &QueueName) -> Result<(), Fault> {
+    let mut looking = Looking::at(live);
+    let dead = names::dead_queue(origin);
+    let exists = looking.look(dead.clone()).await?.is_some();
+    looking.end().await;
+    if exists || !looks::need_quorum(live, [names::short(origin)]).await? {
+        return Ok(());
+    }
+    let channel = in_time(live.channel()).await?;
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    in_time(async { Ok(channel.queue_declare(dead, options, looks::unlimited()).await?) }).await?;
+    close(&channel).await;
+    Ok(())
 }
 
 /// Declares a durable queue without arguments.

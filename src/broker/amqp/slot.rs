@@ -95,7 +95,7 @@ enum Outcome {
 
 impl AmqpSlot {
     pub(super) fn new(link: Arc<Link>, rotation: Rotation, presence: Arc<Presence>) -> Self {
-        let shelf = Arc::new(Shelf::of_a_new_slot());
+        let shelf = Arc::new(Shelf::of_a_new_slot(rotation.queues().to_vec()));
         Self { link, shelf, rotation, survey: Survey::default(), channel: None, presence }
     }
 

@@ -1,91 +1,249 @@
 //! Taking messages out of a queue for good, or to another one.
+//!
+//! A quorum queue hears of acknowledgements later than the broker answers for them, and a channel that is closed too early drops some. So it
+//! is looked into once more, and what came back is taken out again. Where looking would do harm, everything is taken, with one
+//! acknowledgement.
+//!
+//! A call that was killed may have left a message in both queues. The next one finds its copy there, and makes no second one.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use futures_util::future::join_all;
 use lapin::message::Delivery;
 use lapin::types::ShortString;
 
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::held::{Copies, Held};
+use super::looks::{self, GiveBack};
 use super::message::{moved_properties, revived_properties, text_header};
-use super::names;
+use super::queues::Looking;
+use super::{delay, names};
+use crate::broker::take_out::Extent;
 use crate::broker::{BrokerError, Choice, DELAYS, Message, Pile};
 use crate::release::QueueName;
 
-/// See [`crate::broker::Broker::take_out`].
+/// How often a quorum queue is looked into for messages that came back.
+const MAX_ROUNDS: usize = 5;
+
+/// Bodies of messages.
+type Bodies = HashSet<Vec<u8>>;
+
+/// For the body of each message that was taken out, how many others like it were to stay.
+type Kept = HashMap<Vec<u8>, usize>;
+
+/// A pile of a queue's messages, and how they are taken.
+struct Taking<'a> {
+    link: &'a Link,
+    live: &'a Live,
+    queue: ShortString,
+    pile: Pile,
+    /// In the order in which everybody takes from them.
+    holders: Vec<ShortString>,
+    /// How what stays is given back; `None` when the delay queues are taken from.
+    give_back: Option<GiveBack>,
+}
+
+/// See [`crate::broker::Broker::take_out`] and [`crate::broker::Broker::take_everything`].
 pub(super) async fn take_out(
     link: &Link,
     live: &Live,
-    queue: &QueueName,
-    pile: Pile,
+    (queue, pile): (&QueueName, Pile),
     to: Option<&QueueName>,
+    extent: Extent,
     choice: Choice,
 ) -> Result<usize, BrokerError> {
     let error = |fault: Fault| link.error("take requests out of a queue", fault);
     let name = names::short(queue);
-    let holders: Vec<ShortString> = match pile {
+    let holders = match pile {
         Pile::Ready => vec![name.clone()],
-        Pile::Delayed => DELAYS.into_iter().map(names::delay_queue).collect(),
+        Pile::Delayed => delay::queues_of(live, queue).await.map_err(error)?,
         Pile::Dead => vec![names::dead_queue(queue)],
     };
-    let mut all = Vec::new();
-    let mut fault = None;
-    // One after the other, and always in the same order: two who take from several would wait for each other.
-    for holder in holders {
-        let held = match pile {
-            Pile::Delayed => Held::alone(live, holder, usize::MAX).await,
-            Pile::Ready | Pile::Dead => Held::all(live, holder, usize::MAX).await,
-        };
-        match held {
-            Ok(held) => all.push(held),
-            Err(other) => {
-                fault = Some(other);
-                break;
-            }
-        }
-    }
-    let outcome = match fault {
-        Some(fault) => Err(error(fault)),
-        None => {
-            // Requests of all origins share the delay queues.
-            let ours = |message: &Delivery| pile != Pile::Delayed || message.routing_key == name;
-            let properties = if pile == Pile::Dead { revived_properties } else { moved_properties };
-            let copies = to.map(|queue| Copies { queue: names::short(queue), properties });
-            choose_and_take(&all, ours, pile, copies, choice, error).await
-        }
+    let Some(give_back) = way_to_give_back(live, pile, &holders, extent).await.map_err(error)? else { return Ok(0) };
+    let give_back = give_back.map_err(|opaque| BrokerError::Opaque(Box::new(opaque)))?;
+    let properties = if pile == Pile::Dead { revived_properties } else { moved_properties };
+    let copies = to.map(|queue| Copies { queue: names::short(queue), properties });
+    let is_certain = match (pile, give_back) {
+        (Pile::Delayed, _) => holders.len() == DELAYS.len(),
+        (_, Some(GiveBack::Close)) => true,
+        _ => extent == Extent::Everything,
     };
-    join_all(all.into_iter().map(Held::give_back)).await;
-    outcome
+    let taking = Taking { link, live, queue: name, pile, holders, give_back };
+    let (count, kept) = taking.first(copies.as_ref(), extent, choice).await?;
+    if !is_certain && count > 0 {
+        taking.again(&kept).await?;
+    }
+    Ok(count)
 }
 
-async fn choose_and_take(
-    all: &[Held],
-    ours: impl Fn(&Delivery) -> bool,
+/// How what stays in these queues is given back, `None` when there are none; or why they cannot be taken from.
+async fn way_to_give_back(
+    live: &Live,
     pile: Pile,
-    copies: Option<Copies>,
-    choice: Choice,
-    error: impl Fn(Fault) -> BrokerError,
-) -> Result<usize, BrokerError> {
-    let mut places = Vec::new();
-    let mut messages = Vec::new();
-    for (number, held) in all.iter().enumerate() {
-        for (index, message) in held.messages.iter().enumerate().filter(|(_, message)| ours(message)) {
-            let reason = (pile == Pile::Dead).then(|| text_header(&message.properties, names::REASON));
-            places.push((number, index));
-            messages.push(Message { body: message.data.clone(), reason });
+    holders: &[ShortString],
+    extent: Extent,
+) -> Result<Option<Result<Option<GiveBack>, crate::broker::Opaque>>, Fault> {
+    let [holder] = holders else { return Ok(Some(Ok(None))) };
+    if pile == Pile::Delayed {
+        return Ok(Some(Ok(None)));
+    }
+    let mut looking = Looking::at(live);
+    let is_empty = looking.look(holder.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
+    looking.end().await;
+    if is_empty {
+        return Ok(None);
+    }
+    Ok(Some(match extent {
+        Extent::Everything => Ok(Some(looks::least_harmful(live, holder).await?)),
+        Extent::Some => looks::allowed(live, holder).await?.map(Some),
+    }))
+}
+
+/// The bodies of the requests that wait in a queue; none where it cannot be looked into. Then a worker finds out which are there twice.
+async fn bodies_in(live: &Live, queue: ShortString) -> Result<Bodies, Fault> {
+    let mut looking = Looking::at(live);
+    let is_empty = looking.look(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
+    looking.end().await;
+    if is_empty {
+        return Ok(Bodies::new());
+    }
+    let Ok(give_back) = looks::allowed(live, &queue).await? else { return Ok(Bodies::new()) };
+    let messages = Held::look(live, queue, usize::MAX, Some(give_back)).await?;
+    Ok(messages.into_iter().map(|message| message.data).collect())
+}
+
+impl Taking<'_> {
+    fn error(&self, fault: Fault) -> BrokerError {
+        self.link.error("take requests out of a queue", fault)
+    }
+
+    /// Requests of all origins share the delay queues.
+    fn is_ours(&self, message: &Delivery) -> bool {
+        self.pile != Pile::Delayed || message.routing_key == self.queue
+    }
+
+    /// Takes hold of all messages. One queue after the other, and always in the same order: two who take from several would wait for
+    /// each other.
+    async fn hold(&self) -> Result<Vec<Held>, BrokerError> {
+        let mut all = Vec::new();
+        for holder in &self.holders {
+            let held = match self.give_back {
+                None => Held::alone(self.live, holder.clone(), usize::MAX).await,
+                Some(give_back) => Held::all(self.live, holder.clone(), usize::MAX, give_back).await,
+            };
+            match held {
+                Ok(held) => all.push(held),
+                Err(fault) => {
+                    give_back(all, &[]).await;
+                    return Err(self.error(fault));
+                }
+            }
         }
+        Ok(all)
     }
-    if messages.is_empty() {
-        return Ok(0);
+
+    /// Takes out what is chosen. Tells how many that were, and what stays although it looks like one of them.
+    async fn first(
+        &self,
+        copies: Option<&Copies>,
+        extent: Extent,
+        choice: Choice,
+    ) -> Result<(usize, Kept), BrokerError> {
+        let all = self.hold().await?;
+        let mut removed = vec![0; all.len()];
+        let outcome = self.choose_and_take(&all, copies, extent, choice, &mut removed).await;
+        give_back(all, &removed).await;
+        outcome
     }
-    let chosen = choice(&messages).map_err(|error| BrokerError::NotTaken(error.to_string()))?;
-    let chosen: HashSet<usize> = chosen.into_iter().filter(|index| *index < places.len()).collect();
-    for (number, held) in all.iter().enumerate() {
-        let mine = places.iter().enumerate().filter(|(index, (holder, _))| *holder == number && chosen.contains(index));
-        let indices: Vec<usize> = mine.map(|(_, (_, index))| *index).collect();
-        held.take_out(&indices, copies.as_ref()).await.map_err(&error)?;
+
+    async fn choose_and_take(
+        &self,
+        all: &[Held],
+        copies: Option<&Copies>,
+        extent: Extent,
+        choice: Choice,
+        removed: &mut [usize],
+    ) -> Result<(usize, Kept), BrokerError> {
+        let mut places = Vec::new();
+        let mut messages = Vec::new();
+        for (number, held) in all.iter().enumerate() {
+            for (index, message) in held.messages.iter().enumerate().filter(|(_, message)| self.is_ours(message)) {
+                let reason = (self.pile == Pile::Dead).then(|| text_header(&message.properties, names::REASON));
+                places.push((number, index));
+                messages.push(Message { body: message.data.clone(), reason });
+            }
+        }
+        if messages.is_empty() {
+            return Ok((0, Kept::new()));
+        }
+        // What a killed call has left here, it has sent there before: the broker works off what it sent before it gives back.
+        let there = match copies {
+            Some(copies) => bodies_in(self.live, copies.queue.clone()).await.map_err(|fault| self.error(fault))?,
+            None => Bodies::new(),
+        };
+        let chosen = choice(&messages).map_err(|error| BrokerError::NotTaken(error.to_string()))?;
+        let chosen: HashSet<usize> = match extent {
+            Extent::Some => chosen.into_iter().filter(|index| *index < places.len()).collect(),
+            Extent::Everything => (0..places.len()).collect(),
+        };
+        for (number, held) in all.iter().enumerate() {
+            let mine = places.iter().enumerate();
+            let mine = mine.filter(|(index, (holder, _))| *holder == number && chosen.contains(index));
+            let indices: Vec<usize> = mine.map(|(_, (_, index))| *index).collect();
+            held.take_out(&indices, copies, &there).await.map_err(|fault| self.error(fault))?;
+            removed[number] = indices.len();
+        }
+        let (mut kept, mut stays) = (Kept::new(), Vec::new());
+        for (index, message) in messages.into_iter().enumerate() {
+            if chosen.contains(&index) {
+                kept.insert(message.body, 0);
+            } else {
+                stays.push(message.body);
+            }
+        }
+        for body in stays {
+            kept.entry(body).and_modify(|count| *count += 1);
+        }
+        Ok((chosen.len(), kept))
     }
-    Ok(chosen.len())
+
+    /// Takes out what is there again although it was taken out.
+    async fn again(&self, kept: &Kept) -> Result<(), BrokerError> {
+        for _ in 0..MAX_ROUNDS {
+            let all = self.hold().await?;
+            let mut removed = vec![0; all.len()];
+            let mut outcome = Ok(());
+            let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
+            for (number, held) in all.iter().enumerate() {
+                let mut is_back = |message: &Delivery| {
+                    let Some(kept) = kept.get(&message.data).filter(|_| self.is_ours(message)) else { return false };
+                    let seen = seen.entry(message.data.clone()).or_default();
+                    *seen += 1;
+                    *seen > *kept
+                };
+                let back = held.messages.iter().enumerate().filter(|(_, message)| is_back(message));
+                let indices: Vec<usize> = back.map(|(index, _)| index).collect();
+                outcome = held.take_out(&indices, None, &Bodies::new()).await;
+                removed[number] = indices.len();
+                if outcome.is_err() {
+                    break;
+                }
+            }
+            give_back(all, &removed).await;
+            outcome.map_err(|fault| self.error(fault))?;
+            if removed.iter().all(|count| *count == 0) {
+                return Ok(());
+            }
+        }
+        let reason = "what was taken out came back each time".to_owned();
+        Err(BrokerError::Refused { action: "take requests out of a queue".to_owned(), reason })
+    }
+}
+
+/// Gives back what was not removed, of which there are so many in each.
+async fn give_back(all: Vec<Held>, removed: &[usize]) {
+    for (number, held) in all.into_iter().enumerate() {
+        let kept = held.messages.len().saturating_sub(removed.get(number).copied().unwrap_or_default());
+        held.give_back(kept).await;
+    }
 }

@@ -421,7 +421,7 @@ pub(super) fn inspect(desk: &mut Desk, queues: Vec<QueueName>) -> Result<Vec<Que
         let first: Option<Vec<u8>> =
             transaction.prepare_cached(&sql)?.query_row(params![now, name], |row| row.get(0)).optional()?;
         let oldest = first.and_then(|body| Request::parse(&body).ok()?.submitted());
-        states.push(QueueState { queue, ready, consumers, claimed, delayed, dead, oldest });
+        states.push(QueueState { queue, ready, consumers, claimed, delayed, dead, oldest, opaque: None });
     }
     Ok(states)
 }
@@ -451,5 +451,5 @@ pub(super) fn contents(desk: &mut Desk, queue: QueueName, limit: usize) -> Resul
         .prepare_cached("SELECT body, reason FROM dead_letter WHERE queue = ?1 ORDER BY id LIMIT ?2")?
         .query_map(params![name, limit], |row| Ok(DeadLetter { body: row.get(0)?, reason: row.get(1)? }))?
         .collect::<Result<_, _>>()?;
-    Ok(QueueContents { ready, claimed, delayed, dead })
+    Ok(QueueContents { ready, claimed, delayed, dead, ..Default::default() })
 }

@@ -186,7 +186,16 @@ async fn verdicts_are_performed() {
     let one = next(&mut slot).await.unwrap();
     assert_eq!(
         state(&broker, &wily()).await,
-        QueueState { queue: wily(), ready: 1, consumers: 0, claimed: 1, delayed: 0, dead: 0, oldest: None }
+        QueueState {
+            queue: wily(),
+            ready: 1,
+            consumers: 0,
+            claimed: 1,
+            delayed: 0,
+            dead: 0,
+            oldest: None,
+            opaque: None
+        }
     );
     assert_eq!(broker.contents(&wily(), 10).await.unwrap().claimed.len(), 1);
     one.settle(Verdict::Requeue).await.unwrap();
@@ -197,7 +206,16 @@ async fn verdicts_are_performed() {
 
     assert_eq!(
         state(&broker, &wily()).await,
-        QueueState { queue: wily(), ready: 0, consumers: 0, claimed: 0, delayed: 0, dead: 1, oldest: None }
+        QueueState {
+            queue: wily(),
+            ready: 0,
+            consumers: 0,
+            claimed: 0,
+            delayed: 0,
+            dead: 1,
+            oldest: None,
+            opaque: None
+        }
     );
     let contents = broker.contents(&wily(), 10).await.unwrap();
     assert_eq!(contents.dead[0].reason, "kills every worker");
@@ -328,7 +346,16 @@ async fn stop_ends_a_wait_and_leaves_nothing_held() {
     submit(&broker, &wily(), &["gzip"]).await;
     assert_eq!(
         state(&broker, &wily()).await,
-        QueueState { queue: wily(), ready: 1, consumers: 0, claimed: 0, delayed: 0, dead: 0, oldest: None }
+        QueueState {
+            queue: wily(),
+            ready: 1,
+            consumers: 0,
+            claimed: 0,
+            delayed: 0,
+            dead: 0,
+            oldest: None,
+            opaque: None
+        }
     );
     assert!(slot.claim(Wait::ForOne, &stop).await.unwrap().is_none(), "stopped is stopped");
 }

@@ -1,0 +1,112 @@
+//! The type of a queue at RabbitMQ, and why some queues cannot be looked into. The experiment behind it is in `docs/queue-types.md`.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The type of a queue at RabbitMQ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueType {
+    /// A classic queue: what a closed channel held goes back as if nothing had happened.
+    Classic,
+    /// A quorum queue, which counts how often each message was given back, and drops it at a limit.
+    Quorum,
+}
+
+/// A text that names no [`QueueType`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a queue type is `classic` or `quorum`")]
+pub struct UnknownQueueType;
+
+impl FromStr for QueueType {
+    type Err = UnknownQueueType;
+
+    fn from_str(text: &str) -> Result<Self, UnknownQueueType> {
+        match text {
+            "classic" => Ok(Self::Classic),
+            "quorum" => Ok(Self::Quorum),
+            _ => Err(UnknownQueueType),
+        }
+    }
+}
+
+impl fmt::Display for QueueType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Classic => "classic",
+            Self::Quorum => "quorum",
+        })
+    }
+}
+
+/// Why the messages of a queue cannot be shown. Displayed as one line without the command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot look into {queue}: {reason}")]
+pub struct Opaque {
+    /// The queue's name.
+    pub queue: String,
+    /// Why.
+    pub reason: OpaqueReason,
+    /// The virtual host that the queue is in.
+    pub vhost: String,
+}
+
+/// Why looking into a queue may lose what is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpaqueReason {
+    /// It is a quorum queue, and its delivery limit was seen to be low.
+    #[error("each look counts against the delivery limit of this quorum queue, which drops a request at the limit")]
+    Limited,
+    /// Its type cannot be learnt, and quorum queues of this broker have a low limit.
+    #[error(
+        "its type cannot be learnt without the permission to configure it, and a quorum queue of this broker would drop requests that are looked at often"
+    )]
+    UnknownType,
+}
+
+impl Opaque {
+    /// Returns one line with everything: what cannot be done, why, and what changes that.
+    pub fn line(&self) -> String {
+        format!("{self}; what changes that: {}", self.remedy())
+    }
+
+    /// The command, or the setting, with which the queue can be looked into from then on.
+    pub fn remedy(&self) -> String {
+        match self.reason {
+            OpaqueReason::Limited => {
+                // Not -1, which only RabbitMQ 4 knows: before, it is refused, or a limit of none at all.
+                let limit = r#"{"delivery-limit": 1000000}"#;
+                let vhost = &self.vhost;
+                format!(
+                    "rabbitmqctl set_policy -p {vhost} apt-ci-looks '^(debci-|apt-ci\\.)' '{limit}' --apply-to queues"
+                )
+            }
+            OpaqueReason::UnknownType => {
+                "set queue-type = \"classic\" or \"quorum\" in apt-ci.toml, or let this user configure the queue"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_read_as_they_are_written() {
+        for queue_type in [QueueType::Classic, QueueType::Quorum] {
+            assert_eq!(queue_type.to_string().parse(), Ok(queue_type));
+        }
+        assert_eq!("stream".parse::<QueueType>(), Err(UnknownQueueType));
+    }
+
+    #[test]
+    fn the_remedy_names_the_virtual_host_and_both_kinds_of_queues() {
+        let opaque =
+            Opaque { queue: "debci-sid-amd64".to_owned(), reason: OpaqueReason::Limited, vhost: "ci".to_owned() };
+        let remedy = opaque.remedy();
+        assert!(remedy.starts_with("rabbitmqctl set_policy -p ci "), "{remedy}");
+        assert!(remedy.contains("debci-") && remedy.contains("apt-ci"), "{remedy}");
+        assert!(!opaque.to_string().contains('\n'));
+    }
+}

@@ -1,0 +1,213 @@
+//! Notes of what this site's submitters have asked for, in queues that cannot be looked into: there, a request that waits already is found
+//! by its note alone.
+//!
+//! The notes are a file of this user, beside the other state of the site. They hold digests of requests, no parameters and no tokens. They
+//! are a help, not a record: what cannot be noted or read is only asked for once more.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
+
+use crate::broker::QueueUrl;
+use crate::request::line::Submission;
+use crate::request::{Request, RequestId};
+
+const FILE: &str = "submitted.sqlite";
+/// How long a note counts. Few requests wait longer.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Maximum number of notes; the oldest go first.
+const MAX_NOTES: i64 = 100_000;
+/// How long another process may write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS submitted (
+        broker TEXT NOT NULL,
+        queue TEXT NOT NULL,
+        test BLOB NOT NULL,
+        uuid TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        PRIMARY KEY (broker, queue, test)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS submitted_time ON submitted (time);";
+
+/// The notes about one broker.
+#[derive(Debug, Clone)]
+pub struct Notes {
+    file: PathBuf,
+    broker: String,
+}
+
+/// A note: the same test was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Noted {
+    /// The request's id.
+    pub uuid: RequestId,
+    /// When it was queued.
+    pub time: Timestamp,
+}
+
+impl Notes {
+    /// The notes in the site's state folder about this broker. Nothing is read or written yet.
+    pub fn of(state_dir: &Path, queue: &QueueUrl) -> Self {
+        Self { file: state_dir.join(FILE), broker: queue.to_string() }
+    }
+
+    fn open(&self) -> rusqlite::Result<Connection> {
+        // Other users need not know what is tested.
+        if let Some(folder) = self.file.parent() {
+            let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        }
+        let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.file);
+        let connection = Connection::open(&self.file)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.execute_batch(SCHEMA)?;
+        Ok(connection)
+    }
+
+    /// Notes that these are queued. The latest request for a test is the one that counts.
+    pub fn add(&self, submissions: &[Submission], now: Timestamp) {
+        let add = || -> rusqlite::Result<()> {
+            let mut connection = self.open()?;
+            let transaction = connection.transaction()?;
+            for Submission { queue, request } in submissions {
+                let Some(uuid) = request.uuid() else { continue };
+                let row = params![self.broker, queue.to_string(), digest(request), uuid.as_str(), now.as_second()];
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO submitted VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .execute(row)?;
+            }
+            transaction.execute("DELETE FROM submitted WHERE time < ?1", [oldest(now)])?;
+            transaction.execute(
+                "DELETE FROM submitted WHERE time <= (SELECT time FROM submitted ORDER BY time DESC LIMIT 1 OFFSET ?1)",
+                [MAX_NOTES],
+            )?;
+            transaction.commit()
+        };
+        if let Err(error) = add() {
+            tracing::warn!("cannot note what was queued in {}: {error}", self.file.display());
+        }
+    }
+
+    /// Returns the notes about the same tests, in the order of the submissions.
+    pub fn find<'s>(
+        &self,
+        submissions: impl IntoIterator<Item = &'s Submission>,
+        now: Timestamp,
+    ) -> Vec<Option<Noted>> {
+        let submissions: Vec<&Submission> = submissions.into_iter().collect();
+        if !self.file.exists() {
+            return vec![None; submissions.len()];
+        }
+        let find = || -> rusqlite::Result<Vec<Option<Noted>>> {
+            let connection = self.open()?;
+            let sql = "SELECT uuid, time FROM submitted WHERE broker = ?1 AND queue = ?2 AND test = ?3 AND time >= ?4";
+            let mut select = connection.prepare(sql)?;
+            let mut found = Vec::with_capacity(submissions.len());
+            for Submission { queue, request } in &submissions {
+                let key = params![self.broker, queue.to_string(), digest(request), oldest(now)];
+                let row: Option<(String, i64)> =
+                    select.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+                found.push(row.and_then(|(uuid, time)| {
+                    Some(Noted { uuid: uuid.parse().ok()?, time: Timestamp::from_second(time).ok()? })
+                }));
+            }
+            Ok(found)
+        };
+        find().unwrap_or_else(|error| {
+            tracing::warn!("cannot read what was queued from {}: {error}", self.file.display());
+            vec![None; submissions.len()]
+        })
+    }
+
+    /// Forgets requests that were taken out of their queues.
+    pub fn forget<'i>(&self, ids: impl IntoIterator<Item = &'i RequestId>) {
+        if !self.file.exists() {
+            return;
+        }
+        let forget = || -> rusqlite::Result<()> {
+            let mut connection = self.open()?;
+            let transaction = connection.transaction()?;
+            for id in ids {
+                transaction.prepare_cached("DELETE FROM submitted WHERE uuid = ?1")?.execute([id.as_str()])?;
+            }
+            transaction.commit()
+        };
+        if let Err(error) = forget() {
+            tracing::warn!("cannot forget what was removed in {}: {error}", self.file.display());
+        }
+    }
+}
+
+fn oldest(now: Timestamp) -> i64 {
+    now.as_second().saturating_sub(RETENTION.as_secs().try_into().unwrap_or(i64::MAX))
+}
+
+/// What two requests have in common that ask for the same test.
+fn digest(request: &Request) -> [u8; 32] {
+    Sha256::digest(request.anonymous().to_wire()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn submission(text: &str) -> Submission {
+        let request = Request::parse(text.as_bytes()).unwrap().identified();
+        Submission { queue: "debci-sid-amd64".parse().unwrap(), request }
+    }
+
+    fn notes(folder: &Path) -> Notes {
+        Notes::of(folder, &"amqp://me:secret@mq.example/ci".parse().unwrap())
+    }
+
+    #[test]
+    fn the_same_test_is_found_by_whoever_asks_until_its_note_is_too_old() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let notes = notes(folder.path());
+        let now = Timestamp::now();
+        let first = submission("gzip {\"triggers\": [\"gzip/1\"], \"requester\": \"me\"}");
+        assert_eq!(notes.find([&first], now), [None]);
+        notes.add(std::slice::from_ref(&first), now);
+        let again = submission("gzip {\"triggers\": [\"gzip/1\"], \"requester\": \"you\"}");
+        let other = submission("gzip {\"triggers\": [\"gzip/2\"]}");
+        let found = notes.find([&again, &other], now);
+        assert_eq!(found[0].as_ref().map(|noted| &noted.uuid), first.request.uuid());
+        assert_eq!(found[1], None);
+        let elsewhere = Notes::of(folder.path(), &"amqp://mq.example/other".parse().unwrap());
+        assert_eq!(elsewhere.find([&again], now), [None]);
+        assert_eq!(notes.find([&again], now + RETENTION + Duration::from_secs(1)), [None]);
+        notes.forget(first.request.uuid());
+        assert_eq!(notes.find([&again], now), [None]);
+    }
+
+    #[test]
+    fn a_note_holds_no_secret_and_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::TempDir::new().unwrap();
+        let notes = notes(folder.path());
+        notes.add(
+            &[submission("gzip {\"ppas\": [\"me:hunter2@me/fixes:ABCDEF0123456789ABCDEF0123456789ABCDEF01\"]}")],
+            Timestamp::now(),
+        );
+        let file = folder.path().join(FILE);
+        let bytes = std::fs::read(&file).unwrap();
+        for secret in [b"hunter2".as_slice(), b"secret"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+        }
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn notes_that_cannot_be_written_stop_nothing() {
+        let notes = notes(Path::new("/proc/no-such-folder"));
+        let one = submission("gzip");
+        notes.add(std::slice::from_ref(&one), Timestamp::now());
+        assert_eq!(notes.find([&one], Timestamp::now()), [None]);
+    }
+}
