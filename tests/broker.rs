@@ -22,6 +22,8 @@ use crate::support::site::TestSite;
 #[derive(Clone, Copy)]
 enum Backend {
     RabbitMq,
+    /// RabbitMQ whose queues are quorum queues.
+    Quorum,
     Local,
 }
 
@@ -29,6 +31,7 @@ impl Backend {
     fn name(self) -> &'static str {
         match self {
             Self::RabbitMq => "rabbitmq",
+            Self::Quorum => "quorum",
             Self::Local => "local",
         }
     }
@@ -43,7 +46,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     }));
     macro_rules! stories {
         ($($story:ident),* $(,)?) => {
-            for backend in [Backend::RabbitMq, Backend::Local] {
+            for backend in [Backend::RabbitMq, Backend::Quorum, Backend::Local] {
                 $(
                     let own = Arc::clone(services);
                     let name = format!("broker::{}::{}", backend.name(), stringify!($story));

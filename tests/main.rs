@@ -16,6 +16,7 @@ mod privacy;
 mod proof;
 mod pulls;
 mod queues;
+mod quorum;
 mod reading;
 mod real;
 mod requests;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         launchpad::trials,
         requests::trials,
         queues::trials,
+        quorum::trials,
         retry::trials,
         results::trials,
         waiting::trials,

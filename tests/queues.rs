@@ -24,6 +24,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("what_a_newer_version_makes_needless_is_dropped", newer),
         ("requests_are_moved_with_their_ids", moved),
         ("a_move_that_is_killed_loses_nothing", killed_move),
+        ("a_removal_that_is_killed_is_named_by_the_next_one", killed_removal),
         ("dead_letters_are_told_put_back_and_dropped", dead),
         ("an_operator_sees_how_long_it_will_take", lengths),
         ("removing_beside_busy_workers_on_the_embedded_queue", |_| busy_remove(&TestSite::local())),
@@ -236,10 +237,45 @@ fn killed_move(services: &Services) -> Result<(), Failed> {
         assert_eq!(waiting(&site).len(), 0);
         until("all have been moved", || {
             let contents = site.ok(&["queues", "show", &huge, "--limit", "10000"]);
-            let ids: HashSet<&str> = contents.lines().filter_map(|line| line.split('\t').nth(3)).collect();
+            let ids: Vec<&str> = contents.lines().filter_map(|line| line.split('\t').nth(3)).collect();
+            let each_once = ids.iter().collect::<HashSet<_>>().len() == ids.len();
+            assert!(each_once, "a request is there twice: {} of {}", ids.len(), all.len());
             ids.len() == all.len()
         });
     }
+    Ok(())
+}
+
+fn killed_removal(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    let queue = site.queue_name();
+    let batch: String =
+        (0..3_000).map(|number| line(&site, &format!("p{number}"), &json!({"triggers": ["a/1"]}))).collect();
+    let all: HashSet<String> = site.submit(&batch).into_iter().collect();
+    let is_requests = |path: &PathBuf| path.extension().is_some_and(|end| end == "requests");
+    // The killer may be late: then everything is put back, and it tries again.
+    let first = loop {
+        let before: Vec<PathBuf> = records(&site, "removed").into_iter().filter(is_requests).collect();
+        let begun = async |_| records(&site, "removed").iter().filter(|path| is_requests(path)).count() > before.len();
+        let was_killed = block_on(kill_when(site.command(&["queues", "purge", &queue, "--yes"]), begun));
+        let mut new = records(&site, "removed").into_iter().filter(|path| is_requests(path) && !before.contains(path));
+        let record = new.next().expect("what it has removed");
+        if was_killed && record.with_extension("open").exists() {
+            break record;
+        }
+        site.ok(&["run", "--force", "--batch", record.to_str().expect("a path")]);
+    };
+    let said = |finished: &Finished| finished.err.contains(&format!("run --batch {}", first.display()));
+    let planned = site.run(&["queues", "purge", &queue, "--dry-run"]);
+    assert!(said(&planned), "{planned:#?}");
+    let again = site.run(&["queues", "purge", &queue, "--yes"]);
+    assert!(again.status.success() && said(&again), "{again:#?}");
+    let once_more = site.run(&["queues", "purge", &queue, "--yes"]);
+    assert!(!said(&once_more), "{once_more:#?}");
+    // Between them, the files hold every request.
+    let files = records(&site, "removed").into_iter().filter(is_requests);
+    let text: String = files.map(|file| fs::read_to_string(file).expect("a record")).collect();
+    assert!(all.iter().all(|id| text.contains(id)));
     Ok(())
 }
 

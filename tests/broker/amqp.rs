@@ -53,8 +53,16 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     ];
     for (name, story) in [
         ("a_crash_of_the_broker_during_a_submission", restart_during_submission as fn()),
-        ("a_restart_of_the_broker_while_requests_are_delayed", || restart_during_delay(RabbitMq::stop, false)),
-        ("a_crash_of_the_broker_while_requests_are_delayed", || restart_during_delay(RabbitMq::kill, true)),
+        ("a_restart_of_the_broker_while_requests_are_delayed", || {
+            restart_during_delay(RabbitMq::stop, false, RabbitMq::url);
+        }),
+        ("a_crash_of_the_broker_while_requests_are_delayed", || {
+            restart_during_delay(RabbitMq::kill, true, RabbitMq::url);
+        }),
+        ("a_restart_of_the_broker_while_requests_of_quorum_queues_are_delayed", || {
+            restart_during_delay(RabbitMq::stop, false, RabbitMq::quorum_url);
+        }),
+        ("a_restart_of_the_broker_after_the_worker_of_a_quorum_queue_has_died", restart_after_death),
         ("a_restart_of_the_broker_while_requests_are_held", || restart_during_claim(RabbitMq::stop)),
         ("a_crash_of_the_broker_while_requests_are_held", || restart_during_claim(RabbitMq::kill)),
     ] {
@@ -465,11 +473,11 @@ fn restart_during_submission() {
     });
 }
 
-fn restart_during_delay(end: fn(&RabbitMq), crash: bool) {
+fn restart_during_delay(end: fn(&RabbitMq), crash: bool, url: fn(&RabbitMq) -> String) {
     const REQUESTS: usize = 20;
     let service = Arc::new(RabbitMq::start(""));
     helper::play(async {
-        let stage = Stage::at(service.url(), 0);
+        let stage = Stage::at(url(&service), 0);
         let (broker, queue) = stage.broker_with_queue().await;
         service.remember_queues();
         let sent = requests("p", REQUESTS);
@@ -500,6 +508,40 @@ fn restart_during_delay(end: fn(&RabbitMq), crash: bool) {
             assert!(delayed || crash, "attempt {} of {uuid} came back", claim.attempt);
             claim.settle(Verdict::Done).await.unwrap();
             assert!(!delayed || back.insert(uuid.clone()), "{uuid} was delayed once, and came back twice");
+        }
+        stage.is_empty(&broker, &queue).await;
+    });
+}
+
+/// What dead workers held goes back while the broker starts, when the queue that it goes to may have no leader yet.
+fn restart_after_death() {
+    const REQUESTS: usize = 20;
+    let service = Arc::new(RabbitMq::start(""));
+    helper::play(async {
+        let stage = Stage::at(service.quorum_url(), 0);
+        let (broker, queue) = stage.broker_with_queue().await;
+        submit(&broker, &queue, &requests("p", REQUESTS)).await;
+        let worker = stage.broker().await;
+        let mut claims = Vec::new();
+        for _ in 0..REQUESTS {
+            claims.push(take(&mut worker.slot(vec![queue.clone()]).await.unwrap()).await);
+        }
+        service.remember_queues();
+        let restarting = Arc::clone(&service);
+        // The workers never come back.
+        let died = tokio::task::spawn_blocking(move || restarting.stop());
+        died.await.unwrap();
+        std::mem::forget(claims);
+        worker.close().await;
+        let starting = Arc::clone(&service);
+        tokio::task::spawn_blocking(move || starting.start_again()).await.unwrap();
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+        let mut back = HashSet::new();
+        while back.len() < REQUESTS {
+            let claim = take(&mut slot).await;
+            assert_eq!(claim.attempt, 2);
+            assert!(back.insert(claim.request.as_ref().unwrap().uuid().unwrap().clone()), "it came back twice");
+            claim.settle(Verdict::Done).await.unwrap();
         }
         stage.is_empty(&broker, &queue).await;
     });

@@ -36,6 +36,7 @@ impl Stage {
         let story = STORIES.fetch_add(1, Ordering::Relaxed);
         let address = match backend {
             Backend::RabbitMq => services.rabbitmq().url(),
+            Backend::Quorum => services.rabbitmq().quorum_url(),
             Backend::Local => format!("local:{}", services.folder().join(format!("queue{story}")).display()),
         };
         Self::at(address, story)

@@ -24,6 +24,8 @@ const DEFAULT_VHOST: &str = "%2f";
 thread_local! {
     /// The part of the shared broker that belongs to this thread.
     static OWN_VHOST: OnceCell<String> = const { OnceCell::new() };
+    /// The same, where queues are quorum queues unless somebody asks for another type.
+    static OWN_QUORUM_VHOST: OnceCell<String> = const { OnceCell::new() };
 }
 
 /// A broker that runs until this value goes away.
@@ -107,6 +109,54 @@ impl RabbitMq {
         format!("amqp://guest:guest@127.0.0.1:{port}/{}", self.vhost())
     }
 
+    /// Where clients connect whose queues are quorum queues, without a delivery limit that anybody could reach. Each thread has its own.
+    pub fn quorum_url(&self) -> String {
+        let vhost = OWN_QUORUM_VHOST.with(|own| {
+            let make = || {
+                let vhost = self.quorum_vhost();
+                self.limit_deliveries(&vhost, "^(debci-|apt-ci\\.)", 1_000_000);
+                vhost
+            };
+            own.get_or_init(make).clone()
+        });
+        self.url_in(&vhost)
+    }
+
+    /// Makes a virtual host where queues are quorum queues unless somebody asks for another type.
+    pub fn quorum_vhost(&self) -> String {
+        let name = format!("quorum-{}", uuid::Uuid::new_v4().simple());
+        self.control(&["add_vhost", &name, "--default-queue-type", "quorum"]);
+        self.control(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]);
+        name
+    }
+
+    /// Where clients connect to this virtual host.
+    pub fn url_in(&self, vhost: &str) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/{vhost}", self.port)
+    }
+
+    /// Has quorum queues of a virtual host whose names match drop what was given back more often than this.
+    pub fn limit_deliveries(&self, vhost: &str, pattern: &str, limit: u32) {
+        let definition = format!("{{\"delivery-limit\": {limit}}}");
+        self.control(&["set_policy", "-p", vhost, "limit", pattern, &definition, "--apply-to", "queues"]);
+    }
+
+    /// The version of the broker, as its program tells.
+    pub fn version(&self) -> String {
+        self.control(&["version"]).trim().to_owned()
+    }
+
+    /// Runs rabbitmqctl as a shell would run this command of an operator.
+    pub fn obey(&self, command: &str) {
+        let arguments = command.strip_prefix("rabbitmqctl ").expect("a command for rabbitmqctl");
+        let node = format!("test{}@localhost", self.port);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("/usr/lib/rabbitmq/bin/rabbitmqctl -n {node} {arguments}")]);
+        shell.env("HOME", self.folder.path()).env("ERL_EPMD_PORT", self.epmd_port.to_string());
+        let output = shell.env("RABBITMQ_CONF_ENV_FILE", "/dev/null").stdin(Stdio::null()).output().expect("sh");
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// Makes a user of this name who may configure, write and read what these patterns say, and gives where it connects.
     pub fn user(&self, name: &str, permissions: [&str; 3]) -> String {
         self.control(&["add_user", name, "secret"]);
@@ -130,13 +180,14 @@ impl RabbitMq {
         OWN_VHOST.with(|own| own.get_or_init(make).clone())
     }
 
-    fn control(&self, arguments: &[&str]) {
+    fn control(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
         command.env("HOME", self.folder.path()).env("ERL_EPMD_PORT", self.epmd_port.to_string());
         command.env("RABBITMQ_CONF_ENV_FILE", "/dev/null").stdin(Stdio::null());
         let output = command.args(["-n", &format!("test{}@localhost", self.port)]).args(arguments).output();
         let output = output.expect("rabbitmqctl");
         assert!(output.status.success(), "rabbitmqctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Where clients connect with TLS.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -296,6 +297,25 @@ impl TestSite {
             let insert = "INSERT INTO request (queue, body) VALUES (?1, ?2)";
             database.execute(insert, (self.queue_name(), body.as_bytes())).expect("a row");
         }
+    }
+
+    /// The virtual host of the site's queue at RabbitMQ.
+    pub fn vhost(&self) -> String {
+        let (_, vhost) = self.queue.rsplit_once('/').expect("an URL with a virtual host");
+        if vhost == "%2f" { "/".to_owned() } else { vhost.to_owned() }
+    }
+
+    /// Makes the site's queue a quorum queue, whatever the default type is.
+    pub fn declare_quorum(&self) {
+        super::block_on(async {
+            let connection =
+                Connection::connect(&self.queue, ConnectionProperties::default()).await.expect("a connection");
+            let channel = connection.create_channel().await.expect("a channel");
+            let mut arguments = FieldTable::default();
+            arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+            let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+            channel.queue_declare(self.queue_name().into(), options, arguments).await.expect("a queue");
+        });
     }
 
     /// Starts the program and lets it run.
