@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use apt_ci::broker::QueueUrl;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::key_digest;
+use apt_ci::server_url::ServerIdentity;
 use apt_ci::site::Site;
 use apt_ci::site::credentials::{
-    Credentials, Entry, Kind, Name, Recipient, read_secrets, read_tokens, write_secrets, write_tokens,
+    Credentials, CredentialsError, Details, Entry, Kind, Name, Role, read_secrets, read_tokens, write_secrets,
+    write_tokens,
 };
+use apt_ci::store::swift;
 use clap::Subcommand;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +26,10 @@ use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::secret::{self, read_text};
 use crate::ui::table::{self, Cell, Column};
+use crate::ui::unquoted::Unquoted;
 use crate::ui::when;
+
+mod recipients;
 
 /// The shortest key of the web service: so long that nobody guesses it from its digest.
 const KEY_LENGTH: usize = 32;
@@ -30,13 +37,17 @@ const KEY_LENGTH: usize = 32;
 /// Keep the site's secrets: passwords, tokens, hooks' secrets
 #[derive(clap::Args)]
 #[command(after_help = "\
-With recipients, secrets are encrypted to their SSH keys and committed to the site's repository; without, they are in clear in a folder of the site that \
-git ignores, for their owner alone. Secrets are read from a hidden prompt, a file or standard input, never from an argument.
+With recipients, secrets are encrypted to the SSH keys that need them and committed to the site's repository; without, they are in clear in a folder of the \
+site that git ignores, for their owner alone. Secrets are read from a hidden prompt, a file or standard input, never from an argument.
 
-Keys that open secrets: APT_CI_IDENTITY, or else ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host's own in /etc/ssh; none that has a passphrase.
+A secret is bound to its kind, its name and the server that may get it: no other server does, whatever the site's files say.
+
+Keys that open secrets: APT_CI_IDENTITY, or else ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host's own in /etc/ssh. A passphrase is asked for on a terminal.
 
 Examples:
   apt-ci credentials recipients add ~/.ssh/id_ed25519.pub
+  apt-ci credentials recipients add ssh_host_ed25519_key.pub --role worker:host1
+  apt-ci credentials set queue host1 --for worker:host1
   apt-ci credentials set github-hook OWNER/REPO --note 'hook of the main branch'
   apt-ci credentials set api-key ann --generate     a key for the web service, of which only a digest is stored
   apt-ci credentials show github-hook OWNER/REPO --reveal
@@ -50,12 +61,25 @@ pub struct CredentialsArgs {
 enum Command {
     /// Show which secrets there are, without them
     ///
-    /// A pipe gets, separated by tabs: kind, name, note, created, rotated.
+    /// A pipe gets, separated by tabs: kind, name, note, created, rotated, server, the roles that need it.
     List,
     /// Store a secret: a new one, or another one for a name
     Set(SetArgs),
     /// Replace a secret that is there
     Rotate(SetArgs),
+    /// Bind secrets from before they were bound to a server, or whose server has changed
+    Bind {
+        /// The kind; without kind and name, all that are not bound
+        #[arg(requires = "name")]
+        kind: Option<Kind>,
+        /// Whose it is
+        name: Option<Name>,
+        #[command(flatten)]
+        purpose: Purpose,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
     /// Show what is known about a secret
     Show {
         #[command(flatten)]
@@ -78,6 +102,8 @@ enum Command {
         file: PathBuf,
         #[command(flatten)]
         form: Form,
+        #[command(flatten)]
+        purpose: Purpose,
     },
     /// Write github-secrets.json or github-status-credentials.txt, for its owner alone
     Export {
@@ -93,7 +119,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct Which {
-    /// queue, swift, launchpad, github-hook, github-status, gitlab-hook, gitlab-status or api-key
+    /// queue, swift, github-hook, github-status, gitlab-hook, gitlab-status or api-key
     kind: Kind,
     /// Whose it is: a user, or a project such as OWNER/REPO
     name: Name,
@@ -106,12 +132,90 @@ struct SetArgs {
     /// What to know about it, which is not encrypted; stays as it is without this
     #[arg(long)]
     note: Option<String>,
+    #[command(flatten)]
+    purpose: Purpose,
     /// Read the secret from this file; its last line end does not count
     #[arg(long, value_name = "FILE", conflicts_with = "generate")]
     file: Option<PathBuf>,
     /// Make a random one, and print it
     #[arg(long)]
     generate: bool,
+}
+
+/// What a secret is for.
+#[derive(clap::Args)]
+struct Purpose {
+    /// The server that alone may get it [default: as before, or the site's queue, the login of Swift, or the hook's forge]
+    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
+    server: Option<ServerIdentity>,
+    /// A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)
+    #[arg(long = "for", value_name = "ROLE")]
+    readers: Vec<Role>,
+}
+
+impl Purpose {
+    /// What is said, or else what the site says about a secret that is new.
+    fn details(&self, kind: Kind, name: &Name, note: Option<String>, around: &Around<'_>) -> anyhow::Result<Details> {
+        let readers: BTreeSet<Role> = self.readers.iter().cloned().collect();
+        let server = match &self.server {
+            Some(server) => Some(server.clone()),
+            None => match around.bound_server(kind, name) {
+                Some(server) => Some(server),
+                None => around.usual_server(kind, name)?,
+            },
+        };
+        if server.is_none() && kind.is_sent() {
+            return Err(CredentialsError::NoServer(kind, name.clone()).into());
+        }
+        Ok(Details { note, server, readers: Some(readers).filter(|readers| !readers.is_empty()) })
+    }
+}
+
+/// What these commands work with.
+struct Around<'a> {
+    site: &'a Site,
+    credentials: &'a Credentials,
+    session: &'a Session,
+}
+
+impl Around<'_> {
+    /// The server that a stored secret is bound to.
+    fn bound_server(&self, kind: Kind, name: &Name) -> Option<ServerIdentity> {
+        let opened = self.credentials.get(kind, name).ok().flatten()?;
+        opened.is_bound().then(|| opened.entry().server.clone())?
+    }
+
+    /// The server that the site's settings lead to.
+    fn usual_server(&self, kind: Kind, name: &Name) -> anyhow::Result<Option<ServerIdentity>> {
+        let forge = match kind {
+            Kind::Queue => {
+                return Ok(match &self.site.queue.value {
+                    QueueUrl::Amqp(url) => Some(url.server().clone()),
+                    QueueUrl::Local(_) => None,
+                });
+            }
+            // Without a login in the environment, --server says it.
+            Kind::Swift => {
+                let login = swift::login(&self.site.swift, &self.session.environment).ok().flatten();
+                return Ok(login.map(|login| login.server));
+            }
+            Kind::Launchpad | Kind::ApiKey => return Ok(None),
+            Kind::GithubHook | Kind::GithubStatus => Forge::GitHub,
+            Kind::GitlabHook | Kind::GitlabStatus => Forge::GitLab,
+        };
+        let project = name.as_str().strip_suffix("+next").unwrap_or(name.as_str());
+        let hooks = self.site.hooks()?;
+        let uses_it =
+            |hook: &&Hook| hook.forge == forge && (hook.project.is(project) || hook.package.as_str() == project);
+        let servers: BTreeSet<ServerIdentity> = hooks.iter().filter(uses_it).map(|hook| hook.api.server()).collect();
+        let mut servers = servers.into_iter();
+        match (servers.next(), servers.next()) {
+            (None, _) => Ok(Some(forge.api().server())),
+            (Some(one), None) => Ok(Some(one)),
+            // Which of them is not for us to choose.
+            (Some(_), Some(_)) => Ok(None),
+        }
+    }
 }
 
 #[derive(clap::Args)]
@@ -123,13 +227,24 @@ struct Form {
 
 #[derive(Subcommand)]
 enum Recipients {
-    /// Show whose keys open the secrets
+    /// Show whose keys open the secrets, and which
+    ///
+    /// A pipe gets, separated by tabs: the key, its roles, what it opens, and whether you have confirmed it.
     List,
-    /// Let a key open all secrets
+    /// Let a key open the secrets that its roles need
     Add {
         /// An SSH key (ssh-ed25519 or ssh-rsa), or a file with one, such as ~/.ssh/id_ed25519.pub
         #[arg(value_name = "KEY|FILE", num_args = 1.., required = true)]
         key: Vec<String>,
+        /// operator (opens all), web, worker or worker:HOST (can be repeated) [default: as before, or operator]
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<Role>,
+    },
+    /// Confirm recipients that came with the site's files
+    Confirm {
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
     },
     /// Encrypt all secrets without a key; what it knew must be rotated
     Remove {
@@ -142,10 +257,12 @@ enum Recipients {
 pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let credentials = session.credentials(&site)?;
+    let around = Around { site: &site, credentials: &credentials, session };
     match args.command {
         Command::List => list(&credentials, session)?,
-        Command::Set(args) => set(args, None, &credentials, session).await?,
-        Command::Rotate(args) => set(args, Some(&site), &credentials, session).await?,
+        Command::Set(args) => set(args, false, &around).await?,
+        Command::Rotate(args) => set(args, true, &around).await?,
+        Command::Bind { kind, name, purpose, yes } => return bind(kind.zip(name), &purpose, yes, &around).await,
         Command::Show { which, reveal } => show(&which, reveal, &credentials, session)?,
         Command::Remove { which: Which { kind, name }, yes } => {
             let is_there = credentials.list()?.iter().any(|entry| entry.kind == kind && entry.name == name);
@@ -160,9 +277,9 @@ pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<Exi
             credentials.remove(kind, &name)?;
             session.ui.note(format!("Removed the {kind} credential of {name}."));
         }
-        Command::Import { file, form } => import(&file, &form, &credentials, session)?,
+        Command::Import { file, form, purpose } => import(&file, &form, &purpose, &around).await?,
         Command::Export { file, form } => export(&file, &form, &credentials, session)?,
-        Command::Recipients(command) => recipients(command, &site, &credentials, session)?,
+        Command::Recipients(command) => return recipients::run(command, &site, &credentials, session).await,
     }
     Ok(ExitStatus::Success)
 }
@@ -193,28 +310,44 @@ fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
                 Cell::new(entry.note.as_deref().unwrap_or_default()),
                 time(Some(entry.created)),
                 time(entry.rotated),
+                Cell::new(entry.server.as_ref().map(ToString::to_string).unwrap_or_default()),
+                Cell::new(roles(&entry.needed_by())),
             ]
         })
         .collect();
-    const COLUMNS: [Column<'_>; 5] = [
+    const COLUMNS: [Column<'_>; 7] = [
         Column::new("KIND"),
         Column::new("NAME"),
         Column::new("NOTE").cut(),
         Column::new("CREATED"),
         Column::new("ROTATED"),
+        Column::new("SERVER"),
+        Column::new("FOR"),
     ];
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-/// Stores a secret; with the site, another one of an entry that is there.
-async fn set(
-    args: SetArgs,
-    rotating: Option<&Site>,
-    credentials: &Credentials,
-    session: &Session,
-) -> anyhow::Result<()> {
-    let SetArgs { which: Which { kind, name }, note, file, generate } = args;
-    if let Some(site) = rotating {
+/// Roles, as they are shown.
+fn roles(roles: &BTreeSet<Role>) -> String {
+    roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Stores a secret, or another one of an entry that is there.
+async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::Result<()> {
+    let Around { site, credentials, session } = around;
+    let SetArgs { which: Which { kind, name }, note, purpose, file, generate } = args;
+    if kind == Kind::Launchpad {
+        let message =
+            "nothing reads a credential of the kind launchpad: a request brings the token of its private archive"
+                .to_owned();
+        return Err(BadInput {
+            message,
+            hint: Some("write it into the request, as in USER:TOKEN@OWNER/NAME".to_owned()),
+        }
+        .into());
+    }
+    let details = purpose.details(kind, &name, note, around)?;
+    if is_rotation {
         let entry = known(credentials, kind, &name)?;
         if matches!(kind, Kind::GithubHook | Kind::GitlabHook) {
             let replace: Vec<String> = rotations(&entry, &site.hooks()?)
@@ -229,6 +362,8 @@ async fn set(
             format!("{name}: a name of this kind has no colon, which separates names in github-status-credentials.txt");
         return Err(BadInput { message, hint: None }.into());
     }
+    // What can be wrong is found before the secret is typed.
+    session.confirm_recipients(credentials).await?;
     let secret: SecretString = if generate {
         secret::random()
     } else {
@@ -247,7 +382,7 @@ async fn set(
     }
     // Of a key nobody but its user needs more than its digest.
     let stored = if kind == Kind::ApiKey { key_digest(form).into() } else { secret.clone() };
-    let entry = credentials.set(kind, &name, &stored, note.as_deref(), Timestamp::now())?;
+    let entry = credentials.set(kind, &name, &stored, &details, Timestamp::now())?;
     if session.ui.json {
         let mut document = json!(entry);
         if generate {
@@ -263,15 +398,65 @@ async fn set(
         (false, false) => "encrypted",
     };
     let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
-    session.ui.note(format!("{verb} the {kind} credential of {name}: {place}."));
+    let server = entry.server.map(|server| format!(" for {server}")).unwrap_or_default();
+    session.ui.note(format!("{verb} the {kind} credential of {name}{server}: {place}."));
     Ok(())
+}
+
+/// Binds one secret, or all that are not bound. Each is named with its server before.
+async fn bind(
+    one: Option<(Kind, Name)>,
+    purpose: &Purpose,
+    yes: bool,
+    around: &Around<'_>,
+) -> anyhow::Result<ExitStatus> {
+    let Around { credentials, session, .. } = around;
+    let mut meant = Vec::new();
+    match &one {
+        Some((kind, name)) => meant.push(known(credentials, *kind, name)?),
+        None => {
+            for entry in credentials.list()? {
+                if credentials.get(entry.kind, &entry.name)?.is_some_and(|opened| !opened.is_bound()) {
+                    meant.push(entry);
+                }
+            }
+        }
+    }
+    let mut steps = Vec::new();
+    for Entry { kind, name, .. } in meant {
+        let details = purpose.details(kind, &name, None, around)?;
+        let shown = match &details.server {
+            Some(server) => format!("the {kind} credential of {name}: for {server}"),
+            None => format!("the {kind} credential of {name}"),
+        };
+        session.ui.note(format!("  {shown}"));
+        steps.push((kind, name, details));
+    }
+    if steps.is_empty() {
+        session.ui.note("Every credential is bound.");
+        return Ok(ExitStatus::Success);
+    }
+    session.confirm_recipients(credentials).await?;
+    if !yes {
+        ask::somebody_to_say_yes()?;
+        if !ask::confirm("Bind so?".to_owned()).await? {
+            session.ui.note("Nothing was changed.");
+            return Ok(ExitStatus::Failure);
+        }
+    }
+    for (kind, name, details) in steps {
+        let entry = credentials.bind(kind, &name, &details)?;
+        let server = entry.server.map_or("no server".to_owned(), |server| server.to_string());
+        session.ui.note(format!("Bound the {kind} credential of {name} to {server}."));
+    }
+    Ok(ExitStatus::Success)
 }
 
 fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     let Which { kind, name } = which;
     let entry = known(credentials, *kind, name)?;
-    let secret = if reveal { credentials.get(*kind, name)?.map(|(_, secret)| secret) } else { None };
-    let secret = secret.as_ref().map(ExposeSecret::expose_secret);
+    let opened = if reveal { credentials.get(*kind, name)? } else { None };
+    let secret = opened.as_ref().map(|opened| opened.reveal().expose_secret());
     if session.ui.json {
         let mut document = json!(entry);
         if let Some(secret) = secret {
@@ -288,6 +473,8 @@ fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Sessio
     let line = |name: &str, text: &str| session.ui.data(format!("{name:<9}{}", text.replace(char::is_control, " ")));
     line("kind", entry.kind.as_str())?;
     line("name", entry.name.as_str())?;
+    line("server", &entry.server.as_ref().map(ToString::to_string).unwrap_or_default())?;
+    line("for", &roles(&entry.needed_by()))?;
     line("note", entry.note.as_deref().unwrap_or_default())?;
     line("created", &entry.created.to_string())?;
     line("rotated", &entry.rotated.map(|time| time.to_string()).unwrap_or_default())?;
@@ -313,7 +500,8 @@ fn form(file: &Path, form: &Form) -> anyhow::Result<Kind> {
     }
 }
 
-fn import(file: &Path, kind: &Form, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+async fn import(file: &Path, kind: &Form, purpose: &Purpose, around: &Around<'_>) -> anyhow::Result<()> {
+    let Around { credentials, session, .. } = around;
     let kind = form(file, kind)?;
     let text = read_text(file)?;
     let read = if kind == Kind::GithubHook { read_secrets(&text) } else { read_tokens(&text) };
@@ -321,8 +509,14 @@ fn import(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     if secrets.is_empty() {
         return Err(BadInput { message: format!("{} holds no credentials", file.display()), hint: None }.into());
     }
-    credentials.set_all(kind, &secrets, Timestamp::now())?;
-    session.ui.note(format!("Stored {} {kind} credentials. The file still holds them in clear.", secrets.len()));
+    let mut all = Vec::new();
+    for (name, secret) in secrets {
+        let details = purpose.details(kind, &name, None, around)?;
+        all.push((name, secret, details));
+    }
+    session.confirm_recipients(credentials).await?;
+    credentials.set_all(kind, &all, Timestamp::now())?;
+    session.ui.note(format!("Stored {} {kind} credentials. The file still holds them in clear.", all.len()));
     Ok(())
 }
 
@@ -332,8 +526,8 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     let kind = form(file, kind)?;
     let mut secrets = Vec::new();
     for entry in credentials.list()?.into_iter().filter(|entry| entry.kind == kind) {
-        if let Some((entry, secret)) = credentials.get(kind, &entry.name)? {
-            secrets.push((entry.name, secret));
+        if let Some(opened) = credentials.get(kind, &entry.name)? {
+            secrets.push((entry.name, opened.reveal().clone()));
         }
     }
     let text = if kind == Kind::GithubHook { write_secrets(&secrets) } else { write_tokens(&secrets) };
@@ -375,53 +569,4 @@ fn rotations(entry: &Entry, hooks: &[Hook]) -> Vec<String> {
     let uses_it = |hook: &&Hook| hook.forge == forge && hook.package.as_str() == name.as_str();
     let projects: BTreeSet<&str> = hooks.iter().filter(uses_it).map(|hook| hook.project.as_str()).collect();
     projects.into_iter().map(command).collect()
-}
-
-fn recipients(command: Recipients, site: &Site, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
-    match command {
-        Recipients::List => {
-            let recipients = credentials.recipients()?;
-            if session.ui.json {
-                return session.ui.json(&recipients.iter().map(Recipient::line).collect::<Vec<_>>());
-            }
-            if recipients.is_empty() {
-                session.ui.note("There are no recipients: secrets are in clear, for their owner alone.");
-            }
-            for recipient in recipients {
-                session.ui.data(recipient.line())?;
-            }
-        }
-        Recipients::Add { key } => {
-            let is_file = |word: &String| !word.contains(' ') && !word.starts_with("ssh-");
-            let text = match key.as_slice() {
-                [one] if is_file(one) => read_text(Path::new(one))?,
-                [first, _, ..] if is_file(first) => {
-                    let message = "these are several files, or words".to_owned();
-                    let hint = "add one key at a time: a file with it, or the key itself".to_owned();
-                    return Err(BadInput { message, hint: Some(hint) }.into());
-                }
-                words => words.join(" "),
-            };
-            let recipient: Recipient = text.trim().parse().map_err(|message| BadInput { message, hint: None })?;
-            let shown = recipient.to_string();
-            if credentials.add_recipient(recipient)? {
-                session.ui.note(format!("{shown} opens all credentials now."));
-            } else {
-                session.ui.note(format!("{shown} was a recipient before."));
-            }
-        }
-        Recipients::Remove { name } => {
-            // What can be wrong is found before anything is changed.
-            let hooks = site.hooks()?;
-            let (removed, known) = credentials.remove_recipient(&name)?;
-            session.ui.note(format!("{removed} opens no secret that is stored from now on."));
-            if !known.is_empty() {
-                session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
-                for command in known.iter().flat_map(|entry| rotations(entry, &hooks)) {
-                    session.ui.note(format!("  {command}"));
-                }
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,16 +1,18 @@
 //! What every subcommand starts from: the global options, the environment, and the site that they lead to.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use apt_ci::broker::{Broker, QueueUrl};
 use apt_ci::environment::Environment;
-use apt_ci::site::credentials::{Credentials, Kind};
-use apt_ci::site::{Lookup, Origin, Site, SiteError};
-use apt_ci::store::{Store, StoreUrl};
+use apt_ci::site::credentials::{Credentials, CredentialsError, Keys, Kind, Recipient};
+use apt_ci::site::{Lookup, Origin, Site, SiteError, TrustStore};
+use apt_ci::store::{Store, StoreUrl, swift};
+use secrecy::SecretString;
 
 use crate::ui::error::BadInput;
-use crate::ui::{ColorChoice, Ui};
+use crate::ui::{ColorChoice, Ui, ask};
 
 /// Options that every subcommand takes.
 #[derive(clap::Args)]
@@ -99,23 +101,26 @@ impl Session {
         Ok(Broker::connect(&self.queue_url(site)?).await?)
     }
 
-    /// The queue to connect to, with its password: the file's that the site names, or else the one of its user among the site's credentials.
+    /// The queue to connect to, with its password: the file's that the site names, or else the one of its user among the site's credentials,
+    /// if that is for this server.
     fn queue_url(&self, site: &Site) -> anyhow::Result<QueueUrl> {
         let url = site.queue_url()?;
         let QueueUrl::Amqp(amqp) = &url else { return Ok(url) };
-        // The site's own queue alone: another server must not be told it.
-        let is_sites_own = matches!(site.queue.origin, Origin::File { .. });
-        let Some(user) = amqp.user().filter(|_| is_sites_own && !amqp.has_password()) else { return Ok(url) };
+        let Some(user) = amqp.user().filter(|_| !amqp.has_password() && site.root.is_some()) else { return Ok(url) };
         let Ok(user) = user.parse() else { return Ok(url) };
-        match self.credentials(site)?.get(Kind::Queue, &user)? {
-            Some((_, password)) => Ok(site.queue_url_with(amqp, &password)?),
-            None => Ok(url),
+        let is_sites_own = matches!(site.queue.origin, Origin::File { .. });
+        match self.credentials(site)?.get_for(Kind::Queue, &user, amqp.server()) {
+            Ok(Some(password)) => Ok(site.queue_url_with(amqp, &password)?),
+            Ok(None) => Ok(url),
+            // A queue that somebody names is told no password of the site's own.
+            Err(CredentialsError::OtherServer { .. }) if !is_sites_own => Ok(url),
+            Err(error) => Err(error.into()),
         }
     }
 
     /// The site's credentials, as this user can open them.
     pub fn credentials(&self, site: &Site) -> anyhow::Result<Credentials> {
-        let keys = match self.environment.get("APT_CI_IDENTITY") {
+        let files = match self.environment.get("APT_CI_IDENTITY") {
             Some(file) => vec![PathBuf::from(file)],
             None => {
                 let home = self.environment.get("HOME").map(|home| Path::new(home).join(".ssh"));
@@ -124,7 +129,56 @@ impl Session {
                 own.chain(host).collect()
             }
         };
-        Ok(Credentials::of(site, keys)?)
+        let keys = Keys::new(files, Arc::new(ask::passphrase));
+        Ok(Credentials::of(site, keys, TrustStore::of_user(&self.environment))?)
+    }
+
+    /// The site's credentials for a command that encrypts some: every recipient is confirmed.
+    pub async fn credentials_to_change(&self, site: &Site) -> anyhow::Result<Credentials> {
+        let credentials = self.credentials(site)?;
+        self.confirm_recipients(&credentials).await?;
+        Ok(credentials)
+    }
+
+    /// Names the recipients that this user has not confirmed, such as those that came with a pulled commit, and asks for each of them
+    /// to be confirmed.
+    ///
+    /// # Errors
+    /// When there are some, and nobody can be asked, or the answer is no.
+    pub async fn confirm_recipients(&self, credentials: &Credentials) -> anyhow::Result<()> {
+        self.confirm(credentials, credentials.unconfirmed()?).await
+    }
+
+    /// The same for all but one, which is being added.
+    pub async fn confirm_others(&self, credentials: &Credentials, added: &Recipient) -> anyhow::Result<()> {
+        let mut missing = credentials.unconfirmed()?;
+        missing.retain(|recipient| recipient.key_line() != added.key_line());
+        self.confirm(credentials, missing).await
+    }
+
+    async fn confirm(&self, credentials: &Credentials, missing: Vec<Recipient>) -> anyhow::Result<()> {
+        if !missing.is_empty() {
+            let lines: Vec<String> = missing.iter().map(Recipient::line).collect();
+            if ask::somebody().is_err() {
+                return Err(CredentialsError::Unconfirmed(lines).into());
+            }
+            self.ui.note("These keys would open what is stored, and you have not confirmed them:");
+            for line in &lines {
+                self.ui.note(format!("  {line}"));
+            }
+            if !ask::confirm("Encrypt secrets to them?".to_owned()).await? {
+                return Err(CredentialsError::Unconfirmed(lines).into());
+            }
+            credentials.confirm(&missing)?;
+        }
+        if let Some(one) = credentials.first_without_role()? {
+            self.ui.warn(format!(
+                "{one} has no role, and opens every secret, as do the other keys without one; \
+                 `apt-ci credentials recipients add '{}' --role worker:HOST` gives it one",
+                one.key_line()
+            ));
+        }
+        Ok(())
     }
 
     /// The site's store.
@@ -137,7 +191,22 @@ impl Session {
             let message = format!("the store {} is not a folder", folder.display());
             return Err(BadInput { message, hint: Some(format!("it is named by {}", site.store.origin)) }.into());
         }
-        Ok(Store::open(&site.store.value, &site.swift, &self.environment)?)
+        let password = match &site.store.value {
+            StoreUrl::Swift(_) => self.swift_password(site)?,
+            StoreUrl::Folder(_) => None,
+        };
+        Ok(Store::open_with(&site.store.value, &site.swift, &self.environment, password.as_ref())?)
+    }
+}
+
+impl Session {
+    /// The password of the user that logs in at Swift, among the site's credentials, if nothing else has it.
+    fn swift_password(&self, site: &Site) -> anyhow::Result<Option<SecretString>> {
+        let Some(login) = swift::login(&site.swift, &self.environment)?.filter(|login| !login.has_secret) else {
+            return Ok(None);
+        };
+        let (Ok(user), true) = (login.user.parse(), site.root.is_some()) else { return Ok(None) };
+        Ok(self.credentials(site)?.get_for(Kind::Swift, &user, &login.server)?)
     }
 }
 

@@ -76,6 +76,9 @@ _apt__ci() {
             apt__ci,worker)
                 cmd="apt__ci__subcmd__worker"
                 ;;
+            apt__ci__subcmd__credentials,bind)
+                cmd="apt__ci__subcmd__credentials__subcmd__bind"
+                ;;
             apt__ci__subcmd__credentials,export)
                 cmd="apt__ci__subcmd__credentials__subcmd__export"
                 ;;
@@ -102,6 +105,9 @@ _apt__ci() {
                 ;;
             apt__ci__subcmd__credentials,show)
                 cmd="apt__ci__subcmd__credentials__subcmd__show"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__help,bind)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__bind"
                 ;;
             apt__ci__subcmd__credentials__subcmd__help,export)
                 cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__export"
@@ -133,6 +139,9 @@ _apt__ci() {
             apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients,add)
                 cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__add"
                 ;;
+            apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients,confirm)
+                cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__confirm"
+                ;;
             apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients,list)
                 cmd="apt__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__list"
                 ;;
@@ -141,6 +150,9 @@ _apt__ci() {
                 ;;
             apt__ci__subcmd__credentials__subcmd__recipients,add)
                 cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__add"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients,confirm)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__confirm"
                 ;;
             apt__ci__subcmd__credentials__subcmd__recipients,help)
                 cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help"
@@ -153,6 +165,9 @@ _apt__ci() {
                 ;;
             apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help,add)
                 cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__add"
+                ;;
+            apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help,confirm)
+                cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__confirm"
                 ;;
             apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help,help)
                 cmd="apt__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__help"
@@ -343,6 +358,9 @@ _apt__ci() {
             apt__ci__subcmd__help,worker)
                 cmd="apt__ci__subcmd__help__subcmd__worker"
                 ;;
+            apt__ci__subcmd__help__subcmd__credentials,bind)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__bind"
+                ;;
             apt__ci__subcmd__help__subcmd__credentials,export)
                 cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__export"
                 ;;
@@ -369,6 +387,9 @@ _apt__ci() {
                 ;;
             apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients,add)
                 cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__add"
+                ;;
+            apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients,confirm)
+                cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__confirm"
                 ;;
             apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients,list)
                 cmd="apt__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__list"
@@ -898,12 +919,50 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials)
-            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help list set rotate show remove import export recipients help"
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help list set rotate bind show remove import export recipients help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__bind)
+            opts="-y -q -v -h --server --for --yes --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --site)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -962,8 +1021,22 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__help)
-            opts="list set rotate show remove import export recipients help"
+            opts="list set rotate bind show remove import export recipients help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__bind)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1032,7 +1105,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__recipients)
-            opts="list add remove"
+            opts="list add confirm remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1046,6 +1119,20 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__help__subcmd__recipients__subcmd__confirm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1144,13 +1231,21 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__import)
-            opts="-q -v -h --kind --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --kind --server --for --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --kind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1208,7 +1303,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__recipients)
-            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help list add remove help"
+            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help list add confirm remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1238,7 +1333,41 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__add)
-            opts="-q -v -h --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --role --site --queue --store --json --quiet --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --role)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__confirm)
+            opts="-y -q -v -h --yes --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1268,7 +1397,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help)
-            opts="list add remove help"
+            opts="list add confirm remove help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1282,6 +1411,20 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__credentials__subcmd__recipients__subcmd__help__subcmd__confirm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1428,13 +1571,21 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__rotate)
-            opts="-q -v -h --note --file --generate --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --note --server --for --file --generate --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1466,13 +1617,21 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__set)
-            opts="-q -v -h --note --file --generate --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --note --server --for --file --generate --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --note)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2864,8 +3023,22 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__help__subcmd__credentials)
-            opts="list set rotate show remove import export recipients"
+            opts="list set rotate bind show remove import export recipients"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__bind)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2920,7 +3093,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__recipients)
-            opts="list add remove"
+            opts="list add confirm remove"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2934,6 +3107,20 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        apt__subcmd__ci__subcmd__help__subcmd__credentials__subcmd__recipients__subcmd__confirm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -982,25 +982,26 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -l json -d 'Print 
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand config" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -l json -d 'Print JSON, the stable form for programs'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -s q -l quiet -d 'Print less: no notes, no progress'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -s v -l verbose -d 'Log what happens; twice: in detail'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "list" -d 'Show which secrets there are, without them'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "rotate" -d 'Replace a secret that is there'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "show" -d 'Show what is known about a secret'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "remove" -d 'Remove a secret; what git has kept of it stays in its history, encrypted'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "import" -d 'Take over the secrets of github-secrets.json or github-status-credentials.txt'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, for its owner alone'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "recipients" -d 'Show and change whose SSH keys open the secrets'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate show remove import export recipients help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "list" -d 'Show which secrets there are, without them'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "rotate" -d 'Replace a secret that is there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "bind" -d 'Bind secrets from before they were bound to a server, or whose server has changed'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "show" -d 'Show what is known about a secret'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "remove" -d 'Remove a secret; what git has kept of it stays in its history, encrypted'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "import" -d 'Take over the secrets of github-secrets.json or github-status-credentials.txt'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, for its owner alone'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "recipients" -d 'Show and change whose SSH keys open the secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -1012,6 +1013,8 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l note -d 'What to know about it, which is not encrypted; stays as it is without this' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -1025,6 +1028,8 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l note -d 'What to know about it, which is not encrypted; stays as it is without this' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -1037,6 +1042,19 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l color -d 'Colours: always, never, or auto (the default): on a terminal without NO_COLOR' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -s y -l yes -d 'Do not ask'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l json -d 'Print JSON, the stable form for programs'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -s q -l quiet -d 'Print less: no notes, no progress'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -s v -l verbose -d 'Log what happens; twice: in detail'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from show" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -1060,6 +1078,8 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l kind -d 'Which of the two it is [default: by the file\'s ending, .json or .txt]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -1091,13 +1111,15 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -s q -l quiet -d 'Print less: no notes, no progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "list" -d 'Show whose keys open the secrets'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "add" -d 'Let a key open all secrets'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "list" -d 'Show whose keys open the secrets, and which'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "add" -d 'Let a key open the secrets that its roles need'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "confirm" -d 'Confirm recipients that came with the site\'s files'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "remove" -d 'Encrypt all secrets without a key; what it knew must be rotated'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from recipients" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "list" -d 'Show which secrets there are, without them'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace a secret that is there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "bind" -d 'Bind secrets from before they were bound to a server, or whose server has changed'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what is known about a secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a secret; what git has kept of it stays in its history, encrypted'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take over the secrets of github-secrets.json or github-status-credentials.txt'
@@ -1178,6 +1200,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subc
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "list" -d 'Show which secrets there are, without them'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "set" -d 'Store a secret: a new one, or another one for a name'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "rotate" -d 'Replace a secret that is there'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "bind" -d 'Bind secrets from before they were bound to a server, or whose server has changed'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "show" -d 'Show what is known about a secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "remove" -d 'Remove a secret; what git has kept of it stays in its history, encrypted'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "import" -d 'Take over the secrets of github-secrets.json or github-status-credentials.txt'

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use secrecy::{ExposeSecret, SecretString};
+
 /// The variables of the environment. Some hold passwords: `Debug` shows names alone.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
@@ -16,6 +18,15 @@ impl Environment {
     /// A variable's value; an empty one counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+impl Environment {
+    /// The same variables and one more.
+    pub(crate) fn with(&self, name: &str, value: &SecretString) -> Self {
+        let mut variables = self.0.clone();
+        variables.insert(name.to_owned(), value.expose_secret().to_owned());
+        Self(variables)
     }
 }
 

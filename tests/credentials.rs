@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
 
-use crate::support::site::{Finished, TestSite};
+use crate::support::site::{Finished, TestSite, finish};
 use crate::support::{Services, Story, stories};
-use crate::terminal::answering;
+use crate::terminal::{answering, typing};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
@@ -19,6 +19,10 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("an_encrypted_secret_opens_the_queue", opens_queue),
         ("the_files_of_other_programs_are_taken_over", taken_over),
         ("what_others_can_read_is_refused", refused),
+        ("a_password_for_swift_is_read_from_the_credentials", swift_password),
+        ("a_recipient_that_came_with_a_commit_is_confirmed_first", confirmed),
+        ("a_host_opens_what_it_needs", roles),
+        ("a_passphrase_is_typed_on_a_terminal", passphrase),
     ];
     stories("credentials", services, all)
 }
@@ -62,7 +66,9 @@ fn kept(_: &Services) -> Result<(), Failed> {
         (&["credentials", "show", "github-hook", "me/y"], 1, "credentials list"),
         (&["credentials", "set", "password", "me"], 2, "the kinds are queue, swift"),
         (&["credentials", "set", "queue", "a b"], 2, "a name has"),
-        (&["credentials", "set", "queue", "me"], 2, "the secret is empty"),
+        (&["credentials", "set", "queue", "me", "--server", "amqps://mq.example"], 2, "the secret is empty"),
+        (&["credentials", "set", "queue", "me"], 2, "--server"),
+        (&["credentials", "set", "launchpad", "me"], 2, "nothing reads a credential of the kind launchpad"),
         (&["credentials", "remove", "github-hook", "me/x"], 2, "nobody can be asked"),
     ] {
         let finished = with_input(&site, arguments, "");
@@ -76,10 +82,11 @@ fn kept(_: &Services) -> Result<(), Failed> {
 
 fn typed(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    let prompt = "The launchpad credential of bot";
-    let (shown, code) = answering(&site, prompt, &format!("{SECRET}\n"), &["credentials", "set", "launchpad", "bot"]);
+    let prompt = "The github-hook credential of me/x";
+    let set = ["credentials", "set", "github-hook", "me/x"];
+    let (shown, code) = answering(&site, prompt, &format!("{SECRET}\n"), &set);
     assert!(code == Some(0) && !shown.contains(SECRET), "{shown}");
-    assert_eq!(site.ok(&["credentials", "show", "launchpad", "bot", "--reveal"]), format!("{SECRET}\n"));
+    assert_eq!(site.ok(&["credentials", "show", "github-hook", "me/x", "--reveal"]), format!("{SECRET}\n"));
     Ok(())
 }
 
@@ -102,7 +109,7 @@ fn opens_queue(services: &Services) -> Result<(), Failed> {
     let url = services.rabbitmq().user(&name, [".*", ".*", ".*"]);
     let url = url.replace(":secret@", "@");
     let settings = format!("queue = {url:?}\n\n[releases]\n{} = [\"amd64\"]\n", home.release);
-    fs::write(format!("{root}/apt-ci.toml"), settings)?;
+    fs::write(format!("{root}/apt-ci.toml"), &settings)?;
     let site = |arguments: &[&str], input: &str| with_input(&home, &[&["--site", &root], arguments].concat(), input);
     let without = site(&["queues"], "");
     assert_eq!(without.status.code(), Some(1), "{without:#?}");
@@ -115,15 +122,25 @@ fn opens_queue(services: &Services) -> Result<(), Failed> {
     assert!(with.status.success(), "{with:#?}");
     let stored = fs::read_to_string(format!("{root}/credentials/queue/{name}.json"))?;
     assert!(stored.contains("BEGIN AGE ENCRYPTED FILE") && !stored.contains("secret\\n\""), "{stored}");
-    // A queue that somebody names is told no password of the site.
-    let elsewhere = site(&["queues", "--queue", &url], "");
+    // Somebody may name the same server for another virtual host; another server is told no password of the site.
+    let host = url.split('@').nth(1).and_then(|rest| rest.split('/').next()).expect("a host").to_owned();
+    let other = url.replace(&host, &host.replace("127.0.0.1", "localhost"));
+    assert_ne!(other, url);
+    let elsewhere = site(&["queues", "--queue", &other], "");
     assert_eq!(elsewhere.status.code(), Some(1), "{elsewhere:#?}");
+    assert!(site(&["queues", "--queue", &url], "").status.success());
+    // Not even when the site's file says so: a commit could.
+    fs::write(format!("{root}/apt-ci.toml"), settings.replace(&host, &host.replace("127.0.0.1", "localhost")))?;
+    let moved = site(&["queues"], "");
+    assert!(moved.status.code() == Some(2) && moved.err.contains("credentials bind queue"), "{moved:#?}");
+    fs::write(format!("{root}/apt-ci.toml"), &settings)?;
     // Who has no key is told so.
     fs::rename(home.path().join("home/.ssh/id_ed25519"), home.path().join("gone"))?;
     let closed = site(&["queues"], "");
     assert!(closed.status.code() == Some(1) && closed.err.contains("APT_CI_IDENTITY"), "{closed:#?}");
     let list = site(&["credentials", "recipients", "list"], "");
-    assert!(list.out.starts_with("ssh-ed25519 ") && list.out.ends_with(" me@here\n"), "{list:#?}");
+    let opens = format!(" me@here\toperator\tqueue {name}\tyes\n");
+    assert!(list.out.starts_with("ssh-ed25519 ") && list.out.ends_with(&opens), "{list:#?}");
     Ok(())
 }
 
@@ -154,7 +171,7 @@ fn taken_over(_: &Services) -> Result<(), Failed> {
 
 fn refused(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    with_input(&site, &["credentials", "set", "queue", "me"], SECRET);
+    with_input(&site, &["credentials", "set", "queue", "me", "--server", "amqps://mq.example"], SECRET);
     let folder = site.path().join(".credentials");
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o750))?;
     let open = site.run(&["credentials", "list"]);
@@ -164,5 +181,136 @@ fn refused(_: &Services) -> Result<(), Failed> {
     assert_eq!(site.ok(&["credentials", "list"]).lines().count(), 1);
     let nowhere = site.run(&["credentials", "list", "--site", "/nonexistent"]);
     assert_eq!(nowhere.status.code(), Some(2));
+    Ok(())
+}
+
+fn swift_password(services: &Services) -> Result<(), Failed> {
+    let mut login = services.swift().environment();
+    let place = login.iter().position(|(name, _)| name == "ST_KEY").expect("a key");
+    let (_, key) = login.remove(place);
+    let user = login.iter().find(|(name, _)| name == "ST_USER").expect("a user").1.clone();
+    let site = TestSite::on("local:queue", "swift:", login);
+    assert!(site.run(&["results"]).err.contains("ST_KEY is not set"));
+    let set = with_input(&site, &["credentials", "set", "swift", &user], &format!("{key}\n"));
+    assert!(set.status.success(), "{set:#?}");
+    site.ok(&["results"]);
+    // It is for that server alone.
+    let mut elsewhere = site.command(&["results"]);
+    elsewhere.env("ST_AUTH", "http://localhost:1/auth/v1.0");
+    let elsewhere = finish(elsewhere);
+    assert!(
+        elsewhere.status.code() == Some(2) && elsewhere.err.contains("not for http://localhost:1"),
+        "{elsewhere:#?}"
+    );
+    Ok(())
+}
+
+/// Makes an SSH key, and gives the path of its public half.
+fn key(home: &TestSite, name: &str, passphrase: &str) -> String {
+    let path = home.path().join(name);
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-N", passphrase, "-a", "1", "-t", "ed25519", "-C", &format!("{name}@here"), "-f"]).arg(&path);
+    assert!(make.status().expect("ssh-keygen").success());
+    format!("{}.pub", path.display())
+}
+
+fn confirmed(_: &Services) -> Result<(), Failed> {
+    let home = TestSite::local();
+    let root = repository(&home);
+    let site = |arguments: &[&str], input: &str| with_input(&home, &[&["--site", &root], arguments].concat(), input);
+    let own = home.path().join("home/.ssh/id_ed25519.pub");
+    site(&["credentials", "recipients", "add", own.to_str().expect("UTF-8")], "");
+    let set = ["credentials", "set", "github-hook", "me/x"];
+    assert!(site(&set, SECRET).status.success());
+    // What a pull brings.
+    let theirs = fs::read_to_string(key(&home, "eve", ""))?;
+    let file = format!("{root}/credentials/recipients");
+    let list = fs::read_to_string(&file)?;
+    fs::write(&file, format!("{list}operator {theirs}"))?;
+    let stored = format!("{root}/credentials/github-hook/me%2Fx.json");
+    let before = fs::read_to_string(&stored)?;
+    for arguments in [&set[..], &["credentials", "rotate", "github-hook", "me/x", "--generate"]] {
+        let refused = site(arguments, SECRET);
+        assert!(refused.status.code() == Some(2) && refused.err.contains("eve@here"), "{refused:#?}");
+        assert!(refused.err.contains("`apt-ci credentials recipients confirm`"), "{}", refused.err);
+    }
+    assert_eq!(fs::read_to_string(&stored)?, before, "nothing was encrypted");
+    let listed = site(&["credentials", "recipients", "list"], "").out;
+    assert!(listed.lines().any(|line| line.ends_with("eve@here\toperator\t\tno")), "{listed}");
+    assert_eq!(site(&["credentials", "recipients", "confirm"], "").status.code(), Some(2), "nobody can be asked");
+    // A person is asked.
+    let named = [&["--site", &root][..], &["credentials", "rotate", "github-hook", "me/x", "--generate"]].concat();
+    let shown = typing(&home, "n\n", &named);
+    assert!(shown.out.contains("eve@here") && shown.out.contains("Encrypt secrets to them?"), "{shown:#?}");
+    assert_eq!(fs::read_to_string(&stored)?, before, "the answer was no");
+    assert!(site(&["credentials", "recipients", "confirm", "--yes"], "").status.success());
+    assert!(site(&set, SECRET).status.success());
+    assert!(
+        site(&["credentials", "recipients", "list"], "").out.contains("eve@here\toperator\tgithub-hook me/x\tyes\n")
+    );
+    Ok(())
+}
+
+fn roles(_: &Services) -> Result<(), Failed> {
+    let home = TestSite::local();
+    let root = repository(&home);
+    let site = |arguments: &[&str], input: &str| with_input(&home, &[&["--site", &root], arguments].concat(), input);
+    let own = home.path().join("home/.ssh/id_ed25519.pub");
+    // A site from before there were roles goes on, and says so once.
+    fs::create_dir(format!("{root}/credentials"))?;
+    fs::write(format!("{root}/credentials/recipients"), fs::read_to_string(&own)?)?;
+    assert!(site(&["credentials", "recipients", "confirm", "--yes"], "").status.success());
+    let set = |arguments: &[&str]| site(&[&["credentials", "set"], arguments].concat(), SECRET);
+    let warned = set(&["github-hook", "me/x"]);
+    assert!(
+        warned.status.success() && warned.err.contains("me@here has no role, and opens every secret"),
+        "{warned:#?}"
+    );
+    assert!(!set(&["github-hook", "me/x"]).err.contains("has no role"), "it is said once");
+    let add = |file: &str, role: &str| site(&["credentials", "recipients", "add", file, "--role", role], "");
+    assert!(add(own.to_str().expect("UTF-8"), "operator").status.success());
+    let (host, web) = (key(&home, "host1", ""), key(&home, "web", ""));
+    let added = add(&host, "worker:host1");
+    assert!(added.err.contains("host1@here opens what worker:host1 needs now"), "{added:#?}");
+    assert!(add(&web, "web").status.success());
+    let mq = ["--server", "amqps://mq.example"];
+    assert!(set(&[&["queue", "host1"][..], &mq].concat()).status.success());
+    assert!(set(&[&["queue", "all", "--for", "worker"][..], &mq].concat()).status.success());
+    let unsaid = set(&[&["queue", "someone"][..], &mq].concat());
+    assert!(unsaid.status.code() == Some(2) && unsaid.err.contains("--for worker:HOST"), "{unsaid:#?}");
+    let listed = site(&["credentials", "recipients", "list"], "").out;
+    for line in ["host1@here\tworker:host1\tqueue all, queue host1\tyes", "web@here\tweb\tgithub-hook me/x\tyes"] {
+        assert!(listed.lines().any(|listed| listed.ends_with(line)), "{line}: {listed}");
+    }
+    // With the host's key alone.
+    let opens = |kind: &str, name: &str| {
+        let mut command = home.command(&["--site", &root, "credentials", "show", kind, name, "--reveal"]);
+        command.env("APT_CI_IDENTITY", host.trim_end_matches(".pub"));
+        finish(command).status.success()
+    };
+    assert!(opens("queue", "host1") && opens("queue", "all") && !opens("github-hook", "me/x"));
+    let private = site(&["credentials", "recipients", "add", host.trim_end_matches(".pub")], "");
+    assert!(private.status.code() == Some(2) && private.err.contains("this is a private key"), "{private:#?}");
+    Ok(())
+}
+
+fn passphrase(_: &Services) -> Result<(), Failed> {
+    let home = TestSite::local();
+    let root = repository(&home);
+    let ssh = home.path().join("home/.ssh");
+    let locked = key(&home, "locked", "open sesame");
+    let site = |arguments: &[&str], input: &str| with_input(&home, &[&["--site", &root], arguments].concat(), input);
+    site(&["credentials", "recipients", "add", ssh.join("id_ed25519.pub").to_str().expect("UTF-8")], "");
+    assert!(site(&["credentials", "recipients", "add", &locked], "").status.success());
+    assert!(site(&["credentials", "set", "github-hook", "me/x"], SECRET).status.success());
+    fs::rename(home.path().join("locked"), ssh.join("id_ed25519"))?;
+    let show = ["--site", &root, "credentials", "show", "github-hook", "me/x", "--reveal"];
+    let nobody = home.run(&show);
+    assert!(
+        nobody.status.code() == Some(1) && nobody.err.contains("on a terminal only (ssh-agent cannot"),
+        "{nobody:#?}"
+    );
+    let (shown, code) = answering(&home, "Passphrase of ", "open sesame\n", &show);
+    assert!(code == Some(0) && shown.contains(SECRET) && !shown.contains("open sesame"), "{shown}");
     Ok(())
 }

@@ -17,6 +17,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
         ("the_swift_token_of_the_environment_stays_here", swift_token),
         ("a_private_file_is_not_sent_as_a_password", password_file),
+        ("a_copied_secret_is_not_sent_to_their_queue", copied_secret),
+        ("a_copied_token_is_not_sent_to_their_forge", copied_token),
         ("nothing_of_a_found_site_is_executed", executed),
         ("a_site_is_trusted_once_and_no_longer_when_others_can_change_it", trusted),
         ("a_link_leads_no_password_file_out_of_the_site", linked),
@@ -109,6 +111,60 @@ fn password_file(_: &Services) -> Result<(), Failed> {
     let settings = format!("queue = \"amqp://me@SERVER/\"\nqueue-password-file = {secret:?}\n");
     let hostile = Hostile::new(user, &settings);
     hostile.refuses(&[], &[&["queues"], &["running"], RUN, &["worker", "--once"], &["serve"]]);
+    Ok(())
+}
+
+/// Makes the user's own site with this secret, encrypted, and copies it into their directory.
+fn copy_secret(hostile: &Hostile, arguments: &[&str]) {
+    let user = &hostile.user;
+    let root = user.ok(&["init", "own"]).trim().to_owned();
+    let ssh = user.path().join("home/.ssh");
+    fs::create_dir_all(&ssh).expect("a folder");
+    let key = ssh.join("id_ed25519");
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-N", "", "-t", "ed25519", "-C", "me@here", "-f"]).arg(&key);
+    assert!(make.status().expect("ssh-keygen").success());
+    user.ok(&["--site", &root, "credentials", "recipients", "add", &format!("{}.pub", key.display())]);
+    let file = user.path().join("secret");
+    fs::write(&file, "octocat:hunter2\n").expect("a file");
+    let set = [&["--site", &root, "credentials", "set"][..], arguments, &["--file", file.to_str().expect("UTF-8")]];
+    user.ok(&set.concat());
+    let copied = Command::new("cp").arg("-r").arg(format!("{root}/credentials")).arg(hostile.path()).status();
+    assert!(copied.expect("cp").success());
+}
+
+fn copied_secret(_: &Services) -> Result<(), Failed> {
+    let hostile = Hostile::new(TestSite::local(), "queue = \"amqp://me@SERVER/\"\n");
+    copy_secret(&hostile, &["queue", "me", "--server", "amqps://mq.example"]);
+    hostile.refuses(&[], &[&["queues"], &["running"], RUN, &["worker", "--once"], &["credentials", "list"]]);
+    let named = hostile.run(&[], &["--site", "..", "queues"]);
+    assert_eq!(named.status.code(), Some(2), "{named:#?}");
+    assert!(named.err.contains("is for amqps://mq.example, not for amqp://127.0.0.1:"), "{}", named.err);
+    hostile.heard_nothing();
+    Ok(())
+}
+
+fn copied_token(_: &Services) -> Result<(), Failed> {
+    let hostile = Hostile::new(TestSite::local(), "[web]\nurl = \"https://ci.example\"\n");
+    hostile.write(
+        "hooks.toml",
+        "[[hook]]\nforge = \"github\"\napi = \"http://SERVER\"\nproject = \"me/x\"\nrelease = \"sid\"\n\
+         architectures = [\"amd64\"]\npackage = \"x\"\n",
+    );
+    copy_secret(&hostile, &["github-status", "me/x"]);
+    let commands: &[&[&str]] =
+        &[&["github", "status", "me/x#1"], &["github", "retry", "me/x#1"], &["github", "sync", "--yes"]];
+    // The variable is for the best-known server.
+    for variables in [&[][..], &[("GITHUB_TOKEN", "hunter2")]] {
+        hostile.refuses(variables, commands);
+        for arguments in commands {
+            let named = hostile.run(variables, &[&["--site", ".."], *arguments].concat());
+            assert_eq!(named.status.code(), Some(2), "{arguments:?}: {named:#?}");
+            hostile.heard_nothing();
+        }
+    }
+    let named = hostile.run(&[], &["--site", "..", "github", "status", "me/x#1"]);
+    assert!(named.err.contains("is for https://api.github.com, not for http://127.0.0.1:"), "{named:#?}");
     Ok(())
 }
 

@@ -39,8 +39,8 @@ pub struct TokenFile {
 }
 
 impl TokenFile {
-    /// The token, if one is given: by file or variable.
-    pub fn given(&self, forge: Forge, session: &Session) -> anyhow::Result<Option<SecretString>> {
+    /// The token for this server, if one is given: by file or variable.
+    pub fn given(&self, forge: Forge, api: &ServerUrl, session: &Session) -> anyhow::Result<Option<SecretString>> {
         if let Some(file) = &self.token_file {
             let text = secret::read_text(file)?;
             let token = text.trim();
@@ -50,12 +50,15 @@ impl TokenFile {
             return Ok(Some(token.to_owned().into()));
         }
         let given = session.environment.get(variable(forge)).map(str::trim).filter(|token| !token.is_empty());
-        Ok(given.map(|token| token.to_owned().into()))
+        // The variable is of the best-known server, unless the command itself names another one: hooks.toml, which came with the site, does
+        // not say where it goes.
+        let is_named = self.api_url.as_ref().map_or_else(|| *api == forge.api(), |named| named == api);
+        Ok(given.filter(|_| is_named).map(|token| token.to_owned().into()))
     }
 
     /// The token, which is asked for when it is not given.
-    pub async fn needed(&self, forge: Forge, session: &Session) -> anyhow::Result<SecretString> {
-        if let Some(token) = self.given(forge, session)? {
+    pub async fn needed(&self, forge: Forge, api: &ServerUrl, session: &Session) -> anyhow::Result<SecretString> {
+        if let Some(token) = self.given(forge, api, session)? {
             return Ok(token);
         }
         if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
@@ -64,6 +67,11 @@ impl TokenFile {
             if !token.is_empty() {
                 return Ok(token.to_owned().into());
             }
+        }
+        if session.environment.get(variable(forge)).is_some() {
+            let message = format!("{} is not sent to {api}, which the site names", variable(forge));
+            let hint = format!("--api-url {api} sends it there");
+            return Err(BadInput { message, hint: Some(hint) }.into());
         }
         let message = format!("there is no token for {}", forge.title());
         let hint = format!("set {}, or name a file with --token-file", variable(forge));

@@ -66,7 +66,7 @@ pub struct AddArgs {
 
 pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
-    let credentials = session.credentials(&site)?;
+    let credentials = session.credentials_to_change(&site).await?;
     let service = access::service(&site)?;
     let hook = hook(forge, &args, &site).await?;
     let declared = access::hooks_of(forge, &site)?;
@@ -86,7 +86,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
     // Everything that can be wrong is found before anything is changed.
-    let token = if args.manual { None } else { Some(args.token.needed(forge, session).await?) };
+    let token = if args.manual { None } else { Some(args.token.needed(forge, &hook.api, session).await?) };
     let client = access::client(&hook, token)?;
     let present = if args.manual {
         Vec::new()
@@ -102,7 +102,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     // First what takes deliveries, then what sends them.
     site.declare_hook(&hook)?;
     if let Some(status_token) = status_token {
-        token::store(forge, &hook.project, &status_token, &credentials)?;
+        token::store(forge, &hook.api, &hook.project, &status_token, &credentials)?;
     }
     if hook.ppas.is_empty() {
         session.ui.warn(format!(
@@ -146,7 +146,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         session.ui.json(&json!({"project": hook.project, "id": id, "url": url, "ping": delivered}))?;
     }
     let keyring = access::keyring(session, &site)?;
-    if keyring.token(forge, &hook.project, &hook.package)?.is_none() {
+    if keyring.token(forge, &hook.api, &hook.project, &hook.package)?.is_none() {
         session.ui.warn(format!(
             "there is no token for statuses yet; `apt-ci {forge} set-token {}` stores one",
             hook.project

@@ -39,7 +39,8 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
     let service = access::service(&site)?;
     let mut hooks = access::hooks_of(forge, &site)?;
     hooks.retain(|hook| args.project.as_ref().is_none_or(|project| hook.project.is(project.as_str())));
-    let token = args.token.given(forge, session)?;
+    let first = args.token.api_url.clone().or_else(|| Some(hooks.first()?.api.clone()));
+    let token = args.token.given(forge, &first.unwrap_or_else(|| forge.api()), session)?;
     if token.is_some() || args.token.api_url.is_some() {
         hooks = access::at_one_server(hooks, &args.token)?;
     }

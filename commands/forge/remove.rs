@@ -58,7 +58,8 @@ pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::R
     if !is_wanted(&args, if hooks.len() == 1 { "Remove this hook?" } else { "Remove these hooks?" }, session).await? {
         return Ok(ExitStatus::Failure);
     }
-    let token = if args.manual { None } else { Some(args.token.needed(forge, session).await?) };
+    let server = hooks.first().map_or_else(|| forge.api(), |hook| hook.api.clone());
+    let token = if args.manual { None } else { Some(args.token.needed(forge, &server, session).await?) };
     let mut rest = declared.clone();
     rest.retain(|hook| !hooks.contains(hook) && hook.project.is(args.project.as_str()));
     for hook in &hooks {
@@ -129,7 +130,7 @@ async fn rest(
             hint: Some("name it with --api-url; --manual leaves the forge alone".to_owned()),
             ..access::no_server(project)
         })?;
-        let client = Client::new(forge, &api, Some(args.token.needed(forge, session).await?))?;
+        let client = Client::new(forge, &api, Some(args.token.needed(forge, &api, session).await?))?;
         let service = access::service(site)?;
         let declared: Vec<&Hook> = declared.iter().filter(|hook| is_meant(hook)).collect();
         let mut left = strays(forge, &declared, &service, client.hooks(project).await.map_err(later)?);

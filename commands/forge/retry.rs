@@ -45,9 +45,9 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
     let hooks = access::hooks_of_pull(forge, &args.pull, &args.chosen, &args.token, &site)?;
     let hooks: Vec<Hook> = hooks.into_iter().map(|hook| narrowed(hook, &args.chosen)).collect();
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
-    let token = match args.token.given(forge, session)? {
+    let token = match args.token.given(forge, &first.api, session)? {
         Some(token) => Some(token),
-        None => keyring.token(forge, &first.project, &first.package)?,
+        None => keyring.token(forge, &first.api, &first.project, &first.package)?,
     };
     let pull = access::client(first, token)?.pull(&first.project, args.pull.number).await?;
     if !pull.open {

@@ -5,7 +5,7 @@ use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
 use apt_ci::site::Site;
-use apt_ci::site::credentials::{Credentials, Name};
+use apt_ci::site::credentials::{Credentials, Details, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -37,13 +37,13 @@ pub struct RotateArgs {
 pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let service = access::service(&site)?;
-    let credentials = session.credentials(&site)?;
+    let credentials = session.credentials_to_change(&site).await?;
     let hooks = access::hooks_of_project(forge, &args.project, &Chosen::default(), &args.token, &site)?;
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
     let client = if args.manual {
         None
     } else {
-        let token = args.token.needed(forge, session).await?;
+        let token = args.token.needed(forge, &first.api, session).await?;
         Some(access::client(first, Some(token))?)
     };
     let present = match &client {
@@ -98,13 +98,14 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
 /// The new secret: the one of an earlier call that did not come to its end, or another one.
 fn next_secret(hook: &Hook, credentials: &Credentials, session: &Session) -> anyhow::Result<SecretString> {
     let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
-    if let Some(secret) = secrets::kept(name.as_str(), hook.forge, credentials)? {
+    if let Some(secret) = secrets::kept(name.as_str(), hook, credentials)? {
         session.ui.note("Going on with the secret of an earlier call.");
         return Ok(secret);
     }
     let secret = secret::random();
     let note = format!("takes the place of {}'s", hook.project);
-    credentials.set(kind, &name, &secret, Some(&note), Timestamp::now())?;
+    let details = Details { note: Some(note), ..Details::for_server(hook.api.server()) };
+    credentials.set(kind, &name, &secret, &details, Timestamp::now())?;
     Ok(secret)
 }
 
@@ -130,8 +131,9 @@ fn finish(
     credentials: &Credentials,
     session: &Session,
 ) -> anyhow::Result<()> {
-    let Some(Hook { forge, project, .. }) = hooks.first() else { return Ok(()) };
-    credentials.set(hook_kind(*forge), &project.as_str().parse::<Name>()?, next, None, Timestamp::now())?;
+    let Some(Hook { forge, project, api, .. }) = hooks.first() else { return Ok(()) };
+    let details = Details::for_server(api.server());
+    credentials.set(hook_kind(*forge), &project.as_str().parse::<Name>()?, next, &details, Timestamp::now())?;
     // The old one may have been under the name of the results, and would come back without the new one.
     let mut old = secrets::own_packages(hooks, &access::hooks_of(*forge, site)?);
     old.push(next_name(project));

@@ -4,7 +4,7 @@
 use apt_ci::forge::Forge;
 use apt_ci::forge::hook::Hook;
 use apt_ci::pulls::keyring::{hook_kind, next_name};
-use apt_ci::site::credentials::{Credentials, CredentialsError, Name};
+use apt_ci::site::credentials::{Credentials, CredentialsError, Details, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -14,23 +14,23 @@ use crate::ui::secret;
 /// The secret that a hook has.
 pub fn of(hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
     for name in [hook.project.as_str(), hook.package.as_str()] {
-        if let Some(secret) = named(name, hook.forge, credentials)? {
+        if let Some(secret) = named(name, hook, credentials)? {
             return Ok(Some(secret));
         }
     }
     Ok(None)
 }
 
-fn named(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
-    let found = credentials.get(hook_kind(forge), &name.parse::<Name>()?)?.map(|(_, secret)| secret);
+fn named(name: &str, hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+    let found = credentials.get_for(hook_kind(hook.forge), &name.parse::<Name>()?, &hook.api.server())?;
     Ok(found.filter(|secret| !secret.expose_secret().is_empty()))
 }
 
-/// The secret under a name, for a forge that is to have it: it is committed if a process that died has not done so.
-pub fn kept(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
-    let found = named(name, forge, credentials)?;
+/// The secret under a name, for the hook's forge to have: it is committed if a process that died has not done so.
+pub fn kept(name: &str, hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+    let found = named(name, hook, credentials)?;
     if found.is_some() {
-        credentials.commit_again(hook_kind(forge), &name.parse::<Name>()?)?;
+        credentials.commit_again(hook_kind(hook.forge), &name.parse::<Name>()?)?;
     }
     Ok(found)
 }
@@ -41,10 +41,10 @@ pub fn kept(name: &str, forge: Forge, credentials: &Credentials) -> anyhow::Resu
 /// One under the name of its results is not taken if another project has it: who knows a project's secret is not to sign for another one.
 pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<SecretString> {
     let (forge, project) = (hook.forge, &hook.project);
-    if let Some(secret) = kept(project.as_str(), forge, credentials)? {
+    if let Some(secret) = kept(project.as_str(), hook, credentials)? {
         return Ok(secret);
     }
-    let own = kept(hook.package.as_str(), forge, credentials)?;
+    let own = kept(hook.package.as_str(), hook, credentials)?;
     if let Some(own) = own.filter(|_| !own_packages(std::slice::from_ref(hook), declared).is_empty()) {
         return Ok(own);
     }
@@ -58,7 +58,7 @@ pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow
     }
     // A rotation that is going on gives all of them this one.
     if others.len() > 1
-        && let Some(next) = kept(next_name(project).as_str(), forge, credentials)?
+        && let Some(next) = kept(next_name(project).as_str(), hook, credentials)?
     {
         return Ok(next);
     }
@@ -67,7 +67,8 @@ pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow
         return Err(Unable { message, hint: "`rotate-secret` gives them the same one" }.into());
     }
     let secret = others.pop().unwrap_or_else(secret::random);
-    credentials.set(hook_kind(forge), &project.as_str().parse::<Name>()?, &secret, None, Timestamp::now())?;
+    let details = Details::for_server(hook.api.server());
+    credentials.set(hook_kind(forge), &project.as_str().parse::<Name>()?, &secret, &details, Timestamp::now())?;
     Ok(secret)
 }
 

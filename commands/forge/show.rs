@@ -50,9 +50,9 @@ pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> anyhow::Res
     let service = access::service(&site)?;
     let hooks = access::hooks_of_pull(forge, &args.pull, &Chosen::default(), &args.token, &site)?;
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
-    let token = match args.token.given(forge, session)? {
+    let token = match args.token.given(forge, &first.api, session)? {
         Some(token) => Some(token),
-        None => keyring.token(forge, &first.project, &first.package)?,
+        None => keyring.token(forge, &first.api, &first.project, &first.package)?,
     };
     let client = access::client(first, token)?;
     let pull = client.pull(&first.project, args.pull.number).await?;

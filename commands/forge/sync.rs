@@ -71,7 +71,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
             return Ok(ExitStatus::Success);
         }
     };
-    let token = args.token.needed(forge, session).await?;
+    let token = args.token.needed(forge, api, session).await?;
     let client = Client::new(forge, api, Some(token))?;
     let mut steps = Vec::new();
     for hooks in by_project(&hooks) {
@@ -136,6 +136,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
             return Ok(ExitStatus::Failure);
         }
     }
+    session.confirm_recipients(&credentials).await?;
     let mut all_taken = true;
     for (done, step) in steps.iter().enumerate() {
         let so_far = || format!("{done} of {} steps were done; call it again for the rest", steps.len());

@@ -7,7 +7,7 @@ use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::status_kind;
 use apt_ci::server_url::ServerUrl;
-use apt_ci::site::credentials::{Credentials, Entry, Name};
+use apt_ci::site::credentials::{Credentials, Details, Entry, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -35,7 +35,7 @@ pub struct TokenArgs {
 
 pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
-    let credentials = session.credentials(&site)?;
+    let credentials = session.credentials_to_change(&site).await?;
     let hooks = access::hooks_of(forge, &site)?;
     let of_project = hooks.iter().find(|hook| hook.project.is(args.project.as_str()));
     if of_project.is_none() {
@@ -45,7 +45,7 @@ pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Re
     let project = of_project.map_or(&args.project, |hook| &hook.project);
     let api = args.api_url.or_else(|| of_project.map(|hook| hook.api.clone())).unwrap_or_else(|| forge.api());
     let token = read(forge, &api, project, args.file.as_deref(), session).await?;
-    let entry = store(forge, project, &token, &credentials)?;
+    let entry = store(forge, &api, project, &token, &credentials)?;
     let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
     session.ui.note(format!("{verb} the token for statuses of {project}."));
     Ok(ExitStatus::Success)
@@ -100,13 +100,15 @@ pub async fn read(
     })
 }
 
-/// Stores a token that was read.
+/// Stores a token that was read, for this server alone.
 pub fn store(
     forge: Forge,
+    api: &ServerUrl,
     project: &Project,
     token: &SecretString,
     credentials: &Credentials,
 ) -> anyhow::Result<Entry> {
     let name: Name = project.as_str().parse()?;
-    Ok(credentials.set(status_kind(forge), &name, token, None, Timestamp::now())?)
+    let details = Details::for_server(api.server());
+    Ok(credentials.set(status_kind(forge), &name, token, &details, Timestamp::now())?)
 }

@@ -1,9 +1,11 @@
 //! Asking a person before something is done that cannot be undone at once.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use anyhow::Context;
 use nix::sys::termios::{self, SetArg};
+use secrecy::SecretString;
 
 use super::error::BadInput;
 use super::interrupt;
@@ -41,6 +43,18 @@ pub async fn name(question: String) -> anyhow::Result<String> {
 /// Asks for a secret, which is not shown.
 pub async fn secret(question: String) -> anyhow::Result<String> {
     answer(move || dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact()).await
+}
+
+/// Asks for the passphrase of a key; none when nobody can be asked. Everything else waits meanwhile: it is asked for before anything begins.
+pub fn passphrase(file: &Path) -> Option<SecretString> {
+    somebody().ok()?;
+    let question = format!("Passphrase of {}", file.display());
+    // A runtime of its own: the one that calls cannot wait for a question from within.
+    let asking = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+        runtime.block_on(secret(question)).ok()
+    });
+    asking.join().ok().flatten().map(SecretString::from)
 }
 
 /// Asks for one of some names.

@@ -9,8 +9,8 @@ use apt_ci::excuses::ExcusesError;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::index::IndexError;
 use apt_ci::request::InvalidRequest;
-use apt_ci::site::SiteError;
 use apt_ci::site::credentials::CredentialsError;
+use apt_ci::site::{SiteError, shell_word};
 use apt_ci::store::StoreError;
 use apt_ci::testbed::{ConfError, TestbedError};
 
@@ -96,6 +96,14 @@ fn status(error: &anyhow::Error) -> ExitStatus {
                         | CredentialsError::Unopenable(_)
                         | CredentialsError::Ambiguous(_)
                         | CredentialsError::LastRecipient(_)
+                        | CredentialsError::Link(_)
+                        | CredentialsError::Clear(_)
+                        | CredentialsError::Foreign(..)
+                        | CredentialsError::Unbound(..)
+                        | CredentialsError::OtherServer { .. }
+                        | CredentialsError::NoServer(..)
+                        | CredentialsError::NoReaders(..)
+                        | CredentialsError::Unconfirmed(_)
                 )
             )
             || matches!(cause.downcast_ref(), Some(ForgeError::Insecure(_) | ForgeError::NoToken))
@@ -211,12 +219,31 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
                 .to_owned(),
         ),
         CredentialsError::Unopenable(_) => Some(
-            "add a key of your own first, one without a passphrase, or name its file with APT_CI_IDENTITY".to_owned(),
+            "make a key of your own an operator first, or name its file with APT_CI_IDENTITY".to_owned(),
         ),
         CredentialsError::Ambiguous(_) => {
             Some("name the key itself: `apt-ci credentials recipients list` shows them".to_owned())
         }
         CredentialsError::LastRecipient(_) => Some("add another one first: `apt-ci credentials recipients add`".to_owned()),
+        CredentialsError::Link(path) => Some(format!("look where it leads and who committed it; `rm {}` removes it", shell_word(path))),
+        CredentialsError::Clear(path) => Some(format!(
+            "everybody who can read the site knows this secret: `rm {}`, replace the secret, and store the new one with `apt-ci credentials set`",
+            shell_word(path)
+        )),
+        CredentialsError::Foreign(..) => Some(
+            "look at the site's history; `apt-ci credentials set` stores the right one".to_owned(),
+        ),
+        CredentialsError::Unbound(kind, name) => Some(format!("`apt-ci credentials bind {kind} {name}` binds it")),
+        CredentialsError::OtherServer { kind, name, server, .. } => Some(format!(
+            "if {server} is right, `apt-ci credentials bind {kind} {name} --server {server}` lets it have the secret"
+        )),
+        CredentialsError::NoServer(..) => Some("name it with --server, as in --server https://HOST".to_owned()),
+        CredentialsError::NoReaders(..) => {
+            Some("say it with --for web, --for worker:HOST, --for worker (every worker) or --for operator".to_owned())
+        }
+        CredentialsError::Unconfirmed(_) => {
+            Some("look at who added them, then run `apt-ci credentials recipients confirm`".to_owned())
+        }
         CredentialsError::Missing(_) => Some("`apt-ci credentials list` shows what is there".to_owned()),
         CredentialsError::NoRecipient(_) => Some("`apt-ci credentials recipients list` shows them".to_owned()),
         CredentialsError::Site(error) => error.hint(),

@@ -24,7 +24,6 @@ pub enum ExitStatus {
 /// The codes, as `--help` shows them, after what a first reader wants to know.
 pub const HELP: &str = "\
 Queue and results live in the user's data folder, or where the site says that `apt-ci init` makes.
-
 Examples:
   apt-ci run -s bookworm --trigger gzip/1.12-1 gzip   request a test
   apt-ci worker --drain                               run the tests that wait

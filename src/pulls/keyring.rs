@@ -11,16 +11,17 @@ use crate::forge::hook::Hook;
 use crate::forge::signature::{Secrets, is_same};
 use crate::forge::{Forge, Project};
 use crate::request::SourcePackage;
-use crate::site::credentials::{Credentials, CredentialsError, Kind, Name, Stamp};
+use crate::server_url::ServerUrl;
+use crate::site::credentials::{Credentials, CredentialsError, Kind, Name, Opened, Stamp};
 
 /// The credentials of a site that the web service and its commands use.
 pub struct Keyring {
     credentials: Credentials,
-    opened: Mutex<HashMap<(Kind, String), Opened>>,
+    opened: Mutex<HashMap<(Kind, String), Found>>,
 }
 
 /// What was found, and in which state of its file.
-type Opened = (Option<Stamp>, Option<SecretString>);
+type Found = (Option<Stamp>, Option<Opened>);
 
 impl Keyring {
     /// The credentials of a site.
@@ -33,30 +34,32 @@ impl Keyring {
     /// # Errors
     /// When one cannot be opened.
     pub fn secrets(&self, hook: &Hook) -> Result<Secrets, CredentialsError> {
-        let kind = hook_kind(hook.forge);
-        let current = match self.get(kind, hook.project.as_str())? {
+        let (kind, server) = (hook_kind(hook.forge), hook.api.server());
+        let get = |name: &str| self.get(kind, name)?.map(|opened| opened.for_server(&server).cloned()).transpose();
+        let current = match get(hook.project.as_str())? {
             Some(secret) => Some(secret),
-            None => self.get(kind, hook.package.as_str())?,
+            None => get(hook.package.as_str())?,
         };
-        Ok(Secrets { current, next: self.get(kind, &next_name(&hook.project))? })
+        Ok(Secrets { current, next: get(&next_name(&hook.project))? })
     }
 
-    /// The token that statuses are set with; see [`Keyring::secrets`] for its name.
+    /// The token that statuses are set with at this server; see [`Keyring::secrets`] for its name.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When it cannot be opened, or is for another server.
     pub fn token(
         &self,
         forge: Forge,
+        api: &ServerUrl,
         project: &Project,
         package: &SourcePackage,
     ) -> Result<Option<SecretString>, CredentialsError> {
         let kind = status_kind(forge);
         let found = match self.get(kind, project.as_str())? {
-            Some(secret) => Some(secret),
+            Some(opened) => Some(opened),
             None => self.get(kind, package.as_str())?,
         };
-        Ok(found.map(|secret| token_of(forge, &secret)))
+        found.map(|opened| Ok(token_of(forge, opened.for_server(&api.server())?))).transpose()
     }
 
     /// The state of all tokens: another one when one of them has changed.
@@ -73,7 +76,10 @@ impl Keyring {
         let mut found = None;
         for entry in self.credentials.of_kind(Kind::ApiKey)? {
             // One that cannot be opened is nobody's.
-            let opened = entry.and_then(|entry| Ok((self.get(Kind::ApiKey, entry.name.as_str())?, entry.name)));
+            let opened = entry.and_then(|entry| {
+                let opened = self.get(Kind::ApiKey, entry.name.as_str())?;
+                Ok((opened.map(|opened| opened.for_comparison().cloned()).transpose()?, entry.name))
+            });
             let (stored, name) = match opened {
                 Ok(opened) => opened,
                 Err(failure) => {
@@ -89,19 +95,19 @@ impl Keyring {
         Ok(found)
     }
 
-    fn get(&self, kind: Kind, name: &str) -> Result<Option<SecretString>, CredentialsError> {
+    fn get(&self, kind: Kind, name: &str) -> Result<Option<Opened>, CredentialsError> {
         let Ok(name) = name.parse::<Name>() else { return Ok(None) };
         let stamp = self.credentials.stamp(kind, &name);
         let key = (kind, name.as_str().to_owned());
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, secret)) = opened.get(&key)
+        if let Some((known, found)) = opened.get(&key)
             && *known == stamp
         {
-            return Ok(secret.clone());
+            return Ok(found.clone());
         }
-        let secret = self.credentials.get(kind, &name)?.map(|(_, secret)| secret);
-        opened.insert(key, (stamp, secret.clone()));
-        Ok(secret)
+        let found = self.credentials.get(kind, &name)?;
+        opened.insert(key, (stamp, found.clone()));
+        Ok(found)
     }
 }
 

@@ -110,7 +110,7 @@ pub async fn from_forge(
     let mut token = None;
     for hook in hooks {
         if token.is_none() {
-            token = around.keyring.token(hook.forge, &hook.project, &hook.package)?;
+            token = around.keyring.token(hook.forge, &hook.api, &hook.project, &hook.package)?;
         }
     }
     let client = Client::new(first.forge, &first.api, token)?;

@@ -130,7 +130,7 @@ impl Shower {
         let package = test.submission.request.package();
         let token = self
             .keyring
-            .token(test.forge, &test.project, package)
+            .token(test.forge, &test.api, &test.project, package)
             .map_err(|error| Trouble::NoToken(error.to_string()))?;
         let token = token.ok_or_else(|| {
             let forge = test.forge;

@@ -1,9 +1,11 @@
-//! What this user has decided about sites: which ones that were found in the working directory may be used.
+//! What this user has decided about sites: which ones that were found in the working directory may be used, and which
+//! recipients their secrets may be encrypted to.
 //!
 //! A site can come with any directory, such as a clone of a repository or `/tmp`. It names the servers that get
 //! passwords and the programs that are executed, so a site that was only found counts after its user has trusted it.
 //! The decision is kept in the user's state folder, by canonical path and owner, readable by its owner alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -34,6 +36,12 @@ pub struct TrustedSite {
 struct Decisions {
     #[serde(default)]
     trusted: Vec<TrustedSite>,
+    /// The recipients that secrets of a site may be encrypted to.
+    #[serde(default)]
+    recipients: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// What the user was told about a site, once.
+    #[serde(default)]
+    told: BTreeMap<PathBuf, BTreeSet<String>>,
 }
 
 /// The sites that this user trusts.
@@ -101,6 +109,25 @@ impl TrustStore {
             return Err(SiteError::Untrusted { path, has_another_owner: is_known });
         }
         check_path(&path)
+    }
+
+    /// The recipients of the site in `dir` that this user has confirmed.
+    pub(super) fn confirmed(&self, dir: &Path) -> Result<BTreeSet<String>, SiteError> {
+        Ok(self.read()?.recipients.remove(&canonical(dir)?).unwrap_or_default())
+    }
+
+    /// Confirms recipients of the site in `dir`.
+    pub(super) fn confirm(&self, dir: &Path, recipients: impl Iterator<Item = String>) -> Result<(), SiteError> {
+        let path = canonical(dir)?;
+        self.change(|decisions| decisions.recipients.entry(path).or_default().extend(recipients))
+    }
+
+    /// Whether the user is told something about the site in `dir` for the first time. It counts as told then.
+    pub(super) fn is_told_first(&self, dir: &Path, what: &str) -> Result<bool, SiteError> {
+        let path = canonical(dir)?;
+        let mut is_first = false;
+        self.change(|decisions| is_first = decisions.told.entry(path).or_default().insert(what.to_owned()))?;
+        Ok(is_first)
     }
 
     fn read(&self) -> Result<Decisions, SiteError> {

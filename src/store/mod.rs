@@ -8,6 +8,7 @@ mod url;
 
 use std::path::Path;
 
+use secrecy::SecretString;
 use tokio::io::AsyncRead;
 
 use crate::environment::Environment;
@@ -150,10 +151,22 @@ impl Store {
         settings: &swift::SwiftSettings,
         environment: &Environment,
     ) -> Result<Self, StoreError> {
+        Self::open_with(url, settings, environment, None)
+    }
+
+    /// Opens a store as [`Store::open`] does, with a password for the user that [`swift::login`] names without one.
+    ///
+    /// # Errors
+    /// When the settings do not fit together.
+    pub fn open_with(
+        url: &StoreUrl,
+        settings: &swift::SwiftSettings,
+        environment: &Environment,
+        password: Option<&SecretString>,
+    ) -> Result<Self, StoreError> {
         match url {
-            StoreUrl::Swift(url) => {
-                swift::SwiftStore::new(url.as_ref(), settings, environment).map(|store| Self::Swift(Box::new(store)))
-            }
+            StoreUrl::Swift(url) => swift::SwiftStore::new(url.as_ref(), settings, environment, password)
+                .map(|store| Self::Swift(Box::new(store))),
             StoreUrl::Folder(path) => Ok(Self::Folder(folder::FolderStore::new(path))),
         }
     }

@@ -432,7 +432,7 @@ fn secrets(_: &Services) -> Result<(), Failed> {
     let file = scene.site.path().join("github-secrets.json");
     let import = |text: &str| {
         fs::write(&file, text).expect("a file");
-        scene.site.run(&["credentials", "import", "github-secrets.json"])
+        scene.site.run(&["credentials", "import", "github-secrets.json", "--server", &scene.forge.api()])
     };
     for (text, reason) in [(r#"{"thing": ""}"#, "the secret of thing is empty"), ("{}", "holds no credentials")] {
         let refused = import(text);

@@ -1,5 +1,6 @@
 //! What a credential is for, and what is known about it without opening it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,6 +8,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+
+use super::role::Role;
+use crate::server_url::ServerIdentity;
 
 /// What a credential is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,6 +46,11 @@ impl Kind {
         Self::GitlabStatus,
         Self::ApiKey,
     ];
+
+    /// Whether it is sent to a server, and so bound to one. The key of a user of the web service is only compared.
+    pub fn is_sent(self) -> bool {
+        self != Self::ApiKey
+    }
 
     /// Its word.
     pub fn as_str(self) -> &'static str {
@@ -131,6 +140,12 @@ pub struct Entry {
     pub kind: Kind,
     /// Whose it is.
     pub name: Name,
+    /// The server that alone may get it; none for what is sent nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerIdentity>,
+    /// The roles that need it, beside operators; those of its kind if nothing else is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readers: Option<BTreeSet<Role>>,
     /// What somebody wrote about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

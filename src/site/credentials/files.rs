@@ -1,13 +1,16 @@
-//! Files with secrets: written whole or not at all, and never readable by others when they are in clear.
+//! Files with secrets: written whole or not at all, never readable by others when they are in clear, and never through a
+//! symbolic link, which a commit could lead anywhere.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::CredentialsError;
 use crate::site::error::shell_word;
 
+/// Maximum size of a file, in bytes: a secret, encrypted to a few hundred keys.
+const LIMIT: u64 = 1 << 20;
 /// How a file is called before it is whole.
 const NEW: &str = ".new-";
 
@@ -15,17 +18,39 @@ fn fault(path: &Path, error: &io::Error) -> CredentialsError {
     CredentialsError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
-/// A file's text; `None` when it does not exist.
-pub(super) fn read(path: &Path) -> Result<Option<String>, CredentialsError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(fault(path, &error)),
+/// Refuses a path with a symbolic link below the site's folder.
+pub(super) fn check_links(root: &Path, path: &Path) -> Result<(), CredentialsError> {
+    for place in path.ancestors().take_while(|place| *place != root) {
+        match fs::symlink_metadata(place) {
+            Ok(metadata) if metadata.is_symlink() => return Err(CredentialsError::Link(place.to_owned())),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
+            Err(error) => return Err(fault(place, &error)),
+        }
     }
+    Ok(())
+}
+
+/// A file's text; `None` when it does not exist.
+pub(super) fn read(root: &Path, path: &Path) -> Result<Option<String>, CredentialsError> {
+    check_links(root, path)?;
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fault(path, &error)),
+    };
+    let mut text = String::new();
+    let read = file.take(LIMIT + 1).read_to_string(&mut text).map_err(|error| fault(path, &error))?;
+    if read as u64 > LIMIT {
+        return Err(fault(path, &io::Error::other("it is longer than 1 MiB")));
+    }
+    Ok(Some(text))
 }
 
 /// The entries' files in a folder, in the order of their names.
-pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, CredentialsError> {
+pub(super) fn below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, CredentialsError> {
+    check_links(root, folder)?;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         // Another user's secrets in clear are nobody else's.
@@ -46,11 +71,12 @@ pub(super) fn below(folder: &Path) -> Result<Vec<PathBuf>, CredentialsError> {
 }
 
 /// Makes the folder of secrets in clear, which git ignores wherever it is.
-pub(super) fn make_closed(folder: &Path) -> Result<(), CredentialsError> {
+pub(super) fn make_closed(root: &Path, folder: &Path) -> Result<(), CredentialsError> {
+    check_links(root, folder)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fault(folder, &error))?;
     let ignore = folder.join(".gitignore");
     if !ignore.exists() {
-        write(&ignore, "*\n", 0o600)?;
+        write(root, &ignore, "*\n", 0o600)?;
     }
     check_closed(folder)
 }
@@ -59,8 +85,8 @@ pub(super) fn make_closed(folder: &Path) -> Result<(), CredentialsError> {
 pub(super) fn check_closed(folder: &Path) -> Result<(), CredentialsError> {
     let mut paths = vec![folder.to_owned()];
     while let Some(path) = paths.pop() {
-        // Of what a link leads to: a link itself is open to everybody.
-        let metadata = match fs::metadata(&path) {
+        let metadata = match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => return Err(CredentialsError::Link(path)),
             Ok(metadata) => metadata,
             // Somebody else's is closed to us, as it should be.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => continue,
@@ -91,11 +117,12 @@ pub(super) fn lock(root: &Path) -> Result<fs::File, CredentialsError> {
 }
 
 /// Removes what processes that died have left half written.
-pub(super) fn sweep(folder: &Path, kinds: &[&str]) -> Result<(), CredentialsError> {
+pub(super) fn sweep(root: &Path, folder: &Path, kinds: &[&str]) -> Result<(), CredentialsError> {
     for folder in std::iter::once(folder.to_owned()).chain(kinds.iter().map(|kind| folder.join(kind))) {
+        check_links(root, &folder)?;
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(NEW) {
-                remove(&entry.path())?;
+                remove(root, &entry.path())?;
             }
         }
     }
@@ -103,14 +130,17 @@ pub(super) fn sweep(folder: &Path, kinds: &[&str]) -> Result<(), CredentialsErro
 }
 
 /// Writes a file, whole or not at all.
-pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), CredentialsError> {
+pub(super) fn write(root: &Path, path: &Path, text: &str, mode: u32) -> Result<(), CredentialsError> {
+    check_links(root, path)?;
     let failed = |error: io::Error| fault(path, &error);
     let folder = path.parent().ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
     let folder_mode = if mode & 0o077 == 0 { 0o700 } else { 0o755 };
     DirBuilder::new().recursive(true).mode(folder_mode).create(folder).map_err(failed)?;
     let aside = folder.join(format!("{NEW}{}", std::process::id()));
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&aside)?;
+        let flags = nix::libc::O_NOFOLLOW;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(mode).custom_flags(flags).open(&aside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&aside, path)?;
@@ -122,6 +152,7 @@ pub(super) fn write(path: &Path, text: &str, mode: u32) -> Result<(), Credential
     })
 }
 
-pub(super) fn remove(path: &Path) -> Result<(), CredentialsError> {
+pub(super) fn remove(root: &Path, path: &Path) -> Result<(), CredentialsError> {
+    check_links(root, path)?;
     fs::remove_file(path).map_err(|error| fault(path, &error))
 }

@@ -1,26 +1,37 @@
 //! The credentials of a site: one store for every kind of secret.
 //!
-//! A site with recipients keeps each entry encrypted in its git repository: `credentials/KIND/NAME.json` tells name, note and times in clear,
-//! and the secret in age's armour, for the SSH keys in `credentials/recipients`. A site without recipients keeps the same files in
-//! `.credentials/`, in clear, for their owner alone; git ignores that folder.
+//! A site with recipients keeps each entry encrypted in its git repository: `credentials/KIND/NAME.json` tells name, note, server, readers
+//! and times in clear, and the secret in age's armour, for the SSH keys in `credentials/recipients` whose roles need it. A site without
+//! recipients keeps the same files in `.credentials/`, in clear, for their owner alone; git ignores that folder.
+//!
+//! Each secret is bound to its kind, its name, the server that it may be sent to and the roles that need it: see [`Opened`].
 
 mod entry;
 mod exchange;
 mod files;
+mod keys;
+mod payload;
+mod recipients;
+mod role;
 mod sealed;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::repository;
-use super::{Site, SiteError};
+use super::{Site, SiteError, TrustStore};
+use crate::server_url::ServerIdentity;
 
 pub use self::entry::{Entry, InvalidEntry, Kind, Name};
 pub use self::exchange::{read_secrets, read_tokens, write_secrets, write_tokens};
-pub use self::sealed::{Key, Recipient};
+pub use self::keys::{AskPassphrase, Keys};
+pub use self::payload::Opened;
+pub use self::recipients::KnownRecipient;
+pub use self::role::{InvalidRole, Role};
+pub use self::sealed::Recipient;
 
 /// What can go wrong with credentials. No text holds a secret.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +55,42 @@ pub enum CredentialsError {
         /// Why.
         reason: String,
     },
+    /// A symbolic link where a file or folder of credentials must be.
+    #[error("{} is a symbolic link, which could lead anywhere", .0.display())]
+    Link(PathBuf),
+    /// A secret in clear in a folder that git knows.
+    #[error("{} holds a secret in clear, in a folder that git knows", .0.display())]
+    Clear(PathBuf),
+    /// A file holds what was encrypted for something else.
+    #[error("the file of {0} holds {1}: somebody has copied or changed it")]
+    Foreign(String, String),
+    /// A secret from before secrets were bound to what they are for.
+    #[error("the {0} credential of {1} is not bound to a server yet")]
+    Unbound(Kind, Name),
+    /// A secret is bound to another server than the one that would get it.
+    #[error(
+        "the {kind} credential of {name} is for {}, not for {server}",
+        bound.as_ref().map_or("no server".to_owned(), ToString::to_string)
+    )]
+    OtherServer {
+        /// Its kind.
+        kind: Kind,
+        /// Its name.
+        name: Name,
+        /// The server that it is bound to.
+        bound: Option<Box<ServerIdentity>>,
+        /// The server that would get it.
+        server: Box<ServerIdentity>,
+    },
+    /// Nothing says which server may get a secret.
+    #[error("nothing says which server the {0} credential of {1} is for")]
+    NoServer(Kind, Name),
+    /// Nothing says which roles need a secret.
+    #[error("nothing says who needs the {0} credential of {1}")]
+    NoReaders(Kind, Name),
+    /// Keys that this user has not confirmed would open what is encrypted.
+    #[error("not confirmed yet, and would open what is stored: {}", .0.join("; "))]
+    Unconfirmed(Vec<String>),
     /// No key of this user opens the secret.
     #[error("no SSH key here opens the secret of {0}: {1}")]
     Sealed(String, String),
@@ -54,7 +101,7 @@ pub enum CredentialsError {
     #[error("not a key that secrets can be encrypted to: {0}")]
     Recipient(String),
     /// Without it, secrets would be in clear.
-    #[error("{0} is the last recipient: without it nobody could read the secrets, or they would be in clear")]
+    #[error("{0} is the last operator: without it nobody could read all secrets, or they would be in clear")]
     LastRecipient(String),
     /// Several keys have this comment.
     #[error("several recipients are called {0}")]
@@ -78,20 +125,39 @@ pub struct Stamp {
     length: u64,
 }
 
+/// What is said about a secret when it is stored; what is not said stays as it was.
+#[derive(Debug, Clone, Default)]
+pub struct Details {
+    /// What somebody writes about it.
+    pub note: Option<String>,
+    /// The server that alone may get it.
+    pub server: Option<ServerIdentity>,
+    /// The roles that need it, beside operators.
+    pub readers: Option<BTreeSet<Role>>,
+}
+
+impl Details {
+    /// For this server.
+    pub fn for_server(server: ServerIdentity) -> Self {
+        Self { server: Some(server), ..Self::default() }
+    }
+}
+
 /// The credentials of a site.
 pub struct Credentials {
     root: PathBuf,
-    keys: Vec<PathBuf>,
+    keys: Keys,
+    trust: TrustStore,
 }
 
 impl Credentials {
-    /// Those of a site. `keys` are the files with SSH keys that may open secrets; those that do not exist are left out.
+    /// Those of a site, opened with these keys. `trust` knows which recipients this user has confirmed.
     ///
     /// # Errors
     /// [`CredentialsError::NoSite`], or [`CredentialsError::Open`] when others can read secrets in clear.
-    pub fn of(site: &Site, keys: Vec<PathBuf>) -> Result<Self, CredentialsError> {
+    pub fn of(site: &Site, keys: Keys, trust: TrustStore) -> Result<Self, CredentialsError> {
         let root = site.root.clone().ok_or(CredentialsError::NoSite)?;
-        let credentials = Self { root, keys };
+        let credentials = Self { root, keys, trust };
         files::check_closed(&credentials.plain())?;
         Ok(credentials)
     }
@@ -116,7 +182,7 @@ impl Credentials {
     /// When the file cannot be read.
     pub fn recipients(&self) -> Result<Vec<Recipient>, CredentialsError> {
         let path = self.recipients_file();
-        let text = files::read(&path)?.unwrap_or_default();
+        let text = files::read(&self.root, &path)?.unwrap_or_default();
         recipients_in(&text).map_err(|reason| CredentialsError::File { path, reason })
     }
 
@@ -150,7 +216,7 @@ impl Credentials {
     pub fn of_kind(&self, kind: Kind) -> Result<Vec<Result<Entry, CredentialsError>>, CredentialsError> {
         let mut entries = Vec::new();
         for folder in [self.plain(), self.sealed()] {
-            let paths = files::below(&folder.join(kind.as_str()))?;
+            let paths = files::below(&self.root, &folder.join(kind.as_str()))?;
             entries.extend(paths.iter().map(|path| self.read(path).map(|(entry, _)| entry)));
         }
         Ok(entries)
@@ -159,16 +225,30 @@ impl Credentials {
     /// An entry, with its secret.
     ///
     /// # Errors
-    /// When it cannot be read or opened.
-    pub fn get(&self, kind: Kind, name: &Name) -> Result<Option<(Entry, SecretString)>, CredentialsError> {
+    /// When it cannot be read or opened, or the file holds what was encrypted for something else.
+    pub fn get(&self, kind: Kind, name: &Name) -> Result<Option<Opened>, CredentialsError> {
         let Some(path) = self.path_of(kind, name) else { return Ok(None) };
         let (entry, secret) = self.read(&path)?;
-        let secret = match sealed::is_sealed(&secret) {
+        let payload = match sealed::is_sealed(&secret) {
             false => secret.into(),
-            true => sealed::open(&secret, &self.keys)
-                .map_err(|reason| CredentialsError::Sealed(format!("{kind} {name}"), reason))?,
+            true => {
+                self.keys.open(&secret).map_err(|reason| CredentialsError::Sealed(format!("{kind} {name}"), reason))?
+            }
         };
-        Ok(Some((entry, secret)))
+        Opened::read(entry, &payload).map(Some)
+    }
+
+    /// The secret of an entry, to be sent to this server.
+    ///
+    /// # Errors
+    /// As [`Credentials::get`], or when it is bound to another server or to none.
+    pub fn get_for(
+        &self,
+        kind: Kind,
+        name: &Name,
+        server: &ServerIdentity,
+    ) -> Result<Option<SecretString>, CredentialsError> {
+        self.get(kind, name)?.map(|opened| opened.for_server(server).cloned()).transpose()
     }
 
     /// The state of an entry's file: another one when the entry has changed. `None` without a file.
@@ -199,41 +279,71 @@ impl Credentials {
     fn lock(&self) -> Result<std::fs::File, CredentialsError> {
         let lock = files::lock(&self.root)?;
         for folder in [self.plain(), self.sealed()] {
-            files::sweep(&folder, &Kind::ALL.map(Kind::as_str))?;
+            files::sweep(&self.root, &folder, &Kind::ALL.map(Kind::as_str))?;
         }
         Ok(lock)
     }
 
-    /// Stores a secret: a new entry, or another secret of an old one, which keeps its note unless there is a new one. Commits it if it
-    /// is encrypted.
+    /// Stores a secret: a new entry, or another secret of an old one, which keeps what `details` do not say. Commits it if it is
+    /// encrypted.
     ///
     /// # Errors
-    /// When it cannot be encrypted or written.
+    /// When nothing says which server may get it or who needs it, a recipient is not confirmed, or it cannot be written.
     pub fn set(
         &self,
         kind: Kind,
         name: &Name,
         secret: &SecretString,
-        note: Option<&str>,
+        details: &Details,
         now: Timestamp,
     ) -> Result<Entry, CredentialsError> {
         let _lock = self.lock()?;
-        let entry = self.entry(kind, name, note, now)?;
+        let entry = self.entry(kind, name, details, now)?;
         let action = if entry.rotated.is_some() { "Rotate" } else { "Add" };
         self.write(&[(entry.clone(), secret.clone())], &format!("{action} the {kind} credential of {name}"))?;
         Ok(entry)
     }
 
     /// What is known about a secret once it is stored: a new entry, or what the former one leaves.
-    fn entry(&self, kind: Kind, name: &Name, note: Option<&str>, now: Timestamp) -> Result<Entry, CredentialsError> {
-        let former = self.path_of(kind, name).map(|path| self.read(&path)).transpose()?.map(|(entry, _)| entry);
+    fn entry(&self, kind: Kind, name: &Name, details: &Details, now: Timestamp) -> Result<Entry, CredentialsError> {
+        // A file that cannot be used is replaced.
+        let former = self.path_of(kind, name).and_then(|path| self.read(&path).ok()).map(|(entry, _)| entry);
+        let former = former.as_ref();
+        // What a file says in clear about server and readers, a commit may have changed: only what was encrypted counts.
+        let opened = self.get(kind, name).ok().flatten().filter(Opened::is_bound);
+        let bound = opened.as_ref().map(Opened::entry);
+        let Details { note, server, readers } = details.clone();
+        let server = server.or_else(|| bound?.server.clone()).filter(|_| kind.is_sent());
+        if server.is_none() && kind.is_sent() {
+            return Err(CredentialsError::NoServer(kind, name.clone()));
+        }
         Ok(Entry {
             kind,
             name: name.clone(),
-            note: note.map(str::to_owned).or_else(|| former.as_ref()?.note.clone()),
-            created: former.as_ref().map_or(now, |former| former.created),
+            server,
+            readers: match readers.or_else(|| bound?.readers.clone()) {
+                Some(readers) => Some(readers),
+                None => self.usual_readers(kind, name)?,
+            },
+            note: note.or_else(|| former?.note.clone()),
+            created: former.map_or(now, |former| former.created),
             rotated: former.is_some().then_some(now),
         })
+    }
+
+    /// Binds a secret from before secrets were bound, or one whose server has changed.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Missing`], or as [`Credentials::set`].
+    pub fn bind(&self, kind: Kind, name: &Name, details: &Details) -> Result<Entry, CredentialsError> {
+        let _lock = self.lock()?;
+        let missing = || CredentialsError::Missing(format!("{kind} credential of {name}"));
+        let opened = self.get(kind, name)?.ok_or_else(missing)?;
+        let former = opened.entry();
+        let entry = Entry { rotated: former.rotated, ..self.entry(kind, name, details, former.created)? };
+        let message = format!("Bind the {kind} credential of {name} to its server");
+        self.write(&[(entry.clone(), opened.reveal().clone())], &message)?;
+        Ok(entry)
     }
 
     /// Stores several, with one commit for all.
@@ -243,13 +353,13 @@ impl Credentials {
     pub fn set_all(
         &self,
         kind: Kind,
-        secrets: &[(Name, SecretString)],
+        secrets: &[(Name, SecretString, Details)],
         now: Timestamp,
     ) -> Result<(), CredentialsError> {
         let _lock = self.lock()?;
         let mut entries = Vec::new();
-        for (name, secret) in secrets {
-            entries.push((self.entry(kind, name, None, now)?, secret.clone()));
+        for (name, secret, details) in secrets {
+            entries.push((self.entry(kind, name, details, now)?, secret.clone()));
         }
         self.write(&entries, &format!("Import {} {kind} credentials", entries.len()))
     }
@@ -268,7 +378,7 @@ impl Credentials {
             return Err(CredentialsError::Missing(format!("{kind} credential of {name}")));
         }
         for path in [&plain, &sealed].into_iter().filter(|path| path.exists()) {
-            files::remove(path)?;
+            files::remove(&self.root, path)?;
         }
         if !is_known_to_git {
             return Ok(());
@@ -298,127 +408,24 @@ impl Credentials {
         self.commit(&[sealed], &format!("Store the {kind} credential of {name}"))
     }
 
-    /// Lets a key open all secrets, which are encrypted anew. The first one moves them from the clear folder into git. Gives whether it is
-    /// new.
-    ///
-    /// # Errors
-    /// When a secret cannot be opened or written.
-    pub fn add_recipient(&self, recipient: Recipient) -> Result<bool, CredentialsError> {
-        let _lock = self.lock()?;
-        let mut recipients = self.recipients()?;
-        let message = format!("Let {recipient} read the credentials");
-        let is_new = !recipients.iter().any(|known| known.is_same(&recipient));
-        if is_new {
-            recipients.push(recipient);
-        }
-        let entries = self.list()?;
-        // Also for a known one: a process that died may have come half way.
-        if is_new || entries.iter().any(|entry| self.plain().join(entry.file()).exists()) {
-            self.encrypt_anew(&recipients, &message)?;
-        } else {
-            self.commit_all(&message)?;
-        }
-        Ok(is_new)
-    }
-
-    fn commit_all(&self, message: &str) -> Result<(), CredentialsError> {
-        let mut files = vec![self.recipients_file()];
-        files.extend(self.list()?.iter().map(|entry| self.sealed().join(entry.file())));
-        self.commit(&files, message)
-    }
-
-    /// Encrypts all secrets without a key, which is named by its comment or the key itself. Gives it, and the entries that it knew: who has
-    /// the key may have kept them.
-    ///
-    /// # Errors
-    /// [`CredentialsError::NoRecipient`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
-    pub fn remove_recipient(&self, name: &str) -> Result<(Recipient, Vec<Entry>), CredentialsError> {
-        let _lock = self.lock()?;
-        let mut recipients = self.recipients()?;
-        let meant: Vec<usize> = (0..recipients.len())
-            .filter(|place| recipients.get(*place).is_some_and(|known| known.is_named(name)))
-            .collect();
-        let message = |removed: &Recipient| format!("Let {removed} read new credentials no more");
-        let place = match meant.as_slice() {
-            // A process that died may have come half way: everything is written then, and perhaps not committed.
-            [] => {
-                let path = self.recipients_file();
-                let committed = repository::committed(&self.root, &path)?.unwrap_or_default();
-                let before = recipients_in(&committed).map_err(|reason| CredentialsError::File { path, reason })?;
-                let removed = before.into_iter().find(|known| known.is_named(name));
-                let removed = removed.ok_or_else(|| CredentialsError::NoRecipient(name.to_owned()))?;
-                if recipients.is_empty() {
-                    return Err(CredentialsError::LastRecipient(name.to_owned()));
-                }
-                // Or somebody has taken it out of the list by hand, and nothing else.
-                self.encrypt_anew(&recipients, &message(&removed))?;
-                return Ok((removed, self.list()?));
-            }
-            [one] => *one,
-            _ => return Err(CredentialsError::Ambiguous(name.to_owned())),
-        };
-        if recipients.len() == 1 {
-            return Err(CredentialsError::LastRecipient(name.to_owned()));
-        }
-        let removed = recipients.remove(place);
-        self.encrypt_anew(&recipients, &message(&removed))?;
-        Ok((removed, self.list()?))
-    }
-
-    fn encrypt_anew(&self, recipients: &[Recipient], message: &str) -> Result<(), CredentialsError> {
-        // All are opened before the first is written.
-        let mut all = Vec::new();
-        for entry in self.list()? {
-            let (kind, name) = (entry.kind, entry.name.clone());
-            let secret = self.get(kind, &name)?.ok_or_else(|| CredentialsError::Missing(format!("{kind} {name}")))?.1;
-            all.push((entry, secret));
-        }
-        // Nothing is written that nobody here could open again.
-        let probe = sealed::seal(&String::from("probe").into(), recipients).map_err(CredentialsError::Recipient)?;
-        sealed::open(&probe, &self.keys).map_err(CredentialsError::Unopenable)?;
-        let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
-        let list = || files::write(&self.recipients_file(), &lines, 0o644);
-        let is_first = self.recipients()?.is_empty();
-        if is_first {
-            // A secret that is stored from now on is encrypted.
-            list()?;
-        }
-        let mut changed = vec![self.recipients_file()];
-        for (entry, secret) in &all {
-            let sealed = sealed::seal(secret, recipients).map_err(CredentialsError::Recipient)?;
-            let path = self.sealed().join(entry.file());
-            files::write(&path, &entry.to_json(&sealed), 0o644)?;
-            changed.push(path);
-        }
-        if !is_first {
-            // Only now: if this process dies before, all of it is done again.
-            list()?;
-        }
-        // Only when the encrypted ones are there.
-        for (entry, _) in &all {
-            let path = self.plain().join(entry.file());
-            if path.exists() {
-                files::remove(&path)?;
-            }
-        }
-        self.commit(&changed, message)
-    }
-
     fn write(&self, entries: &[(Entry, SecretString)], message: &str) -> Result<(), CredentialsError> {
         let recipients = self.recipients()?;
+        self.check_confirmed(&recipients)?;
         let mut changed = Vec::new();
         for (entry, secret) in entries {
+            let payload = Opened::payload(entry, secret);
             if recipients.is_empty() {
-                files::make_closed(&self.plain())?;
-                files::write(&self.plain().join(entry.file()), &entry.to_json(secret.expose_secret()), 0o600)?;
+                files::make_closed(&self.root, &self.plain())?;
+                let path = self.plain().join(entry.file());
+                files::write(&self.root, &path, &entry.to_json(payload.expose_secret()), 0o600)?;
             } else {
-                let sealed = sealed::seal(secret, &recipients).map_err(CredentialsError::Recipient)?;
+                let sealed = recipients::seal_for(entry, true, &payload, &recipients)?;
                 let path = self.sealed().join(entry.file());
-                files::write(&path, &entry.to_json(&sealed), 0o644)?;
+                files::write(&self.root, &path, &entry.to_json(&sealed), 0o644)?;
                 changed.push(path);
                 let plain = self.plain().join(entry.file());
                 if plain.exists() {
-                    files::remove(&plain)?;
+                    files::remove(&self.root, &plain)?;
                 }
             }
         }
@@ -440,10 +447,20 @@ impl Credentials {
         [self.sealed().join(&file), self.plain().join(&file)].into_iter().find(|path| path.exists())
     }
 
+    /// An entry as its file has it: with ciphertext in the folder that git knows, and in clear in the other one.
     fn read(&self, path: &Path) -> Result<(Entry, String), CredentialsError> {
         let fault = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
-        let text = files::read(path)?.ok_or_else(|| fault("is gone".to_owned()))?;
-        Entry::from_json(&text).map_err(fault)
+        let text = files::read(&self.root, path)?.ok_or_else(|| fault("is gone".to_owned()))?;
+        let (entry, secret) = Entry::from_json(&text).map_err(fault)?;
+        if !path.ends_with(entry.file()) {
+            let found = format!("the {} credential of {}", entry.kind, entry.name);
+            return Err(CredentialsError::Foreign(path.display().to_string(), found));
+        }
+        match (path.starts_with(self.sealed()), sealed::is_sealed(&secret)) {
+            (true, false) => Err(CredentialsError::Clear(path.to_owned())),
+            (false, true) => Err(fault("holds ciphertext in the folder of secrets in clear".to_owned())),
+            _ => Ok((entry, secret)),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -42,7 +43,21 @@ impl Scene {
         let (environment, root) = (Environment::default(), self.root());
         let lookup =
             Lookup { site: Some(&root), queue: None, store: None, environment: &environment, working_dir: &root };
-        Credentials::of(&Site::find(&lookup).unwrap(), vec![self.folder.path().join(name)])
+        let keys = Keys::new(vec![self.folder.path().join(name)], Arc::new(|_| None));
+        Credentials::of(&Site::find(&lookup).unwrap(), keys, self.trust(name))
+    }
+
+    /// What somebody has decided.
+    fn trust(&self, name: &str) -> TrustStore {
+        let state = self.folder.path().join(format!("state-{name}"));
+        TrustStore::of_user(&[("XDG_STATE_HOME".to_owned(), state.display().to_string())].into_iter().collect())
+    }
+
+    /// The credentials as somebody sees them who has confirmed all recipients.
+    fn confirmed_by(&self, name: &str) -> Credentials {
+        let credentials = self.of(name).unwrap();
+        credentials.confirm(&credentials.unconfirmed().unwrap()).unwrap();
+        credentials
     }
 
     /// Everything that git has ever known, in clear.
@@ -64,8 +79,17 @@ fn name(text: &str) -> Name {
 }
 
 fn opened(credentials: &Credentials, project: &str) -> String {
-    let found = credentials.get(Kind::GithubHook, &name(project)).unwrap();
-    found.expect("an entry").1.expose_secret().to_owned()
+    let found = credentials.get_for(Kind::GithubHook, &name(project), &server()).unwrap();
+    found.expect("an entry").expose_secret().to_owned()
+}
+
+fn server() -> ServerIdentity {
+    "https://api.github.com".parse().unwrap()
+}
+
+/// For that server.
+fn details() -> Details {
+    Details::for_server(server())
 }
 
 #[test]
@@ -73,8 +97,15 @@ fn without_recipients_secrets_are_for_their_owner_alone() {
     let scene = Scene::new();
     let credentials = scene.of("ann").unwrap();
     let now = Timestamp::now();
-    let entry =
-        credentials.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), Some("a note"), now).unwrap();
+    let entry = credentials
+        .set(
+            Kind::GithubHook,
+            &name("me/x"),
+            &SECRET.to_owned().into(),
+            &Details { note: Some("a note".to_owned()), ..details() },
+            now,
+        )
+        .unwrap();
     assert_eq!((entry.rotated, entry.note.as_deref()), (None, Some("a note")));
     assert_eq!(opened(&credentials, "me/x"), SECRET);
     let file = scene.root().join(".credentials/github-hook/me%2Fx.json");
@@ -82,7 +113,7 @@ fn without_recipients_secrets_are_for_their_owner_alone() {
     let status = Command::new("git").arg("-C").arg(scene.root()).args(["status", "--porcelain"]).output().unwrap();
     assert!(status.stdout.is_empty(), "git sees it: {}", String::from_utf8_lossy(&status.stdout));
     // Another secret keeps the note.
-    let entry = credentials.set(Kind::GithubHook, &name("me/x"), &"other".to_owned().into(), None, now).unwrap();
+    let entry = credentials.set(Kind::GithubHook, &name("me/x"), &"other".to_owned().into(), &details(), now).unwrap();
     assert_eq!((entry.rotated, entry.note.as_deref()), (Some(now), Some("a note")));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let error = scene.of("ann").err().expect("others can read it");
@@ -94,11 +125,11 @@ fn git_knows_secrets_only_encrypted() {
     let scene = Scene::new();
     let ann = scene.of("ann").unwrap();
     let now = Timestamp::now();
-    ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), None, now).unwrap();
+    ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), &details(), now).unwrap();
     assert!(ann.add_recipient(scene.key("ann")).unwrap());
     assert!(!ann.add_recipient(scene.key("ann")).unwrap());
     assert!(!scene.root().join(".credentials/github-hook/me%2Fx.json").exists(), "it has moved");
-    ann.set(Kind::GithubHook, &name("me/y"), &format!("{SECRET}y").into(), None, now).unwrap();
+    ann.set(Kind::GithubHook, &name("me/y"), &format!("{SECRET}y").into(), &details(), now).unwrap();
     assert_eq!((opened(&ann, "me/x"), opened(&ann, "me/y")), (SECRET.to_owned(), format!("{SECRET}y")));
     assert!(matches!(scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")), Err(CredentialsError::Sealed(..))));
     assert_eq!(scene.of("bob").unwrap().list().unwrap().len(), 2, "names and times are no secrets");
@@ -124,11 +155,11 @@ fn git_knows_secrets_only_encrypted() {
 fn nobody_is_locked_out() {
     let scene = Scene::new();
     let ann = scene.of("ann").unwrap();
-    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), None, Timestamp::now()).unwrap();
+    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
     let error = ann.add_recipient(scene.key("bob")).unwrap_err();
     assert!(matches!(error, CredentialsError::Unopenable(_)), "{error}");
     assert!(ann.recipients().unwrap().is_empty(), "nothing is changed");
-    assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().1.expose_secret(), SECRET);
+    assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().reveal().expose_secret(), SECRET);
     // A process that dies in the middle of encrypting leaves both: what is encrypted counts, and the rest is made up for.
     let plain = scene.root().join(".credentials/queue/me.json");
     let text = fs::read_to_string(&plain).unwrap();
@@ -139,7 +170,7 @@ fn nobody_is_locked_out() {
     fs::set_permissions(scene.root().join(".credentials/queue/.new-1"), fs::Permissions::from_mode(0o600)).unwrap();
     assert!(!ann.add_recipient(scene.key("ann")).unwrap());
     assert!(!plain.exists() && !scene.root().join(".credentials/queue/.new-1").exists());
-    assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().1.expose_secret(), SECRET);
+    assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().reveal().expose_secret(), SECRET);
 }
 
 #[test]
@@ -197,7 +228,7 @@ fn what_a_process_that_died_has_begun_is_gone_on_with() {
     let now = Timestamp::now();
     ann.add_recipient(scene.key("ann")).unwrap();
     for project in ["me/x", "me/y"] {
-        ann.set(Kind::GithubHook, &name(project), &SECRET.to_owned().into(), None, now).unwrap();
+        ann.set(Kind::GithubHook, &name(project), &SECRET.to_owned().into(), &details(), now).unwrap();
     }
     let lock = scene.root().join(".git/index.lock");
     // Each of them is written, and cannot be committed.
@@ -228,4 +259,263 @@ fn what_a_process_that_died_has_begun_is_gone_on_with() {
     fs::write(scene.root().join("credentials/recipients"), list).unwrap();
     assert!(ann.add_recipient(scene.key("eve")).unwrap() && is_clean());
     assert_eq!(opened(&scene.of("eve").unwrap(), "me/x"), SECRET);
+}
+
+fn role(text: &str) -> BTreeSet<Role> {
+    text.split(',').map(|role| role.parse().unwrap()).collect()
+}
+
+#[test]
+fn what_one_hosts_key_alone_opens_is_exactly_its_list() {
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    let now = Timestamp::now();
+    ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
+    ann.add_recipient(scene.key("bob").with_roles(role("worker:host1"))).unwrap();
+    ann.add_recipient(scene.key("eve").with_roles(role("web"))).unwrap();
+    let needed = |readers: &str| Details { readers: Some(role(readers)), ..details() };
+    for (kind, who, details) in [
+        (Kind::Queue, "host1", details()),
+        (Kind::Queue, "host2", needed("worker:host2")),
+        (Kind::Queue, "web", details()),
+        (Kind::Queue, "root", needed("operator")),
+        (Kind::Swift, "store", needed("worker")),
+        (Kind::Swift, "reader", needed("web,worker:host1")),
+        (Kind::GithubHook, "me/x", details()),
+        (Kind::GithubStatus, "me/x", details()),
+        (Kind::ApiKey, "ann", details()),
+    ] {
+        ann.set(kind, &name(who), &SECRET.to_owned().into(), &details, now).unwrap();
+    }
+    let opens = |who: &str| {
+        let credentials = scene.of(who).unwrap();
+        let mut opened = Vec::new();
+        for Entry { kind, name, .. } in credentials.list().unwrap() {
+            match credentials.get(kind, &name) {
+                Ok(Some(secret)) if secret.reveal().expose_secret() == SECRET => opened.push(format!("{kind} {name}")),
+                Err(CredentialsError::Sealed(..)) => {}
+                other => panic!("{kind} {name}: {:?}", other.err()),
+            }
+        }
+        opened
+    };
+    let of_host = ["queue host1", "swift reader", "swift store"];
+    let of_web = ["queue web", "swift reader", "github-hook me/x", "github-status me/x", "api-key ann"];
+    assert_eq!(
+        (opens("bob"), opens("eve"), opens("ann").len()),
+        (of_host.map(String::from).into(), of_web.map(String::from).into(), 9)
+    );
+    // The list says the same of each, from the ciphertexts alone.
+    for known in scene.of("eve").unwrap().known_recipients().unwrap() {
+        let listed: Vec<String> = known.opens.iter().map(|entry| format!("{} {}", entry.kind, entry.name)).collect();
+        let who = known.recipient.to_string().replace("@example", "");
+        assert_eq!(listed, opens(&who), "{who}");
+    }
+    // Another role is another list, with real keys.
+    assert!(ann.add_recipient(scene.key("bob").with_roles(role("worker:host2"))).unwrap());
+    assert_eq!(opens("bob"), ["queue host2", "swift store"]);
+    let (_, known) = ann.remove_recipient("bob@example").unwrap();
+    assert_eq!((known.len(), opens("bob").len()), (2, 0), "it is said which ones it knew");
+    // What nobody says anything about is nobody's.
+    let error = ann.set(Kind::Queue, &name("someone"), &SECRET.to_owned().into(), &details(), now).unwrap_err();
+    assert!(matches!(error, CredentialsError::NoReaders(..)), "{error}");
+    let error = ann.add_recipient(scene.key("ann").with_roles(role("web"))).unwrap_err();
+    assert!(matches!(error, CredentialsError::LastRecipient(_)), "{error}");
+}
+
+#[test]
+fn a_secret_is_given_out_for_what_it_was_stored_for_alone() {
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    ann.add_recipient(scene.key("ann")).unwrap();
+    let now = Timestamp::now();
+    let mq: ServerIdentity = "amqps://mq.example".parse().unwrap();
+    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &Details::for_server(mq.clone()), now).unwrap();
+    for other in ["amqp://mq.example", "amqps://mq.example:1", "amqps://evil.example", "https://mq.example"] {
+        let error = ann.get_for(Kind::Queue, &name("me"), &other.parse().unwrap()).unwrap_err();
+        assert!(
+            matches!(&error, CredentialsError::OtherServer { .. }) && !error.to_string().contains(SECRET),
+            "{error}"
+        );
+    }
+    assert!(ann.get_for(Kind::Queue, &name("me"), &mq).unwrap().is_some());
+    // Its ciphertext as another kind's, with that kind's own words around it.
+    let sealed = scene.root().join("credentials/queue/me.json");
+    let text = fs::read_to_string(&sealed).unwrap();
+    let status = scene.root().join("credentials/github-status");
+    fs::create_dir(&status).unwrap();
+    let copied = text.replace("\"queue\"", "\"github-status\"").replace("amqps://mq.example", "https://api.github.com");
+    fs::write(status.join("me.json"), &copied).unwrap();
+    let error = ann.get(Kind::GithubStatus, &name("me")).unwrap_err();
+    assert!(matches!(error, CredentialsError::Foreign(..)), "{error}");
+    // As it is, under another name.
+    fs::write(sealed.with_file_name("you.json"), &text).unwrap();
+    assert!(matches!(ann.get(Kind::Queue, &name("you")), Err(CredentialsError::Foreign(..))));
+    fs::write(sealed.with_file_name("you.json"), text.replace("\"me\"", "\"you\"")).unwrap();
+    assert!(matches!(ann.get(Kind::Queue, &name("you")), Err(CredentialsError::Foreign(..))));
+    // With another server, or other readers, in clear.
+    for (from, to) in [("mq.example", "evil.example"), ("\"created\"", "\"readers\": [\"web\"], \"created\"")] {
+        fs::write(&sealed, text.replace(from, to)).unwrap();
+        assert!(matches!(ann.get(Kind::Queue, &name("me")), Err(CredentialsError::Foreign(..))), "{to}");
+    }
+    fs::write(&sealed, &text).unwrap();
+    // In clear where git knows it.
+    let clear = text.split("\"secret\": \"").next().unwrap().to_owned() + "\"secret\": \"hunter2\"}";
+    fs::write(&sealed, clear).unwrap();
+    let error = ann.get(Kind::Queue, &name("me")).unwrap_err();
+    assert!(matches!(&error, CredentialsError::Clear(_)) && !error.to_string().contains("hunter2"), "{error}");
+    fs::write(&sealed, "x".repeat(2 << 20)).unwrap();
+    assert!(ann.get(Kind::Queue, &name("me")).unwrap_err().to_string().contains("longer than 1 MiB"));
+    // Another secret takes the place of what cannot be used.
+    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &Details::for_server(mq.clone()), now).unwrap();
+    assert!(ann.get_for(Kind::Queue, &name("me"), &mq).unwrap().is_some());
+}
+
+#[test]
+fn a_secret_from_before_secrets_were_bound_is_bound_first() {
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    ann.add_recipient(scene.key("ann")).unwrap();
+    ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
+    let path = scene.root().join("credentials/github-hook/me%2Fx.json");
+    let (mut entry, _) = Entry::from_json(&fs::read_to_string(&path).unwrap()).unwrap();
+    (entry.server, entry.readers) = (None, None);
+    let old = sealed::seal(&SECRET.to_owned().into(), &ann.recipients().unwrap()).unwrap();
+    fs::write(&path, entry.to_json(&old)).unwrap();
+    let refused =
+        || matches!(ann.get_for(Kind::GithubHook, &name("me/x"), &server()), Err(CredentialsError::Unbound(..)));
+    assert!(refused() && ann.get(Kind::GithubHook, &name("me/x")).unwrap().unwrap().for_comparison().is_err());
+    // Encrypting it to others does not bind it, and it is for operators alone, whatever its file says meanwhile.
+    entry.readers = Some(role("worker"));
+    entry.server = Some("https://evil.example".parse().unwrap());
+    fs::write(&path, entry.to_json(&old)).unwrap();
+    ann.add_recipient(scene.key("bob").with_roles(role("worker:x"))).unwrap();
+    assert!(refused() && scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")).is_err());
+    assert!(matches!(
+        ann.bind(Kind::GithubHook, &name("me/x"), &Details::default()),
+        Err(CredentialsError::NoServer(..))
+    ));
+    ann.bind(Kind::GithubHook, &name("me/x"), &details()).unwrap();
+    assert_eq!(opened(&ann, "me/x"), SECRET);
+    assert!(git(&scene, &["status", "--porcelain"]).is_empty(), "it is committed");
+}
+
+#[test]
+fn nothing_is_encrypted_to_a_recipient_that_came_with_a_commit() {
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    ann.add_recipient(scene.key("ann").with_roles(role("operator"))).unwrap();
+    let store = |credentials: &Credentials| {
+        let details = Details { readers: Some(role("worker")), ..details() };
+        credentials.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &details, Timestamp::now())
+    };
+    store(&ann).unwrap();
+    let file = scene.root().join("credentials/recipients");
+    let list = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{list}{}\n", scene.key("eve").with_roles(role("worker:x")).line())).unwrap();
+    let refused = |error: CredentialsError| matches!(&error, CredentialsError::Unconfirmed(who) if who[0].contains("eve@example"));
+    assert!(refused(store(&ann).unwrap_err()));
+    assert!(refused(ann.set_all(Kind::GithubHook, &[], Timestamp::now()).unwrap_err()));
+    assert!(refused(ann.add_recipient(scene.key("bob")).unwrap_err()));
+    assert!(scene.of("eve").unwrap().get(Kind::Queue, &name("me")).is_err());
+    // Confirmed as a worker, it is not as an operator.
+    store(&scene.confirmed_by("ann")).unwrap();
+    assert!(scene.of("eve").unwrap().get(Kind::Queue, &name("me")).is_ok());
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("worker:x", "operator")).unwrap();
+    assert!(refused(store(&ann).unwrap_err()));
+    // Another user has confirmed nothing.
+    fs::write(&file, list).unwrap();
+    store(&ann).unwrap();
+    assert!(matches!(store(&scene.of("eve").unwrap()), Err(CredentialsError::Unconfirmed(_))));
+}
+
+#[test]
+fn no_link_leads_out_of_the_site() {
+    use std::os::unix::fs::symlink;
+    for (place, link) in [
+        ("credentials", "credentials"),
+        ("credentials", "credentials/queue"),
+        (".credentials", ".credentials"),
+        (".credentials", ".credentials/queue"),
+    ] {
+        let scene = Scene::new();
+        let elsewhere = scene.folder.path().join("elsewhere");
+        fs::create_dir_all(elsewhere.join("queue")).unwrap();
+        fs::set_permissions(&elsewhere, fs::Permissions::from_mode(0o700)).unwrap();
+        if place != link {
+            fs::create_dir(scene.root().join(place)).unwrap();
+            fs::set_permissions(scene.root().join(place), fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        if place == "credentials" && place != link {
+            fs::write(scene.root().join("credentials/recipients"), scene.key("ann").line() + "\n").unwrap();
+        }
+        symlink(&elsewhere, scene.root().join(link)).unwrap();
+        let stored = scene.of("ann").and_then(|ann| {
+            ann.confirm(&ann.unconfirmed()?)?;
+            ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &details(), Timestamp::now())
+        });
+        assert!(matches!(&stored, Err(CredentialsError::Link(_))), "{link}: {:?}", stored.err());
+        let written =
+            fs::read_dir(&elsewhere).unwrap().count() + fs::read_dir(elsewhere.join("queue")).unwrap().count();
+        assert_eq!(written, 1, "{link}: something was written there");
+    }
+}
+
+#[test]
+fn a_passphrase_is_asked_for_once_and_only_for_the_key_that_opens() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    ann.add_recipient(scene.key("ann")).unwrap();
+    let path = scene.folder.path().join("locked");
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-N", "open sesame", "-a", "1", "-t", "ed25519", "-C", "locked@example", "-f"]).arg(&path);
+    assert!(make.status().unwrap().success());
+    ann.add_recipient(scene.key("locked")).unwrap();
+    for project in ["me/x", "me/y"] {
+        ann.set(Kind::GithubHook, &name(project), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
+    }
+    let asked = Arc::new(AtomicUsize::new(0));
+    let with = |files: &[&str], answer: Option<&'static str>| {
+        let root = scene.root();
+        let lookup = Lookup {
+            site: Some(&root),
+            queue: None,
+            store: None,
+            environment: &Environment::default(),
+            working_dir: &root,
+        };
+        let asked = Arc::clone(&asked);
+        let ask = move |_: &Path| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            answer.map(|answer| answer.to_owned().into())
+        };
+        let files = files.iter().map(|file| scene.folder.path().join(file)).collect();
+        Credentials::of(&Site::find(&lookup).unwrap(), Keys::new(files, Arc::new(ask)), scene.trust("ann")).unwrap()
+    };
+    let locked = with(&["locked"], Some("open sesame"));
+    assert_eq!((opened(&locked, "me/x"), opened(&locked, "me/y")), (SECRET.to_owned(), SECRET.to_owned()));
+    assert_eq!(asked.swap(0, Ordering::Relaxed), 1);
+    // Another key opens it, or this one does not: nobody is asked.
+    opened(&with(&["locked", "ann"], None), "me/x");
+    ann.remove_recipient("locked@example").unwrap();
+    assert!(with(&["locked"], None).get(Kind::GithubHook, &name("me/x")).is_err());
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    ann.add_recipient(scene.key("locked")).unwrap();
+    let reason = |answer| match with(&["locked"], answer).get(Kind::GithubHook, &name("me/x")) {
+        Err(CredentialsError::Sealed(_, reason)) => reason,
+        other => panic!("{:?}", other.err()),
+    };
+    assert!(reason(None).contains("on a terminal only (ssh-agent cannot decrypt)"));
+    assert!(reason(Some("wrong")).contains("its passphrase is another one"));
+}
+
+#[test]
+fn a_private_key_is_no_recipient() {
+    let scene = Scene::new();
+    let private = fs::read_to_string(scene.folder.path().join("ann")).unwrap();
+    let error = private.trim().parse::<Recipient>().err().expect("it is private");
+    assert!(error.contains("this is a private key") && error.contains(".pub"), "{error}");
+    let secret = private.lines().nth(1).unwrap();
+    assert!(!error.contains(secret), "{error}");
 }

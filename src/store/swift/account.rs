@@ -147,20 +147,68 @@ pub const CREDENTIAL_VARIABLES: [&str; 13] = [
     "OS_PROJECT_ID",
 ];
 
+/// Who logs in at Swift, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwiftLogin {
+    /// The user, as in `ACCOUNT:USER` with the old variables.
+    pub user: String,
+    /// The server that gets the password.
+    pub server: ServerIdentity,
+    /// Whether the same source has a password, or another secret.
+    pub has_secret: bool,
+}
+
+/// The user that the environment, or clouds.yaml, has log in by name.
+///
+/// # Errors
+/// When clouds.yaml cannot be used, or the address is no URL.
+pub fn login(settings: &SwiftSettings, environment: &Environment) -> Result<Option<SwiftLogin>, StoreError> {
+    let cloud = cloud(settings, environment)?;
+    if cloud.is_none() && !is_given(environment) {
+        return Ok(None);
+    }
+    let source = cloud.as_ref().map_or(Source::Environment(environment), Source::Cloud);
+    let (Some(user), Some(address)) = (source.get("username"), source.get("auth_url")) else { return Ok(None) };
+    let server = ServerIdentity::of(&parse_url(&source.label("auth_url"), &address)?);
+    let secrets = ["password", "auth_token", "token", "application_credential_id", "application_credential_name"];
+    Ok(Some(SwiftLogin { user, server, has_secret: source.first(&secrets).is_some() }))
+}
+
+/// Whether the environment itself says how to get in.
+fn is_given(environment: &Environment) -> bool {
+    CREDENTIAL_VARIABLES.iter().any(|variable| environment.get(variable).is_some())
+}
+
+/// The cloud of clouds.yaml that is asked for.
+fn cloud(settings: &SwiftSettings, environment: &Environment) -> Result<Option<Cloud>, StoreError> {
+    // `envvars` is openstacksdk's name for the cloud that the variables themselves describe.
+    let asked = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars");
+    let named = asked.or(settings.cloud.as_deref().filter(|_| !is_given(environment)));
+    named.map(|name| Cloud::find(name, settings.clouds_file.as_deref(), environment)).transpose()
+}
+
 impl Account {
     /// Puts the settings together.
     pub(super) fn resolve(
         url: Option<&Url>,
         settings: &SwiftSettings,
         environment: &Environment,
+        password: Option<&SecretString>,
     ) -> Result<Self, StoreError> {
-        let given = CREDENTIAL_VARIABLES.iter().any(|variable| environment.get(variable).is_some());
-        // `envvars` is openstacksdk's name for the cloud that the variables themselves describe.
-        let asked = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars");
-        let named = asked.or(settings.cloud.as_deref().filter(|_| !given));
-        let cloud = match named {
-            Some(name) => Some(Cloud::find(name, settings.clouds_file.as_deref(), environment)?),
-            None => None,
+        let given = is_given(environment);
+        let mut cloud = cloud(settings, environment)?;
+        let with_password;
+        let environment = match (password, &mut cloud) {
+            (None, _) => environment,
+            (Some(password), Some(cloud)) => {
+                cloud.set_password(password);
+                environment
+            }
+            (Some(password), None) => {
+                let is_old = environment.get("OS_AUTH_URL").is_none();
+                with_password = environment.with(if is_old { "ST_KEY" } else { "OS_PASSWORD" }, password);
+                &with_password
+            }
         };
         let source = cloud.as_ref().map_or(Source::Environment(environment), Source::Cloud);
         let of_source =
@@ -281,7 +329,7 @@ mod tests {
 
     fn resolve(url: Option<&str>, variables: &[(&str, &str)]) -> Result<Account, StoreError> {
         let url = url.map(|url| Url::parse(url).unwrap());
-        Account::resolve(url.as_ref(), &SwiftSettings::default(), &environment(variables))
+        Account::resolve(url.as_ref(), &SwiftSettings::default(), &environment(variables), None)
     }
 
     fn complaint(variables: &[(&str, &str)]) -> String {
@@ -380,7 +428,7 @@ mod tests {
         for variables in [&old[..], &newer] {
             assert!(complaint(variables).contains("plain-text-passwords"));
             let settings = SwiftSettings { allows_plain_text: true, ..SwiftSettings::default() };
-            assert!(Account::resolve(None, &settings, &environment(variables)).is_ok());
+            assert!(Account::resolve(None, &settings, &environment(variables), None).is_ok());
         }
         assert!(resolve(None, &[("ST_AUTH", "http://127.0.0.1:8080/auth/v1.0"), old[1], old[2]]).is_ok());
     }
@@ -398,11 +446,31 @@ mod tests {
         let cloud = "clouds: {ci: {auth: {auth_url: 'https://evil', username: joe, project_name: x}}}\n";
         fs::write(folder.path().join("clouds.yaml"), cloud).unwrap();
         let variables = environment(&[("HOME", home.to_str().unwrap()), ("OS_CLOUD", "ci")]);
-        let error = Account::resolve(None, &settings, &variables).unwrap_err();
+        let error = Account::resolve(None, &settings, &variables, None).unwrap_err();
         assert!(error.to_string().contains("password (cloud ci in"), "{error}");
-        let error = Account::resolve(None, &SwiftSettings::default(), &variables).unwrap_err();
+        let error = Account::resolve(None, &SwiftSettings::default(), &variables, None).unwrap_err();
         assert!(error.to_string().contains("there is no clouds.yaml"), "{error}");
         assert!(!error.to_string().contains(" ./clouds.yaml"), "{error}");
+    }
+
+    #[test]
+    fn a_user_without_a_password_gets_the_one_that_is_found_elsewhere() {
+        let password = SecretString::from("verysecret".to_owned());
+        let settings = SwiftSettings::default();
+        let old = [("ST_AUTH", "https://s/auth/v1.0"), ("ST_USER", "t:u")];
+        let newer = [("OS_AUTH_URL", "https://k:5000/v3"), ("OS_USERNAME", "u"), ("OS_PROJECT_NAME", "p")];
+        for (variables, user, server) in [(&old[..], "t:u", "https://s"), (&newer, "u", "https://k:5000")] {
+            let variables = environment(variables);
+            let known = login(&settings, &variables).unwrap().unwrap();
+            assert_eq!((known.user.as_str(), known.server.to_string().as_str()), (user, server));
+            assert!(!known.has_secret && Account::resolve(None, &settings, &variables, None).is_err());
+            let account = Account::resolve(None, &settings, &variables, Some(&password)).unwrap();
+            assert!(matches!(account.login, Login::TempAuth(_) | Login::Keystone(_)));
+            assert!(!format!("{account:?}").contains("verysecret"));
+        }
+        let whole = environment(&[old[0], old[1], ("ST_KEY", "k")]);
+        assert!(login(&settings, &whole).unwrap().unwrap().has_secret);
+        assert_eq!(login(&settings, &environment(&[])).unwrap(), None);
     }
 
     #[test]
@@ -455,9 +523,9 @@ mod tests {
         // The variables describe another way in; the site's own choice of a cloud gives way.
         let settings = SwiftSettings { cloud: Some("ci".into()), ..SwiftSettings::default() };
         let old = [("HOME", home), ("ST_AUTH", "https://s"), ("ST_USER", "u"), ("ST_KEY", "k")];
-        let account = Account::resolve(None, &settings, &environment(&old)).unwrap();
+        let account = Account::resolve(None, &settings, &environment(&old), None).unwrap();
         assert!(matches!(account.login, Login::TempAuth(_)));
-        let account = Account::resolve(None, &settings, &environment(&old[..1])).unwrap();
+        let account = Account::resolve(None, &settings, &environment(&old[..1]), None).unwrap();
         assert!(matches!(account.login, Login::Keystone(_)));
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::environment::Environment;
@@ -67,6 +68,11 @@ impl Cloud {
     /// A value; an empty one counts as not set.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Gives its user this password.
+    pub(super) fn set_password(&mut self, password: &SecretString) {
+        self.values.insert("password".to_owned(), password.expose_secret().to_owned());
     }
 
     /// Reads the cloud of this name. A file that the environment names is looked at first, then `clouds_file`, then the

@@ -25,11 +25,12 @@ use ::url::Url;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use reqwest::{Method, Response};
+use secrecy::SecretString;
 use tokio_util::io::StreamReader;
 use tracing::{debug, warn};
 
 use self::account::Account;
-pub use self::account::CREDENTIAL_VARIABLES;
+pub use self::account::{CREDENTIAL_VARIABLES, SwiftLogin, login};
 use self::failure::Failure;
 use self::retry::{LONG, Patience, SHORT, persist};
 use self::session::{Ask, Session};
@@ -81,8 +82,13 @@ impl SwiftStore {
     ///
     /// # Errors
     /// [`StoreError::Misconfigured`] when something is missing, with its name.
-    pub fn new(url: Option<&Url>, settings: &SwiftSettings, environment: &Environment) -> Result<Self, StoreError> {
-        let account = Account::resolve(url, settings, environment)?;
+    pub fn new(
+        url: Option<&Url>,
+        settings: &SwiftSettings,
+        environment: &Environment,
+        password: Option<&SecretString>,
+    ) -> Result<Self, StoreError> {
+        let account = Account::resolve(url, settings, environment, password)?;
         Ok(Self { session: Box::new(Session::new(account)?) })
     }
 

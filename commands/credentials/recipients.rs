@@ -1,0 +1,130 @@
+//! `apt-ci credentials recipients`: whose keys open the secrets.
+
+use std::path::Path;
+
+use apt_ci::site::Site;
+use apt_ci::site::credentials::{Credentials, KnownRecipient, Recipient, Role};
+use serde_json::json;
+
+use super::{Recipients, roles, rotations};
+use crate::session::Session;
+use crate::ui::ask;
+use crate::ui::error::BadInput;
+use crate::ui::exit::ExitStatus;
+use crate::ui::secret::read_text;
+use crate::ui::table::{self, Cell, Column};
+
+pub async fn run(
+    command: Recipients,
+    site: &Site,
+    credentials: &Credentials,
+    session: &Session,
+) -> anyhow::Result<ExitStatus> {
+    match command {
+        Recipients::List => list(&credentials.known_recipients()?, session)?,
+        Recipients::Add { key, roles } => add(&key, roles, credentials, session).await?,
+        Recipients::Confirm { yes } => return confirm(yes, credentials, session).await,
+        Recipients::Remove { name } => {
+            // What can be wrong is found before anything is changed.
+            let hooks = site.hooks()?;
+            let (removed, known) = credentials.remove_recipient(&name)?;
+            session.ui.note(format!("{removed} opens no secret that is stored from now on."));
+            if !known.is_empty() {
+                session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
+                for command in known.iter().flat_map(|entry| rotations(entry, &hooks)) {
+                    session.ui.note(format!("  {command}"));
+                }
+            }
+        }
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn shown_roles(recipient: &Recipient) -> String {
+    recipient.roles().map_or("none: opens all".to_owned(), roles)
+}
+
+fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> {
+    if session.ui.json {
+        let all: Vec<_> = recipients
+            .iter()
+            .map(|KnownRecipient { recipient, opens, is_confirmed }| {
+                let opens: Vec<_> = opens.iter().map(|entry| json!({"kind": entry.kind, "name": entry.name})).collect();
+                json!({
+                    "key": recipient.key_line(),
+                    "roles": recipient.roles(),
+                    "opens": opens,
+                    "confirmed": is_confirmed,
+                })
+            })
+            .collect();
+        return session.ui.json(&all);
+    }
+    if recipients.is_empty() {
+        session.ui.note("There are no recipients: secrets are in clear, for their owner alone.");
+    }
+    let row = |KnownRecipient { recipient, opens, is_confirmed }: &KnownRecipient| {
+        let opens: Vec<String> = opens.iter().map(|entry| format!("{} {}", entry.kind, entry.name)).collect();
+        vec![
+            Cell::new(recipient).for_programs(recipient.key_line()),
+            Cell::new(shown_roles(recipient)),
+            Cell::new(opens.join(", ")),
+            Cell::new(if *is_confirmed { "yes" } else { "no" }),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = recipients.iter().map(row).collect();
+    table::print(&session.ui, &["KEY", "ROLES", "OPENS", "CONFIRMED"].map(Column::new), &rows)
+}
+
+async fn add(key: &[String], given: Vec<Role>, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+    let is_file = |word: &String| !word.contains(' ') && !word.starts_with("ssh-");
+    let text = match key {
+        [one] if is_file(one) => read_text(Path::new(one))?,
+        [first, _, ..] if is_file(first) => {
+            let message = "these are several files, or words".to_owned();
+            let hint = "add one key at a time: a file with it, or the key itself".to_owned();
+            return Err(BadInput { message, hint: Some(hint) }.into());
+        }
+        words => words.join(" "),
+    };
+    let recipient: Recipient = text.trim().parse().map_err(|message| BadInput { message, hint: None })?;
+    let known = credentials.recipients()?.into_iter().find(|known| known.key_line() == recipient.key_line());
+    let recipient = match known {
+        Some(known) if given.is_empty() => known,
+        _ if given.is_empty() => recipient.with_roles([Role::Operator].into()),
+        _ => recipient.with_roles(given.into_iter().collect()),
+    };
+    session.confirm_others(credentials, &recipient).await?;
+    let shown = recipient.to_string();
+    let what = match recipient.roles() {
+        Some(roles) if !roles.contains(&Role::Operator) => format!("what {} needs", super::roles(roles)),
+        _ => "all credentials".to_owned(),
+    };
+    if credentials.add_recipient(recipient)? {
+        session.ui.note(format!("{shown} opens {what} now."));
+    } else {
+        session.ui.note(format!("{shown} was a recipient before."));
+    }
+    Ok(())
+}
+
+async fn confirm(yes: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<ExitStatus> {
+    let missing = credentials.unconfirmed()?;
+    if missing.is_empty() {
+        session.ui.note("Every recipient is confirmed.");
+        return Ok(ExitStatus::Success);
+    }
+    for recipient in &missing {
+        session.ui.note(format!("  {}", recipient.line()));
+    }
+    if !yes {
+        ask::somebody_to_say_yes()?;
+        if !ask::confirm("Encrypt secrets to them from now on?".to_owned()).await? {
+            session.ui.note("Nothing was changed.");
+            return Ok(ExitStatus::Failure);
+        }
+    }
+    credentials.confirm(&missing)?;
+    session.ui.note(format!("Confirmed {} recipients.", missing.len()));
+    Ok(ExitStatus::Success)
+}

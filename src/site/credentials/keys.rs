@@ -1,0 +1,132 @@
+//! The private SSH keys of this user or host, which open secrets.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use age::armor::ArmoredReader;
+use age::ssh::Identity;
+use secrecy::SecretString;
+
+use super::sealed;
+
+/// A secret with what it is bound to is a line or a key; more is none. In bytes.
+pub(super) const LIMIT: u64 = 128 << 10;
+/// Maximum size of a file with a private key, in bytes.
+const KEY_LIMIT: u64 = 64 << 10;
+/// How often a passphrase is asked for.
+const TRIES: usize = 3;
+
+/// Asks a person for the passphrase of a key's file; none when there is nobody to ask.
+pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<SecretString> + Send + Sync>;
+
+/// The files with private keys that may open secrets. A passphrase is asked for once per key.
+pub struct Keys {
+    files: Vec<PathBuf>,
+    ask: AskPassphrase,
+    unlocked: Mutex<HashMap<PathBuf, Identity>>,
+}
+
+impl Keys {
+    /// These files; those that do not exist are left out.
+    pub fn new(files: Vec<PathBuf>, ask: AskPassphrase) -> Self {
+        Self { files, ask, unlocked: Mutex::default() }
+    }
+
+    /// Opens what was encrypted to one of these keys. The error says what was tried.
+    pub(super) fn open(&self, armour: &str) -> Result<SecretString, String> {
+        // One alone was named by somebody: then it has to be there.
+        if let [named] = self.files.as_slice()
+            && let Err(error) = File::open(named)
+        {
+            return Err(format!("{}: {error}", named.display()));
+        }
+        let tags = sealed::tags(armour)?;
+        let mut tried = Vec::new();
+        let mut locked = Vec::new();
+        for file in &self.files {
+            let outcome = self.read(file).and_then(|identity| match identity {
+                None => Ok(None),
+                Some(identity) if !is_for(&identity, &tags) => Err("the secret is not encrypted to it".to_owned()),
+                Some(Identity::Encrypted(key)) => {
+                    locked.push((file, key));
+                    Ok(None)
+                }
+                Some(identity) => decrypt(armour, &identity).map(Some),
+            });
+            match outcome {
+                Ok(None) => {}
+                Ok(Some(secret)) => return Ok(secret),
+                Err(reason) => tried.push(format!("{}: {reason}", file.display())),
+            }
+        }
+        // Nobody is asked for what another key opens.
+        for (file, key) in locked {
+            match self.unlock(file, &key).and_then(|identity| decrypt(armour, &identity)) {
+                Ok(secret) => return Ok(secret),
+                Err(reason) => tried.push(format!("{}: {reason}", file.display())),
+            }
+        }
+        Err(if tried.is_empty() { "there is none".to_owned() } else { tried.join("; ") })
+    }
+
+    /// Reads a key; `None` when there is no such file, or this user may not read it.
+    fn read(&self, path: &Path) -> Result<Option<Identity>, String> {
+        if let Some(identity) = self.unlocked.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return Ok(Some(identity.clone()));
+        }
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let name = Some(path.display().to_string());
+        match Identity::from_buffer(BufReader::new(file.take(KEY_LIMIT)), name) {
+            Ok(Identity::Unsupported(_)) => Err("keys of its type open no secrets".to_owned()),
+            Ok(identity) => Ok(Some(identity)),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    fn unlock(&self, path: &Path, key: &age::ssh::EncryptedKey) -> Result<Identity, String> {
+        for _ in 0..TRIES {
+            let Some(passphrase) = (self.ask)(path) else {
+                return Err(
+                    "it has a passphrase, which is asked for on a terminal only (ssh-agent cannot decrypt)".to_owned()
+                );
+            };
+            if let Ok(unlocked) = key.decrypt(passphrase) {
+                let identity = Identity::from(unlocked);
+                let mut known = self.unlocked.lock().unwrap_or_else(PoisonError::into_inner);
+                known.insert(path.to_owned(), identity.clone());
+                return Ok(identity);
+            }
+        }
+        Err("its passphrase is another one".to_owned())
+    }
+}
+
+/// Whether one of these tags names the key.
+fn is_for(identity: &Identity, tags: &[String]) -> bool {
+    age::ssh::Recipient::try_from(identity.clone())
+        .is_ok_and(|recipient| sealed::tag(&recipient.to_string()).is_some_and(|tag| tags.contains(&tag)))
+}
+
+fn decrypt(armour: &str, identity: &Identity) -> Result<SecretString, String> {
+    let decryptor =
+        age::Decryptor::new_buffered(ArmoredReader::new(armour.as_bytes())).map_err(|error| error.to_string())?;
+    let reader =
+        decryptor.decrypt(std::iter::once(identity as &dyn age::Identity)).map_err(|error| error.to_string())?;
+    let mut secret = String::new();
+    reader.take(LIMIT + 1).read_to_string(&mut secret).map_err(|error| error.to_string())?;
+    if secret.len() as u64 > LIMIT {
+        return Err("it is longer than any secret".to_owned());
+    }
+    Ok(secret.into())
+}

@@ -1,0 +1,128 @@
+//! What is inside the encryption: the secret, and what it is for.
+//!
+//! Anybody who can commit to a site can copy one file's ciphertext into another file, or change the server that a secret
+//! is sent to. So kind, name, server and readers are encrypted together with the secret and checked when it is opened.
+
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::CredentialsError;
+use super::entry::{Entry, Kind, Name};
+use super::role::{self, Role};
+use crate::server_url::ServerIdentity;
+
+/// What a bound secret begins with. One without it is from before secrets were bound.
+const MAGIC: &str = "apt-ci credential 1\n";
+
+/// What a secret is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Binding {
+    kind: Kind,
+    name: Name,
+    server: Option<ServerIdentity>,
+    readers: Option<BTreeSet<Role>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    #[serde(flatten)]
+    binding: Binding,
+    secret: String,
+}
+
+/// A credential that was opened. Its secret is given out for the server that it is bound to.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    entry: Entry,
+    binding: Option<Binding>,
+    secret: SecretString,
+}
+
+impl Opened {
+    /// Reads what the encryption held for the entry of this file.
+    pub(super) fn read(entry: Entry, payload: &SecretString) -> Result<Self, CredentialsError> {
+        let Some(text) = payload.expose_secret().strip_prefix(MAGIC) else {
+            return Ok(Self { entry, binding: None, secret: payload.clone() });
+        };
+        let of = format!("the {} credential of {}", entry.kind, entry.name);
+        // The parser's words could quote the secret.
+        let Payload { binding, secret } =
+            serde_json::from_str(text).map_err(|_| CredentialsError::Foreign(of.clone(), "damaged text".to_owned()))?;
+        if (binding.kind, &binding.name) != (entry.kind, &entry.name) {
+            let found = format!("the {} credential of {}", binding.kind, binding.name);
+            return Err(CredentialsError::Foreign(of, found));
+        }
+        if (&binding.server, &binding.readers) != (&entry.server, &entry.readers) {
+            return Err(CredentialsError::Foreign(of, "another server or other readers than its file says".to_owned()));
+        }
+        Ok(Self { entry, binding: Some(binding), secret: secret.into() })
+    }
+
+    /// What is to be encrypted for an entry.
+    pub(super) fn payload(entry: &Entry, secret: &SecretString) -> SecretString {
+        let Entry { kind, name, server, readers, .. } = entry.clone();
+        let binding = Binding { kind, name, server, readers };
+        let payload = Payload { binding, secret: secret.expose_secret().to_owned() };
+        // Texts can always be written.
+        format!("{MAGIC}{}", serde_json::to_string(&payload).unwrap_or_default()).into()
+    }
+
+    /// What is to be encrypted to keep this as it is, bound or not.
+    pub(super) fn same_payload(&self) -> SecretString {
+        match self.binding {
+            Some(_) => Self::payload(&self.entry, &self.secret),
+            None => self.secret.clone(),
+        }
+    }
+
+    /// What is known about it.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// Whether it is bound; otherwise it can only be shown.
+    pub fn is_bound(&self) -> bool {
+        self.binding.is_some()
+    }
+
+    /// The secret, to be sent to this server.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Unbound`], or [`CredentialsError::OtherServer`] when it is bound to another one.
+    pub fn for_server(&self, server: &ServerIdentity) -> Result<&SecretString, CredentialsError> {
+        let Entry { kind, name, .. } = &self.entry;
+        match &self.binding {
+            None => Err(CredentialsError::Unbound(*kind, name.clone())),
+            Some(Binding { server: Some(bound), .. }) if bound == server => Ok(&self.secret),
+            Some(Binding { server: bound, .. }) => Err(CredentialsError::OtherServer {
+                kind: *kind,
+                name: name.clone(),
+                bound: bound.clone().map(Box::new),
+                server: Box::new(server.clone()),
+            }),
+        }
+    }
+
+    /// The secret, to be compared here and sent nowhere.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Unbound`].
+    pub fn for_comparison(&self) -> Result<&SecretString, CredentialsError> {
+        let Entry { kind, name, .. } = &self.entry;
+        if self.is_bound() { Ok(&self.secret) } else { Err(CredentialsError::Unbound(*kind, name.clone())) }
+    }
+
+    /// The secret, for an operator who asks to see it, whatever it is bound to.
+    pub fn reveal(&self) -> &SecretString {
+        &self.secret
+    }
+}
+
+impl Entry {
+    /// The roles that need it, beside operators.
+    pub fn needed_by(&self) -> BTreeSet<Role> {
+        self.readers.clone().unwrap_or_else(|| role::of_kind(self.kind))
+    }
+}

@@ -1,0 +1,227 @@
+//! Whose keys open the secrets: adding, changing and removing recipients, which encrypts the secrets again.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use secrecy::SecretString;
+
+use super::entry::{Entry, Kind, Name};
+use super::role::{self, Role};
+use super::sealed::{self, Recipient};
+use super::{Credentials, CredentialsError, files, recipients_in};
+use crate::site::repository;
+
+/// A recipient, and the entries that can be opened with its key as their files are now.
+pub struct KnownRecipient {
+    /// The recipient.
+    pub recipient: Recipient,
+    /// The entries, as the ciphertexts themselves name the key.
+    pub opens: Vec<Entry>,
+    /// Whether this user has confirmed it.
+    pub is_confirmed: bool,
+}
+
+/// Encrypts what is in an entry to operators and the roles that need it. Of one that is not bound its file alone says what it is for, which a
+/// commit may have changed: that is for operators until they bind it.
+pub(super) fn seal_for(
+    entry: &Entry,
+    is_bound: bool,
+    payload: &SecretString,
+    recipients: &[Recipient],
+) -> Result<String, CredentialsError> {
+    let readers = entry.needed_by();
+    sealed::seal(payload, recipients.iter().filter(|one| if is_bound { one.opens(&readers) } else { one.opens_all() }))
+        .map_err(CredentialsError::Recipient)
+}
+
+impl Credentials {
+    /// The recipients, each with what its key opens. Read from the ciphertexts, for which no key is needed.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn known_recipients(&self) -> Result<Vec<KnownRecipient>, CredentialsError> {
+        let confirmed = self.trust.confirmed(&self.root)?;
+        let mut all = Vec::new();
+        for kind in Kind::ALL {
+            for path in files::below(&self.root, &self.sealed().join(kind.as_str()))? {
+                let (entry, armour) = self.read(&path)?;
+                let reason = |reason| CredentialsError::File { path: path.clone(), reason };
+                all.push((entry, sealed::tags(&armour).map_err(reason)?));
+            }
+        }
+        let known = |recipient: Recipient| {
+            let opens = all.iter().filter(|(_, tags)| recipient.is_tagged(tags)).map(|(entry, _)| entry.clone());
+            let (opens, is_confirmed) = (opens.collect(), confirmed.contains(&recipient.decision()));
+            KnownRecipient { recipient, opens, is_confirmed }
+        };
+        Ok(self.recipients()?.into_iter().map(known).collect())
+    }
+
+    /// The recipients that this user has not confirmed, such as those that came with a pulled commit. Nothing is encrypted before they are.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn unconfirmed(&self) -> Result<Vec<Recipient>, CredentialsError> {
+        let confirmed = self.trust.confirmed(&self.root)?;
+        Ok(self.recipients()?.into_iter().filter(|recipient| !confirmed.contains(&recipient.decision())).collect())
+    }
+
+    /// Confirms these recipients for this user.
+    ///
+    /// # Errors
+    /// When the decision cannot be written.
+    pub fn confirm(&self, recipients: &[Recipient]) -> Result<(), CredentialsError> {
+        Ok(self.trust.confirm(&self.root, recipients.iter().map(Recipient::decision))?)
+    }
+
+    pub(super) fn check_confirmed(&self, recipients: &[Recipient]) -> Result<(), CredentialsError> {
+        let confirmed = self.trust.confirmed(&self.root)?;
+        let missing: Vec<String> = recipients
+            .iter()
+            .filter(|recipient| !confirmed.contains(&recipient.decision()))
+            .map(Recipient::line)
+            .collect();
+        if missing.is_empty() { Ok(()) } else { Err(CredentialsError::Unconfirmed(missing)) }
+    }
+
+    /// The roles that need a secret about which nothing is said: none where no recipient has a role of its own.
+    pub(super) fn usual_readers(&self, kind: Kind, name: &Name) -> Result<Option<BTreeSet<Role>>, CredentialsError> {
+        let recipients = self.recipients()?;
+        let mut roles = recipients.iter().filter_map(Recipient::roles).flatten();
+        if !matches!(kind, Kind::Queue | Kind::Swift) {
+            return Ok(Some(role::of_kind(kind)));
+        }
+        let of_name = match name.as_str() {
+            "web" => Role::Web,
+            name => Role::Worker(Some(name.to_owned())),
+        };
+        if roles.clone().any(|role| *role == of_name) {
+            return Ok(Some([of_name].into()));
+        }
+        if roles.any(|role| *role != Role::Operator) {
+            return Err(CredentialsError::NoReaders(kind, name.clone()));
+        }
+        Ok(None)
+    }
+
+    /// Lets a key open the secrets that its roles need, or gives a known one other roles. The secrets are encrypted again; the first
+    /// recipient moves them from the clear folder into git. Returns whether anything has changed.
+    ///
+    /// # Errors
+    /// [`CredentialsError::LastRecipient`] without an operator, or when a secret cannot be opened or written.
+    pub fn add_recipient(&self, recipient: Recipient) -> Result<bool, CredentialsError> {
+        let _lock = self.lock()?;
+        let mut recipients = self.recipients()?;
+        let others: Vec<Recipient> = recipients.iter().filter(|known| !known.is_same(&recipient)).cloned().collect();
+        self.check_confirmed(&others)?;
+        let message = format!("Let {recipient} read the credentials");
+        let is_new = !recipients.iter().any(|known| known.line() == recipient.line());
+        match recipients.iter_mut().find(|known| known.is_same(&recipient)) {
+            Some(known) => *known = recipient.clone(),
+            None => recipients.push(recipient.clone()),
+        }
+        if !recipients.iter().any(Recipient::opens_all) {
+            return Err(CredentialsError::LastRecipient(recipient.to_string()));
+        }
+        self.confirm(&[recipient])?;
+        let entries = self.list()?;
+        // Also for a known one: a process that died may have come half way.
+        if is_new || entries.iter().any(|entry| self.plain().join(entry.file()).exists()) {
+            self.encrypt_again(&recipients, &message)?;
+        } else {
+            self.commit_all(&message)?;
+        }
+        Ok(is_new)
+    }
+
+    fn commit_all(&self, message: &str) -> Result<(), CredentialsError> {
+        let mut files = vec![self.recipients_file()];
+        files.extend(self.list()?.iter().map(|entry| self.sealed().join(entry.file())));
+        self.commit(&files, message)
+    }
+
+    /// Encrypts all secrets without a key, which is named by its comment or the key itself. Returns it, and the entries that it could open:
+    /// whoever has the key may have kept them.
+    ///
+    /// # Errors
+    /// [`CredentialsError::NoRecipient`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
+    pub fn remove_recipient(&self, name: &str) -> Result<(Recipient, Vec<Entry>), CredentialsError> {
+        let _lock = self.lock()?;
+        let mut recipients = self.recipients()?;
+        let meant: Vec<usize> = (0..recipients.len())
+            .filter(|place| recipients.get(*place).is_some_and(|known| known.is_named(name)))
+            .collect();
+        let (removed, remaining) = match meant.as_slice() {
+            // A process that died may have come half way: everything is written then, and perhaps not committed. Or somebody has taken it
+            // out of the list by hand, and nothing else.
+            [] => {
+                let path = self.recipients_file();
+                let committed = repository::committed(&self.root, &path)?.unwrap_or_default();
+                let before = recipients_in(&committed).map_err(|reason| CredentialsError::File { path, reason })?;
+                let removed = before.into_iter().find(|known| known.is_named(name));
+                (removed.ok_or_else(|| CredentialsError::NoRecipient(name.to_owned()))?, recipients)
+            }
+            [one] => (recipients.remove(*one), recipients),
+            _ => return Err(CredentialsError::Ambiguous(name.to_owned())),
+        };
+        if !remaining.iter().any(Recipient::opens_all) {
+            return Err(CredentialsError::LastRecipient(name.to_owned()));
+        }
+        self.check_confirmed(&remaining)?;
+        let mut known = self.list()?;
+        known.retain(|entry| removed.opens(&entry.needed_by()));
+        self.encrypt_again(&remaining, &format!("Let {removed} read new credentials no more"))?;
+        Ok((removed, known))
+    }
+
+    fn encrypt_again(&self, recipients: &[Recipient], message: &str) -> Result<(), CredentialsError> {
+        // All are opened before the first is written.
+        let mut all = Vec::new();
+        for entry in self.list()? {
+            let missing = || CredentialsError::Missing(format!("{} {}", entry.kind, entry.name));
+            all.push(self.get(entry.kind, &entry.name)?.ok_or_else(missing)?);
+        }
+        // Nothing is written that nobody here could open again.
+        let operators = recipients.iter().filter(|recipient| recipient.opens_all());
+        let probe = sealed::seal(&String::from("probe").into(), operators).map_err(CredentialsError::Recipient)?;
+        self.keys.open(&probe).map_err(CredentialsError::Unopenable)?;
+        let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
+        let list = || files::write(&self.root, &self.recipients_file(), &lines, 0o644);
+        let is_first = self.recipients()?.is_empty();
+        if is_first {
+            // A secret that is stored from now on is encrypted.
+            list()?;
+        }
+        let mut changed = vec![self.recipients_file()];
+        for opened in &all {
+            let entry = opened.entry();
+            let sealed = seal_for(entry, opened.is_bound(), &opened.same_payload(), recipients)?;
+            let path = self.sealed().join(entry.file());
+            files::write(&self.root, &path, &entry.to_json(&sealed), 0o644)?;
+            changed.push(path);
+        }
+        if !is_first {
+            // If this process dies before, all of it is done again.
+            list()?;
+        }
+        // The encrypted ones are there.
+        for opened in &all {
+            let path = self.plain().join(opened.entry().file());
+            if fs::symlink_metadata(&path).is_ok() {
+                files::remove(&self.root, &path)?;
+            }
+        }
+        self.commit(&changed, message)
+    }
+
+    /// Whether a recipient is from before there were roles, and this user has not been told yet. Tells of it once.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn first_without_role(&self) -> Result<Option<Recipient>, CredentialsError> {
+        let Some(one) = self.recipients()?.into_iter().find(|recipient| recipient.roles().is_none()) else {
+            return Ok(None);
+        };
+        Ok(self.trust.is_told_first(&self.root, "recipients without roles")?.then_some(one))
+    }
+}
