@@ -5,7 +5,7 @@ mod history;
 use std::io::Read;
 
 use anyhow::Context as _;
-use apt_ci::excuses::{self, Manner, Place, Proposed, Retry, Selected, Selection, State};
+use apt_ci::excuses::{self, Fault, Manner, Place, Proposed, Retry, Selected, Selection, State};
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::line::Submission;
 use apt_ci::request::{SourcePackage, Text, Trigger};
@@ -18,6 +18,9 @@ use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
+/// Maximum number of left out entries that are named.
+const NAMED: usize = 20;
+
 /// Run the tests again that keep new versions out of a release
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -26,6 +29,8 @@ and requests each once per trigger; with --group, once with all its triggers.
 
 --only-infra: the newest result with a trigger of the test is a testbed failure (tmpfail).
 --only-flaky: among the newest 20 results of the tested version, the test passed and failed with the same triggers.
+Entries that cannot be understood are left out with a warning; the command does the rest, and ends with 1. A baseline (migration-reference/0) is \
+asked for alone, without --all-proposed, --add-trigger or --group.
 --urls: as retry-autopkgtest-regressions prints them, one per test and architecture, with all triggers.
 
 Examples:
@@ -104,6 +109,11 @@ pub struct RetryRegressionsArgs {
 }
 
 pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+    if args.further.iter().any(Trigger::is_baseline) {
+        let message = "--add-trigger migration-reference/0: a baseline has no other triggers".to_owned();
+        let hint = Some("`apt-ci run --baseline` asks for a baseline".to_owned());
+        return Err(BadInput { message, hint }.into());
+    }
     let site = session.site()?;
     let release = release(&args, &site)?;
     let manner = Manner {
@@ -127,13 +137,20 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     };
     let (place, input) = open(&args, &release, session, &site).await?;
     let read = move || selection.read(excuses::text(input)?, &manner);
-    let Selected { mut retries, without_trigger } =
+    let Selected { mut retries, without_trigger, odd } =
         tokio::task::spawn_blocking(read).await?.with_context(|| format!("the excuses {place}"))?;
     if without_trigger > 0 {
         session.ui.warn(format!(
             "{without_trigger} tests are left out: the excuses do not tell the version that would be their trigger"
         ));
     }
+    for Fault { line, message } in odd.iter().take(NAMED) {
+        session.ui.warn(format!("{place}, line {line}, is left out: {message}"));
+    }
+    if odd.len() > NAMED {
+        session.ui.warn(format!("{} more entries of {place} are left out", odd.len() - NAMED));
+    }
+    let done = if odd.is_empty() { ExitStatus::Success } else { ExitStatus::Failure };
     if args.only_infra || args.only_flaky {
         retries = history::keep(retries, args.only_infra, args.only_flaky, session, &site).await?;
     }
@@ -150,17 +167,17 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     }
     if retries.is_empty() && !session.ui.json {
         session.ui.note(format!("No test of {place} is meant by all these conditions."));
-        return Ok(ExitStatus::Success);
+        return Ok(done);
     }
     if args.urls {
         for retry in &retries {
             session.ui.data(retry.url())?;
         }
-        return Ok(ExitStatus::Success);
+        return Ok(done);
     }
     if args.dry_run {
         show(&retries, session)?;
-        return Ok(ExitStatus::Success);
+        return Ok(done);
     }
     let now = jiff::Timestamp::now();
     let mut submissions = Vec::with_capacity(retries.len());
@@ -171,7 +188,10 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     if !is_wanted(submissions.len(), args.yes, session).await? {
         return Ok(ExitStatus::Failure);
     }
-    submit(submissions, &args.submit, session, &site).await
+    match submit(submissions, &args.submit, session, &site).await? {
+        ExitStatus::Success => Ok(done),
+        other => Ok(other),
+    }
 }
 
 /// The release that is meant.

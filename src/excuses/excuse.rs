@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{Location, Spanned};
 
 use super::items::Item;
 use super::{Excuse, ExcusesError, Fault, State, Test};
@@ -48,17 +49,20 @@ pub(super) fn parse(item: &Item, wanted: &[State]) -> Result<Excuse, ExcusesErro
     let options = serde_saphyr::options! { with_snippet: false, budget: None };
     let raw: Raw = serde_saphyr::from_str_with_options(&item.text, options).map_err(|error| {
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
-        ExcusesError::Malformed(Fault { line: item.line(line), message: in_one_line(&error.to_string()) })
+        ExcusesError::OddItem(Fault { line: item.line(line), message: in_one_line(&error.to_string()) })
     })?;
     let Raw { item_name, source, new_version, policies, dependencies } = raw;
     let Policies { age, autopkgtest } = policies.unwrap_or_default();
     let Dependencies { blocked_by, migrate_after } = dependencies.unwrap_or_default();
     let source = source.or(item_name).ok_or_else(|| {
         let message = "this item names no `source`".to_owned();
-        ExcusesError::Malformed(Fault { line: item.begin, message })
+        ExcusesError::OddItem(Fault { line: item.begin, message })
     })?;
-    let mut tests = autopkgtest.map(|tests| tests.0).unwrap_or_default();
+    let Tests { mut tests, mut odd } = autopkgtest.unwrap_or_default();
     tests.retain(|test| wanted.contains(&test.state));
+    for line in tests.iter_mut().map(|test| &mut test.line).chain(odd.iter_mut().map(|fault| &mut fault.line)) {
+        *line = item.line(*line);
+    }
     Ok(Excuse {
         line: item.begin,
         source,
@@ -66,6 +70,7 @@ pub(super) fn parse(item: &Item, wanted: &[State]) -> Result<Excuse, ExcusesErro
         age: age.and_then(|age| age.current_age),
         blocked_by: [blocked_by, migrate_after].into_iter().flatten().flatten().collect(),
         tests,
+        odd,
     })
 }
 
@@ -73,8 +78,12 @@ fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The tests in the order of the file.
-struct Tests(Vec<Test>);
+/// The tests in the order of the file, and those that cannot be understood. Lines are those of the item.
+#[derive(Default)]
+struct Tests {
+    tests: Vec<Test>,
+    odd: Vec<Fault>,
+}
 
 impl<'de> Deserialize<'de> for Tests {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -92,54 +101,114 @@ impl<'de> Visitor<'de> for TestsVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tests, A::Error> {
-        let mut tests = Vec::new();
+        let mut found = Tests::default();
         while let Some(name) = map.next_key::<String>()? {
             if name == VERDICT {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let Verdicts(verdicts) = map.next_value()?;
+            let verdicts: Spanned<Loose> = map.next_value()?;
+            let Loose::Map(verdicts) = verdicts.value else {
+                found.add_odd(&verdicts.referenced, format!("the tests of {name} are no map by architecture"));
+                continue;
+            };
             let (package, version) = match name.split_once(['/', ' ']) {
                 Some((package, version)) => (package.to_owned(), Some(version.trim().to_owned())),
                 None => (name, None),
             };
-            tests.extend(verdicts.into_iter().map(|(architecture, verdict)| Test {
-                package: package.clone(),
-                version: version.clone(),
-                architecture,
-                state: verdict.state,
-                log: verdict.log,
-                retry: verdict.retry,
-            }));
+            for (architecture, verdict) in verdicts {
+                let Some(Verdict { state, log, retry }) = Verdict::of(verdict.value) else {
+                    let message = format!("the test of {package} on {architecture} has no verdict");
+                    found.add_odd(&verdict.referenced, message);
+                    continue;
+                };
+                let (package, version, line) = (package.clone(), version.clone(), line_of(&verdict.referenced));
+                found.tests.push(Test { package, version, architecture, state, log, retry, line });
+            }
         }
-        Ok(Tests(tests))
+        Ok(found)
     }
 }
 
-/// The verdicts about a package's test, by architecture.
-struct Verdicts(Vec<(String, Verdict)>);
+impl Tests {
+    fn add_odd(&mut self, at: &Location, message: String) {
+        self.odd.push(Fault { line: line_of(at), message });
+    }
+}
 
-impl<'de> Deserialize<'de> for Verdicts {
+fn line_of(at: &Location) -> usize {
+    usize::try_from(at.line()).unwrap_or(1)
+}
+
+/// Any value, as far as it matters: what is not expected where it stands makes one test odd, and not the whole item.
+enum Loose {
+    Text(String),
+    List(Vec<Loose>),
+    Map(Vec<(String, Spanned<Loose>)>),
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Loose {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(VerdictsVisitor)
+        deserializer.deserialize_any(LooseVisitor)
     }
 }
 
-struct VerdictsVisitor;
+struct LooseVisitor;
 
-impl<'de> Visitor<'de> for VerdictsVisitor {
-    type Value = Verdicts;
+impl<'de> Visitor<'de> for LooseVisitor {
+    type Value = Loose;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("verdicts by architecture")
+        f.write_str("any value")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Verdicts, A::Error> {
-        let mut verdicts = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            verdicts.push(entry);
+    fn visit_str<E>(self, text: &str) -> Result<Loose, E> {
+        Ok(Loose::Text(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_unit<E>(self) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_none<E>(self) -> Result<Loose, E> {
+        Ok(Loose::Other)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Loose, D::Error> {
+        Loose::deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Loose, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element()? {
+            values.push(value);
         }
-        Ok(Verdicts(verdicts))
+        Ok(Loose::List(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Loose, A::Error> {
+        let mut values = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            values.push(entry);
+        }
+        Ok(Loose::Map(values))
     }
 }
 
@@ -150,29 +219,16 @@ struct Verdict {
     retry: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for Verdict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(VerdictVisitor)
-    }
-}
-
-struct VerdictVisitor;
-
-impl<'de> Visitor<'de> for VerdictVisitor {
-    type Value = Verdict;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a verdict: a list of a state and addresses")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Verdict, A::Error> {
-        let word: String = list.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(0, &self))?;
-        let log = list.next_element::<Option<String>>()?.flatten();
-        for _ in ["history", "artifacts"] {
-            list.next_element::<IgnoredAny>()?;
-        }
-        let retry = list.next_element::<Option<String>>()?.flatten();
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Verdict { state: State::of_word(&word), log, retry })
+impl Verdict {
+    fn of(value: Loose) -> Option<Self> {
+        let Loose::List(values) = value else { return None };
+        let mut texts = values.into_iter().map(|value| match value {
+            Loose::Text(text) => Some(text),
+            _ => None,
+        });
+        let word = texts.next().flatten()?;
+        let log = texts.next().flatten();
+        let retry = texts.nth(2).flatten();
+        Some(Self { state: State::of_word(&word), log, retry })
     }
 }

@@ -6,7 +6,8 @@
 
 use std::io::{self, BufRead, Read as _};
 
-use super::{ExcusesError, Fault, State};
+use super::retry::ppas_of;
+use super::{ExcusesError, Fault, MAX_PPA_LISTS, State};
 
 /// More bytes of one line, or of what is kept of one item, are not read: then this is no excuses file.
 const LIMIT: usize = 32 << 20;
@@ -45,6 +46,8 @@ pub(super) struct Items<R> {
     line: Vec<u8>,
     number: usize,
     place: Place,
+    /// The lists of PPAs that addresses ask for.
+    ppas: Vec<Vec<String>>,
 }
 
 #[derive(Clone, Copy)]
@@ -59,7 +62,23 @@ enum Place {
 
 impl<R: BufRead> Items<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0, place: Place::Before }
+        Self { input, line: Vec::new(), number: 0, place: Place::Before, ppas: Vec::new() }
+    }
+
+    pub(super) fn ppas(&self) -> &[Vec<String>] {
+        &self.ppas
+    }
+
+    /// Notes the PPAs of an address. Those of tests that are not wanted tell about those that have no address.
+    fn note_ppas(&mut self) {
+        if self.ppas.len() > MAX_PPA_LISTS || !self.line.contains(&b'?') {
+            return;
+        }
+        if let Some(ppas) = std::str::from_utf8(&self.line).ok().and_then(ppas_of)
+            && !self.ppas.contains(&ppas)
+        {
+            self.ppas.push(ppas);
+        }
     }
 
     /// The next item, into the place of the former one; false when there is none.
@@ -81,6 +100,9 @@ impl<R: BufRead> Items<R> {
         loop {
             if filter.keeps(&self.line) {
                 self.keep(item)?;
+            }
+            if filter.tests {
+                self.note_ppas();
             }
             if !self.read_line()? {
                 self.place = Place::End;

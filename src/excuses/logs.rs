@@ -10,6 +10,8 @@ use super::{ExcusesError, Place};
 
 /// More of a line is matched as another line.
 const LONGEST_LINE: u64 = 1 << 20;
+/// Maximum length of a log, unpacked, in bytes. A small file can unpack to any length.
+const MAX_LOG: u64 = 2 << 30;
 /// What gzip's files begin with. Some servers unpack them, others do not.
 const GZIP: &[u8] = b"\x1f\x8b";
 /// A log that takes longer is given up.
@@ -36,13 +38,17 @@ fn search(log: impl Read, pattern: &Regex) -> std::io::Result<bool> {
     if is_packed { in_lines(BufReader::new(MultiGzDecoder::new(log)), pattern) } else { in_lines(log, pattern) }
 }
 
-fn in_lines(mut log: impl BufRead, pattern: &Regex) -> std::io::Result<bool> {
+fn in_lines(log: impl BufRead, pattern: &Regex) -> std::io::Result<bool> {
+    let mut log = log.take(MAX_LOG);
     let mut line = Vec::new();
     while log.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)? > 0 {
         if pattern.is_match(line.trim_ascii_end()) {
             return Ok(true);
         }
         line.clear();
+    }
+    if log.limit() == 0 {
+        return Err(std::io::Error::other(format!("it is longer than {} GiB", MAX_LOG >> 30)));
     }
     Ok(false)
 }

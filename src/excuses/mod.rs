@@ -38,6 +38,9 @@ pub enum ExcusesError {
     /// They are not what they should be.
     #[error("line {}: {}", .0.line, .0.message)]
     Malformed(Fault),
+    /// An item of theirs is not what it should be. The next ones can be read all the same.
+    #[error("line {}: {}", .0.line, .0.message)]
+    OddItem(Fault),
     /// There are none in it.
     #[error("it has no list `sources`, so it is not proposed-migration's update_excuses.yaml")]
     NoSources,
@@ -69,6 +72,8 @@ pub struct Excuse {
     pub blocked_by: Vec<String>,
     /// Those of the tests that it causes which are in a wanted state, in the order of the file.
     pub tests: Vec<Test>,
+    /// Tests that cannot be understood, and what is wrong with them.
+    pub odd: Vec<Fault>,
 }
 
 /// A package's test on an architecture.
@@ -86,6 +91,8 @@ pub struct Test {
     pub log: Option<String>,
     /// The address that asks for it again.
     pub retry: Option<String>,
+    /// The line of the file where the verdict is.
+    pub line: usize,
 }
 
 /// The excuses of a file, one source package after the other. However large the file is, only one of them is in memory.
@@ -96,11 +103,19 @@ pub struct Excuses<R> {
     ended: bool,
 }
 
+/// Lists of PPAs that more than this many excuses ask for are not told apart.
+const MAX_PPA_LISTS: usize = 16;
+
 impl<R: BufRead> Excuses<R> {
     /// Reads this text, and of the tests in it those that are in one of these states. The others are most of the file, and are passed
     /// over quickly.
     pub fn new(input: R, wanted: &[State]) -> Self {
         Self { items: Items::new(input), item: Item::default(), wanted: wanted.to_vec(), ended: false }
+    }
+
+    /// The PPAs that the addresses read so far ask for, those of unwanted tests included: each list once.
+    pub fn ppas(&self) -> &[Vec<String>] {
+        self.items.ppas()
     }
 }
 
@@ -116,14 +131,18 @@ impl<R: BufRead> Iterator for Excuses<R> {
             Ok(true) => Some(excuse::parse(&self.item, &self.wanted)),
             Err(error) => Some(Err(error)),
         };
-        // Behind a fault nothing can be trusted.
-        self.ended = !matches!(next, Some(Ok(_)));
+        // One item that makes no sense says nothing about the next. Behind any other fault nothing can be trusted.
+        self.ended = !matches!(next, Some(Ok(_) | Err(ExcusesError::OddItem(_))));
         next
     }
 }
 
 /// What a file in xz's format begins with.
 const XZ: &[u8] = b"\xfd7zXZ\0";
+/// Memory that unpacking may need, in KiB. `xz -9` asks for 64 MiB; a header can ask for 4 GiB.
+const XZ_MEMORY: u32 = 256 << 10;
+/// Maximum length of an unpacked file, in bytes. Ubuntu's largest are about a tenth of it; a small file can unpack to any length.
+const MAX_UNPACKED: u64 = 512 << 20;
 /// How much is read at a time.
 const WINDOW: usize = 256 << 10;
 
@@ -132,6 +151,10 @@ const WINDOW: usize = 256 << 10;
 /// # Errors
 /// When its beginning cannot be read.
 pub fn text<'r>(input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>, ExcusesError> {
+    text_up_to(MAX_UNPACKED, input)
+}
+
+fn text_up_to<'r>(limit: u64, input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>, ExcusesError> {
     let mut input = BufReader::with_capacity(WINDOW, input);
     let mut begin = Vec::new();
     input
@@ -142,9 +165,32 @@ pub fn text<'r>(input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send +
     let is_xz = begin == XZ;
     let whole = io::Cursor::new(begin).chain(input);
     if is_xz {
-        return Ok(Box::new(BufReader::with_capacity(WINDOW, lzma_rust2::XzReader::new(whole, true))));
+        let inner = lzma_rust2::XzReader::new_mem_limit(whole, true, XZ_MEMORY);
+        let unpacked = Bounded { inner, limit, left: limit };
+        return Ok(Box::new(BufReader::with_capacity(WINDOW, unpacked)));
     }
     Ok(Box::new(whole))
+}
+
+/// A reader that fails when there is more than it may read.
+struct Bounded<R> {
+    inner: R,
+    limit: u64,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        match self.left.checked_sub(length as u64) {
+            Some(left) => self.left = left,
+            None => {
+                let message = format!("unpacked, it is longer than {} MiB", self.limit >> 20);
+                return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+            }
+        }
+        Ok(length)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use url::form_urlencoded;
 
-use super::{Excuse, ExcusesError, Fault, State, Test};
+use super::{Excuse, Fault, State, Test};
 use crate::release::{Architecture, Context, QueueName, Release};
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Parameters, Ppa, Request, SourcePackage, Text, Trigger};
@@ -57,19 +57,31 @@ pub struct Retry {
     pub state: State,
     /// Where the log of its latest run is.
     pub log: Option<String>,
-    /// The address of request.cgi.
-    page: String,
+    /// The line of the file where its verdict is.
+    pub(super) line: usize,
+    /// Whether an address told the PPAs.
+    pub(super) has_address: bool,
+    page: Page,
+}
+
+/// Where a web service is asked for a test.
+#[derive(Debug, Clone, PartialEq)]
+enum Page {
+    /// request.cgi, with everything in its query.
+    Request(String),
+    /// An address that asks for this one test again, as it was. Debian's excuses have these.
+    Again(String),
 }
 
 impl Manner {
     /// What runs this test of the excuse again. `None` when the excuses do not tell the version that would be its trigger.
     ///
     /// # Errors
-    /// When the excuses name something that cannot be, or are those of another release.
-    pub fn retry(&self, excuse: &Excuse, test: &Test) -> Result<Option<Retry>, ExcusesError> {
+    /// When the excuses name something that cannot be, or this test is of another release.
+    pub fn retry(&self, excuse: &Excuse, test: &Test) -> Result<Option<Retry>, Fault> {
         let fault = |message: String| {
             let message = format!("the test of {} for {}: {message}", test.package, excuse.source);
-            ExcusesError::Malformed(Fault { line: excuse.line, message })
+            Fault { line: test.line, message }
         };
         let invalid = |error: InvalidRequest| fault(error.to_string());
         let package: SourcePackage = test.package.parse().map_err(invalid)?;
@@ -102,25 +114,38 @@ impl Manner {
         if triggers.is_empty() {
             return Ok(None);
         }
-        for further in &self.further {
+        // A baseline is a baseline only alone.
+        let is_baseline = triggers.iter().any(Trigger::is_baseline);
+        for further in self.further.iter().filter(|_| !is_baseline) {
             if !triggers.contains(further) {
                 triggers.push(further.clone());
             }
         }
+        let all_proposed = asked.all_proposed || self.proposed == Proposed::All && !is_baseline;
+        let is_as_asked = self.proposed == Proposed::Triggers && self.further.is_empty();
+        let page = match (&test.retry, asked.page) {
+            (Some(address), None) if is_as_asked => Page::Again(address.clone()),
+            (_, page) => Page::Request(page.unwrap_or_else(|| format!("{SERVER}{PAGE}"))),
+        };
         let ppas: Result<Vec<Ppa>, _> = asked.ppas.iter().map(|text| text.parse()).collect();
-        Ok(Some(Retry {
+        let retry = Retry {
             package,
             version: test.version.clone(),
             release: self.release.clone(),
             architecture,
             triggers,
             ppas: ppas.map_err(invalid)?,
-            all_proposed: asked.all_proposed || self.proposed == Proposed::All,
+            all_proposed,
             age: excuse.age,
             state: test.state,
             log: test.log.clone(),
-            page: asked.page.unwrap_or_else(|| format!("{SERVER}{PAGE}")),
-        }))
+            line: test.line,
+            has_address: test.retry.is_some(),
+            page,
+        };
+        // What no server would take ends here, for this test alone.
+        retry.submission(None).map_err(invalid)?;
+        Ok(Some(retry))
     }
 }
 
@@ -143,6 +168,11 @@ impl Retry {
         Ok(Submission { queue: self.queue(), request: Request::new(self.package.clone(), parameters)? })
     }
 
+    /// Whether it makes a new baseline.
+    pub fn is_baseline(&self) -> bool {
+        self.triggers.iter().any(Trigger::is_baseline)
+    }
+
     /// The queue that its request belongs into.
     pub fn queue(&self) -> QueueName {
         let context = if self.ppas.is_empty() { Context::Distribution } else { Context::Ppa };
@@ -151,6 +181,10 @@ impl Retry {
 
     /// The address that asks for it, with everything in the order that others use.
     pub fn url(&self) -> String {
+        let page = match &self.page {
+            Page::Again(address) => return address.clone(),
+            Page::Request(page) => page,
+        };
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.append_pair("release", self.release.as_str());
         query.append_pair("arch", self.architecture.as_str());
@@ -166,7 +200,14 @@ impl Retry {
         }
         // Python, which others write their addresses with, leaves the `~` of versions as it is.
         let query = query.finish().replace("%7E", "~");
-        format!("{}?{query}", self.page)
+        format!("{page}?{query}")
+    }
+
+    /// What tells it from others: everything that is asked for.
+    pub(super) fn key(&self) -> impl Eq + std::hash::Hash + use<> {
+        let triggers: Vec<String> = self.triggers.iter().map(ToString::to_string).collect();
+        let ppas: Vec<String> = self.ppas.iter().map(ToString::to_string).collect();
+        (self.package.clone(), self.architecture.clone(), triggers, ppas, self.all_proposed)
     }
 }
 
@@ -184,10 +225,15 @@ struct Asked {
 
 impl Asked {
     fn parse(address: &str) -> Result<Self, String> {
+        if is_again(address) {
+            return Ok(Self::default());
+        }
         let (page, query) = address.split_once('?').ok_or("its address asks for nothing")?;
         // Some write only what follows the server.
         let page = if page.contains("://") { page.to_owned() } else { format!("{SERVER}{PAGE}") };
         let mut asked = Self { page: Some(page), ..Self::default() };
+        // Neither names nor versions have blanks: a `+` is itself, also where it was not escaped.
+        let query = query.replace('+', "%2B");
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
             match name.as_ref() {
@@ -205,8 +251,24 @@ impl Asked {
     }
 }
 
+/// Whether an address asks for one test again by its number: `…/api/v1/retry/ID`.
+fn is_again(address: &str) -> bool {
+    address
+        .rsplit_once("/api/v1/retry/")
+        .is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The PPAs in a line with the address of a request.cgi.
+pub(super) fn ppas_of(line: &str) -> Option<Vec<String>> {
+    let (page, query) = line.trim().trim_end_matches(['\'', '"', ']', ',']).split_once('?')?;
+    page.ends_with(PAGE).then_some(())?;
+    let query = query.replace('+', "%2B");
+    let values = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "ppa");
+    Some(values.map(|(_, value)| value.into_owned()).collect())
+}
+
 /// One retry per test and architecture, with all triggers; packages in the order in which they came first, and then architectures. Those
-/// that take packages from elsewhere stay apart.
+/// that take packages from elsewhere stay apart, and baselines stay alone.
 pub fn group(retries: Vec<Retry>) -> Vec<Retry> {
     let mut packages: Vec<Vec<Retry>> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -217,13 +279,19 @@ pub fn group(retries: Vec<Retry>) -> Vec<Retry> {
         }
         let Some(package) = packages.get_mut(place) else { continue };
         let same = |other: &&mut Retry| {
-            (&other.architecture, &other.ppas, other.all_proposed)
-                == (&retry.architecture, &retry.ppas, retry.all_proposed)
+            !other.is_baseline()
+                && !retry.is_baseline()
+                && (&other.architecture, &other.ppas, other.all_proposed)
+                    == (&retry.architecture, &retry.ppas, retry.all_proposed)
         };
         let Some(first) = package.iter_mut().find(same) else {
             package.push(retry);
             continue;
         };
+        // One address asks for one of them only.
+        if matches!(first.page, Page::Again(_)) {
+            first.page = Page::Request(format!("{SERVER}{PAGE}"));
+        }
         for trigger in retry.triggers {
             if !first.triggers.contains(&trigger) {
                 first.triggers.push(trigger);

@@ -1,9 +1,9 @@
 //! Which tests are meant.
 
 use super::retry::UNKNOWN;
-use super::{Excuse, Excuses, ExcusesError, Manner, Retry, State, Test};
+use super::{Excuse, Excuses, ExcusesError, Fault, Manner, Retry, State, Test};
 use crate::release::Architecture;
-use crate::request::SourcePackage;
+use crate::request::{Ppa, SourcePackage};
 use std::io::BufRead;
 
 /// What tests have in common that are to be run again.
@@ -34,6 +34,35 @@ pub struct Selected {
     pub retries: Vec<Retry>,
     /// How many tests are left out because the excuses do not tell the version that would be their trigger.
     pub without_trigger: usize,
+    /// What else is left out, because it cannot be understood, or no server would take it.
+    pub odd: Vec<Fault>,
+}
+
+impl Selected {
+    /// Gives tests without an address the PPAs of the others: proposed-migration runs all tests with the same. Where addresses differ, such a
+    /// test is left out, for without its PPAs it would be another one.
+    fn complete_ppas(&mut self, known: &[Vec<String>]) {
+        let [ppas] = known else {
+            if !known.is_empty() {
+                let (kept, unclear) =
+                    std::mem::take(&mut self.retries).into_iter().partition(|retry| retry.has_address);
+                self.retries = kept;
+                self.odd.extend(unclear.into_iter().map(|retry: Retry| Fault {
+                    line: retry.line,
+                    message: format!(
+                        "the test of {} has no address, and those of others differ in their PPAs",
+                        retry.package
+                    ),
+                }));
+            }
+            return;
+        };
+        // An address with these PPAs was read, or is left out as odd itself.
+        let Ok(ppas) = ppas.iter().map(|ppa| ppa.parse()).collect::<Result<Vec<Ppa>, _>>() else { return };
+        for retry in self.retries.iter_mut().filter(|retry| !retry.has_address && !retry.is_baseline()) {
+            retry.ppas.clone_from(&ppas);
+        }
+    }
 }
 
 impl Selection {
@@ -44,22 +73,30 @@ impl Selection {
     pub fn read(&self, input: impl BufRead, manner: &Manner) -> Result<Selected, ExcusesError> {
         let mut selected = Selected::default();
         let mut seen = std::collections::HashSet::new();
-        for excuse in Excuses::new(input, &self.states) {
-            let excuse = excuse?;
+        let mut excuses = Excuses::new(input, &self.states);
+        for excuse in excuses.by_ref() {
+            let mut excuse = match excuse {
+                Err(ExcusesError::OddItem(fault)) => {
+                    selected.odd.push(fault);
+                    continue;
+                }
+                other => other?,
+            };
             if !self.takes(&excuse) {
                 continue;
             }
+            selected.odd.append(&mut excuse.odd);
             for test in excuse.tests.iter().filter(|test| self.takes_test(test)) {
-                match manner.retry(&excuse, test)? {
-                    None => selected.without_trigger += 1,
-                    Some(retry) => {
-                        if seen.insert(retry.url()) {
-                            selected.retries.push(retry);
-                        }
-                    }
+                match manner.retry(&excuse, test) {
+                    Err(fault) => selected.odd.push(fault),
+                    Ok(None) => selected.without_trigger += 1,
+                    Ok(Some(retry)) => selected.retries.push(retry),
                 }
             }
         }
+        selected.complete_ppas(excuses.ppas());
+        selected.retries.retain(|retry| seen.insert(retry.key()));
+        selected.odd.sort_by_key(|fault| fault.line);
         Ok(selected)
     }
 

@@ -70,6 +70,11 @@ sources:
 hints: []
 ";
 
+/// The same in which no test has a PPA: those without an address are as the others.
+fn with_one_list_of_ppas() -> String {
+    EXCUSES.replace("&ppa=o%2Fn", "")
+}
+
 fn manner() -> Manner {
     Manner { release: "noble".parse().unwrap(), proposed: Proposed::Triggers, further: Vec::new() }
 }
@@ -147,7 +152,8 @@ fn addresses_are_those_that_others_print() {
     let further = Manner { further: vec!["dpkg/1.22".parse().unwrap()], proposed: Proposed::All, ..manner() };
     assert_eq!(urls(&regressions(), &further)[0], format!("{glibc}&trigger=dpkg%2F1.22&all-proposed=1"));
     let running = Selection { states: vec![State::Running], ..Selection::default() };
-    assert_eq!(urls(&running, &manner()), [glibc.replace("gzip", "zlib")]);
+    let selected = running.read(with_one_list_of_ppas().as_bytes(), &manner()).unwrap();
+    assert_eq!(selected.retries[0].url(), glibc.replace("gzip", "zlib"));
 }
 
 #[test]
@@ -155,7 +161,7 @@ fn each_condition_leaves_out_what_it_should() {
     let count = |change: fn(&mut Selection)| {
         let mut selection = regressions();
         change(&mut selection);
-        let selected = selection.read(EXCUSES.as_bytes(), &manner()).unwrap();
+        let selected = selection.read(with_one_list_of_ppas().as_bytes(), &manner()).unwrap();
         selected.retries.iter().map(|retry| format!("{}<{}", retry.package, retry.triggers[0].package())).collect()
     };
     let check = |change: fn(&mut Selection), expected: &[&str]| {
@@ -194,9 +200,10 @@ fn a_request_goes_where_its_packages_come_from() {
 #[test]
 fn excuses_of_another_release_are_refused() {
     let other: Release = "jammy".parse().unwrap();
-    let error = regressions().read(EXCUSES.as_bytes(), &Manner { release: other, ..manner() }).unwrap_err();
-    let expected = "line 3: the test of gzip for glibc: its address asks for the release noble, not for jammy";
-    assert_eq!(error.to_string(), expected);
+    let selected = regressions().read(EXCUSES.as_bytes(), &Manner { release: other, ..manner() }).unwrap();
+    assert!(selected.retries.is_empty());
+    let message = "the test of gzip for glibc: its address asks for the release noble, not for jammy".to_owned();
+    assert_eq!(selected.odd[0], Fault { line: 20, message });
 }
 
 #[test]
@@ -206,14 +213,119 @@ fn faults_are_told_with_their_lines() {
     }
     assert!(fault("sources: {}\n").starts_with("line 1: `sources` is not a list"));
     assert!(fault("sources:\n- item: a\n").starts_with("line 2: this item names no `source`"));
-    let list =
-        fault("sources:\n- source: a\n  reason: x\n  policy_info:\n    autopkgtest:\n      b/1:\n        amd64: 5\n");
-    assert!(list.starts_with("line 7: "), "{list}");
     let broken = fault("sources:\n- reason:\n  - x\n  source: 'a\n");
     assert!(broken.starts_with("line 4: "), "{broken}");
     assert!(fault("sources:\n- source: a\n  - b\n -c\n").starts_with("line "));
     let good: Vec<_> = Excuses::new("sources: []\nx: 1\n".as_bytes(), &[]).collect();
     assert!(good.is_empty());
+}
+
+/// An excuse for each of these verdicts of a test on amd64.
+fn excuses_with(verdicts: &[&str]) -> String {
+    let item = |verdict: &&str| {
+        format!(
+            "- source: glibc\n  new-version: 2.40-1\n  policy_info:\n    autopkgtest:\n      gzip/1.12-1:\n        amd64: {verdict}\n"
+        )
+    };
+    format!("sources:\n{}", verdicts.iter().map(item).collect::<String>())
+}
+
+#[test]
+fn odd_entries_are_left_out_and_the_rest_is_read() {
+    let address = |query: &str| {
+        format!("[REGRESSION, null, null, null, 'request.cgi?release=noble&arch=amd64&package=gzip&{query}']")
+    };
+    let verdicts = [
+        "null",
+        "[]",
+        "5",
+        "[null]",
+        "{a: b}",
+        "[5, x]",
+        &address("trigger=glibc%2F2.40-1&colour=red"),
+        &address("trigger=nonsense"),
+        &address("trigger=migration-reference%2F0&all-proposed=1"),
+        "[REGRESSION, null, null, null, 'https://host/nothing']",
+        &address("trigger=glibc%2F2.40-1+b1"),
+    ];
+    let selected = regressions().read(excuses_with(&verdicts).as_bytes(), &manner()).unwrap();
+    let triggers: Vec<String> = selected.retries.iter().map(|retry| retry.triggers[0].to_string()).collect();
+    assert_eq!(triggers, ["glibc/2.40-1+b1"], "a `+` that is not escaped is one");
+    let lines: Vec<usize> = selected.odd.iter().map(|fault| fault.line).collect();
+    assert_eq!(lines, (0..10).map(|item| 7 + 6 * item).collect::<Vec<_>>(), "{:#?}", selected.odd);
+    assert!(selected.odd[0].message.contains("gzip on amd64 has no verdict"), "{:?}", selected.odd[0]);
+    assert!(selected.odd[6].message.contains("colour"), "{:?}", selected.odd[6]);
+    // So is an item that makes no sense at all.
+    let text = excuses_with(&["[REGRESSION]"])
+        .replace("sources:\n", "sources:\n- item: x\n- source: [a\n- source: b\n  policy_info: 5\n");
+    let selected = regressions().read(text.as_bytes(), &manner()).unwrap();
+    assert_eq!((selected.retries.len(), selected.odd.len()), (1, 3), "{:#?}", selected.odd);
+}
+
+#[test]
+fn a_baseline_stays_alone() {
+    let address = |trigger: &str| {
+        format!(
+            "[RUNNING-REFERENCE, null, null, null, 'request.cgi?release=noble&arch=amd64&package=gzip&trigger={trigger}']"
+        )
+    };
+    let text = excuses_with(&[&address("migration-reference%2F0"), &address("glibc%2F2.40-1")]);
+    let selection = Selection { states: vec![State::RunningReference], ..Selection::default() };
+    let manner = Manner { further: vec!["dpkg/1.22".parse().unwrap()], proposed: Proposed::All, ..manner() };
+    let selected = selection.read(text.as_bytes(), &manner).unwrap();
+    assert!(selected.odd.is_empty(), "{:?}", selected.odd);
+    let grouped = group(selected.retries);
+    let request =
+        |retry: &Retry| serde_json::to_string(&retry.submission(None).unwrap().request.public_parameters()).unwrap();
+    let requests: Vec<String> = grouped.iter().map(request).collect();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert!(requests[0].contains("migration-reference/0") && !requests[0].contains("dpkg"), "{requests:?}");
+    assert!(requests[1].contains("dpkg/1.22") && requests[1].contains("all-proposed"), "{requests:?}");
+}
+
+#[test]
+fn a_test_without_an_address_has_the_ppas_of_the_others() {
+    let address = |ppa: &str| {
+        format!(
+            "[REGRESSION, null, null, null, 'request.cgi?release=noble&arch=amd64&package=gzip&trigger=glibc%2F2.40-1{ppa}']"
+        )
+    };
+    let running = Selection { states: vec![State::Running], ..Selection::default() };
+    let without = "[RUNNING, 'https://ci/running', null, null, null]";
+    let read = |verdicts: &[&str]| running.read(excuses_with(verdicts).as_bytes(), &manner()).unwrap();
+    let ppas = |selected: &Selected| selected.retries.iter().map(|retry| retry.ppas.len()).collect::<Vec<_>>();
+    // One verdict in braces, and one that is passed over as not wanted.
+    assert_eq!(ppas(&read(&[without, &address("&ppa=o%2Fn&ppa=o%2Fm")])), [2]);
+    let list = format!(
+        "\n        - REGRESSION\n        - null\n        - null\n        - null\n        - {}",
+        address("&ppa=o%2Fn").trim_matches(['[', ']']).rsplit(", ").next().unwrap().trim_matches('\'')
+    );
+    assert_eq!(ppas(&read(&[without, &list])), [1]);
+    assert_eq!(ppas(&read(&[without, &address("")])), [0]);
+    let mixed = read(&[without, &address("&ppa=o%2Fn"), &address("")]);
+    assert_eq!((ppas(&mixed), mixed.odd.len()), (vec![], 1), "{:?}", mixed.odd);
+    assert!(mixed.odd[0].message.contains("PPAs"), "{:?}", mixed.odd);
+}
+
+#[test]
+fn debians_addresses_mean_the_new_version() {
+    let address = "https://ci.debian.net/api/v1/retry/65535";
+    let text = excuses_with(&[&format!("[REGRESSION, null, null, null, '{address}']")]);
+    let read = |manner: &Manner| regressions().read(text.as_bytes(), manner).unwrap().retries.remove(0);
+    let retry = read(&manner());
+    assert_eq!((retry.triggers[0].to_string(), retry.url()), ("glibc/2.40-1".to_owned(), address.to_owned()));
+    assert_eq!(retry.submission(None).unwrap().queue.to_string(), "debci-noble-amd64");
+    let all = read(&Manner { proposed: Proposed::All, ..manner() });
+    assert!(all.url().ends_with("trigger=glibc%2F2.40-1&all-proposed=1"), "that address cannot say so: {}", all.url());
+}
+
+#[test]
+fn an_xz_bomb_ends_in_an_error() {
+    // xz -9 of 200 comments of 100 kB each.
+    let packed = include_bytes!("bomb.xz");
+    let read: Result<Vec<_>, _> = Excuses::new(super::text_up_to(1 << 20, packed.as_slice()).unwrap(), &[]).collect();
+    let error = read.unwrap_err().to_string();
+    assert!(error.contains("longer than 1 MiB"), "{error}");
 }
 
 proptest! {
@@ -228,7 +340,7 @@ proptest! {
         let damaged = format!("{before}{text}{}", after.get(cut..).unwrap_or_default());
         let lines = damaged.lines().count() + 1;
         for excuse in Excuses::new(damaged.as_bytes(), &[State::Regression, State::Pass]) {
-            if let Err(ExcusesError::Malformed(Fault { line, .. })) = &excuse {
+            if let Err(ExcusesError::Malformed(Fault { line, .. }) | ExcusesError::OddItem(Fault { line, .. })) = &excuse {
                 prop_assert!((1..=lines).contains(line), "line {line} of {lines}");
             }
         }
