@@ -24,6 +24,7 @@ use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
+use crate::ui::plain::plain;
 use crate::ui::secret::{self, read_text};
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::unquoted::Unquoted;
@@ -470,7 +471,7 @@ fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Sessio
             return Ok(session.ui.data(secret)?);
         }
     }
-    let line = |name: &str, text: &str| session.ui.data(format!("{name:<9}{}", text.replace(char::is_control, " ")));
+    let line = |name: &str, text: &str| session.ui.data(format!("{name:<9}{}", plain(text)));
     line("kind", entry.kind.as_str())?;
     line("name", entry.name.as_str())?;
     line("server", &entry.server.as_ref().map(ToString::to_string).unwrap_or_default())?;

@@ -8,9 +8,12 @@ use tokio::io::AsyncReadExt;
 
 use crate::results::naming::{Where, run_or_latest};
 use crate::session::Session;
-use crate::ui::error::NotFound;
+use crate::ui::error::{NotFound, Unable};
 use crate::ui::exit::ExitStatus;
 use crate::ui::pager;
+
+/// Longest log that goes into a JSON document, in bytes: that is in memory as a whole.
+const JSON_LIMIT: u64 = 64 << 20;
 
 /// Show the log of a run, or of a package's latest one
 #[derive(clap::Args)]
@@ -70,7 +73,12 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
     };
     if session.ui.json {
         let mut log = Vec::new();
-        text.read_to_end(&mut log).await.with_context(|| format!("the log of {} cannot be read", run.object("")))?;
+        let reading = (&mut text).take(JSON_LIMIT + 1).read_to_end(&mut log).await;
+        reading.with_context(|| format!("the log of {} cannot be read", run.object("")))?;
+        if log.len() as u64 > JSON_LIMIT {
+            let message = format!("the log of {} is too long for --json: over {} MiB", run.id, JSON_LIMIT >> 20);
+            return Err(Unable { message, hint: "without --json, it is written out while it is read" }.into());
+        }
         let mut document = serde_json::to_value(&run)?;
         document["log"] = String::from_utf8_lossy(&log).into();
         session.ui.json(&document)?;

@@ -20,6 +20,7 @@ use crate::session::Session;
 use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
+use crate::ui::plain::plain;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
@@ -269,7 +270,7 @@ fn said(one: &Followed) -> String {
         Stage::Gone => "was taken out of its queue".to_owned(),
     };
     // A log must not steer the terminal.
-    format!("{package} in {queue} {state}").replace(char::is_control, " ")
+    plain(&format!("{package} in {queue} {state}")).into_owned()
 }
 
 fn summary(followed: &[Followed]) -> String {

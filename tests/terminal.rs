@@ -161,6 +161,22 @@ fn pager(_: &Services) -> Result<(), Failed> {
     let mistyped = through(&[("PAGER", "no-such-pager")]);
     assert_eq!(mistyped.status.code(), Some(1), "{mistyped:#?}");
     assert!(mistyped.out.contains("set PAGER to another one"), "{}", mistyped.out);
+    // What a test writes cannot steer the terminal, whatever shows it; a file gets it as it is.
+    let steering = "evil/1\u{1b}]52;c;cm0gLXJmIC8=\u{7}\u{1b}[2J\u{9b}5n\u{202e}\u{1b}[32mgreen\u{1b}[0m\n";
+    let path = site.json(&["results", "show", "gzip"])["path"].as_str().expect("a path").to_owned();
+    let folder = site.path().join("results").join(format!("autopkgtest-{}", site.release)).join(path);
+    fs::write(folder.join("log.gz"), steering)?;
+    assert_eq!(site.ok(&["log", "gzip"]), steering);
+    for pager in ["cat", "sed ''"] {
+        let shown = through(&[("PAGER", pager), ("TERM", "xterm")]).out;
+        assert!(shown.contains("evil/15n\u{1b}[32mgreen"), "{pager}: {shown:?}");
+        for steering in ["\u{1b}]", "\u{7}", "\u{1b}[2J", "\u{9b}", "\u{202e}"] {
+            assert!(!shown.contains(steering), "{pager}: {shown:?}");
+        }
+    }
+    let json = on_terminal(&site, 80, &[], &["log", "gzip", "--json"]).out;
+    assert!(json.contains(r"\u009b5n\u202e") && !json.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{json:?}");
+    fs::write(folder.join("log.gz"), &log)?;
     // A machine without less shows the log all the same.
     let few = site.path().join("few-programs");
     fs::create_dir(&few)?;

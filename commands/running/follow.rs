@@ -16,6 +16,7 @@ use crate::session::Session;
 use crate::ui;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
+use crate::ui::plain::is_steering;
 
 /// How often one looks at the log: as often as its worker does.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -79,7 +80,7 @@ fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<Running
 
 /// The log itself is data: whole, as the test wrote it, but for what would steer a terminal.
 fn write(text: &str) -> anyhow::Result<()> {
-    let clean: String = text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect();
+    let clean: String = text.chars().filter(|c| !is_steering(*c) || matches!(c, '\n' | '\t')).collect();
     let mut out = anstream::stdout().lock();
     out.write_all(clean.as_bytes()).and_then(|()| out.flush()).map_err(ui::unwritable)?;
     Ok(())

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use super::error::BadInput;
 use super::interrupt;
+use super::plain::{plain, plain_lines};
 
 /// That somebody is there to be asked.
 ///
@@ -32,17 +33,21 @@ pub fn somebody_to_say_yes() -> Result<(), BadInput> {
 
 /// Asks a question, to which `y` is yes. The question waits beside everything else: connections are kept meanwhile.
 pub async fn confirm(question: String) -> anyhow::Result<bool> {
-    answer(move || dialoguer::Confirm::new().with_prompt(question).default(false).interact()).await
+    answer(move || dialoguer::Confirm::new().with_prompt(plain_lines(&question)).default(false).interact()).await
 }
 
 /// Asks for a name to be typed.
 pub async fn name(question: String) -> anyhow::Result<String> {
-    answer(move || dialoguer::Input::<String>::new().with_prompt(question).allow_empty(true).interact_text()).await
+    answer(move || {
+        dialoguer::Input::<String>::new().with_prompt(plain_lines(&question)).allow_empty(true).interact_text()
+    })
+    .await
 }
 
 /// Asks for a secret, which is not shown.
 pub async fn secret(question: String) -> anyhow::Result<String> {
-    answer(move || dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact()).await
+    answer(move || dialoguer::Password::new().with_prompt(plain_lines(&question)).allow_empty_password(true).interact())
+        .await
 }
 
 /// Asks for the passphrase of a key; none when nobody can be asked. Everything else waits meanwhile: it is asked for before anything begins.
@@ -63,7 +68,7 @@ pub fn passphrase(file: &Path) -> Option<SecretString> {
 /// When nobody is there to choose: then `flag` is what names it.
 pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<String> {
     somebody_to_choose(question, flag)?;
-    let (question, choices) = (question.to_owned(), names.to_vec());
+    let (question, choices) = (plain(question).into_owned(), shown(names));
     let place =
         answer(move || dialoguer::Select::new().with_prompt(question).items(&choices).default(0).interact()).await?;
     names.get(place).cloned().context("there was no answer")
@@ -75,7 +80,7 @@ pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Res
 /// When nobody is there to choose, or nothing is chosen: then `flag` is what names them.
 pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<Vec<String>> {
     somebody_to_choose(question, flag)?;
-    let (prompt, choices) = (format!("{question} (space changes, return ends)"), names.to_vec());
+    let (prompt, choices) = (plain(&format!("{question} (space changes, return ends)")).into_owned(), shown(names));
     let all = vec![true; choices.len()];
     let places =
         answer(move || dialoguer::MultiSelect::new().with_prompt(prompt).items(&choices).defaults(&all).interact())
@@ -85,6 +90,11 @@ pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Re
         return Err(BadInput { message: format!("{question}: none was chosen"), hint: None }.into());
     }
     Ok(chosen)
+}
+
+/// Names as a terminal may show them.
+fn shown(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| plain(name).into_owned()).collect()
 }
 
 /// Waits for a person's answer; other things go on meanwhile. Ctrl-C ends the program and leaves the terminal as it was: a question hides

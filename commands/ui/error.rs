@@ -15,6 +15,7 @@ use apt_ci::store::StoreError;
 use apt_ci::testbed::{ConfError, TestbedError};
 
 use super::exit::ExitStatus;
+use super::plain::plain_lines;
 
 const RED: Style = AnsiColor::Red.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
@@ -54,11 +55,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitStatus::Success.into();
     }
-    // A text from elsewhere must not steer the terminal.
-    let plain = |text: String| text.replace(|c: char| c.is_control() && c != '\n', " ");
-    super::say(format_args!("{RED}error:{RED:#} {}", plain(chain(error))));
+    super::say(format_args!("{RED}error:{RED:#} {}", plain_lines(&chain(error))));
     if let Some(hint) = hint(error) {
-        super::say(format_args!("{CYAN}hint:{CYAN:#} {}", plain(hint)));
+        super::say(format_args!("{CYAN}hint:{CYAN:#} {}", plain_lines(&hint)));
     }
     status(error).into()
 }

@@ -20,6 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::log_writer;
+use super::plain::plain;
 
 const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -150,10 +151,10 @@ fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -
         _ => {}
     }
     if let Some(package) = &said.package {
-        line.push_str(&format!("{package}: "));
+        line.push_str(&format!("{}: ", plain(package)));
     }
     // Texts of other programs and servers are quoted in messages: they must not steer the terminal.
-    line.push_str(&said.message.replace(char::is_control, " "));
+    line.push_str(&plain(&said.message));
     // A first attempt is the rule, and a request's id is long.
     let told = |(name, value): &&(&str, String)| match *name {
         "queue" => true,
@@ -163,10 +164,10 @@ fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -
     let mut fields = String::new();
     for (name, value) in said.fields.iter().filter(|field| everything || told(field)) {
         // Writing to a text cannot fail.
-        let _ = write!(fields, " {name}={}", value.replace(char::is_control, " "));
+        let _ = write!(fields, " {name}={}", plain(value));
     }
     for span in &said.spans {
-        let _ = write!(fields, " {}", span.replace(char::is_control, " "));
+        let _ = write!(fields, " {}", plain(span));
     }
     line.push_str(&styled(DIM, &fields));
     line.push('\n');

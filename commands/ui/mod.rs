@@ -7,6 +7,7 @@ pub mod interrupt;
 mod log;
 pub mod log_writer;
 pub mod pager;
+pub mod plain;
 pub mod progress;
 pub mod secret;
 pub mod table;
@@ -58,30 +59,32 @@ impl Ui {
         !self.quiet && !self.json && std::io::stderr().is_terminal()
     }
 
-    /// Data, on standard output. The end of a pipe's reader ends us without noise.
+    /// Data, on standard output. Of control characters in it, only colours and ends of lines reach a terminal. The end of a pipe's reader ends
+    /// us without noise.
     pub fn data(&self, text: impl std::fmt::Display) -> std::io::Result<()> {
         let mut out = anstream::stdout().lock();
+        if self.terminal {
+            return writeln!(out, "{}", plain::coloured(&text.to_string())).map_err(unwritable);
+        }
         writeln!(out, "{text}").map_err(unwritable)
     }
 
     /// Data as one JSON document, on standard output.
     pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
         let text = if self.terminal { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
-        Ok(self.data(text)?)
+        Ok(self.data(plain::escaped(&text))?)
     }
 
     /// Something that is wrong and does not keep the command from doing the rest, on standard error.
     pub fn warn(&self, text: impl std::fmt::Display) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
-        say(format_args!("{style}warning:{style:#} {}", text.to_string().replace(char::is_control, " ")));
+        say(format_args!("{style}warning:{style:#} {}", plain::plain(&text.to_string())));
     }
 
     /// A remark for a person, on standard error.
     pub fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
-            // A text from elsewhere must not steer the terminal.
-            let is_steering = |c: char| c.is_control() && c != '\n';
-            say(format_args!("{}", text.to_string().replace(is_steering, " ")));
+            say(format_args!("{}", plain::plain_lines(&text.to_string())));
         }
     }
 }

@@ -5,6 +5,7 @@ use apt_ci::result::Outcome;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Ui;
+use super::plain::plain;
 
 const HEADING: Style = Style::new().bold();
 const GAP: usize = 2;
@@ -46,9 +47,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The same text for both. Control characters become spaces: a text from elsewhere must not steer the terminal.
+    /// The same text for both. Control and direction characters become spaces: a text from elsewhere must not steer the terminal.
     pub fn new(text: impl ToString) -> Self {
-        let text = text.to_string().replace(char::is_control, " ");
+        let text = plain(&text.to_string()).into_owned();
         Self { person: text.clone(), program: text, style: Style::new() }
     }
 
@@ -215,6 +216,6 @@ mod tests {
 
     #[test]
     fn what_others_wrote_cannot_steer_the_terminal() {
-        assert_eq!(Cell::new("1.0\u{1b}[2J\n\t").person, "1.0 [2J  ");
+        assert_eq!(Cell::new("1.0\u{1b}[2J\n\t\u{202e}\u{9b}").person, "1.0 [2J    ");
     }
 }
