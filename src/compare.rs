@@ -189,6 +189,7 @@ mod tests {
                 uuid: None,
                 proof: crate::result::ProofVerdict::None,
                 fallback: false,
+                options: None,
             },
             damaged,
         };

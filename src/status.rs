@@ -188,6 +188,7 @@ mod tests {
             uuid: Some("u-1".to_owned()),
             proof: crate::result::ProofVerdict::None,
             fallback: false,
+            options: None,
         };
         test_complete(&place, &run, &request, &summary)
     }

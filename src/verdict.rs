@@ -57,7 +57,7 @@ pub struct Verdict {
 
 impl Verdict {
     /// Judges a run by its exit code, by the baseline, and by the package's other runs on its release and architecture, whose order does
-    /// not matter. Only failures need these.
+    /// not matter. Only failures need these. Runs from branches say nothing about a run of the archive's package.
     pub fn of(run: &StoredRun, others: &[StoredRun]) -> Self {
         let verdict = |meaning, reason: String| Self { meaning, reason };
         if run.damaged {
@@ -77,7 +77,8 @@ impl Verdict {
             Outcome::Denylisted => return verdict(Meaning::NotRun, "it is never to be run".to_owned()),
             Outcome::Fail => {}
         }
-        let mut others: Vec<&StoredRun> = others.iter().filter(|other| other.id != run.id).collect();
+        let mut others: Vec<&StoredRun> =
+            others.iter().filter(|other| other.id != run.id && (run.is_branch() || !other.is_branch())).collect();
         others.sort_by(|a, b| b.id.cmp(&a.id));
         let passed = |other: &&&StoredRun| matches!(other.decision(), Some(Outcome::Pass | Outcome::Neutral));
         let is_same = |other: &&&StoredRun| {
@@ -150,6 +151,7 @@ mod tests {
                 uuid: None,
                 proof: crate::result::ProofVerdict::None,
                 fallback: false,
+                options: None,
             },
             damaged: false,
         }

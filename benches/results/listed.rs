@@ -87,6 +87,7 @@ async fn fill(swift: &Swift, container: &str, release: &str, runs: usize) -> Vec
         uuid: Some(uuid::Uuid::new_v4().to_string()),
         proof: ProofVerdict::Proven,
         fallback: false,
+        options: Some(apt_ci::result::RunOptions::default()),
     };
     let storing = stream::iter(0..runs).map(|number| {
         let (store, bundle) = (&store, &bundle);

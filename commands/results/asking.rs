@@ -79,7 +79,7 @@ fn ppa(text: &str) -> anyhow::Result<Origin> {
         let message = "a PPA's token does not belong on a command line, and is not needed here".to_owned();
         return Err(BadInput { message, hint: Some("name the PPA alone: OWNER/NAME".to_owned()) }.into());
     }
-    Ok(Origin::Ppa(format!("{}-{}", ppa.owner(), ppa.name())))
+    Ok(Origin::ppa(ppa.owner(), ppa.name()))
 }
 
 /// The releases that are named, or else all of the site.

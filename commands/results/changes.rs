@@ -14,6 +14,7 @@ use super::naming::{Where, run_or_latest};
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
+use crate::ui::plain::plain;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
@@ -67,7 +68,9 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
         architecture: args.place.architecture.clone(),
         ..Question::default()
     };
-    let (runs, _) = ask(&question, usize::MAX, session, site, &store).await?;
+    let (mut runs, _) = ask(&question, usize::MAX, session, site, &store).await?;
+    // A branch's tests break without the package's doing.
+    runs.retain(|run| !run.is_branch());
     let mut places: Vec<String> =
         runs.iter().map(|run| format!("-s {} -a {}", run.path.release, run.path.architecture)).collect();
     places.sort();
@@ -134,7 +137,7 @@ async fn tell(
     if session.ui.terminal {
         let now = Timestamp::now();
         for (word, run) in [("before", before), ("after", after)] {
-            let (outcome, version) = (run.outcome(), run.summary.version.replace(char::is_control, " "));
+            let (outcome, version) = (run.outcome(), plain(&run.summary.version));
             let path = &run.path;
             let age = when::ago(run.id.published(), now);
             session.ui.data(format!(

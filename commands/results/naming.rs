@@ -39,9 +39,14 @@ pub async fn run_or_latest(
         package: Some(package),
         releases: releases(place.release.as_slice(), site)?,
         architecture: place.architecture.clone(),
+        latest: true,
         ..Question::default()
     };
-    let (runs, _) = ask(&question, 1, session, site, store).await?;
+    let (mut runs, _) = ask(&question, 1, session, site, store).await?;
+    if runs.is_empty() {
+        // A package with nothing but damaged results and runs from branches: the newest of them is better than none.
+        (runs, _) = ask(&Question { latest: false, ..question }, 1, session, site, store).await?;
+    }
     runs.into_iter().next().ok_or_else(|| not_found(text, place, store))
 }
 

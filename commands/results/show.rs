@@ -15,6 +15,7 @@ use super::naming::{Where, run_or_latest};
 use crate::session::Session;
 use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
+use crate::ui::plain::plain;
 use crate::ui::table;
 use crate::ui::when;
 
@@ -90,11 +91,11 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         "{style}{}{style:#}  {} {} on {} {}",
         run.outcome(),
         path.package,
-        summary.version.replace(char::is_control, " "),
+        plain(&summary.version),
         path.release,
         path.architecture
     ))?;
-    let line = |name: &str, text: &str| session.ui.data(format!("{name:<11}{}", text.replace(char::is_control, " ")));
+    let line = |name: &str, text: &str| session.ui.data(format!("{name:<11}{}", plain(text)));
     line("run", run.id.as_str())?;
     line("verdict", &format!("{}: {}", verdict.meaning, verdict.reason))?;
     if run.damaged {
@@ -107,7 +108,10 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         line(if number == 0 { "proof" } else { "" }, text)?;
     }
     if let Some((_, Some(ppa))) = Place::of_container(&run.container) {
-        line("PPA", ppa)?;
+        line("PPA", run.ppa().unwrap_or(ppa))?;
+    }
+    if run.is_branch() {
+        line("branch", "the tested source came from a branch, not from the archive")?;
     }
     if let Some(requester) = &summary.requester {
         line("requester", requester)?;
@@ -155,13 +159,12 @@ fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {
             _ => anstyle::Style::new(),
         };
         let heading = if number == 0 { "tests" } else { "" };
-        let text = |text: &str| text.replace(char::is_control, " ");
         session.ui.data(
             format!(
                 "{heading:<11}{:<widest$}  {style}{}{style:#}  {}",
-                text(&test.name),
-                text(&test.state),
-                text(&test.details)
+                plain(&test.name),
+                plain(&test.state),
+                plain(&test.details)
             )
             .trim_end(),
         )?;
@@ -171,11 +174,7 @@ fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {
 
 /// The package's runs at the same place, newest first.
 async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store) -> anyhow::Result<Vec<StoredRun>> {
-    let origin = match Place::of_container(&run.container) {
-        Some((_, Some(ppa))) => Origin::Ppa(ppa.to_owned()),
-        _ => Origin::Release,
-    };
-    let question = Question { origin, ..place_of(run) };
+    let question = Question { origin: Origin::of(run), ..place_of(run) };
     Ok(ask(&question, usize::MAX, session, site, store).await?.0)
 }
 

@@ -14,7 +14,9 @@ pub const HISTORY: usize = 20;
 pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
     let triggers: Vec<String> = retry.triggers.iter().map(ToString::to_string).collect();
     let with_one = |run: &&StoredRun| {
-        run.is_evidence() && run.summary.triggers.iter().flatten().any(|trigger| triggers.contains(trigger))
+        run.is_evidence()
+            && !run.is_branch()
+            && run.summary.triggers.iter().flatten().any(|trigger| triggers.contains(trigger))
     };
     runs.iter().rev().find(with_one).is_some_and(|run| run.outcome() == Outcome::Tmpfail)
 }
@@ -22,7 +24,7 @@ pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
 /// Whether the test both passed and failed with the very same triggers, among the newest [`HISTORY`] results of the version that is tested:
 /// that of the excuses, or else of the newest result. Results of different triggers say nothing: one of them may be a true regression.
 pub fn is_flaky(retry: &Retry, runs: &[StoredRun]) -> bool {
-    let decided = |run: &&StoredRun| run.decision().is_some();
+    let decided = |run: &&StoredRun| run.decision().is_some() && !run.is_branch();
     let known = retry.version.as_deref().filter(|version| *version != super::retry::UNKNOWN);
     let newest = || runs.iter().rev().find(decided).map(|run| run.summary.version.as_str());
     let Some(version) = known.or_else(newest) else { return false };

@@ -2,9 +2,10 @@
 
 use rusqlite::types::Value;
 
-use super::{Index, IndexError, row};
+use super::row::{self, IS_BRANCH, IS_EVIDENCE, PPA};
+use super::{Index, IndexError};
 use crate::result::Outcome;
-use crate::runs::{Meaning, Question, StoredRun};
+use crate::runs::{Meaning, Origin, Question, StoredRun};
 use crate::store::Amount;
 
 /// How a run id begins that was made at a time.
@@ -16,14 +17,18 @@ impl Index {
     /// # Errors
     /// When it cannot be read.
     pub fn runs(&self, question: &Question, limit: usize) -> Result<(Vec<StoredRun>, bool), IndexError> {
-        let Asked { from, conditions, values } = Asked::of(question);
-        let newest = if question.latest {
-            // Of each test, the newest that meets all conditions: SQLite gives the other columns of the row with the maximum.
-            ", max(run.id)"
+        let Asked { from, mut conditions, values } = Asked::of(question);
+        let outcome = outcome(&question.outcomes);
+        let (newest, group) = if question.latest {
+            conditions.push_str(&format!(" AND {IS_EVIDENCE} AND NOT {IS_BRANCH}"));
+            // Of each test, the newest that meets the conditions: SQLite gives the other columns of the row with the maximum. The outcome
+            // chooses among these.
+            let group = format!(" GROUP BY test.release, test.architecture, test.package HAVING {outcome}");
+            (", max(run.id)", group)
         } else {
-            ""
+            conditions.push_str(&format!(" AND {outcome}"));
+            ("", String::new())
         };
-        let group = if question.latest { " GROUP BY test.release, test.architecture, test.package" } else { "" };
         let sql = format!(
             "SELECT {}{newest} FROM {from} WHERE {conditions}{group} ORDER BY run.id DESC, test.release DESC, \
              test.architecture DESC, test.package DESC LIMIT {}",
@@ -83,6 +88,20 @@ pub(super) fn codes(among: &[Outcome]) -> String {
     known.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The condition that a run ended in one of these ways; none means any.
+fn outcome(outcomes: &[Outcome]) -> String {
+    if outcomes.is_empty() {
+        return "1".to_owned();
+    }
+    // Codes that are not in the table are errors: so the one set or the other is told.
+    if outcomes.contains(&Outcome::Error) {
+        let others: Vec<Outcome> = Outcome::ALL.into_iter().filter(|outcome| !outcomes.contains(outcome)).collect();
+        format!("(run.damaged OR run.exitcode NOT IN ({}))", codes(&others))
+    } else {
+        format!("(NOT run.damaged AND run.exitcode IN ({}))", codes(outcomes))
+    }
+}
+
 /// A question in SQL.
 struct Asked {
     from: &'static str,
@@ -107,6 +126,9 @@ impl Asked {
         let mut asked = Self { from, conditions: "1".to_owned(), values: Vec::new() };
         let containers = question.releases.iter().flat_map(|release| question.origin.containers(release));
         asked.any("container.name", containers.map(Value::Text).collect());
+        if let Origin::Ppa { name: Some(name), .. } = &question.origin {
+            asked.add(&format!("coalesce({PPA} = ?, 1)"), name);
+        }
         if let Some(package) = &question.package {
             asked.add("test.package = ?", package.as_str());
         }
@@ -121,9 +143,6 @@ impl Asked {
         }
         if let Some(requester) = &question.requester {
             asked.add("run.requester = ?", requester);
-        }
-        if !question.outcomes.is_empty() {
-            asked.outcomes(&question.outcomes);
         }
         if let Some(since) = question.since {
             asked.add("run.id >= ?", &since.strftime(SECOND).to_string());
@@ -144,15 +163,5 @@ impl Asked {
         let marks = vec!["?"; values.len()].join(", ");
         self.conditions.push_str(&format!(" AND {column} IN ({marks})"));
         self.values.extend(values);
-    }
-
-    fn outcomes(&mut self, outcomes: &[Outcome]) {
-        // Codes that are not in the table are errors: so the one set or the other is told.
-        if outcomes.contains(&Outcome::Error) {
-            let others: Vec<Outcome> = Outcome::ALL.into_iter().filter(|outcome| !outcomes.contains(outcome)).collect();
-            self.conditions.push_str(&format!(" AND (run.damaged OR run.exitcode NOT IN ({}))", codes(&others)));
-        } else {
-            self.conditions.push_str(&format!(" AND NOT run.damaged AND run.exitcode IN ({})", codes(outcomes)));
-        }
     }
 }

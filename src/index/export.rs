@@ -1,5 +1,6 @@
 //! The database that proposed-migration and web pages download: `autopkgtest.db`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
+use super::row::read_options;
 use super::{Index, IndexError};
 
 /// The tables that its readers know.
@@ -17,9 +19,15 @@ const SCHEMA: &str = "
         requester TEXT, env TEXT,
         PRIMARY KEY (test_id, run_id), FOREIGN KEY (test_id) REFERENCES test (id)
     );
-    CREATE TABLE current_version (release CHAR[20], package CHAR[120], version CHAR[120], PRIMARY KEY (release, package));
+    CREATE TABLE current_version (
+        release CHAR[20], pocket CHAR[40], component CHAR[10], package CHAR[120], version CHAR[120], PRIMARY KEY (release, package)
+    );
     CREATE UNIQUE INDEX test_ix ON test (release, arch, package);
-    CREATE INDEX result_run_ix ON result (run_id);";
+    CREATE INDEX result_run_ix ON result (run_id);
+    CREATE INDEX result_requester_idx ON result (requester);";
+
+/// What stands for the version of a run that did not come to know it.
+const UNTESTED: [&str; 2] = ["unknown", "blacklisted"];
 
 /// What was exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +42,15 @@ pub struct Exported {
 
 impl Index {
     /// Writes the results of releases, those that the public may read and that no PPA was part of, to a database at `file`, and its
-    /// checksum to `file.sha256`, in the form of `sha256sum`. Both are replaced at once; a reader that fetches the old one of the one and the new one of the other sees
-    /// that they do not fit.
+    /// checksum to `file.sha256`: the bare hexadecimal digest, because proposed-migration compares the whole text. Each is replaced at once; a
+    /// reader that fetches the old one of the one and the new one of the other sees that they do not fit.
     ///
-    /// Results that cannot be read whole are left out, as proposed-migration ignores them. `env` is empty, because listings do not tell it;
-    /// `current_version` is the version that the newest run has tested.
+    /// Results that are no evidence are left out, as proposed-migration ignores them, and so are triggers of runs from branches. `env` holds
+    /// `all-proposed=1` and `testname=`. `current_version` is the newest version that a run has tested; its pocket and component are not
+    /// known here and stay empty.
+    ///
+    /// What is written first has the names `file.new` and `file.sha256.new`. If the process dies, the next export takes these over. One export
+    /// at a time works in a folder; others wait.
     ///
     /// # Errors
     /// [`IndexError::Incomplete`], or when the file cannot be written.
@@ -57,9 +69,18 @@ impl Index {
             name.push(suffix);
             PathBuf::from(name)
         };
-        let new = beside(&format!(".new-{}", std::process::id()));
-        let checksum_file = beside(".sha256");
-        let new_checksum = beside(&format!(".sha256.new-{}", std::process::id()));
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = File::open(folder).map_err(|error| failed(&error))?;
+        // The lock leaves no file behind. Where there are no locks, the names of two exports may clash, which SQLite or the rename reports.
+        match folder.lock() {
+            Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(failed(&error)),
+            _ => {}
+        }
+        let (new, checksum_file, new_checksum) = (beside(".new"), beside(".sha256"), beside(".sha256.new"));
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&error)),
+            _ => {}
+        }
         let outcome = (|| -> Result<Exported, IndexError> {
             let written = self.write_export(&new);
             let results = written.map_err(|error| match error {
@@ -67,15 +88,13 @@ impl Index {
                 other => other,
             })?;
             let sha256 = checksum(&new).map_err(|error| failed(&error))?;
-            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
             let finish = || -> io::Result<()> {
-                fs::write(&new_checksum, format!("{sha256}  {name}\n"))?;
+                fs::write(&new_checksum, &sha256)?;
                 File::open(&new_checksum)?.sync_all()?;
                 File::open(&new)?.sync_all()?;
                 fs::rename(&new, file)?;
                 fs::rename(&new_checksum, &checksum_file)?;
-                let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-                File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+                folder.sync_all()
             };
             finish().map_err(|error| failed(&error))?;
             Ok(Exported { results, sha256, checksum_file: checksum_file.clone() })
@@ -102,44 +121,54 @@ impl Index {
             )?;
             // A refuted run stays, as the testbed failure that it is: proposed-migration would wait for it indefinitely.
             let mut runs = connection.prepare(
-                "SELECT run.id, run.version, cause.triggers, run.duration, run.exitcode, run.requester \
+                "SELECT run.id, run.version, cause.triggers, run.duration, run.exitcode, run.requester, run.options \
                  FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? AND NOT run.damaged \
                  ORDER BY run.id",
             )?;
             let mut add_test = transaction.prepare("INSERT INTO test (id, release, arch, package) VALUES (?, ?, ?, ?)")?;
-            let mut add = transaction.prepare("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, '')")?;
+            let mut add = transaction.prepare("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?)")?;
             let mut results = 0;
+            let mut current: BTreeMap<(String, String), (String, String)> = BTreeMap::new();
             let mut rows = tests.query([])?;
             while let Some(row) = rows.next()? {
                 let test: i64 = row.get(0)?;
                 let (release, architecture, package) = (row.get_ref(1)?, row.get_ref(2)?, row.get_ref(3)?);
                 add_test.execute(params![test, release.as_str()?, architecture.as_str()?, package.as_str()?])?;
+                let mut tested = None;
                 let mut rows = runs.query([test])?;
                 while let Some(row) = rows.next()? {
                     let id = row.get_ref(0)?.as_str()?;
                     let triggers: Option<String> = row.get(2)?;
                     let requester: Option<String> = row.get(5)?;
-                    let (version, duration, exitcode) = (row.get_ref(1)?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?);
+                    let options = read_options(row.get::<_, Option<String>>(6)?.as_deref()).unwrap_or_default();
+                    // What a branch passed says nothing about the archive's package with that trigger.
+                    let triggers = triggers.filter(|_| !options.branch);
+                    let (version, duration, exitcode) = (row.get_ref(1)?.as_str()?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?);
                     add.execute(params![
                         test,
                         id,
-                        version.as_str()?,
+                        version,
                         triggers.unwrap_or_default(),
                         duration,
                         exitcode,
                         requester.unwrap_or_default(),
+                        options.env(),
                     ])?;
+                    if !options.branch && !UNTESTED.contains(&version) {
+                        tested = Some((id.to_owned(), version.to_owned()));
+                    }
                     results += 1;
                 }
+                if let Some(tested) = tested {
+                    // Of all architectures, the version of the newest run.
+                    let current = current.entry((release.as_str()?.to_owned(), package.as_str()?.to_owned())).or_default();
+                    *current = std::mem::take(current).max(tested);
+                }
             }
-            drop((add, add_test));
-            transaction.execute(
-                // SQLite gives the version of the row with the newest run.
-                "INSERT INTO current_version SELECT release, package, version FROM ( \
-                     SELECT test.release, test.package, result.version, max(result.run_id) FROM result JOIN test ON test.id = result.test_id \
-                     WHERE result.version NOT IN ('unknown', 'blacklisted') GROUP BY test.release, test.package)",
-                [],
-            )?;
+            let mut add_current = transaction.prepare("INSERT INTO current_version VALUES (?, '', '', ?, ?)")?;
+            for ((release, package), (_, version)) in current {
+                add_current.execute([release, package, version])?;
+            }
             Ok(results)
         })?;
         transaction.commit().map_err(failed)?;

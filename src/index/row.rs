@@ -6,15 +6,22 @@ use rusqlite::{Connection, Row, params};
 use crate::request::SourcePackage;
 use crate::result::layout::PackagePath;
 use crate::result::listing::RunSummary;
-use crate::result::{Outcome, ProofVerdict};
+use crate::result::{Outcome, ProofVerdict, RunOptions};
 use crate::runs::StoredRun;
 
 /// The columns that [`read`] wants, of `run`, `test`, `container` and `cause`.
 pub(super) const COLUMNS: &str = "container.name, test.release, test.architecture, test.package, run.id, run.exitcode, run.version, \
-     run.duration, cause.triggers, run.requester, run.uuid, run.damaged, run.proof, run.fallback";
+     run.duration, cause.triggers, run.requester, run.uuid, run.damaged, run.proof, run.fallback, \
+     run.options";
 
 /// The condition that [`StoredRun::is_evidence`] is.
 pub(super) const IS_EVIDENCE: &str = "NOT run.damaged AND run.proof <> 'refuted'";
+
+/// The condition that [`StoredRun::is_branch`] is.
+pub(super) const IS_BRANCH: &str = "coalesce(json_extract(run.options, '$.branch'), 0)";
+/// The value that [`StoredRun::ppa`] is.
+pub(super) const PPA: &str = "json_extract(run.options, '$.ppas[#-1]')";
+const NO_OPTIONS: &str = "{}";
 
 /// The outcome that [`StoredRun::outcome`] gives.
 pub(super) fn outcome(exit_code: i32, is_damaged: bool) -> Outcome {
@@ -23,7 +30,8 @@ pub(super) fn outcome(exit_code: i32, is_damaged: bool) -> Outcome {
 
 /// Writes a run; one with the same id is replaced.
 pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusqlite::Result<()> {
-    let RunSummary { exitcode, version, duration, triggers, requester, uuid, proof, fallback } = &run.summary;
+    let RunSummary { exitcode, version, duration, triggers, requester, uuid, proof, fallback, options } = &run.summary;
+    let options = options.as_ref().map(write_options);
     let cause = match triggers {
         None => None,
         Some(triggers) => Some(cause(connection, &triggers.join(" "))?),
@@ -36,8 +44,8 @@ pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusq
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO run \
-             (test, id, exitcode, version, duration, cause, requester, uuid, damaged, proof, fallback) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (test, id, exitcode, version, duration, cause, requester, uuid, damaged, proof, fallback, options) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
             test,
@@ -50,9 +58,25 @@ pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusq
             uuid,
             run.damaged,
             proof.as_str(),
-            fallback
+            fallback,
+            options
         ])?;
     Ok(())
+}
+
+/// Most runs have no options: those take two bytes.
+fn write_options(options: &RunOptions) -> String {
+    if *options == RunOptions::default() {
+        return NO_OPTIONS.to_owned();
+    }
+    serde_json::to_string(options).unwrap_or_else(|_| NO_OPTIONS.to_owned())
+}
+
+pub(super) fn read_options(text: Option<&str>) -> Option<RunOptions> {
+    match text? {
+        NO_OPTIONS => Some(RunOptions::default()),
+        text => serde_json::from_str(text).ok(),
+    }
 }
 
 fn cause(connection: &Connection, triggers: &str) -> rusqlite::Result<i64> {
@@ -107,6 +131,7 @@ pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
             uuid,
             proof: ProofVerdict::from_word(text(12)?),
             fallback: row.get(13)?,
+            options: read_options(row.get::<_, Option<String>>(14)?.as_deref()),
         },
         damaged: row.get(11)?,
     })

@@ -48,6 +48,8 @@ CREATE TABLE run (
     requester TEXT,
     -- The 16 bytes of a UUID, or the text if it is none.
     uuid ANY,
+    -- What was tested beside the archive's package, in JSON. NULL: its result does not tell.
+    options TEXT,
     damaged INTEGER NOT NULL,
     -- proven, refuted or none
     proof TEXT NOT NULL,

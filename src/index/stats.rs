@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::params;
 
 use super::ask::{SECOND, codes};
-use super::row::{self, IS_EVIDENCE};
+use super::row::{self, IS_BRANCH, IS_EVIDENCE};
 use super::{Index, IndexError};
 use crate::release::{Architecture, Release};
 use crate::result::Outcome;
@@ -65,7 +65,7 @@ impl Index {
                  FROM container CROSS JOIN test ON test.container = container.id CROSS JOIN run ON run.test = test.id \
                  CROSS JOIN cause ON cause.id = run.cause \
                  WHERE container.name = ?1 AND test.release = ?2 AND run.id >= ?3 AND (?4 IS NULL OR test.architecture = ?4) \
-                     AND cause.triggers NOT IN ('', 'migration-reference/0') AND {IS_EVIDENCE} \
+                     AND cause.triggers NOT IN ('', 'migration-reference/0') AND {IS_EVIDENCE} AND NOT {IS_BRANCH} \
                  GROUP BY run.test, run.version, run.cause",
             ))?;
             let mut rows = statement.query(params![

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::result::{Outcome, PackagePath, RunId, RunSummary};
+use crate::result::{Outcome, PackagePath, RunId, RunOptions, RunSummary};
 use crate::runs::{self, Days, FlakyTests, Origin, Question, StoredRun};
 use crate::store::folder::FolderStore;
 use crate::store::{Access, ObjectHeaders};
@@ -74,6 +74,7 @@ fn damaged(mut run: StoredRun) -> StoredRun {
     run.summary = RunSummary { exitcode, version, duration: 0, triggers, ..run.summary };
     run.summary.proof = crate::result::ProofVerdict::None;
     run.summary.fallback = false;
+    run.summary.options = None;
     run
 }
 
@@ -92,6 +93,7 @@ fn run(container: &str, package: &str, id: &str, exitcode: i32) -> StoredRun {
             uuid: Some("7e89460a-1234-4321-aaaa-0123456789ab".to_owned()),
             proof: crate::result::ProofVerdict::Proven,
             fallback: true,
+            options: Some(RunOptions::default()),
         },
         damaged: false,
     }
@@ -99,7 +101,7 @@ fn run(container: &str, package: &str, id: &str, exitcode: i32) -> StoredRun {
 
 fn everything(index: &Index, container: &str) -> Vec<StoredRun> {
     let (release, ppa) = crate::result::Place::of_container(container).unwrap();
-    let origin = ppa.map_or(Origin::Release, |ppa| Origin::Ppa(ppa.to_owned()));
+    let origin = ppa.map_or(Origin::Release, |ppa| Origin::Ppa { container: ppa.to_owned(), name: None });
     let question = Question { releases: vec![release], origin, ..Question::default() };
     index.runs(&question, 10_000).unwrap().0
 }
@@ -266,9 +268,11 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
         prop_oneof![Just(0), Just(4), Just(8), Just(16), Just(20), Just(77), Just(99)],
         prop_oneof![Just("a/1"), Just("a/2 b/1"), Just("ab/1"), Just("")],
         proptest::option::of(Just("me")),
-        proptest::bool::weighted(0.2),
+        (proptest::bool::weighted(0.2), proptest::bool::weighted(0.2), proptest::option::of(0..3_usize)),
     );
-    let run = |(container, package, day, second, exitcode, triggers, requester, is_damaged): (
+    /// Whether it is damaged, from a branch, and which PPAs it tells.
+    type Options = (bool, bool, Option<usize>);
+    let run = |(container, package, day, second, exitcode, triggers, requester, (is_damaged, branch, ppa)): (
         &str,
         &str,
         u8,
@@ -276,11 +280,17 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
         i32,
         &str,
         Option<&str>,
-        bool,
+        Options,
     )| {
         let mut run = run(container, package, &format!("202601{day:02}_00000{second}_abcde@"), exitcode);
         run.summary.triggers = Some(triggers.split_whitespace().map(str::to_owned).collect());
         run.summary.requester = requester.map(str::to_owned);
+        // Some older listings do not tell the options. PPAs with the same container are told apart by them.
+        let ppas = [vec![], vec!["me/tools".to_owned()], vec!["me/tools".to_owned(), "me-tools/x".to_owned()]];
+        let known = |ppa: usize| RunOptions { branch, ppas: ppas[ppa].clone(), ..RunOptions::default() };
+        run.summary.options = ppa
+            .map(known)
+            .or_else(|| Some(RunOptions::default()).filter(|_| triggers.is_empty() || container.ends_with("tools")));
         if is_damaged && !matches!(exitcode, 4 | 20) { damaged(run) } else { run }
     };
     proptest::collection::vec(one.prop_map(run), 0..25)
@@ -289,7 +299,11 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
 fn questions() -> impl Strategy<Value = Question> {
     let day = |day: Option<u8>| day.map(|day| format!("2026-01-{day:02}T00:00:01Z").parse().unwrap());
     (
-        prop_oneof![Just(Origin::Release), Just(Origin::Ppa("me-tools".to_owned()))],
+        prop_oneof![
+            Just(Origin::Release),
+            Just(Origin::ppa("me", "tools")),
+            Just(Origin::Ppa { container: "me-tools".to_owned(), name: None })
+        ],
         proptest::option::of(prop_oneof![Just("gzip"), Just("nothing")]),
         proptest::option::of(prop_oneof![Just("a"), Just("a/1"), Just("b")]),
         proptest::option::of(Just("me".to_owned())),
@@ -357,7 +371,19 @@ proptest! {
 async fn the_database_of_other_programs_is_written() {
     let scene = Scene::new();
     let index = Index::fill(&scene.file()).unwrap();
+    let mut all = run("autopkgtest-noble", "gzip", "20260103_120000_abcde@", 0);
+    let testname = Some("smoke".to_owned());
+    all.summary.options = Some(RunOptions { all_proposed: true, testname, ..RunOptions::default() });
+    let mut branch = run("autopkgtest-noble", "gzip", "20260104_120000_abcde@", 0);
+    branch.summary.options = Some(RunOptions { branch: true, ..RunOptions::default() });
+    branch.summary.version = "9-1".to_owned();
+    // It ended before the version was known; proposed-migration waits for it all the same.
+    let mut broken = run("autopkgtest-noble", "gzip", "20260105_120000_abcde@", 20);
+    broken.summary.version = "unknown".to_owned();
     for run in [
+        all,
+        branch,
+        broken,
         run("autopkgtest-noble", "gzip", "20260101_120000_abcde@", 0),
         run("autopkgtest-noble", "gzip", "20260102_120000_abcde@", 4),
         run("autopkgtest-noble-me-tools", "gzip", "20260103_120000_abcde@", 0),
@@ -368,8 +394,9 @@ async fn the_database_of_other_programs_is_written() {
     scene.refresh(&index).await;
     let file = scene.folder.path().join("autopkgtest.db");
     let exported = index.export(&file).unwrap();
-    assert_eq!(exported.results, 2);
-    assert_eq!(fs::read_to_string(&exported.checksum_file).unwrap(), format!("{}  autopkgtest.db\n", exported.sha256));
+    assert_eq!(exported.results, 5);
+    // proposed-migration compares the whole text with the digest.
+    assert_eq!(fs::read_to_string(&exported.checksum_file).unwrap(), exported.sha256);
     let database = rusqlite::Connection::open(&file).unwrap();
     let count = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).unwrap() };
     assert_eq!(count("SELECT count(*) FROM test WHERE package = 'gzip' AND release = 'noble' AND arch = 'amd64'"), 1);
@@ -380,10 +407,101 @@ async fn the_database_of_other_programs_is_written() {
         ),
         1
     );
-    assert_eq!(count("SELECT count(*) FROM current_version WHERE version = '1-1'"), 1);
+    let text = |sql: &str| -> String { database.query_row(sql, [], |row| row.get(0)).unwrap() };
+    let env = "SELECT group_concat(run_id || ':' || env) FROM result WHERE env <> ''";
+    assert_eq!(text(env), "20260103_120000_abcde@:all-proposed=1,testname=smoke");
+    assert_eq!(text("SELECT triggers || '.' FROM result WHERE run_id = '20260104_120000_abcde@'"), ".");
+    assert_eq!(count("SELECT exitcode FROM result WHERE version = 'unknown' AND triggers = 'a/1'"), 20);
+    assert_eq!(count("SELECT count(*) FROM pragma_index_list('result') WHERE name = 'result_requester_idx'"), 1);
+    let current =
+        "SELECT release || ' ' || pocket || ' ' || component || ' ' || package || ' ' || version FROM current_version";
+    assert_eq!(text(current), "noble   gzip 1-1", "a branch's version is not the archive's");
     // Nothing else is left in the folder.
     let files = fs::read_dir(scene.folder.path())
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("autopkgtest.db"));
     assert_eq!(files.count(), 2);
+}
+
+#[tokio::test]
+async fn what_a_killed_export_leaves_is_gone_after_the_next() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    scene.put(&run("autopkgtest-noble", "gzip", "20260101_120000_abcde@", 0)).await;
+    scene.refresh(&index).await;
+    let folder = scene.folder.path().join("www");
+    fs::create_dir(&folder).unwrap();
+    for left in ["autopkgtest.db.new", "autopkgtest.db.sha256.new"] {
+        fs::write(folder.join(left), "half").unwrap();
+    }
+    let exported = index.export(&folder.join("autopkgtest.db")).unwrap();
+    assert_eq!(exported.results, 1);
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["autopkgtest.db", "autopkgtest.db.sha256"]);
+}
+
+#[tokio::test]
+async fn the_latest_is_chosen_before_its_outcome_and_never_from_a_branch() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    let container = "autopkgtest-noble";
+    let fails = run(container, "gzip", "20260101_120000_abcde@", 4);
+    let passes = run(container, "gzip", "20260102_120000_abcde@", 0);
+    let mut branch = run(container, "gzip", "20260103_120000_abcde@", 4);
+    branch.summary.options = Some(RunOptions { branch: true, ..RunOptions::default() });
+    let mut cut = run(container, "gzip", "20260104_120000_abcde@", 0);
+    cut.summary.version = "unknown".to_owned();
+    let tar = run(container, "tar", "20260101_130000_abcde@", 4);
+    for run in [&fails, &passes, &branch, &damaged(cut), &tar] {
+        scene.put(run).await;
+    }
+    scene.refresh(&index).await;
+    let release: crate::release::Release = "noble".parse().unwrap();
+    for (outcomes, limit, expected) in [
+        (vec![], 9, vec![&passes, &tar]),
+        (vec![], 1, vec![&passes]),
+        (vec![Outcome::Fail], 9, vec![&tar]),
+        (vec![Outcome::Error, Outcome::Pass], 9, vec![&passes]),
+    ] {
+        let question = Question { releases: vec![release.clone()], latest: true, outcomes, ..Question::default() };
+        let expected: Vec<StoredRun> = expected.into_iter().cloned().collect();
+        assert_eq!(index.runs(&question, limit).unwrap().0, expected, "{question:?}");
+        let listed = runs::in_container(&scene.store, container, &release, &question, limit).await.unwrap();
+        let mut listed = question.choose(listed);
+        listed.truncate(limit);
+        assert_eq!(listed, expected, "{question:?}");
+    }
+}
+
+#[tokio::test]
+async fn ppas_that_share_a_container_are_told_apart() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    let of = |package: &str, ppa: &str| {
+        let mut run = run("autopkgtest-noble-a-b-c", package, "20260101_120000_abcde@", 0);
+        run.summary.options = Some(RunOptions { ppas: vec![ppa.to_owned()], ..RunOptions::default() });
+        run
+    };
+    let (one, other) = (of("gzip", "a-b/c"), of("tar", "a/b-c"));
+    // Another program's result does not tell its PPA.
+    let mut unknown = of("zsh", "");
+    unknown.summary.options = None;
+    for run in [&one, &other, &unknown] {
+        scene.put(run).await;
+    }
+    scene.refresh(&index).await;
+    let release: crate::release::Release = "noble".parse().unwrap();
+    for (owner, name, expected) in [("a-b", "c", &one), ("a", "b-c", &other)] {
+        let question =
+            Question { origin: Origin::ppa(owner, name), releases: vec![release.clone()], ..Question::default() };
+        let packages =
+            |runs: Vec<StoredRun>| runs.into_iter().map(|run| run.path.package.to_string()).collect::<Vec<_>>();
+        let found = packages(index.runs(&question, 9).unwrap().0);
+        assert!(found.contains(&expected.path.package.to_string()), "{found:?}");
+        assert_eq!(found.len(), 2, "{found:?}");
+        let listed = runs::in_container(&scene.store, "autopkgtest-noble-a-b-c", &release, &question, 0).await.unwrap();
+        assert_eq!(packages(question.choose(listed)), found);
+    }
+    assert_eq!(Origin::of(&one), Origin::ppa("a-b", "c"));
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::bundle::Material;
 use super::listing::RunSummary;
+use super::options::RunOptions;
 use super::outcome::Outcome;
 use super::record::{self, RequestRecord};
 use super::redact::Redactor;
@@ -45,6 +46,9 @@ impl Facts {
         }
         let parameters = material.request.parameters();
         let clean = |text: String| redactor.text(&text).into_owned();
+        let mut options = RunOptions::of(parameters);
+        options.ppas = options.ppas.into_iter().map(clean).collect();
+        options.testname = options.testname.map(clean);
         Self {
             summary: RunSummary {
                 exitcode: material.exit_code,
@@ -55,6 +59,7 @@ impl Facts {
                 uuid: material.request.uuid().map(ToString::to_string),
                 proof: material.proof.map(|proof| proof.verdict).unwrap_or_default(),
                 fallback: material.proof.is_some_and(|proof| proof.fallback),
+                options: Some(options),
             },
             testinfo: complete_testinfo(testinfo, material, redactor),
             told,

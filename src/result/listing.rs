@@ -2,14 +2,17 @@
 //! one page of a listing describes thousands of runs without fetching any of them.
 //!
 //! ```text
-//! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…; proof=proven
+//! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…; proof=proven; tested=archive
 //! ```
+//!
+//! `tested` is `archive` or `branch`. `ppas="OWNER/NAME …"`, `all-proposed=1` and `testname=` follow where the request had them.
 
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
+use super::options::{OptionsReader, RunOptions};
 use super::outcome::Outcome;
 use super::proof::ProofVerdict;
 
@@ -23,7 +26,7 @@ const MEDIA_TYPE: &str = "application/x-tar";
 /// What every proxy and every parser of header parameters, however simple, leaves as it is.
 const QUOTED: &AsciiSet = &CONTROLS.add(b'"').add(b'\\').add(b';').add(b',').add(b'%');
 /// The same within one word of a list whose words stand between spaces.
-const WORD: &AsciiSet = &QUOTED.add(b' ');
+pub(super) const WORD: &AsciiSet = &QUOTED.add(b' ');
 
 /// What there is to know about a run without fetching it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,9 @@ pub struct RunSummary {
     /// Whether it took every package of the pocket, because the triggers alone could not be installed.
     #[serde(default)]
     pub fallback: bool,
+    /// What was tested beside the archive's own package. `None`: a listing or a result that does not tell it.
+    #[serde(default)]
+    pub options: Option<RunOptions>,
 }
 
 impl RunSummary {
@@ -71,6 +77,9 @@ impl RunSummary {
         if self.fallback {
             push_text(&mut tail, "fallback", "1");
         }
+        if let Some(options) = &self.options {
+            tail.push_str(&options.to_parameters());
+        }
         if let Some(triggers) = &self.triggers {
             let words: Vec<String> =
                 triggers.iter().map(|trigger| utf8_percent_encode(trigger, WORD).to_string()).collect();
@@ -94,6 +103,7 @@ impl RunSummary {
         let (mut exitcode, mut version, mut duration) = (None, None, None);
         let (mut triggers, mut requester, mut uuid) = (None, None, None);
         let (mut proof, mut fallback) = (ProofVerdict::None, false);
+        let mut options = OptionsReader::default();
         for (name, value) in Parameters(parameters) {
             match name.to_ascii_lowercase().as_str() {
                 "exitcode" => exitcode = value.parse().ok(),
@@ -104,15 +114,15 @@ impl RunSummary {
                 "uuid" => uuid = Some(decode(&value)),
                 "proof" => proof = ProofVerdict::from_word(&value),
                 "fallback" => fallback = value == "1",
-                _ => {}
+                name => options.read(name, &value),
             }
         }
-        let (exitcode, version, duration) = (exitcode?, version?, duration?);
-        Some(Self { exitcode, version, duration, triggers, requester, uuid, proof, fallback })
+        let (exitcode, version, duration, options) = (exitcode?, version?, duration?, options.finish());
+        Some(Self { exitcode, version, duration, triggers, requester, uuid, proof, fallback, options })
     }
 }
 
-fn decode(text: &str) -> String {
+pub(super) fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
@@ -198,6 +208,7 @@ mod tests {
             uuid: Some("3f2c-1".to_owned()),
             proof: ProofVerdict::Proven,
             fallback: false,
+            options: None,
         }
     }
 
@@ -211,6 +222,21 @@ mod tests {
         assert_eq!(RunSummary::parse(older).map(|read| read.proof), Some(ProofVerdict::None));
         let fallback = RunSummary { fallback: true, ..summary() };
         assert!(fallback.to_content_type().ends_with("; proof=proven; fallback=1"));
+    }
+
+    #[test]
+    fn the_content_type_tells_what_was_tested() {
+        let ppas = vec!["a-b/c".to_owned(), "a/b-c".to_owned()];
+        let options = RunOptions { branch: true, ppas, all_proposed: true, testname: Some("x y".to_owned()) };
+        let begin = r#"application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=3f2c-1; proof=proven"#;
+        for (options, expected) in [
+            (RunOptions::default(), "; tested=archive"),
+            (options, r#"; tested=branch; ppas="a-b/c a/b-c"; all-proposed=1; testname="x%20y""#),
+        ] {
+            let summary = RunSummary { options: Some(options), ..summary() };
+            assert_eq!(summary.to_content_type(), format!("{begin}{expected}"));
+            assert_eq!(RunSummary::parse(&summary.to_content_type()), Some(summary));
+        }
     }
 
     #[test]
@@ -251,8 +277,12 @@ mod tests {
         let text = || proptest::option::of("\\PC{0,40}|[ -~]{0,60}");
         let triggers = proptest::option::of(proptest::collection::vec("\\PC{1,12}|[ -~\t\n]{1,20}", 0..8));
         let proof = (proptest::sample::select(ProofVerdict::ALL.as_slice()), any::<bool>());
-        (any::<i32>(), "\\PC{0,20}|[ -~]{0,40}", any::<u64>(), triggers, text(), text(), proof).prop_map(
-            |(exitcode, version, duration, triggers, requester, uuid, (proof, fallback))| RunSummary {
+        let ppas = proptest::collection::vec("\\PC{1,12}", 0..3);
+        let options = (any::<bool>(), ppas, any::<bool>(), text())
+            .prop_map(|(branch, ppas, all_proposed, testname)| RunOptions { branch, ppas, all_proposed, testname });
+        let options = proptest::option::of(options);
+        (any::<i32>(), "\\PC{0,20}|[ -~]{0,40}", any::<u64>(), triggers, text(), text(), proof, options).prop_map(
+            |(exitcode, version, duration, triggers, requester, uuid, (proof, fallback), options)| RunSummary {
                 exitcode,
                 version,
                 duration,
@@ -261,6 +291,7 @@ mod tests {
                 uuid,
                 proof,
                 fallback,
+                options,
             },
         )
     }

@@ -187,8 +187,8 @@ impl FlakyTests {
         let mut alike: BTreeMap<(&str, &str, &str, Vec<&str>), SameVersions> = BTreeMap::new();
         for run in runs {
             let triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
-            // Without triggers, and between two baselines, anything else may have changed.
-            if !run.is_evidence() || triggers.is_empty() || is_baseline(&triggers) {
+            // Without triggers, in branches, and between two baselines, anything else may have changed.
+            if !run.is_evidence() || run.is_branch() || triggers.is_empty() || is_baseline(&triggers) {
                 continue;
             }
             let (package, architecture) = (run.path.package.as_str(), run.path.architecture.as_str());

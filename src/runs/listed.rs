@@ -7,9 +7,9 @@ use tokio::io::AsyncReadExt;
 
 use super::StoredRun;
 use crate::request::SourcePackage;
-use crate::result::Proof;
-use crate::result::layout::{PackagePath, RESULT, RunId, parse_object};
+use crate::result::layout::{PackagePath, Place, RESULT, RunId, parse_object};
 use crate::result::listing::RunSummary;
+use crate::result::{Proof, RunOptions};
 use crate::store::{Entry, ObjectInfo, Store, StoreError};
 
 /// Results are a few kilobytes; more of one than this is not read.
@@ -37,7 +37,16 @@ impl Listed {
 
     /// Whether the listing tells all that there is to know, so that the result need not be fetched.
     pub(crate) fn tells_all(&self) -> bool {
-        RunSummary::parse(&self.object.content_type).is_some_and(|summary| summary.triggers.is_some())
+        RunSummary::parse(&self.object.content_type).is_some_and(|summary| self.is_all(&summary))
+    }
+
+    /// Older listings do not tell from where the tested packages came. For a run with triggers in a release's own container, that is known.
+    fn is_all(&self, summary: &RunSummary) -> bool {
+        let is_from_ppa = || Place::of_container(&self.container).is_some_and(|(_, ppa)| ppa.is_some());
+        match &summary.triggers {
+            None => false,
+            Some(triggers) => summary.options.is_some() || !triggers.is_empty() && !is_from_ppa(),
+        }
     }
 
     pub(super) fn into_run(self, summary: RunSummary, damaged: bool) -> StoredRun {
@@ -50,7 +59,7 @@ impl Listed {
 /// been removed since it was listed.
 pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredRun>, StoreError> {
     let listed = RunSummary::parse(&result.object.content_type);
-    if let Some(summary) = listed.as_ref().filter(|summary| summary.triggers.is_some()) {
+    if let Some(summary) = listed.as_ref().filter(|summary| result.is_all(summary)) {
         return Ok(Some(result.into_run(summary.clone(), false)));
     }
     let mut tries = 1;
@@ -64,7 +73,11 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
     };
     let (fetched, damaged) = read_result(&bytes, &result.path.package);
     let summary = match listed {
-        Some(summary) => RunSummary { triggers: fetched.triggers, ..summary },
+        Some(summary) => RunSummary {
+            triggers: summary.triggers.or(fetched.triggers),
+            options: summary.options.or(fetched.options),
+            ..summary
+        },
         None => fetched,
     };
     Ok(Some(result.into_run(summary, damaged)))
@@ -88,7 +101,7 @@ const WITHOUT_VERSION: [i32; 3] = [4, 12, 20];
 pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary, bool) {
     let (mut exitcode, mut version, mut duration) = (None, None, 0);
     let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
-    let (mut has_testinfo, mut proof) = (false, Proof::default());
+    let (mut has_testinfo, mut proof, mut options) = (false, Proof::default(), None);
     // An archive ends with a block of zeros. One that was cut between two members has no other sign of it.
     let mut whole = bytes.last_chunk::<512>().is_some_and(|block| block.iter().all(|byte| *byte == 0));
     let mut archive = tar::Archive::new(bytes);
@@ -113,6 +126,7 @@ pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary,
                 has_testinfo = testinfo.is_object();
                 triggers = triggers_in(&testinfo);
                 proof = Proof::from_testinfo(&testinfo);
+                options = RunOptions::in_testinfo(&testinfo);
                 let own = testinfo.get("apt-ci").and_then(|own| own.get("uuid")).and_then(Value::as_str);
                 uuid = uuid.or_else(|| own.map(str::to_owned));
             }
@@ -130,6 +144,7 @@ pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary,
         uuid,
         proof: proof.verdict,
         fallback: proof.fallback,
+        options,
     };
     (summary, damaged)
 }

@@ -3,6 +3,7 @@
 mod artifacts;
 mod details;
 mod figures;
+mod latest;
 mod listed;
 mod log;
 mod question;
@@ -77,6 +78,16 @@ impl StoredRun {
         (is_decided && self.is_evidence()).then_some(outcome)
     }
 
+    /// Whether it tested a branch, and not what the archive has. Unknown counts as no.
+    pub fn is_branch(&self) -> bool {
+        self.summary.options.as_ref().is_some_and(|options| options.branch)
+    }
+
+    /// The PPA, `OWNER/NAME`, that names its container; `None` without one, and when its result does not tell.
+    pub fn ppa(&self) -> Option<&str> {
+        self.summary.options.as_ref()?.ppas.last().map(String::as_str)
+    }
+
     /// Container and path: where the run is found in its store.
     pub fn location(&self) -> String {
         format!("{}/{}", self.container, self.path.folder(&self.id))
@@ -131,7 +142,7 @@ pub async fn in_container(
     let Some(package) = &question.package else {
         let prefix = architecture.map_or(format!("{release}/"), |architecture| format!("{release}/{architecture}/"));
         let listed = results(store, container, prefix).await?;
-        return read_all(store, question.narrow(listed, limit)).await;
+        return read_meant(store, question, listed, limit).await;
     };
     let architectures = match architecture {
         Some(one) => vec![one.clone()],
@@ -142,7 +153,23 @@ pub async fn in_container(
         let path = PackagePath { release: release.clone(), architecture, package: package.clone() };
         listed.extend(results(store, container, path.prefix()).await?);
     }
-    read_all(store, question.narrow(listed, limit)).await
+    read_meant(store, question, listed, limit).await
+}
+
+/// Reads the results in a listing that a question may mean.
+async fn read_meant(
+    store: &Store,
+    question: &Question,
+    listed: Vec<Listed>,
+    limit: usize,
+) -> Result<Vec<StoredRun>, StoreError> {
+    let listed = question.narrow(listed, limit);
+    if question.latest && question.trigger.is_none() && question.requester.is_none() {
+        // The outcome does not choose the latest; it chooses among them.
+        let limit = if question.outcomes.is_empty() { limit } else { usize::MAX };
+        return latest::read(store, listed, limit, |run| question.counts(run)).await;
+    }
+    read_all(store, listed).await
 }
 
 /// The architectures that a release has runs of in a container.

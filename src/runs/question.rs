@@ -55,16 +55,44 @@ pub enum Origin {
     /// The release itself.
     #[default]
     Release,
-    /// This PPA, as its containers name it: `OWNER-NAME`. Private ones count.
-    Ppa(String),
+    /// This PPA. Private ones count.
+    Ppa {
+        /// How its containers name it: `OWNER-NAME`. Several PPAs may share that.
+        container: String,
+        /// `OWNER/NAME`, when it is known. Runs that are known to be of another PPA are not meant.
+        name: Option<String>,
+    },
 }
 
 impl Origin {
+    /// The PPA with this owner and name.
+    pub fn ppa(owner: &str, name: &str) -> Self {
+        Self::Ppa { container: format!("{owner}-{name}"), name: Some(format!("{owner}/{name}")) }
+    }
+
+    /// Where the packages of a run came from.
+    pub fn of(run: &StoredRun) -> Self {
+        match Place::of_container(&run.container) {
+            Some((_, Some(container))) => {
+                Self::Ppa { container: container.to_owned(), name: run.ppa().map(str::to_owned) }
+            }
+            _ => Self::Release,
+        }
+    }
+
+    /// Whether a run in one of these containers is meant.
+    fn means(&self, run: &StoredRun) -> bool {
+        match self {
+            Self::Ppa { name: Some(name), .. } => run.ppa().is_none_or(|ppa| ppa == name),
+            _ => true,
+        }
+    }
+
     /// The containers with such runs of a release, the public one first.
     pub fn containers(&self, release: &Release) -> Vec<String> {
         match self {
             Self::Release => vec![container(release)],
-            Self::Ppa(name) => {
+            Self::Ppa { container: name, .. } => {
                 let public = format!("{}-{name}", container(release));
                 let private = format!("{}-{name}", Place::anonymous_container(release));
                 vec![public, private]
@@ -94,20 +122,26 @@ pub struct Question {
     pub since: Option<Timestamp>,
     /// Published before.
     pub until: Option<Timestamp>,
-    /// Only the newest of each package, release and architecture that meets the other conditions.
+    /// Only the newest of each package, release and architecture that meets the conditions other than the outcome. Runs from branches and
+    /// runs that are no evidence are nobody's latest.
     pub latest: bool,
 }
 
 impl Question {
-    /// Whether a run of these releases, of which package, architecture and origin are right, meets the other conditions.
+    /// Whether a run of these releases and of the right package and containers meets the other conditions, but for the outcome.
     fn means(&self, run: &StoredRun) -> bool {
         let triggers = || run.summary.triggers.iter().flatten();
-        self.architecture.as_ref().is_none_or(|architecture| *architecture == run.path.architecture)
+        self.origin.means(run)
+            && self.architecture.as_ref().is_none_or(|architecture| *architecture == run.path.architecture)
             && self.trigger.as_ref().is_none_or(|pattern| triggers().any(|trigger| pattern.matches(trigger)))
             && self.requester.as_ref().is_none_or(|name| run.summary.requester.as_ref() == Some(name))
-            && (self.outcomes.is_empty() || self.outcomes.contains(&run.outcome()))
             && self.since.is_none_or(|since| run.id.published() >= since)
             && self.until.is_none_or(|until| run.id.published() < until)
+    }
+
+    /// Whether a run can be its package's latest.
+    pub(super) fn counts(&self, run: &StoredRun) -> bool {
+        self.means(run) && run.is_evidence() && !run.is_branch()
     }
 
     /// Leaves out, of results in a listing, those that need not be read: they are too old or too new, or, when nothing but the time counts, older
@@ -119,12 +153,10 @@ impl Question {
                 && self.until.is_none_or(|until| published < until)
                 && self.architecture.as_ref().is_none_or(|architecture| *architecture == result.path.architecture)
         });
-        if self.outcomes.is_empty() && self.trigger.is_none() && self.requester.is_none() {
+        let is_known = matches!(self.origin, Origin::Release | Origin::Ppa { name: None, .. });
+        let by_time = self.outcomes.is_empty() && self.trigger.is_none() && self.requester.is_none() && !self.latest;
+        if is_known && by_time {
             listed.sort_by(|a, b| (&b.id, &b.path).cmp(&(&a.id, &a.path)));
-            if self.latest {
-                let mut seen: HashSet<PackagePath> = HashSet::new();
-                listed.retain(|result| seen.insert(result.path.clone()));
-            }
             listed.truncate(limit.saturating_add(1));
         }
         listed
@@ -136,8 +168,9 @@ impl Question {
         runs.sort_by(|a, b| (&b.id, &b.path).cmp(&(&a.id, &a.path)));
         if self.latest {
             let mut seen: HashSet<PackagePath> = HashSet::new();
-            runs.retain(|run| seen.insert(run.path.clone()));
+            runs.retain(|run| self.counts(run) && seen.insert(run.path.clone()));
         }
+        runs.retain(|run| self.outcomes.is_empty() || self.outcomes.contains(&run.outcome()));
         runs
     }
 }

@@ -111,6 +111,7 @@ async fn runs_of_this_and_of_other_programs_are_listed_together() {
     let flat = json!({
         "release": "bookworm", "architecture": "amd64", "package": "gzip", "run": "20261123_084000_0a1b2@",
         "path": "bookworm/amd64/g/gzip/20261123_084000_0a1b2@", "container": "autopkgtest-bookworm", "outcome": "fail", "damaged": false, "exitcode": 4,
+        "options": {"branch": false, "ppas": [], "all_proposed": false, "testname": null},
         "version": "unknown", "duration": 7, "triggers": ["zlib/1"], "requester": "alice", "uuid": "u-1",
         "proof": "none", "fallback": false,
     });

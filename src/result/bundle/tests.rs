@@ -145,6 +145,7 @@ fn a_finished_test_becomes_a_result_that_python_reads() {
         uuid: Some("u-1".to_owned()),
         proof: crate::result::ProofVerdict::None,
         fallback: false,
+        options: Some(super::super::RunOptions::default()),
     };
     assert_eq!(bundle.summary, summary);
     assert_eq!(Bundle::open(&bundle.dir).unwrap(), Some(Bundle { unused_id: None, ..bundle }));
@@ -280,7 +281,8 @@ fn result_tar_is_published_last_and_a_browser_shows_the_log() {
     let headers: Vec<_> = headers.collect();
     assert_eq!(headers[0], ("text/plain; charset=UTF-8", Some("gzip")));
     assert_eq!(headers[1], ("application/gzip", None));
-    let listed = r#"application/x-tar; exitcode=0; version="unknown"; duration=12; triggers=""; proof=none"#;
+    let listed =
+        r#"application/x-tar; exitcode=0; version="unknown"; duration=12; triggers=""; proof=none; tested=archive"#;
     assert_eq!(headers[2].0, listed);
     assert!(files.iter().all(|file| file.path.is_file()));
 }
