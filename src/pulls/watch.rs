@@ -14,9 +14,9 @@ use crate::follow::{self, FollowError, Followed, Follower};
 use crate::forge::status::{State, of_outcome};
 use crate::release::QueueName;
 use crate::request::{Request, RequestId};
-use crate::result::Place;
 use crate::result::layout::LOG;
-use crate::runs::{self, StoredRun};
+use crate::result::{Outcome, Place};
+use crate::runs::{self, Details, StoredRun};
 use crate::store::{Store, StoreError};
 
 /// Between two looks for requests that are between two hands.
@@ -108,14 +108,39 @@ async fn results_at(
     Ok(ended)
 }
 
-async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun) -> Result<(), WatchError> {
+/// The state that a run is for its commit, and in words. A test that does not exist passes nothing: autopkgtest calls that neutral.
+fn state_of(run: &StoredRun, details: &Details) -> (State, String) {
     let (state, words) = of_outcome(run.outcome());
+    match missing_test(run) {
+        Some(name) if details.tests.iter().all(|test| test.name != name) => {
+            (State::Error, format!("the package has no test {name}"))
+        }
+        _ => (state, words.to_owned()),
+    }
+}
+
+/// The only test that a neutral run was to run: it may not exist.
+fn missing_test(run: &StoredRun) -> Option<&str> {
+    let testname = run.summary.options.as_ref()?.testname.as_deref()?;
+    (run.outcome() == Outcome::Neutral).then_some(testname)
+}
+
+async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun) -> Result<(), WatchError> {
+    let details = match missing_test(run) {
+        None => Details::default(),
+        Some(_) => match run.details(store).await {
+            // A result that was removed tells no test.
+            Err(StoreError::NotFound(_)) => Details::default(),
+            other => other?,
+        },
+    };
+    let (state, words) = state_of(run, &details);
     let link = store.locate(&run.container, &run.object(LOG)).await?;
     // Only what a browser can open.
     let link = if link.starts_with("http") { link } else { String::new() };
     info!(%uuid, %state, "ended");
     let words = match (state, run.summary.duration) {
-        (State::Error, _) => words.to_owned(),
+        (State::Error, _) => words,
         (_, seconds @ ..120) => format!("{words} after {seconds} s"),
         (_, seconds) => format!("{words} after {} min", seconds.div_ceil(60)),
     };
@@ -335,5 +360,52 @@ mod tests {
             let stage = async |uuid: &str| journal.test(uuid.parse().unwrap()).await.unwrap().unwrap().stage;
             assert_eq!((stage("bad").await, stage("good").await), (Stage::Received, Stage::Queued));
         });
+    }
+
+    #[test]
+    fn a_test_name_that_matches_nothing_is_an_error() {
+        let run = |exitcode, testname: Option<&str>| StoredRun {
+            container: "autopkgtest-noble".to_owned(),
+            path: crate::result::PackagePath {
+                release: "noble".parse().unwrap(),
+                architecture: "amd64".parse().unwrap(),
+                package: "systemd".parse().unwrap(),
+            },
+            id: "20260101_120000_abcde@".parse().unwrap(),
+            summary: crate::result::RunSummary {
+                exitcode,
+                version: "1-1".to_owned(),
+                duration: 1,
+                triggers: None,
+                requester: None,
+                uuid: None,
+                proof: crate::result::ProofVerdict::None,
+                fallback: false,
+                options: Some(crate::result::RunOptions {
+                    testname: testname.map(str::to_owned),
+                    ..crate::result::RunOptions::default()
+                }),
+            },
+            damaged: false,
+        };
+        let test = |name: &str| crate::runs::TestResult {
+            name: name.to_owned(),
+            state: "SKIP".to_owned(),
+            details: String::new(),
+        };
+        let with = |name: &str| Details { tests: vec![test(name)], ..Details::default() };
+        let none = Details::default();
+        for (run, details, expected) in [
+            (run(8, Some("boot")), &none, (State::Error, "the package has no test boot")),
+            (run(8, Some("boot")), &with("*"), (State::Error, "the package has no test boot")),
+            // It exists, and was skipped.
+            (run(8, Some("boot")), &with("boot"), (State::Success, "no tests were run")),
+            (run(8, None), &none, (State::Success, "no tests were run")),
+            (run(0, Some("boot")), &none, (State::Success, "tests passed")),
+            (run(4, Some("boot")), &none, (State::Failure, "tests failed")),
+        ] {
+            let (state, words) = state_of(&run, details);
+            assert_eq!((state, words.as_str()), expected);
+        }
     }
 }
