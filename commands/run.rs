@@ -113,7 +113,7 @@ pub struct RunArgs {
     packages: Vec<SourcePackage>,
 }
 
-pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus> {
+pub async fn run(mut args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     if !args.watch.is_empty() {
         return wait::watch(&args.watch, session).await;
     }
@@ -126,6 +126,8 @@ pub async fn run(args: RunArgs, session: &Session) -> anyhow::Result<ExitStatus>
     if args.check {
         published::check(&submissions, session, &site).await?;
     }
+    // What came with an id may have been sent before: the undo files of removed requests, and those of interrupted submissions.
+    args.submit.sent_before = submissions.iter().filter_map(|one| one.request.uuid().cloned()).collect();
     if dry_run {
         // Without id and time: each submission of these lines is a request of its own.
         for submission in &submissions {

@@ -8,15 +8,16 @@ use apt_ci::broker::{Broker, BrokerError};
 use apt_ci::duplicates::{self, Duplicate, State};
 use apt_ci::follow::Followed;
 use apt_ci::release::QueueName;
-use apt_ci::request::Request;
 use apt_ci::request::line::Submission;
+use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
 use apt_ci::submitted::Notes;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::record::Record;
 use crate::session::Session;
-use crate::ui::error::Unable;
+use crate::ui::error::{OperationFailed, Unable};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::{ask, progress, table, when};
@@ -53,6 +54,9 @@ pub struct SubmitArgs {
     /// Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone
     #[arg(long)]
     wait: bool,
+    /// The ids of requests that came with one: they may have been sent before.
+    #[arg(skip)]
+    pub sent_before: HashSet<RequestId>,
 }
 
 impl SubmitArgs {
@@ -83,11 +87,29 @@ pub async fn submit(
     let known = site.queues();
     let wanted: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
     let ours: Vec<QueueName> = known.iter().filter(|queue| wanted.contains(queue)).cloned().collect();
-    broker.declare(&ours).await?;
+    if broker.existing(&ours).await?.len() < ours.len() {
+        broker.declare(&ours).await?;
+        // The others as well: whoever looks at the site's queues meets none that is missing, about which RabbitMQ would complain.
+        if let Err(error) = broker.declare(&known).await {
+            tracing::debug!("not all queues of the site could be made: {error}");
+        }
+    }
 
     let notes = Notes::of(&site.state_dir, &site.queue.value);
-    let duplicates =
-        if args.force { Vec::new() } else { duplicates(&submissions, &broker, &notes, session, site).await? };
+    let mut duplicates = if args.force && args.sent_before.is_empty() {
+        Vec::new()
+    } else {
+        duplicates(&submissions, &broker, &notes, session, site).await?
+    };
+    if args.force {
+        // Not the same request once more, but another one for the same test: an id stands for one request.
+        for (found, Submission { request, .. }) in duplicates.iter_mut().zip(&submissions) {
+            let is_itself = |id: &RequestId| found.as_ref().is_some_and(|found| found.uuid == id.as_str());
+            if !request.uuid().is_some_and(|id| args.sent_before.contains(id) && is_itself(id)) {
+                *found = None;
+            }
+        }
+    }
     let (mut new, mut already) = (Vec::with_capacity(submissions.len()), Vec::new());
     for (submission, duplicate) in submissions.into_iter().zip(duplicates.into_iter().chain(repeat_with(|| None))) {
         match duplicate {
@@ -106,11 +128,9 @@ pub async fn submit(
         bar.set_position(confirmed as u64);
     };
     let result = tokio::select! {
-        result = broker.submit(&new, &known, &mut count) => result.map_err(anyhow::Error::from),
+        result = broker.submit_again(&new, &args.sent_before, &known, &mut count) => result.map_err(anyhow::Error::from),
         // Who stops in the middle must learn what is queued.
-        _ = interrupt::ctrl_c() => Err(anyhow!(
-            "interrupted: the requests printed above are queued; whether any of the others is, `apt-ci queues QUEUE` shows"
-        )),
+        _ = interrupt::ctrl_c() => Err(anyhow!("interrupted")),
     };
     bar.finish_and_clear();
     let confirmed = match &result {
@@ -130,9 +150,57 @@ pub async fn submit(
     }
     show(&new[..confirmed], &already, session).context("the requests are queued, but cannot be printed")?;
     tell(&already, session);
-    result?;
+    if let Err(error) = result {
+        return Err(unconfirmed(error, &new, confirmed, args, site));
+    }
     broker.close().await;
     Ok(ExitStatus::Success)
+}
+
+/// The error of a submission that ended in the middle. The requests whose fate is unknown are written down, with their ids.
+fn unconfirmed(
+    error: anyhow::Error,
+    new: &[Submission],
+    confirmed: usize,
+    args: &SubmitArgs,
+    site: &Site,
+) -> anyhow::Error {
+    let is_unknown = match error.downcast_ref::<BrokerError>() {
+        Some(BrokerError::Unconfirmed { .. }) => true,
+        // What else goes wrong at the broker does so before anything is sent.
+        Some(_) => false,
+        None => true,
+    };
+    let rest = &new[confirmed.min(new.len())..];
+    if !is_unknown || rest.is_empty() {
+        return error;
+    }
+    let record = Record::of_now(site, "unconfirmed");
+    let message = match error.is::<BrokerError>() {
+        true => error.to_string(),
+        false => format!("{error}: the requests printed above are queued, and any of the other {} may be", rest.len()),
+    };
+    let written = rest.chunk_by(|one, next| one.queue == next.queue).try_for_each(|some| {
+        let bodies: Vec<String> = some.iter().map(|one| one.request.to_wire()).collect();
+        let bodies: Vec<&[u8]> = bodies.iter().map(String::as_bytes).collect();
+        some.first().map_or(Ok(()), |first| record.add(&first.queue, &bodies))
+    });
+    let file = record.path().display();
+    let force = if args.force { "--force " } else { "" };
+    match written {
+        Ok(()) => OperationFailed {
+            message,
+            hint: format!(
+                "`apt-ci run {force}--batch {file}` submits those that were not confirmed again; they keep their ids, so none is \
+                 run twice"
+            ),
+        },
+        Err(failure) => OperationFailed {
+            message: format!("{message}; and those that were not confirmed cannot be written down: {failure}"),
+            hint: "`apt-ci queues QUEUE` shows which of them are queued".to_owned(),
+        },
+    }
+    .into()
 }
 
 /// What is waited for: each request once.
@@ -187,7 +255,7 @@ async fn duplicates(
 ) -> anyhow::Result<Vec<Option<Duplicate>>> {
     match duplicates::find(submissions, broker, notes).await {
         // Who may only send need not be able to look.
-        Err(error @ BrokerError::Refused { .. }) => {
+        Err(error @ (BrokerError::Refused { .. } | BrokerError::Denied { .. })) => {
             session.ui.warn(format!("whether the requests are queued already cannot be seen: {error}"));
             Ok(Vec::new())
         }

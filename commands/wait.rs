@@ -26,6 +26,10 @@ use crate::ui::when;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// After how many looks it is asked whether a worker serves the queues.
+const FIRST_ASK: u32 = 3;
+/// So many looks lie between that and asking again.
+const ASK_WHO_SERVES_EVERY: u32 = 30;
 /// So many looks may fail in a row: servers are started again.
 const FAILURES: u32 = 60;
 /// So often a request is looked for.
@@ -43,6 +47,7 @@ pub async fn wait(
     let mut follower = Follower::new(broker, store);
     let view = View::new(&followed, session);
     let mut failures = 0;
+    let mut unserved = Unserved::default();
     // One for all looks: it keeps what comes between two of them.
     let mut ctrl_c = pin!(interrupt::ctrl_c());
     loop {
@@ -70,8 +75,12 @@ pub async fn wait(
         if followed.iter().all(|one| one.stage.is_end()) {
             break;
         }
+        let pause = async {
+            unserved.tell(&follower, &followed, session).await;
+            follower.pause(&mut followed, LOOK_EVERY).await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = pause => {}
             _ = &mut ctrl_c => return interrupted(&followed, view, session),
         }
     }
@@ -80,6 +89,28 @@ pub async fn wait(
         results(&followed, session)?;
     }
     Ok(verdict(&followed))
+}
+
+/// Tells which queues nobody serves, each once.
+#[derive(Default)]
+struct Unserved {
+    looks: u32,
+    told: HashSet<QueueName>,
+}
+
+impl Unserved {
+    async fn tell(&mut self, follower: &Follower<'_>, followed: &[Followed], session: &Session) {
+        self.looks += 1;
+        if self.looks % ASK_WHO_SERVES_EVERY != FIRST_ASK {
+            return;
+        }
+        let unserved = follower.unserved(followed).await.unwrap_or_default();
+        for queue in unserved {
+            if self.told.insert(queue.clone()) {
+                session.ui.warn(format!("no worker serves {queue} now: its requests wait until one does"));
+            }
+        }
+    }
 }
 
 /// Watches again what an earlier call has asked for.

@@ -162,7 +162,10 @@ impl There {
 
     fn same(&self, queue: &QueueName, request: &Request) -> Option<&Duplicate> {
         let alike = self.0.get(queue)?.get(request.package())?;
-        alike.iter().find(|(other, _)| other.same_test(request)).map(|(_, duplicate)| duplicate)
+        let same = || alike.iter().filter(|(other, _)| other.same_test(request));
+        // Rather itself than another one for the same test.
+        let itself = same().find(|(other, _)| other.uuid().is_some() && other.uuid() == request.uuid());
+        itself.or_else(|| same().next()).map(|(_, duplicate)| duplicate)
     }
 }
 

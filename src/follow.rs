@@ -1,22 +1,28 @@
 //! Following requests from their queue to their result.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::broker::{Broker, BrokerError, News};
+use crate::broker::{Broker, BrokerError, Listener, News, Topic};
 use crate::release::QueueName;
 use crate::request::{Request, RequestId};
 use crate::result::Place;
 use crate::runs::{self, StoredRun};
-use crate::status::{PRIVATE_LOG, PRIVATE_PACKAGE};
+use crate::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestComplete};
 use crate::store::{Store, StoreError};
 
 /// So often the queues are looked into when nothing has changed. On RabbitMQ that takes their messages for a moment.
 const QUEUES_EVERY: Duration = Duration::from_secs(10);
+/// The same for the embedded queue, where a look takes nothing, and nobody announces that a test has ended.
+const LOCAL_QUEUES_EVERY: Duration = Duration::from_secs(1);
+/// Interval between two attempts to listen for the ends of tests.
+const LISTEN_AGAIN: Duration = Duration::from_secs(10);
+/// Timeout for an attempt to listen.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request that changes hands is nowhere for a moment, and a store may show a new result late. After so many looks in vain it is gone.
 const LOOKS: u32 = 10;
 
@@ -35,6 +41,8 @@ pub struct Followed {
     pub stage: Stage,
     is_private: bool,
     missed: u32,
+    /// Its end was announced, as far as can be told: so many looks for its result are worth it.
+    expected: u32,
 }
 
 /// Where a request is.
@@ -88,7 +96,7 @@ impl Followed {
         let place = Place::of(request, queue);
         let package = request.package().to_string();
         let is_private = request.is_private();
-        Self { uuid, package, queue: queue.clone(), place, stage: Stage::Unseen, is_private, missed: 0 }
+        Self { uuid, package, queue: queue.clone(), place, stage: Stage::Unseen, is_private, missed: 0, expected: 0 }
     }
 
     /// A request that was found in the queue, or with a worker, and may be somebody else's.
@@ -98,6 +106,14 @@ impl Followed {
             PRIVATE_PACKAGE.clone_into(&mut found.package);
         }
         found
+    }
+
+    /// Whether the end of a test that was announced may be this one's. Of a private run nothing but its release is told.
+    fn is_meant(&self, completion: &TestComplete) -> bool {
+        let package = if self.is_private { PRIVATE_PACKAGE } else { self.place.path.package.as_str() };
+        completion.package == package
+            && completion.release == self.queue.release.as_str()
+            && completion.architecture == self.queue.architecture.as_str()
     }
 }
 
@@ -122,16 +138,77 @@ pub struct Change {
 }
 
 /// Looks again and again where the requests are.
+///
+/// The ends of tests are announced, so that they are seen at once. An announcement may be lost, so the queues and the store are
+/// looked at from time to time as well.
 pub struct Follower<'a> {
     broker: &'a Broker,
     store: &'a Store,
     queues_seen: Option<Instant>,
+    listener: Option<Listener>,
+    listened: Option<Instant>,
 }
 
 impl<'a> Follower<'a> {
     /// Requests wait at the broker, and their results come into the store.
     pub fn new(broker: &'a Broker, store: &'a Store) -> Self {
-        Self { broker, store, queues_seen: None }
+        Self { broker, store, queues_seen: None, listener: None, listened: None }
+    }
+
+    /// Waits until another look is worth it: when the end of one of these tests is announced, or after this time.
+    pub async fn pause(&mut self, followed: &mut [Followed], time: Duration) {
+        let until = tokio::time::Instant::now() + time;
+        self.listen().await;
+        loop {
+            let Some(listener) = &mut self.listener else { return tokio::time::sleep_until(until).await };
+            match listener.next(until).await {
+                Ok(Some(message)) => {
+                    let Some(completion) = TestComplete::parse(&message) else { continue };
+                    let mut is_ours = false;
+                    for one in followed.iter_mut().filter(|one| one.is_meant(&completion)) {
+                        one.expected = LOOKS;
+                        is_ours = true;
+                    }
+                    if is_ours {
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::debug!("the ends of tests are not heard for now: {error}");
+                    self.listener = None;
+                }
+            }
+        }
+    }
+
+    /// Listens for the ends of tests. Who may not, or cannot now, looks from time to time.
+    async fn listen(&mut self) {
+        if self.listener.is_some() || self.listened.is_some_and(|tried| tried.elapsed() < LISTEN_AGAIN) {
+            return;
+        }
+        self.listened = Some(Instant::now());
+        match tokio::time::timeout(LISTEN_TIMEOUT, self.broker.listen(Topic::TestComplete)).await {
+            Ok(Ok(listener)) => self.listener = Some(listener),
+            Ok(Err(error)) => tracing::debug!("the ends of tests are not heard: {error}"),
+            Err(_) => tracing::debug!("the ends of tests are not heard: no answer in time"),
+        }
+    }
+
+    /// The queues in which requests wait although no worker serves them.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn unserved(&self, followed: &[Followed]) -> Result<Vec<QueueName>, FollowError> {
+        let waiting = followed.iter().filter(|one| matches!(one.stage, Stage::Unseen | Stage::Queued { .. }));
+        let queues: BTreeSet<&QueueName> = waiting.map(|one| &one.queue).collect();
+        let mut unserved = Vec::new();
+        for queue in queues {
+            if self.broker.is_served(queue).await? == Some(false) {
+                unserved.push(queue.clone());
+            }
+        }
+        Ok(unserved)
     }
 
     /// Looks where those are that have not come to their end; tells of which something has changed.
@@ -139,10 +216,26 @@ impl<'a> Follower<'a> {
     /// # Errors
     /// When the broker or the store cannot be asked. Another look may succeed.
     pub async fn look(&mut self, followed: &mut [Followed]) -> Result<Vec<Change>, FollowError> {
+        let mut ended = HashMap::new();
+        for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| !one.stage.is_end() && one.expected > 0) {
+            match runs::with_uuid(self.store, &one.place, &one.uuid).await? {
+                Some(run) => drop(ended.insert(index, Stage::Done { run: Box::new(run) })),
+                None => one.expected -= 1,
+            }
+        }
+        let mut changed = Vec::new();
+        for (index, stage) in ended {
+            followed[index].stage = stage;
+            changed.push(Change { index, entered: true });
+        }
+        if followed.iter().all(|one| one.stage.is_end()) {
+            return Ok(changed);
+        }
         let mut stages = self.running(followed).await?;
         let is_open =
             |one: &Followed, stages: &HashMap<RequestId, Stage>| !one.stage.is_end() && !stages.contains_key(&one.uuid);
-        let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= QUEUES_EVERY);
+        let every = if matches!(self.broker, Broker::Local(_)) { LOCAL_QUEUES_EVERY } else { QUEUES_EVERY };
+        let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= every);
         let has_moved = |one: &&Followed| one.missed > 0 || !matches!(one.stage, Stage::Queued { .. } | Stage::Delayed);
         let open = || followed.iter().filter(|one| is_open(one, &stages));
         let mut hidden: HashSet<QueueName> = HashSet::new();
@@ -161,7 +254,6 @@ impl<'a> Follower<'a> {
             }
             self.queues_seen = Some(Instant::now());
         }
-        let mut changed = Vec::new();
         for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| !one.stage.is_end()) {
             let stage = match stages.remove(&one.uuid) {
                 Some(stage) => {

@@ -47,6 +47,24 @@ impl TestStatus {
     }
 }
 
+/// Which test a message of `testcomplete.fanout` is about.
+#[derive(Debug, Clone, PartialEq, serde::Deserialize)]
+pub struct TestComplete {
+    /// The release.
+    pub release: String,
+    /// The architecture.
+    pub architecture: String,
+    /// The source package; `private-test` for a private run.
+    pub package: String,
+}
+
+impl TestComplete {
+    /// Reads a message of any program's worker; `None` when it is none.
+    pub fn parse(message: &[u8]) -> Option<Self> {
+        serde_json::from_slice(message).ok()
+    }
+}
+
 /// The message that a test runs, or (`running` is false) that it does not run any more. `duration` is how long it has run,
 /// `logtail` the end of its log.
 ///

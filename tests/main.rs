@@ -2,6 +2,7 @@
 //! free loopback ports in a temporary folder, and stops them at the end, whatever the tests did.
 
 mod broker;
+mod connections;
 mod control;
 mod credentials;
 mod explain;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         ppa::trials,
         pulls::trials,
         broker::trials,
+        connections::trials,
         outages::trials,
         storms::trials,
         leaving::trials,

@@ -82,7 +82,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
 async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let broker = session.broker(site).await?;
     let queues = if queues.is_empty() {
-        let states = broker.inspect(&site.queues()).await?;
+        let states = broker.inspect(&super::all(&broker, session, site).await?).await?;
         states.into_iter().filter(|state| state.dead > 0).map(|state| state.queue).collect()
     } else {
         queues

@@ -41,12 +41,12 @@ struct Look {
 }
 
 pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
-    let known = site.queues();
+    let broker = session.broker(site).await?;
+    let known = super::all(&broker, session, site).await?;
     if known.is_empty() {
         let message = format!("no releases are configured ({})", site.releases.origin);
         return Err(BadInput { message, hint: Some("name them under [releases] in apt-ci.toml".to_owned()) }.into());
     }
-    let broker = session.broker(site).await?;
     // One for all looks: it keeps what comes during them.
     let mut ctrl_c = pin!(interrupt::ctrl_c());
     loop {

@@ -9,7 +9,9 @@ mod taking;
 mod tidy;
 mod transfer;
 
+use apt_ci::broker::Broker;
 use apt_ci::release::QueueName;
+use apt_ci::site::{Origin, Site};
 use clap::Subcommand;
 
 use crate::session::Session;
@@ -53,6 +55,27 @@ enum Command {
     Supersede(tidy::SupersedeArgs),
     Move(transfer::MoveArgs),
     Dead(dead::DeadArgs),
+}
+
+/// The queues that are meant when none is named: those of the site, or without [releases] of one, those of which the broker can tell.
+/// What cannot be seen is said.
+async fn all(broker: &Broker, session: &Session, site: &Site) -> anyhow::Result<Vec<QueueName>> {
+    let mut queues = site.queues();
+    if site.releases.origin != Origin::Default {
+        return Ok(queues);
+    }
+    for queue in broker.queues_in_use().await? {
+        if !queues.contains(&queue) {
+            queues.push(queue);
+        }
+    }
+    if matches!(broker, Broker::Amqp(_)) {
+        session.ui.warn(
+            "without a site's [releases], only this host's queues and those in use can be seen: RabbitMQ does not list its \
+             queues; name a QUEUE, or a site with --site",
+        );
+    }
+    Ok(queues)
 }
 
 pub async fn run(args: QueuesArgs, session: &Session) -> anyhow::Result<ExitStatus> {

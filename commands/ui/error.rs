@@ -50,6 +50,16 @@ pub struct Unable {
     pub hint: &'static str,
 }
 
+/// An operation that ended in the middle, with what to do about its rest.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct OperationFailed {
+    /// What is done, what may be done, and what ended it.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
 /// Prints the error with its causes and a hint, and gives the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
@@ -113,7 +123,8 @@ fn status(error: &anyhow::Error) -> ExitStatus {
     if bad_input { ExitStatus::BadInput } else { ExitStatus::Failure }
 }
 
-fn hint(error: &anyhow::Error) -> Option<String> {
+/// What to do about the error.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         if let Some(bad) = cause.downcast_ref::<BadInput>() {
             return bad.hint.clone();
@@ -123,6 +134,9 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         }
         if let Some(unable) = cause.downcast_ref::<Unable>() {
             return Some(unable.hint.to_owned());
+        }
+        if let Some(failed) = cause.downcast_ref::<OperationFailed>() {
+            return Some(failed.hint.clone());
         }
         if let Some(error) = cause.downcast_ref::<SiteError>() {
             return error.hint();
@@ -185,6 +199,11 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
                 .to_owned(),
         ),
         BrokerError::Opaque(opaque) => Some(opaque.remedy()),
+        BrokerError::Blocked { .. } => Some(
+            "the broker takes no requests until it has room again; `apt-ci queues` and `apt-ci queues purge` work meanwhile"
+                .to_owned(),
+        ),
+        BrokerError::Denied { denial, .. } => Some(denial.hint()),
         BrokerError::ClaimLost(_) | BrokerError::NotTaken(_) | BrokerError::Refused { .. } => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use apt_ci::site::Site;
+use apt_ci::site::{Origin as SiteOrigin, Site};
 use apt_ci::testbed::conf::{ConfError, WorkerConf};
 use apt_ci::testbed::settings::lint;
 use apt_ci::testbed::{Autopkgtest, Origin, SETPRIV, TestbedError};
@@ -11,9 +11,10 @@ use serde_json::json;
 use super::conf::ConfArgs;
 use super::store_check;
 use crate::session::Session;
+use crate::ui::error::hint;
 use crate::ui::exit::ExitStatus;
 
-/// Tell what is wrong with worker.conf, the override files, this host's autopkgtest, and the store
+/// Tell what is wrong with worker.conf, the override files, this host's autopkgtest, the queue and the store
 #[derive(clap::Args)]
 #[command(after_help = "\
 Prints each fault as FILE:LINE: MESSAGE, and ends with 1 when there is one.
@@ -53,6 +54,7 @@ pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatu
         None => None,
     };
     faults.extend(store(session, &site).await);
+    faults.extend(queue(session, &site).await);
     let name =
         file.map_or("no worker.conf: tests run on this host with `null`".to_owned(), |file| file.display().to_string());
     if session.ui.json {
@@ -89,6 +91,17 @@ async fn store(session: &Session, site: &Site) -> Option<Fault> {
     };
     let hint = "results would stay on this host until that is repaired".to_owned();
     Some(Fault { file: None, line: None, message, hint: Some(hint) })
+}
+
+/// Connects to the queue as a worker does. What is wrong there would be noticed only when the worker starts.
+async fn queue(session: &Session, site: &Site) -> Option<Fault> {
+    let checked = async { Ok::<(), anyhow::Error>(session.broker(site).await?.check_rights().await?) };
+    let error = checked.await.err()?;
+    let (file, line) = match &site.queue.origin {
+        SiteOrigin::File { path, line } => (Some(path.display().to_string()), Some(*line)),
+        _ => (None, None),
+    };
+    Some(Fault { file, line, message: format!("{error:#}"), hint: hint(&error) })
 }
 
 /// Looks for the programs that a test needs. Gives autopkgtest's path.

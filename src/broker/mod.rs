@@ -7,6 +7,7 @@
 pub mod amqp;
 mod claim_step;
 pub mod contact;
+mod denial;
 mod history;
 pub mod local;
 mod queue_type;
@@ -14,16 +15,18 @@ mod rotation;
 mod take_out;
 mod url;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::release::QueueName;
 use crate::request::line::Submission;
-use crate::request::{InvalidRequest, Request};
+use crate::request::{InvalidRequest, Request, RequestId};
 
 pub use self::claim_step::{CLAIM_LOG_TARGET, ClaimStep};
 pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
+pub use self::denial::{Denial, Right};
 pub use self::history::{DELAYS, FAILURES, Failure, delay};
 pub use self::queue_type::{Opaque, OpaqueReason, QueueType, UnknownQueueType};
 pub use self::rotation::Rotation;
@@ -54,10 +57,12 @@ pub enum BrokerError {
         nearest: Vec<QueueName>,
     },
     /// The broker did not confirm every request. The first `confirmed` of the list are queued for certain.
-    #[error("{confirmed} of {total} requests were queued, then: {reason}")]
+    #[error("{confirmed} of {total} requests were confirmed{}: {reason}", possibly(*.possible))]
     Unconfirmed {
         /// How many requests, from the beginning of the list, are queued for certain.
         confirmed: usize,
+        /// How many of those after them were sent: they may be queued.
+        possible: usize,
         /// How many there were.
         total: usize,
         /// What ended it.
@@ -75,6 +80,22 @@ pub enum BrokerError {
     /// Somebody else has delayed requests in hand, and does not give them back: what there is cannot be told.
     #[error("the delayed requests cannot be seen: somebody else has had them in hand for {} seconds", .0.as_secs())]
     InHand(Duration),
+    /// The broker's memory or disk alarm is on: it takes nothing that is published.
+    #[error("the queue does not {action} now: {reason}")]
+    Blocked {
+        /// What was tried.
+        action: String,
+        /// Which alarm.
+        reason: String,
+    },
+    /// The user lacks a permission at the broker.
+    #[error("the queue refused to {action}: {denial}")]
+    Denied {
+        /// What was tried.
+        action: String,
+        /// Which permission of which user.
+        denial: Denial,
+    },
     /// The broker refused an operation, or the file of the embedded broker cannot be used.
     #[error("the queue refused to {action}: {reason}")]
     Refused {
@@ -83,6 +104,14 @@ pub enum BrokerError {
         /// Why it failed.
         reason: String,
     },
+}
+
+/// What an error says about requests that were sent and not confirmed.
+fn possibly(possible: usize) -> String {
+    match possible {
+        0 => ", the others are not queued".to_owned(),
+        possible => format!(", up to {possible} more may be queued"),
+    }
 }
 
 /// A connection to the place where requests wait.
@@ -96,7 +125,7 @@ pub enum Broker {
 /// One worker's place at a broker. It holds at most one request, and nothing at all while it waits.
 pub enum Slot {
     /// At RabbitMQ.
-    Amqp(amqp::AmqpSlot),
+    Amqp(Box<amqp::AmqpSlot>),
     /// At the file on this machine.
     Local(local::LocalSlot),
 }
@@ -236,6 +265,17 @@ impl Broker {
         }
     }
 
+    /// Makes sure that these credentials let a worker serve, as far as that can be told without taking a request.
+    ///
+    /// # Errors
+    /// [`BrokerError::Denied`] when they do not, or when the broker cannot be asked.
+    pub async fn check_rights(&self) -> Result<(), BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.check_rights().await,
+            Self::Local(_) => Ok(()),
+        }
+    }
+
     /// Which of these queues exist.
     ///
     /// # Errors
@@ -259,10 +299,24 @@ impl Broker {
         known: &[QueueName],
         confirmed: &mut (dyn FnMut(usize) + Send),
     ) -> Result<(), BrokerError> {
+        self.submit_again(submissions, &HashSet::new(), known, confirmed).await
+    }
+
+    /// The same, where those with these ids may have been submitted before: their results are looked for before they are run.
+    ///
+    /// # Errors
+    /// As [`Broker::submit`].
+    pub async fn submit_again(
+        &self,
+        submissions: &[Submission],
+        sent_before: &HashSet<RequestId>,
+        known: &[QueueName],
+        confirmed: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<(), BrokerError> {
         let mut queues: Vec<QueueName> = submissions.iter().map(|submission| submission.queue.clone()).collect();
         queues.sort();
         queues.dedup();
-        // It would not answer to the next question either.
+        // Before anything is sent whose fate would be unknown.
         if let Self::Amqp(broker) = self {
             broker.takes_messages().await?;
         }
@@ -272,7 +326,7 @@ impl Broker {
             return Err(BrokerError::NoSuchQueue { queue: missing, nearest });
         }
         match self {
-            Self::Amqp(broker) => broker.submit(submissions, confirmed).await,
+            Self::Amqp(broker) => broker.submit(submissions, sent_before, confirmed).await,
             Self::Local(broker) => broker.submit(submissions, confirmed).await,
         }
     }
@@ -301,7 +355,7 @@ impl Broker {
     pub async fn slot(&self, queues: impl Into<Rotation>) -> Result<Slot, BrokerError> {
         let rotation = queues.into();
         match self {
-            Self::Amqp(broker) => broker.slot(rotation).await.map(Slot::Amqp),
+            Self::Amqp(broker) => broker.slot(rotation).await.map(|slot| Slot::Amqp(Box::new(slot))),
             Self::Local(broker) => broker.slot(rotation).await.map(Slot::Local),
         }
     }
@@ -414,6 +468,30 @@ impl Broker {
         match self {
             Self::Amqp(broker) => broker.running().await,
             Self::Local(broker) => broker.running().await,
+        }
+    }
+
+    /// The queues of which something is known without their names: all at the embedded broker; at RabbitMQ, which does not list its
+    /// queues to clients, those of which a request runs or waits out a delay.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn queues_in_use(&self) -> Result<Vec<QueueName>, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.queues_in_use().await,
+            Self::Local(broker) => broker.queues().await,
+        }
+    }
+
+    /// Whether a worker serves this queue, busy or not. `None` when that cannot be told: a worker did not answer, or is of a version that
+    /// does not say which queues it serves.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn is_served(&self, queue: &QueueName) -> Result<Option<bool>, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.is_served(queue).await,
+            Self::Local(broker) => broker.is_served(queue).await.map(Some),
         }
     }
 

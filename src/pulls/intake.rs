@@ -191,8 +191,8 @@ impl Desk {
                     self.queue_rest(job, &failure).await;
                 }
             }
-            Err(BrokerError::Unconfirmed { mut confirmed, total, reason }) => {
-                let failure = BrokerError::Unconfirmed { confirmed, total, reason }.to_string();
+            Err(failure @ BrokerError::Unconfirmed { mut confirmed, .. }) => {
+                let failure = failure.to_string();
                 for job in batch {
                     // The first ones are certain; from one that is not whole on, nothing is.
                     match confirmed.checked_sub(job.requests.len()) {

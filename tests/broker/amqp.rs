@@ -1,6 +1,6 @@
 //! Stories about connections, and about what only RabbitMQ can do.
 
-use apt_ci::broker::{Claim, Topic};
+use apt_ci::broker::{Cancel, Cancelled, Claim, Topic};
 use futures_util::StreamExt;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
@@ -37,6 +37,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         delayed_requests_in_other_hands_are_not_taken_for_gone,
         a_copy_of_a_running_request_is_never_run,
         a_lock_that_nobody_answers_for_makes_nobody_drop_a_request,
+        who_answers_for_others_hides_no_request_and_fills_no_memory,
         a_message_that_is_no_request_is_handed_out_with_the_reason,
         a_request_of_another_client_gets_an_id_and_keeps_its_headers,
         a_claim_survives_a_short_outage,
@@ -199,6 +200,89 @@ async fn a_lock_that_nobody_answers_for_makes_nobody_drop_a_request(_: &Services
     let claim = claim.await;
     assert_eq!(claim.request.as_ref().unwrap(), &sent[0]);
     assert!(claim.redelivered, "somebody else had it");
+    claim.settle(Verdict::Done).await.unwrap();
+    stage.is_empty(&broker, &queue).await;
+}
+
+/// Answers every question with what somebody wants others to believe, as fast as it can.
+async fn liar(address: &str, bodies: Vec<Vec<u8>>, headers: FieldTable) -> tokio::task::JoinHandle<()> {
+    let (connection, channel) = stranger(address).await;
+    let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+    let exchange = || "apt-ci.roll-call".into();
+    channel.exchange_declare(exchange(), ExchangeKind::Fanout, options, FieldTable::default()).await.unwrap();
+    let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+    let queue = channel.queue_declare("".into(), options, FieldTable::default()).await.unwrap().name().clone();
+    let binding = QueueBindOptions::default();
+    channel.queue_bind(queue.clone(), exchange(), "".into(), binding, FieldTable::default()).await.unwrap();
+    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let mut questions = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await.unwrap();
+    tokio::spawn(async move {
+        let _connection = connection;
+        while let Some(Ok(question)) = questions.next().await {
+            let reply_to = question.properties.reply_to().clone().unwrap();
+            for body in &bodies {
+                let properties = BasicProperties::default().with_headers(headers.clone());
+                let options = BasicPublishOptions::default();
+                channel.basic_publish("".into(), reply_to.clone(), options, body, properties).await.unwrap();
+            }
+        }
+    })
+}
+
+fn header(name: &str, value: &str) -> FieldTable {
+    let mut headers = FieldTable::default();
+    headers.insert(name.into(), lapin::types::AMQPValue::LongString(value.into()));
+    headers
+}
+
+async fn who_answers_for_others_hides_no_request_and_fills_no_memory(_: &Services, stage: &Stage) {
+    const LARGE: usize = 100_000;
+    let (broker, queue) = stage.broker_with_queue().await;
+    let sent = requests("p", 1);
+    let (connection, channel) = stranger(&stage.address()).await;
+    // It has the lock of a request, and says much about other requests when that one is asked for.
+    let lock = format!("apt-ci.lock.{}", sent[0].uuid().unwrap());
+    let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+    channel.queue_declare(lock.into(), options, FieldTable::default()).await.unwrap();
+    let others = requests("q", 3).iter().map(|request| request.to_wire().into_bytes()).collect();
+    let lies = liar(&stage.address(), others, header("x-apt-ci-cancel", "\"cancelled\"")).await;
+    submit(&broker, &queue, &sent).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    let mut claim = std::pin::pin!(take(&mut slot));
+    let early = tokio::time::timeout(Duration::from_secs(2), &mut claim).await;
+    assert!(early.is_err(), "the lock was ignored");
+    connection.close(200, "dead".into()).await.unwrap();
+    let claim = claim.await;
+    assert_eq!(claim.request.as_ref().unwrap(), &sent[0], "it was not dropped");
+    // Nor is a wish to cancel answered by what is said about another test.
+    let wish = Cancel { uuid: "absent".to_owned(), by: "me".to_owned(), requeue: false };
+    assert_eq!(broker.cancel(&wish).await.unwrap(), Cancelled::NotFound);
+    lies.abort();
+
+    // Too large by itself, and too much in all.
+    for (body, count) in [(300_000, 20), (LARGE, 3_000)] {
+        let body = vec![b'x'; body];
+        let lies =
+            liar(&stage.address(), vec![body.clone(); count], header("x-apt-ci-origin", &queue.to_string())).await;
+        let running = broker.running().await.unwrap();
+        let told: usize = running.iter().map(|test| test.body.len()).sum();
+        assert!(told <= 64 << 20, "{told} bytes were believed");
+        assert!(running.iter().all(|test| test.body.len() <= LARGE));
+        lies.abort();
+    }
+    eventually("the claim is told of", async || {
+        let running = broker.running().await.unwrap();
+        running.iter().any(|test| test.request().as_ref() == Some(&sent[0])).then_some(())
+    })
+    .await;
+
+    // Workers answer to nobody who would have them publish elsewhere.
+    let properties = BasicProperties::default().with_reply_to(queue.to_string().into());
+    let properties = properties.with_headers(header("x-apt-ci-closing", "1"));
+    let (_connection, channel) = stranger(&stage.address()).await;
+    let exchange = "apt-ci.roll-call".into();
+    channel.basic_publish(exchange, "".into(), BasicPublishOptions::default(), &[], properties).await.unwrap();
+    assert_eq!(broker.running().await.unwrap().len(), 1, "it was heard before this was answered");
     claim.settle(Verdict::Done).await.unwrap();
     stage.is_empty(&broker, &queue).await;
 }

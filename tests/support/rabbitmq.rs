@@ -272,6 +272,14 @@ impl RabbitMq {
         self.control(&["set_vm_memory_high_watermark", if is_on { "0" } else { "0.6" }]);
     }
 
+    /// How many lines of the broker's log say that a queue of this thread's virtual host does not exist.
+    pub fn missing_queue_lines(&self) -> usize {
+        let vhost = self.vhost();
+        let here = format!("in vhost '{}'", if vhost == DEFAULT_VHOST { "/" } else { &vhost });
+        let logs = self.logs();
+        logs.lines().filter(|line| line.contains("no queue") && line.contains(&here)).count()
+    }
+
     /// Kills the broker: what it has not written is lost.
     pub fn kill(&self) {
         if let Some(mut child) = self.server.lock().expect("no test panics while it kills the broker").take() {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use lapin::options::{
-    BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions,
 };
-use lapin::types::{FieldTable, ShortString};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Consumer, ExchangeKind};
 use tokio::time::Instant;
 
-use super::channel::{close, in_time};
+use super::channel::close;
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::publish;
@@ -31,7 +32,7 @@ impl Announcer {
             Topic::TestStatus => &mut self.status,
             Topic::TestComplete => &mut self.complete,
         };
-        in_time(async {
+        live.in_time(async {
             let channel = match own.take() {
                 Some(channel) if channel.status().connected() => channel,
                 _ => open(live, topic).await?,
@@ -72,9 +73,17 @@ async fn open(live: &Live, topic: Topic) -> Result<Channel, Fault> {
 /// Hears what is announced at a topic, without a gap from when it was made.
 pub struct AmqpListener {
     link: Arc<Link>,
+    live: Live,
     channel: Channel,
     news: Consumer,
 }
+
+/// Maximum size of an announcement, in bytes. A larger one is not of a worker: it is passed over.
+const MAX_ANNOUNCEMENT: usize = 128 * 1024;
+/// Maximum size of what waits at the broker for a slow listener, in bytes. The oldest go first.
+const MAX_WAITING: i32 = 8 * 1024 * 1024;
+/// Maximum number of announcements that this process holds and has not looked at.
+const PREFETCH: u16 = 16;
 
 impl AmqpListener {
     pub(super) async fn new(link: Arc<Link>, topic: Topic) -> Result<Self, BrokerError> {
@@ -82,7 +91,9 @@ impl AmqpListener {
         let listening = async {
             let channel = open(&live, topic).await?;
             let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
-            let queue = channel.queue_declare(ShortString::default(), options, FieldTable::default()).await?;
+            let mut arguments = FieldTable::default();
+            arguments.insert("x-max-length-bytes".into(), AMQPValue::LongInt(MAX_WAITING));
+            let queue = channel.queue_declare(ShortString::default(), options, arguments).await?;
             let queue = queue.name().clone();
             let exchange = match topic {
                 Topic::TestStatus => STATUS,
@@ -90,21 +101,36 @@ impl AmqpListener {
             };
             let (key, options) = (ShortString::default(), QueueBindOptions::default());
             channel.queue_bind(queue.clone(), exchange.into(), key, options, FieldTable::default()).await?;
-            let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+            // Acknowledged one by one, so that the broker, whose memory is bounded by the queue, keeps what comes too fast.
+            channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
+            let options = BasicConsumeOptions::default();
             let news = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
             Ok((channel, news))
         };
-        let (channel, news) = in_time(listening).await.map_err(|fault: Fault| link.error(ACTION, fault))?;
-        Ok(Self { link, channel, news })
+        let (channel, news) = live.in_time(listening).await.map_err(|fault: Fault| link.error(ACTION, fault))?;
+        Ok(Self { link, live, channel, news })
     }
 
     /// See [`crate::broker::Listener::next`].
     pub(crate) async fn next(&mut self, until: Instant) -> Result<Option<Vec<u8>>, BrokerError> {
-        match tokio::time::timeout_at(until, self.news.next()).await {
-            Err(_) => Ok(None),
-            Ok(Some(Ok(message))) => Ok(Some(message.data)),
-            Ok(Some(Err(error))) => Err(self.link.error(ACTION, error.into())),
-            Ok(None) => Err(self.link.error(ACTION, Fault::Away("the connection was closed".to_owned()))),
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = self.news.next() => message,
+                fault = self.live.ended() => return Err(self.link.error(ACTION, fault)),
+                () = tokio::time::sleep_until(until) => return Ok(None),
+            };
+            let message = match message {
+                Some(Ok(message)) => message,
+                Some(Err(error)) => return Err(self.link.error(ACTION, error.into())),
+                None => return Err(self.link.error(ACTION, Fault::Away("the connection was closed".to_owned()))),
+            };
+            let acknowledged = message.acker.ack(BasicAckOptions::default()).await;
+            acknowledged.map_err(|error| self.link.error(ACTION, error.into()))?;
+            if message.data.len() <= MAX_ANNOUNCEMENT {
+                return Ok(Some(message.data));
+            }
+            tracing::debug!("passed over an announcement of {} bytes", message.data.len());
         }
     }
 

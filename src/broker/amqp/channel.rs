@@ -9,7 +9,7 @@ use lapin::options::{BasicAckOptions, BasicQosOptions};
 use super::fault::Fault;
 
 /// The broker answers within milliseconds; when it has not after this time, the connection is as good as lost.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How many unacknowledged deliveries a claim queue's consumer may have: the copy that is held and the one that renews it; and one more,
 /// so that neither ever waits for the other.
 pub(super) const PREFETCH: u16 = 3;
@@ -39,8 +39,8 @@ pub(super) async fn close(channel: &Channel) {
 
 /// Bounds a conversation with the broker.
 pub(super) async fn in_time<T>(conversation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match tokio::time::timeout(PATIENCE, conversation).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, conversation).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Fault::Away(format!("no answer within {} seconds", PATIENCE.as_secs()))),
+        Err(_) => Err(Fault::Away(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))),
     }
 }

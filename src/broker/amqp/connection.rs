@@ -1,18 +1,21 @@
 //! One connection to RabbitMQ, dialled again when it is used after a loss.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join_all, select};
 use lapin::options::ConfirmSelectOptions;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::channel::ANSWER_TIMEOUT;
 use super::fault::{self, Fault};
+use super::health::Health;
 use super::held::OTHERS_HOLD;
 use super::looks::Looks;
 use super::names;
@@ -23,8 +26,14 @@ use crate::broker::{BrokerError, CONNECT_TIMEOUT};
 
 /// Both sides tell each other at least this often that they are there, unless the URL says otherwise. Seconds.
 const HEARTBEAT: u16 = 30;
-/// Frames of 128 KiB, the broker's default, would cost every connection 8 MiB of buffers. Requests are far smaller.
-const FRAME_MAX: u32 = 32 * 1024;
+/// The largest frame that we accept, unless the URL says otherwise: RabbitMQ's default. The headers of a message come in one frame,
+/// so with a smaller limit than the broker's, one message of another program would end every connection that receives it.
+///
+/// The library reserves 32 frames for each direction at once: 8 MiB of address space, of which only what is used takes memory.
+/// Without a number it would follow the broker's, but touch all of that, and more with a broker that has no limit.
+const FRAME_MAX: u32 = 128 * 1024;
+/// The largest frame that is accepted from a broker whose own limit turns out to be larger.
+const LARGEST_FRAME_MAX: u32 = 1024 * 1024;
 /// How long a broker may take to answer to a goodbye.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// A worker whose test runs comes back quickly: until it has announced its claim again, another worker may take the request.
@@ -39,6 +48,10 @@ pub(super) struct Link {
     name: String,
     live: Mutex<Option<Live>>,
     dialling: tokio::sync::Mutex<Dialling>,
+    /// A second connection, for what commands publish.
+    publishing: tokio::sync::Mutex<Option<Live>>,
+    /// The largest frame that the next connection accepts; none when the URL decides.
+    frame_max: Option<AtomicU32>,
     closed: CancellationToken,
     /// The claims that are held through this link.
     pub(super) roll: Roll,
@@ -52,6 +65,13 @@ pub(super) struct Live {
     pub(super) number: u64,
     /// When it was made.
     pub(super) since: Instant,
+    health: Health,
+    /// It has not answered for so long that it is not used any more.
+    given_up: Arc<AtomicBool>,
+    /// The broker has refused to let this user make queues of our own.
+    makes_none: Arc<AtomicBool>,
+    /// The delay queues are there.
+    pub(super) has_delays: Arc<AtomicBool>,
     /// Its users look at delayed requests one after the other, instead of being refused by the broker.
     pub(super) looks: Arc<tokio::sync::Mutex<()>>,
     /// What was learnt about the types of queues.
@@ -86,7 +106,6 @@ fn destination(url: &str) -> Result<AMQPUri, String> {
         uri.vhost = "/".to_owned();
     }
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
-    uri.query.frame_max.get_or_insert(FRAME_MAX);
     uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
     Ok(uri)
 }
@@ -95,13 +114,16 @@ impl Link {
     /// The link to the broker of a URL; nothing is dialled yet.
     pub(super) fn new(url: &AmqpUrl) -> Result<Self, BrokerError> {
         let unusable = |reason: String| BrokerError::Unreachable { address: url.shown().to_owned(), reason };
+        let uri = destination(url.full()).map_err(unusable)?;
         Ok(Self {
-            uri: destination(url.full()).map_err(unusable)?,
+            frame_max: uri.query.frame_max.is_none().then(|| AtomicU32::new(FRAME_MAX)),
+            uri,
             address: url.shown().to_owned(),
             queue_type: url.queue_type(),
             name: format!("apt-ci {}", names::slot_id()),
             live: Mutex::new(None),
             dialling: tokio::sync::Mutex::new(Dialling { dialled: 0, pauses: pauses(), not_before: Instant::now() }),
+            publishing: tokio::sync::Mutex::new(None),
             closed: CancellationToken::new(),
             roll: Roll::default(),
         })
@@ -110,7 +132,7 @@ impl Link {
     /// The live connection, if there is one now.
     pub(super) fn current(&self) -> Option<Live> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.as_ref().filter(|live| live.connection.status().connected()).cloned()
+        live.as_ref().filter(|live| live.is_alive()).cloned()
     }
 
     /// The live connection, or else a new one: one attempt.
@@ -161,13 +183,8 @@ impl Link {
         if self.closed.is_cancelled() {
             return Err(self.unreachable("the connection was closed"));
         }
-        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let attempt = Connection::connect_uri(self.uri.clone(), properties);
-        let outcome = match tokio::time::timeout(CONNECT_TIMEOUT, attempt).await {
-            Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(fault::reason(&error)),
-            Err(_) => Err(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs())),
-        };
+        self.accept_larger_frames();
+        let outcome = self.connect().await;
         match outcome {
             Ok(connection) => {
                 dialling.dialled += 1;
@@ -177,13 +194,7 @@ impl Link {
                 if dialling.dialled > 1 {
                     tracing::info!("connected to the queue server {} again", self.address);
                 }
-                let live = Live {
-                    connection: Arc::new(connection),
-                    number: dialling.dialled,
-                    since: Instant::now(),
-                    looks: Arc::default(),
-                    looks_allowed: Arc::new(Looks::new(self.queue_type)),
-                };
+                let live = Live::new(connection, dialling.dialled, self.queue_type);
                 *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
                 Ok(live)
             }
@@ -196,6 +207,45 @@ impl Link {
         }
     }
 
+    async fn connect(&self) -> Result<Connection, String> {
+        let mut uri = self.uri.clone();
+        if let Some(frame_max) = &self.frame_max {
+            uri.query.frame_max = Some(frame_max.load(Ordering::Relaxed));
+        }
+        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties)).await {
+            Ok(Ok(connection)) => Ok(connection),
+            Ok(Err(error)) => Err(fault::reason(&error)),
+            Err(_) => Err(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs())),
+        }
+    }
+
+    /// After a connection that ended because of too large a frame, the next one accepts larger ones: the broker's own limit, up to which
+    /// it sends, may have been raised.
+    fn accept_larger_frames(&self) {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(frame_max), Some(live)) = (&self.frame_max, &*live)
+            && live.health.ended_by_large_frame()
+        {
+            let larger = frame_max.load(Ordering::Relaxed).saturating_mul(4).min(LARGEST_FRAME_MAX);
+            frame_max.store(larger, Ordering::Relaxed);
+        }
+    }
+
+    /// A connection for requests that are queued and questions to the workers. While an alarm is on, the broker reads nothing more from a
+    /// connection that has published something: the other one stays able to look at queues and to take requests out.
+    pub(super) async fn publishing(&self) -> Result<Live, BrokerError> {
+        let mut publishing = self.publishing.lock().await;
+        if let Some(live) = publishing.as_ref().filter(|live| live.is_alive() && live.alarm().is_none()) {
+            return Ok(live.clone());
+        }
+        if self.closed.is_cancelled() {
+            return Err(self.unreachable("the connection was closed"));
+        }
+        let connection = self.connect().await.map_err(|reason| self.unreachable(reason))?;
+        Ok(publishing.insert(Live::new(connection, 1, self.queue_type)).clone())
+    }
+
     fn unreachable(&self, reason: impl Into<String>) -> BrokerError {
         BrokerError::Unreachable { address: self.address.clone(), reason: reason.into() }
     }
@@ -205,6 +255,8 @@ impl Link {
         match fault {
             Fault::Away(reason) => self.unreachable(reason),
             Fault::InHand => BrokerError::InHand(OTHERS_HOLD),
+            Fault::Blocked(reason) => BrokerError::Blocked { action: action.to_owned(), reason },
+            Fault::Denied(denial) => BrokerError::Denied { action: action.to_owned(), denial },
             other => BrokerError::Refused { action: action.to_owned(), reason: other.to_string() },
         }
     }
@@ -213,21 +265,140 @@ impl Link {
     pub(super) async fn close(&self) {
         self.closed.cancel();
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(live) = live {
-            let goodbye = live.connection.close(200, "goodbye".into());
-            // A broker that does not answer to a goodbye finds out by itself.
-            let _ = tokio::time::timeout(GOODBYE, goodbye).await;
-        }
+        let publishing = self.publishing.lock().await.take();
+        join_all(live.iter().chain(&publishing).map(Live::say_goodbye)).await;
     }
 }
 
 impl Live {
+    fn new(connection: Connection, number: u64, queue_type: Option<QueueType>) -> Self {
+        let health = Health::of(&connection);
+        let (connection, since) = (Arc::new(connection), Instant::now());
+        Self {
+            connection,
+            number,
+            since,
+            health,
+            given_up: Arc::default(),
+            makes_none: Arc::default(),
+            has_delays: Arc::default(),
+            looks: Arc::default(),
+            looks_allowed: Arc::new(Looks::new(queue_type)),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        self.connection.status().connected() && !self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Closes the connection. A broker that does not answer to a goodbye finds out by itself.
+    async fn say_goodbye(&self) {
+        let _ = tokio::time::timeout(GOODBYE, self.connection.close(200, "goodbye".into())).await;
+    }
+
+    /// Whether this user may make queues of our own, as far as is known.
+    pub(super) fn may_make_own(&self) -> bool {
+        !self.makes_none.load(Ordering::Relaxed)
+    }
+
+    /// The broker has refused that.
+    pub(super) fn may_not_make_own(&self) {
+        self.makes_none.store(true, Ordering::Relaxed);
+    }
+
+    /// Makes the next user of the link dial again: this connection is there, and does not answer.
+    fn give_up(&self) {
+        tracing::warn!("the connection to the queue server does not answer; it is replaced");
+        self.given_up.store(true, Ordering::Relaxed);
+        let silent = self.clone();
+        tokio::spawn(async move { silent.say_goodbye().await });
+    }
+
+    /// Waits until the connection has ended, however it ended. Cancel-safe.
+    pub(super) async fn ended(&self) -> Fault {
+        self.health.ended().await
+    }
+
+    /// The alarm that blocks publications on this connection. RabbitMQ tells of one only to who has published something.
+    pub(super) fn alarm(&self) -> Option<Fault> {
+        self.health.alarm()
+    }
+
+    /// Waits for an alarm; indefinitely when none comes. Cancel-safe.
+    pub(super) async fn blocked(&self) -> Fault {
+        self.health.blocked().await
+    }
+
+    /// Waits until no alarm blocks publications, or the connection has ended. Cancel-safe.
+    pub(super) async fn unblocked(&self) {
+        self.health.unblocked().await;
+    }
+
+    /// Bounds a conversation with the broker. It ends with the connection, too.
+    ///
+    /// # Errors
+    /// [`Fault::Blocked`] when an alarm is why the broker does not answer.
+    pub(super) async fn in_time<T>(&self, conversation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let outcome = tokio::select! {
+            biased;
+            outcome = conversation => outcome,
+            fault = self.ended() => Err(fault),
+            () = tokio::time::sleep(ANSWER_TIMEOUT) => Err(self.silence()),
+        };
+        match (outcome, self.alarm()) {
+            (Err(Fault::Away(_)), Some(alarm)) => Err(alarm),
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// Notes that the broker has not answered in time. If nothing is answered on this connection any more, it is replaced: bytes
+    /// that were damaged on their way can leave it waiting for the end of a frame that never comes, while heartbeats arrive.
+    fn silence(&self) -> Fault {
+        if self.alarm().is_none() {
+            let live = self.clone();
+            tokio::spawn(async move {
+                let answer = tokio::time::timeout(GOODBYE, live.open()).await;
+                if !matches!(answer, Ok(Ok(_))) && live.alarm().is_none() {
+                    live.give_up();
+                }
+            });
+        }
+        Fault::Away(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))
+    }
+
+    /// The same for what must not fail because of an alarm: as long as one is on, the broker is waited for.
+    pub(super) async fn in_time_after_alarm<T>(
+        &self,
+        conversation: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        let mut conversation = pin!(conversation);
+        let mut was_blocked = false;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut conversation => return outcome,
+                fault = self.ended() => return Err(fault),
+                () = tokio::time::sleep(ANSWER_TIMEOUT) => {}
+            }
+            let is_blocked = self.alarm().is_some();
+            // When the alarm has just ended, the broker has its time again.
+            if !is_blocked && !was_blocked {
+                return Err(self.silence());
+            }
+            was_blocked = is_blocked;
+        }
+    }
+
     /// A new channel.
     ///
     /// The client library never forgets why the broker closed a channel: a later one with the same number, which comes round again
     /// after a few thousand channels, gets that old error for an answer when it is opened. Opening by itself is never refused in
     /// such a way, so the number is passed over. When no number is left, the connection is given up for a new one.
     pub(super) async fn channel(&self) -> Result<Channel, Fault> {
+        self.in_time(self.open()).await
+    }
+
+    async fn open(&self) -> Result<Channel, Fault> {
         for _ in 0..=u16::MAX {
             match self.connection.create_channel().await {
                 Err(error) if error.is_amqp_soft_error() => {}
@@ -245,18 +416,13 @@ impl Live {
     /// A new channel on which the broker confirms every publication.
     pub(super) async fn confirming_channel(&self) -> Result<Channel, Fault> {
         let channel = self.channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        self.in_time(async { Ok(channel.confirm_select(ConfirmSelectOptions::default()).await?) }).await?;
         Ok(channel)
     }
 
     /// The virtual host that the connection is in.
     pub(super) fn vhost(&self) -> String {
         self.connection.status().vhost().to_string()
-    }
-
-    /// Whether the broker takes no publications for now, because its memory or disk runs out.
-    pub(super) fn is_blocked(&self) -> bool {
-        self.connection.status().blocked()
     }
 }
 

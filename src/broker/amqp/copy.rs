@@ -9,7 +9,7 @@ use lapin::message::Delivery;
 use lapin::types::ShortString;
 use lapin::{Channel, Consumer};
 
-use super::channel::{acknowledge, in_time};
+use super::channel::acknowledge;
 use super::claim_queue::ClaimQueue;
 use super::fault::Fault;
 use super::message::Subject;
@@ -27,8 +27,8 @@ impl Copy {
     /// Makes a copy. When this fails half-way, the queue's channel is closed, and a copy that the broker may have taken already goes
     /// to the origin.
     pub(super) async fn make(mut queue: ClaimQueue, subject: &Subject) -> Result<Self, Fault> {
-        let ClaimQueue { name, channel, consumer, .. } = &mut queue;
-        match in_time(publish_and_receive(channel, name, consumer, subject)).await {
+        let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
+        match locks.live.in_time_after_alarm(publish_and_receive(channel, name, consumer, subject)).await {
             Ok(delivery) => {
                 queue.log(subject).step(ClaimStep::Copied);
                 Ok(Self { queue, delivery })
@@ -53,7 +53,8 @@ impl Copy {
     ) -> Result<(Self, bool), Fault> {
         let log = queue.log(subject);
         let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
-        let copy = in_time(async {
+        let live = locks.live.clone();
+        let copy = live.in_time_after_alarm(async {
             let delivery = publish_and_receive(channel, name, consumer, subject).await?;
             log.step(ClaimStep::Copied);
             acknowledge(origin, taken).await?;
@@ -86,9 +87,11 @@ impl Copy {
         }
     }
 
-    /// Replaces the copy by a fresh one, so that the broker never sees a delivery that has been unacknowledged for long.
+    /// Replaces the copy by a fresh one, so that the broker never sees a delivery that has been unacknowledged for long. While an alarm
+    /// is on, that waits: the older copy is held as well.
     pub(super) async fn renew(&mut self, subject: &Subject) -> Result<(), Fault> {
-        in_time(async {
+        let live = self.queue.locks.live.clone();
+        live.in_time_after_alarm(async {
             let ClaimQueue { name, channel, consumer, .. } = &mut self.queue;
             let fresh = publish_and_receive(channel, name, consumer, subject).await?;
             let older = std::mem::replace(&mut self.delivery, fresh);
@@ -112,7 +115,7 @@ impl Copy {
 
     /// Removes the copy for good.
     pub(super) async fn acknowledge(&self) -> Result<(), Fault> {
-        in_time(acknowledge(&self.queue.channel, &self.delivery)).await
+        self.queue.locks.live.in_time_after_alarm(acknowledge(&self.queue.channel, &self.delivery)).await
     }
 
     /// Publishes on the copy's channel, confirmed.
@@ -122,7 +125,8 @@ impl Copy {
         body: &[u8],
         properties: lapin::BasicProperties,
     ) -> Result<(), Fault> {
-        in_time(publish::confirmed(&self.queue.channel, queue, body, properties)).await
+        let publication = publish::confirmed(&self.queue.channel, queue, body, properties);
+        self.queue.locks.live.in_time_after_alarm(publication).await
     }
 
     /// Gives up the channel. A copy that is still unacknowledged goes to the origin.

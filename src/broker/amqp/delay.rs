@@ -11,6 +11,7 @@
 //! that is never reached; they come back with the end of their consumer, so that others who look wait for all of them.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -107,14 +108,29 @@ pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, v
     };
     let exchange = match in_time(queues.declare(live)).await {
         Ok(()) => queues.name(delay(*after)),
-        Err(Fault::Refused(reason)) => {
-            tracing::warn!("a request goes back to its queue without a delay: {reason}");
+        Err(fault @ (Fault::Refused(_) | Fault::Denied(_))) => {
+            tracing::warn!("a request goes back to its queue without a delay: {fault}");
             ShortString::default()
         }
         Err(fault) => return Err(fault),
     };
     let properties = subject.properties_after(verdict);
     in_time(publish::to_exchange(channel, exchange, origin, &subject.body, properties)).await
+}
+
+/// Makes the queues exist before a first look at them: RabbitMQ logs each question about a queue that is not there as an error. Who may
+/// not make them has to ask.
+async fn make_once(live: &Live) -> Result<(), Fault> {
+    if live.has_delays.load(Ordering::Relaxed) || !live.may_make_own() {
+        return Ok(());
+    }
+    match live.in_time(DelayQueues::CLASSIC.declare(live)).await {
+        Ok(()) => live.has_delays.store(true, Ordering::Relaxed),
+        Err(Fault::Denied(_)) => live.may_not_make_own(),
+        Err(Fault::Refused(reason)) => tracing::debug!("the queues for delays are left as they are: {reason}"),
+        Err(fault) => return Err(fault),
+    }
+    Ok(())
 }
 
 /// The requests that wait out a delay, of these origins, which exist, and perhaps of others: the routing key is the name of the origin. Each goes back to its
@@ -125,6 +141,7 @@ pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, v
 pub(super) async fn waiting(live: &Live, origins: &[QueueName]) -> Result<Vec<Delivery>, Fault> {
     let all = DelayQueues::of(live, origins).await?;
     let _after_others = live.looks.lock().await;
+    make_once(live).await?;
     let mut looking = Looking::at(live);
     let mut filled = Vec::new();
     for queues in all {

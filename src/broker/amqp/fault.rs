@@ -4,17 +4,23 @@ use std::fmt;
 
 use lapin::ErrorKind;
 
+use crate::broker::Denial;
+
 /// A failed operation at RabbitMQ.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
     /// The connection, or only this channel, is gone. Trying again on a new one may help.
     Away(String),
+    /// The broker's memory or disk alarm blocks whoever publishes. It ends when the broker has room again.
+    Blocked(String),
     /// The queue or exchange does not exist.
     Missing(String),
     /// Another connection has exclusive use of the queue.
     Locked,
     /// Somebody else who looks at delayed requests does not give them back.
     InHand,
+    /// The user lacks a permission.
+    Denied(Denial),
     /// The broker will not do this, however often it is asked.
     Refused(String),
 }
@@ -23,6 +29,13 @@ pub(super) enum Fault {
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const RESOURCE_LOCKED: u16 = 405;
+const PRECONDITION_FAILED: u16 = 406;
+/// The code with which a client closes a connection on which too large a frame came.
+const FRAME_ERROR: u16 = 501;
+
+/// What RabbitMQ says with `PRECONDITION_FAILED` when only this channel is broken: its numbers of deliveries no longer agree
+/// with ours, or a delivery was held for too long.
+const BROKEN_CHANNEL: [&str; 2] = ["unknown delivery tag", "delivery acknowledgement on channel"];
 
 impl From<lapin::Error> for Fault {
     fn from(error: lapin::Error) -> Self {
@@ -33,6 +46,11 @@ impl From<lapin::Error> for Fault {
                 RESOURCE_LOCKED => Self::Locked,
                 // The same code says that somebody may not do something; RabbitMQ's words tell which it is.
                 ACCESS_REFUSED if text.contains("in exclusive use") => Self::Locked,
+                ACCESS_REFUSED if error.is_amqp_soft_error() => match Denial::from_rabbitmq(&text) {
+                    Some(denial) => Self::Denied(denial),
+                    None => Self::Refused(text),
+                },
+                PRECONDITION_FAILED if BROKEN_CHANNEL.iter().any(|words| text.contains(words)) => Self::Away(text),
                 _ if error.is_amqp_soft_error() => Self::Refused(text),
                 _ => Self::Away(text),
             },
@@ -44,11 +62,29 @@ impl From<lapin::Error> for Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Away(reason) | Self::Missing(reason) | Self::Refused(reason) => f.write_str(reason),
+            Self::Away(reason) | Self::Blocked(reason) | Self::Missing(reason) | Self::Refused(reason) => {
+                f.write_str(reason)
+            }
             Self::Locked => f.write_str("another connection has exclusive use of it"),
             Self::InHand => f.write_str("somebody else has the delayed requests in hand"),
+            Self::Denied(denial) => denial.fmt(f),
         }
     }
+}
+
+/// Names the alarm that blocks publishing, from the reason that the broker gives: "low on memory", "low on disk".
+pub(super) fn alarm(reason: &str) -> Fault {
+    let which = match (reason.contains("memory"), reason.contains("disk")) {
+        (true, false) => "memory alarm",
+        (false, true) => "disk alarm",
+        _ => "memory or disk alarm",
+    };
+    Fault::Blocked(format!("the broker's {which} blocks publishing"))
+}
+
+/// Whether the connection ended because a frame came that is larger than the limit that was agreed on.
+pub(super) fn is_large_frame(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(protocol) if protocol.get_id() == FRAME_ERROR)
 }
 
 /// The error in the words of the network or the broker, without the library's.
@@ -60,5 +96,44 @@ pub(super) fn reason(error: &lapin::Error) -> String {
             "the connection was closed".to_owned()
         }
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lapin::protocol::{AMQPError, AMQPSoftError};
+
+    use super::*;
+
+    fn soft(error: AMQPSoftError, text: &str) -> Fault {
+        lapin::Error::from(ErrorKind::ProtocolError(AMQPError::new(error.into(), text.into()))).into()
+    }
+
+    #[test]
+    fn a_broken_channel_is_a_lost_connection_and_not_a_refusal() {
+        for text in [
+            "PRECONDITION_FAILED - unknown delivery tag 7",
+            "PRECONDITION_FAILED - delivery acknowledgement on channel 2 timed out. Timeout value used: 1800000 ms",
+        ] {
+            assert!(matches!(soft(AMQPSoftError::PRECONDITIONFAILED, text), Fault::Away(_)), "{text}");
+        }
+        let other = "PRECONDITION_FAILED - inequivalent arg 'durable' for queue 'q' in vhost '/'";
+        assert!(matches!(soft(AMQPSoftError::PRECONDITIONFAILED, other), Fault::Refused(_)));
+    }
+
+    #[test]
+    fn a_missing_permission_is_told_from_a_lock() {
+        let text = "ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'alice'";
+        assert!(matches!(soft(AMQPSoftError::ACCESSREFUSED, text), Fault::Denied(_)));
+        let text = "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use";
+        assert!(matches!(soft(AMQPSoftError::ACCESSREFUSED, text), Fault::Locked));
+        assert!(matches!(soft(AMQPSoftError::ACCESSREFUSED, "ACCESS_REFUSED - else"), Fault::Refused(_)));
+    }
+
+    #[test]
+    fn the_alarm_is_named() {
+        assert_eq!(alarm("low on memory").to_string(), "the broker's memory alarm blocks publishing");
+        assert_eq!(alarm("low on disk").to_string(), "the broker's disk alarm blocks publishing");
+        assert_eq!(alarm("").to_string(), "the broker's memory or disk alarm blocks publishing");
     }
 }

@@ -175,7 +175,7 @@ impl Keeping {
                 Interruption::Broken(reason) => reason,
                 Interruption::Verdict => match self.perform(&live, &mut copy).await {
                     Ok(()) => return self.end(copy).await,
-                    Err(Fault::Away(reason)) => reason,
+                    Err(Fault::Away(reason) | Fault::Blocked(reason)) => reason,
                     Err(fault) => {
                         let error = self.keeper.link.error("settle a claim", fault);
                         self.give_back(copy).await;

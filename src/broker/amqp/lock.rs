@@ -6,7 +6,7 @@
 //!
 //! The lock alone is no proof that the other copy is safe: right after a worker's death its lock may still be there while its
 //! copy is on the way back already, and who drops that copy then, drops the last one. So a copy is dropped only when a
-//! living holder says that it has one of its own (`super::roll_call`).
+//! living holder says that it has one of its own (`super::holder_query`).
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::copy::Copy;
 use super::fault::Fault;
 use super::message::Subject;
 use super::roll_call::Place;
-use super::{names, roll_call};
+use super::{holder_query, names};
 use crate::broker::ClaimStep;
 use crate::request::RequestId;
 
@@ -40,7 +40,7 @@ pub(super) enum Locking {
 
 /// The channel on which a slot asks for locks and gives them up.
 pub(super) struct Locks {
-    live: Live,
+    pub(super) live: Live,
     channel: Option<Channel>,
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn lock(
             }
         }
         contended = true;
-        if in_time(roll_call::is_held(live, uuid, &subject.body)).await? {
+        if live.in_time(holder_query::is_held(live, uuid, &subject.body)).await? {
             log.step(ClaimStep::HeldElsewhere);
             return Ok(Locking::Taken);
         }

@@ -23,6 +23,9 @@ pub(super) struct Subject {
     headers: FieldTable,
 }
 
+/// Maximum size of the headers of other programs that a copy of a message keeps, in bytes.
+const MAX_FOREIGN_HEADERS: usize = 16 * 1024;
+
 /// Headers that a copy does not take over: our own, which it gets anew, RabbitMQ's notes, and those that would send the copy to further queues.
 const DROPPED: [&str; 14] = [
     names::ATTEMPT,
@@ -66,10 +69,7 @@ impl Subject {
             Err(error) => (Err(error), delivery.data.clone()),
         };
         let uuid = request.as_ref().ok().and_then(|request| request.uuid().cloned());
-        let mut headers = FieldTable::default();
-        for (name, value) in came_with.inner().iter().filter(|(name, _)| !DROPPED.contains(&name.as_str())) {
-            headers.insert(name.clone(), value.clone());
-        }
+        let headers = taken_over(&came_with, |name| DROPPED.contains(&name));
         (Self { origin, uuid, body, history, headers }, request, redelivered)
     }
 
@@ -114,7 +114,7 @@ impl Subject {
 
 /// The properties of a request that an operator moves to another queue: it keeps its history.
 pub(super) fn moved_properties(delivery: &Delivery) -> BasicProperties {
-    let mut headers = delivery.properties.headers().clone().unwrap_or_default();
+    let mut headers = taken_over(&delivery.properties.headers().clone().unwrap_or_default(), |_| false);
     headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
     carried(delivery, headers)
 }
@@ -122,11 +122,8 @@ pub(super) fn moved_properties(delivery: &Delivery) -> BasicProperties {
 /// The properties of a dead letter that an operator puts back into its queue, with a new beginning.
 pub(super) fn revived_properties(delivery: &Delivery) -> BasicProperties {
     let came_with = delivery.properties.headers().clone().unwrap_or_default();
-    let mut headers = FieldTable::default();
     let of_its_death = |name: &str| DROPPED.contains(&name) || [names::REASON, names::ORIGIN].contains(&name);
-    for (name, value) in came_with.inner().iter().filter(|(name, _)| !of_its_death(name.as_str())) {
-        headers.insert(name.clone(), value.clone());
-    }
+    let mut headers = taken_over(&came_with, of_its_death);
     headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
     carried(delivery, headers)
 }
@@ -136,6 +133,37 @@ fn carried(delivery: &Delivery, headers: FieldTable) -> BasicProperties {
     match delivery.properties.message_id() {
         Some(id) => properties.with_message_id(id.clone()),
         None => properties,
+    }
+}
+
+/// The headers of a message that its copy keeps. Those of other programs are kept as long as they are not too large in all: a request does
+/// not depend on them, and with ours added they must fit into one frame.
+fn taken_over(headers: &FieldTable, is_dropped: impl Fn(&str) -> bool) -> FieldTable {
+    let kept = || headers.inner().iter().filter(|(name, _)| !is_dropped(name.as_str()));
+    let is_ours = |name: &str| name.starts_with(names::OUR_HEADERS);
+    let foreign = kept().filter(|(name, _)| !is_ours(name.as_str()));
+    let size: usize = foreign.map(|(name, value)| name.as_str().len() + size(value)).sum();
+    if size > MAX_FOREIGN_HEADERS {
+        tracing::warn!("a message's headers of {size} bytes are dropped: they are of another program, and too large");
+    }
+    let mut copy = FieldTable::default();
+    for (name, value) in kept().filter(|(name, _)| size <= MAX_FOREIGN_HEADERS || is_ours(name.as_str())) {
+        copy.insert(name.clone(), value.clone());
+    }
+    copy
+}
+
+/// About how many bytes a header's value takes in a frame.
+fn size(value: &AMQPValue) -> usize {
+    match value {
+        AMQPValue::LongString(text) => 8 + text.as_bytes().len(),
+        AMQPValue::ShortString(text) => 8 + text.as_str().len(),
+        AMQPValue::ByteArray(bytes) => 8 + bytes.as_slice().len(),
+        AMQPValue::FieldArray(values) => 8 + values.as_slice().iter().map(size).sum::<usize>(),
+        AMQPValue::FieldTable(table) => {
+            8 + table.inner().iter().map(|(name, value)| name.as_str().len() + size(value)).sum::<usize>()
+        }
+        _ => 16,
     }
 }
 
@@ -212,6 +240,26 @@ mod tests {
         assert_eq!(returned(&subject), 2, "an attempt that does not count");
         assert_eq!(returned(&Subject::read(origin(), &delivery("gzip", FieldTable::default())).0), 1);
         assert!(copy.contains_key("x-mine") && !copy.contains_key("x-death") && !copy.contains_key("CC"));
+    }
+
+    #[test]
+    fn large_headers_of_other_programs_stay_behind() {
+        for (size, is_kept) in [(MAX_FOREIGN_HEADERS - 100, true), (MAX_FOREIGN_HEADERS + 100, false)] {
+            let mut nested = FieldTable::default();
+            nested.insert("text".into(), AMQPValue::LongString("x".repeat(size).into()));
+            let mut headers = FieldTable::default();
+            headers.insert("x-theirs".into(), AMQPValue::FieldTable(nested));
+            headers.insert(names::ATTEMPT.into(), AMQPValue::LongInt(2));
+            headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
+            let message = delivery("gzip", headers);
+            let (subject, ..) = Subject::read(origin(), &message);
+            assert_eq!(subject.history.attempts, 3);
+            for properties in [subject.properties(), moved_properties(&message), revived_properties(&message)] {
+                let headers = properties.headers().clone().unwrap();
+                assert_eq!(headers.contains_key("x-theirs"), is_kept, "{size}");
+            }
+            assert!(moved_properties(&message).headers().clone().unwrap().contains_key(names::ATTEMPT));
+        }
     }
 
     #[test]

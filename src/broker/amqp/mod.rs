@@ -21,7 +21,9 @@ mod connection;
 mod copy;
 mod delay;
 mod fault;
+mod health;
 mod held;
+mod holder_query;
 mod inspect;
 mod keeper;
 mod lock;
@@ -30,22 +32,27 @@ mod message;
 mod names;
 mod publish;
 mod queues;
+mod rights;
 mod roll_call;
 mod slot;
 mod survey;
 mod take_out;
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use self::announce::Announcer;
 use self::connection::Link;
 use self::fault::Fault;
+use self::holder_query::Answers;
+use self::queues::Looking;
 use self::roll_call::{HeldClaim, Presence};
 use super::contact::{Cancel, Cancelled, RunningTest};
 use super::take_out::Extent;
 use super::url::AmqpUrl;
 use super::{BrokerError, Choice, Pile, QueueContents, QueueState, Rotation, Topic};
 use crate::release::QueueName;
+use crate::request::RequestId;
 use crate::request::line::Submission;
 
 pub use self::announce::AmqpListener;
@@ -90,25 +97,35 @@ impl AmqpBroker {
         split.map(|(existing, _)| existing).map_err(|fault| self.link.error("look for queues", fault))
     }
 
-    /// That the broker has not told that it takes no messages for now.
+    /// Makes sure that the broker takes messages now.
     ///
     /// # Errors
-    /// When it has, or is away.
+    /// [`BrokerError::Blocked`] when an alarm blocks publishing, [`BrokerError::Denied`] when this user may not publish.
     pub async fn takes_messages(&self) -> Result<(), BrokerError> {
-        let live = self.link.live().await?;
-        if live.is_blocked() { Err(self.link.error("take requests", publish::blocked())) } else { Ok(()) }
+        publish::probe(&self.link).await
     }
 
-    /// Queues the requests in order; `confirmed` is told how many are durable.
+    /// Makes sure that this user may do what a worker does, apart from taking requests.
+    ///
+    /// # Errors
+    /// [`BrokerError::Denied`] when it may not, or when the broker cannot be asked.
+    pub async fn check_rights(&self) -> Result<(), BrokerError> {
+        self.takes_messages().await?;
+        let live = self.link.live().await?;
+        rights::check(&live).await.map_err(|fault| self.link.error("let a worker hold requests", fault))
+    }
+
+    /// Queues the requests in order; `confirmed` is told how many are durable. Those with the ids of `sent_before` are marked.
     ///
     /// # Errors
     /// [`BrokerError::Unconfirmed`] when not all were confirmed; [`BrokerError::NoSuchQueue`] when the only one was unroutable.
     pub async fn submit(
         &self,
         submissions: &[Submission],
+        sent_before: &HashSet<RequestId>,
         confirmed: &mut (dyn FnMut(usize) + Send),
     ) -> Result<(), BrokerError> {
-        publish::submit(&self.link, submissions, confirmed).await
+        publish::submit(&self.link, submissions, sent_before, confirmed).await
     }
 
     /// A worker's place that serves these queues, which are made to exist.
@@ -134,7 +151,9 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
         let live = self.link.live().await?;
-        inspect::states(&live, queues).await.map_err(|fault| self.link.error("tell the state of its queues", fault))
+        inspect::states(&self.link, &live, queues)
+            .await
+            .map_err(|fault| self.link.error("tell the state of its queues", fault))
     }
 
     /// Whether looking into a queue may be impossible: see [`super::Broker::may_be_opaque`].
@@ -153,7 +172,7 @@ impl AmqpBroker {
     /// [`BrokerError::NoSuchQueue`], or when the broker cannot be asked.
     pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         let live = self.link.live().await?;
-        match inspect::contents(&live, queue, limit).await {
+        match inspect::contents(&self.link, &live, queue, limit).await {
             Ok(Some(contents)) => Ok(contents),
             Ok(None) => Err(BrokerError::NoSuchQueue { queue: queue.clone(), nearest: Vec::new() }),
             Err(fault) => Err(self.link.error("show a queue", fault)),
@@ -182,13 +201,56 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
         let live = self.link.live().await?;
-        let claims =
-            roll_call::ask_all(&live).await.map_err(|fault| self.link.error("ask the workers what they run", fault))?;
+        let error = |fault| self.link.error("ask the workers what they run", fault);
+        let Answers { claims, incomplete, .. } = holder_query::ask_all(&self.link, &live).await.map_err(error)?;
+        match incomplete {
+            Some(fault @ Fault::Blocked(_)) => return Err(error(fault)),
+            Some(fault) => tracing::warn!("running tests may be missing: {fault}"),
+            None => {}
+        }
         let test = |claim: HeldClaim| {
             let HeldClaim { origin, body, news } = claim;
             Some(RunningTest { queue: origin.parse().ok()?, body, news })
         };
         Ok(claims.into_iter().filter_map(test).collect())
+    }
+
+    /// The queues of which a request runs or waits out a delay, in the order of their names.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn queues_in_use(&self) -> Result<Vec<QueueName>, BrokerError> {
+        let live = self.link.live().await?;
+        let error = |fault| self.link.error("tell which queues are in use", fault);
+        let claims = holder_query::ask_all(&self.link, &live).await.map_err(error)?.claims;
+        let running: Vec<QueueName> = claims.iter().filter_map(|claim| claim.origin.parse().ok()).collect();
+        let delayed = delay::waiting(&live, &running).await.map_err(error)?;
+        let names = claims.iter().map(|claim| claim.origin.as_str());
+        let names = names.chain(delayed.iter().map(|message| message.routing_key.as_str()));
+        Ok(names.filter_map(|name| name.parse().ok()).collect::<BTreeSet<QueueName>>().into_iter().collect())
+    }
+
+    /// Whether a worker serves this queue: see [`super::Broker::is_served`].
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn is_served(&self, queue: &QueueName) -> Result<Option<bool>, BrokerError> {
+        let live = self.link.live().await?;
+        let error = |fault| self.link.error("tell which queues are served", fault);
+        let mut looking = Looking::at(&live);
+        let lengths = looking.look(names::short(queue)).await.map_err(error)?;
+        looking.end().await;
+        if lengths.is_some_and(|lengths| lengths.consumers > 0) {
+            return Ok(Some(true));
+        }
+        let answers = holder_query::ask_all(&self.link, &live).await.map_err(error)?;
+        let name = queue.to_string();
+        if answers.claims.iter().any(|claim| claim.origin == name) {
+            return Ok(Some(true));
+        }
+        let served = answers.served.map(|served| served.contains(&name));
+        // A worker that did not answer may be the one.
+        Ok(served.filter(|served| *served || answers.incomplete.is_none()))
     }
 
     /// Has a test cancelled by the worker that runs it.
@@ -197,7 +259,9 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
         let live = self.link.live().await?;
-        roll_call::cancel(&live, wish).await.map_err(|fault| self.link.error("hand a wish to the workers", fault))
+        holder_query::cancel(&self.link, &live, wish)
+            .await
+            .map_err(|fault| self.link.error("hand a wish to the workers", fault))
     }
 
     /// Listens at a topic from now on.

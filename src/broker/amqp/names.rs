@@ -8,6 +8,8 @@ use lapin::types::ShortString;
 use crate::release::QueueName;
 use crate::request::RequestId;
 
+/// How the names of our own headers begin.
+pub(super) const OUR_HEADERS: &str = "x-apt-ci-";
 /// Header: which attempt the copy in a claim queue is. It stays with a request that comes back.
 pub(super) const ATTEMPT: &str = "x-apt-ci-attempt";
 /// Header: how often the request was passed on.
@@ -16,17 +18,19 @@ pub(super) const PASSES: &str = "x-apt-ci-passes";
 pub(super) const FAILURES: &str = "x-apt-ci-failures";
 /// Header: why a dead letter cannot be run.
 pub(super) const REASON: &str = "x-apt-ci-reason";
-/// Header: an operator has moved the request to another queue, and its former copy may have been run.
+/// Header: an operator has moved the request to another queue, or sent it again: its former copy may have been run.
 pub(super) const MOVED: &str = "x-apt-ci-moved";
 /// Header: the queue that a dead letter, or a claim in a roll-call's answer, came from.
 pub(super) const ORIGIN: &str = "x-apt-ci-origin";
-/// Header of a roll-call's question: only who holds this request shall answer.
+/// Header of a roll-call's question: only who holds this request shall answer; and of the answer to a wish to cancel: whose it is.
 pub(super) const UUID: &str = "x-apt-ci-uuid";
 /// Header of a roll-call's question: who holds something shall say so, and everybody shall say when nothing more comes. Only then: the
 /// answer to a question for one request is a proof that it is held.
 pub(super) const CLOSING: &str = "x-apt-ci-closing";
 /// Header of a roll-call's answer: what the holder tells of its test, in JSON.
 pub(super) const NEWS: &str = "x-apt-ci-news";
+/// Header of a roll-call's last answer: the names of the queues that the holder serves, a JSON list.
+pub(super) const SERVES: &str = "x-apt-ci-serves";
 /// Header of a roll-call's question: the wish to cancel a test, in JSON; and of its answer: what came of it.
 pub(super) const CANCEL: &str = "x-apt-ci-cancel";
 /// The queue that every connection consumes from which answers roll-calls, and that nothing is ever published to: it tells how many there are.

@@ -1,20 +1,21 @@
 //! Publishing so that nothing is lost in silence: persistent, mandatory, confirmed.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use lapin::options::BasicPublishOptions;
 use lapin::protocol::BasicProperties;
-use lapin::types::ShortString;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation, PublisherConfirm};
 
-use super::channel::close;
+use super::channel::{close, flush};
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::names;
 use crate::broker::BrokerError;
+use crate::request::RequestId;
 use crate::request::line::Submission;
 
 /// How many publications may be without a confirmation at one time: enough to fill the way to the broker and back, and few
@@ -83,28 +84,60 @@ pub(super) fn verdict(confirmation: lapin::Result<Confirmation>, queue: &str) ->
 pub(super) async fn submit(
     link: &Link,
     submissions: &[Submission],
+    sent_before: &HashSet<RequestId>,
     progress: &mut (dyn FnMut(usize) + Send),
 ) -> Result<(), BrokerError> {
     let total = submissions.len();
-    let live = link.live().await?;
-    let channel = bounded(&live, live.confirming_channel()).await;
-    let channel = channel.map_err(|fault| link.error("open a channel", fault))?;
-    let mut pipeline = Pipeline { live, channel, waiting: VecDeque::new(), confirmed: 0, progress };
+    let live = link.publishing().await?;
+    let channel = live.confirming_channel().await.map_err(|fault| link.error("open a channel", fault))?;
+    let mut pipeline =
+        Pipeline { live, channel, sent_before, waiting: VecDeque::new(), sent: 0, confirmed: 0, progress };
     let outcome = pipeline.run(submissions).await;
-    let confirmed = pipeline.confirmed;
-    // A broker that takes no messages for now does not answer to this either.
-    close(&pipeline.channel).await;
+    let Pipeline { live, channel, sent, confirmed, .. } = pipeline;
+    // While an alarm is on, the broker does not hear of it.
+    if live.alarm().is_none() {
+        close(&channel).await;
+    }
     match outcome {
         Ok(()) => Ok(()),
         Err((Fault::Missing(_), submission)) if total == 1 => {
             Err(BrokerError::NoSuchQueue { queue: submission.queue.clone(), nearest: Vec::new() })
         }
-        Err((fault, _)) => Err(BrokerError::Unconfirmed { confirmed, total, reason: fault.to_string() }),
+        Err((fault @ Fault::Denied(_), _)) if confirmed == 0 => Err(link.error("take requests", fault)),
+        Err((fault, _)) => {
+            let possible = sent.saturating_sub(confirmed);
+            Err(BrokerError::Unconfirmed { confirmed, possible, total, reason: fault.to_string() })
+        }
     }
 }
 
-/// A request as a message.
-fn message(submission: &Submission) -> (String, BasicProperties) {
+/// A routing key that leads nowhere.
+const NOWHERE: &str = "apt-ci.nowhere";
+
+/// Makes sure that the broker takes what this user publishes: with a message that comes back, before one that counts is sent.
+///
+/// An alarm is told only to who has published something. Without this, a burst of requests would be on its way by then, and nobody
+/// could say which of them are queued when the alarm is over.
+pub(super) async fn probe(link: &Link) -> Result<(), BrokerError> {
+    let live = link.publishing().await?;
+    let probe = async {
+        let channel = live.confirming_channel().await?;
+        let options = BasicPublishOptions { mandatory: true, immediate: false };
+        let (exchange, properties) = (ShortString::default(), BasicProperties::default());
+        channel.basic_publish(exchange, NOWHERE.into(), options, &[], properties).await?.await?;
+        // A broker whose alarm is on has blocked the connection by now, and does not answer any more.
+        tokio::select! {
+            alarm = live.blocked() => return Err(alarm),
+            flushed = flush(&channel) => flushed?,
+        }
+        close(&channel).await;
+        Ok(())
+    };
+    live.in_time(probe).await.map_err(|fault| link.error("take requests", fault))
+}
+
+/// A request as a message. One that may have been sent before says so, and its result is looked for before it is run.
+fn message(submission: &Submission, sent_before: &HashSet<RequestId>) -> (String, BasicProperties) {
     // Requests have their ids when they come from a command.
     let request = match submission.request.uuid() {
         Some(_) => Cow::Borrowed(&submission.request),
@@ -113,6 +146,11 @@ fn message(submission: &Submission) -> (String, BasicProperties) {
     let mut properties = persistent();
     if let Some(uuid) = request.uuid() {
         properties = properties.with_message_id(uuid.as_str().into());
+        if sent_before.contains(uuid) {
+            let mut headers = FieldTable::default();
+            headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
+            properties = properties.with_headers(headers);
+        }
     }
     (request.to_wire(), properties)
 }
@@ -120,7 +158,10 @@ fn message(submission: &Submission) -> (String, BasicProperties) {
 struct Pipeline<'a> {
     live: Live,
     channel: Channel,
+    sent_before: &'a HashSet<RequestId>,
     waiting: VecDeque<(PublisherConfirm, &'a Submission)>,
+    /// How many may have left this machine.
+    sent: usize,
     confirmed: usize,
     progress: &'a mut (dyn FnMut(usize) + Send),
 }
@@ -147,11 +188,13 @@ impl<'a> Pipeline<'a> {
 
     /// Sends some requests, in order. Sent one after the other, each would wait until the one before has left this machine.
     async fn publish(&mut self, burst: &'a [Submission]) -> Result<(), (Fault, &'a Submission)> {
-        let messages: Vec<(String, BasicProperties)> = burst.iter().map(message).collect();
+        let messages: Vec<(String, BasicProperties)> =
+            burst.iter().map(|submission| message(submission, self.sent_before)).collect();
         let publications = burst.iter().zip(&messages).map(|(submission, (wire, properties))| {
             let (exchange, key) = (ShortString::default(), names::short(&submission.queue));
             start(&self.channel, exchange, key, wire.as_bytes(), properties.clone())
         });
+        self.sent += burst.len();
         // They are begun in their order, and what is begun is sent in that order.
         let sent = bounded(&self.live, async { Ok(join_all(publications).await) }).await;
         let sent = match (sent, burst.first()) {
@@ -176,16 +219,15 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-/// That the broker takes nothing. It tells that only who has published something.
-pub(super) fn blocked() -> Fault {
-    Fault::Away("the broker takes no messages for now: its memory or disk runs out".to_owned())
-}
-
-/// Waits for one answer of the broker, but not for ever.
+/// Waits for one answer of the broker, but not indefinitely.
 async fn bounded<T>(live: &Live, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => answer,
-        Err(_) if live.is_blocked() => Err(blocked()),
-        Err(_) => Err(Fault::Away(format!("the broker confirmed nothing for {} seconds", PATIENCE.as_secs()))),
+    tokio::select! {
+        biased;
+        answer = answer => answer,
+        // The first ones may be confirmed, or the alarm end, within a moment; but a submission does not wait for its end.
+        () = tokio::time::sleep(PATIENCE) => Err(live.alarm().unwrap_or_else(|| {
+            Fault::Away(format!("the broker confirmed nothing for {} seconds", PATIENCE.as_secs()))
+        })),
+        fault = live.ended() => Err(fault),
     }
 }

@@ -47,6 +47,32 @@ impl<'a> Looking<'a> {
         }
     }
 
+    /// The lengths of a queue of our own that need not exist: `None` when it does not, and this user may not make it.
+    ///
+    /// It is made rather than asked for: RabbitMQ writes an error line into its log for each question about a queue that is not there.
+    pub(super) async fn look_at_own(&mut self, queue: ShortString) -> Result<Option<Lengths>, Fault> {
+        if self.live.may_make_own() {
+            let channel = match self.channel.take() {
+                Some(channel) => channel,
+                None => in_time(self.live.channel()).await?,
+            };
+            let options = QueueDeclareOptions { durable: true, ..Default::default() };
+            let made = async { Ok(channel.queue_declare(queue.clone(), options, FieldTable::default()).await?) };
+            match in_time(made).await {
+                Ok(queue) => {
+                    self.channel = Some(channel);
+                    let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());
+                    return Ok(Some(Lengths { ready, consumers }));
+                }
+                Err(Fault::Denied(_)) => self.live.may_not_make_own(),
+                // It was made by another hand, in another way.
+                Err(Fault::Refused(_)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.look(queue).await
+    }
+
     pub(super) async fn end(self) {
         if let Some(channel) = self.channel {
             close(&channel).await;

@@ -4,39 +4,41 @@
 //! How many will answer is known before: each of them consumes from one queue of which the broker tells how many consumers it has. So a
 //! question for all claims ends with the last answer. Silence ends it too: a holder may die while it is asked, which the broker's count then
 //! shows. One that is still counted is only slow, and is given more time.
+//!
+//! Every client that may use the virtual host can answer as well. So answers are bounded in number and size, an answer counts only for
+//! the request that was asked for, and a question is answered only to who asks through RabbitMQ's own reply queue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicConsumeOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions,
 };
 use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, Confirmation, ExchangeKind};
+use lapin::{Channel, ExchangeKind};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::channel::{close, in_time};
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::message::text_header;
 use super::names;
-use super::queues::Looking;
 use crate::broker::contact::{Cancel, Cancelled, Contact, News};
 use crate::release::QueueName;
-use crate::request::{Request, RequestId};
+use crate::request::RequestId;
 
-/// Nobody answers for so long: everybody has answered who will.
-const SILENCE: Duration = Duration::from_millis(250);
-/// A holder that the broker still counts is waited for through so many silences in a row: its host may be busy. It may also be frozen or cut
-/// off, and then whoever asks must not wait for ever.
-const SILENCES: u32 = 8;
 /// However many answers come, a question ends.
-const LONGEST: Duration = Duration::from_secs(5);
+pub(super) const LONGEST: Duration = Duration::from_secs(5);
+
+/// Maximum size of the questions that wait at the broker for a worker, in bytes.
+const MAX_QUESTIONS: i32 = 1024 * 1024;
+/// Maximum number of questions that a worker has received and not answered.
+const QUESTIONS_PREFETCH: u16 = 16;
 
 /// The claims that are held, or about to be, through one link.
 #[derive(Default)]
@@ -46,6 +48,31 @@ pub(super) struct Roll(Mutex<Entries>);
 struct Entries {
     next: u64,
     claims: BTreeMap<u64, Entry>,
+    /// The queues that each slot serves.
+    slots: BTreeMap<u64, Vec<QueueName>>,
+}
+
+/// What tells that a slot serves its queues, as long as this value lives.
+pub(super) struct Serving {
+    link: Arc<Link>,
+    key: u64,
+}
+
+impl Serving {
+    pub(super) fn start(link: &Arc<Link>, queues: &[QueueName]) -> Self {
+        let mut entries = link.roll.entries();
+        let key = entries.next;
+        entries.next += 1;
+        entries.slots.insert(key, queues.to_vec());
+        drop(entries);
+        Self { link: Arc::clone(link), key }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.link.roll.entries().slots.remove(&self.key);
+    }
 }
 
 struct Entry {
@@ -99,6 +126,12 @@ impl Roll {
             news: entry.contact.as_ref().map(Contact::news),
         };
         held.map(tell).collect()
+    }
+
+    /// The names of the queues that the slots of this link serve, as a JSON list.
+    fn serves(&self) -> String {
+        let served: BTreeSet<String> = self.entries().slots.values().flatten().map(ToString::to_string).collect();
+        serde_json::to_string(&served).unwrap_or_default()
     }
 
     /// Hands the wish to cancel a test to its worker. `None` when no such test is here.
@@ -199,178 +232,118 @@ impl Drop for Presence {
     }
 }
 
-async fn declare_exchange(channel: &Channel) -> Result<(), Fault> {
+pub(super) async fn declare_exchange(channel: &Channel) -> Result<(), Fault> {
     let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
     channel.exchange_declare(names::ROLL_CALL.into(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
     Ok(())
 }
 
+/// Declares the queue that tells how many connections answer, and gives their number.
+pub(super) async fn declare_presence(channel: &Channel) -> Result<u64, Fault> {
+    let options = QueueDeclareOptions { durable: true, auto_delete: true, ..Default::default() };
+    let queue = channel.queue_declare(names::PRESENCE.into(), options, FieldTable::default()).await?;
+    Ok(queue.consumer_count().into())
+}
+
 /// Answers until the connection is lost.
 async fn answer(link: &Link, live: &Live, settles: &watch::Sender<bool>) -> Result<(), Fault> {
     let channel = live.channel().await?;
-    declare_exchange(&channel).await?;
+    let (mut questions, _present) = live.in_time(hear_questions(&channel)).await?;
+    settles.send_replace(true);
+    loop {
+        let question = tokio::select! {
+            question = questions.next() => question.transpose()?,
+            fault = live.ended() => return Err(fault),
+        };
+        let Some(question) = question else { return Ok(()) };
+        question.acker.ack(BasicAckOptions::default()).await?;
+        live.in_time(reply(link, live, &channel, &question)).await?;
+    }
+}
+
+/// Consumes questions, and is counted as one that does.
+async fn hear_questions(channel: &Channel) -> Result<(lapin::Consumer, lapin::Consumer), Fault> {
+    declare_exchange(channel).await?;
     let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
-    let queue = channel.queue_declare(ShortString::default(), options, FieldTable::default()).await?.name().clone();
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length-bytes".into(), AMQPValue::LongInt(MAX_QUESTIONS));
+    let queue = channel.queue_declare(ShortString::default(), options, arguments).await?.name().clone();
     let exchange = names::ROLL_CALL.into();
     let key = ShortString::default();
     channel.queue_bind(queue.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default()).await?;
-    let mut questions = consume(&channel, queue).await?;
+    // Acknowledged one by one: what comes too fast, or to the second queue, to which nobody has reason to publish, stays at the broker.
+    let options = BasicConsumeOptions::default();
+    let qos = BasicQosOptions { global: false };
+    channel.basic_qos(QUESTIONS_PREFETCH, qos).await?;
+    let questions = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
     // Only now that this connection hears questions it counts as one that answers.
-    let options = QueueDeclareOptions { durable: true, auto_delete: true, ..Default::default() };
-    channel.queue_declare(names::PRESENCE.into(), options, FieldTable::default()).await?;
-    let _present = consume(&channel, names::PRESENCE.into()).await?;
-    settles.send_replace(true);
-    while let Some(question) = questions.next().await {
-        let question: Delivery = question?;
-        let Some(reply_to) = question.properties.reply_to().clone() else { continue };
-        let reply = async |headers: FieldTable, body: &[u8]| {
-            let properties = BasicProperties::default().with_headers(headers);
-            let options = BasicPublishOptions::default();
-            channel.basic_publish(ShortString::default(), reply_to.clone(), options, body, properties).await
-        };
-        let wants_closing = !text_header(&question.properties, names::CLOSING).is_empty();
-        let cancel = text_header(&question.properties, names::CANCEL);
-        if cancel.is_empty() {
-            let of = text_header(&question.properties, names::UUID);
-            for claim in link.roll.held((!of.is_empty()).then_some(of.as_str())) {
-                let mut headers = header(names::ORIGIN, claim.origin);
-                if let Some(news) =
-                    claim.news.filter(|_| wants_closing).and_then(|news| serde_json::to_string(&news).ok())
-                {
-                    headers.insert(names::NEWS.into(), AMQPValue::LongString(news.into()));
-                }
-                reply(headers, &claim.body).await?;
+    declare_presence(channel).await?;
+    channel.basic_qos(1, qos).await?;
+    let presence = names::PRESENCE.into();
+    let present = channel.basic_consume(presence, ShortString::default(), options, FieldTable::default()).await?;
+    Ok((questions, present))
+}
+
+/// Answers one question.
+async fn reply(link: &Link, live: &Live, channel: &Channel, question: &Delivery) -> Result<(), Fault> {
+    let Some(reply_to) = question.properties.reply_to().clone() else { return Ok(()) };
+    // With any other queue, who asks would have us publish where it may not.
+    if !reply_to.as_str().starts_with(names::REPLY_TO) || !question.data.is_empty() {
+        tracing::debug!("a question to {reply_to} is not answered");
+        return Ok(());
+    }
+    let reply = async |headers: FieldTable, body: &[u8]| {
+        let properties = BasicProperties::default().with_headers(headers);
+        let options = BasicPublishOptions::default();
+        channel.basic_publish(ShortString::default(), reply_to.clone(), options, body, properties).await
+    };
+    let cancelled = cancelled(link, question);
+    if live.alarm().is_some() {
+        // What is published now would be sent when nobody waits for it any more.
+        return Ok(());
+    }
+    let wants_closing = !text_header(&question.properties, names::CLOSING).is_empty();
+    if let Some(headers) = cancelled {
+        if let Some(headers) = headers {
+            reply(headers, &[]).await?;
+        }
+    } else {
+        let of = text_header(&question.properties, names::UUID);
+        for claim in link.roll.held((!of.is_empty()).then_some(of.as_str())) {
+            let mut headers = header(names::ORIGIN, claim.origin);
+            if let Some(news) = claim.news.filter(|_| wants_closing).and_then(|news| serde_json::to_string(&news).ok())
+            {
+                headers.insert(names::NEWS.into(), AMQPValue::LongString(news.into()));
             }
-        } else if let Ok(wish) = serde_json::from_str::<Cancel>(&cancel)
-            && let Some(cancelled) = link.roll.cancel(&wish)
-            && let Ok(cancelled) = serde_json::to_string(&cancelled)
-        {
-            reply(header(names::CANCEL, cancelled), &[]).await?;
+            reply(headers, &claim.body).await?;
         }
-        if wants_closing {
-            reply(header(names::CLOSING, "1".to_owned()), &[]).await?;
-        }
+    }
+    if wants_closing {
+        let mut headers = header(names::CLOSING, "1".to_owned());
+        headers.insert(names::SERVES.into(), AMQPValue::LongString(link.roll.serves().into()));
+        reply(headers, &[]).await?;
     }
     Ok(())
 }
 
-fn header(name: &str, text: String) -> FieldTable {
+/// Has a test cancelled, if that is what is asked. The inner value is the answer, if the test is here.
+fn cancelled(link: &Link, question: &Delivery) -> Option<Option<FieldTable>> {
+    let wish = text_header(&question.properties, names::CANCEL);
+    if wish.is_empty() {
+        return None;
+    }
+    let answer = || {
+        let wish: Cancel = serde_json::from_str(&wish).ok()?;
+        let cancelled = serde_json::to_string(&link.roll.cancel(&wish)?).ok()?;
+        let mut headers = header(names::CANCEL, cancelled);
+        headers.insert(names::UUID.into(), AMQPValue::LongString(wish.uuid.into()));
+        Some(headers)
+    };
+    Some(answer())
+}
+
+pub(super) fn header(name: &str, text: String) -> FieldTable {
     let mut headers = FieldTable::default();
     headers.insert(name.into(), AMQPValue::LongString(text.into()));
     headers
-}
-
-async fn consume(channel: &Channel, queue: ShortString) -> Result<lapin::Consumer, Fault> {
-    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
-    Ok(channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?)
-}
-
-/// Asks every connection with slots which claims it holds, and what their tests do.
-pub(super) async fn ask_all(live: &Live) -> Result<Vec<HeldClaim>, Fault> {
-    let mut claims = Vec::new();
-    let claim = |answer: Delivery| {
-        let origin = text_header(&answer.properties, names::ORIGIN);
-        let news = serde_json::from_str(&text_header(&answer.properties, names::NEWS)).ok();
-        claims.push(HeldClaim { origin, body: answer.data, news });
-        false
-    };
-    in_time(ask_everybody(live, FieldTable::default(), claim)).await?;
-    Ok(claims)
-}
-
-/// Hands the wish to cancel a test to the worker that runs it.
-pub(super) async fn cancel(live: &Live, wish: &Cancel) -> Result<Cancelled, Fault> {
-    let mut outcome = Cancelled::NotFound;
-    let wish = serde_json::to_string(wish).map_err(|error| Fault::Refused(error.to_string()))?;
-    let heard = |answer: Delivery| match serde_json::from_str(&text_header(&answer.properties, names::CANCEL)) {
-        Ok(cancelled) => {
-            outcome = cancelled;
-            true
-        }
-        Err(_) => false,
-    };
-    in_time(ask_everybody(live, header(names::CANCEL, wish), heard)).await?;
-    Ok(outcome)
-}
-
-/// Asks, and hands on each answer until one of them is enough, or the last has come.
-async fn ask_everybody(
-    live: &Live,
-    mut headers: FieldTable,
-    mut is_enough: impl FnMut(Delivery) -> bool,
-) -> Result<(), Fault> {
-    let channel = live.confirming_channel().await?;
-    declare_exchange(&channel).await?;
-    let mut answers = consume(&channel, names::REPLY_TO.into()).await?;
-    // Counted before the question: whoever is counted hears it.
-    let holders = holders(live).await?;
-    headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
-    let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
-    let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
-    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-    let question = channel.basic_publish(exchange, key, options, &[], properties).await?;
-    let nobody = matches!(question.await?, Confirmation::Ack(Some(_)));
-    // Who hears the question without being counted is of an older version, or about to be counted: silence tells when it has answered.
-    let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
-    let mut closings = 0;
-    let mut silences = 0;
-    let end = tokio::time::Instant::now() + LONGEST;
-    while !nobody && closings < expected {
-        let silence = (tokio::time::Instant::now() + SILENCE).min(end);
-        let Ok(answer) = tokio::time::timeout_at(silence, answers.next()).await else {
-            silences += 1;
-            // Who came after the question does not answer it, who died does not either.
-            let missing = self::holders(live).await?.min(holders) > closings;
-            if missing && silences < SILENCES && tokio::time::Instant::now() < end {
-                continue;
-            }
-            break;
-        };
-        silences = 0;
-        let Some(answer) = answer.transpose()? else {
-            return Err(Fault::Away("the connection was closed".to_owned()));
-        };
-        if !text_header(&answer.properties, names::CLOSING).is_empty() {
-            closings += 1;
-        } else if is_enough(answer) {
-            break;
-        }
-    }
-    close(&channel).await;
-    Ok(())
-}
-
-/// How many connections answer questions.
-async fn holders(live: &Live) -> Result<u64, Fault> {
-    let mut looking = Looking::at(live);
-    let queue = looking.look(names::PRESENCE.into()).await?;
-    looking.end().await;
-    Ok(queue.map_or(0, |queue| queue.consumers))
-}
-
-/// Whether some living connection holds the request through a copy of its own. A "no" proves nothing, so nobody says it: silence does.
-/// The holder of another request with the same id does not count.
-pub(super) async fn is_held(live: &Live, uuid: &RequestId, body: &[u8]) -> Result<bool, Fault> {
-    let asked = Request::parse(body).ok();
-    let is_same = |held: &[u8]| held == body || (asked.is_some() && Request::parse(held).ok() == asked);
-    let channel = live.channel().await?;
-    declare_exchange(&channel).await?;
-    let mut answers = consume(&channel, names::REPLY_TO.into()).await?;
-    let headers = header(names::UUID, uuid.to_string());
-    let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
-    let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
-    channel.basic_publish(exchange, key, BasicPublishOptions::default(), &[], properties).await?;
-    let held = loop {
-        match tokio::time::timeout(SILENCE, answers.next()).await {
-            Err(_) => break false,
-            Ok(None) => return Err(Fault::Away("the connection was closed".to_owned())),
-            Ok(Some(answer)) => {
-                if is_same(&answer?.data) {
-                    break true;
-                }
-            }
-        }
-    };
-    let _ = channel.close(200, "done".into()).await;
-    Ok(held)
 }

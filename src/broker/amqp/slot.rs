@@ -20,7 +20,7 @@ use super::fault::Fault;
 use super::keeper::Keeper;
 use super::lock::{self, Locking};
 use super::message::Subject;
-use super::roll_call::{Place, Presence};
+use super::roll_call::{Place, Presence, Serving};
 use super::survey::Survey;
 use super::{delay, names, queues};
 use crate::broker::claim_step::ClaimLog;
@@ -39,6 +39,8 @@ const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
 
 /// An interruption so long ago was overcome.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
+/// Interval between two questions of a waiting slot whether the broker counts its consumers.
+const CHECK_CONSUMERS_EVERY: Duration = Duration::from_secs(30);
 /// Between the looks that find everything empty.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// What is on its way from its delay to its queue is in neither for a moment: empty is what was found empty twice.
@@ -55,6 +57,7 @@ pub struct AmqpSlot {
     /// Where requests are taken. What is taken and not acknowledged goes back with it.
     channel: Option<Channel>,
     presence: Arc<Presence>,
+    _serving: Serving,
 }
 
 /// A request that was taken from its queue and is not yet ours: the delivery is not acknowledged.
@@ -96,7 +99,8 @@ enum Outcome {
 impl AmqpSlot {
     pub(super) fn new(link: Arc<Link>, rotation: Rotation, presence: Arc<Presence>) -> Self {
         let shelf = Arc::new(Shelf::of_a_new_slot(rotation.queues().to_vec()));
-        Self { link, shelf, rotation, survey: Survey::default(), channel: None, presence }
+        let serving = Serving::start(&link, rotation.queues());
+        Self { link, shelf, rotation, survey: Survey::default(), channel: None, presence, _serving: serving }
     }
 
     /// Claims the next request: see [`super::super::Slot::claim`].
@@ -130,13 +134,25 @@ impl AmqpSlot {
                 () = self.presence.settled() => {}
                 () = stop.cancelled() => return Ok(None),
             }
+            if wait == Wait::ForOne {
+                // A claim is made by a publication.
+                tokio::select! {
+                    () = live.unblocked() => {}
+                    () = stop.cancelled() => return Ok(None),
+                }
+            }
             let fault = match self.attempt(&live, wait, stop).await {
                 Ok(claim) => return Ok(claim),
                 Err(fault) => fault,
             };
             // What was taken goes back with the channel.
             if let Some(channel) = self.channel.take() {
-                channel::close(&channel).await;
+                if live.alarm().is_some() {
+                    // The broker hears of it when the alarm is over.
+                    tokio::spawn(async move { channel::close(&channel).await });
+                } else {
+                    channel::close(&channel).await;
+                }
             }
             // What happened long ago and was overcome says nothing about now.
             failures = if last_failure.elapsed() > FORGET_AFTER { 1 } else { failures + 1 };
@@ -146,7 +162,7 @@ impl AmqpSlot {
                 Fault::Missing(_) => {
                     match queues::declare(&live, self.rotation.queues()).await {
                         // It went away in the meantime.
-                        Err(Fault::Away(reason)) if wait == Wait::ForOne => {
+                        Err(Fault::Away(reason) | Fault::Blocked(reason)) if wait == Wait::ForOne => {
                             tracing::warn!("declaring the queues was interrupted: {reason}");
                         }
                         declared => declared.map_err(|fault| self.link.error("declare the queues", fault))?,
@@ -154,6 +170,9 @@ impl AmqpSlot {
                 }
                 Fault::Away(reason) if wait == Wait::ForOne || failures < 2 => {
                     tracing::warn!("taking requests was interrupted: {reason}");
+                }
+                Fault::Blocked(reason) if wait == Wait::ForOne => {
+                    tracing::warn!("no requests are taken for now: {reason}");
                 }
                 fault => return Err(self.link.error("hand out a request", fault)),
             }
@@ -203,14 +222,14 @@ impl AmqpSlot {
         loop {
             let taken = tokio::select! {
                 asking = rotation.asking() => {
-                    let taken = self.ask(channel).await;
+                    let taken = live.in_time(self.ask(channel)).await;
                     drop(asking);
                     taken?
                 }
                 () = stop.cancelled() => return Ok(None),
             };
             match (taken, wait) {
-                (None, Wait::ForOne) => return self.wait(channel, stop).await,
+                (None, Wait::ForOne) => return self.wait(live, channel, stop).await,
                 (None, Wait::UntilEmpty) => {
                     let needed = if self.survey.others_consume { LOOKS_BESIDE_OTHERS } else { LOOKS };
                     let (asked, queues) = (live.clone(), rotation.queues().to_vec());
@@ -275,13 +294,16 @@ impl AmqpSlot {
     }
 
     /// Consumes from all queues until the first delivery.
-    async fn wait(&mut self, channel: &Channel, stop: &CancellationToken) -> Result<Option<Taken>, Fault> {
+    async fn wait(&mut self, live: &Live, channel: &Channel, stop: &CancellationToken) -> Result<Option<Taken>, Fault> {
         let waiting = self.rotation.wait();
-        channel.basic_qos(1, BasicQosOptions { global: false }).await?;
-        let consumers = try_join_all(self.rotation.queues().iter().map(|queue| {
-            let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
-            channel.basic_consume(names::short(queue), tag, options, FieldTable::default())
-        }));
+        let consumers = live.in_time(async {
+            channel.basic_qos(1, BasicQosOptions { global: false }).await?;
+            let consumers = try_join_all(self.rotation.queues().iter().map(|queue| {
+                let (tag, options) = (ShortString::default(), BasicConsumeOptions::default());
+                channel.basic_consume(names::short(queue), tag, options, FieldTable::default())
+            }));
+            Ok(consumers.await?)
+        });
         // The end of one of many streams would go unnoticed, so each says it.
         let each = consumers.await?.into_iter().enumerate().map(|(index, consumer)| {
             let deliveries = consumer.map(move |delivery| Some((index, delivery)));
@@ -297,11 +319,28 @@ impl AmqpSlot {
                 return Ok(None);
             }
             first = deliveries.next() => first.flatten(),
+            fault = live.ended() => return Err(fault),
+            fault = self.loss_of_consumers(live, channel) => return Err(fault),
         };
         let Some((index, delivery)) = first else { return Err(Fault::Missing("a queue was deleted".to_owned())) };
         self.rotation.served(index);
         let wait = EndedWait { channel: channel.clone(), consumers: Box::new(deliveries), waiting };
         Ok(Some(Taken { queue: self.rotation.queues()[index].clone(), delivery: delivery?, wait: Some(wait) }))
+    }
+
+    /// Waits until the broker does not answer, or counts no consumer at one of the queues from which this slot consumes. A slot must
+    /// not wait for what nobody will bring.
+    async fn loss_of_consumers(&self, live: &Live, channel: &Channel) -> Fault {
+        loop {
+            tokio::time::sleep(CHECK_CONSUMERS_EVERY).await;
+            let mut survey = Survey::default();
+            if let Err(fault) = live.in_time(survey.make(channel, self.rotation.queues())).await {
+                return fault;
+            }
+            if let Some(queue) = survey.unconsumed.and_then(|index| self.rotation.queues().get(index)) {
+                return Fault::Away(format!("the broker has lost the consumer of {queue}"));
+            }
+        }
     }
 
     /// Makes a taken request ours.
@@ -319,7 +358,16 @@ impl AmqpSlot {
         log.taken(subject.history.attempts, redelivered);
         let mut place = Place::take(&self.link, subject.uuid.as_ref(), &subject.origin, &subject.body);
         let request_to_lock = subject.uuid.as_ref().filter(|_| place.is_some());
-        let (mut own, locked) = Copy::take_over(claims, &subject, (channel, &delivery), request_to_lock).await?;
+        let taking_over = Copy::take_over(claims, &subject, (channel, &delivery), request_to_lock);
+        let (mut own, locked) = tokio::select! {
+            biased;
+            taken_over = taking_over => taken_over?,
+            // An alarm may last: who is told to stop does not wait for its end. What is half done is undone by the broker.
+            () = async { tokio::join!(stop.cancelled(), live.blocked()); } => {
+                self.channel = None;
+                return Ok(Outcome::Stopped);
+            }
+        };
         if let Some(wait) = wait {
             self.channel = None;
             wait.give_back();

@@ -23,6 +23,8 @@ pub(super) struct Survey {
     pub(super) ready: Vec<u32>,
     /// Whether others consume from a queue: workers that wait, or somebody who looks at its messages and has them in hand.
     pub(super) others_consume: bool,
+    /// The first queue that has no consumer.
+    pub(super) unconsumed: Option<usize>,
 }
 
 impl Survey {
@@ -37,6 +39,7 @@ impl Survey {
         let lengths = try_join_all(queues.iter().map(look)).await?;
         self.ready = lengths.iter().map(lapin::Queue::message_count).collect();
         self.others_consume = lengths.iter().any(|queue| queue.consumer_count() > 0);
+        self.unconsumed = lengths.iter().position(|queue| queue.consumer_count() == 0);
         self.made = Some(Instant::now());
         Ok(())
     }

@@ -387,6 +387,20 @@ pub(super) fn consumers(connection: &rusqlite::Connection, queue: &QueueName) ->
     Ok(count.unsigned_abs())
 }
 
+/// All queues, in the order of their names.
+pub(super) fn queues(desk: &mut Desk) -> Result<Vec<QueueName>, Fault> {
+    let mut names = desk.connection.prepare_cached("SELECT name FROM queue ORDER BY name")?;
+    let names = names.query_map((), |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+}
+
+/// Whether a slot of a living worker serves this queue.
+pub(super) fn is_served(desk: &mut Desk, queue: &QueueName) -> Result<bool, Fault> {
+    bury_dead(desk)?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM slot_queue WHERE queue = ?1)";
+    Ok(desk.connection.prepare_cached(sql)?.query_row([queue.to_string()], |row| row.get(0))?)
+}
+
 /// The same, without slots whose workers have died.
 pub(super) fn living_consumers(desk: &mut Desk, queue: &QueueName) -> Result<u64, Fault> {
     bury_dead(desk)?;

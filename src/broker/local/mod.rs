@@ -217,6 +217,23 @@ impl LocalBroker {
         Ok(join_all(held.into_iter().map(ask)).await)
     }
 
+    /// All queues, in the order of their names.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn queues(&self) -> Result<Vec<QueueName>, BrokerError> {
+        self.database.run("list its queues", ledger::queues).await
+    }
+
+    /// Whether a living worker serves this queue.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn is_served(&self, queue: &QueueName) -> Result<bool, BrokerError> {
+        let queue = queue.clone();
+        self.database.run("tell which queues are served", move |desk| ledger::is_served(desk, &queue)).await
+    }
+
     /// Has a test cancelled by the worker that runs it.
     ///
     /// # Errors

@@ -1,0 +1,105 @@
+//! Whether a connection lives, and whether the broker takes publications on it.
+//!
+//! The client library does not end every wait with the connection: a message that was fetched when the connection broke, for
+//! example, is waited for indefinitely. So whoever waits for the broker also waits for the end of the connection.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::{Connection, Event};
+use tokio::sync::watch;
+
+use super::fault::{self, Fault};
+
+/// Interval between two looks at a connection. Most ends are announced; this finds the others.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The health of one connection. Clones share it.
+#[derive(Clone)]
+pub(super) struct Health(watch::Receiver<State>);
+
+#[derive(Clone)]
+enum State {
+    Up,
+    /// The broker's reason.
+    Blocked(String),
+    Ended(Ending),
+}
+
+#[derive(Clone)]
+struct Ending {
+    reason: String,
+    by_large_frame: bool,
+}
+
+impl Health {
+    /// Watches a connection until it has ended. To be called within the runtime.
+    pub(super) fn of(connection: &Connection) -> Self {
+        let (state, watched) = watch::channel(State::Up);
+        let status = connection.status().clone();
+        let mut events = Box::pin(connection.events_listener());
+        tokio::spawn(async move {
+            let closed = || Ending { reason: "the connection was closed".to_owned(), by_large_frame: false };
+            let ending = loop {
+                let event = tokio::time::timeout(LOOK_EVERY, events.next()).await;
+                match event {
+                    Ok(Some(Event::ConnectionBlocked(reason))) => drop(state.send_replace(State::Blocked(reason))),
+                    Ok(Some(Event::ConnectionUnblocked)) => drop(state.send_replace(State::Up)),
+                    // The ends of channels are announced in the same way.
+                    Ok(Some(Event::Error(error))) if !status.connected() => {
+                        let by_large_frame = fault::is_large_frame(&error);
+                        break Ending { reason: fault::reason(&error), by_large_frame };
+                    }
+                    Ok(None) => break closed(),
+                    Ok(Some(_)) | Err(_) => {}
+                }
+                if !status.connected() {
+                    break closed();
+                }
+            };
+            state.send_replace(State::Ended(ending));
+        });
+        Self(watched)
+    }
+
+    /// Waits until the connection has ended. Cancel-safe.
+    pub(super) async fn ended(&self) -> Fault {
+        let mut state = self.0.clone();
+        match state.wait_for(|state| matches!(state, State::Ended(_))).await.as_deref() {
+            Ok(State::Ended(Ending { reason, .. })) => Fault::Away(reason.clone()),
+            _ => Fault::Away("the connection was closed".to_owned()),
+        }
+    }
+
+    /// The alarm that blocks publications on this connection.
+    pub(super) fn alarm(&self) -> Option<Fault> {
+        match &*self.0.borrow() {
+            State::Blocked(reason) => Some(fault::alarm(reason)),
+            State::Up | State::Ended(_) => None,
+        }
+    }
+
+    /// Waits for an alarm; indefinitely when none comes before the connection ends. Cancel-safe.
+    pub(super) async fn blocked(&self) -> Fault {
+        let mut state = self.0.clone();
+        let alarm = match state.wait_for(|state| matches!(state, State::Blocked(_))).await.as_deref() {
+            Ok(State::Blocked(reason)) => Some(fault::alarm(reason)),
+            _ => None,
+        };
+        match alarm {
+            Some(alarm) => alarm,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until no alarm blocks publications, or the connection has ended. Cancel-safe.
+    pub(super) async fn unblocked(&self) {
+        let mut state = self.0.clone();
+        let _ = state.wait_for(|state| !matches!(state, State::Blocked(_))).await;
+    }
+
+    /// Whether the connection ended because of a frame that is larger than what was agreed on.
+    pub(super) fn ended_by_large_frame(&self) -> bool {
+        matches!(&*self.0.borrow(), State::Ended(Ending { by_large_frame: true, .. }))
+    }
+}

@@ -1,0 +1,301 @@
+//! Asks those that hold claims: all of them, or for one request. How a question and its answers travel is told in [`super::roll_call`].
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{BasicConsumeOptions, BasicPublishOptions};
+use lapin::protocol::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, Confirmation};
+
+use super::channel::{close, in_time};
+use super::connection::{Link, Live};
+use super::fault::Fault;
+use super::message::text_header;
+use super::names;
+use super::queues::Looking;
+use super::roll_call::{HeldClaim, LONGEST, declare_exchange, declare_presence, header};
+use crate::broker::contact::{Cancel, Cancelled};
+use crate::request::{Request, RequestId};
+
+/// Nobody answers for so long: everybody has answered who will.
+const SILENCE: Duration = Duration::from_millis(250);
+/// A holder that the broker still counts is waited for through so many silences in a row: its host may be busy. It may also be frozen or cut
+/// off, and then whoever asks must not wait for ever.
+const SILENCES: u32 = 8;
+/// Maximum number of answers to one question.
+const MAX_ANSWERS: usize = 20_000;
+/// Maximum size of the message in an answer, in bytes. A larger one is ignored.
+const MAX_ANSWER: usize = 256 * 1024;
+/// Maximum size of all messages in the answers to one question, in bytes.
+const MAX_ANSWERED: usize = 64 * 1024 * 1024;
+/// Consumes what is answered to this channel. RabbitMQ gives that only to who acknowledges nothing.
+async fn consume_answers(channel: &Channel) -> Result<lapin::Consumer, Fault> {
+    let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
+    let queue = names::REPLY_TO.into();
+    Ok(channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?)
+}
+
+/// What those have answered that hold claims.
+pub(super) struct Answers {
+    /// The claims.
+    pub(super) claims: Vec<HeldClaim>,
+    /// The names of the queues that are served; none when some worker, of an older version, does not say.
+    pub(super) served: Option<HashSet<String>>,
+    /// Why there may be more than this.
+    pub(super) incomplete: Option<Fault>,
+}
+
+/// Asks every connection with slots which claims it holds, what their tests do, and which queues it serves.
+pub(super) async fn ask_all(link: &Link, live: &Live) -> Result<Answers, Fault> {
+    let mut claims = Vec::new();
+    let mut served = Some(HashSet::new());
+    let heard = |answer: Answer| match answer {
+        Answer::Closing(serves) => {
+            served = served.take().zip(serves).map(|(mut served, serves)| {
+                served.extend(serves);
+                served
+            });
+            false
+        }
+        Answer::Message(answer) => {
+            let origin = text_header(&answer.properties, names::ORIGIN);
+            let news = serde_json::from_str(&text_header(&answer.properties, names::NEWS)).ok();
+            claims.push(HeldClaim { origin, body: answer.data, news });
+            false
+        }
+    };
+    let incomplete = in_time(ask_everybody(link, live, FieldTable::default(), heard)).await?;
+    Ok(Answers { claims, served, incomplete })
+}
+
+/// Hands the wish to cancel a test to the worker that runs it.
+///
+/// # Errors
+/// [`Fault::Blocked`] when an alarm keeps the workers from answering: the test may be cancelled all the same.
+pub(super) async fn cancel(link: &Link, live: &Live, wish: &Cancel) -> Result<Cancelled, Fault> {
+    let mut outcome = None;
+    let text = serde_json::to_string(wish).map_err(|error| Fault::Refused(error.to_string()))?;
+    let heard = |answer: Answer| {
+        let Answer::Message(answer) = answer else { return false };
+        if text_header(&answer.properties, names::UUID) == wish.uuid
+            && let Ok(cancelled) = serde_json::from_str(&text_header(&answer.properties, names::CANCEL))
+        {
+            outcome = Some(cancelled);
+        }
+        outcome.is_some()
+    };
+    let incomplete = in_time(ask_everybody(link, live, header(names::CANCEL, text), heard)).await?;
+    match (outcome, incomplete) {
+        (Some(outcome), _) => Ok(outcome),
+        (None, Some(fault @ Fault::Blocked(_))) => Err(fault),
+        (None, _) => Ok(Cancelled::NotFound),
+    }
+}
+
+/// One answer to a question to everybody.
+enum Answer {
+    Message(Box<Delivery>),
+    /// Nothing more comes from this holder; with the queues that it serves, if it says.
+    Closing(Option<Vec<String>>),
+}
+
+/// Asks, and hands on each answer until one of them is enough, or the last has come. Gives why there may be more answers.
+async fn ask_everybody(
+    link: &Link,
+    live: &Live,
+    mut headers: FieldTable,
+    mut is_enough: impl FnMut(Answer) -> bool,
+) -> Result<Option<Fault>, Fault> {
+    // Who asks must publish, and goes on looking at queues while an alarm is on.
+    let asking = link.publishing().await.map_err(|error| Fault::Away(error.to_string()))?;
+    let channel = asking.confirming_channel().await?;
+    declare_exchange(&channel).await?;
+    let mut answers = consume_answers(&channel).await?;
+    // Counted before the question: whoever is counted hears it.
+    let holders = holders(live).await?;
+    headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
+    let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
+    let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
+    let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+    // Without a body, it is the one message that a broker still takes when an alarm is on.
+    let question = channel.basic_publish(exchange, key, options, &[], properties).await?;
+    let nobody = matches!(question.await?, Confirmation::Ack(Some(_)));
+    // Who hears the question without being counted is of an older version, or about to be counted: silence tells when it has answered.
+    let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
+    let mut closings = 0;
+    let mut silences = 0;
+    let mut bounds = Bounds::default();
+    let mut incomplete = None;
+    let end = tokio::time::Instant::now() + LONGEST;
+    while !nobody && closings < expected {
+        let silence = (tokio::time::Instant::now() + SILENCE).min(end);
+        let answer = tokio::select! {
+            biased;
+            answer = tokio::time::timeout_at(silence, answers.next()) => answer,
+            fault = asking.ended() => return Err(fault),
+        };
+        let Ok(answer) = answer else {
+            silences += 1;
+            // Who came after the question does not answer it, who died does not either.
+            let missing = self::holders(live).await?.min(holders) > closings;
+            let patience = if asking.alarm().is_some() { SILENCES / 4 } else { SILENCES };
+            if missing && silences < patience && tokio::time::Instant::now() < end {
+                continue;
+            }
+            if missing {
+                incomplete = Some(asking.alarm().unwrap_or(Fault::Away("some workers do not answer".to_owned())));
+            }
+            break;
+        };
+        silences = 0;
+        let Some(answer) = answer.transpose()? else {
+            return Err(Fault::Away("the connection was closed".to_owned()));
+        };
+        match bounds.admits(&answer) {
+            Admission::Answer => {}
+            Admission::Ignored => continue,
+            Admission::TooMuch => {
+                tracing::warn!("more is answered than workers can hold: the further answers are ignored");
+                incomplete = Some(Fault::Refused("too many answers".to_owned()));
+                break;
+            }
+        }
+        let is_last = if text_header(&answer.properties, names::CLOSING).is_empty() {
+            is_enough(Answer::Message(Box::new(answer)))
+        } else {
+            closings += 1;
+            is_enough(Answer::Closing(serde_json::from_str(&text_header(&answer.properties, names::SERVES)).ok()))
+        };
+        if is_last {
+            break;
+        }
+    }
+    // While an alarm is on, the broker does not hear of it: then the connection is not used again.
+    if asking.alarm().is_none() {
+        close(&channel).await;
+    }
+    Ok(incomplete)
+}
+
+/// What has been answered to one question.
+#[derive(Default)]
+struct Bounds {
+    answers: usize,
+    bytes: usize,
+}
+
+enum Admission {
+    Answer,
+    /// It is of no worker.
+    Ignored,
+    /// Nothing more is taken.
+    TooMuch,
+}
+
+impl Bounds {
+    fn admits(&mut self, answer: &Delivery) -> Admission {
+        self.answers += 1;
+        self.bytes += answer.data.len();
+        if self.answers > MAX_ANSWERS || self.bytes > MAX_ANSWERED {
+            Admission::TooMuch
+        } else if answer.data.len() > MAX_ANSWER {
+            Admission::Ignored
+        } else {
+            Admission::Answer
+        }
+    }
+}
+
+/// How many connections answer questions.
+async fn holders(live: &Live) -> Result<u64, Fault> {
+    let channel = live.channel().await?;
+    // Not asked for whether it exists: the broker logs each such question for what is not there as an error.
+    match live.in_time(declare_presence(&channel)).await {
+        // Who may not make it can still ask.
+        Err(Fault::Denied(_)) => {
+            let mut looking = Looking::at(live);
+            let queue = looking.look(names::PRESENCE.into()).await?;
+            looking.end().await;
+            Ok(queue.map_or(0, |queue| queue.consumers))
+        }
+        holders => {
+            close(&channel).await;
+            holders
+        }
+    }
+}
+
+/// Whether some living connection holds the request through a copy of its own. A "no" proves nothing, so nobody says it: silence does.
+/// The holder of another request with the same id does not count.
+pub(super) async fn is_held(live: &Live, uuid: &RequestId, body: &[u8]) -> Result<bool, Fault> {
+    let asked = Request::parse(body).ok();
+    let channel = live.channel().await?;
+    declare_exchange(&channel).await?;
+    let mut answers = consume_answers(&channel).await?;
+    let headers = header(names::UUID, uuid.to_string());
+    let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
+    let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
+    channel.basic_publish(exchange, key, BasicPublishOptions::default(), &[], properties).await?;
+    let mut bounds = Bounds::default();
+    let end = tokio::time::Instant::now() + SILENCE;
+    let held = loop {
+        let answer = match tokio::time::timeout_at(end, answers.next()).await {
+            Err(_) => break false,
+            Ok(None) => return Err(Fault::Away("the connection was closed".to_owned())),
+            Ok(Some(answer)) => answer?,
+        };
+        match bounds.admits(&answer) {
+            Admission::TooMuch => break false,
+            // An answer about another request says nothing about this one.
+            Admission::Answer if is_about(&answer, body, asked.as_ref()) => break true,
+            Admission::Answer | Admission::Ignored => {}
+        }
+    };
+    close(&channel).await;
+    Ok(held)
+}
+
+/// Whether an answer is about the request with this body.
+fn is_about(answer: &Delivery, body: &[u8], asked: Option<&Request>) -> bool {
+    answer.data == body || (asked.is_some() && Request::parse(&answer.data).ok().as_ref() == asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &[u8]) -> Delivery {
+        Delivery::mock(1, "".into(), "".into(), false, body.to_vec())
+    }
+
+    #[test]
+    fn an_answer_counts_for_its_own_request_alone() {
+        let request = Request::parse(b"gzip {\"triggers\": [\"a/1\"]}").unwrap().identified();
+        let body = request.to_wire().into_bytes();
+        let id = request.uuid().unwrap();
+        let alike = format!("gzip {{\"uuid\": \"{id}\", \"triggers\": [\"a/1\"]}}");
+        assert!(is_about(&answer(&body), &body, Some(&request)));
+        assert!(is_about(&answer(alike.as_bytes()), &body, Some(&request)));
+        let other_test = format!("gzip {{\"uuid\": \"{id}\"}}");
+        for other in [&b"gzip"[..], other_test.as_bytes(), b"%%%", b""] {
+            assert!(!is_about(&answer(other), &body, Some(&request)));
+        }
+    }
+
+    #[test]
+    fn answers_are_bounded_one_by_one_and_in_all() {
+        let mut bounds = Bounds::default();
+        assert!(matches!(bounds.admits(&answer(&vec![b'x'; MAX_ANSWER])), Admission::Answer));
+        assert!(matches!(bounds.admits(&answer(&vec![b'x'; MAX_ANSWER + 1])), Admission::Ignored));
+        let large = answer(&vec![b'x'; MAX_ANSWER]);
+        let taken = std::iter::repeat_with(|| bounds.admits(&large));
+        let taken = taken.take_while(|admission| !matches!(admission, Admission::TooMuch)).count();
+        assert!(taken <= MAX_ANSWERED / MAX_ANSWER);
+        let mut bounds = Bounds { answers: MAX_ANSWERS - 1, bytes: 0 };
+        assert!(matches!(bounds.admits(&answer(b"")), Admission::Answer));
+        assert!(matches!(bounds.admits(&answer(b"")), Admission::TooMuch));
+    }
+}

@@ -1,0 +1,276 @@
+//! The connection to RabbitMQ, and what other clients and the broker itself send through it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use libtest_mimic::{Failed, Trial};
+use nix::sys::signal::Signal;
+
+use crate::support::proxy::Proxy;
+use crate::support::rabbitmq::RabbitMq;
+use crate::support::site::{TestSite, until};
+use crate::support::{Services, Story, block_on, stories};
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("a_message_with_large_headers_holds_up_nobody", large_headers),
+        ("a_look_leaves_no_error_in_the_brokers_log", quiet_log),
+        ("an_alarm_is_named_and_stops_neither_looking_nor_removing", alarm),
+        ("requests_that_were_not_confirmed_are_sent_again_without_doubles", unconfirmed),
+        ("a_missing_permission_is_named_with_the_command_that_grants_it", permission),
+        ("the_end_of_a_test_is_heard_and_a_queue_without_a_worker_is_named", heard),
+        ("without_a_site_what_cannot_be_seen_is_said", no_site),
+        ("a_worker_with_wrong_credentials_does_not_start", wrong_credentials),
+    ];
+    stories("connections", services, all)
+}
+
+/// Publishes a request with headers of this size, as another program may.
+fn publish_with_headers(site: &TestSite, package: &str, size: usize) {
+    block_on(async {
+        let connection = Connection::connect(site.addresses().0, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let mut headers = FieldTable::default();
+        headers.insert("x-theirs".into(), AMQPValue::LongString("h".repeat(size).into()));
+        let properties = BasicProperties::default().with_delivery_mode(2).with_headers(headers);
+        let (key, options) = (site.queue_name().as_str().into(), BasicPublishOptions::default());
+        let body = format!("{package} {{\"triggers\": [\"a/1\"]}}");
+        channel.basic_publish("".into(), key, options, body.as_bytes(), properties).await.unwrap().await.unwrap();
+        connection.close(200, "done".into()).await.unwrap();
+    });
+}
+
+fn large_headers(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    let mut ids: Vec<String> = (0..5).map(|number| site.request(&format!("before{number}"), &[])).collect();
+    // Once as it was seen, and once as large as the broker lets it be.
+    publish_with_headers(&site, "forty", 40 * 1024);
+    publish_with_headers(&site, "largest", 131_072 - 200);
+    ids.extend((0..5).map(|number| site.request(&format!("after{number}"), &[])));
+    let mut worker = site.start(&["worker"]);
+    until("all of them have results", || site.results().len() == 12);
+    let finished = site.finished();
+    assert!(ids.iter().all(|id| finished.contains(id)), "{finished:?}");
+    assert_eq!(site.starts().len(), 12, "each ran once");
+    // It waits now. A further one comes to a consumer, where the others were fetched.
+    until("the worker waits", || site.queue()["consumers"] == 1);
+    publish_with_headers(&site, "later", 40 * 1024);
+    until("it has a result", || site.results().len() == 13);
+    until("the worker waits again", || site.queue()["consumers"] == 1);
+    worker.signal(Signal::SIGTERM);
+    let finished = worker.wait();
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert!(!finished.err.contains("interrupted"), "no connection was lost: {}", finished.err);
+
+    // With a limit of one's own that is too small, the connection is lost, which is said; and the worker can be stopped.
+    publish_with_headers(&site, "toolarge", 40 * 1024);
+    let small = format!("{}?frame_max=32768", site.addresses().0);
+    let mut worker = site.start(&["worker", "--queue", &small]);
+    until("the loss is said", || worker.stderr().contains("frame too large"));
+    worker.signal(Signal::SIGTERM);
+    let finished = worker.wait();
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    assert_eq!(site.queue()["ready"], 1, "the request is still there");
+    Ok(())
+}
+
+fn quiet_log(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    site.request("gzip", &[]);
+    let look = || {
+        site.ok(&["queues"]);
+        site.ok(&["queues", &site.queue_name()]);
+        site.ok(&["queues", "dead"]);
+        site.ok(&["running"]);
+        site.ok(&["run", "-s", &site.release, "--trigger", "a/1", "gzip", "dpkg"]);
+        site.ok(&["queues", "remove", &site.queue_name(), "--match", "package=nothing", "--yes"]);
+    };
+    // The first request makes the site's queues.
+    look();
+    let before = services.rabbitmq().missing_queue_lines();
+    look();
+    let _worker = site.start(&["worker"]);
+    until("both have run", || site.results().len() == 2);
+    look();
+    assert_eq!(services.rabbitmq().missing_queue_lines(), before, "lines about queues that do not exist");
+    Ok(())
+}
+
+fn alarm(_: &Services) -> Result<(), Failed> {
+    let broker = RabbitMq::start("");
+    let site = TestSite::on(&broker.url(), "folder:results", Vec::new());
+    let queue = site.queue_name();
+    let gate = site.path().join("gate");
+    let held = site.request("held", &[&format!("STUB_WAIT={}", gate.display())]);
+    let mut worker = site.start(&["worker", "--slots", "2"]);
+    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.queue()["consumers"] == 1);
+    broker.alarm(true);
+
+    let refused = site.run(&["run", "-s", &site.release, "--trigger", "a/1", "gzip"]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:#?}");
+    assert!(refused.err.contains("memory alarm"), "{refused:#?}");
+    assert!(!refused.err.contains("address and password"), "{refused:#?}");
+    // It is said before anything was sent, so nothing comes when the alarm is over.
+    assert!(!refused.err.contains("may be queued"), "{refused:#?}");
+    assert!(site.run(&["queues"]).status.success());
+    assert!(site.run(&["queues", &queue]).status.success());
+    let running = site.run(&["running"]);
+    assert!(running.status.success() || running.err.contains("memory alarm"), "{running:#?}");
+    assert!(!running.err.contains("address and password"), "{running:#?}");
+    let cancelled = site.run(&["cancel", "--match", "package=nothing", "--yes"]);
+    assert!(!cancelled.err.contains("address and password"), "{cancelled:#?}");
+    let purged = site.run(&["queues", "purge", &queue, "--yes"]);
+    assert!(purged.status.success(), "{purged:#?}");
+    // The claim's renewal waits for the end of the alarm, and nothing is lost by that.
+    std::thread::sleep(Duration::from_secs(20));
+    assert!(!worker.stderr().contains("announced again"), "{}", worker.stderr());
+
+    broker.alarm(false);
+    let next = site.request("next", &[]);
+    until("the next one has its result", || site.finished() == [next.clone()]);
+    std::fs::write(gate, "")?;
+    until("so has the one that ran during the alarm", || site.finished().contains(&held));
+    assert_eq!(site.starts().len(), 2, "each ran once, and nothing that was refused");
+
+    // An idle worker that was asked something, and so published, is blocked: it ends all the same.
+    broker.alarm(true);
+    site.run(&["running"]);
+    worker.signal(Signal::SIGTERM);
+    let finished = worker.wait();
+    assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
+    // With nobody who runs anything, everything can be looked at.
+    assert_eq!(site.json(&["queues"])[0]["ready"], 0);
+    assert_eq!(site.json(&["running"]), serde_json::json!({}));
+    Ok(())
+}
+
+fn unconfirmed(services: &Services) -> Result<(), Failed> {
+    const REQUESTS: usize = 8_000;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let proxy = runtime.block_on(Proxy::to(services.rabbitmq().port()));
+    let site = services.site_with_folder();
+    site.ok(&["run", "-s", &site.release, "--trigger", "a/1", "first"]);
+    let direct = services.rabbitmq().url();
+    let queue = site.queue_name();
+    let batch: String = (0..REQUESTS).map(|n| format!("{queue}:p{n} {{\"triggers\": [\"a/1\"]}}\n")).collect();
+    std::fs::write(site.path().join("batch"), batch)?;
+    let ready = || {
+        let length = runtime.block_on(async {
+            let connection = Connection::connect(&direct, ConnectionProperties::default()).await?;
+            let channel = connection.create_channel().await?;
+            let options = QueueDeclareOptions { passive: true, ..Default::default() };
+            channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await
+        });
+        length.expect("the queue").message_count() as usize
+    };
+    let through = services.rabbitmq().url_at(proxy.port());
+    let mut sending = site.start(&["run", "--batch", "batch", "--queue", &through]);
+    until("some are queued", || ready() > 100);
+    proxy.cut();
+    let finished = sending.wait();
+    assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+    assert!(finished.err.contains("more may be queued"), "{}", finished.err);
+    let file = finished.err.split_once("--batch ").expect("the file").1.split('`').next().expect("its name");
+    let rest = std::fs::read_to_string(site.path().join(file))?;
+    assert!(rest.lines().count() > 0 && rest.lines().count() < REQUESTS, "{}", rest.lines().count());
+    assert!(ready() < REQUESTS, "it ended in the middle");
+
+    // What is queued already is found by its id, also where the same test is wanted once more.
+    let again = site.run(&["run", "--force", "--batch", file]);
+    assert!(again.status.success(), "{again:#?}");
+    assert_eq!(ready(), REQUESTS + 1, "each is there once");
+    // A third time, after they have run, nothing is run twice.
+    let one = rest.lines().last().expect("a request").to_owned();
+    site.ok(&["queues", "purge", &queue, "--yes"]);
+    std::fs::write(site.path().join("one"), format!("{one}\n"))?;
+    site.ok(&["run", "--batch", "one"]);
+    site.ok(&["worker", "--drain"]);
+    assert_eq!(site.starts().len(), 1);
+    site.ok(&["run", "--batch", "one"]);
+    let drained = site.run(&["worker", "--drain"]);
+    assert_eq!((site.starts().len(), site.results().len()), (1, 1), "{drained:#?}");
+    Ok(())
+}
+
+fn permission(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    site.request("gzip", &[]);
+    let name = format!("reader-{}", site.release);
+    let url = services.rabbitmq().user(&name, ["^apt-ci\\..*", "^apt-ci\\..*", ".*"]);
+    let refused = site.run(&["run", "-s", &site.release, "--trigger", "a/1", "dpkg", "--queue", &url]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:#?}");
+    for said in [
+        format!("permission denied: user '{name}' lacks the write permission for exchange 'amq.default'"),
+        "rabbitmqctl set_permissions -p ".to_owned(),
+        format!(" {name} CONFIGURE-PATTERN '^amq\\.default$' READ-PATTERN"),
+    ] {
+        assert!(refused.err.contains(&said), "{said}: {}", refused.err);
+    }
+    assert!(!refused.err.contains("are queued"), "{}", refused.err);
+    assert_eq!(site.queue()["ready"], 1);
+    Ok(())
+}
+
+fn heard(services: &Services) -> Result<(), Failed> {
+    for site in [services.site_with_folder(), TestSite::local()] {
+        let mut waiting = site.start(&["run", "-s", &site.release, "--trigger", "a/1", "--wait", "gzip"]);
+        let unserved = format!("no worker serves {}", site.queue_name());
+        until("it is said that no worker is there", || waiting.stderr().contains(&unserved));
+        until("it is queued", || waiting.stderr().contains("is queued"));
+        let _worker = site.start(&["worker"]);
+        until("it has its result", || site.results().len() == 1);
+        let begin = Instant::now();
+        assert!(waiting.wait().status.success());
+        // Looking from time to time takes up to ten seconds.
+        assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+
+        let mut waiting = site.start(&["run", "-s", &site.release, "--trigger", "a/2", "--wait", "gzip"]);
+        let finished = waiting.wait();
+        assert!(!finished.err.contains("no worker serves"), "{}", finished.err);
+    }
+    Ok(())
+}
+
+fn no_site(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    let dead = site.request("gzip", &[]);
+    site.ok(&["worker", "--once"]);
+    assert_eq!(site.finished(), [dead]);
+    site.request("dpkg", &["STUB_EXIT=16"]);
+    site.worker_options("retry_delay = 3600");
+    let _worker = site.start(&["worker"]);
+    until("it is delayed", || site.queue()["delayed"] == 1);
+    std::fs::remove_file(site.path().join("apt-ci.toml"))?;
+    let queue = ["--queue", site.addresses().0];
+    let shown = site.run(&[&["queues"][..], &queue].concat());
+    assert!(shown.status.success(), "{shown:#?}");
+    assert!(shown.out.contains(&site.queue_name()), "what is in use is shown: {shown:#?}");
+    for arguments in [&["queues"][..], &["queues", "dead", "--json"]] {
+        let shown = site.run(&[arguments, &queue].concat());
+        assert!(shown.err.contains("RabbitMQ does not list its queues"), "{shown:#?}");
+    }
+    Ok(())
+}
+
+fn wrong_credentials(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    assert!(site.ok(&["worker", "check"]).contains("no faults"));
+    let wrong = site.addresses().0.replace("guest:guest", "guest:wrong");
+    for arguments in [&["worker", "check"][..], &["worker"]] {
+        let finished = site.run(&[arguments, &["--queue", &wrong]].concat());
+        assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
+        let said = finished.out + &finished.err;
+        assert!(said.contains("ACCESS_REFUSED") && !said.contains("wrong"), "{said}");
+    }
+    // Who may log in, but not do what a worker does, learns it from the check.
+    let name = format!("nobody-{}", site.release);
+    let url = services.rabbitmq().user(&name, ["^$", ".*", ".*"]);
+    let checked = site.run(&["worker", "check", "--queue", &url]);
+    assert_eq!(checked.status.code(), Some(1), "{checked:#?}");
+    assert!(checked.out.contains("permission denied"), "{checked:#?}");
+    Ok(())
+}
