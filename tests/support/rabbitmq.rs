@@ -111,14 +111,13 @@ impl RabbitMq {
 
     /// Where clients connect whose queues are quorum queues, without a delivery limit that anybody could reach. Each thread has its own.
     pub fn quorum_url(&self) -> String {
-        let vhost = OWN_QUORUM_VHOST.with(|own| {
-            let make = || {
-                let vhost = self.quorum_vhost();
-                self.limit_deliveries(&vhost, "^(debci-|apt-ci\\.)", 1_000_000);
-                vhost
-            };
-            own.get_or_init(make).clone()
-        });
+        let make = || {
+            let vhost = self.quorum_vhost();
+            self.limit_deliveries(&vhost, "^(debci-|apt-ci\\.)", 1_000_000);
+            vhost
+        };
+        // The virtual hosts of one broker are unknown to another.
+        let vhost = if self.is_shared { OWN_QUORUM_VHOST.with(|own| own.get_or_init(make).clone()) } else { make() };
         self.url_in(&vhost)
     }
 

@@ -69,7 +69,7 @@ impl Held {
     /// Takes hold of what is in the queue now, at most `limit` messages. A queue that does not exist has none. Who holds messages of it at
     /// the same time has a part of them.
     pub(super) async fn all(live: &Live, queue: ShortString, limit: usize, give_back: GiveBack) -> Result<Self, Fault> {
-        let limit = if give_back == GiveBack::NackEverything { usize::MAX } else { limit };
+        let limit = if give_back == GiveBack::Nack { usize::MAX } else { limit };
         let mut looking = Looking::at(live);
         let ready = looking.look(queue.clone()).await?.map_or(0, |lengths| lengths.ready);
         let held = Self::take(live, &queue, at_most(ready, limit), Some(give_back), &mut looking).await;
@@ -163,7 +163,7 @@ impl Held {
                 }
                 // A quorum queue that is told of many one by one may not be told of the last before the channel is closed.
                 match some.last() {
-                    Some(last) if is_everything && give_back.is_nack() => {
+                    Some(last) if is_everything && *give_back == GiveBack::Nack => {
                         channel.basic_ack(last.delivery_tag, BasicAckOptions { multiple: true }).await?;
                     }
                     _ => {
@@ -201,12 +201,12 @@ impl Held {
     /// Gives back what is still there: `count` messages.
     pub(super) async fn give_back(self, count: usize) {
         let Some(hand) = self.hand else { return };
-        if hand.give_back.is_nack() {
+        if hand.give_back == GiveBack::Nack {
             // When it fails, they go back with the channel.
             let _ = in_time(hand.nack_everything()).await;
         }
         close(&hand.channel).await;
-        if hand.give_back.is_nack() && count > 0 {
+        if hand.give_back == GiveBack::Nack && count > 0 {
             let _ = in_time(hand.returned(count)).await;
         }
     }
@@ -291,12 +291,10 @@ async fn collect(
             messages.push(message.ok_or_else(|| Fault::Missing("a queue was deleted".to_owned()))??);
         }
     }
-    // A quorum queue has no exclusive consumers: somebody else who began at the same time has the rest.
+    // A quorum queue has no exclusive consumers: somebody else who began at the same time may have had the rest. What has left the queue
+    // meanwhile is not counted at the next try.
     if alone && messages.len() < wanted {
-        let lengths = looking.look(queue.clone()).await?;
-        if lengths.is_some_and(|lengths| lengths.consumers > 1) {
-            return Err(Fault::Locked);
-        }
+        return Err(Fault::Locked);
     }
     Ok((messages, consumer))
 }

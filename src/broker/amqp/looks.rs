@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use lapin::Channel;
 use lapin::message::BasicGetMessage;
-use lapin::options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use tokio::time::Instant;
 
@@ -39,17 +39,9 @@ const TRIAL_EXPIRES: i32 = 60_000;
 pub(super) enum GiveBack {
     /// With their channel: a classic queue puts all of them back in one step, with the end of their consumer.
     Close,
-    /// By a negative acknowledgement, which a quorum queue of RabbitMQ 4.3 does not count.
+    /// By a negative acknowledgement, which a quorum queue of RabbitMQ 4.3 does not count. It moves what is given back behind the rest of
+    /// the queue, so everything is taken, and keeps its order.
     Nack,
-    /// The same where it moves what is given back behind the rest of the queue. So everything is taken, and keeps its order.
-    NackEverything,
-}
-
-impl GiveBack {
-    /// Whether it is a negative acknowledgement.
-    pub(super) fn is_nack(self) -> bool {
-        self != Self::Close
-    }
 }
 
 /// What a connection has learnt about queues.
@@ -208,7 +200,7 @@ async fn harmless(live: &Live, queue: ShortString) -> Result<Option<GiveBack>, F
         return Ok(*way);
     }
     if names::is_dead_queue(&queue) && is_unlimited(live, &queue).await? {
-        let way = Some(GiveBack::NackEverything);
+        let way = Some(GiveBack::Nack);
         looks.known().harmless.insert(queue, (way, Instant::now()));
         return Ok(way);
     }
@@ -253,29 +245,22 @@ async fn is_unlimited(live: &Live, queue: &ShortString) -> Result<bool, Fault> {
     }
 }
 
-/// Gives one of two messages of a new quorum queue back, sees which comes next, and gives one back many times.
+/// Gives a message of a new quorum queue back many times, and looks whether it is still there.
 async fn survives(channel: &Channel, trial: &ShortString) -> Result<Option<GiveBack>, Fault> {
     let options = QueueDeclareOptions { durable: true, ..Default::default() };
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), AMQPValue::LongString(QueueType::Quorum.to_string().into()));
     arguments.insert("x-expires".into(), AMQPValue::LongInt(TRIAL_EXPIRES));
     channel.queue_declare(trial.clone(), options, arguments).await?;
-    for body in [b"1", b"2"] {
-        publish::confirmed(channel, trial.clone(), body, publish::persistent()).await?;
-    }
+    publish::confirmed(channel, trial.clone(), b"", publish::persistent()).await?;
     let get = async || channel.basic_get(trial.clone(), BasicGetOptions::default()).await;
     let requeue = BasicNackOptions { requeue: true, ..Default::default() };
-    let Some(BasicGetMessage { delivery: first, .. }) = get().await? else { return Ok(None) };
-    channel.basic_nack(first.delivery_tag, requeue).await?;
-    let Some(BasicGetMessage { delivery: second, .. }) = get().await? else { return Ok(None) };
-    channel.basic_ack(second.delivery_tag, BasicAckOptions::default()).await?;
-    let way = if first.data == second.data { GiveBack::Nack } else { GiveBack::NackEverything };
     for _ in 0..RETURNS {
         // An empty answer is sure: the broker has worked off the return before it, on the same channel.
         let Some(BasicGetMessage { delivery, .. }) = get().await? else { return Ok(None) };
         channel.basic_nack(delivery.delivery_tag, requeue).await?;
     }
-    Ok(get().await?.map(|_| way))
+    Ok(get().await?.map(|_| GiveBack::Nack))
 }
 
 #[cfg(test)]
