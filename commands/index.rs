@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use apt_ci::broker::{Listener, Topic};
-use apt_ci::index::{Index, IndexError, Refreshed, Step};
+use apt_ci::index::{Announcements, Index, IndexError, Refreshed, Step};
 use apt_ci::release::Release;
 use apt_ci::result::Place;
 use apt_ci::runs::Origin;
 use apt_ci::site::Site;
 use apt_ci::store::{Store, StoreError};
 use clap::Subcommand;
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
@@ -35,8 +36,12 @@ const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
 const REFRESH_UNHEARD: Duration = Duration::from_secs(10);
 /// So often it is noted that nothing was missed: more often than an index without that note is believed.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
-/// So many announced results are waited for at a time.
-const LATE: usize = 1000;
+/// Number of announced results that are looked for at the same time.
+const LOOKED_FOR: usize = 16;
+/// Maximum number of announcements that are heard before some of them are looked for.
+const BURST: usize = 1000;
+/// Delay before everything is looked through when announced results were not found.
+const REFRESH_AFTER_LOSS: Duration = Duration::from_secs(30);
 /// After a failure.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
@@ -267,23 +272,32 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
 /// Listens until it is time to look through everything again. `containers`: those that the index tells all of.
 async fn heed(mut listener: Listener, containers: &[String], index: &Index, store: &Store) -> anyhow::Result<()> {
     let time = if listener.hears() { REFRESH_EVERY } else { REFRESH_UNHEARD };
-    let end = Instant::now() + time;
+    let mut end = Instant::now() + time;
     let mut note = Instant::now() + NOTE_EVERY;
-    // Announced, but not in the listing yet: a store may show new results late.
-    let mut late: Vec<Vec<u8>> = Vec::new();
+    let mut announced = Announcements::default();
     while Instant::now() < end {
-        late.extend(listener.next(note.min(end)).await?);
-        let mut still_late = Vec::new();
-        for message in late {
-            if !index.take_over_completed(store, &message).await? {
-                still_late.push(message);
+        let wake = announced.next_due().map_or(note, |due| due.min(note)).min(end);
+        if let Some(message) = listener.next(wake).await? {
+            announced.add(message, Instant::now());
+            // What has come with it already, so that the newest of a burst is looked for first.
+            for _ in 0..BURST {
+                let Some(message) = listener.next(Instant::now()).await? else { break };
+                announced.add(message, Instant::now());
             }
         }
-        // More than this are found by the next look through everything.
-        still_late.truncate(LATE);
-        late = still_late;
+        let due = announced.take_due(Instant::now(), LOOKED_FOR);
+        let looks = due.into_iter().map(|one| async {
+            let found = index.take_over_completed(store, &one.message).await;
+            (one, found)
+        });
+        for (one, found) in join_all(looks).await {
+            if found? { announced.found(&one) } else { announced.missed(one, Instant::now()) }
+        }
+        if announced.has_dropped() {
+            end = end.min(Instant::now() + REFRESH_AFTER_LOSS);
+        }
         if Instant::now() >= note {
-            if listener.hears() && late.is_empty() {
+            if listener.hears() && announced.is_complete() {
                 index.followed(containers, Timestamp::now())?;
             }
             note = Instant::now() + NOTE_EVERY;

@@ -5,6 +5,7 @@
 //! what is gone is forgotten. Each page is taken over in one transaction together with how far it leads: a process that dies goes on from
 //! there.
 
+mod announced;
 mod ask;
 mod export;
 mod follow;
@@ -25,6 +26,7 @@ use sha2::{Digest, Sha256};
 use crate::owned;
 use crate::store::{Store, StoreError};
 
+pub use self::announced::{Announcement, Announcements};
 pub use self::export::Exported;
 pub use self::pass::{Refreshed, Step};
 
