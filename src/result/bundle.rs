@@ -159,6 +159,8 @@ pub struct Bundle {
     given_up: Vec<RunId>,
     /// Whether the request names who may read the result.
     has_readers: bool,
+    /// Whether the archives of the request's private PPAs have let its tokens in: autopkgtest starts only then.
+    pub is_admitted: bool,
     /// The run id that it got when it was packed, as long as nothing is stored under it. A bundle of a worker that has died has none:
     /// nobody knows how far that one came.
     pub unused_id: Option<RunId>,
@@ -186,6 +188,13 @@ struct Mark {
     /// The request. Absent when an older version has made the bundle.
     #[serde(default)]
     request: Option<RequestRecord>,
+    /// Absent when an older version has made the bundle, which did not ask.
+    #[serde(default = "yes")]
+    admitted: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Mark {
@@ -263,7 +272,9 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     let run = RunId::stamp(jiff::Timestamp::now(), None);
     let sizes = Sizes { log, artifacts, result, readable_by };
     let request = Some(RequestRecord::of(material.request));
-    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()), request };
+    let has_logins = material.request.parameters().ppas.iter().any(|ppa| ppa.login().is_some());
+    let admitted = !has_logins || material.output.join("log").exists();
+    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()), request, admitted };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;
     draft.complete(MARK, &text)?;
     Ok(Bundle {
@@ -272,6 +283,7 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
         request: mark.request,
         given_up: Vec::new(),
         has_readers: readable_by.is_some(),
+        is_admitted: admitted,
         unused_id: Some(run),
     })
 }
@@ -302,6 +314,7 @@ impl Bundle {
             request: mark.request,
             given_up: read_given_up(dir)?,
             has_readers: readable_by.is_some(),
+            is_admitted: mark.admitted,
             unused_id: None,
         }))
     }

@@ -90,11 +90,11 @@ pub async fn publish(
 ) -> Result<Option<RunId>, PublishError> {
     let Destination { store, containers, .. } = to;
     // Also before every later attempt: a private container that somebody has opened meanwhile is closed again first.
-    containers.ensure(store, place).await?;
+    containers.ensure(store, place, bundle).await?;
     match put(to, place, bundle, request, claim, stop).await {
         // Somebody has removed it since it was last looked at.
         Err(PublishError::Store(StoreError::NotFound(_))) if containers.forget(place) => {
-            containers.ensure(store, place).await?;
+            containers.ensure(store, place, bundle).await?;
             put(to, place, bundle, request, claim, stop).await
         }
         end => end,
