@@ -11,11 +11,12 @@ use apt_ci::site::Site;
 use apt_ci::store::{Entry, Query, Store, StoreError};
 use serde_json::json;
 
+use super::known;
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
-use crate::ui::when::Since;
+use crate::ui::when::{OlderThan, Since};
 use crate::ui::{ask, progress};
 
 /// So many objects are removed before it is told how far it has come.
@@ -34,9 +35,9 @@ pub struct ExpireArgs {
     /// The release
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     release: Release,
-    /// Only runs published before then: `180d`, or a time
+    /// Only runs published before then: `180d`, `26w`, `6mo`, `1y`, `12h`, or a time
     #[arg(long, value_name = "TIME")]
-    older_than: Since,
+    older_than: OlderThan,
     /// How many complete runs of each package and architecture stay in any case
     #[arg(long, value_name = "N", default_value_t = 5)]
     keep_latest: usize,
@@ -80,9 +81,15 @@ pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::R
     check(&args.certainty, &args.release)?;
     let store = session.store(site)?;
     let mut doomed = Vec::new();
-    for container in containers(&args.release, &store).await? {
+    let containers = containers(&args.release, &store).await?;
+    if containers.is_empty() {
+        known::check_release(&args.release, site)?;
+    }
+    let OlderThan(before) = args.older_than;
+    session.ui.note(format!("Runs published before {} are old.", before.0.strftime("%Y-%m-%d %H:%M UTC")));
+    for container in containers {
         let objects = objects(&container, &store).await?;
-        doomed.push((container, old(objects, args.older_than, args.keep_latest)));
+        doomed.push((container, old(objects, before, args.keep_latest)));
     }
     remove(doomed, &args.certainty, &args.release, session, &store).await
 }

@@ -10,6 +10,7 @@ use apt_ci::store::{Store, StoreUrl};
 use jiff::Timestamp;
 
 use super::asking::{Conditions, ask};
+use super::known;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -37,6 +38,14 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
     let question = args.conditions.question(args.package.clone(), args.latest || args.matrix, site)?;
     let limit = if args.matrix { usize::MAX } else { args.limit };
     let (runs, more) = ask(&question, limit, session, site, &store).await?;
+    if runs.is_empty() && !more {
+        for release in &question.releases {
+            known::check_release(release, site)?;
+        }
+        if let Some(architecture) = &question.architecture {
+            known::check_architecture(architecture, site)?;
+        }
+    }
     if session.ui.json {
         session.ui.json(&runs)?;
         return Ok(ExitStatus::Success);
@@ -77,7 +86,7 @@ fn none(question: &Question, site: &Site, store: &Store) -> String {
     };
     let meets = if *question == bare { "" } else { " that meet all conditions" };
     let absent = match &site.store.value {
-        StoreUrl::Folder(folder) if !folder.exists() => ", which does not exist yet",
+        StoreUrl::Folder(folder) if matches!(folder.try_exists(), Ok(false)) => ", which does not exist yet",
         _ => "",
     };
     format!("No results{of}{meets} for {}{on} in {}{absent}.", releases.join(", "), store.address())

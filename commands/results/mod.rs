@@ -4,6 +4,7 @@ pub mod asking;
 mod changes;
 mod expire;
 mod flaky;
+pub mod known;
 mod list;
 pub mod naming;
 mod show;

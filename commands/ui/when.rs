@@ -25,6 +25,25 @@ impl FromStr for Since {
     }
 }
 
+/// A time in the past by which something is old: months and minutes are not mixed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OlderThan(pub Since);
+
+impl FromStr for OlderThan {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ends_with_m = text
+            .trim_end()
+            .strip_suffix(['m', 'M'])
+            .is_some_and(|rest| rest.trim_end().ends_with(|c: char| c.is_ascii_digit()));
+        if ends_with_m {
+            return Err(format!("`{text}` can be months or minutes: write `mo` for months, `min` for minutes"));
+        }
+        text.parse().map(Self)
+    }
+}
+
 /// How long ago, in the largest unit that fits: `3 minutes ago`.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - then.as_second();
@@ -53,6 +72,19 @@ pub fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn months_are_not_minutes() {
+        for text in ["6m", "6 m", "6M", "1y 6m"] {
+            let error = text.parse::<OlderThan>().unwrap_err();
+            assert!(error.contains("months or minutes"), "{text}: {error}");
+        }
+        let months = "6mo".parse::<OlderThan>().unwrap().0.0;
+        let minutes = "6min".parse::<OlderThan>().unwrap().0.0;
+        let day = 86_400;
+        assert!((180..186).contains(&((Timestamp::now().as_second() - months.as_second()) / day)));
+        assert!(Timestamp::now().as_second() - minutes.as_second() < 400);
+    }
 
     #[test]
     fn times_are_said_in_the_largest_unit_that_fits() {

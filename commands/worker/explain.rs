@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::conf::ConfArgs;
 use super::work_folder;
+use crate::results::known::{architectures, check};
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
@@ -143,7 +144,11 @@ fn fact(what: &str, value: impl Into<String>, origins: Vec<Origin>) -> Decision 
 /// The release and architecture that are meant, in the queue of the request's kind.
 fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueName, BadInput> {
     let release = match (&args.release, settings.conf.releases()) {
-        (Some(given), _) => given.clone(),
+        (Some(given), served) => {
+            let known = served.iter().chain(site.releases.value.keys()).map(Release::as_str).collect::<Vec<_>>();
+            check("release", given.as_str(), &known)?;
+            given.clone()
+        }
         (None, [only]) => only.clone(),
         (None, served) => {
             let known: Vec<&Release> =
@@ -158,6 +163,11 @@ fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueNa
             }
         }
     };
+    if let Some(given) = &args.architecture {
+        let served = settings.conf.architectures().iter();
+        let known = served.chain(architectures(site)).map(Architecture::as_str).collect::<Vec<_>>();
+        check("architecture", given.as_str(), &known)?;
+    }
     let architecture = args.architecture.clone().or_else(|| settings.conf.architectures().first().cloned());
     let architecture = architecture.or_else(host::architecture).ok_or_else(|| BadInput {
         message: "this host's architecture is not known".to_owned(),

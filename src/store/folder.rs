@@ -59,7 +59,7 @@ impl FolderStore {
     pub async fn look_at(&self, container: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let name = container.to_owned();
-        let is_there = self.blocking(|store| Ok(store.root.join(name).is_dir())).await?;
+        let is_there = self.blocking(|store| is_folder(&store.root.join(name))).await?;
         if is_there { Ok(()) } else { Err(StoreError::NotFound(container.to_owned())) }
     }
 
@@ -308,7 +308,7 @@ impl FolderStore {
 
     fn list_now(&self, container: &str, query: Query) -> Result<Vec<Entry>, StoreError> {
         let folder = self.root.join(container);
-        if !folder.is_dir() {
+        if !is_folder(&folder)? {
             return Err(StoreError::NotFound(container.to_owned()));
         }
         // Nothing outside the folder that the prefix names can match; most listings ask for one package of thousands.
@@ -424,6 +424,15 @@ fn close_folder(path: &Path) -> Result<(), StoreError> {
     closed().map_err(|error| cannot("close the folder", path, error))
 }
 
+/// Whether there is a folder. One that cannot be looked at is not taken for one that is missing.
+fn is_folder(path: &Path) -> Result<bool, StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(cannot("look at", path, error)),
+    }
+}
+
 /// Whether nothing is there, or a file stands where a folder would have to be.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
@@ -458,6 +467,19 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_looked_at_is_not_taken_for_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("loop");
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        let store = FolderStore::new(&path.join("store"));
+        for error in [run(store.list("c", &Query::default())).unwrap_err(), run(store.look_at("c")).unwrap_err()] {
+            assert!(matches!(error, StoreError::Io { .. }), "{error}");
+        }
+        let missing = FolderStore::new(&folder.path().join("store"));
+        assert!(matches!(run(missing.list("c", &Query::default())), Err(StoreError::NotFound(_))));
     }
 
     #[test]

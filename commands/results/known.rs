@@ -1,0 +1,56 @@
+//! Typing errors in the names of releases and architectures.
+
+use apt_ci::release::{Architecture, Release};
+use apt_ci::site::Site;
+
+use crate::ui::error::BadInput;
+
+/// Refuses a release that the site does not have when its name is much like one that it has.
+pub fn check_release(release: &Release, site: &Site) -> Result<(), BadInput> {
+    let known: Vec<&str> = site.releases.value.keys().map(Release::as_str).collect();
+    check("release", release.as_str(), &known)
+}
+
+/// The same for an architecture of any of the site's releases.
+pub fn check_architecture(architecture: &Architecture, site: &Site) -> Result<(), BadInput> {
+    let known: Vec<&str> = architectures(site).map(Architecture::as_str).collect();
+    check("architecture", architecture.as_str(), &known)
+}
+
+/// The architectures of all releases of a site.
+pub fn architectures(site: &Site) -> impl Iterator<Item = &Architecture> {
+    site.releases.value.keys().filter_map(|release| site.architectures(release)).flatten()
+}
+
+/// Refuses a name that is not among the known ones, but so much like one of them that it is a typing error.
+pub fn check(what: &str, name: &str, known: &[&str]) -> Result<(), BadInput> {
+    match nearest(name, known) {
+        Some(nearest) if !known.contains(&name) => Err(BadInput {
+            message: format!("there is no {what} {name}"),
+            hint: Some(format!("did you mean {nearest}?")),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The name that is most like this one, if any is much like it.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let ranked = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known));
+    let (distance, nearest) = ranked.min()?;
+    (distance <= (nearest.len() / 3).max(1)).then_some(nearest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_proposed_and_not_the_first() {
+        assert_eq!(nearest("armhff", &["amd64", "arm64", "armel", "armhf"]), Some("armhf"));
+        assert_eq!(nearest("nobel", &["jammy", "noble"]), Some("noble"));
+        assert_eq!(nearest("sid", &["noble"]), None);
+        assert!(check("release", "nobel", &["noble"]).unwrap_err().hint.unwrap().contains("noble"));
+        check("release", "noble", &["noble", "nobla"]).unwrap();
+        check("release", "bookworm", &["noble"]).unwrap();
+    }
+}
