@@ -7,6 +7,7 @@ use std::sync::Arc;
 use apt_ci::launchpad::Launchpad;
 use apt_ci::release::{Architecture, QueueName, Release};
 use apt_ci::site::{Site, host};
+use apt_ci::testbed::Border;
 use apt_ci::testbed::conf::WorkerConf;
 use apt_ci::worker::board::{Board, WorkerFacts};
 use apt_ci::worker::control::{self, Cancels, ControlSocket, Steering};
@@ -133,6 +134,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         cancels,
         work_folder: work_folder(&site),
         environment: &session.environment,
+        border: Border::new(site.allowed_git_hosts()),
         found: Found::default(),
         containers: Containers::default(),
         turns: Turns::default(),

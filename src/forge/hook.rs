@@ -152,6 +152,7 @@ impl Hook {
             source: Some(TestSource::BuildGit(source)),
             env: variables,
             testname: self.testname.clone(),
+            from_web: true,
             ..Parameters::default()
         };
         let requests = self.architectures.iter().map(|architecture| {
@@ -335,6 +336,7 @@ mod tests {
             "\"GITHUB_STATUSES_URL=https://api.github.com/repos/systemd/systemd/statuses/6dcb09b5b57875f334f61aebed695e2e4193db5e\"",
             "\"build-git\":\"https://github.com/systemd/systemd.git#refs/pull/7/head\"",
             "\"TEST_UPSTREAM=1\"",
+            "\"apt-ci-origin\":\"web\"",
         ] {
             assert!(wire.contains(part), "{wire}");
         }

@@ -56,6 +56,9 @@ pub struct Parameters {
     pub submit_time: Option<Text>,
     /// Identifies the request from its submission to its result.
     pub uuid: Option<RequestId>,
+    /// Whether it came over the web, as `"apt-ci-origin": "web"`: the host that runs it fetches nothing for it from servers inside the
+    /// operator's network.
+    pub from_web: bool,
     /// Every other parameter, as it came: kept and passed on.
     pub other: Map<String, Value>,
 }
@@ -162,15 +165,17 @@ impl Request {
         self
     }
 
-    /// Whether the other request asks for the same test of the same package: all parameters are the same but who asks, when, and the id.
+    /// Whether the other request asks for the same test of the same package: all parameters are the same but who asks, when, over which
+    /// way, and the id.
     pub fn same_test(&self, other: &Self) -> bool {
         self.package == other.package && self.anonymous() == other.anonymous()
     }
 
-    /// Returns the request without who asks, when, and the id: what requests for the same test have in common.
+    /// Returns the request without who asks, when, over which way, and the id: what requests for the same test have in common.
     #[must_use]
     pub fn anonymous(&self) -> Self {
-        let parameters = Parameters { requester: None, submit_time: None, uuid: None, ..self.parameters.clone() };
+        let parameters =
+            Parameters { requester: None, submit_time: None, uuid: None, from_web: false, ..self.parameters.clone() };
         Self { package: self.package.clone(), parameters }
     }
 
@@ -211,6 +216,7 @@ impl fmt::Debug for Parameters {
             .field("requester", &self.requester)
             .field("submit_time", &self.submit_time)
             .field("uuid", &self.uuid)
+            .field("from_web", &self.from_web)
             .field("other", &self.other.keys().collect::<Vec<_>>())
             .finish()
     }

@@ -67,7 +67,13 @@ struct Group<'a> {
 
 impl Member {
     fn of(place: usize, request: &Request) -> Self {
-        let mut rest = Parameters { requester: None, submit_time: None, uuid: None, ..request.parameters.clone() };
+        let mut rest = Parameters {
+            requester: None,
+            submit_time: None,
+            uuid: None,
+            from_web: false,
+            ..request.parameters.clone()
+        };
         let mut versions = Versions::new();
         if rest.is_of_pull_request() {
             rest.env.retain(|variable| !STATUSES_URLS.contains(&variable.name()));

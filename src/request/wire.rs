@@ -6,7 +6,7 @@ use super::limits::{self, MAX_MESSAGE};
 use super::{InvalidRequest, Parameters, Ppa, Request, RequestId, TestSource, Text};
 
 /// The parameters that have a field of their own.
-pub(super) const KNOWN_KEYS: [&str; 13] = [
+pub(super) const KNOWN_KEYS: [&str; 14] = [
     "triggers",
     "ppas",
     "env",
@@ -20,7 +20,11 @@ pub(super) const KNOWN_KEYS: [&str; 13] = [
     "requester",
     "submit-time",
     "uuid",
+    ORIGIN,
 ];
+
+/// Says that a request came over the web.
+const ORIGIN: &str = "apt-ci-origin";
 
 /// How to treat fields that do not change what is tested: `requester`, `submit-time` and `uuid`.
 pub(super) enum Cosmetic<'a> {
@@ -102,6 +106,7 @@ impl Request {
         put("readable-by", list(parameters.readable_by.iter().map(ToString::to_string).collect()));
         put("requester", parameters.requester.as_ref().map(|name| json!(name.as_str())));
         put("submit-time", parameters.submit_time.as_ref().map(|time| json!(time.as_str())));
+        put(ORIGIN, parameters.from_web.then(|| json!("web")));
         put("uuid", parameters.uuid.as_ref().map(|id| json!(id.as_str())));
         map
     }
@@ -167,6 +172,8 @@ fn read_parameters(json: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Parameters
         Some(Value::Bool(true) | Value::Number(_)) => true,
         Some(_) => return Err(InvalidRequest::new("all-proposed", "", "is a text: set when it is not empty")),
     };
+    // It only takes rights away: a word that is not known here does that, too.
+    parameters.from_web = map.remove(ORIGIN).is_some_and(|origin| !origin.is_null());
     parameters.testname = take(&mut map, "testname")?;
     parameters.swiftuser = take(&mut map, "swiftuser")?;
     for text in take_list(&mut map, "readable-by")? {
@@ -418,6 +425,7 @@ mod tests {
                 testname: testname.map(|text| text.parse().unwrap()),
                 requester: requester.map(|text| text.parse().unwrap()),
                 submit_time: None,
+                from_web: uuid.as_ref().is_some_and(|text| text.as_str() < "8"),
                 uuid: uuid.map(|text| text.parse().unwrap()),
                 other: std::mem::take(&mut other).into_iter().collect(),
             };

@@ -17,6 +17,7 @@ use crate::excuses::Place;
 use crate::release::{Architecture, Release};
 use crate::server_url::ServerUrl;
 use crate::store::StoreUrl;
+use crate::testbed::AllowedHost;
 
 /// Maximum size of the file, in bytes.
 const LIMIT: u64 = 1 << 20;
@@ -35,7 +36,7 @@ pub(super) const KEYS: [&str; 11] = [
     "web",
 ];
 /// The keys of `[web]`.
-pub(super) const WEB_KEYS: [&str; 2] = ["url", "listen"];
+pub(super) const WEB_KEYS: [&str; 3] = ["url", "listen", "allowed-git-hosts"];
 /// The keys of `[swift]`.
 pub(super) const SWIFT_KEYS: [&str; 4] = ["cloud", "clouds-file", "region", "interface"];
 /// The keys of `[launchpad]`.
@@ -94,6 +95,7 @@ pub(super) struct Launchpad {
 pub(super) struct Web {
     pub(super) url: Option<Setting<ServerUrl>>,
     pub(super) listen: Option<Setting<SocketAddr>>,
+    pub(super) allowed_git_hosts: Option<Setting<Vec<AllowedHost>>>,
 }
 
 /// A key and its value, with their places in the text.
@@ -366,10 +368,26 @@ impl Reader<'_> {
                     })?;
                     web.listen = Some(self.setting(&item, address));
                 }
+                "allowed-git-hosts" => web.allowed_git_hosts = Some(self.hosts(&item)?),
                 _ => return Err(self.misplaced(&item).unwrap_or_else(|| self.unknown(&item, &WEB_KEYS, "web."))),
             }
         }
         Ok(web)
+    }
+
+    fn hosts(&self, item: &Item<'_>) -> Result<Setting<Vec<AllowedHost>>, SiteError> {
+        let hint = || Some("write allowed-git-hosts = [\"git.internal\", \"10.0.0.5:8080\"]".to_owned());
+        let Some(list) = item.value.as_array() else {
+            let message = format!("`allowed-git-hosts` is a list of hosts, not {}", with_article(item.value));
+            return Err(self.fault(item.value_at, message, hint()));
+        };
+        let mut hosts = Vec::new();
+        for value in list.iter() {
+            let text = value.get_ref().as_str().unwrap_or_default();
+            let host = text.parse().map_err(|error: String| self.fault(value.span().start, error, hint()))?;
+            hosts.push(host);
+        }
+        Ok(self.setting(item, hosts))
     }
 
     fn section<'i>(&self, item: &Item<'i>) -> Result<&'i DeTable<'i>, SiteError> {

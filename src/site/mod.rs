@@ -31,6 +31,7 @@ use crate::release::{Architecture, QueueName, Release};
 use crate::server_url::{ServerIdentity, ServerUrl};
 use crate::store::StoreUrl;
 use crate::store::swift::SwiftSettings;
+use crate::testbed::AllowedHost;
 
 pub use self::create::{Created, create};
 pub use self::error::{SiteError, shell_word};
@@ -158,6 +159,7 @@ pub struct Site {
     pub web_url: Option<Setting<ServerUrl>>,
     /// Where the web service listens.
     pub web_listen: Setting<SocketAddr>,
+    allowed_git_hosts: Option<Setting<Vec<AllowedHost>>>,
     /// The workers' configuration: the one that is named, or `worker.conf` beside the site's file.
     pub worker_conf: Option<Setting<PathBuf>>,
     /// Whether passwords may be sent without TLS to another machine.
@@ -258,7 +260,7 @@ impl Site {
             allows_plain_text,
         };
         let (launchpad, launchpad_origins) = servers(file.launchpad, allows_plain_text);
-        let Web { url: web_url, listen } = file.web;
+        let Web { url: web_url, listen, allowed_git_hosts } = file.web;
         let web_listen = listen.unwrap_or(Setting { value: LISTEN, origin: Origin::Default });
         let state_dir = folders::state(environment);
         let cache_dir = folders::cache(environment);
@@ -275,6 +277,7 @@ impl Site {
             launchpad,
             web_url,
             web_listen,
+            allowed_git_hosts,
             worker_conf,
             plain_text,
             state_dir,
@@ -325,6 +328,11 @@ impl Site {
     pub fn queues(&self) -> Vec<QueueName> {
         let pairs = self.releases.value.iter().flat_map(|(release, list)| list.iter().map(move |a| (release, a)));
         pairs.flat_map(|(release, architecture)| QueueName::all_contexts(release, architecture)).collect()
+    }
+
+    /// The hosts whose branches requests over the web may name although their addresses are not public.
+    pub fn allowed_git_hosts(&self) -> Vec<AllowedHost> {
+        self.allowed_git_hosts.iter().flat_map(|setting| setting.value.iter().cloned()).collect()
     }
 
     /// The architectures that a release is tested on; none if the site does not have that release.
@@ -384,6 +392,10 @@ impl Site {
             show("web.url", url.value.to_string(), &url.origin);
         }
         show("web.listen", self.web_listen.value.to_string(), &self.web_listen.origin);
+        if let Some(Setting { value, origin }) = &self.allowed_git_hosts {
+            let hosts: Vec<String> = value.iter().map(ToString::to_string).collect();
+            show("web.allowed-git-hosts", hosts.join(" "), origin);
+        }
         shown
     }
 }

@@ -1,9 +1,11 @@
 //! The checkout of a branch that autopkgtest does not fetch itself: by `git`, or by Breezy, in bounds of time and size.
 //!
-//! The address comes from a request, hence from anybody. It is fetched without any prompt or login, over http, https and git (or bzr)
+//! The address comes from a request, hence from anybody; if that came over the web, only [public servers](Border) are asked. It is fetched without any prompt or login, over http, https and git (or bzr)
 //! alone, also after a redirect, with nobody's configuration, hooks or submodules, and without anything of the worker's environment but the
 //! way to the network.
 
+mod address;
+mod border;
 mod fetch;
 
 use std::fs::{self, DirBuilder};
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+pub use self::border::{AllowedHost, Border, Resolver};
+use self::border::{Barred, Way};
 use self::fetch::Fetch;
 use super::TestbedError;
 use super::log::LiveLog;
@@ -38,6 +42,8 @@ pub struct Checkout {
     pub source: TestSource,
     /// The folder. It is made anew; files whose names begin with its own belong to it, too.
     pub folder: PathBuf,
+    /// The request came over the web: only servers on this side of the [`Border`] are asked.
+    pub from_web: bool,
 }
 
 /// The bounds of a checkout.
@@ -61,9 +67,16 @@ impl Checkout {
     /// Call it from a task of the runtime, not from `spawn_blocking`, as [`Process::start`].
     ///
     /// # Errors
-    /// [`TestbedError::Checkout`] when it cannot be fetched within the limits: another time, it may be.
-    pub async fn fetch(&self, environment: &Environment, limits: &CheckoutLimits) -> Result<(), TestbedError> {
-        let fetched = self.fetch_all(environment, limits).await;
+    /// [`TestbedError::Checkout`] when it cannot be fetched within the limits: another time, it may be. [`TestbedError::Forbidden`] when it
+    /// must not be.
+    pub async fn fetch(
+        &self,
+        environment: &Environment,
+        limits: &CheckoutLimits,
+        border: &Border,
+    ) -> Result<(), TestbedError> {
+        let way = self.way(environment, border).await?;
+        let fetched = self.fetch_all(environment, limits, way.as_ref()).await;
         let _ = fs::remove_dir_all(self.beside("home"));
         if fetched.is_err() {
             let _ = fs::remove_dir_all(&self.folder);
@@ -71,7 +84,29 @@ impl Checkout {
         fetched
     }
 
-    async fn fetch_all(&self, environment: &Environment, limits: &CheckoutLimits) -> Result<(), TestbedError> {
+    /// How the server may be reached; none for a request that may reach every server.
+    async fn way(&self, environment: &Environment, border: &Border) -> Result<Option<Way>, TestbedError> {
+        if !self.from_web {
+            return Ok(None);
+        }
+        let way = match &self.source {
+            TestSource::TestGit(git) | TestSource::BuildGit(git) => border.way(git, environment).await,
+            TestSource::TestBzr(_) => {
+                Err(Barred::Forbidden("requests over the web are fetched by git alone".to_owned()))
+            }
+        };
+        way.map(Some).map_err(|barred| match barred {
+            Barred::Forbidden(reason) => TestbedError::Forbidden { address: self.address(), reason },
+            Barred::Unresolved(reason) => self.failed(reason),
+        })
+    }
+
+    async fn fetch_all(
+        &self,
+        environment: &Environment,
+        limits: &CheckoutLimits,
+        way: Option<&Way>,
+    ) -> Result<(), TestbedError> {
         let home = self.beside("home");
         for folder in [&home, &self.folder] {
             match fs::remove_dir_all(folder) {
@@ -81,7 +116,8 @@ impl Checkout {
         }
         DirBuilder::new().mode(0o700).create(&home).map_err(|error| self.io("making", &home, error))?;
         let deadline = Instant::now() + limits.time;
-        let fetch = Fetch::new(&self.source, &self.folder, &home, environment).map_err(|reason| self.failed(reason))?;
+        let fetch = Fetch::new(&self.source, &self.folder, &home, environment, way);
+        let fetch = fetch.map_err(|reason| self.failed(reason))?;
         for command in &fetch.commands {
             let work_dir = self.folder.parent().unwrap_or(Path::new("/"));
             let console = self.beside("log");
@@ -155,12 +191,15 @@ impl Checkout {
         name.into()
     }
 
-    fn failed(&self, reason: String) -> TestbedError {
-        let address = match &self.source {
+    fn address(&self) -> String {
+        match &self.source {
             TestSource::TestGit(git) | TestSource::BuildGit(git) => git.to_string(),
             TestSource::TestBzr(bzr) => bzr.to_string(),
-        };
-        TestbedError::Checkout { address, reason }
+        }
+    }
+
+    fn failed(&self, reason: String) -> TestbedError {
+        TestbedError::Checkout { address: self.address(), reason }
     }
 
     fn io(&self, action: &str, path: &Path, source: io::Error) -> TestbedError {

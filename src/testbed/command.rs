@@ -273,7 +273,7 @@ impl Run<'_> {
 
     /// Adds what is tested. Gives what has to be fetched for that.
     fn add_source(&self, line: &mut Line) -> Option<Checkout> {
-        let Parameters { source, .. } = self.request.parameters();
+        let Parameters { source, from_web, .. } = self.request.parameters();
         let Some(source) = source else {
             line.add("tested", vec![self.request.package().to_string()], vec![Origin::Request("package")]);
             return None;
@@ -286,16 +286,19 @@ impl Run<'_> {
         if !is_built {
             line.args.push("--no-built-binaries".to_owned());
         }
-        let clones = self.autopkgtest.abilities.clones && !matches!(source, TestSource::TestBzr(_));
+        // What came over the web is always fetched here, where it is held to public addresses.
+        let clones = self.autopkgtest.abilities.clones && !from_web && !matches!(source, TestSource::TestBzr(_));
         if clones {
             line.args.push(address.clone());
             line.decide("tested", address, vec![Origin::Request(parameter)]);
             return None;
         }
-        let checkout = Checkout { source: source.clone(), folder: self.work_folder.join(CHECKOUT_FOLDER) };
+        let folder = self.work_folder.join(CHECKOUT_FOLDER);
+        let checkout = Checkout { source: source.clone(), folder, from_web: *from_web };
         line.args.push(checkout.folder.to_string_lossy().into_owned());
         line.decide("tested", address, vec![Origin::Request(parameter)]);
-        line.decide("checkout", checkout.folder.to_string_lossy(), vec![Origin::Autopkgtest]);
+        let origin = if *from_web { Origin::Request("apt-ci-origin") } else { Origin::Autopkgtest };
+        line.decide("checkout", checkout.folder.to_string_lossy(), vec![origin]);
         Some(checkout)
     }
 }

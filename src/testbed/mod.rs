@@ -26,7 +26,7 @@ pub mod variables;
 use std::path::PathBuf;
 
 pub use self::autopkgtest::Autopkgtest;
-pub use self::checkout::{Checkout, CheckoutLimits};
+pub use self::checkout::{AllowedHost, Border, Checkout, CheckoutLimits};
 pub use self::command::{CommandLine, Plan, Run};
 pub use self::conf::{ConfError, WorkerConf};
 pub use self::decision::{Decision, Origin, Refusal};
@@ -86,6 +86,14 @@ pub enum TestbedError {
         /// What went wrong, in the last words of the program that fetched.
         reason: String,
     },
+    /// A branch that must not be fetched from this host: the request's fault, now and later.
+    #[error("{address} must not be fetched: {reason}")]
+    Forbidden {
+        /// The branch's address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
     /// The process cannot be started or followed.
     #[error("{action}: {source}")]
     Io {
@@ -101,6 +109,7 @@ impl TestbedError {
     pub fn is_requests_fault(&self) -> bool {
         match self {
             Self::Checkout { reason, .. } => reason.starts_with(checkout::TOO_LARGE) || cause::is_gone(reason),
+            Self::Forbidden { .. } => true,
             _ => false,
         }
     }

@@ -35,7 +35,7 @@ use crate::launchpad::Launchpad;
 use crate::store::Store;
 use crate::testbed::command::refused_queue;
 use crate::testbed::settings::Settings;
-use crate::testbed::{Autopkgtest, TestbedError};
+use crate::testbed::{Autopkgtest, Border, TestbedError};
 
 use board::Board;
 pub use containers::Containers;
@@ -91,6 +91,8 @@ pub struct Worker<'a> {
     pub work_folder: PathBuf,
     /// The environment: autopkgtest is searched in its PATH, and tests run in it, without its credentials.
     pub environment: &'a Environment,
+    /// Which servers may be reached for requests that came over the web.
+    pub border: Border,
     /// The autopkgtest that was found last.
     pub found: Found,
     /// The containers that need not be looked at for a while.

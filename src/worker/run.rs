@@ -317,7 +317,8 @@ impl TestRun<'_> {
             return Err(RunEnd::Host(error.to_string()));
         }
         if let Some(checkout) = &plan.checkout
-            && let Err(error) = checkout.fetch(self.job.worker.environment, &CheckoutLimits::default()).await
+            && let Err(error) =
+                checkout.fetch(self.job.worker.environment, &CheckoutLimits::default(), &self.job.worker.border).await
         {
             return match error {
                 TestbedError::Io { .. } => Err(RunEnd::Host(error.to_string())),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::border::Way;
 use crate::environment::Environment;
 use crate::request::{BzrSource, GitSource, TestSource};
 use crate::testbed::autopkgtest::is_executable;
@@ -34,15 +35,16 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    /// The fetch of a branch into the folder, with `home` as an empty home.
+    /// The fetch of a branch into the folder, with `home` as an empty home, on this way if there is one.
     ///
     /// # Errors
-    /// When the program for it is not installed.
+    /// When the program for it is not installed, or cannot be held to its way.
     pub(super) fn new(
         source: &TestSource,
         folder: &Path,
         home: &Path,
         environment: &Environment,
+        way: Option<&Way>,
     ) -> Result<Self, String> {
         let home = home.to_string_lossy().into_owned();
         let passed = PASSED_ON.iter().filter_map(|name| Some((*name, environment.get(name)?.to_owned())));
@@ -53,7 +55,10 @@ impl Fetch {
         let (commands, more) = match source {
             TestSource::TestGit(git) | TestSource::BuildGit(git) => {
                 let program = find(&["git"], environment).ok_or("git is not installed: apt install git")?;
-                (with_git(&program, git, folder), GIT_VARIABLES.as_slice())
+                if way.is_some_and(|way| way.held_to.is_some()) {
+                    check_can_be_held(&program)?;
+                }
+                (with_git(&program, git, folder, way), GIT_VARIABLES.as_slice())
             }
             TestSource::TestBzr(bzr) => {
                 let program =
@@ -62,6 +67,10 @@ impl Fetch {
             }
         };
         variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        if way.is_some() {
+            // With a proxy, nothing goes around it; without one, these say nothing.
+            variables.extend(WAY_VARIABLES.map(|(name, value)| (name, value.to_owned())));
+        }
         Ok(Self { commands, variables })
     }
 }
@@ -78,25 +87,54 @@ const GIT_VARIABLES: [(&str, &str); 6] = [
 const BZR_VARIABLES: [(&str, &str); 4] =
     [("BRZ_SSH", "/bin/false"), ("BZR_SSH", "/bin/false"), ("BRZ_LOG", "/dev/null"), ("BZR_LOG", "/dev/null")];
 
+/// What git must not do for a request that came over the web: it asks the server that was checked and no other one.
+const WAY_SETTINGS: [&str; 4] =
+    ["protocol.git.allow=never", "http.followRedirects=false", "transfer.bundleURI=false", "fetch.uriProtocols="];
+
+const WAY_VARIABLES: [(&str, &str); 3] = [("GIT_ALLOW_PROTOCOL", "http:https"), ("no_proxy", ""), ("NO_PROXY", "")];
+
+/// Older versions pass over `http.curloptResolve` in silence, and would resolve the name again.
+const LEAST_GIT: (u32, u32) = (2, 37);
+
+fn check_can_be_held(program: &Path) -> Result<(), String> {
+    let said = std::process::Command::new(program).arg("--version").env_clear().output();
+    let said = said.map_err(|error| format!("git --version: {error}"))?;
+    let text = String::from_utf8_lossy(&said.stdout);
+    let version = text.split_whitespace().nth(2).unwrap_or_default();
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    let version_at_hand = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version_at_hand >= LEAST_GIT {
+        return Ok(());
+    }
+    let (major, minor) = LEAST_GIT;
+    Err(format!("requests over the web need git {major}.{minor} or newer, and here is {}", text.trim()))
+}
+
 /// As autopkgtest does it in a testbed: a full clone, then the reference, which need not be a branch.
-fn with_git(program: &Path, source: &GitSource, folder: &Path) -> Vec<CommandLine> {
+fn with_git(program: &Path, source: &GitSource, folder: &Path, way: Option<&Way>) -> Vec<CommandLine> {
     let folder = folder.to_string_lossy().into_owned();
+    let url = way.map_or(source.url(), |way| way.url.as_str());
+    let mut settings: Vec<String> = GIT_SETTINGS.map(str::to_owned).to_vec();
+    if let Some(way) = way {
+        settings.extend(WAY_SETTINGS.map(str::to_owned));
+        settings.extend(way.held_to.iter().map(|held_to| format!("http.curloptResolve={held_to}")));
+    }
     let git = |words: &[&str]| {
         let mut args: Vec<String> = Vec::new();
-        args.extend(GIT_SETTINGS.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]));
+        args.extend(settings.iter().flat_map(|setting| ["-c".to_owned(), setting.clone()]));
         args.extend(words.iter().map(|word| (*word).to_owned()));
         CommandLine { program: program.to_owned(), args }
     };
     // Without a template no hooks come from this machine.
     let clone = ["clone", "--quiet", "--template=", "--no-recurse-submodules"];
     let Some(branch) = source.branch() else {
-        return vec![git(&[&clone[..], &["--", source.url(), &folder]].concat())];
+        return vec![git(&[&clone[..], &["--", url, &folder]].concat())];
     };
     let reference = format!("{branch}:{BRANCH}");
     let fetch =
         ["-C", &folder, "fetch", "--quiet", "--force", "--update-head-ok", "--no-recurse-submodules", "--", "origin"];
     vec![
-        git(&[&clone[..], &["--no-checkout", "--", source.url(), &folder]].concat()),
+        git(&[&clone[..], &["--no-checkout", "--", url, &folder]].concat()),
         git(&[&fetch[..], &[&reference]].concat()),
         git(&["-C", &folder, "checkout", "--quiet", "--force", BRANCH, "--"]),
     ]

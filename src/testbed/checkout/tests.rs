@@ -110,12 +110,18 @@ fn environment() -> Environment {
 }
 
 fn of_git(address: &str, work: &TempDir) -> Checkout {
-    Checkout { source: TestSource::BuildGit(address.parse().unwrap()), folder: work.path().join("checkout") }
+    let (source, folder) = (TestSource::BuildGit(address.parse().unwrap()), work.path().join("checkout"));
+    Checkout { source, folder, from_web: false }
+}
+
+/// A border without exemptions, at which no name can be resolved.
+fn nothing_is_allowed() -> Border {
+    Border::with_resolver([], Arc::new(|_: &str, _: u16| Err(io::Error::other("nobody asks this"))))
 }
 
 async fn fetch(address: &str, work: &TempDir, limits: &CheckoutLimits) -> Result<PathBuf, String> {
     let checkout = of_git(address, work);
-    checkout.fetch(&environment(), limits).await.map_err(|error| error.to_string())?;
+    checkout.fetch(&environment(), limits, &nothing_is_allowed()).await.map_err(|error| error.to_string())?;
     Ok(checkout.folder)
 }
 
@@ -184,7 +190,7 @@ async fn other_protocols_are_refused_by_git_itself() {
     let touched = work.path().join("touched");
     // No request can hold such an address. Should one ever, git has its own orders.
     let wanted = TestSource::TestGit("http://host/x".parse().unwrap());
-    let fetch = Fetch::new(&wanted, &folder, work.path(), &environment()).unwrap();
+    let fetch = Fetch::new(&wanted, &folder, work.path(), &environment(), None).unwrap();
     let bare = repository.folder.path().join("bare.git");
     for address in [format!("ext::sh -c touch% {}", touched.display()), format!("file://{}", bare.display())] {
         let command = &fetch.commands[0];
@@ -231,13 +237,14 @@ async fn a_dropped_checkout_leaves_nothing_running() {
     let checkout = of_git("http://127.0.0.1:1/x.git", &work);
     let helper = work.path().join("helper");
     let limits = CheckoutLimits::default();
+    let border = nothing_is_allowed();
     let started = async {
         while !fs::read_to_string(&helper).is_ok_and(|text| text.ends_with('\n')) {
             sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::select! {
-        fetched = checkout.fetch(&environment, &limits) => panic!("{fetched:?}"),
+        fetched = checkout.fetch(&environment, &limits, &border) => panic!("{fetched:?}"),
         () = started => {}
     }
     let id = fs::read_to_string(&helper).unwrap();
@@ -267,7 +274,7 @@ async fn no_link_of_a_branch_leads_to_files_of_this_machine() {
         let (_programs, environment) = stand_in("git", &format!("for tree; do :; done; {tree}"));
         let work = tempfile::tempdir().unwrap();
         let checkout = of_git("http://127.0.0.1:1/x.git", &work);
-        let fetched = checkout.fetch(&environment, &CheckoutLimits::default()).await;
+        let fetched = checkout.fetch(&environment, &CheckoutLimits::default(), &nothing_is_allowed()).await;
         assert!(elsewhere.path().join("files").exists(), "{tree}");
         match number {
             0 => fetched.unwrap(),
@@ -287,8 +294,9 @@ async fn a_bazaar_branch_is_exported_by_the_program_that_is_there() {
         let (_programs, environment) = stand_in(name, "mkdir \"$4\" && echo \"$@\" > \"$4/args\" && env > \"$4/env\"");
         let work = tempfile::tempdir().unwrap();
         let folder = work.path().join("checkout");
-        let checkout = Checkout { source: TestSource::TestBzr("lp:gzip".parse().unwrap()), folder: folder.clone() };
-        checkout.fetch(&environment, &CheckoutLimits::default()).await.unwrap();
+        let source = TestSource::TestBzr("lp:gzip".parse().unwrap());
+        let checkout = Checkout { source, folder: folder.clone(), from_web: false };
+        checkout.fetch(&environment, &CheckoutLimits::default(), &nothing_is_allowed()).await.unwrap();
         let args = fs::read_to_string(folder.join("args")).unwrap();
         assert_eq!(args, format!("export --format=dir -- {} lp:gzip\n", folder.display()));
         let variables = fs::read_to_string(folder.join("env")).unwrap();
@@ -296,9 +304,92 @@ async fn a_bazaar_branch_is_exported_by_the_program_that_is_there() {
         assert!(variables.contains(&format!("HOME={}.home", folder.display())), "{variables}");
     }
     let work = tempfile::tempdir().unwrap();
-    let checkout =
-        Checkout { source: TestSource::TestBzr("lp:gzip".parse().unwrap()), folder: work.path().join("checkout") };
+    let source = TestSource::TestBzr("lp:gzip".parse().unwrap());
+    let checkout = Checkout { source, folder: work.path().join("checkout"), from_web: false };
     let nowhere = [("PATH".to_owned(), "/nowhere".to_owned())].into_iter().collect();
-    let error = checkout.fetch(&nowhere, &CheckoutLimits::default()).await.unwrap_err().to_string();
+    let error =
+        checkout.fetch(&nowhere, &CheckoutLimits::default(), &nothing_is_allowed()).await.unwrap_err().to_string();
     assert_eq!(error, "lp:gzip cannot be fetched: neither brz nor bzr is installed: apt install brz");
+}
+
+/// Counts what asks a server at an address of this machine.
+fn count(address: &str) -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
+    let listener = TcpListener::bind(address).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            drop(reply(stream, &|_| None));
+        }
+    });
+    (port, asked)
+}
+
+#[tokio::test]
+async fn a_request_over_the_web_reaches_no_server_of_this_machine() {
+    let (port, asked) = count("127.0.0.1:0");
+    let work = tempfile::tempdir().unwrap();
+    let limits = CheckoutLimits::default();
+    let border = Border::with_resolver([], Arc::new(|_: &str, _: u16| Ok(vec!["127.0.0.1".parse().unwrap()])));
+    for host in ["127.0.0.1", "2130706433", "localhost", "name.example"] {
+        let checkout = Checkout { from_web: true, ..of_git(&format!("http://{host}:{port}/x.git"), &work) };
+        let fetched = checkout.fetch(&environment(), &limits, &border).await;
+        assert!(matches!(fetched, Err(TestbedError::Forbidden { .. })), "{host}: {fetched:?}");
+    }
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+    // An exempt one is asked, and leads nowhere else.
+    let other = serve(move |_| Some(Reply::Redirect(format!("http://127.0.0.1:{port}/x.git/info/refs"))));
+    let exempt: AllowedHost = other.strip_prefix("http://").unwrap().parse().unwrap();
+    let border = Border::new([exempt]);
+    let checkout = Checkout { from_web: true, ..of_git(&format!("{other}/x.git"), &work) };
+    let fetched = checkout.fetch(&environment(), &limits, &border).await;
+    assert!(matches!(fetched, Err(TestbedError::Checkout { .. })), "{fetched:?}");
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0, "no redirect is followed");
+}
+
+#[tokio::test]
+async fn git_is_held_to_the_address_that_was_checked() {
+    // Its name is 127.0.0.1 for everybody else.
+    let (port, elsewhere) = count("127.0.0.1:0");
+    let (_, held) = count(&format!("127.0.0.2:{port}"));
+    let url = format!("http://localhost:{port}/x.git");
+    let way = Way { url: url.clone(), held_to: Some(format!("localhost:{port}:127.0.0.2")) };
+    let work = tempfile::tempdir().unwrap();
+    let checkout = Checkout { from_web: true, ..of_git(&format!("{url}#main"), &work) };
+    let fetched = checkout.fetch_all(&environment(), &CheckoutLimits::default(), Some(&way)).await;
+    assert!(fetched.is_err(), "there is no repository");
+    let count = |asked: &std::sync::atomic::AtomicUsize| asked.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(count(&held) > 0 && count(&elsewhere) == 0, "{} {}", count(&held), count(&elsewhere));
+}
+
+#[tokio::test]
+async fn a_name_that_answers_something_else_the_second_time_is_asked_once() {
+    let script = "case \"$*\" in --version) echo git version 2.39.5; exit;; esac
+        echo \"$*\" >> \"$HOME/../asked\"; env >> \"$HOME/../asked\"; for tree; do :; done; mkdir -p \"$tree\"";
+    let (_programs, programs) = stand_in("git", script);
+    let path = programs.get("PATH").unwrap().to_owned();
+    let environment: Environment = [("PATH".to_owned(), path)].into_iter().collect();
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    let resolver = move |_: &str, _: u16| {
+        let first = turn.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        Ok(vec![if first { "93.184.216.34" } else { "127.0.0.1" }.parse().unwrap()])
+    };
+    let border = Border::with_resolver([], Arc::new(resolver));
+    let work = tempfile::tempdir().unwrap();
+    let checkout = Checkout { from_web: true, ..of_git("https://rebind.example/x.git", &work) };
+    checkout.fetch(&environment, &CheckoutLimits::default(), &border).await.unwrap();
+    let asked = fs::read_to_string(work.path().join("asked")).unwrap();
+    for part in [
+        "-c http.curloptResolve=rebind.example:443:93.184.216.34 ",
+        "-c http.followRedirects=false",
+        "-c protocol.git.allow=never",
+        "GIT_ALLOW_PROTOCOL=http:https",
+    ] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    assert!(!asked.contains("127.0.0.1"), "{asked}");
+    let again = checkout.fetch(&environment, &CheckoutLimits::default(), &border).await;
+    assert!(matches!(again, Err(TestbedError::Forbidden { .. })), "{again:?}");
 }

@@ -283,6 +283,8 @@ fn an_older_autopkgtest_gets_what_it_knows() {
     };
     let git = r#"{"test-git": "http://h/x#b"}"#;
     assert_eq!(checkout(Abilities::USUAL, git), None);
+    let of_the_web = git.replace('{', r#"{"apt-ci-origin": "web", "#);
+    assert!(checkout(Abilities::USUAL, &of_the_web).unwrap().from_web, "it is fetched where its address is checked");
     let wanted = checkout(OLD, git).unwrap();
     assert_eq!(wanted.folder, Path::new("/w/checkout"));
     assert!(matches!(wanted.source, TestSource::TestGit(source) if source.to_string() == "http://h/x#b"));
