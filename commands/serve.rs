@@ -20,7 +20,7 @@ POST /request.cgi        what `apt-ci run` does, for who has a key (`apt-ci cred
                          and the deliveries of hooks, whose addresses have the same parameters
 POST /webhooks/github    deliveries without parameters: all tests that are declared for the project
 POST /webhooks/gitlab    the same of GitLab
-GET  /requests/ID        where the request of a pull request is
+GET  /requests/ID        where a request is, or on to its log
 GET  /healthz            200 when requests can be queued, otherwise 503
 GET  /metrics            figures for Prometheus
 

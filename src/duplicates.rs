@@ -70,7 +70,8 @@ pub async fn find(
             filled.map(|state| state.queue).collect()
         }
     };
-    let (anything_runs, hidden) = there.see_what_waits(&filled, broker).await?;
+    let packages: HashSet<&str> = submissions.iter().map(|one| one.request.package().as_str()).collect();
+    let (anything_runs, hidden) = there.see_what_waits(&filled, &packages, broker).await?;
     if anything_runs {
         there.see_what_runs(broker).await?;
     }
@@ -122,6 +123,7 @@ impl There {
     async fn see_what_waits(
         &mut self,
         queues: &[QueueName],
+        packages: &HashSet<&str>,
         broker: &Broker,
     ) -> Result<(bool, HashSet<QueueName>), BrokerError> {
         let mut anything_runs = false;
@@ -136,7 +138,8 @@ impl There {
             if contents.hidden.is_some() {
                 hidden.insert(queue.clone());
             }
-            let bodies = contents.ready.iter().chain(&contents.delayed);
+            // Of a long queue few are about these packages, and the others need not be read.
+            let bodies = contents.ready.iter().chain(&contents.delayed).filter(|body| is_about(body, packages));
             for request in bodies.filter_map(|body| Request::parse(body).ok()) {
                 self.add(queue, request, State::Queued);
             }
@@ -169,6 +172,29 @@ impl There {
     }
 }
 
+/// Whether a message begins with the name of one of these packages.
+fn is_about(body: &[u8], packages: &HashSet<&str>) -> bool {
+    let first = body.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    std::str::from_utf8(first).is_ok_and(|package| packages.contains(package))
+}
+
 fn id(request: &Request) -> String {
     request.uuid().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_messages_about_the_packages_are_read() {
+        let packages = HashSet::from(["gzip", "lib"]);
+        for body in ["gzip", "gzip {}", " gzip\n{\"triggers\": []}", "lib\t{}"] {
+            assert!(is_about(body.as_bytes(), &packages), "{body}");
+        }
+        for body in ["", "gzip2 {}", "other {\"testname\": \"gzip \"}", "\u{a0}", "{}"] {
+            assert!(!is_about(body.as_bytes(), &packages), "{body}");
+        }
+        assert!(!is_about(b"\xff\xfe", &packages));
+    }
 }

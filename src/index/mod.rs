@@ -86,7 +86,7 @@ impl Index {
         folder.join("index").join(format!("{name}-{id}.sqlite"))
     }
 
-    /// Opens the file to fill it; makes it if it is missing, or of another version of this program.
+    /// Opens the file to fill it; makes it if it is missing, or of another version of this program. A damaged one is set aside.
     ///
     /// # Errors
     /// [`IndexError::Busy`], or when the file cannot be made.
@@ -95,28 +95,29 @@ impl Index {
         // It tells of private runs, too.
         let lock = owned::claim(path).map_err(|error| unusable(&error))?;
         let lock = lock.ok_or_else(|| IndexError::Busy(path.to_owned()))?;
-        let connection = match open_whole(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(prepare) {
+        let marker = found_damaged(path);
+        let opened = match marker.exists() {
+            true => Err(damage("a reader has found it damaged")),
+            false => open_whole(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(prepare),
+        };
+        // Nothing is lost in either case: it is a copy.
+        let connection = match opened {
             Ok(Some(connection)) => connection,
-            // Nothing is lost: it is a copy.
-            Ok(None)
-            | Err(rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error {
-                    code: rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt,
-                    ..
-                },
-                _,
-            )) => {
+            Ok(None) => {
                 remove(path).map_err(|error| unusable(&error))?;
-                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-                let connection = open_whole(path, flags).and_then(prepare).map_err(|error| unusable(&error))?;
-                connection.ok_or_else(|| unusable(&"it cannot be made anew"))?
+                make(path).map_err(|error| unusable(&error))?
             }
+            Err(error) if owned::is_damaged(&error) => set_aside(path, &error).map_err(|error| unusable(&error))?,
             Err(error) => return Err(unusable(&error)),
         };
+        match std::fs::remove_file(&marker) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&error)),
+            _ => {}
+        }
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)), _lock: Some(Arc::new(lock)) })
     }
 
-    /// Opens the file to ask it. `None` when it does not exist, or was made by another version of this program.
+    /// Opens the file to ask it. `None` when it does not exist, is damaged, or was made by another version of this program.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -131,7 +132,13 @@ impl Index {
             connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
             Ok((version == SCHEMA_VERSION).then_some(connection))
         });
-        let connection = opened.map_err(|error| Self::unusable(path, &error))?;
+        let connection = match opened {
+            Err(error) if owned::is_damaged(&error) => {
+                report_damage(path, &error);
+                None
+            }
+            opened => opened.map_err(|error| Self::unusable(path, &error))?,
+        };
         Ok(connection.map(|connection| Self {
             path: path.into(),
             connection: Arc::new(Mutex::new(connection)),
@@ -165,7 +172,26 @@ impl Index {
     /// Works on the file here and now.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut connection).map_err(|error| Self::unusable(&self.path, &error))
+        let error = match work(&mut connection) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        if owned::is_damaged(&error) && self._lock.is_some() {
+            // It has to be closed before it is set aside. What was listed is listed again.
+            let renewed = Connection::open_in_memory().map_err(io::Error::other).and_then(|closed| {
+                *connection = closed;
+                set_aside(&self.path, &error)
+            });
+            match renewed {
+                Ok(renewed) => *connection = renewed,
+                Err(failure) => {
+                    tracing::error!("the damaged index {} cannot be set aside: {failure}", self.path.display())
+                }
+            }
+        } else if owned::is_damaged(&error) {
+            report_damage(&self.path, &error);
+        }
+        Err(Self::unusable(&self.path, &error))
     }
 
     /// Works on the file while other things go on.
@@ -211,6 +237,41 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Option<Connection>> {
         }
         _ => Ok(None),
     }
+}
+
+/// Makes the tables in an empty file, or one that is missing.
+fn make(path: &Path) -> io::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = open_whole(path, flags).and_then(prepare).map_err(io::Error::other)?;
+    connection.ok_or_else(|| io::Error::other("it cannot be made anew"))
+}
+
+/// Sets a damaged file aside and makes an empty one.
+fn set_aside(path: &Path, error: &rusqlite::Error) -> io::Result<Connection> {
+    let aside = owned::set_aside(path)?;
+    tracing::error!(
+        "the index {} is damaged ({error}) and is set aside as {}; what it tells is listed again",
+        path.display(),
+        aside.display(),
+    );
+    make(path)
+}
+
+/// The file by which readers tell who fills an index that it is damaged: they cannot replace it.
+fn found_damaged(path: &Path) -> PathBuf {
+    path.with_extension("found-damaged")
+}
+
+/// What a reader does about a damaged file.
+fn report_damage(path: &Path, error: &rusqlite::Error) {
+    tracing::error!("the index {} is damaged ({error}); `apt-ci index` makes it again", path.display());
+    if let Err(failure) = File::create(found_damaged(path)) {
+        tracing::debug!("that cannot be noted: {failure}");
+    }
+}
+
+fn damage(reason: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(reason.to_owned()))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

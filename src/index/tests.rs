@@ -259,6 +259,40 @@ async fn refuted_results_are_no_evidence_and_stay_in_the_export() {
     assert_eq!(index.export(&scene.folder.path().join("autopkgtest.db")).unwrap().results, 2);
 }
 
+#[test]
+fn a_damaged_file_is_set_aside_by_who_fills_it() {
+    let scene = Scene::new();
+    let copies = || {
+        let names = fs::read_dir(scene.file().parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+        names
+            .filter(|name| name.to_string_lossy().contains(".damaged-") && name.to_string_lossy().ends_with('Z'))
+            .count()
+    };
+    let damage = |_: &mut Connection| Err::<(), _>(super::damage("for the test"));
+    fs::create_dir_all(scene.file().parent().unwrap()).unwrap();
+    fs::write(scene.file(), "no database at all, but long enough to be taken for one".repeat(100)).unwrap();
+    assert!(Index::open(&scene.file()).unwrap().is_none(), "a reader goes without it");
+    let index = Index::fill(&scene.file()).unwrap();
+    assert_eq!(copies(), 1);
+    // What shows only later.
+    assert!(index.with(damage).is_err());
+    assert_eq!((copies(), index.containers().unwrap().len()), (2, 0));
+    // A reader cannot replace it, but tells who can.
+    let reader = Index::open(&scene.file()).unwrap().unwrap();
+    assert!(reader.with(damage).is_err());
+    drop((reader, index));
+    let mut tries = 0..3000;
+    let filled = loop {
+        match Index::fill(&scene.file()) {
+            Err(IndexError::Busy(_)) => tries.next().expect("the lock goes with its holder"),
+            filled => break filled,
+        };
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert_eq!((copies(), filled.unwrap().containers().unwrap().len()), (3, 0));
+    assert!(Index::open(&scene.file()).unwrap().is_some());
+}
+
 fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
     let one = (
         prop_oneof![Just("autopkgtest-noble"), Just("autopkgtest-sid"), Just("autopkgtest-noble-me-tools")],

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tracing::info;
 
-use super::journal::{Journal, JournalError};
+use super::journal::{AskedRequest, Journal, JournalError};
 use super::{PullTest, Stage};
 use crate::broker::{Broker, BrokerError};
 use crate::follow::{self, FollowError, Followed, Follower};
@@ -125,7 +125,8 @@ fn missing_test(run: &StoredRun) -> Option<&str> {
     (run.outcome() == Outcome::Neutral).then_some(testname)
 }
 
-async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun) -> Result<(), WatchError> {
+/// How a run has ended for its commit, the same in words, and where its log is; that is empty when no browser can open it.
+async fn end_of(store: &Store, run: &StoredRun) -> Result<(State, String, String), WatchError> {
     let details = match missing_test(run) {
         None => Details::default(),
         Some(_) => match run.details(store).await {
@@ -136,8 +137,47 @@ async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun)
     };
     let (state, words) = state_of(run, &details);
     let link = store.locate(&run.container, &run.object(LOG)).await?;
-    // Only what a browser can open.
     let link = if link.starts_with("http") { link } else { String::new() };
+    Ok((state, words, link))
+}
+
+/// How long a result that was not there is not looked for again for another view of its request's page.
+const LOOKED_FOR_TTL: SignedDuration = SignedDuration::from_secs(10);
+
+/// A request that a user has asked for over the web, with its result if there is one by now.
+///
+/// # Errors
+/// When the journal cannot be used, or the store cannot be asked.
+pub async fn asked(
+    journal: &Journal,
+    store: &Store,
+    uuid: RequestId,
+    now: Timestamp,
+) -> Result<Option<AskedRequest>, WatchError> {
+    let Some(mut asked) = journal.asked(uuid.clone()).await? else { return Ok(None) };
+    let is_fresh = now.duration_since(asked.checked).abs() < LOOKED_FOR_TTL;
+    if !asked.outcome.is_empty() || is_fresh {
+        return Ok(Some(asked));
+    }
+    let runs = runs::since(store, &asked.container, &asked.prefix, asked.created - SKEW).await?;
+    let run = runs.into_iter().find(|run| run.summary.uuid.as_deref() == Some(uuid.as_str()));
+    let found = match &run {
+        Some(run) => {
+            let (_, words, link) = end_of(store, run).await?;
+            Some((words, link))
+        }
+        None => None,
+    };
+    asked.checked = now;
+    if let Some((outcome, link)) = &found {
+        (asked.outcome, asked.link) = (outcome.clone(), link.clone());
+    }
+    journal.note_looked_for(uuid, now, found).await?;
+    Ok(Some(asked))
+}
+
+async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun) -> Result<(), WatchError> {
+    let (state, words, link) = end_of(store, run).await?;
     info!(%uuid, %state, "ended");
     let words = match (state, run.summary.duration) {
         (State::Error, _) => words,
@@ -305,8 +345,17 @@ async fn there(broker: &Broker, queues: &[QueueName], looked: &mut Looked) -> Re
                 there.unreadable.insert(state.queue);
             }
             Ok(contents) => {
-                let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed);
-                there.uuids.extend(bodies.filter_map(|body| id(body)));
+                // Thousands of them take a while to read, and others are served meanwhile.
+                let reading = tokio::task::spawn_blocking(move || {
+                    let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed);
+                    bodies.filter_map(|body| id(body)).collect::<Vec<String>>()
+                });
+                match reading.await {
+                    Ok(ids) => there.uuids.extend(ids),
+                    Err(_) => {
+                        there.unreadable.insert(state.queue);
+                    }
+                }
             }
         }
     }

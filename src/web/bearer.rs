@@ -1,16 +1,45 @@
 //! Who asks: `Authorization: Bearer KEY`.
 
-use crate::pulls::keyring::Keyring;
-use crate::site::credentials::{CredentialsError, Name};
+use std::time::Instant;
 
-/// The user whose key a request has.
-pub(super) fn user(keyring: &Keyring, authorization: Option<&str>) -> Result<Option<Name>, CredentialsError> {
+use tracing::{error, warn};
+
+use super::Service;
+use super::reply::Reply;
+use super::senders::{Line, Sender};
+use crate::pulls::keyring::key_digest;
+use crate::site::credentials::Name;
+
+/// The user whose key a request has. Wrong keys are counted and limited by the address that they come from.
+pub(super) fn user(service: &Service, sender: Sender, authorization: Option<&str>) -> Result<Name, Reply> {
     let key = authorization.and_then(|text| {
         let (scheme, key) = text.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
     });
-    match key.filter(|key| !key.is_empty()) {
-        Some(key) => keyring.user_of_key(key),
-        None => Ok(None),
+    let Some(key) = key.filter(|key| !key.is_empty()) else { return Err(Reply::unknown_user()) };
+    let (digest, now) = (key_digest(key), Instant::now());
+    if let Some(wait) = service.senders.must_wait(sender, &digest, now) {
+        service.metrics.refused_key("too many from one address");
+        return Err(Reply::too_many(wait));
+    }
+    match service.keyring.user_of_key(key) {
+        Ok(Some(user)) => {
+            service.senders.note_right_key(digest, now);
+            service.senders.note_known(sender, now);
+            Ok(user)
+        }
+        Ok(None) => {
+            service.metrics.refused_key("wrong");
+            let more = match service.senders.note_wrong_key(sender, now) {
+                Line::Last => "; further ones from there are refused unseen for a minute, and counted in the metrics",
+                Line::Whole | Line::None => "",
+            };
+            warn!(address = %sender, "a wrong key was shown{more}");
+            Err(Reply::unknown_user())
+        }
+        Err(failure) => {
+            error!("{failure}");
+            Err(Reply::later("the keys of users cannot be read"))
+        }
     }
 }

@@ -197,12 +197,15 @@ async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &Ca
             warn!("{failure}");
         }
         let again = Instant::now() + REBUILD_AFTER_FAILURE;
-        if failed.is_empty() || again >= next {
-            tokio::time::sleep_until(next).await;
+        let is_all = failed.is_empty() || again >= next;
+        let is_lost = tokio::select! {
+            () = tokio::time::sleep_until(if is_all { next } else { again }) => false,
+            () = service.journal.renewed() => true,
+        };
+        if is_all || is_lost {
             next = Instant::now() + REBUILD_EVERY;
             due = Due::All;
         } else {
-            tokio::time::sleep_until(again).await;
             due = Due::Only(failed);
         }
     }

@@ -1,61 +1,252 @@
-//! Connections: how many there may be, how long they may take, and how they end.
+//! Connections: how many there may be, which of them give way when there are too many, and how they end.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// So many at the same time; who comes then waits. Each may hold a body in memory.
-const CONNECTIONS: usize = 256;
+use super::senders::Sender;
+
+/// Maximum number of connections at the same time. Of more, those give way that ask for nothing at the moment.
+const CONNECTIONS: usize = 512;
+/// Maximum number of connections of one address, unless it stands for everybody.
+const OF_ONE_ADDRESS: usize = CONNECTIONS / 2;
 /// How long a client may take for the head of a request, and be idle between two of them.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// Memory for the head of a request, in bytes.
+const HEAD_LIMIT: usize = 128 << 10;
 /// How long those that are open may go on when the service is told to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(15);
 /// When no connection can be taken (no files left), the next try is a little later.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// What a connection does at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    /// It waits for the head of a request, or is idle.
+    Waiting,
+    /// A body comes in.
+    Body,
+    /// A request is worked on.
+    Working,
+}
+
+/// An open connection.
+pub(super) struct Open {
+    /// The other end.
+    pub(super) peer: IpAddr,
+    state: Mutex<(Phase, Instant)>,
+    /// Cancelled when it is to give way.
+    ended: CancellationToken,
+}
+
+impl Open {
+    fn new(peer: IpAddr, now: Instant) -> Self {
+        Self { peer, state: Mutex::new((Phase::Waiting, now)), ended: CancellationToken::new() }
+    }
+
+    fn enter(&self, phase: Phase) {
+        *self.lock() = (phase, Instant::now());
+    }
+
+    /// Its request is whole: it does not give way any more.
+    pub(super) fn is_whole(&self) {
+        self.enter(Phase::Working);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Phase, Instant)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All open connections.
+#[derive(Default)]
+struct Crowd {
+    open: Mutex<HashMap<u64, Arc<Open>>>,
+    next: AtomicU64,
+    /// Told when one has ended.
+    left: Notify,
+}
+
+/// Whether a new connection has a place.
+enum Place {
+    Taken(u64, Arc<Open>),
+    /// All others are at work.
+    Full,
+    /// Its address has as many as it may have, all of them at work.
+    Refused,
+}
+
+impl Crowd {
+    /// Takes a place for a connection. If there is none, the one that has asked for nothing for the longest time gives way: first one of the
+    /// same address, if that has too many.
+    fn enter(&self, peer: IpAddr, now: Instant) -> Place {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = Sender::of_peer(peer);
+        let is_same = |other: &Open| Sender::of_peer(other.peer) == sender;
+        let of_address = open.values().filter(|other| is_same(other)).count();
+        if !sender.is_everybody() && of_address >= OF_ONE_ADDRESS {
+            if !give_way(&mut open, is_same) {
+                return Place::Refused;
+            }
+        } else if open.len() >= CONNECTIONS && !give_way(&mut open, |_| true) {
+            return Place::Full;
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let new = Arc::new(Open::new(peer, now));
+        open.insert(number, Arc::clone(&new));
+        Place::Taken(number, new)
+    }
+
+    fn leave(&self, number: u64) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
+        self.left.notify_one();
+    }
+}
+
+/// Ends the connection among these that is the least loss: one that asks for nothing, or else one whose body has come in for the longest
+/// time. False when all of them are at work.
+fn give_way(open: &mut HashMap<u64, Arc<Open>>, is_meant: impl Fn(&Open) -> bool) -> bool {
+    let meant = open.iter().filter(|(_, one)| is_meant(one)).map(|(number, one)| (*one.lock(), *number));
+    let least = meant.filter(|((phase, _), _)| *phase != Phase::Working).min();
+    let Some((_, number)) = least else { return false };
+    if let Some(one) = open.remove(&number) {
+        one.ended.cancel();
+    }
+    true
+}
+
 /// Serves connections until `stop` is cancelled; then those that are open get their answers.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Arc::new(Crowd::default());
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_LIMIT);
+    let service = TowerToHyperService::new(router);
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 warn!("no connection could be taken: {error}");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
         };
-        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
-        let watched = graceful.watch(connection);
-        tokio::spawn(async move {
-            let _place = place;
-            if let Err(error) = watched.await {
-                debug!("a connection broke: {error}");
+        let place = tokio::select! {
+            place = place(&crowd, peer.ip()) => place,
+            () = stop.cancelled() => break,
+        };
+        let Some((number, open)) = place else {
+            debug!(address = %peer.ip(), "a connection was refused: its address has too many");
+            continue;
+        };
+        let (of_connection, service, others) = (Arc::clone(&open), service.clone(), Arc::clone(&crowd));
+        let answer = service_fn(move |mut request: hyper::Request<Incoming>| {
+            let (open, others) = (Arc::clone(&of_connection), Arc::clone(&others));
+            open.enter(Phase::Body);
+            request.extensions_mut().insert(Arc::clone(&open));
+            let answer = service.call(request);
+            async move {
+                let answered = answer.await;
+                open.enter(Phase::Waiting);
+                // It can give way from now on.
+                others.left.notify_one();
+                answered
             }
+        });
+        let watched = graceful.watch(server.serve_connection(TokioIo::new(stream), answer));
+        let crowd = Arc::clone(&crowd);
+        tokio::spawn(async move {
+            tokio::select! {
+                served = watched => if let Err(error) = served {
+                    debug!("a connection broke: {error}");
+                },
+                () = open.ended.cancelled() => debug!(address = %open.peer, "a connection gave way to others"),
+            }
+            crowd.leave(number);
         });
     }
     drop(listener);
     if tokio::time::timeout(LAST_ANSWERS, graceful.shutdown()).await.is_err() {
         warn!("some connections were cut off");
+    }
+}
+
+/// A place for a connection, as soon as there is one; none when its address has too many.
+async fn place(crowd: &Crowd, peer: IpAddr) -> Option<(u64, Arc<Open>)> {
+    loop {
+        match crowd.enter(peer, Instant::now()) {
+            Place::Taken(number, open) => return Some((number, open)),
+            Place::Refused => return None,
+            // Those at work end soon.
+            Place::Full => crowd.left.notified().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enter(crowd: &Crowd, peer: &str, now: Instant) -> Option<Arc<Open>> {
+        match crowd.enter(peer.parse().unwrap(), now) {
+            Place::Taken(_, open) => Some(open),
+            Place::Full | Place::Refused => None,
+        }
+    }
+
+    #[test]
+    fn who_asks_for_nothing_gives_way_the_oldest_first() {
+        let (crowd, begun) = (Crowd::default(), Instant::now());
+        let at = |second: usize| begun + Duration::from_secs(second as u64);
+        let all: Vec<Arc<Open>> =
+            (0..CONNECTIONS).map(|number| enter(&crowd, "127.0.0.1", at(number)).unwrap()).collect();
+        all[0].enter(Phase::Working);
+        all[1].enter(Phase::Body);
+        let given_way = || all.iter().enumerate().filter(|(_, one)| one.ended.is_cancelled()).map(|(place, _)| place);
+        assert_eq!(given_way().count(), 0);
+        let newest = enter(&crowd, "127.0.0.1", at(9999)).unwrap();
+        assert_eq!(given_way().collect::<Vec<_>>(), [2]);
+        // Bodies only when nobody else asks for nothing, and what is worked on never.
+        all.iter().skip(2).for_each(|one| one.enter(Phase::Working));
+        let next = enter(&crowd, "127.0.0.1", at(9999)).unwrap();
+        assert!(newest.ended.is_cancelled() && given_way().count() == 1);
+        next.enter(Phase::Working);
+        enter(&crowd, "127.0.0.1", at(9999)).unwrap().enter(Phase::Working);
+        assert!(all[1].ended.is_cancelled() && given_way().count() == 2);
+        assert!(enter(&crowd, "127.0.0.1", at(9999)).is_none(), "all are at work");
+    }
+
+    #[test]
+    fn one_address_takes_no_places_from_others() {
+        let (crowd, now) = (Crowd::default(), Instant::now());
+        let other = enter(&crowd, "192.0.2.2", now).unwrap();
+        let many: Vec<Arc<Open>> = (0..2 * OF_ONE_ADDRESS).map(|_| enter(&crowd, "192.0.2.1", now).unwrap()).collect();
+        assert_eq!(many.iter().filter(|one| one.ended.is_cancelled()).count(), OF_ONE_ADDRESS);
+        assert!(!other.ended.is_cancelled());
+        many.iter().for_each(|one| one.enter(Phase::Working));
+        assert!(enter(&crowd, "192.0.2.1", now).is_none(), "all are at work");
+        assert!(enter(&crowd, "192.0.2.3", now).is_some());
+        // A server on this machine asks for everybody.
+        let (crowd, more) = (Crowd::default(), OF_ONE_ADDRESS + 1);
+        let many: Vec<Arc<Open>> = (0..more).map(|_| enter(&crowd, "127.0.0.1", now).unwrap()).collect();
+        assert!(many.iter().all(|one| !one.ended.is_cancelled()));
     }
 }

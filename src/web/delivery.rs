@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
 use super::reply::Reply;
+use super::senders::{Line, Sender};
 use super::{Service, Whole};
 use crate::forge::delivery::Delivery;
 use crate::forge::event::{self, ClosedPull, Event};
@@ -46,13 +47,19 @@ struct Proved {
 /// Takes a delivery.
 pub(super) async fn receive(service: &Arc<Service>, forge: Forge, whole: Whole) -> Reply {
     let begun = Instant::now();
+    let sender = whole.sender;
     let checking = Arc::clone(service);
     let Some(checked) = service.compute(move || check(&checking, forge, &whole)).await else {
         return Reply::error(StatusCode::BAD_REQUEST, "a delivery has an event and an id");
     };
     let reply = match checked.proved {
-        Ok(proved) => act(service, forge, &checked.id, &checked.event, proved).await,
-        Err(Refusal::Foreign(reason)) => refuse(service, forge, &checked.id, &checked.event, reason),
+        Ok(proved) => {
+            service.senders.note_known(sender, begun);
+            act(service, forge, &checked.id, proved)
+                .await
+                .unwrap_or_else(|reason| refuse(service, forge, &checked.id, &checked.event, sender, reason))
+        }
+        Err(Refusal::Foreign(reason)) => refuse(service, forge, &checked.id, &checked.event, sender, reason),
         Err(Refusal::Ours(failure)) => {
             error!(%forge, delivery = checked.id, "{failure}");
             Reply::later("this delivery cannot be checked now")
@@ -87,8 +94,15 @@ enum Refusal {
 }
 
 /// Every refusal looks the same from outside.
-fn refuse(service: &Service, forge: Forge, id: &str, event: &str, reason: &str) -> Reply {
-    warn!(%forge, delivery = id, event, "refused: {reason}");
+fn refuse(service: &Service, forge: Forge, id: &str, event: &str, sender: Sender, reason: &'static str) -> Reply {
+    match service.senders.line(sender, Instant::now()) {
+        Line::Whole => warn!(%forge, delivery = id, event, "refused: {reason}"),
+        Line::Last => warn!(
+            %forge, delivery = id, event, address = %sender,
+            "refused: {reason}; further ones from there are not logged for a minute, but counted in the metrics"
+        ),
+        Line::None => {}
+    }
     service.metrics.refused(forge, reason);
     Reply::error(StatusCode::FORBIDDEN, "this delivery is not accepted")
 }
@@ -137,14 +151,15 @@ fn prove(
     Ok((signer, proved))
 }
 
-async fn act(service: &Service, forge: Forge, id: &str, name: &str, proved: Proved) -> Reply {
+/// Does what a proved delivery asks for. An error says why it is refused all the same.
+async fn act(service: &Service, forge: Forge, id: &str, proved: Proved) -> Result<Reply, &'static str> {
     let Proved { signer, hooks, event, digest } = proved;
     let hooks = hooks.as_slice();
     let event = match event {
         Ok(event) => event,
         Err(error) => {
             warn!(%forge, delivery = id, "cannot be read: {error}");
-            return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+            return Ok(Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()));
         }
     };
     // GitLab lets a hook rest that is answered with errors: this is told to who reads the answer.
@@ -162,7 +177,7 @@ async fn act(service: &Service, forge: Forge, id: &str, name: &str, proved: Prov
         if let Some(trouble) = &trouble {
             body["trouble"] = json!(trouble);
         }
-        Reply::new(status, body)
+        Ok(Reply::new(status, body))
     };
     let (number, wish) = match event {
         Event::Ping => return done(json!({"state": "pong"}), StatusCode::OK),
@@ -175,7 +190,7 @@ async fn act(service: &Service, forge: Forge, id: &str, name: &str, proved: Prov
         Ok(None) => return done(json!({"state": "ignored", "reason": "no hook is declared"}), StatusCode::OK),
         Err(error) => {
             warn!(%forge, delivery = id, "cannot be tested: {error}");
-            return Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string());
+            return Ok(Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()));
         }
     };
     let delivered = Delivered { id: key(forge, id, hooks), digest, wish };
@@ -186,9 +201,9 @@ async fn act(service: &Service, forge: Forge, id: &str, name: &str, proved: Prov
             done(json!({"state": "accepted", "requests": shown(&requests)}), StatusCode::ACCEPTED)
         }
         Answer::Known => done(json!({"state": "known", "reason": "this delivery was taken before"}), StatusCode::OK),
-        Answer::Unfinished => Reply::later("this delivery came before; whether it is queued is being found out"),
-        Answer::Repeated => refuse(service, forge, id, name, "another delivery had the same content"),
-        Answer::Unavailable(reason) => Reply::later(reason),
+        Answer::Unfinished => Ok(Reply::later("this delivery came before; whether it is queued is being found out")),
+        Answer::Repeated => Err("another delivery had the same content"),
+        Answer::Unavailable(reason) => Ok(Reply::later(reason)),
     }
 }
 

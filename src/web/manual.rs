@@ -15,24 +15,18 @@ use crate::forge::query::Query;
 use crate::pulls::intake::Answer;
 use crate::release::QueueName;
 use crate::request::line::Submission;
-use crate::request::{Parameters, Request, Text};
+use crate::request::{Parameters, Request, RequestId, TestSource, Text};
 use crate::site::Site;
 use crate::site::credentials::Name;
 use crate::submitted::Notes;
+use crate::testbed::Border;
 
 /// Who asks, and for what.
 type Asked = Result<(Name, Vec<Submission>), Reply>;
 
 /// Reads who asks, and for what.
 fn read(service: &Service, whole: &Whole) -> Asked {
-    let user = match bearer::user(&service.keyring, whole.header("authorization")) {
-        Ok(Some(user)) => user,
-        Ok(None) => return Err(Reply::unknown_user()),
-        Err(failure) => {
-            error!("{failure}");
-            return Err(Reply::later("the keys of users cannot be read"));
-        }
-    };
+    let user = bearer::user(service, whole.sender, whole.header("authorization"))?;
     let is_form = whole
         .header("content-type")
         .is_some_and(|kind| kind.trim().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
@@ -76,11 +70,13 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
         Err(_) => return Reply::later("the service is stopping"),
     };
     duplicates::drop_finished(&mut duplicates, &requests, Some(&service.store)).await;
-    let (mut new, mut already) = (Vec::new(), Vec::new());
+    let (mut new, mut already, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for (request, duplicate) in requests.into_iter().zip(duplicates) {
         match duplicate {
             None => new.push(request),
             Some(duplicate) => {
+                // Who is told an id can look at its page, whoever has asked first.
+                told.extend(duplicate.uuid.parse::<RequestId>().ok().map(|id| (id, request.clone())));
                 let (queue, package) = (&request.queue, request.request.package().as_str());
                 let state = duplicate.state.word();
                 already.push(json!({"uuid": duplicate.uuid, "queue": queue, "package": package, "state": state}));
@@ -92,6 +88,12 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
             info!(%user, "queued {} requests", requests.len());
             service.metrics.queued(requests.len());
             note(&requests, &notes, &service.broker).await;
+            let new = requests.iter().filter_map(|one| Some((one.request.uuid()?.clone(), one.clone())));
+            told.extend(new);
+            // They are queued, whether their pages can be shown or not.
+            if let Err(failure) = service.journal.note_asked(told, now).await {
+                error!("{failure}");
+            }
             let mut all = delivery::shown(&requests);
             all.extend(already);
             Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": all}))
@@ -133,6 +135,10 @@ fn requests(query: &Query, site: &Site) -> Result<Vec<Submission>, String> {
     if query.triggers.is_empty() && query.ppas.is_empty() && query.source.is_none() {
         return Err("trigger: there is none, and neither a ppa, a build-git nor a test-git".to_owned());
     }
+    if let Some(TestSource::BuildGit(source) | TestSource::TestGit(source)) = &query.source {
+        let border = Border::new(site.allowed_git_hosts());
+        border.check(source).map_err(|reason| format!("git: {source} cannot be tested: {reason}"))?;
+    }
     let parameters = Parameters {
         triggers: query.triggers.clone(),
         ppas: query.ppas.clone(),
@@ -141,6 +147,7 @@ fn requests(query: &Query, site: &Site) -> Result<Vec<Submission>, String> {
         all_proposed: query.all_proposed,
         testname: query.testname.clone(),
         readable_by: query.readable_by.clone(),
+        from_web: true,
         ..Parameters::default()
     };
     let context = parameters.context();

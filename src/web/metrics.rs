@@ -34,6 +34,11 @@ struct Refusal {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedKey {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfStage {
     stage: &'static str,
 }
@@ -43,6 +48,7 @@ pub(super) struct Metrics {
     registry: Registry,
     deliveries: Family<Delivery, Counter>,
     refusals: Family<Refusal, Counter>,
+    refused_keys: Family<RefusedKey, Counter>,
     seconds: Histogram,
     requests: Counter,
     statuses: Counter,
@@ -59,6 +65,7 @@ impl Metrics {
             registry: Registry::with_prefix("apt_ci"),
             deliveries: Family::default(),
             refusals: Family::default(),
+            refused_keys: Family::default(),
             seconds: Histogram::new(buckets),
             requests: Counter::default(),
             statuses: Counter::default(),
@@ -74,6 +81,7 @@ impl Metrics {
             metrics.deliveries.clone(),
         );
         registry.register("refused_deliveries", "Deliveries that were refused", metrics.refusals.clone());
+        registry.register("refused_keys", "Keys of users that were refused", metrics.refused_keys.clone());
         registry.register("delivery_seconds", "How long deliveries waited for their answer", metrics.seconds.clone());
         registry.register("queued_requests", "Requests that the broker has confirmed", metrics.requests.clone());
         registry.register("shown_statuses", "Statuses that a forge has taken", metrics.statuses.clone());
@@ -91,6 +99,10 @@ impl Metrics {
 
     pub(super) fn refused(&self, forge: Forge, reason: &str) {
         self.refusals.get_or_create(&Refusal { forge: forge.as_str(), reason: reason.to_owned() }).inc();
+    }
+
+    pub(super) fn refused_key(&self, reason: &'static str) {
+        self.refused_keys.get_or_create(&RefusedKey { reason }).inc();
     }
 
     pub(super) fn queued(&self, requests: usize) {

@@ -4,6 +4,7 @@
 //! it can be killed at any time.
 
 mod bearer;
+mod bodies;
 mod caretaker;
 mod connections;
 mod declared;
@@ -12,18 +13,20 @@ mod manual;
 mod metrics;
 mod page;
 mod reply;
+mod senders;
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::Broker;
@@ -36,16 +39,15 @@ use crate::server_url::ServerUrl;
 use crate::site::Site;
 use crate::store::Store;
 
+use self::bodies::{BodyMemory, Reserved};
+use self::connections::Open;
 use self::declared::Declared;
 use self::metrics::Metrics;
 use self::reply::Reply;
+use self::senders::{Sender, Senders};
 
 /// The largest body that is taken: 5 MiB. Deliveries about pull requests have less than a tenth of it.
 pub const BODY_LIMIT: usize = 5 << 20;
-/// How much memory all bodies together may take, in KiB: who comes when that is full waits.
-static BODIES: Semaphore = Semaphore::const_new(32 << 10);
-/// How long a body may take to come in.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the queue may take to show that it is there.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the service works on, after it was told to end, at what it has begun.
@@ -82,6 +84,10 @@ struct Service {
     intake: Intake,
     /// Held by who looks whether a request is there already, until it is.
     asking: Mutex<()>,
+    /// Memory for what comes in.
+    bodies: Arc<BodyMemory>,
+    /// What is remembered of those who send.
+    senders: Senders,
     /// Places for work that takes a while and waits for nobody: as many as there are processors.
     computing: Semaphore,
 }
@@ -109,6 +115,8 @@ pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken)
     let service = Arc::new(Service {
         declared: Declared::new(site.clone(), hooks),
         asking: Mutex::new(()),
+        bodies: Arc::default(),
+        senders: Senders::default(),
         computing: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),
         keyring: Arc::new(keyring),
         metrics: Metrics::new(),
@@ -150,10 +158,11 @@ struct Whole {
     query: String,
     headers: HeaderMap,
     body: Bytes,
+    sender: Sender,
     /// Whether the address is one of `/webhooks/`.
     is_webhook: bool,
     /// Its share of the memory for bodies, as long as it is there.
-    _share: SemaphorePermit<'static>,
+    _reserved: Reserved,
 }
 
 impl Whole {
@@ -162,52 +171,37 @@ impl Whole {
         self.headers.get(name)?.to_str().ok()
     }
 
-    async fn read(request: Request<Body>) -> Result<Self, Response> {
+    async fn read(service: &Service, request: Request<Body>) -> Result<Self, Reply> {
         let (parts, body) = request.into_parts();
-        let length: Option<usize> =
-            parts.headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
-        let too_large = || {
-            let message = format!("a body has at most {} MiB here", BODY_LIMIT >> 20);
-            Reply::error(StatusCode::PAYLOAD_TOO_LARGE, message).into_response()
-        };
-        if length.is_some_and(|length| length > BODY_LIMIT) {
-            return Err(too_large());
-        }
-        // Without a length it may become as long as it may be.
-        let kilobytes = u32::try_from(length.unwrap_or(BODY_LIMIT) >> 10).unwrap_or(u32::MAX);
-        let busy = || Reply::later("too much comes in at the same time").into_response();
-        let share = tokio::time::timeout(BODY_TIMEOUT, BODIES.acquire_many(kilobytes + 1)).await;
-        let share = share.map_err(|_| busy())?.map_err(|_| busy())?;
-        let body = match tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_LIMIT)).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(_)) => return Err(too_large()),
-            Err(_) => {
-                return Err(Reply::error(StatusCode::REQUEST_TIMEOUT, "the body did not come in time").into_response());
-            }
-        };
+        let connection = parts.extensions.get::<Arc<Open>>();
+        let peer = connection.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |connection| connection.peer);
+        let sender = Sender::new(peer, &parts.headers);
+        let is_known = service.senders.is_known(sender, Instant::now());
+        let announced = parts.headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok());
+        let (body, reserved) = bodies::read(&service.bodies, sender, is_known, announced, body).await?;
+        connection.into_iter().for_each(|connection| connection.is_whole());
         Ok(Self {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             body,
+            sender,
             is_webhook: parts.uri.path().starts_with("/webhooks/"),
-            _share: share,
+            _reserved: reserved,
         })
     }
 }
 
 /// A delivery of a forge, or a request of a user.
-async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>) -> Response {
-    let whole = match Whole::read(request).await {
+async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>) -> Reply {
+    let whole = match Whole::read(&service, request).await {
         Ok(whole) => whole,
-        Err(response) => return response,
+        Err(reply) => return reply,
     };
     let header = |name: &str| whole.header(name);
     match crate::forge::delivery::Delivery::forge(&header) {
-        Some(forge) => delivery::receive(&service, forge, whole).await.into_response(),
-        None if whole.is_webhook => {
-            Reply::error(StatusCode::BAD_REQUEST, "this is no delivery of GitHub or GitLab").into_response()
-        }
-        None => manual::receive(&service, whole).await.into_response(),
+        Some(forge) => delivery::receive(&service, forge, whole).await,
+        None if whole.is_webhook => Reply::error(StatusCode::BAD_REQUEST, "this is no delivery of GitHub or GitLab"),
+        None => manual::receive(&service, whole).await,
     }
 }
 

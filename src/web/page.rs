@@ -5,20 +5,22 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use jiff::Timestamp;
 use tracing::error;
 
 use super::Service;
 use super::reply::Reply;
-use crate::pulls::Stage;
+use crate::pulls::journal::AskedRequest;
+use crate::pulls::{Stage, watch};
 use crate::request::RequestId;
 
 /// Shows a request.
 pub(super) async fn show(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Response {
     let unknown = || Reply::error(StatusCode::NOT_FOUND, "no such request is known here").into_response();
     let Ok(id) = id.parse::<RequestId>() else { return unknown() };
-    let test = match service.journal.test(id).await {
+    let test = match service.journal.test(id.clone()).await {
         Ok(Some(test)) => test,
-        Ok(None) => return unknown(),
+        Ok(None) => return show_asked(&service, id).await.unwrap_or_else(unknown),
         Err(failure) => {
             error!("{failure}");
             return Reply::later("the journal cannot be read").into_response();
@@ -28,9 +30,30 @@ pub(super) async fn show(State(service): State<Arc<Service>>, Path(id): Path<Str
         return Redirect::to(&test.link).into_response();
     }
     let state = if test.stage == Stage::Ended { test.description } else { "queued or running".to_owned() };
-    let text = format!(
+    plain(format!(
         "{}\n{} #{}, commit {}\nrequest {} in {}\nsince {}\n{state}\n",
         test.context, test.project, test.number, test.commit, test.uuid, test.submission.queue, test.created
-    );
+    ))
+}
+
+/// Shows a request that a user has asked for; none when there was no such request. Only what is known is said: where it is now, queues alone
+/// tell, and a page looks into none.
+async fn show_asked(service: &Service, id: RequestId) -> Option<Response> {
+    let asked = match watch::asked(&service.journal, &service.store, id, Timestamp::now()).await {
+        Ok(asked) => asked?,
+        Err(failure) => {
+            error!("{failure}");
+            return Some(Reply::later("what has become of this request cannot be found out now").into_response());
+        }
+    };
+    if !asked.link.is_empty() {
+        return Some(Redirect::to(&asked.link).into_response());
+    }
+    let AskedRequest { uuid, queue, package, created, checked, outcome, .. } = asked;
+    let state = if outcome.is_empty() { format!("no result as of {checked:.0}") } else { outcome };
+    Some(plain(format!("{package}\nrequest {uuid} in {queue}\naccepted {created:.0}\n{state}\n")))
+}
+
+fn plain(text: String) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }

@@ -27,6 +27,14 @@ impl Reply {
         reply
     }
 
+    /// Too much was tried; again after this time.
+    pub(super) fn too_many(wait: std::time::Duration) -> Self {
+        let message = "too many wrong keys came from this address: try again later";
+        let mut reply = Self::error(StatusCode::TOO_MANY_REQUESTS, message);
+        reply.headers.push((header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1)));
+        reply
+    }
+
     /// Nobody has said who asks.
     pub(super) fn unknown_user() -> Self {
         let message = "who asks is not known: send `Authorization: Bearer KEY`, with a key that the site has given you";

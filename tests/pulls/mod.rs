@@ -6,6 +6,7 @@ mod life;
 mod published;
 mod refused;
 mod scene;
+mod strangers;
 
 use std::sync::Arc;
 
@@ -14,6 +15,6 @@ use libtest_mimic::Trial;
 use crate::support::Services;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    let areas = [published::trials, life::trials, deaths::trials, refused::trials, commands::trials];
+    let areas = [published::trials, life::trials, deaths::trials, refused::trials, strangers::trials, commands::trials];
     areas.into_iter().flat_map(|trials| trials(services)).collect()
 }

@@ -13,6 +13,18 @@ use crate::support::site::{Finished, Running, TestSite, until};
 /// The project's name.
 pub const PROJECT: &str = "me/thing";
 
+/// git, except that branches of git.example, which is nowhere, and of the forge's stand-in are there.
+const GIT: &str = r#"#!/bin/sh
+for word; do
+    case "$previous" in -C) folder=$word ;; esac
+    case "$word" in https://git.example/* | https://127.0.0.1:*) is_nowhere=1 ;; esac
+    previous=$word
+done
+if [ -n "$is_nowhere" ]; then mkdir -p "$previous" && : > "$previous/.nowhere"; exit; fi
+[ ! -e "$folder/.nowhere" ] || exit 0
+PATH=${PATH#*:} exec git "$@"
+"#;
+
 /// The whole scene. The service is killed at its end.
 pub struct Scene {
     pub site: TestSite,
@@ -28,8 +40,13 @@ pub fn commit(digit: char) -> String {
 }
 
 impl Scene {
-    /// A site whose service runs, and a project without hooks.
+    /// A site whose service runs, and a project without hooks. Branches of git.example and of this machine may be fetched.
     pub fn new(kind: Forge, site: TestSite) -> Self {
+        Self::with(kind, site.with_program("git", GIT), "allowed-git-hosts = [\"git.example\", \"127.0.0.1\"]\n")
+    }
+
+    /// The same with these lines in the section `[web]` instead.
+    pub fn with(kind: Forge, site: TestSite, lines: &str) -> Self {
         let forge = ForgeStandIn::start(kind);
         forge.project(PROJECT);
         match kind {
@@ -44,7 +61,9 @@ impl Scene {
         }
         fs::write(site.path().join("admin-token"), "admin\n").expect("a file");
         let port = free_port();
-        site.configure_further(&format!("\n[web]\nurl = \"http://127.0.0.1:{port}\"\nlisten = \"127.0.0.1:{port}\"\n"));
+        site.configure_further(&format!(
+            "\n[web]\nurl = \"http://127.0.0.1:{port}\"\nlisten = \"127.0.0.1:{port}\"\n{lines}"
+        ));
         let mut scene = Self { site, forge, kind, port, service: None };
         scene.serve();
         scene

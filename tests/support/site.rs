@@ -115,6 +115,17 @@ impl TestSite {
         self
     }
 
+    /// The same site where this script comes before other programs of its name.
+    pub fn with_program(mut self, name: &str, script: &str) -> Self {
+        let folder = self.path().join("programs");
+        fs::create_dir_all(&folder).expect("a folder");
+        fs::write(folder.join(name), script).expect("a program");
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).expect("an executable program");
+        let path = std::env::var("PATH").unwrap_or_default();
+        self.variables.push(("PATH".to_owned(), format!("{}:{path}", folder.display())));
+        self
+    }
+
     /// Adds lines to apt-ci.toml.
     pub fn configure_further(&self, text: &str) {
         let file = self.path().join("apt-ci.toml");

@@ -3,6 +3,7 @@
 //! A delivery is written down before anything is queued for it, and each step after that, so that whoever comes after a crash finds
 //! what is left to do. If the file itself is lost, [`super::rebuild`] finds what matters.
 
+mod asked;
 mod deliveries;
 mod row;
 mod statuses;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
+
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use self::row::{damaged, parsed, select};
@@ -21,11 +24,14 @@ use crate::owned;
 use crate::release::QueueName;
 use crate::request::RequestId;
 
+pub use self::asked::AskedRequest;
 pub use self::deliveries::{Begun, Delivered, TICK, Wish};
 use self::statuses::UNSHOWN;
 
 /// The form of the file.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
+/// The form before [`AskedRequest`]s were noted, from which a file is taken over.
+const WITHOUT_ASKED: i32 = 3;
 
 /// For how long deliveries are remembered, in seconds: a year. Who has caught one could send it again after that. As long is tried to show a
 /// state that a forge does not take.
@@ -57,6 +63,8 @@ pub enum JournalError {
 pub struct Journal {
     path: Arc<Path>,
     connections: Arc<Mutex<Connections>>,
+    /// Told when a damaged file was replaced by an empty one.
+    renewed: Arc<Notify>,
     _lock: Arc<File>,
 }
 
@@ -85,7 +93,7 @@ impl Journal {
         folder.join("pulls").join("journal.sqlite")
     }
 
-    /// Opens the file; makes it if it is missing.
+    /// Opens the file; makes it if it is missing. A damaged one is set aside: [`super::rebuild`] finds again what matters.
     ///
     /// # Errors
     /// [`JournalError::Busy`], or when the file cannot be made or has another form.
@@ -94,17 +102,31 @@ impl Journal {
             |error: &dyn std::fmt::Display| JournalError::Unusable { path: path.to_owned(), reason: error.to_string() };
         let lock = owned::claim(path).map_err(|error| unusable(&error))?;
         let lock = lock.ok_or_else(|| JournalError::Busy(path.to_owned()))?;
-        let durable = prepare(path).map_err(|error| unusable(&error))?;
-        let quick = open(path, "NORMAL").map_err(|error| unusable(&error))?;
-        let version: i32 =
-            durable.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|error| unusable(&error))?;
+        let connections = match Connections::open(path) {
+            Err(error) if owned::is_damaged(&error) => {
+                let aside = owned::set_aside(path).map_err(|error| unusable(&error))?;
+                warn_of_damage(path, &aside, &error);
+                Connections::open(path)
+            }
+            other => other,
+        };
+        let connections = connections.map_err(|error| unusable(&error))?;
+        let version: i32 = connections
+            .durable
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .map_err(|error| unusable(&error))?;
         if version != SCHEMA_VERSION {
             return Err(unusable(&format!(
                 "it has the form {version}, and this program knows the form {SCHEMA_VERSION}; without it, what matters is found again"
             )));
         }
-        let connections = Arc::new(Mutex::new(Connections { durable, quick }));
-        Ok(Self { path: path.into(), connections, _lock: Arc::new(lock) })
+        let (connections, renewed) = (Arc::new(Mutex::new(connections)), Arc::default());
+        Ok(Self { path: path.into(), connections, renewed, _lock: Arc::new(lock) })
+    }
+
+    /// Returns when a file that turned out to be damaged was replaced by an empty one: what matters has to be found again.
+    pub async fn renewed(&self) {
+        self.renewed.notified().await;
     }
 
     /// Works on the file, while other things go on.
@@ -130,12 +152,22 @@ impl Journal {
     ) -> Result<T, JournalError> {
         let connections = Arc::clone(&self.connections);
         let unusable = |reason: String| JournalError::Unusable { path: self.path.to_path_buf(), reason };
+        let (path, renewed) = (Arc::clone(&self.path), Arc::clone(&self.renewed));
         let worked = tokio::task::spawn_blocking(move || {
             let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = which(&mut connections).transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let value = work(&transaction)?;
-            transaction.commit()?;
-            Ok::<_, rusqlite::Error>(value)
+            let worked = in_transaction(which(&mut connections), work);
+            if let Err(error) = &worked
+                && owned::is_damaged(error)
+            {
+                match connections.renew(&path) {
+                    Ok(aside) => {
+                        warn_of_damage(&path, &aside, error);
+                        renewed.notify_one();
+                    }
+                    Err(failure) => tracing::error!("{} is damaged and cannot be set aside: {failure}", path.display()),
+                }
+            }
+            worked
         });
         match worked.await {
             Ok(worked) => worked.map_err(|error| unusable(error.to_string())),
@@ -286,12 +318,48 @@ impl Journal {
             transaction.execute(&sql, [])?;
             let sql = "DELETE FROM test WHERE stage = 3 AND created < CASE WHEN state = shown THEN ? ELSE ? END";
             transaction.execute(sql, [(now - KEPT) * 1000, (now - REMEMBERED) * 1000])?;
+            asked::sweep(transaction, now)?;
             transaction.execute("DELETE FROM delivery WHERE queued = 1 AND received < ?", [now - REMEMBERED])?;
             transaction.execute("DELETE FROM closed WHERE changed < ?", [(now - REMEMBERED) * 1000])?;
             let sql = "DELETE FROM content WHERE delivery NOT IN (SELECT id FROM delivery)";
             transaction.execute(sql, []).map(drop)
         })
         .await
+    }
+}
+
+/// Says what has happened to a damaged file, and what follows.
+fn warn_of_damage(path: &Path, aside: &Path, error: &rusqlite::Error) {
+    tracing::error!(
+        "the journal of pull requests {} is damaged ({error}) and is set aside as {}; what matters is found again in the queues, the \
+         results and at the forges",
+        path.display(),
+        aside.display(),
+    );
+}
+
+fn in_transaction<T>(
+    connection: &mut Connection,
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let value = work(&transaction)?;
+    transaction.commit()?;
+    Ok(value)
+}
+
+impl Connections {
+    fn open(path: &Path) -> rusqlite::Result<Self> {
+        Ok(Self { durable: prepare(path)?, quick: open(path, "NORMAL")? })
+    }
+
+    /// Sets a damaged file aside and goes on with an empty one. Gives where the damaged one is.
+    fn renew(&mut self, path: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
+        // Both have to be closed before.
+        *self = Self { durable: Connection::open_in_memory()?, quick: Connection::open_in_memory()? };
+        let aside = owned::set_aside(path)?;
+        *self = Self::open(path)?;
+        Ok(aside)
     }
 }
 
@@ -305,10 +373,19 @@ fn open(path: &Path, synchronous: &str) -> rusqlite::Result<Connection> {
 
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let mut connection = open(path, "FULL")?;
+    // It is small, and damage that shows only later would be taken for the truth until then.
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        let damage = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        return Err(rusqlite::Error::SqliteFailure(damage, Some(found)));
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version == 0 {
         transaction.execute_batch(include_str!("schema.sql"))?;
+    }
+    if version == 0 || version == WITHOUT_ASKED {
+        transaction.execute_batch(include_str!("asked.sql"))?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     transaction.commit()?;

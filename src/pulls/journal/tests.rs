@@ -313,3 +313,74 @@ fn a_delivery_whose_request_was_found_elsewhere_is_finished() {
         assert_eq!(journal.begin(vec![two], now()).await.unwrap(), [Begun::Done]);
     });
 }
+
+#[test]
+fn a_damaged_file_is_set_aside_when_it_is_opened() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = Journal::path(folder.path());
+    let copies = || {
+        let names = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+        names
+            .filter(|name| name.to_string_lossy().contains(".damaged-") && name.to_string_lossy().ends_with('Z'))
+            .count()
+    };
+    // No database, a cut one, and one with a page of nonsense in the middle.
+    for round in 0..5_usize {
+        drop(Journal::open(&path).unwrap());
+        let good = std::fs::read(&path).unwrap();
+        let mut bytes = good.clone();
+        match round % 3 {
+            0 => bytes = b"no database, but long enough to be one".repeat(100),
+            1 => bytes.truncate(good.len() / 2),
+            _ => bytes[4096..8192].fill(0x5a),
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        assert_eq!(runtime.block_on(journal.counts()).unwrap(), Counts::default());
+        assert_eq!(copies(), (round + 1).min(3), "as many as anybody looks at");
+    }
+}
+
+#[test]
+fn damage_that_shows_later_is_set_aside_as_well() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = Journal::path(folder.path());
+    let journal = Journal::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let damage = || {
+            Err::<(), _>(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), None))
+        };
+        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert!(journal.with(move |_| damage()).await.is_err(), "what was asked is not answered with less");
+        journal.renewed().await;
+        assert_eq!(journal.counts().await.unwrap(), Counts::default());
+        journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
+        assert_eq!(journal.counts().await.unwrap().stages[0], 1);
+    });
+}
+
+#[test]
+fn a_file_of_the_former_form_is_taken_over() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = Journal::path(folder.path());
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let former = Connection::open(&path).unwrap();
+    former.execute_batch(include_str!("schema.sql")).unwrap();
+    former.execute("INSERT INTO looked (project, at) VALUES ('p', 7)", []).unwrap();
+    former.pragma_update(None, "user_version", WITHOUT_ASKED).unwrap();
+    drop(former);
+    let journal = Journal::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        assert_eq!(journal.looked("p".to_owned()).await.unwrap(), Timestamp::from_second(7).ok());
+        let PullTest { submission, uuid, .. } = test(7, 'a', "u1");
+        journal.note_asked(vec![(uuid.clone(), submission)], now()).await.unwrap();
+        journal.note_looked_for(uuid.clone(), now(), Some(("tests passed".to_owned(), String::new()))).await.unwrap();
+        let asked = journal.asked(uuid.clone()).await.unwrap().unwrap();
+        assert_eq!((asked.outcome.as_str(), asked.created), ("tests passed", now()));
+        journal.sweep(now() + jiff::SignedDuration::from_hours(24 * 40)).await.unwrap();
+        assert_eq!(journal.asked(uuid).await.unwrap(), None);
+    });
+}

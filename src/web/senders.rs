@@ -1,0 +1,232 @@
+//! Who sends: addresses that have shown a secret before, and how often others have tried in vain.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::HeaderMap;
+
+/// Maximum number of addresses, and of keys, that are remembered; of more, the oldest are forgotten.
+const MAX_REMEMBERED: usize = 4096;
+/// How long an address counts as known after it has shown a secret.
+const KNOWN_TTL: Duration = Duration::from_secs(24 * 3600);
+/// The time in which failures of an address are counted together.
+const WINDOW: Duration = Duration::from_secs(60);
+/// Maximum number of wrong keys of an address in this time; further ones are not even compared.
+const MAX_WRONG_KEYS: u32 = 10;
+/// Maximum number of log lines about refusals of an address in this time.
+const MAX_LINES: u32 = 30;
+
+/// The address that a request came from. Behind a server on this machine it is the one that this server names last in `X-Forwarded-For`.
+/// The addresses of a network of IPv6 that one customer usually gets count as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Sender(IpAddr);
+
+impl Sender {
+    /// The sender of a request that came over a connection from `peer`.
+    pub(super) fn new(peer: IpAddr, headers: &HeaderMap) -> Self {
+        let peer = peer.to_canonical();
+        let forwarded = || {
+            let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+            last.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
+        };
+        // Others could name whom they like.
+        let address =
+            if peer.is_loopback() { forwarded().map_or(peer, |address| address.to_canonical()) } else { peer };
+        Self(network(address))
+    }
+
+    /// The sender at the other end of a connection.
+    pub(super) fn of_peer(peer: IpAddr) -> Self {
+        Self(network(peer.to_canonical()))
+    }
+
+    /// Whether it stands for everybody: a server on this machine that does not tell for whom it asks.
+    pub(super) fn is_everybody(self) -> bool {
+        self.0.is_loopback()
+    }
+}
+
+impl std::fmt::Display for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) if address.is_loopback() => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+/// What is remembered of senders, as long as the process lives.
+#[derive(Default)]
+pub(super) struct Senders(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    known: HashMap<Sender, Instant>,
+    /// Digests of keys that were right.
+    keys: HashMap<String, Instant>,
+    wrong_keys: HashMap<Sender, Count>,
+    lines: HashMap<Sender, Count>,
+}
+
+/// How often something has happened since the window began.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    since: Instant,
+    times: u32,
+}
+
+/// What the log is to say of a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Line {
+    /// All of it.
+    Whole,
+    /// That it is the last line of this sender for a while.
+    Last,
+    /// Nothing.
+    None,
+}
+
+impl Senders {
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a sender has shown a secret.
+    pub(super) fn note_known(&self, sender: Sender, now: Instant) {
+        remember(&mut self.lock().known, sender, now, |since| *since);
+    }
+
+    /// Whether a sender has shown a secret before.
+    pub(super) fn is_known(&self, sender: Sender, now: Instant) -> bool {
+        self.lock().known.get(&sender).is_some_and(|since| now.duration_since(*since) < KNOWN_TTL)
+    }
+
+    /// Notes a key that was right, by its digest.
+    pub(super) fn note_right_key(&self, digest: String, now: Instant) {
+        remember(&mut self.lock().keys, digest, now, |since| *since);
+    }
+
+    /// How long a sender has to wait before it may show a key that was not right before; none if it may do so now.
+    pub(super) fn must_wait(&self, sender: Sender, digest: &str, now: Instant) -> Option<Duration> {
+        let remembered = self.lock();
+        if remembered.keys.contains_key(digest) {
+            return None;
+        }
+        let count = remembered.wrong_keys.get(&sender)?;
+        let left = WINDOW.checked_sub(now.duration_since(count.since))?;
+        (count.times >= MAX_WRONG_KEYS).then_some(left)
+    }
+
+    /// Notes a wrong key, and tells what to log of it.
+    pub(super) fn note_wrong_key(&self, sender: Sender, now: Instant) -> Line {
+        let times = count(&mut self.lock().wrong_keys, sender, now);
+        if times == MAX_WRONG_KEYS { Line::Last } else { Line::Whole }
+    }
+
+    /// What to log of a refused delivery.
+    pub(super) fn line(&self, sender: Sender, now: Instant) -> Line {
+        match count(&mut self.lock().lines, sender, now) {
+            ..MAX_LINES => Line::Whole,
+            MAX_LINES => Line::Last,
+            _ => Line::None,
+        }
+    }
+}
+
+fn count(counts: &mut HashMap<Sender, Count>, sender: Sender, now: Instant) -> u32 {
+    let fresh = Count { since: now, times: 0 };
+    let known = counts.get(&sender).copied().filter(|count| now.duration_since(count.since) < WINDOW);
+    let count = known.unwrap_or(fresh);
+    let count = Count { times: count.times.saturating_add(1), ..count };
+    remember(counts, sender, count, |count| count.since);
+    count.times
+}
+
+/// Remembers something; the oldest is forgotten where there is too much.
+fn remember<K: std::hash::Hash + Eq + Clone, V>(
+    map: &mut HashMap<K, V>,
+    key: K,
+    value: V,
+    since: impl Fn(&V) -> Instant,
+) {
+    if map.len() >= MAX_REMEMBERED && !map.contains_key(&key) {
+        // The older half at once: looking for the oldest each time would cost more than it saves.
+        let mut times: Vec<Instant> = map.values().map(&since).collect();
+        times.sort_unstable();
+        if let Some(middle) = times.get(times.len() / 2).copied() {
+            map.retain(|_, value| since(value) > middle);
+        }
+    }
+    map.insert(key, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(text: &str) -> Sender {
+        Sender::of_peer(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_server_on_this_machine_tells_for_whom_it_asks_and_nobody_else_does() {
+        let of = |peer: &str, forwarded: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                headers.append("x-forwarded-for", value.parse().unwrap());
+            }
+            Sender::new(peer.parse().unwrap(), &headers)
+        };
+        assert_eq!(of("127.0.0.1", &["6.6.6.6, 192.0.2.7"]), sender("192.0.2.7"));
+        assert_eq!(of("::1", &["6.6.6.6", "192.0.2.7"]), sender("192.0.2.7"));
+        assert_eq!(of("192.0.2.1", &["6.6.6.6"]), sender("192.0.2.1"));
+        for forwarded in [&[][..], &["unknown"], &[""]] {
+            assert!(of("127.0.0.1", forwarded).is_everybody());
+        }
+        assert_eq!(of("::ffff:192.0.2.1", &[]), sender("192.0.2.1"));
+        assert_eq!(sender("2001:db8:1:2:3::4"), sender("2001:db8:1:2::5"));
+        assert_ne!(sender("2001:db8:1:2::1"), sender("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn wrong_keys_are_limited_by_address_and_right_ones_go_on() {
+        let (senders, now) = (Senders::default(), Instant::now());
+        let (bad, good) = (sender("192.0.2.1"), sender("192.0.2.2"));
+        senders.note_right_key("right".to_owned(), now);
+        let lines: Vec<Line> = (0..MAX_WRONG_KEYS).map(|_| senders.note_wrong_key(bad, now)).collect();
+        assert_eq!(lines.iter().filter(|line| **line == Line::Last).count(), 1);
+        assert!(senders.must_wait(bad, "wrong", now).is_some());
+        assert_eq!(senders.must_wait(bad, "right", now), None, "a user at the same address");
+        assert_eq!(senders.must_wait(good, "wrong", now), None);
+        assert_eq!(senders.must_wait(bad, "wrong", now + WINDOW + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn a_flood_of_refusals_is_a_few_lines() {
+        let (senders, now, bad) = (Senders::default(), Instant::now(), sender("192.0.2.1"));
+        let lines = (0..10_000).filter(|_| senders.line(bad, now) != Line::None).count();
+        assert_eq!(lines, MAX_LINES as usize);
+        assert_eq!(senders.line(bad, now + WINDOW), Line::Whole);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (senders, begun) = (Senders::default(), Instant::now());
+        for number in 0..3 * MAX_REMEMBERED as u32 {
+            let now = begun + Duration::from_millis(number.into());
+            let sender = sender(&std::net::Ipv4Addr::from_bits(number).to_string());
+            senders.note_wrong_key(sender, now);
+            senders.note_known(sender, now);
+            assert!(senders.is_known(sender, now));
+        }
+        let remembered = senders.lock();
+        assert!(remembered.known.len() <= MAX_REMEMBERED && remembered.wrong_keys.len() <= MAX_REMEMBERED);
+    }
+}
