@@ -1,13 +1,14 @@
 # Two commands work on a fresh Debian machine that has a Rust toolchain: `make demo` and `make test`.
 # Everything else they need, they install themselves, with sudo only when not root.
 
-.PHONY: help demo test test-platforms bench completions install
+.PHONY: help demo test test-long test-platforms bench completions install
 
 CARGO ?= cargo
 
 help:
 	@echo 'make demo         build, and test gzip on the embedded queue and store'
 	@echo 'make test         install the real services and run every check and test'
+	@echo 'make test-long    try every parser of foreign bytes with 100,000 inputs'
 	@echo 'make test-platforms  run the stories against the programs of newer Debian releases, in roots that it makes and keeps'
 	@echo 'make bench        measure worker, submission, queues, results and the web service against bare clients, side by side'
 	@echo 'make install      install the program, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
@@ -23,6 +24,9 @@ test:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
+
+test-long:
+	APT_CI_TEST_CASES=100000 $(CARGO) test --locked --test system -- parsers::
 
 test-platforms:
 	scripts/install-packages test

@@ -11,7 +11,9 @@ mod foreign;
 mod launchpad;
 mod leaving;
 mod lives;
+mod model;
 mod outages;
+mod parsers;
 mod ppa;
 mod privacy;
 mod proof;
@@ -63,6 +65,8 @@ fn main() -> ExitCode {
         fleet::trials,
         control::trials,
         lives::trials,
+        model::trials,
+        parsers::trials,
         store::trials,
         foreign::trials,
         launchpad::trials,

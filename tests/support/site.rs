@@ -30,6 +30,8 @@ pub struct TestSite {
     queue: String,
     store: String,
     user: Option<(u32, u32)>,
+    /// Whether workers log the steps of their claims, which are replayed at the end.
+    replays: bool,
     /// The site's release. Every site has one of its own, so that tests can share a broker and a store.
     pub release: String,
 }
@@ -68,8 +70,16 @@ impl TestSite {
         let release = format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..10]);
         let program = env!("CARGO_BIN_EXE_apt-ci").into();
         let folder = TempDir::new().expect("a temporary folder");
-        let site =
-            Self { folder, variables, program, queue: queue.to_owned(), store: store.to_owned(), user: None, release };
+        let site = Self {
+            folder,
+            variables,
+            program,
+            queue: queue.to_owned(),
+            store: store.to_owned(),
+            user: None,
+            replays: false,
+            release,
+        };
         let stub = site.path().join("checkout/runner");
         fs::create_dir_all(&stub).expect("the stub's folder");
         fs::write(stub.join("autopkgtest"), STUB).expect("the stub");
@@ -85,6 +95,13 @@ impl TestSite {
     fn trust(&self) {
         let trusted = self.run(&["site", "trust"]);
         assert!(trusted.status.success(), "{trusted:#?}");
+    }
+
+    /// The same site, for a story in which something dies: each step of the claims of its workers at RabbitMQ must be one that the
+    /// model of the protocol allows.
+    pub fn replayed(mut self) -> Self {
+        self.replays = self.queue.starts_with("amqp");
+        self
     }
 
     /// The same site for a real release.
@@ -207,7 +224,35 @@ impl TestSite {
 
     /// Runs the program to its end.
     pub fn run(&self, arguments: &[&str]) -> Finished {
-        finish(self.command(arguments))
+        let Some(recorded) = self.recorded(arguments) else { return finish(self.command(arguments)) };
+        let finished = finish(self.command(&recorded));
+        fs::write(self.stderr_file(), &finished.err).expect("a file for standard error");
+        finished
+    }
+
+    /// The arguments of a worker at RabbitMQ, with those that make it log the steps of its claims.
+    fn recorded<'a>(&self, arguments: &[&'a str]) -> Option<Vec<&'a str>> {
+        let is_option = |argument: &&str| argument.starts_with('-');
+        let works = arguments.first() == Some(&"worker") && arguments.get(1).is_none_or(is_option);
+        let is_told_otherwise = arguments.iter().any(|argument| ["-q", "--quiet", "--help"].contains(argument));
+        let steps = works && !is_told_otherwise && self.replays;
+        steps.then(|| arguments.iter().copied().chain(["-vv"]).collect())
+    }
+
+    fn stderr_file(&self) -> PathBuf {
+        self.path().join(format!("stderr.{}", uuid::Uuid::new_v4()))
+    }
+
+    /// Everything that the workers of this site have written to standard error.
+    pub fn logs(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).into_iter().flatten().flatten().map(|entry| entry.path());
+        let name =
+            |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"stderr."));
+        entries
+            .filter(name)
+            .filter_map(|path| fs::read(path).ok())
+            .map(|log| String::from_utf8_lossy(&log).into_owned())
+            .collect()
     }
 
     /// Runs the program, which must succeed, and gives what it printed.
@@ -331,12 +376,13 @@ impl TestSite {
 
     /// Starts the program and lets it run.
     pub fn start(&self, arguments: &[&str]) -> Running {
-        self.spawn(self.command(arguments))
+        self.spawn(self.command(self.recorded(arguments).as_deref().unwrap_or(arguments)))
     }
 
     /// The same with another home, hence another work folder: as on another host.
     pub fn start_elsewhere(&self, arguments: &[&str]) -> Running {
-        let mut command = self.command(arguments);
+        let recorded = self.recorded(arguments);
+        let mut command = self.command(recorded.as_deref().unwrap_or(arguments));
         // On that host nobody has trusted the site: it is named, as a service's unit names its site.
         command.env("HOME", self.path().join("elsewhere")).env("APT_CI_SITE", self.path());
         self.spawn(command)
@@ -359,7 +405,7 @@ impl TestSite {
     }
 
     fn spawn(&self, mut command: Command) -> Running {
-        let err = self.path().join(format!("stderr.{}", uuid::Uuid::new_v4()));
+        let err = self.stderr_file();
         command.stdout(Stdio::null()).stderr(fs::File::create(&err).expect("a file for standard error"));
         Running { child: command.spawn().expect("apt-ci starts"), err }
     }
@@ -406,6 +452,18 @@ impl TestSite {
     pub fn is_idle(&self) -> bool {
         let queue = self.queue();
         queue["ready"] == 0 && queue["claimed"] == 0
+    }
+}
+
+/// See [`TestSite::replayed`].
+impl Drop for TestSite {
+    fn drop(&mut self) {
+        if !std::thread::panicking() && self.replays {
+            let logs = self.logs();
+            if let Err(refusal) = crate::model::replay_logs(logs.iter().map(String::as_str)) {
+                panic!("{refusal}");
+            }
+        }
     }
 }
 

@@ -1,0 +1,64 @@
+//! What must be true of the protocol.
+
+use super::action::Action;
+use super::protocol::Protocol;
+use super::state::{At, Job, Keeper, Slot, State};
+
+pub const NOT_LOST: &str = "no request is lost";
+pub const ONE_RESULT: &str = "no request has two results";
+pub const COMES_TO_ITS_END: &str = "each request comes to its end";
+pub const RUNS_ONCE: &str = "two slots run a request only while one of them is cut off";
+pub const REASON: &str = "dead letters have a reason";
+
+/// A condition on a state; the last argument says whether something happens next without a fault.
+pub type Condition = fn(&Protocol, &State, bool) -> bool;
+
+/// What is true of every state.
+pub const ALWAYS: [(&str, Condition); 5] = [
+    (NOT_LOST, |_, state, _| state.results > 0 || !state.messages.is_empty()),
+    (ONE_RESULT, |_, state, _| state.results < 2),
+    (COMES_TO_ITS_END, |_, state, goes_on| goes_on || has_ended(state)),
+    (RUNS_ONCE, |_, state, _| runners(state) < 2),
+    (REASON, |model, state, _| dead_letters_have_a_reason(model, state)),
+];
+
+/// What is true of some state. Without these the others would say little.
+pub const SOMETIMES: [(&str, fn(&State) -> bool); 5] = [
+    ("a request has a result", |state| state.results == 1 && has_ended(state)),
+    ("a request is a dead letter", |state| state.messages.iter().any(|message| message.at == At::Dead)),
+    ("a surplus copy is dropped", |state| {
+        state.slots.iter().any(|slot| matches!(slot.keeper, Keeper::DropSurplus { done: true, .. }))
+    }),
+    ("an interrupted claim is held again", |state| {
+        state.slots.iter().any(|slot| slot.keeper == Keeper::Held && slot.interrupted)
+    }),
+    ("another worker's result is found", |state| state.slots.iter().any(|slot| slot.job == Job::Overtaken)),
+];
+
+/// A request ends among the dead letters only when more attempts were made than are allowed, each of which a fault has ended.
+fn dead_letters_have_a_reason(model: &Protocol, state: &State) -> bool {
+    let faults = model.budget.faults() - state.budget.faults();
+    let mut dead = state.messages.iter().filter(|message| message.at == At::Dead);
+    dead.all(|message| message.attempts > model.max_attempts && faults >= model.max_attempts)
+}
+
+/// The number of slots that run the request and are connected with a claim that they believe in.
+fn runners(state: &State) -> usize {
+    let believes = |keeper| matches!(keeper, Keeper::Held | Keeper::Settle { .. });
+    state.slots.iter().filter(|slot| slot.job == Job::Running && slot.connected && believes(slot.keeper)).count()
+}
+
+/// The request has a result or is a dead letter, and nothing of it is left elsewhere.
+fn has_ended(state: &State) -> bool {
+    let dead = state.messages.iter().filter(|message| message.at == At::Dead).count();
+    let idle = |slot: &Slot| (slot.keeper, slot.job) == (Keeper::Idle, Job::None);
+    (state.results == 1 || dead > 0)
+        && dead == state.messages.len()
+        && state.lock.is_none()
+        && state.slots.iter().all(idle)
+}
+
+/// The actions of a path, one a line, for messages.
+pub fn describe(actions: impl IntoIterator<Item = Action>) -> String {
+    actions.into_iter().map(|action| format!("  {action:?}\n")).collect()
+}
