@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::channel::in_time;
 use super::claim_queue::Shelf;
@@ -33,6 +33,7 @@ pub struct AmqpHold {
     rotation: Rotation,
     standing: watch::Receiver<Standing>,
     verdict: oneshot::Sender<Settlement>,
+    proofs: mpsc::Sender<Proof>,
     teller: Teller,
     log: ClaimLog,
 }
@@ -47,6 +48,9 @@ enum Standing {
     Lost(String),
 }
 
+/// Told when the broker has just shown that the claim is held.
+type Proof = oneshot::Sender<()>;
+
 type Settlement = (Verdict, oneshot::Sender<Result<(), BrokerError>>);
 
 impl AmqpHold {
@@ -58,11 +62,19 @@ impl AmqpHold {
         }
     }
 
-    /// Waits while it is not known whether the claim is held. Cancel-safe.
+    /// Waits until the broker has shown that the claim is held now: its copy is renewed for that. Cancel-safe.
+    ///
+    /// A connection that the broker has given up already may look alive from here for a while, and another worker may have run
+    /// the request in the meantime.
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`].
     pub async fn held(&mut self) -> Result<(), BrokerError> {
+        let (reply, proven) = oneshot::channel();
+        if self.proofs.send(reply).await.is_ok() {
+            // An error means that the claim has come to its end, and how is seen next.
+            let _ = proven.await;
+        }
         match self.standing.wait_for(|standing| !matches!(standing, Standing::Away)).await.as_deref() {
             Ok(Standing::Held { .. }) => Ok(()),
             Ok(Standing::Lost(reason)) => Err(BrokerError::ClaimLost(reason.clone())),
@@ -140,12 +152,15 @@ impl Keeper {
     pub(super) fn start(self, live: Live, copy: Copy) -> AmqpHold {
         let (standing, watched) = watch::channel(Standing::Held { again: false });
         let (verdict, verdicts) = oneshot::channel();
+        let (proofs, asked) = mpsc::channel(1);
         self.place.set_copy(Some(&copy.queue.channel));
         let (link, origin, rotation) = (Arc::clone(&self.link), self.subject.origin.clone(), self.rotation.clone());
         let teller = self.place.teller();
         let log = self.log();
-        tokio::spawn(Keeping { keeper: self, standing, verdicts, settlement: None }.run(live, copy));
-        AmqpHold { link, origin, rotation, standing: watched, verdict, teller, log }
+        tokio::spawn(
+            Keeping { keeper: self, standing, verdicts, asked, proof: None, settlement: None }.run(live, copy),
+        );
+        AmqpHold { link, origin, rotation, standing: watched, verdict, proofs, teller, log }
     }
 }
 
@@ -153,6 +168,9 @@ struct Keeping {
     keeper: Keeper,
     standing: watch::Sender<Standing>,
     verdicts: oneshot::Receiver<Settlement>,
+    asked: mpsc::Receiver<Proof>,
+    /// Not answered yet. It survives an interruption: the claim may be held again.
+    proof: Option<Proof>,
     settlement: Option<Settlement>,
 }
 
@@ -228,10 +246,15 @@ impl Keeping {
             tokio::select! {
                 verdict = &mut self.verdicts => return self.note(verdict),
                 reason = copy.broken() => return Interruption::Broken(reason),
-                () = tokio::time::sleep(RENEW_EVERY) => {}
+                Some(proof) = self.asked.recv() => self.proof = Some(proof),
+                () = tokio::time::sleep(if self.proof.is_some() { Duration::ZERO } else { RENEW_EVERY }) => {}
             }
             if let Err(fault) = copy.renew(&self.keeper.subject).await {
                 return Interruption::Broken(fault.to_string());
+            }
+            if let Some(proof) = self.proof.take() {
+                // Who asked may have stopped waiting.
+                let _ = proof.send(());
             }
         }
     }

@@ -405,7 +405,11 @@ impl AmqpSlot {
             (Some(Ok(Locking::Taken)), _) => {
                 let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::info!("dropped a second copy of request {uuid} from {queue}: another worker runs it");
-                own.acknowledge().await?;
+                if let Err(fault) = own.acknowledge().await {
+                    log.step(ClaimStep::GivenBack);
+                    own.close().await;
+                    return Err(fault);
+                }
                 log.step(ClaimStep::SurplusDropped);
                 self.shelf.put(own.queue).await;
                 Ok(Outcome::Duplicate)
