@@ -12,6 +12,7 @@ mod traces;
 mod transitions;
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -128,7 +129,7 @@ fn holds(protocol: &Protocol) -> Result<HashSet<&'static str>, Failed> {
     let begin = Instant::now();
     let findings = explore(protocol, None);
     let (workers, budget, time) = (&protocol.workers, &protocol.budget, begin.elapsed());
-    println!("workers {workers:?}, {budget:?}: {} states, depth {}, {time:.1?}", findings.states, findings.depth);
+    tell(&format!("workers {workers:?}, {budget:?}: {} states, depth {}, {time:.1?}", findings.states, findings.depth));
     match findings.broken {
         Some((property, way)) => Err(format!("not always true: {property}\n{}", describe(way)).into()),
         None => Ok(findings.seen),
@@ -139,6 +140,11 @@ fn holds(protocol: &Protocol) -> Result<HashSet<&'static str>, Failed> {
 fn breaks(protocol: &Protocol, property: &'static str) -> Result<(), Failed> {
     let findings = explore(protocol, Some(property));
     let (_, way) = findings.broken.ok_or_else(|| format!("it was not found that this can be untrue: {property}"))?;
-    println!("after {} states: not always true: {property}\n{}", findings.states, describe(way));
+    tell(&format!("after {} states: not always true: {property}\n{}", findings.states, describe(way)));
     Ok(())
+}
+
+fn tell(line: &str) {
+    // Nobody may be listening.
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

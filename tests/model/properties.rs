@@ -22,8 +22,11 @@ pub const ALWAYS: [(&str, Condition); 5] = [
     (REASON, |model, state, _| dead_letters_have_a_reason(model, state)),
 ];
 
+/// A condition that some state fulfils.
+pub type Example = fn(&State) -> bool;
+
 /// What is true of some state. Without these the others would say little.
-pub const SOMETIMES: [(&str, fn(&State) -> bool); 5] = [
+pub const SOMETIMES: [(&str, Example); 5] = [
     ("a request has a result", |state| state.results == 1 && has_ended(state)),
     ("a request is a dead letter", |state| state.messages.iter().any(|message| message.at == At::Dead)),
     ("a surplus copy is dropped", |state| {
