@@ -90,8 +90,13 @@ impl Record {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
             let folder = self.marker.parent().ok_or(io::ErrorKind::NotFound)?;
-            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.marker)?;
+            let failed = |error: io::Error| {
+                let message = format!("{} cannot be written: {error}", self.requests.display());
+                io::Error::new(error.kind(), message)
+            };
+            DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.marker);
+            let file = open.map_err(failed)?;
             // It is new, and locked by nobody else.
             let _ = file.try_lock();
             *lock = Some(file);

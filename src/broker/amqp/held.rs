@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt, StreamExt};
@@ -16,7 +17,7 @@ use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
 };
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{AMQPValue, DeliveryTag, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
 use tokio::time::Instant;
 
@@ -61,7 +62,14 @@ struct Hand {
     /// It ends with this value, so it is kept.
     consumer: Consumer,
     give_back: GiveBack,
+    /// The delivery tags of the messages, in their order.
+    tags: Vec<DeliveryTag>,
+    /// Those that were acknowledged.
+    removed: Mutex<HashSet<DeliveryTag>>,
 }
+
+/// How many messages are given back together. A quorum queue of RabbitMQ 3.10 shuffles those of more than 32.
+const GIVE_BACK_TOGETHER: usize = 32;
 
 impl Held {
     const NOTHING: Self = Self { messages: Vec::new(), hand: None };
@@ -122,7 +130,9 @@ impl Held {
         match in_time(collect(&channel, queue, wanted, alone, looking)).await {
             Ok((messages, consumer)) => {
                 let (live, queue) = (live.clone(), queue.clone());
-                let hand = Hand { live, queue, channel, consumer, give_back: give_back.unwrap_or(GiveBack::Close) };
+                let tags = messages.iter().map(|message| message.delivery_tag).collect();
+                let give_back = give_back.unwrap_or(GiveBack::Close);
+                let hand = Hand { live, queue, channel, consumer, give_back, tags, removed: Mutex::default() };
                 Ok(Self { messages, hand: Some(hand) })
             }
             // Somebody has deleted the queue meanwhile.
@@ -142,7 +152,7 @@ impl Held {
         copies: Option<&Copies>,
         there: &HashSet<Vec<u8>>,
     ) -> Result<(), Fault> {
-        let Some(Hand { channel, give_back, .. }) = &self.hand else { return Ok(()) };
+        let Some(Hand { channel, give_back, removed, .. }) = &self.hand else { return Ok(()) };
         let is_everything = chosen.len() == self.messages.len();
         let chosen: Vec<&Delivery> = chosen.iter().filter_map(|index| self.messages.get(*index)).collect();
         if copies.is_some() {
@@ -172,6 +182,7 @@ impl Held {
                         }
                     }
                 }
+                removed.lock().unwrap_or_else(PoisonError::into_inner).extend(some.iter().map(|one| one.delivery_tag));
                 flush(channel).await
             })
             .await?;
@@ -217,7 +228,18 @@ impl Hand {
     /// makes sure that the queue has heard of what was acknowledged.
     async fn nack_everything(&self) -> Result<(), Fault> {
         self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await?;
-        self.channel.basic_nack(0, BasicNackOptions { multiple: true, requeue: true }).await?;
+        let kept: Vec<DeliveryTag> = {
+            let removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+            self.tags.iter().filter(|tag| !removed.contains(tag)).copied().collect()
+        };
+        let together = BasicNackOptions { multiple: true, requeue: true };
+        for tags in kept.chunks(GIVE_BACK_TOGETHER) {
+            if let Some(last) = tags.last() {
+                self.channel.basic_nack(*last, together).await?;
+            }
+        }
+        // What has come after them: 0 is everything.
+        self.channel.basic_nack(0, together).await?;
         flush(&self.channel).await
     }
 
