@@ -21,6 +21,7 @@ mod running;
 mod serve;
 mod session;
 mod site;
+mod stack;
 mod submit;
 mod ui;
 mod wait;
@@ -68,13 +69,25 @@ enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+/// Size of the stacks of threads that do what would hold up the others, in bytes. There may be many of them.
+const BLOCKING_STACK: usize = 2 << 20;
+
 fn main() -> ExitCode {
+    stack::enlarge();
+    match stack::run(begin) {
+        Ok(code) => code,
+        Err(error) => ui::error::report(&anyhow::Error::new(error).context("the program cannot start")),
+    }
+}
+
+fn begin() -> ExitCode {
     let cli = Cli::parse();
     let session = Session::new(cli.global);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return ui::error::report(&anyhow::Error::new(error).context("the program cannot start")),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_current_thread().thread_stack_size(BLOCKING_STACK).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return ui::error::report(&anyhow::Error::new(error).context("the program cannot start")),
+        };
     let end = runtime.block_on(dispatch(cli.command, &session));
     // A pending lookup of a host name must not hold up the exit.
     runtime.shutdown_background();

@@ -1,5 +1,7 @@
 //! The connection to RabbitMQ, and what other clients and the broker itself send through it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ use crate::support::{Services, Story, block_on, stories};
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
         ("a_message_with_large_headers_holds_up_nobody", large_headers),
+        ("garbage_on_the_wire_is_a_lost_connection", garbage),
+        ("a_message_with_deeply_nested_headers_ends_nobody", nested_headers),
         ("a_look_leaves_no_error_in_the_brokers_log", quiet_log),
         ("an_alarm_is_named_and_stops_neither_looking_nor_removing", alarm),
         ("requests_that_were_not_confirmed_are_sent_again_without_doubles", unconfirmed),
@@ -75,6 +79,95 @@ fn large_headers(services: &Services) -> Result<(), Failed> {
     let finished = worker.wait();
     assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
     assert_eq!(site.queue()["ready"], 1, "the request is still there");
+    Ok(())
+}
+
+fn garbage(services: &Services) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let proxy = runtime.block_on(Proxy::to(services.rabbitmq().port()));
+    let site = services.site_with_folder();
+    site.configure(&services.rabbitmq().url_at(proxy.port()), "folder:results");
+    let gate = site.path().join("gate");
+    let held = site.request("held", &[&format!("STUB_WAIT={}", gate.display())]);
+    let mut worker = site.start(&["worker", "--slots", "2"]);
+    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.queue()["consumers"] == 1);
+    proxy.garble();
+    until("the loss is said", || worker.stderr().contains("announced again"));
+    until("the claim is held again, and the other slot waits", || {
+        let queue = site.queue();
+        queue["claimed"] == 1 && queue["consumers"] == 1
+    });
+    let next = site.request("next", &[]);
+    until("the next one has its result", || site.finished() == [next.clone()]);
+    std::fs::write(gate, "")?;
+    until("so has the first", || site.finished().contains(&held));
+    assert_eq!(site.starts().len(), 2, "each ran once");
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    Ok(())
+}
+
+/// Publishes a request whose headers are tables within tables. By hand: a client library would need as much stack as it takes to read it.
+fn publish_nested(site: &TestSite, depth: usize) -> std::io::Result<()> {
+    let address = site.addresses().0.strip_prefix("amqp://guest:guest@").expect("the address");
+    let (address, vhost) = address.split_once('/').expect("a virtual host");
+    let mut stream = TcpStream::connect(address)?;
+    let short = |text: &str| [&[u8::try_from(text.len()).expect("a short text")][..], text.as_bytes()].concat();
+    let long = |bytes: &[u8]| [&u32::try_from(bytes.len()).expect("a length").to_be_bytes()[..], bytes].concat();
+    let frame = |kind: u8, channel: u16, payload: &[u8]| {
+        [&[kind][..], &channel.to_be_bytes(), &long(payload), b"\xce"].concat()
+    };
+    let method = |channel, class: u8, method: u8, arguments: &[u8]| {
+        frame(1, channel, &[&[0, class, 0, method][..], arguments].concat())
+    };
+    let receive = |stream: &mut TcpStream| -> std::io::Result<()> {
+        let mut head = [0; 7];
+        stream.read_exact(&mut head)?;
+        let size = u32::from_be_bytes([head[3], head[4], head[5], head[6]]);
+        std::io::copy(&mut stream.take(u64::from(size) + 1), &mut std::io::sink()).map(drop)
+    };
+    let mut table = long(&[]);
+    for _ in 0..depth {
+        table = long(&[&short("a")[..], b"F", &table].concat());
+    }
+    let body = b"nested {\"triggers\": [\"a/1\"]}";
+    stream.write_all(b"AMQP\x00\x00\x09\x01")?;
+    receive(&mut stream)?;
+    let login = [long(&[]), short("PLAIN"), long(b"\0guest\0guest"), short("en_US")].concat();
+    stream.write_all(&method(0, 10, 11, &login))?;
+    receive(&mut stream)?;
+    stream.write_all(&method(
+        0,
+        10,
+        31,
+        &[&100_u16.to_be_bytes()[..], &131_072_u32.to_be_bytes(), &[0, 0]].concat(),
+    ))?;
+    stream.write_all(&method(0, 10, 40, &[short(vhost), short(""), vec![0]].concat()))?;
+    receive(&mut stream)?;
+    stream.write_all(&method(1, 20, 10, &short("")))?;
+    receive(&mut stream)?;
+    stream.write_all(&method(1, 60, 40, &[vec![0, 0], short(""), short(&site.queue_name()), vec![0]].concat()))?;
+    let size = u64::try_from(body.len()).expect("a size").to_be_bytes();
+    stream.write_all(&frame(2, 1, &[&[0, 60, 0, 0][..], &size, &[0x20, 0], &table].concat()))?;
+    stream.write_all(&frame(3, 1, body))?;
+    // The broker answers to this when it has taken the message.
+    stream.write_all(&method(1, 20, 40, &[vec![0, 200], short("done"), vec![0; 4]].concat()))?;
+    receive(&mut stream)
+}
+
+fn nested_headers(services: &Services) -> Result<(), Failed> {
+    let site = services.site_with_folder();
+    let before = site.request("before", &[]);
+    publish_nested(&site, 18_600)?;
+    let after = site.request("after", &[]);
+    assert!(site.ok(&["queues", &site.queue_name()]).contains("nested"));
+    let mut worker = site.start(&["worker"]);
+    until("all have results", || site.results().len() == 3 || !worker.is_running());
+    assert!(worker.is_running(), "{}", worker.stderr());
+    let finished = site.finished();
+    assert!(finished.contains(&before) && finished.contains(&after), "{finished:?}");
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -13,17 +14,21 @@ pub struct Proxy {
     port: u16,
     whole: Arc<AtomicBool>,
     cut: Arc<Notify>,
+    garble: Arc<Notify>,
     task: JoinHandle<()>,
 }
+
+/// What no protocol says.
+const GARBAGE: [u8; 64] = [0xa5; 64];
 
 impl Proxy {
     /// A proxy to a port of this machine.
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let own_port = listener.local_addr().expect("its address").port();
-        let (whole, cut) = (Arc::new(AtomicBool::new(true)), Arc::new(Notify::new()));
-        let task = tokio::spawn(serve(listener, port, Arc::clone(&whole), Arc::clone(&cut)));
-        Self { port: own_port, whole, cut, task }
+        let (whole, cut, garble) = (Arc::new(AtomicBool::new(true)), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let task = tokio::spawn(serve(listener, port, Arc::clone(&whole), Arc::clone(&cut), Arc::clone(&garble)));
+        Self { port: own_port, whole, cut, garble, task }
     }
 
     /// Where clients connect.
@@ -35,6 +40,11 @@ impl Proxy {
     pub fn cut(&self) {
         self.whole.store(false, Ordering::SeqCst);
         self.cut.notify_waiters();
+    }
+
+    /// Sends garbage to the client of each connection, which goes on.
+    pub fn garble(&self) {
+        self.garble.notify_waiters();
     }
 
     /// Lets connections through again.
@@ -49,19 +59,22 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, port: u16, whole: Arc<AtomicBool>, cut: Arc<Notify>) {
+async fn serve(listener: TcpListener, port: u16, whole: Arc<AtomicBool>, cut: Arc<Notify>, garble: Arc<Notify>) {
     loop {
         let (mut client, _) = listener.accept().await.expect("a connection");
-        let cut = Arc::clone(&cut);
+        let (cut, garble) = (Arc::clone(&cut), Arc::clone(&garble));
         if !whole.load(Ordering::SeqCst) {
             continue;
         }
         tokio::spawn(async move {
-            let notified = cut.notified();
+            let mut cut = std::pin::pin!(cut.notified());
             let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
-            tokio::select! {
-                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                () = notified => {}
+            loop {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                    () = &mut cut => return,
+                    () = garble.notified() => if client.write_all(&GARBAGE).await.is_err() { return },
+                }
             }
         });
     }

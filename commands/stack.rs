@@ -1,0 +1,41 @@
+//! Room for what is nested deeply.
+//!
+//! The headers of a message at RabbitMQ may hold tables within tables, as deep as a frame is large: more than 18,000 levels. The
+//! client library reads them recursively, in a thread of its own, and whoever drops such a message does so recursively, too. With
+//! the usual stack, one message of another program would end every process that receives it.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::thread::Builder;
+
+/// Size of the stacks, in bytes. Only what is used of one takes memory.
+const STACK: usize = 256 << 20;
+/// The variable with the size of the stacks of threads that do not ask for one, such as the library's. It is read when the first
+/// thread starts.
+pub const VARIABLE: &str = "RUST_MIN_STACK";
+
+/// Starts this program once more, in the same process, with large stacks for its threads. Returns when they are large already, or
+/// when that cannot be done: then only such messages are a danger.
+pub fn enlarge() {
+    let size = std::env::var(VARIABLE).ok().and_then(|size| size.parse::<usize>().ok());
+    if size.is_some_and(|size| size >= STACK) {
+        return;
+    }
+    let mut arguments = std::env::args_os();
+    let mut program = Command::new("/proc/self/exe");
+    if let Some(name) = arguments.next() {
+        program.arg0(name);
+    }
+    let error = program.args(arguments).env(VARIABLE, STACK.to_string()).exec();
+    // Nobody listens yet: logging is not set up, and the command itself is not in danger.
+    drop(error);
+}
+
+/// Runs the work in a thread with a large stack: the first thread's size is not ours to choose.
+///
+/// # Errors
+/// When no thread can be started.
+pub fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> std::io::Result<T> {
+    let thread = Builder::new().name("apt-ci".to_owned()).stack_size(STACK).spawn(work)?;
+    Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+}
