@@ -13,10 +13,12 @@ use crate::support::site::{PATIENCE, Running, TestSite, until, until_within};
 
 type Story = fn(TestSite) -> Result<(), Failed>;
 
-const STORIES: [(&str, Story); 11] = [
+const STORIES: [(&str, Story); 13] = [
     ("a_request_becomes_a_result", main_job),
     ("a_killed_workers_request_is_run_by_the_next_one", killed_worker),
     ("two_workers_run_no_test_twice", two_workers),
+    ("two_requests_with_one_id_are_both_run", one_id),
+    ("a_batch_of_a_dry_run_is_run_each_time_that_it_is_submitted", batch_again),
     ("a_worker_that_is_told_to_stop_finishes_its_test", stops),
     ("a_second_signal_gives_the_request_back", cancelled),
     ("a_testbed_that_keeps_failing_is_not_the_packages_fault", testbed_failure),
@@ -118,6 +120,44 @@ fn two_workers(site: TestSite) -> Result<(), Failed> {
     ids.sort();
     assert_eq!(site.finished(), ids);
     assert_eq!(site.starts().len(), 20, "no test ran twice");
+    Ok(())
+}
+
+fn one_id(site: TestSite) -> Result<(), Failed> {
+    let (queue, gate) = (site.queue_name(), site.path().join("gate"));
+    let line = |trigger: &str| {
+        let env = format!("STUB_WAIT={}", gate.display());
+        format!("{queue}:gzip {}\n", serde_json::json!({"uuid": "same", "triggers": [trigger], "env": [env]}))
+    };
+    site.submit(&line("a/1"));
+    let mut worker = site.start(&["worker", "--slots", "2"]);
+    until("the first one runs", || site.starts().len() == 1);
+    site.submit(&line("a/2"));
+    fs::write(&gate, "")?;
+    until("both have results", || site.results().len() == 2);
+    // Once more, and somebody looks at the queue, so that the request is delivered again.
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().status.code(), Some(0));
+    site.submit(&line("a/3"));
+    site.json(&["queues", &queue]);
+    site.ok(&["worker", "--drain"]);
+    let mut triggers: Vec<String> = site.results().iter().map(|run| run["triggers"][0].to_string()).collect();
+    triggers.sort();
+    assert_eq!(triggers, [r#""a/1""#, r#""a/2""#, r#""a/3""#]);
+    assert_eq!(site.queue()["dead"], 0);
+    Ok(())
+}
+
+fn batch_again(site: TestSite) -> Result<(), Failed> {
+    let file = site.path().join("batch");
+    let lines = site.ok(&["run", "-n", "-s", &site.release, "--trigger", "a/1", "gzip"]);
+    fs::write(&file, lines)?;
+    for results in 1..=2 {
+        site.ok(&["run", "--batch", file.to_str().expect("a path in UTF-8")]);
+        site.json(&["queues", &site.queue_name()]);
+        site.ok(&["worker", "--drain"]);
+        assert_eq!(site.results().len(), results);
+    }
     Ok(())
 }
 
