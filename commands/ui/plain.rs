@@ -231,7 +231,8 @@ mod tests {
             ("a\x1b]0;title\x1b\\b", "ab"),
             ("a\x1b]52;c;without end\nb", "a\nb"),
             ("a\x1b[2J\x1b[H\x1b[6n\x1b[?1049h\x1b[>4;1m\x1b(0\x1bcb", "ab"),
-            ("a\x1bP$qm\x1b\\b\x1b_x\x1b[31mb", "abb"),
+            // An escape ends a string without an end.
+            ("a\x1bP$qm\x1b\\b\x1b_x\x1b[31mb", "ab\x1b[31mb\x1b[0m"),
             ("a\u{9b}2J\u{9d}0;x\u{7}b", "a2J0;xb"),
             ("over\rwritten\r\nnext\r", "over\nwritten\nnext\n"),
             ("back\u{8}\u{7f}space\u{202e}desrever\u{2066}", "backspacedesrever"),
