@@ -34,7 +34,9 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     for (name, story) in STORIES {
         trials.push(Trial::test(format!("lives::local::{name}"), move || story(TestSite::local())));
         let services = Arc::clone(services);
-        trials.push(Trial::test(format!("lives::servers::{name}"), move || story(services.site().replayed())));
+        trials.push(Trial::test(format!("lives::servers::{name}"), move || {
+            story(services.site().replayed(crate::model::replay_logs))
+        }));
     }
     trials
 }

@@ -43,7 +43,7 @@ fn held_request(site: &TestSite) -> String {
 fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
     let rabbitmq = RabbitMq::start("");
     let swift = services.swift();
-    let site = TestSite::on(&rabbitmq.url(), "swift:", swift.environment()).replayed();
+    let site = TestSite::on(&rabbitmq.url(), "swift:", swift.environment()).replayed(crate::model::replay_logs);
     let id = held_request(&site);
     let mut worker = site.start(&["worker"]);
     until("the test starts", || site.starts().len() == 1);
@@ -66,7 +66,7 @@ fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
 }
 
 fn done_elsewhere(services: &Services) -> Result<(), Failed> {
-    let site = services.site().replayed();
+    let site = services.site().replayed(crate::model::replay_logs);
     // Only the first run waits.
     let stub = site.path().join("checkout/runner/autopkgtest");
     let text = fs::read_to_string(&stub)?;

@@ -72,7 +72,8 @@ fn starts(site: &TestSite, package: &str) -> usize {
 
 fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
     let rabbitmq = RabbitMq::start("");
-    let site = TestSite::on(&rabbitmq.url(), "swift:", services.swift().environment()).replayed();
+    let site =
+        TestSite::on(&rabbitmq.url(), "swift:", services.swift().environment()).replayed(crate::model::replay_logs);
     let (mut worker, mut ids) = four_running(&site);
     ids.push(site.request("waits", &[]));
     ids.sort();
@@ -93,7 +94,7 @@ fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
 
 fn rabbitmq_freezes(_: &Services) -> Result<(), Failed> {
     let rabbitmq = RabbitMq::start("");
-    let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()).replayed();
+    let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()).replayed(crate::model::replay_logs);
     let (mut worker, ids) = four_running(&site);
     let frozen = rabbitmq.freeze();
     let begin = Instant::now();
@@ -115,7 +116,7 @@ fn rabbitmq_freezes(_: &Services) -> Result<(), Failed> {
 
 fn queues_change(_: &Services) -> Result<(), Failed> {
     let rabbitmq = RabbitMq::start("");
-    let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()).replayed();
+    let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()).replayed(crate::model::replay_logs);
     let release = &site.release;
     site.worker_options(&format!("releases = {release}\n"));
     let mut worker = site.start(&["worker", "--slots", "2"]);
@@ -155,7 +156,7 @@ fn swift_is_away(_: &Services) -> Result<(), Failed> {
 }
 
 fn killed(services: &Services) -> Result<(), Failed> {
-    for site in [TestSite::local(), services.site().replayed()] {
+    for site in [TestSite::local(), services.site().replayed(crate::model::replay_logs)] {
         site.worker_options("retry_delay = 15\n");
         let mut ids = vec![site.request("weak", &["STUB_FAILURES=1"])];
         ids.extend(held_requests(&site, &PACKAGES[..3]));
@@ -287,7 +288,7 @@ fn poll(store: &Store, site: &TestSite, done: &AtomicBool) -> BTreeSet<String> {
 }
 
 fn polling_reader(services: &Services) -> Result<(), Failed> {
-    let site = services.site().replayed();
+    let site = services.site().replayed(crate::model::replay_logs);
     site.worker_options("retry_delay = 0\n");
     let batch: String = (0..60)
         .map(|number| {

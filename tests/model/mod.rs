@@ -116,8 +116,8 @@ fn promises(more: u8) -> Result<(), Failed> {
 ///
 /// # Errors
 /// The first step that the model does not allow.
-pub fn replay_logs<'a>(logs: impl IntoIterator<Item = &'a str>) -> Result<usize, String> {
-    replay::replay(&replay::read(logs)?)
+pub fn replay_logs(logs: &[String]) -> Result<usize, String> {
+    replay::replay(&replay::read(logs.iter().map(String::as_str))?)
 }
 
 fn two_workers() -> Protocol {
