@@ -1,7 +1,8 @@
-//! Looks at every state of the model that can be reached, nearest first, so that a way to a wrong state is a shortest one.
+//! Explores the model with stateright, nearest states first, so that a way to a wrong state is a shortest one.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeSet, HashSet};
+
+use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::action::Action;
 use super::properties::{ALWAYS, SOMETIMES};
@@ -14,63 +15,47 @@ pub struct Findings {
     pub states: usize,
     /// Length of the longest of the shortest ways to a state.
     pub depth: usize,
-    /// The first property that was found untrue, with the actions that lead there.
+    /// A property that was found untrue, with the actions that lead there.
     pub broken: Option<(&'static str, Vec<Action>)>,
     /// Those of [`SOMETIMES`] that were found.
     pub seen: HashSet<&'static str>,
 }
 
-/// How a state was reached first: from which one, and by what. States are known by their hashes, as in other checkers: at a
-/// million states, two share one with a probability of one in thirty million.
-type Ways = HashMap<u64, Option<(u64, Action)>>;
+impl Model for Protocol {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![self.initial()]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        self.candidates(state, actions);
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        self.apply(state, action)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let always = ALWAYS.iter().map(|(name, condition)| Property::always(name, *condition));
+        always.chain(SOMETIMES.iter().map(|(name, condition)| Property::sometimes(name, *condition))).collect()
+    }
+}
 
 /// Explores the model until there is nothing new, or until a property is found untrue: this one, or any.
 pub fn explore(model: &Protocol, wanted: Option<&'static str>) -> Findings {
-    let mut findings = Findings::default();
-    let mut ways = Ways::new();
-    let initial = model.initial();
-    ways.insert(hash(&initial), None);
-    let mut open = VecDeque::from([(initial, 0)]);
-    let mut actions = Vec::new();
-    while let Some((state, depth)) = open.pop_front() {
-        findings.depth = depth;
-        actions.clear();
-        model.candidates(&state, &mut actions);
-        let next: Vec<(Action, State)> =
-            actions.iter().filter_map(|action| Some((*action, model.apply(&state, *action)?))).collect();
-        let goes_on = next.iter().any(|(action, _)| !action.is_optional());
-        let untrue = |property: &&str| wanted.is_none_or(|wanted| wanted == *property);
-        let broken = ALWAYS.iter().filter(|(_, condition)| !condition(model, &state, goes_on)).map(|(name, _)| *name);
-        if let Some(property) = broken.into_iter().find(untrue) {
-            findings.broken = Some((property, way(&ways, hash(&state))));
-            break;
-        }
-        findings.seen.extend(SOMETIMES.iter().filter(|(_, condition)| condition(&state)).map(|(name, _)| *name));
-        for (action, next) in next {
-            let key = hash(&next);
-            ways.entry(key).or_insert_with(|| {
-                open.push_back((next, depth + 1));
-                Some((hash(&state), action))
-            });
+    let finish = wanted.map_or(HasDiscoveries::AnyFailures, |wanted| HasDiscoveries::AllOf(BTreeSet::from([wanted])));
+    // One thread: with several, a way to a wrong state need not be a shortest one.
+    let checker = model.clone().checker().threads(1).finish_when(finish).spawn_bfs().join();
+    let mut findings =
+        Findings { states: checker.unique_state_count(), depth: checker.max_depth(), ..Findings::default() };
+    for (name, path) in checker.discoveries() {
+        if SOMETIMES.iter().any(|(sometimes, _)| *sometimes == name) {
+            findings.seen.insert(name);
+        } else if wanted.is_none_or(|wanted| wanted == name) {
+            findings.broken = Some((name, path.into_actions()));
         }
     }
-    findings.states = ways.len();
     findings
-}
-
-fn hash(state: &State) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    state.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// The actions that lead to a state.
-fn way(ways: &Ways, mut state: u64) -> Vec<Action> {
-    let mut actions = Vec::new();
-    while let Some(Some((before, action))) = ways.get(&state) {
-        actions.push(*action);
-        state = *before;
-    }
-    actions.reverse();
-    actions
 }
