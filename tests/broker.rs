@@ -718,9 +718,16 @@ async fn what_is_taken_out_is_gone_and_the_rest_keeps_its_order(stage: &Stage) {
     let mut left: Vec<String> = all.iter().filter(|package| !gone.contains(package)).cloned().collect();
     left.retain(|package| !done.contains(package));
     left.push("late0".to_owned());
+    if !stage.keeps_places {
+        left.sort();
+    }
     // What went back is there a moment later.
     eventually("the others are there, in their order", async || {
-        (packages(&broker.contents(&queue, 5000).await.unwrap().ready) == left).then_some(())
+        let mut ready = packages(&broker.contents(&queue, 5000).await.unwrap().ready);
+        if !stage.keeps_places {
+            ready.sort();
+        }
+        (ready == left).then_some(())
     })
     .await;
     assert!(done.iter().all(|package| all.contains(package)));

@@ -25,6 +25,9 @@ pub fn play(story: impl Future<Output = ()>) {
 /// A broker, and queues that no other story uses.
 pub struct Stage {
     address: String,
+    /// Whether what goes back to a queue is put into its place, also while others take from it. A quorum queue puts it at its head,
+    /// in the order in which it comes back.
+    pub keeps_places: bool,
     story: u32,
     next: AtomicU32,
 }
@@ -39,12 +42,12 @@ impl Stage {
             Backend::Quorum => services.rabbitmq().quorum_url(),
             Backend::Local => format!("local:{}", services.folder().join(format!("queue{story}")).display()),
         };
-        Self::at(address, story)
+        Self { keeps_places: !matches!(backend, Backend::Quorum), ..Self::at(address, story) }
     }
 
     /// A stage at this address.
     pub fn at(address: String, story: u32) -> Self {
-        Self { address, story, next: AtomicU32::new(0) }
+        Self { address, keeps_places: true, story, next: AtomicU32::new(0) }
     }
 
     pub fn address(&self) -> String {

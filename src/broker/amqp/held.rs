@@ -70,6 +70,10 @@ struct Hand {
 
 /// How many messages are given back together. A quorum queue of RabbitMQ 3.10 shuffles those of more than 32.
 const GIVE_BACK_TOGETHER: usize = 32;
+/// How many such parts are on their way at a time. RabbitMQ's channel puts parts together when the queue is behind by 32.
+const GIVE_BACKS_IN_FLIGHT: usize = 8;
+/// Maximum time that the queue gets to catch up with them.
+const GIVE_BACK_PAUSE: Duration = Duration::from_millis(200);
 
 impl Held {
     const NOTHING: Self = Self { messages: Vec::new(), hand: None };
@@ -233,14 +237,36 @@ impl Hand {
             self.tags.iter().filter(|tag| !removed.contains(tag)).copied().collect()
         };
         let together = BasicNackOptions { multiple: true, requeue: true };
-        for tags in kept.chunks(GIVE_BACK_TOGETHER) {
-            if let Some(last) = tags.last() {
-                self.channel.basic_nack(*last, together).await?;
+        let mut given_back = 0;
+        for batch in kept.chunks(GIVE_BACK_TOGETHER * GIVE_BACKS_IN_FLIGHT) {
+            for tags in batch.chunks(GIVE_BACK_TOGETHER) {
+                if let Some(last) = tags.last() {
+                    self.channel.basic_nack(*last, together).await?;
+                }
+            }
+            given_back += batch.len();
+            if given_back < kept.len() {
+                self.wait_for_room(given_back).await?;
             }
         }
         // What has come after them: 0 is everything.
         self.channel.basic_nack(0, together).await?;
         flush(&self.channel).await
+    }
+
+    /// Waits until the queue has as many messages as were given back, so that it is not behind. Others may take some meanwhile, so
+    /// the time is bounded.
+    async fn wait_for_room(&self, given_back: usize) -> Result<(), Fault> {
+        let end = Instant::now() + GIVE_BACK_PAUSE;
+        let mut looking = Looking::at(&self.live);
+        while let Some(lengths) = looking.look(self.queue.clone()).await?
+            && lengths.ready < given_back as u64
+            && Instant::now() < end
+        {
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        looking.end().await;
+        Ok(())
     }
 
     /// Waits until the queue has them again, or others take from it.
