@@ -265,6 +265,18 @@ impl Broker {
         }
     }
 
+    /// Makes sure that requests can be queued now.
+    ///
+    /// # Errors
+    /// [`BrokerError::Blocked`] while an alarm of the broker blocks publishing, [`BrokerError::Denied`] without the right to
+    /// publish, or when the broker cannot be asked.
+    pub async fn takes_messages(&self) -> Result<(), BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.takes_messages().await,
+            Self::Local(_) => Ok(()),
+        }
+    }
+
     /// Makes sure that these credentials let a worker serve, as far as that can be told without taking a request.
     ///
     /// # Errors

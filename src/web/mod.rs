@@ -209,8 +209,12 @@ async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>
 async fn health(State(service): State<Arc<Service>>) -> Response {
     let queues = service.site.queues();
     let one = queues.get(..1).unwrap_or_default();
-    match tokio::time::timeout(HEALTH_TIMEOUT, service.broker.existing(one)).await {
-        Ok(Ok(_)) => Reply::new(StatusCode::OK, serde_json::json!({"status": "good"})).into_response(),
+    let asked = async {
+        service.broker.existing(one).await?;
+        service.broker.takes_messages().await
+    };
+    match tokio::time::timeout(HEALTH_TIMEOUT, asked).await {
+        Ok(Ok(())) => Reply::new(StatusCode::OK, serde_json::json!({"status": "good"})).into_response(),
         Ok(Err(error)) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
         Err(_) => Reply::error(StatusCode::SERVICE_UNAVAILABLE, "the queue does not answer").into_response(),
     }
