@@ -105,7 +105,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_see
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files, this host\'s autopkgtest, and the store'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files, this host\'s autopkgtest, the queue and the store'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "status" -d 'Show what the workers of this host do'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "stop" -d 'Let the workers of this host finish their tests, and end'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and not __fish_seen_subcommand_from explain check status stop reload cancel help" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
@@ -195,7 +195,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files, this host\'s autopkgtest, and the store'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files, this host\'s autopkgtest, the queue and the store'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show what the workers of this host do'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "stop" -d 'Let the workers of this host finish their tests, and end'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand worker; and __fish_seen_subcommand_from help" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
@@ -497,7 +497,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_s
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from stats" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -s s -l release -l series -d 'The release' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l older-than -d 'Only runs published before then: `180d`, or a time' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l older-than -d 'Only runs published before then: `180d`, `26w`, `6mo`, `1y`, `12h`, or a time' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l keep-latest -d 'How many complete runs of each package and architecture stay in any case' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l confirm -d 'Do not ask: the release\'s name once more' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand results; and __fish_seen_subcommand_from expire" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
@@ -1157,7 +1157,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init site config credentials completions help" -f -a "completions" -d 'Print the completions for a shell'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and not __fish_seen_subcommand_from run worker queues running cancel retry retry-regressions results index log artifacts github gitlab serve init site config credentials completions help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "explain" -d 'Show the command line, time limits and container of a package\'s test, and which line decided each'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files, this host\'s autopkgtest, and the store'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "check" -d 'Tell what is wrong with worker.conf, the override files, this host\'s autopkgtest, the queue and the store'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "status" -d 'Show what the workers of this host do'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "stop" -d 'Let the workers of this host finish their tests, and end'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "reload" -d 'Make the workers of this host read worker.conf and the override files again'
