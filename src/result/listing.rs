@@ -9,9 +9,10 @@
 
 use std::fmt::Write as _;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde::{Deserialize, Serialize};
 
+use super::encoding::{QUOTED, WORD, decode};
 use super::options::{OptionsReader, RunOptions};
 use super::outcome::Outcome;
 use super::proof::ProofVerdict;
@@ -22,11 +23,6 @@ const LIMIT: usize = 3000;
 const TEXT_LIMIT: usize = 600;
 
 const MEDIA_TYPE: &str = "application/x-tar";
-
-/// What every proxy and every parser of header parameters, however simple, leaves as it is.
-const QUOTED: &AsciiSet = &CONTROLS.add(b'"').add(b'\\').add(b';').add(b',').add(b'%');
-/// The same within one word of a list whose words stand between spaces.
-pub(super) const WORD: &AsciiSet = &QUOTED.add(b' ');
 
 /// What there is to know about a run without fetching it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,10 +116,6 @@ impl RunSummary {
         let (exitcode, version, duration, options) = (exitcode?, version?, duration?, options.finish());
         Some(Self { exitcode, version, duration, triggers, requester, uuid, proof, fallback, options })
     }
-}
-
-pub(super) fn decode(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn push_text(text: &mut String, name: &str, value: &str) {

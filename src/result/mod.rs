@@ -3,6 +3,7 @@
 
 mod artifacts;
 pub mod bundle;
+mod encoding;
 mod facts;
 pub mod layout;
 pub mod listing;

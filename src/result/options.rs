@@ -6,7 +6,7 @@ use percent_encoding::utf8_percent_encode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::listing::{WORD, decode};
+use super::encoding::{WORD, decode};
 use crate::request::{PULL_REQUEST, Parameters};
 
 /// Longer options are left out of a listing, so that the header stays small.

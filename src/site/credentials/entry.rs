@@ -9,83 +9,9 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
+use super::kind::{InvalidEntry, Kind};
 use super::role::Role;
 use crate::server_url::ServerIdentity;
-
-/// What a credential is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// The password of a user of the queue.
-    Queue,
-    /// The password of a user of Swift.
-    Swift,
-    /// A token for Launchpad.
-    Launchpad,
-    /// The secret with which GitHub signs what a project's hook sends.
-    GithubHook,
-    /// `USER:TOKEN`, with which a project's statuses are set at GitHub.
-    GithubStatus,
-    /// The secret that GitLab sends with what a project's hook sends.
-    GitlabHook,
-    /// The token with which a project's statuses are set at GitLab.
-    GitlabStatus,
-    /// The key of a user of the web service.
-    ApiKey,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 8] = [
-        Self::Queue,
-        Self::Swift,
-        Self::Launchpad,
-        Self::GithubHook,
-        Self::GithubStatus,
-        Self::GitlabHook,
-        Self::GitlabStatus,
-        Self::ApiKey,
-    ];
-
-    /// Whether it is sent to a server, and so bound to one. The key of a user of the web service is only compared.
-    pub fn is_sent(self) -> bool {
-        self != Self::ApiKey
-    }
-
-    /// Its word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queue => "queue",
-            Self::Swift => "swift",
-            Self::Launchpad => "launchpad",
-            Self::GithubHook => "github-hook",
-            Self::GithubStatus => "github-status",
-            Self::GitlabHook => "gitlab-hook",
-            Self::GitlabStatus => "gitlab-status",
-            Self::ApiKey => "api-key",
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// A text that is no kind or no name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidEntry(String);
-
-impl FromStr for Kind {
-    type Err = InvalidEntry;
-
-    fn from_str(text: &str) -> Result<Self, InvalidEntry> {
-        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| InvalidEntry(format!("the kinds are {}", Self::ALL.map(Self::as_str).join(", "))))
-    }
-}
 
 /// Whose credential it is: a user, or a project such as `OWNER/REPO`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::CredentialsError;
-use super::entry::{Entry, Kind, Name};
+use super::entry::{Entry, Name};
+use super::kind::Kind;
 use super::role::{self, Role};
 use crate::server_url::ServerIdentity;
 

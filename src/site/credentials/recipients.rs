@@ -5,7 +5,8 @@ use std::fs;
 
 use secrecy::SecretString;
 
-use super::entry::{Entry, Kind, Name};
+use super::entry::{Entry, Name};
+use super::kind::Kind;
 use super::role::{self, Role};
 use super::sealed::{self, Recipient};
 use super::{Credentials, CredentialsError, files, recipients_in};

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Kind;
+use super::kind::Kind;
 
 /// What the holder of a key does. Its text is `operator`, `web`, `worker` or `worker:HOST`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
