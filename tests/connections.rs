@@ -171,8 +171,10 @@ fn nested_headers(services: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn quiet_log(services: &Services) -> Result<(), Failed> {
-    let site = services.site_with_folder();
+fn quiet_log(_: &Services) -> Result<(), Failed> {
+    // A broker of its own: queues that other stories have left may expire between two looks, and be missing then.
+    let broker = RabbitMq::start("");
+    let site = TestSite::on(&broker.url(), "folder:results", Vec::new());
     site.request("gzip", &[]);
     let look = || {
         site.ok(&["queues"]);
@@ -182,14 +184,19 @@ fn quiet_log(services: &Services) -> Result<(), Failed> {
         site.ok(&["run", "-s", &site.release, "--trigger", "a/1", "gzip", "dpkg"]);
         site.ok(&["queues", "remove", &site.queue_name(), "--match", "package=nothing", "--yes"]);
     };
-    // The first request makes the site's queues.
     look();
-    let before = services.rabbitmq().missing_queue_lines();
     look();
     let _worker = site.start(&["worker"]);
     until("both have run", || site.results().len() == 2);
     look();
-    assert_eq!(services.rabbitmq().missing_queue_lines(), before, "lines about queues that do not exist");
+    // The first request looks for the site's queues before it makes them. Nothing else is missed, and nothing again: each of the
+    // looks has asked for every queue several times.
+    let lines = broker.missing_queue_lines();
+    for line in &lines {
+        let name = line.split('\'').nth(1).unwrap_or_default();
+        assert!(name.starts_with("debci-"), "{lines:#?}");
+        assert!(lines.iter().filter(|line| line.contains(&format!("'{name}'"))).count() <= 2, "{lines:#?}");
+    }
     Ok(())
 }
 

@@ -271,12 +271,13 @@ impl RabbitMq {
         self.control(&["set_vm_memory_high_watermark", if is_on { "0" } else { "0.6" }]);
     }
 
-    /// How many lines of the broker's log say that a queue of this thread's virtual host does not exist.
-    pub fn missing_queue_lines(&self) -> usize {
+    /// The lines of the broker's log that say that a queue of this thread's virtual host does not exist.
+    pub fn missing_queue_lines(&self) -> Vec<String> {
         let vhost = self.vhost();
         let here = format!("in vhost '{}'", if vhost == DEFAULT_VHOST { "/" } else { &vhost });
         let logs = self.logs();
-        logs.lines().filter(|line| line.contains("no queue") && line.contains(&here)).count()
+        let of_here = logs.lines().filter(|line| line.contains("no queue") && line.contains(&here));
+        of_here.map(str::to_owned).collect()
     }
 
     /// Kills the broker: what it has not written is lost.
