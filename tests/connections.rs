@@ -187,7 +187,7 @@ fn quiet_log(_: &Services) -> Result<(), Failed> {
     look();
     look();
     let _worker = site.start(&["worker"]);
-    until("both have run", || site.results().len() == 2);
+    until("all three have run", || site.results().len() == 3);
     look();
     // The first request looks for the site's queues before it makes them. Nothing else is missed, and nothing again: each of the
     // looks has asked for every queue several times.
