@@ -11,7 +11,6 @@ use apt_ci::site::{Lookup, Origin, Site, SiteError, TrustStore};
 use apt_ci::store::{Store, StoreUrl, swift};
 use secrecy::SecretString;
 
-use crate::stack;
 use crate::ui::error::BadInput;
 use crate::ui::{ColorChoice, Ui, ask};
 
@@ -64,8 +63,6 @@ impl Session {
     pub fn new(global: GlobalArgs) -> Self {
         let environment: Environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            // It is for this program, not for those that it starts.
-            .filter(|(name, _)| name != stack::VARIABLE)
             .collect();
         let journal = environment.get("JOURNAL_STREAM");
         let ui = Ui::new(global.color, global.json, global.quiet, global.verbose, journal);

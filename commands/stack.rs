@@ -12,7 +12,7 @@ use std::thread::Builder;
 const STACK: usize = 256 << 20;
 /// The variable with the size of the stacks of threads that do not ask for one, such as the library's. It is read when the first
 /// thread starts.
-pub const VARIABLE: &str = "RUST_MIN_STACK";
+const VARIABLE: &str = "RUST_MIN_STACK";
 
 /// Starts this program once more, in the same process, with large stacks for its threads. Returns when they are large already, or
 /// when that cannot be done: then only such messages are a danger.
@@ -21,8 +21,10 @@ pub fn enlarge() {
     if size.is_some_and(|size| size >= STACK) {
         return;
     }
+    // By its path: started as /proc/self/exe, it would be called "exe" in lists of processes.
+    let Ok(path) = std::env::current_exe() else { return };
     let mut arguments = std::env::args_os();
-    let mut program = Command::new("/proc/self/exe");
+    let mut program = Command::new(path);
     if let Some(name) = arguments.next() {
         program.arg0(name);
     }

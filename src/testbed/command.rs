@@ -323,8 +323,9 @@ impl Line {
 }
 
 /// What systemd tells a service about itself. A program that believes itself meant would report itself ready or alive in the worker's
-/// name, write into its journal stream, or take its sockets.
-const OF_THE_SERVICE: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM"];
+/// name, write into its journal stream, or take its sockets. And the size of the stacks of this program's threads.
+const OF_THE_SERVICE: [&str; 5] =
+    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM", "RUST_MIN_STACK"];
 
 /// The variables of the worker's environment that are withheld from a test: those that hold credentials of the store and the
 /// queue, and those that are for the service alone. Tests are other people's programs. A virt server that rents machines from a cloud

@@ -419,7 +419,15 @@ fn a_test_gets_no_credentials_and_a_virt_server_those_of_its_cloud() {
 
 #[test]
 fn what_systemd_tells_the_worker_is_not_for_its_tests() {
-    let service = ["JOURNAL_STREAM", "LISTEN_FDS", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+    let service = [
+        "JOURNAL_STREAM",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "NOTIFY_SOCKET",
+        "RUST_MIN_STACK",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+    ];
     let names = service.into_iter().chain(["PATH", "NOTIFY", "INVOCATION_ID"]);
     let environment = names.map(|name| (name.to_owned(), "x".to_owned())).collect();
     for virt in ["null", "ssh -s nova", "unshare --tarball x.tar"] {
