@@ -67,6 +67,7 @@ pub enum Effect {
 pub enum Decision {
     TakePlace,
     Reconnect,
+    WriteBundle,
     BeginCommit,
     Decide(Verdict),
     BeginSettling,
@@ -93,9 +94,10 @@ impl Effect {
 }
 
 impl Decision {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::TakePlace,
         Self::Reconnect,
+        Self::WriteBundle,
         Self::BeginCommit,
         Self::Decide(Verdict::Done),
         Self::Decide(Verdict::Requeue),

@@ -171,6 +171,8 @@ impl Ahead {
             Decision::Decide(Verdict::LaterUncounted) => ends && self.has(&[Delayed]),
             Decision::Decide(Verdict::Dead) => ends && self.has(&[DeadLettered]),
             Decision::DropClaim => self.has(&[GivenBack, Lost]),
+            // A worker may be killed when the bundle is there and nothing says so yet.
+            Decision::WriteBundle => self.has(&[ClaimStep::RunEnded]) || !self.has(&[Settled, ClaimStep::Taken]),
             Decision::BeginCommit => {
                 self.has(&[Published, PublishedElsewhere]) || !self.has(&[Settled, ClaimStep::Taken])
             }

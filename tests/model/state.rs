@@ -116,6 +116,8 @@ pub enum Job {
     },
     Clear,
     Running,
+    /// The bundle is on the disk; the worker has not logged that yet.
+    Bundled,
     /// There is a bundle to publish.
     Ran,
     /// The last looks at claim and store are done; result.tar is on its way.

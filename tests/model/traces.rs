@@ -18,6 +18,10 @@ const CUT_OFF: &str = "a taken, a copied, a accepted, a locked, a held, a run-st
                        b locked, b held, b no-result, b run-started, a interrupted, a copied, a lock-refused, \
                        a held-elsewhere, a surplus-dropped, a lost, b run-ended, b published, b settled";
 
+/// The first worker is killed after its bundle is on the disk and before it says so; the second, of the same host, publishes it.
+const KILLED_AT_ITS_END: &str = "a taken, a copied, a accepted, a locked, a held, a run-started, b retaken, b copied, \
+                                 b locked, b accepted, b held, b no-result, b bundle-found, b published, b settled";
+
 pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("model::traces_that_are_right_are_taken", right),
@@ -49,7 +53,7 @@ fn check(trace: &str) -> Result<usize, String> {
 }
 
 fn right() -> Result<(), Failed> {
-    for trace in [GOOD, KILLED, CUT_OFF] {
+    for trace in [GOOD, KILLED, KILLED_AT_ITS_END, CUT_OFF] {
         assert_eq!(check(trace)?, trace.split(", ").count());
         // A worker can be killed after each of its steps.
         let steps: Vec<&str> = trace.split(", ").collect();
@@ -78,6 +82,7 @@ fn wrong() -> Result<(), Failed> {
         ),
         ("published twice", GOOD.replace("a published", "a published, a published"), ClaimStep::Published),
         ("run twice at a time", KILLED.replace("b no-result", "b no-result, a renewed, a renewed"), ClaimStep::Renewed),
+        ("a bundle of a run that never was", KILLED_AT_ITS_END.replace("a run-started, ", ""), ClaimStep::BundleFound),
         ("not looked for a result", KILLED.replace("b no-result, ", ""), ClaimStep::RunStarted),
         (
             "published by who has lost it",

@@ -99,10 +99,7 @@ impl Protocol {
                     .then_some(())?;
                 own.job = Job::Running;
             }
-            (ClaimStep::RunEnded, _, Job::Running) => {
-                own.job = Job::Ran;
-                *self.bundle(&mut next, slot) = true;
-            }
+            (ClaimStep::RunEnded, _, Job::Bundled) => own.job = Job::Ran,
             (ClaimStep::BundleFound, _, Job::Start | Job::Clear) => {
                 (*self.bundle(&mut next, slot) && (now.job == Job::Clear || !self.must_look(now))).then_some(())?;
                 next.slots[usize::from(slot)].job = Job::Ran;
@@ -303,6 +300,11 @@ impl Protocol {
                     lock: LockAnswer::No,
                     told: false,
                 };
+            }
+            Decision::WriteBundle => {
+                (now.job == Job::Running).then_some(())?;
+                own.job = Job::Bundled;
+                *self.bundle(&mut next, slot) = true;
             }
             Decision::BeginCommit => {
                 let early = !self.rules.publish_before_settling && now.keeper == Keeper::Idle;
