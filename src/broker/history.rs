@@ -55,7 +55,7 @@ impl Failure {
 }
 
 /// One line of at most so many characters.
-fn cut(text: &str, longest: usize) -> String {
+pub(super) fn cut(text: &str, longest: usize) -> String {
     let line = |c: char| if c.is_control() { ' ' } else { c };
     match text.char_indices().nth(longest) {
         None => text.chars().map(line).collect(),

@@ -2,6 +2,7 @@
 //! must be true of what was read. Both the property tests and `fuzz/` call these functions.
 
 use apt_ci::broker::QueueUrl;
+use apt_ci::broker::amqp::headers_of_copy;
 use apt_ci::excuses::{Excuses, State, text};
 use apt_ci::forge::delivery::Delivery;
 use apt_ci::forge::{Forge, event};
@@ -11,13 +12,17 @@ use apt_ci::result::layout::parse_object;
 use apt_ci::result::sections::Sections;
 use apt_ci::result::{Proof, RunSummary};
 use apt_ci::status::TestStatus;
+use apt_ci::testbed::cause::{is_gone, testbed_fault};
 use apt_ci::testbed::{Definitions, WorkerConf};
+use lapin::types::generation::gen_field_table;
+use lapin::types::parsing::parse_field_table;
 
 /// A function that reads any bytes, and panics when something is wrong.
 pub type Target = fn(&[u8]);
 
 /// All targets, by name, each with an input to begin with.
-pub const TARGETS: [(&str, Target, &str); 10] = [
+pub const TARGETS: [(&str, Target, &str); 12] = [
+    ("headers", headers, HEADERS),
     ("request", request, REQUEST),
     ("line", line, LINE),
     ("github", github, GITHUB),
@@ -25,11 +30,14 @@ pub const TARGETS: [(&str, Target, &str); 10] = [
     ("listing", listing, LISTING),
     ("testinfo", testinfo, TESTINFO),
     ("sections", sections, SECTIONS),
+    ("summary", summary, SUMMARY),
     ("excuses", excuses, EXCUSES),
     ("worker_conf", worker_conf, WORKER_CONF),
     ("status", status, STATUS),
 ];
 
+/// A table of AMQP: its length, then names, types and values.
+const HEADERS: &str = "\0\0\0[\x10x-apt-ci-attemptI\0\0\0\x02\x11x-apt-ci-failuresS\0\0\0\x02[]\x07x-deathA\0\0\0\x14F\0\0\0\x0f\x05countl\0\0\0\0\0\0\0\x01\x04mineS\0\0\0\x01x";
 const REQUEST: &str = r#"gzip
 {"triggers": ["gzip/1.12-1", "glibc/2.39"], "ppas": ["user:token@owner/name:ABCD"], "env": ["A=b"], "uuid": "x-1", "requester": "me",
  "submit-time": "2026-11-29 12:00:00+0000", "test-git": "https://example.com/x#branch", "all-proposed": "1", "readable-by": ["a"]}"#;
@@ -48,6 +56,8 @@ const TESTINFO: &str = r#"{"apt-ci": {"proof": {"verdict": "refuted", "fallback"
  {"kind": "trigger", "asked": "a/1", "found": "2", "from": "noble", "installed": ["a 1"], "reason": "superseded"}]}}}"#;
 const SECTIONS: &str = "autopkgtest [12:00:00]: @@@@@@@@@@@@@@@@@@@@ apt-source x\nautopkgtest [12:00:00]: test one: [-----\n\
  autopkgtest [12:00:00]: test one: -----]\n  3s autopkgtest [12:00:00]: @@@@@@@@@@@@@@@@@@@@ summary\none PASS\n";
+const SUMMARY: &str =
+    "autopkgtest [12:00:00]: ERROR: testbed failure: unexpected eof\n\0<VirtSubproc>: failure: timed out\n";
 const EXCUSES: &str = "generated-date: 2026-11-29\nsources:\n- item-name: a\n  source: a\n  new-version: '2'\n  old-version: '1'\n  \
  is-candidate: false\n  policy_info:\n    age: {current-age: 3}\n    autopkgtest:\n      verdict: REJECTED\n      b/1:\n        amd64: \
  [REGRESSION, 'https://x/log.gz', 'https://x', null, 'https://x/request.cgi?release=noble&arch=amd64&package=b&trigger=a%2F2']\n";
@@ -55,6 +65,17 @@ const WORKER_CONF: &str = "# comment\n[autopkgtest]\ncheckout_dir = /x\nreleases
  setup_command = a $RELEASE\n  b\nretry_delay = 5\n[virt]\nargs = lxd $VAR\npackage_size_default = --ram 1024\n";
 const STATUS: &str = r#"{"release": "noble", "architecture": "amd64", "package": "gzip", "running": true, "params": {}, "duration": 3,
  "logtail": "x"}"#;
+
+/// The client library reads the table; what we make of it must fit into a frame of 128 KiB, beside the rest of a message's properties.
+fn headers(bytes: &[u8]) {
+    if bytes.len() <= 128 * 1024
+        && let Ok((_, table)) = parse_field_table(bytes)
+    {
+        let copy = headers_of_copy(&table);
+        let written = gen_field_table(&copy)(Vec::new().into()).expect("what we write can be written").into_inner().0;
+        assert!(written.len() < 120 * 1024, "a copy fits into a frame");
+    }
+}
 
 fn request(bytes: &[u8]) {
     if let Ok(request) = Request::parse(bytes) {
@@ -118,6 +139,18 @@ fn sections(bytes: &[u8]) {
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let _ = sections.next(line);
     }
+}
+
+/// What precedes the first NUL is the end of a log, the rest a summary.
+fn summary(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (log, summary) = text.split_once('\0').unwrap_or(("", &text));
+    for exit_code in [0, 12, 16, 20] {
+        if let Some(fault) = testbed_fault(exit_code, log, summary) {
+            assert!(!fault.contains('\n'), "a fault is one line");
+        }
+    }
+    let _ = is_gone(&text);
 }
 
 fn excuses(bytes: &[u8]) {

@@ -6,7 +6,7 @@ use lapin::types::{AMQPValue, FieldTable};
 
 use super::{names, publish};
 use crate::broker::Verdict;
-use crate::broker::history::History;
+use crate::broker::history::{History, cut};
 use crate::release::QueueName;
 use crate::request::{InvalidRequest, Request, RequestId};
 
@@ -25,6 +25,15 @@ pub(super) struct Subject {
 
 /// Maximum size of the headers of other programs that a copy of a message keeps, in bytes.
 const MAX_FOREIGN_HEADERS: usize = 16 * 1024;
+
+/// Maximum size of one of our own headers, in bytes. Ten failures with their longest reasons are smaller.
+const MAX_OUR_HEADER: usize = 32 * 1024;
+
+/// Maximum length of a dead letter's reason, in characters: an error may quote what is wrong, however long it is.
+const LONGEST_REASON: usize = 2000;
+
+/// Our own headers that a request may have when it waits in a queue.
+const OURS: [&str; 6] = [names::ATTEMPT, names::PASSES, names::FAILURES, names::MOVED, names::REASON, names::ORIGIN];
 
 /// Headers that a copy does not take over: our own, which it gets anew, RabbitMQ's notes, and those that would send the copy to further queues.
 const DROPPED: [&str; 14] = [
@@ -49,9 +58,7 @@ impl Subject {
     /// had it before.
     pub(super) fn read(origin: QueueName, delivery: &Delivery) -> (Self, Result<Request, InvalidRequest>, bool) {
         let came_with = delivery.properties.headers().clone().unwrap_or_default();
-        let number = |name| number_header(&came_with, name);
-        let failures = History::failures_from(&text_header(&delivery.properties, names::FAILURES));
-        let history = History { attempts: number(names::ATTEMPT), passes: number(names::PASSES), failures }.claimed();
+        let history = claimed_history(&came_with);
         let passed_on = ["x-death", names::MOVED].into_iter().any(|header| came_with.contains_key(header));
         let redelivered = history.had_another_holder() || delivery.redelivered || passed_on;
         let mut notes = Vec::new();
@@ -84,21 +91,13 @@ impl Subject {
     }
 
     fn headers_with(&self, history: &History) -> FieldTable {
-        let mut headers = self.headers.clone();
-        headers.insert(names::ATTEMPT.into(), AMQPValue::LongLongInt(history.attempts.into()));
-        if history.passes > 0 {
-            headers.insert(names::PASSES.into(), AMQPValue::LongLongInt(history.passes.into()));
-        }
-        if !history.failures.is_empty() {
-            headers.insert(names::FAILURES.into(), AMQPValue::LongString(history.failures_text().into()));
-        }
-        headers
+        with_history(self.headers.clone(), history)
     }
 
     /// The properties of the dead letter.
     pub(super) fn dead_properties(&self, reason: &str) -> BasicProperties {
         let mut headers = self.headers_with(&self.history);
-        headers.insert(names::REASON.into(), AMQPValue::LongString(reason.into()));
+        headers.insert(names::REASON.into(), AMQPValue::LongString(cut(reason, LONGEST_REASON).into()));
         headers.insert(names::ORIGIN.into(), AMQPValue::LongString(self.origin.to_string().into()));
         self.with_headers(headers)
     }
@@ -110,6 +109,30 @@ impl Subject {
             None => properties,
         }
     }
+}
+
+/// The headers of the copy that a worker makes of a request with these headers. They fit into one frame, whatever the request came with.
+#[must_use]
+pub fn headers_of_copy(came_with: &FieldTable) -> FieldTable {
+    with_history(taken_over(came_with, |name| DROPPED.contains(&name)), &claimed_history(came_with))
+}
+
+/// The history that a request's headers tell, with the attempt that begins now.
+fn claimed_history(came_with: &FieldTable) -> History {
+    let number = |name| number_header(came_with, name);
+    let failures = History::failures_from(&text_of(came_with, names::FAILURES));
+    History { attempts: number(names::ATTEMPT), passes: number(names::PASSES), failures }.claimed()
+}
+
+fn with_history(mut headers: FieldTable, history: &History) -> FieldTable {
+    headers.insert(names::ATTEMPT.into(), AMQPValue::LongLongInt(history.attempts.into()));
+    if history.passes > 0 {
+        headers.insert(names::PASSES.into(), AMQPValue::LongLongInt(history.passes.into()));
+    }
+    if !history.failures.is_empty() {
+        headers.insert(names::FAILURES.into(), AMQPValue::LongString(history.failures_text().into()));
+    }
+    headers
 }
 
 /// The properties of a request that an operator moves to another queue: it keeps its history.
@@ -136,18 +159,24 @@ fn carried(delivery: &Delivery, headers: FieldTable) -> BasicProperties {
     }
 }
 
-/// The headers of a message that its copy keeps. Those of other programs are kept as long as they are not too large in all: a request does
-/// not depend on them, and with ours added they must fit into one frame.
+/// The headers of a message that its copy keeps. A request does not depend on those of other programs: they are kept as long as they are
+/// not too large in all. With ours added they must fit into one frame, so that none of ours may be large, either: anybody can send one.
 fn taken_over(headers: &FieldTable, is_dropped: impl Fn(&str) -> bool) -> FieldTable {
     let kept = || headers.inner().iter().filter(|(name, _)| !is_dropped(name.as_str()));
-    let is_ours = |name: &str| name.starts_with(names::OUR_HEADERS);
+    let is_ours = |name: &str| OURS.contains(&name);
     let foreign = kept().filter(|(name, _)| !is_ours(name.as_str()));
-    let size: usize = foreign.map(|(name, value)| name.as_str().len() + size(value)).sum();
-    if size > MAX_FOREIGN_HEADERS {
-        tracing::warn!("a message's headers of {size} bytes are dropped: they are of another program, and too large");
+    let foreign_size: usize = foreign.map(|(name, value)| name.as_str().len() + size(value)).sum();
+    if foreign_size > MAX_FOREIGN_HEADERS {
+        tracing::warn!(
+            "a message's headers of {foreign_size} bytes are dropped: they are of another program, and too large"
+        );
     }
+    let fits = |name: &str, value: &AMQPValue| match is_ours(name) {
+        true => size(value) <= MAX_OUR_HEADER,
+        false => foreign_size <= MAX_FOREIGN_HEADERS,
+    };
     let mut copy = FieldTable::default();
-    for (name, value) in kept().filter(|(name, _)| size <= MAX_FOREIGN_HEADERS || is_ours(name.as_str())) {
+    for (name, value) in kept().filter(|(name, value)| fits(name.as_str(), value)) {
         copy.insert(name.clone(), value.clone());
     }
     copy
@@ -184,7 +213,11 @@ fn number_header(headers: &FieldTable, name: &str) -> u32 {
 
 /// A header's text; empty when it is missing or none.
 pub(super) fn text_header(properties: &BasicProperties, name: &str) -> String {
-    match properties.headers().as_ref().and_then(|headers| headers.inner().get(name)) {
+    properties.headers().as_ref().map(|headers| text_of(headers, name)).unwrap_or_default()
+}
+
+fn text_of(headers: &FieldTable, name: &str) -> String {
+    match headers.inner().get(name) {
         Some(AMQPValue::LongString(text)) => String::from_utf8_lossy(text.as_bytes()).into_owned(),
         Some(AMQPValue::ShortString(text)) => text.to_string(),
         _ => String::new(),
@@ -263,6 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn large_headers_with_our_names_stay_behind() {
+        let mut headers = FieldTable::default();
+        let large = || AMQPValue::LongString("x".repeat(40 * 1024).into());
+        for name in [names::FAILURES, names::REASON, names::ORIGIN, "x-apt-ci-unknown"] {
+            headers.insert(name.into(), large());
+        }
+        headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
+        let message = delivery("gzip", headers);
+        let (subject, ..) = Subject::read(origin(), &message);
+        for properties in [subject.properties(), moved_properties(&message), revived_properties(&message)] {
+            let headers = properties.headers().clone().unwrap();
+            assert!(headers.inner().values().map(size).sum::<usize>() < 1024, "{headers:?}");
+        }
+        assert!(moved_properties(&message).headers().clone().unwrap().contains_key(names::MOVED));
+    }
+
+    #[test]
     fn a_request_takes_its_history_along() {
         let (first, ..) = Subject::read(origin(), &delivery("gzip", FieldTable::default()));
         let time = "2026-11-20T10:00:00Z".parse().unwrap();
@@ -279,7 +329,8 @@ mod tests {
         let (third, ..) = Subject::read(origin(), &delivery("gzip", headers));
         assert_eq!((third.history.attempts, third.history.passes), (2, 1));
         assert_eq!(third.history.failures, [failure]);
-        let dead = third.dead_properties("enough").headers().clone().unwrap();
+        let dead = third.dead_properties(&"enough".repeat(10_000)).headers().clone().unwrap();
+        assert!(dead.inner().values().map(size).sum::<usize>() < 8000);
         assert!(dead.contains_key(names::FAILURES) && dead.contains_key(names::REASON));
     }
 

@@ -57,6 +57,7 @@ use crate::request::line::Submission;
 
 pub use self::announce::AmqpListener;
 pub use self::keeper::AmqpHold;
+pub use self::message::headers_of_copy;
 pub use self::slot::AmqpSlot;
 
 /// A connection to RabbitMQ, which is made again when it is used after a loss.

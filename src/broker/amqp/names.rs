@@ -8,8 +8,6 @@ use lapin::types::ShortString;
 use crate::release::QueueName;
 use crate::request::RequestId;
 
-/// How the names of our own headers begin.
-pub(super) const OUR_HEADERS: &str = "x-apt-ci-";
 /// Header: which attempt the copy in a claim queue is. It stays with a request that comes back.
 pub(super) const ATTEMPT: &str = "x-apt-ci-attempt";
 /// Header: how often the request was passed on.
