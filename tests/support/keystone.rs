@@ -15,17 +15,24 @@ use super::daemon::{Daemon, free_port, http_status, run};
 const ADMIN_PASSWORD: &str = "admin-password";
 
 /// Serves Keystone on the port that is its only argument. Keystone 30 ships no server program, and releases before 26 name the
-/// application differently.
+/// application differently. A connection that says nothing must not hold up the others, nor may more than the usual five wait.
 const SERVER: &str = r#"
 import sys
-from wsgiref.simple_server import make_server
+from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIServer, make_server
 port = int(sys.argv.pop(1))
 try:
     from keystone.wsgi.api import application
 except ImportError:
     from keystone.server.wsgi import initialize_public_application
     application = initialize_public_application()
-make_server("127.0.0.1", port, application).serve_forever()
+
+
+class Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+make_server("127.0.0.1", port, application, server_class=Server).serve_forever()
 "#;
 
 /// A running Keystone with a user for the tests.
