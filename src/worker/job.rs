@@ -57,6 +57,17 @@ pub enum JobEnd {
     Unproven(String, Duration),
 }
 
+/// What was at fault when a request is tried again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// The testbed, or what it was asked for.
+    Testbed,
+    /// This host.
+    Host,
+    /// The store, or this host, before or after the test.
+    Store,
+}
+
 /// What the store has of a request.
 enum Published {
     /// No result.
@@ -166,18 +177,18 @@ impl Job<'_> {
                 }
                 RunEnd::Testbed(reason) => {
                     self.remove(entry).await;
-                    return self.try_again(claim, reason, false).await;
+                    return self.try_again(claim, reason, Fault::Testbed).await;
                 }
                 RunEnd::Unproven(reason) => {
                     self.remove(entry).await;
-                    return Ok(match self.try_again(claim, reason, false).await? {
+                    return Ok(match self.try_again(claim, reason, Fault::Testbed).await? {
                         JobEnd::TriedAgain(reason, after) => JobEnd::Unproven(reason, after),
                         other => other,
                     });
                 }
                 RunEnd::Host(reason) => {
                     self.remove(entry).await;
-                    return self.try_again(claim, reason, true).await;
+                    return self.try_again(claim, reason, Fault::Host).await;
                 }
                 RunEnd::Lost(reason) => {
                     tracing::warn!(package = %package, uuid = %id, "abandoned: {reason}");
@@ -186,7 +197,8 @@ impl Job<'_> {
                 }
             },
         };
-        if let Some(run) = overtaken {
+        // Our own result is no other's: when it is known that no reader has missed it, it stays.
+        if let Some(run) = overtaken.filter(|run| !bundle.is_confirmed(run)) {
             bundle.give_up(run);
         }
         self.phase(&contact, Phase::Publishing);
@@ -235,10 +247,11 @@ impl Job<'_> {
                     _ => format!("the result of {package} is kept in {}: {error}", entry.folder().display()),
                 };
                 tracing::error!("{reason}");
-                // The store's fault, once we are told to stop; else a refusal, which the next request would meet as well.
-                let stopped = self.stop.finish.is_cancelled();
-                let end = if stopped { JobEnd::GivenBack } else { JobEnd::Infrastructure(reason) };
-                self.settle(claim, Verdict::Return, end).await
+                if self.stop.finish.is_cancelled() {
+                    return self.settle(claim, Verdict::Return, JobEnd::GivenBack).await;
+                }
+                // A refusal may be the request's doing, and then it must not go round for ever.
+                self.try_again(claim, reason, Fault::Store).await
             }
         }
     }
@@ -297,13 +310,18 @@ impl Job<'_> {
     /// What happens to a request after an infrastructure failure: it comes back when the fault may be gone, the later the more often
     /// it met one. A fault of this host says nothing about the request, so that is no attempt; but one that no host can finish
     /// does not go round for ever.
-    async fn try_again(&self, claim: Claim, reason: String, host: bool) -> Result<JobEnd, BrokerError> {
+    async fn try_again(&self, claim: Claim, reason: String, fault: Fault) -> Result<JobEnd, BrokerError> {
+        let host = fault != Fault::Testbed;
         if host && claim.failures.len() >= FAILURES {
             let verdict = Verdict::Dead(format!("no host could finish it, {} times; at last: {reason}", FAILURES + 1));
             return self.settle(claim, verdict, JobEnd::TestbedFailed(reason)).await;
         }
-        let earlier = u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3);
-        let after = broker::delay(self.settings.conf.retry_delay().saturating_mul(DELAY_GROWTH.pow(earlier)));
+        let growths = match fault {
+            // Another attempt costs no test.
+            Fault::Store => 0,
+            Fault::Testbed | Fault::Host => u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3),
+        };
+        let after = broker::delay(self.settings.conf.retry_delay().saturating_mul(DELAY_GROWTH.pow(growths)));
         let failure = Failure {
             worker: self.worker.name.clone(),
             reason: reason.clone(),
@@ -319,7 +337,10 @@ impl Job<'_> {
     async fn give_back(&self, claim: Claim, cancellable: Cancellable, end: JobEnd) -> Result<JobEnd, BrokerError> {
         match cancellable.close() {
             Some(withdrawal) => self.withdraw(claim, withdrawal).await,
-            None => self.settle(claim, Verdict::Return, end).await,
+            None => match end {
+                JobEnd::Infrastructure(reason) => self.try_again(claim, reason, Fault::Store).await,
+                end => self.settle(claim, Verdict::Return, end).await,
+            },
         }
     }
 

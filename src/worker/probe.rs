@@ -1,4 +1,5 @@
-//! Finds out whether tests can run on this host at all: a testbed is opened for a test of our own that does nothing.
+//! Finds out whether tests can run on this host at all: a testbed is opened for a test of our own that does nothing, and
+//! something is stored and removed again.
 //!
 //! What requests ask for can fail in ways that look like a fault of the host. So a slot whose tests keep failing is not
 //! paused before this test, which no requester has any part in, has failed as well.
@@ -14,7 +15,8 @@ use super::spool::SpoolEntry;
 use crate::host;
 use crate::release::QueueName;
 use crate::request::{Parameters, Request, RequestId};
-use crate::result::{Material, Redactor, pack};
+use crate::result::{Bundle, Material, Place, Redactor, pack};
+use crate::store::StoreError;
 use crate::testbed::command::withheld;
 use crate::testbed::process::CONSOLE;
 use crate::testbed::settings::Settings;
@@ -126,14 +128,31 @@ impl Slot<'_> {
                 code(exit)
             ));
         }
+        let place = Place::of(&request, queue);
         let folder = entry.bundle_folder();
-        let packing = tokio::task::spawn_blocking(move || {
-            pack(&Material::new(&output, &request, 0, started.elapsed()), &folder).map(drop)
-        });
+        let packing =
+            tokio::task::spawn_blocking(move || pack(&Material::new(&output, &request, 0, started.elapsed()), &folder));
         match packing.await {
-            Ok(Ok(())) => Ok(Probe::Passed),
+            Ok(Ok(bundle)) => self.store_in_vain(&place, &bundle).await.map_err(|error| error.to_string()),
             Ok(Err(error)) => Err(format!("a result cannot be bundled: {error}")),
             Err(error) => Err(format!("bundling a result ended early: {error}")),
+        }
+    }
+
+    /// Stores a small object beside the results of the probe's queue, where no reader of results looks, and removes it.
+    async fn store_in_vain(&self, place: &Place, bundle: &Bundle) -> Result<Probe, StoreError> {
+        let (store, container) = (self.worker.store, &place.container);
+        let file = bundle.commit_mark();
+        let object = format!("{PACKAGE}/{}", RequestId::random());
+        let stored = async {
+            store.ensure_container(container, &place.access).await?;
+            let end = store.put(container, &object, &file.path, &file.headers).await;
+            store.delete_all(container, &[object]).await?;
+            end
+        };
+        tokio::select! {
+            end = stored => end.map(|()| Probe::Passed),
+            () = self.stop.finish.cancelled() => Ok(Probe::Stopped),
         }
     }
 }

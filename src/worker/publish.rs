@@ -127,20 +127,23 @@ async fn put(
             if newer.is_none() || bundle.is_confirmed(id) {
                 return confirm(store, place, bundle, id).await.map(Some);
             }
-            bundle.give_up(id.clone());
         }
     }
+    // A result.tar that was sent and not heard of may still arrive.
+    let mut may_arrive = unused.is_none() && kept.is_some();
     loop {
         let id = match kept {
             Some(id) if newer.is_none() => id,
             outdated => {
+                // What readers may have seen stays until there is something in its place. `confirm` removes it.
+                let may_be_seen = std::mem::take(&mut may_arrive);
+                if let Some(outdated) = outdated.as_ref().filter(|_| may_be_seen) {
+                    bundle.give_up(outdated.clone());
+                }
                 let id = RunId::stamp(jiff::Timestamp::now(), newer.as_ref());
                 keep(bundle, Some(&id)).await?;
-                // What readers have seen stays until there is something in its place.
-                if let Some(outdated) = outdated.filter(|outdated| !bundle.given_up().contains(outdated))
-                    && let Err(error) = remove(store, place, bundle, &outdated).await
-                {
-                    tracing::warn!("{} is left over in the store: {error}", path.folder(&outdated));
+                if let Some(outdated) = outdated.filter(|_| !may_be_seen) {
+                    clear(store, place, bundle, &outdated).await;
                 }
                 id
             }
@@ -166,19 +169,27 @@ async fn put(
             // Who had the request before us may have gone on with it without knowing that it was not theirs any more; and while our
             // own claim was away, another worker may have taken the request and done it.
             Ok(()) if claim.redelivered || claim.was_interrupted() => {
-                runs::of_request(store, place, request).await?.iter().any(|run| !bundle.given_up().contains(&run.id))
+                let ours = |run: &RunId| *run == id || bundle.given_up().contains(run);
+                runs::of_request(store, place, request).await?.iter().any(|run| !ours(&run.id))
             }
             _ => false,
         };
-        if held.is_err() || done_elsewhere {
-            if let Err(error) = remove(store, place, bundle, &id).await {
-                tracing::warn!("{} is left over in the store: {error}", path.folder(&id));
+        if done_elsewhere {
+            // Ids that were given up stay: whoever published the other result may be giving it up just now, because of ours.
+            clear(store, place, bundle, &id).await;
+            return Ok(None);
+        }
+        if let Err(lost) = held {
+            // Whoever has the request now may have found our result, and settled the request because of it.
+            if !may_arrive {
+                clear(store, place, bundle, &id).await;
             }
-            return held.map(|()| None).map_err(Into::into);
+            return Err(lost.into());
         }
         newer = newest_after(store, place, &id, &turn).await?;
         if newer.is_none() {
             turn.commit(&id);
+            may_arrive = true;
             let commit_mark = bundle.commit_mark();
             store.put(container, &path.object(&id, commit_mark.name), &commit_mark.path, &commit_mark.headers).await?;
             newer = overtaking(store, place, &id).await?;
@@ -187,7 +198,6 @@ async fn put(
                 return confirm(store, place, bundle, &id).await.map(Some);
             }
             tracing::info!("{} was overtaken by another run: it gets a new id", path.folder(&id));
-            bundle.give_up(id.clone());
         }
         kept = Some(id);
     }
@@ -218,10 +228,17 @@ async fn overtaking(store: &Store, place: &Place, id: &RunId) -> Result<Option<R
 /// Notes that readers cannot have missed the run, and removes what was stored of the bundle under other ids.
 async fn confirm(store: &Store, place: &Place, bundle: &mut Bundle, id: &RunId) -> Result<RunId, PublishError> {
     bundle.confirm(id)?;
-    for outdated in bundle.given_up().to_vec() {
-        remove(store, place, bundle, &outdated).await?;
+    for outdated in bundle.given_up().iter().filter(|outdated| *outdated != id) {
+        remove(store, place, bundle, outdated).await?;
     }
     Ok(id.clone())
+}
+
+/// Removes what was stored under an id that nobody needs, as far as the store lets us.
+async fn clear(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) {
+    if let Err(error) = remove(store, place, bundle, id).await {
+        tracing::warn!("{} is left over in the store: {error}", place.path.folder(id));
+    }
 }
 
 /// Keeps the id on the disk, which may take its time: the other slots do not wait for it.
@@ -352,6 +369,57 @@ mod tests {
         stage.publish(&mut three).await.unwrap();
         one.2 = Bundle::open(&one.2.dir).unwrap().unwrap();
         assert_eq!(stage.publish(&mut one).await, Some(late));
+    }
+
+    #[tokio::test]
+    async fn a_confirmed_result_stays_whoever_takes_it_for_overtaken() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        let first = stage.publish(&mut one).await.unwrap();
+        let mut two = stage.claim().await;
+        let second = stage.publish(&mut two).await.unwrap();
+        // Its worker died before it could settle, and the next one sees a later run that was stored at about the same time.
+        one.2 = Bundle::open(&one.2.dir).unwrap().unwrap();
+        one.2.give_up(first.clone());
+        assert_eq!(stage.publish(&mut one).await.as_ref(), Some(&first));
+        let mut left = stage.folders();
+        left.sort();
+        assert_eq!(left, [first.to_string(), second.to_string()]);
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_arrives_late_is_not_taken_for_another_workers() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        one.0.redelivered = true;
+        let id = one.2.run_id().unwrap().unwrap();
+        stage.store.ensure_container(&stage.place.container, &stage.place.access).await.unwrap();
+        for file in one.2.files() {
+            let name = stage.place.path.object(&id, file.name);
+            stage.store.put(&stage.place.container, &name, &file.path, &file.headers).await.unwrap();
+        }
+        assert_eq!(stage.publish(&mut one).await.as_ref(), Some(&id));
+        assert_eq!(stage.folders(), [id.to_string()]);
+    }
+
+    #[tokio::test]
+    async fn an_id_under_which_a_result_may_still_arrive_is_remembered() {
+        let stage = Stage::new();
+        let mut one = stage.claim().await;
+        let early = one.2.run_id().unwrap().unwrap();
+        let obstacle = stage.folder.path().join("results").join(&stage.place.container);
+        let obstacle = obstacle.join(stage.place.path.object(&early, RESULT));
+        fs::create_dir_all(&obstacle).unwrap();
+        let (claim, _, bundle) = &mut one;
+        let request = claim.request.as_ref().unwrap().clone();
+        let Stage { store, containers, turns, place, .. } = &stage;
+        let to = Destination { store, containers, turns };
+        publish(to, place, bundle, &request, claim, &Stop::default()).await.unwrap_err();
+        fs::remove_dir(&obstacle).unwrap();
+        let late = stage.publish(&mut one).await.unwrap();
+        assert!(late > early);
+        let reopened = Bundle::open(&one.2.dir).unwrap().unwrap();
+        assert_eq!(reopened.given_up(), [early], "whatever arrives under it is removed");
     }
 
     #[tokio::test]

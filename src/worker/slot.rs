@@ -69,10 +69,7 @@ impl Slot<'_> {
                         Some(claim) => {
                             queue = Some(claim.queue.clone());
                             let end = self.run(claim).await?;
-                            let again = matches!(
-                                end,
-                                JobEnd::Infrastructure(_) | JobEnd::TriedAgain(..) | JobEnd::Unproven(..)
-                            );
+                            let again = matches!(end, JobEnd::TriedAgain(..) | JobEnd::Unproven(..));
                             if service == Service::Once && !again {
                                 return Ok(Ended::ServedOne);
                             }
@@ -84,8 +81,6 @@ impl Slot<'_> {
                     }
                 }
             };
-            // What fails whatever is asked for says enough. Everything else may be the requests' doing.
-            let queue = queue.filter(|_| !matches!(end, JobEnd::Infrastructure(_)));
             let (reason, next) = match end {
                 JobEnd::Settled => {
                     self.board.settled();

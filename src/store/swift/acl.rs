@@ -21,20 +21,32 @@ pub(super) fn wanted(access: &Access) -> Result<Vec<String>, String> {
     }
 }
 
+/// Maximum length of a list, in bytes: Swift refuses a header whose line is longer than 8192.
+const MAX_LIST: usize = 8000;
+
 /// The list that gives this access; `None` when the existing one does. Who was on it stays on it, but for everybody on a list that is
-/// to be private.
+/// to be private. Readers who do not fit are left out: a list that Swift refuses would cost the result as well.
 pub(super) fn changed(existing: &str, wanted: &[String], access: &Access) -> Option<String> {
     let before: Vec<&str> = existing.split(',').map(str::trim).filter(|reader| !reader.is_empty()).collect();
     let mut list = before.clone();
     if matches!(access, Access::Private(_)) {
         list.retain(|reader| !lets_strangers_in(reader));
     }
+    let mut length: usize = list.iter().map(|reader| reader.len() + 1).sum();
     for reader in wanted {
-        if !list.contains(&reader.as_str()) {
+        let grown = length + reader.len() + 1;
+        if !list.contains(&reader.as_str()) && grown <= MAX_LIST {
             list.push(reader);
+            length = grown;
         }
     }
     (list != before).then(|| list.join(","))
+}
+
+/// Those of the wanted readers who are not on a list.
+pub(super) fn left_out<'a>(list: &str, wanted: &'a [String]) -> Vec<&'a str> {
+    let on_it: Vec<&str> = list.split(',').map(str::trim).collect();
+    wanted.iter().map(String::as_str).filter(|reader| !on_it.contains(reader)).collect()
 }
 
 /// Whether a list lets strangers in.
@@ -71,6 +83,21 @@ mod tests {
         assert_eq!(list("*:bob", &private(&[])), None);
         assert!(!is_open("*:bob,proj:x") && !is_open(""));
         assert_eq!(list("", &private(&[])), None);
+    }
+
+    #[test]
+    fn a_list_never_outgrows_a_header() {
+        let mut existing = String::new();
+        let mut left_out_of = 0;
+        for number in 0..100 {
+            let access = private(&[&format!("{number:0>200}")]);
+            existing = list(&existing, &access).unwrap_or(existing);
+            left_out_of += left_out(&existing, &wanted(&access).unwrap()).len();
+        }
+        assert!(existing.len() <= MAX_LIST && existing.len() > MAX_LIST - 250, "{}", existing.len());
+        assert_eq!(existing.split(',').count() + left_out_of, 100);
+        let short = private(&["ann"]);
+        assert!(list(&existing, &short).is_some_and(|list| left_out(&list, &wanted(&short).unwrap()).is_empty()));
     }
 
     #[test]

@@ -149,7 +149,12 @@ impl SwiftStore {
                 Err(error) => return Err(error),
             };
             let mut headers = Vec::new();
-            match acl::changed(&existing, &wanted, access) {
+            let changed = acl::changed(&existing, &wanted, access);
+            let readers = acl::left_out(changed.as_ref().unwrap_or(&existing), &wanted);
+            if !readers.is_empty() {
+                warn!(container, ?readers, "readers are not added: the list of its readers is full");
+            }
+            match changed {
                 None if method == Method::POST => {
                     if *access == Access::Private(Vec::new()) && existing.is_empty() {
                         // Swift shows the list to owners only. Who may write nothing about the container did not see that it is empty.
