@@ -27,8 +27,10 @@ pub enum Answer {
     Unfinished,
     /// Another delivery had the same content.
     Repeated,
-    /// Nothing is certain to be queued: in words, why.
+    /// Nothing is queued: in words, why.
     Unavailable(String),
+    /// It may be queued, all of it or a part: in words, why that is not known. A delivery is in the journal, and its requests are looked for.
+    Unconfirmed(String),
 }
 
 enum Work {
@@ -80,12 +82,12 @@ impl Intake {
     }
 
     async fn hand_in(&self, work: Work) -> Answer {
-        let ended = || Answer::Unavailable("the service is being stopped".to_owned());
+        let ended = || "the service is being stopped".to_owned();
         let (sender, receiver) = oneshot::channel();
         if self.sender.send((work, sender)).await.is_err() {
-            return ended();
+            return Answer::Unavailable(ended());
         }
-        receiver.await.unwrap_or_else(|_| ended())
+        receiver.await.unwrap_or_else(|_| Answer::Unconfirmed(ended()))
     }
 }
 
@@ -274,8 +276,13 @@ impl Desk {
 
     /// What may have been sent is looked for; what was certainly not may come again.
     async fn fail(&self, job: Job, reason: &str, is_certain: bool) {
+        if !is_certain {
+            warn!("what was handed in may not be queued: {reason}");
+            let _ = job.sender.send(Answer::Unconfirmed(reason.to_owned()));
+            return;
+        }
         warn!("nothing was queued: {reason}");
-        if let Some(id) = job.delivery.filter(|_| is_certain)
+        if let Some(id) = job.delivery
             && let Err(failure) = self.journal.forget(id).await
         {
             error!("{failure}");

@@ -1,9 +1,10 @@
 //! Pull requests under test: from a delivery, which is written down before it is queued, to the last status of its commit.
 //!
 //! [`intake`] takes deliveries and queues their requests; [`withdraw`] takes out of the queues what a newer commit makes needless;
-//! [`watch`] finds out how tests end; [`show`] tells the forge; [`rebuild`] finds again what this machine has forgotten. They meet in the
-//! [`journal`] and nowhere else, so that each can die at any time.
+//! [`watch`] finds out how tests end; [`show`] tells the forge; [`rebuild`] finds again what this machine has forgotten; [`asked`] takes
+//! care of what users have asked for by hand. They meet in the [`journal`] and nowhere else, so that each can die at any time.
 
+pub mod asked;
 pub mod intake;
 pub mod journal;
 pub mod keyring;

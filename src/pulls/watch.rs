@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tracing::info;
 
-use super::journal::{AskedRequest, Journal, JournalError};
+use super::journal::{Journal, JournalError};
 use super::{PullTest, Stage};
 use crate::broker::{Broker, BrokerError};
 use crate::follow::{self, FollowError, Followed, Follower};
 use crate::forge::status::{State, of_outcome};
 use crate::release::QueueName;
+use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
 use crate::result::layout::LOG;
 use crate::result::{Outcome, Place};
@@ -26,7 +27,7 @@ const LOOKS: u32 = 15;
 /// So many of a container that are nowhere are looked for at once, the oldest first.
 const AT_ONCE: usize = 500;
 /// A result may carry an earlier time than its request, when two clocks differ.
-const SKEW: SignedDuration = SignedDuration::from_hours(1);
+pub(super) const SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// Why it could not be found out.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +127,7 @@ fn missing_test(run: &StoredRun) -> Option<&str> {
 }
 
 /// How a run has ended for its commit, the same in words, and where its log is; that is empty when no browser can open it.
-async fn end_of(store: &Store, run: &StoredRun) -> Result<(State, String, String), WatchError> {
+pub(super) async fn end_of(store: &Store, run: &StoredRun) -> Result<(State, String, String), WatchError> {
     let details = match missing_test(run) {
         None => Details::default(),
         Some(_) => match run.details(store).await {
@@ -139,41 +140,6 @@ async fn end_of(store: &Store, run: &StoredRun) -> Result<(State, String, String
     let link = store.locate(&run.container, &run.object(LOG)).await?;
     let link = if link.starts_with("http") { link } else { String::new() };
     Ok((state, words, link))
-}
-
-/// How long a result that was not there is not looked for again for another view of its request's page.
-const LOOKED_FOR_TTL: SignedDuration = SignedDuration::from_secs(10);
-
-/// A request that a user has asked for over the web, with its result if there is one by now.
-///
-/// # Errors
-/// When the journal cannot be used, or the store cannot be asked.
-pub async fn asked(
-    journal: &Journal,
-    store: &Store,
-    uuid: RequestId,
-    now: Timestamp,
-) -> Result<Option<AskedRequest>, WatchError> {
-    let Some(mut asked) = journal.asked(uuid.clone()).await? else { return Ok(None) };
-    let is_fresh = now.duration_since(asked.checked).abs() < LOOKED_FOR_TTL;
-    if !asked.outcome.is_empty() || is_fresh {
-        return Ok(Some(asked));
-    }
-    let runs = runs::since(store, &asked.container, &asked.prefix, asked.created - SKEW).await?;
-    let run = runs.into_iter().find(|run| run.summary.uuid.as_deref() == Some(uuid.as_str()));
-    let found = match &run {
-        Some(run) => {
-            let (_, words, link) = end_of(store, run).await?;
-            Some((words, link))
-        }
-        None => None,
-    };
-    asked.checked = now;
-    if let Some((outcome, link)) = &found {
-        (asked.outcome, asked.link) = (outcome.clone(), link.clone());
-    }
-    journal.note_looked_for(uuid, now, found).await?;
-    Ok(Some(asked))
 }
 
 async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun) -> Result<(), WatchError> {
@@ -198,7 +164,7 @@ pub struct Looked {
 }
 
 impl Looked {
-    fn fail(&mut self, error: impl Into<WatchError>) {
+    pub(super) fn fail(&mut self, error: impl Into<WatchError>) {
         self.failure.get_or_insert(error.into());
     }
 }
@@ -257,7 +223,7 @@ pub async fn requests(
 }
 
 /// Looks until it is known of each where it is, or that it is nowhere.
-async fn look(followed: &mut [Followed], broker: &Broker, store: &Store) -> Result<(), WatchError> {
+pub(super) async fn look(followed: &mut [Followed], broker: &Broker, store: &Store) -> Result<(), WatchError> {
     let mut follower = Follower::new(broker, store);
     for _ in 0..LOOKS {
         follower.look(followed).await?;
@@ -299,9 +265,14 @@ async fn settle(
     Ok(true)
 }
 
-/// Queues what was written down. If it was queued all the same, where nobody could see it, its worker finds the first one's result.
+/// Queues a request that was written down. If it was queued all the same, where nobody could see it, its worker finds the first one's result.
+pub(super) async fn queue_again(submission: &Submission, broker: &Broker) -> Result<(), BrokerError> {
+    let sent_before = submission.request.uuid().cloned().into_iter().collect();
+    broker.submit_again(std::slice::from_ref(submission), &sent_before, &[], &mut |_| {}).await
+}
+
 async fn queue(test: PullTest, journal: &Journal, broker: &Broker) -> Result<bool, WatchError> {
-    match broker.submit(std::slice::from_ref(&test.submission), &[], &mut |_| {}).await {
+    match queue_again(&test.submission, broker).await {
         Ok(()) => {
             info!(uuid = %test.uuid, "queued what was received before");
             journal.confirm(test.uuid).await?;
@@ -317,14 +288,15 @@ async fn queue(test: PullTest, journal: &Journal, broker: &Broker) -> Result<boo
 
 /// What is in some queues.
 #[derive(Default)]
-struct There {
+pub(super) struct There {
     /// The ids of all requests that wait there, or run.
-    uuids: HashSet<String>,
+    pub(super) uuids: HashSet<String>,
     /// Those of which nothing can be said.
-    unreadable: HashSet<QueueName>,
+    pub(super) unreadable: HashSet<QueueName>,
 }
 
-async fn there(broker: &Broker, queues: &[QueueName], looked: &mut Looked) -> Result<There, BrokerError> {
+/// Looks into queues, and asks what runs.
+pub(super) async fn there(broker: &Broker, queues: &[QueueName], looked: &mut Looked) -> Result<There, BrokerError> {
     let mut there = There::default();
     if queues.is_empty() {
         return Ok(there);
@@ -368,7 +340,6 @@ mod tests {
     use crate::broker::QueueUrl;
     use crate::forge::{Forge, Project};
     use crate::pulls::journal::{Delivered, Wish};
-    use crate::request::line::Submission;
     use crate::store::folder::FolderStore;
 
     fn test(release: &str, uuid: &str) -> PullTest {

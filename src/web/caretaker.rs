@@ -18,7 +18,7 @@ use crate::forge::hook::Hook;
 use crate::pulls::rebuild::{self, RebuildError, Surroundings};
 use crate::pulls::show::Shower;
 use crate::pulls::watch::{self as ends, Completed, Looked};
-use crate::pulls::{Stage, withdraw};
+use crate::pulls::{Stage, asked, withdraw};
 
 /// So often results are looked for when nobody tells that there are new ones.
 const RESULTS_EVERY: Duration = Duration::from_secs(30);
@@ -170,6 +170,10 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
         };
         // The others need not wait for what goes wrong here.
         looked.cancel();
+        let settled = asked::settle(journal, broker, store, before).await;
+        if let Some(failure) = settled.map_or_else(Some, |looked| looked.failure) {
+            warn!("some requests of users cannot be looked for now: {failure}");
+        }
         sleep(pause).await;
     }
 }

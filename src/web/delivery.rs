@@ -203,7 +203,7 @@ async fn act(service: &Service, forge: Forge, id: &str, proved: Proved) -> Resul
         Answer::Known => done(json!({"state": "known", "reason": "this delivery was taken before"}), StatusCode::OK),
         Answer::Unfinished => Ok(Reply::later("this delivery came before; whether it is queued is being found out")),
         Answer::Repeated => Err("another delivery had the same content"),
-        Answer::Unavailable(reason) => Ok(Reply::later(reason)),
+        Answer::Unavailable(reason) | Answer::Unconfirmed(reason) => Ok(Reply::later(reason)),
     }
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde_json::json;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use super::reply::Reply;
 use super::{Service, Whole, bearer, delivery};
 use crate::broker::Broker;
-use crate::duplicates;
+use crate::duplicates::{self, Duplicate, State};
 use crate::forge::query::Query;
 use crate::pulls::intake::Answer;
+use crate::pulls::journal::JournalError;
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Parameters, Request, RequestId, TestSource, Text};
@@ -46,6 +47,19 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
         Ok(asked) => asked,
         Err(reply) => return reply,
     };
+    // One after the other: who asks twice at once asks twice.
+    let alone = Arc::clone(&service.asking).lock_owned().await;
+    // In a task of its own: a client that hangs up must not leave a queue's requests in the service's hands, nor what it has asked for unnoted.
+    let service = Arc::clone(service);
+    let asking = tokio::spawn(async move {
+        let _alone = alone;
+        ask(&service, &user, requests).await.unwrap_or_else(|reply| reply)
+    });
+    asking.await.unwrap_or_else(|_| Reply::later("the service is stopping"))
+}
+
+/// Queues what is not there already. The error is the answer when nothing is queued.
+async fn ask(service: &Service, user: &Name, requests: Vec<Submission>) -> Result<Reply, Reply> {
     let now = Timestamp::now();
     let requester: Option<Text> = user.as_str().parse().ok();
     let requests: Vec<Submission> = requests
@@ -55,21 +69,8 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
             Submission { queue, request: request.identified().submitted_at(now) }
         })
         .collect();
-    // What waits or runs already is not asked for again, as with `apt-ci run`. One after the other: who asks twice at once asks twice.
-    let _alone = service.asking.lock().await;
     let notes = Notes::of(&service.site.state_dir, &service.site.queue.value);
-    let (broker, of_queue) = (Arc::clone(&service.broker), notes.clone());
-    // In a task of its own: a client that hangs up must not leave the service with a queue's requests in its hands.
-    let looking = tokio::spawn(async move {
-        let duplicates = duplicates::find(&requests, &broker, &of_queue).await;
-        (requests, duplicates)
-    });
-    let (requests, mut duplicates) = match looking.await {
-        Ok((requests, Ok(duplicates))) => (requests, duplicates),
-        Ok((_, Err(failure))) => return Reply::later(failure.to_string()),
-        Err(_) => return Reply::later("the service is stopping"),
-    };
-    duplicates::drop_finished(&mut duplicates, &requests, Some(&service.store)).await;
+    let duplicates = duplicates(service, &requests, &notes).await?;
     let (mut new, mut already, mut told) = (Vec::new(), Vec::new(), Vec::new());
     for (request, duplicate) in requests.into_iter().zip(duplicates) {
         match duplicate {
@@ -83,28 +84,91 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
             }
         }
     }
-    match service.intake.request(new).await {
+    let mut all = delivery::shown(&new);
+    all.extend(already);
+    queue(service, user, new, &notes, now).await?;
+    // Nothing depends on it but the pages.
+    if let Err(failure) = service.journal.note_asked(told, now).await {
+        error!("{failure}");
+    }
+    Ok(Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": all})))
+}
+
+/// What waits or runs already is not asked for again, as with `apt-ci run`; nor is what may be queued.
+async fn duplicates(
+    service: &Service,
+    requests: &[Submission],
+    notes: &Notes,
+) -> Result<Vec<Option<Duplicate>>, Reply> {
+    let found = duplicates::find(requests, &service.broker, notes).await;
+    let mut duplicates = found.map_err(|failure| Reply::later(failure.to_string()))?;
+    duplicates::drop_finished(&mut duplicates, requests, Some(&service.store)).await;
+    let in_doubt = service.journal.asked_in_doubt(Timestamp::MAX).await.map_err(|failure| unusable(&failure))?;
+    for (duplicate, Submission { queue, request }) in duplicates.iter_mut().zip(requests) {
+        let same = in_doubt.iter().find(|other| other.queue == *queue && other.request.same_test(request));
+        if let Some(uuid) = same.and_then(|same| same.request.uuid()).filter(|_| duplicate.is_none()) {
+            *duplicate = Some(Duplicate { uuid: uuid.to_string(), state: State::Queued });
+        }
+    }
+    Ok(duplicates)
+}
+
+/// Queues requests. They are written down before: what is not certain to be queued after that is queued later.
+async fn queue(
+    service: &Service,
+    user: &Name,
+    requests: Vec<Submission>,
+    notes: &Notes,
+    now: Timestamp,
+) -> Result<(), Reply> {
+    if requests.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<RequestId> = requests.iter().filter_map(|one| one.request.uuid().cloned()).collect();
+    let begun = service.journal.begin_asked(requests.clone(), now).await;
+    begun.map_err(|failure| unusable(&failure))?;
+    note(&requests, notes, &service.broker).await;
+    match service.intake.request(requests).await {
         Answer::Queued(requests) => {
             info!(%user, "queued {} requests", requests.len());
             service.metrics.queued(requests.len());
-            note(&requests, &notes, &service.broker).await;
-            let new = requests.iter().filter_map(|one| Some((one.request.uuid()?.clone(), one.clone())));
-            told.extend(new);
-            // They are queued, whether their pages can be shown or not.
-            if let Err(failure) = service.journal.note_asked(told, now).await {
+            // If this cannot be written, they are looked for later.
+            if let Err(failure) = service.journal.asked_are_queued(ids).await {
                 error!("{failure}");
             }
-            let mut all = delivery::shown(&requests);
-            all.extend(already);
-            Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": all}))
+            Ok(())
         }
-        Answer::Unavailable(reason) => Reply::later(reason),
+        Answer::Unconfirmed(reason) => {
+            warn!(%user, "{} requests are looked for later, and queued if they are nowhere: {reason}", ids.len());
+            Ok(())
+        }
+        Answer::Unavailable(reason) => {
+            forget(ids, service, notes).await;
+            Err(Reply::later(reason))
+        }
         // These are answers to deliveries alone.
-        Answer::Known | Answer::Unfinished | Answer::Repeated => Reply::later("nothing was queued"),
+        Answer::Known | Answer::Unfinished | Answer::Repeated => {
+            forget(ids, service, notes).await;
+            Err(Reply::later("nothing was queued"))
+        }
     }
 }
 
-/// Notes what waits in queues that cannot be looked into, for whoever asks for the same.
+fn unusable(failure: &JournalError) -> Reply {
+    error!("{failure}");
+    Reply::later("the journal cannot be used")
+}
+
+/// Forgets what is certainly not queued.
+async fn forget(ids: Vec<RequestId>, service: &Service, notes: &Notes) {
+    let (notes, noted) = (notes.clone(), ids.clone());
+    let _ = tokio::task::spawn_blocking(move || notes.forget(&noted)).await;
+    if let Err(failure) = service.journal.forget_asked(ids).await {
+        error!("{failure}");
+    }
+}
+
+/// Notes what is to wait in queues that cannot be looked into, for whoever asks for the same.
 async fn note(requests: &[Submission], notes: &Notes, broker: &Broker) {
     let mut hidden = Vec::new();
     for submission in requests {

@@ -83,7 +83,7 @@ struct Service {
     metrics: Metrics,
     intake: Intake,
     /// Held by who looks whether a request is there already, until it is.
-    asking: Mutex<()>,
+    asking: Arc<Mutex<()>>,
     /// Memory for what comes in.
     bodies: Arc<BodyMemory>,
     /// What is remembered of those who send.
@@ -114,7 +114,7 @@ pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken)
     let (intake, desk) = Intake::new(journal.clone(), Arc::clone(&broker), known, changed.clone());
     let service = Arc::new(Service {
         declared: Declared::new(site.clone(), hooks),
-        asking: Mutex::new(()),
+        asking: Arc::default(),
         bodies: Arc::default(),
         senders: Senders::default(),
         computing: Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from)),

@@ -11,7 +11,7 @@ use tracing::error;
 use super::Service;
 use super::reply::Reply;
 use crate::pulls::journal::AskedRequest;
-use crate::pulls::{Stage, watch};
+use crate::pulls::{Stage, asked};
 use crate::request::RequestId;
 
 /// Shows a request.
@@ -39,7 +39,7 @@ pub(super) async fn show(State(service): State<Arc<Service>>, Path(id): Path<Str
 /// Shows a request that a user has asked for; none when there was no such request. Only what is known is said: where it is now, queues alone
 /// tell, and a page looks into none.
 async fn show_asked(service: &Service, id: RequestId) -> Option<Response> {
-    let asked = match watch::asked(&service.journal, &service.store, id, Timestamp::now()).await {
+    let asked = match asked::find(&service.journal, &service.store, id, Timestamp::now()).await {
         Ok(asked) => asked?,
         Err(failure) => {
             error!("{failure}");

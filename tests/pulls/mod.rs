@@ -2,6 +2,7 @@
 
 mod commands;
 mod deaths;
+mod doubt;
 mod life;
 mod published;
 mod refused;
@@ -15,6 +16,14 @@ use libtest_mimic::Trial;
 use crate::support::Services;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
-    let areas = [published::trials, life::trials, deaths::trials, refused::trials, strangers::trials, commands::trials];
+    let areas = [
+        published::trials,
+        life::trials,
+        deaths::trials,
+        doubt::trials,
+        refused::trials,
+        strangers::trials,
+        commands::trials,
+    ];
     areas.into_iter().flat_map(|trials| trials(services)).collect()
 }

@@ -1,4 +1,5 @@
-//! Requests that users have asked for over the web. They belong to no pull request; they are noted so that their pages can be shown.
+//! Requests that users have asked for over the web. They belong to no pull request; they are noted so that their pages can be shown, and
+//! before they are queued, so that none is lost or queued twice when nobody confirms that.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -7,7 +8,7 @@ use super::row::{damaged, parsed};
 use super::{Journal, JournalError, KEPT};
 use crate::release::QueueName;
 use crate::request::line::Submission;
-use crate::request::{RequestId, SourcePackage};
+use crate::request::{Request, RequestId, SourcePackage};
 use crate::result::Place;
 
 /// Maximum number of requests that are remembered; of more, the oldest are forgotten.
@@ -43,21 +44,77 @@ impl Journal {
     /// When the file cannot be written.
     pub async fn note_asked(&self, requests: Vec<(RequestId, Submission)>, now: Timestamp) -> Result<(), JournalError> {
         self.with(move |transaction| {
-            let sql = "INSERT INTO asked (uuid, queue, package, container, prefix, created)
-                       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
-            let mut statement = transaction.prepare_cached(sql)?;
-            for (uuid, Submission { queue, request }) in &requests {
-                let place = Place::of(request, queue);
-                statement.execute(params![
-                    uuid.as_str(),
-                    queue.to_string(),
-                    request.package().as_str(),
-                    place.container,
-                    place.path.prefix(),
-                    now.as_millisecond(),
-                ])?;
+            requests.iter().try_for_each(|(uuid, submission)| insert(transaction, uuid, submission, now, ""))
+        })
+        .await
+    }
+
+    /// Writes requests down that are about to be queued, each of which has an id.
+    ///
+    /// # Errors
+    /// When the file cannot be written: nothing is written down then.
+    pub async fn begin_asked(&self, requests: Vec<Submission>, now: Timestamp) -> Result<(), JournalError> {
+        self.durably(move |transaction| {
+            let identified = requests.iter().filter_map(|submission| Some((submission.request.uuid()?, submission)));
+            for (uuid, submission) in identified {
+                insert(transaction, uuid, submission, now, &submission.request.to_wire())?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    /// Requests that were written down are queued.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn asked_are_queued(&self, uuids: Vec<RequestId>) -> Result<(), JournalError> {
+        self.with(move |transaction| {
+            let mut statement = transaction.prepare_cached("UPDATE asked SET request = '' WHERE uuid = ?")?;
+            uuids.iter().try_for_each(|uuid| statement.execute([uuid.as_str()]).map(drop))
+        })
+        .await
+    }
+
+    /// Requests that were written down are certainly not queued: whoever asked was told so.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn forget_asked(&self, uuids: Vec<RequestId>) -> Result<(), JournalError> {
+        self.durably(move |transaction| {
+            let mut statement = transaction.prepare_cached("DELETE FROM asked WHERE uuid = ? AND request <> ''")?;
+            uuids.iter().try_for_each(|uuid| statement.execute([uuid.as_str()]).map(drop))
+        })
+        .await
+    }
+
+    /// A request that was written down can never be queued, for a reason.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn end_asked(&self, uuid: RequestId, reason: &str) -> Result<(), JournalError> {
+        let outcome = format!("not tested: {reason}");
+        self.with(move |transaction| {
+            let sql = "UPDATE asked SET request = '', outcome = ? WHERE uuid = ?";
+            transaction.execute(sql, params![outcome, uuid.as_str()]).map(drop)
+        })
+        .await
+    }
+
+    /// Requests that were written down before a time and may not be queued, oldest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn asked_in_doubt(&self, before: Timestamp) -> Result<Vec<Submission>, JournalError> {
+        self.with(move |transaction| {
+            let sql = "SELECT queue, request FROM asked WHERE request <> '' AND created < ? ORDER BY created, uuid";
+            let mut statement = transaction.prepare_cached(sql)?;
+            let read = |row: &Row<'_>| {
+                let request: String = row.get(1)?;
+                let request = Request::parse(request.as_bytes()).map_err(|error| damaged(1, &error))?;
+                Ok(Submission { queue: parsed(row, 0)?, request })
+            };
+            statement.query_map([before.as_millisecond()], read)?.collect()
         })
         .await
     }
@@ -86,11 +143,36 @@ impl Journal {
     ) -> Result<(), JournalError> {
         self.with(move |transaction| {
             let (outcome, link) = found.unwrap_or_default();
-            let sql = "UPDATE asked SET checked = ?, outcome = ?, link = ? WHERE uuid = ?";
+            // What has a result was queued.
+            let sql = "UPDATE asked SET checked = ?1, outcome = ?2, link = ?3, request = CASE ?2 WHEN '' THEN request ELSE '' END
+                       WHERE uuid = ?4";
             transaction.execute(sql, params![now.as_millisecond(), outcome, link, uuid.as_str()]).map(drop)
         })
         .await
     }
+}
+
+/// Notes a request, unless it is known; `wire` is empty when it is queued for certain.
+fn insert(
+    transaction: &Transaction<'_>,
+    uuid: &RequestId,
+    Submission { queue, request }: &Submission,
+    now: Timestamp,
+    wire: &str,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO asked (uuid, queue, package, container, prefix, created, request)
+               VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+    let place = Place::of(request, queue);
+    let row = params![
+        uuid.as_str(),
+        queue.to_string(),
+        request.package().as_str(),
+        place.container,
+        place.path.prefix(),
+        now.as_millisecond(),
+        wire,
+    ];
+    transaction.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 /// Forgets old ones; `now` is in seconds since 1970.

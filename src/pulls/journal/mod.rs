@@ -29,9 +29,11 @@ pub use self::deliveries::{Begun, Delivered, TICK, Wish};
 use self::statuses::UNSHOWN;
 
 /// The form of the file.
-const SCHEMA_VERSION: i32 = 4;
+const SCHEMA_VERSION: i32 = 5;
 /// The form before [`AskedRequest`]s were noted, from which a file is taken over.
 const WITHOUT_ASKED: i32 = 3;
+/// The form before such a request was written down as long as it may not be queued.
+const WITHOUT_DOUBT: i32 = 4;
 
 /// For how long deliveries are remembered, in seconds: a year. Who has caught one could send it again after that. As long is tried to show a
 /// state that a forge does not take.
@@ -384,8 +386,11 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     if version == 0 {
         transaction.execute_batch(include_str!("schema.sql"))?;
     }
-    if version == 0 || version == WITHOUT_ASKED {
+    if matches!(version, 0 | WITHOUT_ASKED) {
         transaction.execute_batch(include_str!("asked.sql"))?;
+    }
+    if matches!(version, 0 | WITHOUT_ASKED | WITHOUT_DOUBT) {
+        transaction.execute_batch(include_str!("asked_in_doubt.sql"))?;
         transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     }
     transaction.commit()?;

@@ -362,25 +362,57 @@ fn damage_that_shows_later_is_set_aside_as_well() {
 }
 
 #[test]
-fn a_file_of_the_former_form_is_taken_over() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let path = Journal::path(folder.path());
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let former = Connection::open(&path).unwrap();
-    former.execute_batch(include_str!("schema.sql")).unwrap();
-    former.execute("INSERT INTO looked (project, at) VALUES ('p', 7)", []).unwrap();
-    former.pragma_update(None, "user_version", WITHOUT_ASKED).unwrap();
-    drop(former);
-    let journal = Journal::open(&path).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(async {
-        assert_eq!(journal.looked("p".to_owned()).await.unwrap(), Timestamp::from_second(7).ok());
-        let PullTest { submission, uuid, .. } = test(7, 'a', "u1");
-        journal.note_asked(vec![(uuid.clone(), submission)], now()).await.unwrap();
-        journal.note_looked_for(uuid.clone(), now(), Some(("tests passed".to_owned(), String::new()))).await.unwrap();
-        let asked = journal.asked(uuid.clone()).await.unwrap().unwrap();
-        assert_eq!((asked.outcome.as_str(), asked.created), ("tests passed", now()));
-        journal.sweep(now() + jiff::SignedDuration::from_hours(24 * 40)).await.unwrap();
-        assert_eq!(journal.asked(uuid).await.unwrap(), None);
+fn a_request_of_a_user_is_in_doubt_until_it_is_queued_or_certainly_not() {
+    run(async |journal| {
+        let submission = |uuid: &str| test(7, 'a', uuid).submission;
+        let in_doubt = async || {
+            let requests = journal.asked_in_doubt(Timestamp::MAX).await.unwrap();
+            requests.iter().filter_map(|one| one.request.uuid().map(ToString::to_string)).collect::<Vec<_>>()
+        };
+        let three = ["u1", "u2", "u3"].map(submission);
+        journal.begin_asked(three.to_vec(), now()).await.unwrap();
+        assert_eq!(journal.asked_in_doubt(Timestamp::MAX).await.unwrap(), three);
+        assert_eq!(journal.asked_in_doubt(now()).await.unwrap(), []);
+        // Who is told its id does not make it certain.
+        journal.note_asked(vec![("u1".parse().unwrap(), submission("u1"))], seconds(1)).await.unwrap();
+        assert_eq!(in_doubt().await, ["u1", "u2", "u3"]);
+        journal.asked_are_queued(vec!["u1".parse().unwrap()]).await.unwrap();
+        journal.forget_asked(["u1", "u2"].map(|uuid| uuid.parse().unwrap()).to_vec()).await.unwrap();
+        assert_eq!(in_doubt().await, ["u3"]);
+        let known = async |uuid: &str| journal.asked(uuid.parse().unwrap()).await.unwrap().map(|one| one.outcome);
+        assert_eq!((known("u1").await, known("u2").await), (Some(String::new()), None));
+        journal.end_asked("u3".parse().unwrap(), "there is no queue").await.unwrap();
+        assert_eq!((in_doubt().await, known("u3").await.as_deref()), (vec![], Some("not tested: there is no queue")));
     });
+}
+
+#[test]
+fn files_of_former_forms_are_taken_over() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let asked = include_str!("asked.sql");
+    for (version, further) in [(WITHOUT_ASKED, ""), (WITHOUT_DOUBT, asked)] {
+        let path = Journal::path(&folder.path().join(version.to_string()));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let former = Connection::open(&path).unwrap();
+        former.execute_batch(include_str!("schema.sql")).unwrap();
+        former.execute_batch(further).unwrap();
+        former.execute("INSERT INTO looked (project, at) VALUES ('p', 7)", []).unwrap();
+        former.pragma_update(None, "user_version", version).unwrap();
+        drop(former);
+        let journal = Journal::open(&path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            assert_eq!(journal.looked("p".to_owned()).await.unwrap(), Timestamp::from_second(7).ok());
+            let PullTest { submission, uuid, .. } = test(7, 'a', "u1");
+            journal.begin_asked(vec![submission], now()).await.unwrap();
+            journal
+                .note_looked_for(uuid.clone(), now(), Some(("tests passed".to_owned(), String::new())))
+                .await
+                .unwrap();
+            let asked = journal.asked(uuid.clone()).await.unwrap().unwrap();
+            assert_eq!((asked.outcome.as_str(), asked.created), ("tests passed", now()));
+            journal.sweep(now() + jiff::SignedDuration::from_hours(24 * 40)).await.unwrap();
+            assert_eq!(journal.asked(uuid).await.unwrap(), None);
+        });
+    }
 }

@@ -1,0 +1,152 @@
+//! Requests that users have asked for over the web: how they end, and whether they are queued, where the broker has not confirmed that.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::info;
+
+use super::journal::{AskedRequest, Journal};
+use super::watch::{Looked, SKEW, There, WatchError, end_of, look, queue_again, there};
+use crate::broker::{Broker, BrokerError};
+use crate::follow::{Followed, Stage};
+use crate::release::QueueName;
+use crate::request::RequestId;
+use crate::request::line::Submission;
+use crate::runs;
+use crate::store::Store;
+
+/// How long a result that was not there is not looked for again for another view of its request's page.
+const LOOKED_FOR_TTL: SignedDuration = SignedDuration::from_secs(10);
+
+/// A request that a user has asked for over the web, with its result if there is one by now.
+///
+/// # Errors
+/// When the journal cannot be used, or the store cannot be asked.
+pub async fn find(
+    journal: &Journal,
+    store: &Store,
+    uuid: RequestId,
+    now: Timestamp,
+) -> Result<Option<AskedRequest>, WatchError> {
+    let Some(mut asked) = journal.asked(uuid.clone()).await? else { return Ok(None) };
+    let is_fresh = now.duration_since(asked.checked).abs() < LOOKED_FOR_TTL;
+    if !asked.outcome.is_empty() || is_fresh {
+        return Ok(Some(asked));
+    }
+    let runs = runs::since(store, &asked.container, &asked.prefix, asked.created - SKEW).await?;
+    let run = runs.into_iter().find(|run| run.summary.uuid.as_deref() == Some(uuid.as_str()));
+    let found = match &run {
+        Some(run) => {
+            let (_, words, link) = end_of(store, run).await?;
+            Some((words, link))
+        }
+        None => None,
+    };
+    asked.checked = now;
+    if let Some((outcome, link)) = &found {
+        (asked.outcome, asked.link) = (outcome.clone(), link.clone());
+    }
+    journal.note_looked_for(uuid, now, found).await?;
+    Ok(Some(asked))
+}
+
+/// Queues what was written down before a time, may not be queued, and is nowhere. Of younger ones somebody else takes care.
+///
+/// # Errors
+/// When the queue server or the journal cannot be used. What goes wrong with some requests keeps the others from nothing.
+pub async fn settle(
+    journal: &Journal,
+    broker: &Broker,
+    store: &Store,
+    before: Timestamp,
+) -> Result<Looked, WatchError> {
+    let mut looked = Looked::default();
+    let in_doubt = journal.asked_in_doubt(before).await?;
+    let queues: BTreeSet<QueueName> = in_doubt.iter().map(|one| one.queue.clone()).collect();
+    let queues: Vec<QueueName> = queues.into_iter().collect();
+    let There { uuids, unreadable } = there(broker, &queues, &mut looked).await?;
+    let mut missing: BTreeMap<String, Vec<(Followed, Submission)>> = BTreeMap::new();
+    for submission in in_doubt {
+        let Submission { queue, request } = &submission;
+        let Some(uuid) = request.uuid().cloned() else { continue };
+        if uuids.contains(uuid.as_str()) {
+            is_queued(uuid, journal).await?;
+        } else if !unreadable.contains(queue) {
+            let one = Followed::new(uuid, request, queue);
+            missing.entry(one.place.container.clone()).or_default().push((one, submission));
+        }
+    }
+    for of_container in missing.into_values() {
+        let (mut followed, submissions): (Vec<Followed>, Vec<Submission>) = of_container.into_iter().unzip();
+        if let Err(error) = look(&mut followed, broker, store).await {
+            looked.fail(error);
+            continue;
+        }
+        for (one, submission) in followed.into_iter().zip(submissions) {
+            let settled = match one.stage {
+                // It may wait in a queue that cannot be looked into: rather twice than not at all.
+                Stage::Gone | Stage::Unseen => queue(one.uuid, &submission, journal, broker).await,
+                _ => is_queued(one.uuid, journal).await,
+            };
+            if let Err(error) = settled {
+                looked.fail(error);
+            }
+        }
+    }
+    Ok(looked)
+}
+
+async fn is_queued(uuid: RequestId, journal: &Journal) -> Result<(), WatchError> {
+    info!(%uuid, "what was asked for before is queued");
+    Ok(journal.asked_are_queued(vec![uuid]).await?)
+}
+
+async fn queue(uuid: RequestId, submission: &Submission, journal: &Journal, broker: &Broker) -> Result<(), WatchError> {
+    match queue_again(submission, broker).await {
+        Ok(()) => is_queued(uuid, journal).await,
+        Err(BrokerError::NoSuchQueue { queue, .. }) => {
+            Ok(journal.end_asked(uuid, &format!("there is no queue {queue}")).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::QueueUrl;
+    use crate::request::Request;
+    use crate::store::folder::FolderStore;
+
+    #[test]
+    fn what_is_not_certain_to_be_queued_is_looked_for_and_queued_under_its_id() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let broker = Broker::connect(&QueueUrl::Local(folder.path().join("queue"))).await.unwrap();
+            let store = Store::Folder(FolderStore::new(&folder.path().join("store")));
+            let journal = Journal::open(&Journal::path(folder.path())).unwrap();
+            let submission = |release: &str, uuid: &str| Submission {
+                queue: format!("debci-{release}-amd64").parse().unwrap(),
+                request: Request::parse(format!(r#"thing {{"uuid": "{uuid}"}}"#).as_bytes()).unwrap(),
+            };
+            let [lost, there, homeless] = [("noble", "lost"), ("noble", "there"), ("sid", "homeless")]
+                .map(|(release, uuid)| submission(release, uuid));
+            broker.declare(std::slice::from_ref(&lost.queue)).await.unwrap();
+            let now = Timestamp::now();
+            journal.begin_asked(vec![lost.clone(), there.clone(), homeless.clone()], now).await.unwrap();
+            broker.submit(std::slice::from_ref(&there), &[], &mut |_| {}).await.unwrap();
+            // Somebody else takes care of it still.
+            settle(&journal, &broker, &store, now).await.unwrap();
+            assert_eq!(journal.asked_in_doubt(Timestamp::MAX).await.unwrap().len(), 3);
+            let looked = settle(&journal, &broker, &store, Timestamp::MAX).await.unwrap();
+            assert!(looked.failure.is_none(), "{looked:?}");
+            assert_eq!(journal.asked_in_doubt(Timestamp::MAX).await.unwrap(), []);
+            let contents = broker.contents(&lost.queue, usize::MAX).await.unwrap();
+            let wires: Vec<Vec<u8>> = [&there, &lost].map(|one| one.request.to_wire().into_bytes()).into();
+            assert_eq!(contents.ready, wires, "one of each");
+            let asked = find(&journal, &store, "homeless".parse().unwrap(), now).await.unwrap().unwrap();
+            assert_eq!(asked.outcome, "not tested: there is no queue debci-sid-amd64");
+        });
+    }
+}
