@@ -10,7 +10,7 @@ use super::senders::{Line, Sender};
 use crate::pulls::keyring::key_digest;
 use crate::site::credentials::Name;
 
-/// The user whose key a request has. Wrong keys are counted and limited by the address that they come from.
+/// The user whose key a request has. Wrong keys are counted by the address that they come from, and limited where that is one sender's.
 pub(super) fn user(service: &Service, sender: Sender, authorization: Option<&str>) -> Result<Name, Reply> {
     let key = authorization.and_then(|text| {
         let (scheme, key) = text.split_once(' ')?;
@@ -30,11 +30,20 @@ pub(super) fn user(service: &Service, sender: Sender, authorization: Option<&str
         }
         Ok(None) => {
             service.metrics.refused_key("wrong");
-            let more = match service.senders.note_wrong_key(sender, now) {
-                Line::Last => "; further ones from there are refused unseen for a minute, and counted in the metrics",
-                Line::Whole | Line::None => "",
+            let more = match service.senders.note_wrong_key(sender, &digest, now) {
+                Line::None => None,
+                Line::Whole => Some(""),
+                Line::Last if sender.is_everybody() => Some(
+                    "; further ones are counted in the metrics, and not logged for a minute: the server in front of this one does not \
+                     tell for whom it asks",
+                ),
+                Line::Last => {
+                    Some("; further ones from there are refused unseen for a minute, and counted in the metrics")
+                }
             };
-            warn!(address = %sender, "a wrong key was shown{more}");
+            if let Some(more) = more {
+                warn!(address = %sender, "a wrong key was shown{more}");
+            }
             Err(Reply::unknown_user())
         }
         Err(failure) => {

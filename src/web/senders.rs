@@ -13,7 +13,7 @@ const MAX_REMEMBERED: usize = 4096;
 const KNOWN_TTL: Duration = Duration::from_secs(24 * 3600);
 /// The time in which failures of an address are counted together.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Maximum number of wrong keys of an address in this time; further ones are not even compared.
+/// Maximum number of wrong keys of an address in this time; further ones are not logged, and not compared if it stands for one sender.
 const MAX_WRONG_KEYS: u32 = 10;
 /// Maximum number of log lines about refusals of an address in this time.
 const MAX_LINES: u32 = 30;
@@ -113,10 +113,11 @@ impl Senders {
         remember(&mut self.lock().keys, digest, now, |since| *since);
     }
 
-    /// How long a sender has to wait before it may show a key that was not right before; none if it may do so now.
+    /// How long a sender has to wait before it may show a key that was not right the last time; none if it may do so now.
     pub(super) fn must_wait(&self, sender: Sender, digest: &str, now: Instant) -> Option<Duration> {
         let remembered = self.lock();
-        if remembered.keys.contains_key(digest) {
+        // Strangers would lock everybody out.
+        if sender.is_everybody() || remembered.keys.contains_key(digest) {
             return None;
         }
         let count = remembered.wrong_keys.get(&sender)?;
@@ -124,10 +125,16 @@ impl Senders {
         (count.times >= MAX_WRONG_KEYS).then_some(left)
     }
 
-    /// Notes a wrong key, and tells what to log of it.
-    pub(super) fn note_wrong_key(&self, sender: Sender, now: Instant) -> Line {
-        let times = count(&mut self.lock().wrong_keys, sender, now);
-        if times == MAX_WRONG_KEYS { Line::Last } else { Line::Whole }
+    /// Notes a wrong key, by its digest, and tells what to log of it.
+    pub(super) fn note_wrong_key(&self, sender: Sender, digest: &str, now: Instant) -> Line {
+        let mut remembered = self.lock();
+        // It may have been right before.
+        remembered.keys.remove(digest);
+        match count(&mut remembered.wrong_keys, sender, now) {
+            ..MAX_WRONG_KEYS => Line::Whole,
+            MAX_WRONG_KEYS => Line::Last,
+            _ => Line::None,
+        }
     }
 
     /// What to log of a refused delivery.
@@ -200,12 +207,37 @@ mod tests {
         let (senders, now) = (Senders::default(), Instant::now());
         let (bad, good) = (sender("192.0.2.1"), sender("192.0.2.2"));
         senders.note_right_key("right".to_owned(), now);
-        let lines: Vec<Line> = (0..MAX_WRONG_KEYS).map(|_| senders.note_wrong_key(bad, now)).collect();
+        let lines: Vec<Line> = (0..MAX_WRONG_KEYS).map(|_| senders.note_wrong_key(bad, "wrong", now)).collect();
         assert_eq!(lines.iter().filter(|line| **line == Line::Last).count(), 1);
         assert!(senders.must_wait(bad, "wrong", now).is_some());
         assert_eq!(senders.must_wait(bad, "right", now), None, "a user at the same address");
         assert_eq!(senders.must_wait(good, "wrong", now), None);
         assert_eq!(senders.must_wait(bad, "wrong", now + WINDOW + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn a_key_that_was_removed_is_a_wrong_one_like_any_other() {
+        let (senders, now, bad) = (Senders::default(), Instant::now(), sender("192.0.2.1"));
+        senders.note_right_key("removed".to_owned(), now);
+        let tries = |count: u32| {
+            let lines = (0..count)
+                .filter(|_| senders.must_wait(bad, "removed", now).is_none())
+                .filter(|_| senders.note_wrong_key(bad, "removed", now) != Line::None);
+            lines.count()
+        };
+        assert_eq!(tries(200), MAX_WRONG_KEYS as usize);
+        assert!(senders.must_wait(bad, "removed", now).is_some());
+        // So is one that is removed while the address is over its limit.
+        senders.note_right_key("another".to_owned(), now);
+        assert_eq!(senders.note_wrong_key(bad, "another", now), Line::None);
+    }
+
+    #[test]
+    fn strangers_lock_nobody_out_behind_a_server_that_names_no_addresses() {
+        let (senders, now, everybody) = (Senders::default(), Instant::now(), sender("127.0.0.1"));
+        let lines = (0..200).filter(|_| senders.note_wrong_key(everybody, "wrong", now) != Line::None).count();
+        assert_eq!(lines, MAX_WRONG_KEYS as usize);
+        assert_eq!(senders.must_wait(everybody, "right, and not seen yet", now), None);
     }
 
     #[test]
@@ -222,7 +254,7 @@ mod tests {
         for number in 0..3 * MAX_REMEMBERED as u32 {
             let now = begun + Duration::from_millis(number.into());
             let sender = sender(&std::net::Ipv4Addr::from_bits(number).to_string());
-            senders.note_wrong_key(sender, now);
+            senders.note_wrong_key(sender, "wrong", now);
             senders.note_known(sender, now);
             assert!(senders.is_known(sender, now));
         }

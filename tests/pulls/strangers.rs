@@ -39,7 +39,12 @@ fn key_of(scene: &Scene, user: &str) -> String {
 }
 
 fn ask(scene: &Scene, key: &str, parameters: &str) -> (u16, Value) {
-    let headers = format!("Authorization: Bearer {key}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
+    ask_for(scene, "", key, parameters)
+}
+
+/// Asks as a server in front of the service does, with a header of its own.
+fn ask_for(scene: &Scene, header: &str, key: &str, parameters: &str) -> (u16, Value) {
+    let headers = format!("{header}Authorization: Bearer {key}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
     let (status, answer) = post(&scene.url("/request.cgi"), &headers, parameters).expect("an answer");
     (status, serde_json::from_str(&answer).expect("JSON"))
 }
@@ -209,20 +214,32 @@ fn wrong_keys(_: &Services) -> Result<(), Failed> {
     let scene = Scene::new(Forge::GitHub, TestSite::local());
     let (key, release) = (key_of(&scene, "ann"), scene.site.release.clone());
     let good = format!("release={release}&package=gzip&trigger=glibc%2F2.39-1");
-    assert_eq!(ask(&scene, &key, &good).0, 202);
-    let statuses: Vec<u16> = (0..30).map(|number| ask(&scene, &format!("wrong-{number}"), &good).0).collect();
+    let from = |number: u8| format!("X-Forwarded-For: 198.51.100.{number}\r\n");
+    let first = from(1);
+    assert_eq!(ask_for(&scene, &first, &key, &good).0, 202);
+    let statuses: Vec<u16> =
+        (0..30).map(|number| ask_for(&scene, &first, &format!("wrong-{number}"), &good).0).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 10, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 20, "{statuses:?}");
-    assert_eq!(ask(&scene, &key, &good).0, 202, "a user at the same address goes on");
+    assert_eq!(ask_for(&scene, &first, &key, &good).0, 202, "a user at the same address goes on");
     let log = scene.log();
     assert_eq!(log.matches("a wrong key was shown").count(), 10, "{log}");
     assert!(!log.contains("wrong-3"), "{log}");
     let metrics = scene.get("/metrics").expect("figures").1;
     assert!(metrics.contains("apt_ci_refused_keys_total{reason=\"wrong\"} 10"), "{metrics}");
     assert!(metrics.contains("apt_ci_refused_keys_total{reason=\"too many from one address\"} 20"), "{metrics}");
-    // Other addresses, as a server on this machine tells of them, are not held back.
-    let headers = "Authorization: Bearer wrong\r\nX-Forwarded-For: 198.51.100.7\r\n";
-    assert_eq!(post(&scene.url("/request.cgi"), headers, "").expect("an answer").0, 401);
+    assert_eq!(ask_for(&scene, &from(2), "wrong", &good).0, 401, "others are not held back");
+    // A key that was right before is a wrong one when it is removed.
+    scene.site.ok(&["credentials", "remove", "api-key", "ann", "--yes"]);
+    let statuses: Vec<u16> = (0..15).map(|_| ask_for(&scene, &from(3), &key, &good).0).collect();
+    assert_eq!(statuses, [[401; 10].as_slice(), &[429; 5]].concat());
+    // A server that does not tell for whom it asks does so for everybody: strangers lock nobody out, and fill no log.
+    let bob = key_of(&scene, "bob");
+    let said = scene.log().matches("a wrong key was shown").count();
+    let statuses: Vec<u16> = (0..30).map(|number| ask(&scene, &format!("wrong-{number}"), &good).0).collect();
+    assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+    assert_eq!(ask(&scene, &bob, &good).0, 202);
+    assert_eq!(scene.log().matches("a wrong key was shown").count(), said + 10, "{}", scene.log());
     Ok(())
 }
 
