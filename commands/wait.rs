@@ -287,6 +287,7 @@ fn event(one: &Followed) -> Value {
 fn said(one: &Followed) -> String {
     let Followed { package, queue, uuid, .. } = one;
     let state = match &one.stage {
+        Stage::Unseen if one.is_hidden() => format!("is queued as {uuid}, where nobody can look"),
         Stage::Unseen => format!("was asked for as {uuid}"),
         Stage::Queued { position, of } => format!("is queued as {uuid}, {position} of {of}"),
         Stage::Delayed => "is tried again later, because of its testbed".to_owned(),

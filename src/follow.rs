@@ -4,13 +4,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::broker::{Broker, BrokerError, Listener, News, Topic};
 use crate::release::QueueName;
 use crate::request::{Request, RequestId};
 use crate::result::Place;
+use crate::result::layout::PackagePath;
 use crate::runs::{self, StoredRun};
 use crate::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestComplete};
 use crate::store::{Store, StoreError};
@@ -25,6 +27,12 @@ const LISTEN_AGAIN: Duration = Duration::from_secs(10);
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// A request that changes hands is nowhere for a moment, and a store may show a new result late. After so many looks in vain it is gone.
 const LOOKS: u32 = 10;
+/// The same for one that was never seen, in a queue that cannot be looked into: after that it is taken to wait there.
+const HIDDEN_LOOKS: u32 = 3;
+/// So many packages' results are listed at the same time.
+const LISTINGS: usize = 8;
+/// A result may carry an earlier time than its request, when clocks differ or a time is given without its zone.
+const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// A request that is followed.
 #[derive(Debug, Clone)]
@@ -40,7 +48,11 @@ pub struct Followed {
     /// Where it is now.
     pub stage: Stage,
     is_private: bool,
+    /// When its result can be there at the earliest.
+    earliest: Timestamp,
     missed: u32,
+    /// It is taken to wait in a queue that cannot be looked into.
+    is_hidden: bool,
     /// Its end was announced, as far as can be told: so many looks for its result are worth it.
     expected: u32,
 }
@@ -95,8 +107,19 @@ impl Followed {
     pub fn new(uuid: RequestId, request: &Request, queue: &QueueName) -> Self {
         let place = Place::of(request, queue);
         let package = request.package().to_string();
-        let is_private = request.is_private();
-        Self { uuid, package, queue: queue.clone(), place, stage: Stage::Unseen, is_private, missed: 0, expected: 0 }
+        let asked = request.submitted().map(|submitted| submitted.min(Timestamp::now()));
+        Self {
+            uuid,
+            package,
+            queue: queue.clone(),
+            place,
+            stage: Stage::Unseen,
+            is_private: request.is_private(),
+            earliest: asked.and_then(|asked| asked.checked_sub(SKEW).ok()).unwrap_or(Timestamp::UNIX_EPOCH),
+            missed: 0,
+            is_hidden: false,
+            expected: 0,
+        }
     }
 
     /// A request that was found in the queue, or with a worker, and may be somebody else's.
@@ -114,6 +137,39 @@ impl Followed {
         completion.package == package
             && completion.release == self.queue.release.as_str()
             && completion.architecture == self.queue.architecture.as_str()
+    }
+
+    /// Whether it is taken to wait in a queue that cannot be looked into.
+    pub fn is_hidden(&self) -> bool {
+        self.is_hidden
+    }
+
+    /// Whether it may have gone on since the queues were looked into. What waits, seen or not, is told to run by who runs it.
+    fn may_have_moved(&self) -> bool {
+        self.missed > 0 || !(self.is_hidden || matches!(self.stage, Stage::Queued { .. } | Stage::Delayed))
+    }
+
+    /// It was seen.
+    fn seen(&mut self) {
+        (self.missed, self.is_hidden) = (0, false);
+    }
+
+    /// It does not run, is not seen to wait, and has no result: where it is then. `is_dark` if its queue cannot be looked into.
+    fn miss(&mut self, is_dark: bool) -> Stage {
+        self.is_hidden &= is_dark;
+        if self.is_hidden {
+            return self.stage.clone();
+        }
+        self.missed += 1;
+        let looks = if is_dark && self.stage == Stage::Unseen { HIDDEN_LOOKS } else { LOOKS };
+        if self.missed < looks {
+            return self.stage.clone();
+        }
+        if !is_dark {
+            return Stage::Gone;
+        }
+        (self.missed, self.is_hidden) = (0, true);
+        Stage::Unseen
     }
 }
 
@@ -216,17 +272,17 @@ impl<'a> Follower<'a> {
     /// # Errors
     /// When the broker or the store cannot be asked. Another look may succeed.
     pub async fn look(&mut self, followed: &mut [Followed]) -> Result<Vec<Change>, FollowError> {
-        let mut ended = HashMap::new();
-        for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| !one.stage.is_end() && one.expected > 0) {
-            match runs::with_uuid(self.store, &one.place, &one.uuid).await? {
-                Some(run) => drop(ended.insert(index, Stage::Done { run: Box::new(run) })),
+        let is_expected = |one: &Followed| !one.stage.is_end() && one.expected > 0;
+        let found = self.results(followed.iter().filter(|one| is_expected(one))).await?;
+        let mut changed = Vec::new();
+        for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| is_expected(one)) {
+            match found.get(&one.uuid) {
+                Some(run) => {
+                    one.stage = Stage::Done { run: Box::new(run.clone()) };
+                    changed.push(Change { index, entered: true });
+                }
                 None => one.expected -= 1,
             }
-        }
-        let mut changed = Vec::new();
-        for (index, stage) in ended {
-            followed[index].stage = stage;
-            changed.push(Change { index, entered: true });
         }
         if followed.iter().all(|one| one.stage.is_end()) {
             return Ok(changed);
@@ -236,10 +292,9 @@ impl<'a> Follower<'a> {
             |one: &Followed, stages: &HashMap<RequestId, Stage>| !one.stage.is_end() && !stages.contains_key(&one.uuid);
         let every = if matches!(self.broker, Broker::Local(_)) { LOCAL_QUEUES_EVERY } else { QUEUES_EVERY };
         let is_overdue = self.queues_seen.is_none_or(|seen| seen.elapsed() >= every);
-        let has_moved = |one: &&Followed| one.missed > 0 || !matches!(one.stage, Stage::Queued { .. } | Stage::Delayed);
         let open = || followed.iter().filter(|one| is_open(one, &stages));
         let mut hidden: HashSet<QueueName> = HashSet::new();
-        let looks_at_queues = is_overdue || open().any(|one| has_moved(&one));
+        let looks_at_queues = is_overdue || open().any(Followed::may_have_moved);
         if looks_at_queues {
             let queues: HashSet<&QueueName> = open().map(|one| &one.queue).collect();
             let mut waiting = HashMap::new();
@@ -252,23 +307,25 @@ impl<'a> Follower<'a> {
             for (uuid, stage) in waiting {
                 stages.entry(uuid).or_insert(stage);
             }
+        }
+        // What is hidden is not there to be seen, each time that another one has moved.
+        let is_due = |one: &Followed| is_overdue || one.may_have_moved() || !hidden.contains(&one.queue);
+        let is_missed = |one: &Followed| looks_at_queues && is_open(one, &stages) && is_due(one);
+        let missed: HashSet<usize> =
+            followed.iter().enumerate().filter(|(_, one)| is_missed(one)).map(|(index, _)| index).collect();
+        let found = self.results(missed.iter().map(|index| &followed[*index])).await?;
+        if looks_at_queues {
             self.queues_seen = Some(Instant::now());
         }
         for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| !one.stage.is_end()) {
-            let stage = match stages.remove(&one.uuid) {
-                Some(stage) => {
-                    one.missed = 0;
+            let stage = match (stages.remove(&one.uuid), found.get(&one.uuid)) {
+                (Some(stage), _) => {
+                    one.seen();
                     stage
                 }
-                None if !looks_at_queues => continue,
-                None => match self.ended(one).await? {
-                    // It may wait in the queue that cannot be looked into.
-                    Stage::Gone if hidden.contains(&one.queue) => {
-                        one.missed = 0;
-                        continue;
-                    }
-                    stage => stage,
-                },
+                (None, _) if !missed.contains(&index) => continue,
+                (None, Some(run)) => Stage::Done { run: Box::new(run.clone()) },
+                (None, None) => one.miss(hidden.contains(&one.queue)),
             };
             if stage != one.stage {
                 let entered = discriminant(&stage) != discriminant(&one.stage);
@@ -323,12 +380,93 @@ impl<'a> Follower<'a> {
         Ok(contents.hidden.is_none() && contents.hidden_dead.is_none())
     }
 
-    /// What became of a request that neither runs nor waits.
-    async fn ended(&self, one: &mut Followed) -> Result<Stage, FollowError> {
-        if let Some(run) = runs::with_uuid(self.store, &one.place, &one.uuid).await? {
-            return Ok(Stage::Done { run: Box::new(run) });
+    /// The results of requests, as far as they are there: one listing for each package, however many requests are about it.
+    async fn results<'f>(
+        &self,
+        followed: impl Iterator<Item = &'f Followed>,
+    ) -> Result<HashMap<RequestId, StoredRun>, StoreError> {
+        let store = self.store;
+        let listings = listings(followed).into_iter().map(|((container, path), (since, uuids))| async move {
+            let runs = runs::since(store, &container, &path.prefix(), since).await?;
+            let uuid = |run: &StoredRun| run.summary.uuid.as_deref()?.parse().ok();
+            let runs = runs.into_iter().filter_map(|run| Some((uuid(&run)?, run)));
+            Ok::<_, StoreError>(runs.filter(|(uuid, _)| uuids.contains(uuid)).collect::<Vec<(RequestId, StoredRun)>>())
+        });
+        let found: Vec<Vec<_>> = stream::iter(listings).buffer_unordered(LISTINGS).try_collect().await?;
+        // Of several results of one request the newest counts, which comes last.
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// What is to be listed for the results of requests: where, from when on, and whose results are meant.
+type Listings = HashMap<(String, PackagePath), (Timestamp, HashSet<RequestId>)>;
+
+fn listings<'f>(followed: impl Iterator<Item = &'f Followed>) -> Listings {
+    let mut listings = Listings::new();
+    for Followed { uuid, place, earliest, .. } in followed {
+        let listing = listings.entry((place.container.clone(), place.path.clone()));
+        let (since, uuids) = listing.or_insert_with(|| (*earliest, HashSet::new()));
+        *since = (*since).min(*earliest);
+        uuids.insert(uuid.clone());
+    }
+    listings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn followed(text: &str) -> Followed {
+        let request = Request::parse(text.as_bytes()).unwrap().identified();
+        let queue = "debci-noble-amd64".parse().unwrap();
+        Followed::new(request.uuid().unwrap().clone(), &request, &queue)
+    }
+
+    #[test]
+    fn what_waits_where_nobody_can_look_is_looked_for_now_and_then() {
+        let mut one = followed("gzip");
+        let miss = |one: &mut Followed, is_dark| {
+            one.stage = one.miss(is_dark);
+            (one.stage.clone(), one.may_have_moved())
+        };
+        for _ in 1..HIDDEN_LOOKS {
+            assert_eq!(miss(&mut one, true), (Stage::Unseen, true));
         }
-        one.missed += 1;
-        Ok(if one.missed >= LOOKS { Stage::Gone } else { one.stage.clone() })
+        for _ in 0..3 * LOOKS {
+            assert_eq!(miss(&mut one, true), (Stage::Unseen, false));
+            assert!(one.is_hidden());
+        }
+        // It runs, and is back in its queue after that.
+        let running = Stage::Running { worker: None, since: None, line: String::new() };
+        one.seen();
+        one.stage = running.clone();
+        for _ in 1..LOOKS {
+            assert_eq!(miss(&mut one, true), (running.clone(), true));
+        }
+        assert_eq!(miss(&mut one, true), (Stage::Unseen, false));
+        // Its queue can be looked into from now on, and it is not there.
+        for _ in 1..LOOKS {
+            assert_eq!(miss(&mut one, false), (Stage::Unseen, true));
+        }
+        assert_eq!(miss(&mut one, false).0, Stage::Gone);
+    }
+
+    #[test]
+    fn results_are_listed_from_a_day_before_their_requests_on() {
+        let of = |parameters: &str| followed(&format!("gzip {{{parameters}}}")).earliest;
+        assert_eq!(of(""), Timestamp::UNIX_EPOCH);
+        assert_eq!(of(r#""submit-time": "2026-03-02 12:00:00+0000""#).to_string(), "2026-03-01T12:00:00Z");
+        assert!(of(r#""submit-time": "2999-01-01 12:00:00+0000""#) < Timestamp::now());
+    }
+
+    #[test]
+    fn the_results_of_all_requests_of_a_package_come_with_one_listing() {
+        let at = |day: u32| followed(&format!(r#"gzip {{"submit-time": "2026-03-0{day} 12:00:00+0000"}}"#));
+        let all = [at(3), at(2), followed("hello"), at(4)];
+        let listings = listings(all.iter());
+        assert_eq!(listings.len(), 2);
+        let place = &all[0].place;
+        let (since, uuids) = &listings[&(place.container.clone(), place.path.clone())];
+        assert_eq!((since.to_string().as_str(), uuids.len()), ("2026-03-01T12:00:00Z", 3));
     }
 }

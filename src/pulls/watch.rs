@@ -24,8 +24,6 @@ use crate::store::{Store, StoreError};
 const PAUSE: Duration = Duration::from_secs(1);
 /// After so many looks everything is either somewhere or gone.
 const LOOKS: u32 = 15;
-/// So many of a container that are nowhere are looked for at once, the oldest first.
-const AT_ONCE: usize = 500;
 /// A result may carry an earlier time than its request, when two clocks differ.
 pub(super) const SKEW: SignedDuration = SignedDuration::from_hours(1);
 
@@ -197,10 +195,7 @@ pub async fn requests(
                 && let Some(test) = journal.test(uuid).await?
             {
                 let place = Place::of(&test.submission.request, &test.submission.queue);
-                let of_container = missing.entry(place.container).or_default();
-                if of_container.len() < AT_ONCE {
-                    of_container.push(test);
-                }
+                missing.entry(place.container).or_default().push(test);
             }
         }
     }
@@ -222,12 +217,12 @@ pub async fn requests(
     Ok(looked)
 }
 
-/// Looks until it is known of each where it is, or that it is nowhere.
+/// Looks until it is known of each where it is, or that it is nowhere, or that this cannot be seen.
 pub(super) async fn look(followed: &mut [Followed], broker: &Broker, store: &Store) -> Result<(), WatchError> {
     let mut follower = Follower::new(broker, store);
     for _ in 0..LOOKS {
         follower.look(followed).await?;
-        if followed.iter().all(|one| one.stage != follow::Stage::Unseen) {
+        if followed.iter().all(|one| one.stage != follow::Stage::Unseen || one.is_hidden()) {
             break;
         }
         tokio::time::sleep(PAUSE).await;
@@ -254,6 +249,8 @@ async fn settle(
         }
         // It may wait in a queue that cannot be looked into, or have never been queued: rather twice than not at all.
         follow::Stage::Unseen if is_received && test.reason.is_empty() => return queue(test, journal, broker).await,
+        // Nobody wants it any more, and nobody has confirmed it. Should it run all the same, its result is shown.
+        follow::Stage::Unseen if is_received => journal.end_untested(test.uuid, &test.reason, true).await?,
         follow::Stage::Unseen => return Ok(false),
         _ => {
             if is_received {
@@ -339,7 +336,7 @@ mod tests {
     use super::*;
     use crate::broker::QueueUrl;
     use crate::forge::{Forge, Project};
-    use crate::pulls::journal::{Delivered, Wish};
+    use crate::pulls::journal::{Begun, Delivered, Wish};
     use crate::store::folder::FolderStore;
 
     fn test(release: &str, uuid: &str) -> PullTest {
@@ -379,6 +376,37 @@ mod tests {
             assert!(matches!(looked.failure, Some(WatchError::Store(_))), "{looked:?}");
             let stage = async |uuid: &str| journal.test(uuid.parse().unwrap()).await.unwrap().unwrap().stage;
             assert_eq!((stage("bad").await, stage("good").await), (Stage::Received, Stage::Queued));
+        });
+    }
+
+    #[test]
+    fn what_was_closed_in_doubt_ends_although_nobody_can_look_for_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let broker = Broker::connect(&QueueUrl::Local(folder.path().join("queue"))).await.unwrap();
+            let store = Store::Folder(FolderStore::new(&folder.path().join("store")));
+            let journal = Journal::open(&Journal::path(folder.path())).unwrap();
+            let one = test("noble", "u1");
+            let delivery = |id: &str, wish| Delivered { id: id.to_owned(), digest: id.to_owned(), wish };
+            let opened = delivery("opened", Wish::Test(vec![one.clone()]));
+            let closed = Wish::Close {
+                forge: one.forge,
+                api: one.api.clone(),
+                project: one.project.clone(),
+                number: one.number,
+                changed: one.changed,
+                contexts: vec![one.context.clone()],
+            };
+            journal.begin(vec![opened.clone(), delivery("closed", closed)], Timestamp::now()).await.unwrap();
+            let found = async || journal.test("u1".parse().unwrap()).await.unwrap().unwrap();
+            assert_eq!((found().await.stage, found().await.reason.is_empty()), (Stage::Received, false));
+            assert!(settle(found().await, follow::Stage::Unseen, &journal, &broker, &store).await.unwrap());
+            assert_eq!(found().await.stage, Stage::Ended);
+            assert_eq!(found().await.description, "not tested: the pull request was closed");
+            // What was in doubt is done; a result that comes all the same is shown.
+            assert_eq!(journal.begin(vec![opened], Timestamp::now()).await.unwrap(), [Begun::Done]);
+            assert_eq!(journal.open_places().await.unwrap().len(), 1);
         });
     }
 
