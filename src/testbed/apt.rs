@@ -160,6 +160,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::testbed::evidence::Evidence;
 
     fn setup(request: &str, pocket: Option<&str>, script: PathBuf) -> AptSetup {
         let request = Request::parse(request.as_bytes()).unwrap();
@@ -274,6 +275,46 @@ mod tests {
         assert!(derived(&[("sources.list", devel)]).starts_with("deb http://h/ubuntu noble-proposed main\n"));
         let error = derived(&[("sources.list", "# nothing\n")]);
         assert!(error.contains("the suite noble: the pocket noble-proposed cannot be derived"), "{error}");
+    }
+
+    /// What the script reports of a trigger with so many binary packages.
+    fn reported(binaries: usize) -> Evidence {
+        let folder = tempfile::tempdir().unwrap();
+        let program = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        program("apt-get", "exit 1");
+        program("dpkg", "echo amd64");
+        program("apt-cache", r#"shift; for name; do printf '%s:\n  Candidate: 12-2\n' "$name"; done"#);
+        let installed =
+            r#"BEGIN { for (i = 1; i <= most; i++) print "gcc 12-1 libgcc" i " 12-1 install ok installed" }"#;
+        program("dpkg-query", &format!("exec awk -v most={binaries} '{installed}'"));
+        let (functions, _) = SCRIPT.split_once("\nprintf '%s' \"$triggers\"").expect("the end of the functions");
+        let shipped =
+            r#"BEGIN { for (i = 1; i <= most; i++) print "Packages gcc 12-2 libgcc" i " 12-2 amd64 sid http://h/" }"#;
+        let script = format!(
+            "nonce=N setup=0 release=sid pocket=\n{functions}\n: >\"$apt_work/indexes\"\necho 'gcc 12-2' >\"$apt_work/triggers\"\n\
+             awk -v most={binaries} '{shipped}' >\"$apt_work/versions\"\nreport\nsay end\n"
+        );
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let output = Command::new("sh").args(["-ec", &script]).env("PATH", path).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let mut reports = Evidence::read(&mut output.stdout.as_slice(), "N").unwrap();
+        reports.pop().expect("a report")
+    }
+
+    #[test]
+    fn every_binary_package_of_a_trigger_is_reported_or_the_report_says_that_it_is_cut() {
+        let whole = reported(600);
+        assert_eq!((whole.ships.len(), whole.installed.len()), (600, 600));
+        assert!(whole.is_complete && !whole.is_cut, "{:?}", whole.candidates);
+        assert!(
+            whole.candidates.iter().all(|one| one.version.as_deref() == Some("12-2")) && !whole.candidates.is_empty()
+        );
+        let cut = reported(6000);
+        assert!(cut.is_complete && cut.is_cut && cut.ships.len() < 6000 && !cut.candidates.is_empty());
     }
 
     #[test]

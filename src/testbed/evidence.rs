@@ -20,6 +20,8 @@ pub struct Evidence {
     pub error: Option<String>,
     /// The script came to its end.
     pub is_complete: bool,
+    /// A list of it was too long to be reported whole: it can prove nothing.
+    pub is_cut: bool,
     /// The indexes that were read: their suites and archives.
     pub indexes: Vec<Index>,
     /// The versions of the sources that matter.
@@ -124,6 +126,7 @@ impl Evidence {
             ("absent", _) => self.is_absent = true,
             ("error", _) => self.error = Some(rest.to_owned()),
             ("end", _) => self.is_complete = true,
+            ("cut", _) => self.is_cut = true,
             ("index", [_, suite, url]) => {
                 let index = Index { suite: text(suite), url: text(url) };
                 if !self.indexes.contains(&index) {

@@ -23,6 +23,8 @@ pub struct Tested<'a> {
     pub reports: &'a [Evidence],
     /// The binary packages, with their versions, that were installed when tests ran.
     pub packages: &'a [(String, String)],
+    /// Whether these are all of them.
+    pub has_all_packages: bool,
     /// The source that was unpacked, `SRC VERSION`.
     pub source: Option<&'a str>,
     /// Whether this is the second run, with every package of the pocket.
@@ -85,7 +87,9 @@ impl Tested<'_> {
         let is_held_back = items.iter().any(|judged| judged.is_held_back);
         let mut proof = Proof::of(items.into_iter().map(|judged| judged.item).collect(), self.is_fallback);
         let is_branch_missing = self.request.parameters().source.is_some() && self.source.is_none();
-        if proof.verdict == ProofVerdict::Proven && (report.error.is_some() || is_branch_missing) {
+        // What is left out of a list may be the very package that stayed old.
+        let is_cut = !self.has_all_packages || self.reports.iter().any(|report| report.is_cut);
+        if proof.verdict == ProofVerdict::Proven && (report.error.is_some() || is_branch_missing || is_cut) {
             proof.verdict = ProofVerdict::None;
         }
         Judgement { proof, is_superseded, is_held_back, setup_error: report.error.clone() }
@@ -138,8 +142,11 @@ impl Tested<'_> {
             ..ProofItem::new(ProofKind::Trigger, trigger.to_string())
         };
         if !shipped.is_empty() {
-            let other = report.candidates.iter().filter(|one| one.source == source);
-            if let Some(other) = other.into_iter().find(|one| one.version.as_deref() != Some(asked)) {
+            let mut candidates = report.candidates.iter().filter(|one| one.source == source).peekable();
+            if candidates.peek().is_none() {
+                return Judged::not_met(item, why(report, "apt would install none of its binary packages"));
+            }
+            if let Some(other) = candidates.find(|one| one.version.as_deref() != Some(asked)) {
                 let example = &other.example;
                 return match &other.version {
                     Some(newer) if is_newer(newer, asked) => {
@@ -177,22 +184,24 @@ impl Tested<'_> {
 
     /// Holds what was installed when tests ran against what apt promised.
     fn installed(&self, item: ProofItem, shipped: &[&Binary], report: &Evidence) -> Judged {
-        let now = |name: &str| {
-            let during = self.packages.iter().find(|(package, _)| package == name).map(|(_, version)| version.as_str());
-            let before = || report.installed.iter().find(|one| one.name == name).map(|one| one.version.as_str());
-            // Before the upgrade says nothing about the test, unless there is none.
-            during.or_else(|| if self.setup.is_read_only { before() } else { None })
-        };
         let mut shown = None;
         for binary in shipped {
-            let Some(version) = now(&binary.name) else { continue };
-            if !shipped.iter().any(|one| one.name == binary.name && one.version == version) {
-                let installed = Some(format!("{} {version}", binary.name));
-                let reason = format!("{} {version} stayed installed", binary.name);
-                let judged = Judged::not_met(ProofItem { installed, ..item }, reason);
-                return Judged { is_held_back: true, ..judged };
+            let is_it = |name: &str| name == binary.name;
+            let mut versions: Vec<&str> =
+                self.packages.iter().filter(|(name, _)| is_it(name)).map(|(_, version)| version.as_str()).collect();
+            // Before the upgrade says nothing about the test, unless there is none.
+            if versions.is_empty() && self.setup.is_read_only {
+                versions.extend(report.installed.iter().filter(|one| is_it(&one.name)).map(|one| one.version.as_str()));
             }
-            shown.get_or_insert_with(|| format!("{} {version}", binary.name));
+            for version in versions {
+                if !shipped.iter().any(|one| is_it(&one.name) && one.version == version) {
+                    let installed = Some(format!("{} {version}", binary.name));
+                    let reason = format!("{} {version} stayed installed", binary.name);
+                    let judged = Judged::not_met(ProofItem { installed, ..item }, reason);
+                    return Judged { is_held_back: true, ..judged };
+                }
+                shown.get_or_insert_with(|| format!("{} {version}", binary.name));
+            }
         }
         Judged::met(ProofItem { installed: shown, ..item })
     }

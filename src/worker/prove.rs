@@ -1,5 +1,6 @@
 //! What a run's testbed really had: its report is read once autopkgtest has ended, and decides whether the run counts.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
@@ -63,12 +64,14 @@ impl TestRun<'_> {
             }
         };
         let source = text(&output.join("testpkg-version"));
+        let (packages, has_all_packages) = packages(output);
         let judgement = Facts {
             request: self.request,
             setup: &plan.apt,
             ppas: &prepared.archives,
             reports: &reports,
-            packages: &packages(output),
+            packages: &packages,
+            has_all_packages,
             source: source.as_deref().map(str::trim).filter(|source| !source.is_empty()),
             is_fallback,
         }
@@ -128,24 +131,53 @@ fn reports(log: &Path, nonce: &str) -> io::Result<Vec<Evidence>> {
     }
 }
 
+/// The text of a file, if it is there and all of it can be read.
 fn text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    open(path).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    open(path).ok()?.take(MAX_FILE + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() as u64 <= MAX_FILE).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The packages that were installed when tests ran: those of the testbed, and what each test added.
-fn packages(output: &Path) -> Vec<(String, String)> {
+/// The packages that were installed when tests ran, in order: those of the testbed, and what each test added; and whether these are all.
+fn packages(output: &Path) -> (Vec<(String, String)>, bool) {
     let entries = fs::read_dir(output).into_iter().flatten().filter_map(Result::ok);
-    let names = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with("-packages"));
-    let texts = names.take(MAX_TESTS).filter_map(|path| text(&path));
-    let mut packages: Vec<(String, String)> = Vec::new();
-    for text in texts {
+    let files = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with("-packages"));
+    let mut packages = BTreeSet::new();
+    let mut is_all = true;
+    for (count, file) in files.enumerate() {
+        let Some(text) = text(&file).filter(|_| count < MAX_TESTS) else {
+            is_all = false;
+            break;
+        };
         let line = |line: &str| {
             let (name, version) = line.trim().split_once('\t')?;
             Some((name.to_owned(), version.trim().to_owned()))
         };
         packages.extend(text.lines().filter_map(line));
     }
-    packages
+    (packages.into_iter().collect(), is_all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_that_are_not_all_are_known_as_such() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("testbed-packages", "zlib1g\t1.3-1\n");
+        write("smoke-packages", "minizip\t1:1.3-1\n");
+        let (known, is_all) = packages(folder.path());
+        let expected = [("minizip", "1:1.3-1"), ("zlib1g", "1.3-1")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!((known.as_slice(), is_all), (expected.as_slice(), true));
+        write("large-packages", &"x\t1\n".repeat(usize::try_from(MAX_FILE).unwrap() / 4 + 1));
+        assert!(!packages(folder.path()).1, "a file that is too large");
+        fs::remove_file(folder.path().join("large-packages")).unwrap();
+        std::os::unix::fs::symlink("testbed-packages", folder.path().join("link-packages")).unwrap();
+        assert!(!packages(folder.path()).1, "a link");
+        fs::remove_file(folder.path().join("link-packages")).unwrap();
+        (0..MAX_TESTS).for_each(|number| write(&format!("{number}-packages"), ""));
+        assert!(!packages(folder.path()).1, "too many tests");
+    }
 }

@@ -182,17 +182,23 @@ write_pins() {
     install -m 644 "$apt_work/pins" "$apt_dir/preferences.d/apt-ci-pocket.pref"
 }
 
+# Says the lines that it reads, at most $1 of them. Of a list that is cut nothing is proven, so that is said, too.
+say_lines() {
+    awk -v most="$1" 'NR <= most + 0 { print; next } { print "cut after " most " lines"; exit }' |
+        while read -r line; do say "$line"; done
+}
+
 report() {
     native=$(dpkg --print-architecture)
     say "architecture $native"
-    sort -u "$apt_work/indexes" | head -n 200 | while read -r line; do say "index $line"; done
+    sort -u "$apt_work/indexes" | sed 's/^/index /' | say_lines 200
     # What each suite has of each source: how many binaries, and whether the source itself.
     awk '
         { key = $2 " " $3 " " $7 " " $8; seen[key] = 1 }
         $1 == "Packages" && !((key, $4, $5, $6) in known) { known[key, $4, $5, $6] = 1; binaries[key]++ }
         $1 == "Sources" { sources[key] = 1 }
         END { for (key in seen) print "version", key, binaries[key] + 0, sources[key] + 0 }
-    ' "$apt_work/versions" | sort | head -n 2000 | while read -r line; do say "$line"; done
+    ' "$apt_work/versions" | sort | say_lines 5000
     awk -v native="$native" '$1 == "Packages" {
         print $6 == native || $6 == "all" ? $4 : $4 ":" $6
     }' "$apt_work/versions" | sort -u >"$apt_work/names"
@@ -213,7 +219,7 @@ report() {
                 shipped[name, $5, $2] = 1
                 ships[$2] = 1
                 ship[name, $2] = 1
-                if (count[$2]++ < 60) print "ships", $2, $3, $4, $5
+                print "ships", $2, $3, $4, $5
             }
             next
         }
@@ -232,10 +238,10 @@ report() {
             }
             next
         }
-        FILENAME ~ /installed$/ && ($1 in asked) && shown[$1]++ < 20 { print "installed", $1, $2, $3, $4 }
+        FILENAME ~ /installed$/ && ($1 in asked) { print "installed", $1, $2, $3, $4 }
         END { for (key in candidates) print "candidate", key, candidates[key], example[key] }
     ' "$apt_work/triggers" "$apt_work/versions" "$apt_work/policy" "$apt_work/installed" |
-        sort | while read -r line; do say "$line"; done
+        sort -u | say_lines 10000
 }
 
 printf '%s' "$triggers" >"$apt_work/triggers"

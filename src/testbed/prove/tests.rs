@@ -29,6 +29,7 @@ struct Scene {
     ppas: Vec<PpaAccess>,
     reports: Vec<Evidence>,
     packages: Vec<(String, String)>,
+    has_all_packages: bool,
     source: Option<&'static str>,
     is_read_only: bool,
 }
@@ -52,6 +53,7 @@ impl Scene {
             pocket: "noble-proposed".parse().ok(),
             reports: Evidence::read(&mut log.as_bytes(), "N").unwrap(),
             packages: Vec::new(),
+            has_all_packages: true,
             source: Some("gzip 1.12-1"),
             is_read_only: false,
         }
@@ -65,8 +67,9 @@ impl Scene {
     fn judge(&self) -> Judgement {
         let release = "noble".parse().unwrap();
         let setup = AptSetup::new(&self.request, &release, self.pocket.as_ref(), PathBuf::new(), self.is_read_only);
-        let Self { request, ppas, reports, packages, source, .. } = self;
-        Tested { request, setup: &setup, ppas, reports, packages, source: *source, is_fallback: false }.judge()
+        let Self { request, ppas, reports, packages, source, has_all_packages, .. } = self;
+        let (source, has_all_packages) = (*source, *has_all_packages);
+        Tested { request, setup: &setup, ppas, reports, packages, has_all_packages, source, is_fallback: false }.judge()
     }
 
     fn said(&self) -> Vec<String> {
@@ -145,6 +148,32 @@ fn what_stayed_installed_refutes_what_apt_promised() {
     let upgraded = PROPOSED.replace("installed zlib 1.2-1 zlib1g 1.2-1", "installed zlib 1.3-1 zlib1g 1.3-1");
     let scene = Scene { is_read_only: true, ..Scene::new(ZLIB, &[&upgraded]) };
     assert_eq!(scene.said()[0], "proven");
+}
+
+#[test]
+fn one_test_with_an_older_version_refutes_what_the_others_had() {
+    for packages in [[("zlib1g", "1.3-1"), ("zlib1g", "1.2-1")], [("zlib1g", "1.2-1"), ("zlib1g", "1.3-1")]] {
+        let scene = Scene::new(ZLIB, &[PROPOSED]).installed(&packages);
+        assert_eq!(scene.said(), ["refuted", "trigger zlib/1.3-1: not met, zlib1g 1.2-1 stayed installed"]);
+    }
+}
+
+#[test]
+fn a_list_that_is_cut_proves_nothing_and_still_refutes() {
+    let cut = format!("{PROPOSED}cut after 10000 lines\n");
+    let current = [("minizip", "1:1.3-1")];
+    assert_eq!(Scene::new(ZLIB, &[&cut]).installed(&current).said()[0], "none");
+    assert_eq!(Scene::new(ZLIB, &[PROPOSED, &cut]).installed(&current).said()[0], "none");
+    assert_eq!(Scene::new(ZLIB, &[&cut]).installed(&[("zlib1g", "1.2-1")]).said()[0], "refuted");
+    let scene = Scene { has_all_packages: false, ..Scene::new(ZLIB, &[PROPOSED]).installed(&current) };
+    assert_eq!(scene.said()[0], "none");
+}
+
+#[test]
+fn a_trigger_of_which_apt_would_install_nothing_is_refuted() {
+    let unasked = PROPOSED.replace("candidate zlib 1.3-1 2 zlib1g 1.3-1\n", "");
+    let reason = "trigger zlib/1.3-1: not met, apt would install none of its binary packages";
+    assert_eq!(Scene::new(ZLIB, &[&unasked]).said(), ["refuted", reason]);
 }
 
 #[test]
