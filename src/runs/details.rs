@@ -1,13 +1,11 @@
 //! Everything that a run's result.tar tells.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::StoredRun;
-use super::listed::{RESULT_LIMIT, fetch};
+use super::{StoredRun, members};
 use crate::result::layout::RESULT;
 use crate::store::{Store, StoreError};
 
@@ -54,22 +52,12 @@ impl Details {
 
     fn read(bytes: &[u8]) -> Self {
         let mut details = Self::default();
-        let mut archive = tar::Archive::new(bytes);
-        for entry in archive.entries().into_iter().flatten() {
-            let Ok(mut entry) = entry else { break };
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let mut text = Vec::new();
-            if (&mut entry).take(RESULT_LIMIT).read_to_end(&mut text).is_err() {
-                break;
-            }
-            let text = String::from_utf8_lossy(&text);
-            match name.trim_start_matches("./") {
-                "summary" => details.tests = tests(&text),
-                "testbed-packages" => details.packages = packages(&text),
-                "testinfo.json" => details.testinfo = serde_json::from_str(&text).unwrap_or_default(),
-                _ => {}
-            }
-        }
+        members::each(bytes, |name, text| match name {
+            "summary" => details.tests = tests(text),
+            "testbed-packages" => details.packages = packages(text),
+            "testinfo.json" => details.testinfo = serde_json::from_str(text).unwrap_or_default(),
+            _ => {}
+        });
         details
     }
 }
@@ -80,7 +68,7 @@ impl StoredRun {
     /// # Errors
     /// When the store cannot be read.
     pub async fn details(&self, store: &Store) -> Result<Details, StoreError> {
-        Ok(Details::read(&fetch(store, &self.container, &self.object(RESULT)).await?))
+        members::fetched(store, &self.container, &self.object(RESULT), Details::read).await
     }
 }
 

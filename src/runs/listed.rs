@@ -1,19 +1,14 @@
 //! A result in a listing, and what it tells.
 
-use std::io::Read;
-
 use serde_json::Value;
-use tokio::io::AsyncReadExt;
 
-use super::StoredRun;
+use super::{StoredRun, members};
 use crate::request::SourcePackage;
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, parse_object};
 use crate::result::listing::RunSummary;
 use crate::result::{Proof, RunOptions};
 use crate::store::{Entry, ObjectInfo, Store, StoreError};
 
-/// Results are a few kilobytes; more of one than this is not read.
-pub(super) const RESULT_LIMIT: u64 = 16 << 20;
 /// The version of a result that does not tell it.
 const UNKNOWN: &str = "unknown";
 /// How often a result is fetched whose transfer breaks off.
@@ -63,15 +58,16 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
         return Ok(Some(result.into_run(summary.clone(), false)));
     }
     let mut tries = 1;
-    let bytes = loop {
-        match fetch(store, &result.container, &result.object.name).await {
+    let (fetched, damaged) = loop {
+        let package = result.path.package.clone();
+        let read = move |bytes: &[u8]| read_result(bytes, &package);
+        match members::fetched(store, &result.container, &result.object.name, read).await {
             // A transfer that breaks off keeps nobody from the other thousands.
             Err(StoreError::Io { .. }) if tries < TRIES => tries += 1,
             Err(StoreError::NotFound(_)) => return Ok(None),
             other => break other?,
         }
     };
-    let (fetched, damaged) = read_result(&bytes, &result.path.package);
     let summary = match listed {
         Some(summary) => RunSummary {
             triggers: summary.triggers.or(fetched.triggers),
@@ -81,15 +77,6 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
         None => fetched,
     };
     Ok(Some(result.into_run(summary, damaged)))
-}
-
-/// The bytes of a result.tar.
-pub(super) async fn fetch(store: &Store, container: &str, object: &str) -> Result<Vec<u8>, StoreError> {
-    let reader = store.get(container, object).await?;
-    let mut bytes = Vec::new();
-    let reading = reader.take(RESULT_LIMIT).read_to_end(&mut bytes).await;
-    reading.map_err(|source| StoreError::Io { action: format!("reading {container}/{object}"), source })?;
-    Ok(bytes)
 }
 
 /// Exit codes of runs that may end before autopkgtest knows the version under test. proposed-migration takes these results without
@@ -102,39 +89,25 @@ pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary,
     let (mut exitcode, mut version, mut duration) = (None, None, 0);
     let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
     let (mut has_testinfo, mut proof, mut options) = (false, Proof::default(), None);
-    // An archive ends with a block of zeros. One that was cut between two members has no other sign of it.
-    let mut whole = bytes.last_chunk::<512>().is_some_and(|block| block.iter().all(|byte| *byte == 0));
-    let mut archive = tar::Archive::new(bytes);
-    for entry in archive.entries().into_iter().flatten() {
-        let Ok(mut entry) = entry else {
-            whole = false;
-            break;
-        };
-        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let mut text = Vec::new();
-        // A member may claim to be far larger than the archive.
-        whole &= (&mut entry).take(RESULT_LIMIT).read_to_end(&mut text).is_ok();
-        let text = String::from_utf8_lossy(&text);
-        match name.trim_start_matches("./") {
-            "exitcode" => exitcode = text.trim().parse().ok(),
-            "testpkg-version" => version = Some(tested_version(&text, package).unwrap_or(UNKNOWN).to_owned()),
-            "duration" => duration = text.trim().parse().unwrap_or_default(),
-            "requester" => requester = Some(text.trim().to_owned()).filter(|requester| !requester.is_empty()),
-            "uuid" => uuid = Some(text.trim().to_owned()),
-            "testinfo.json" => {
-                let testinfo: Value = serde_json::from_str(&text).unwrap_or_default();
-                has_testinfo = testinfo.is_object();
-                triggers = triggers_in(&testinfo);
-                proof = Proof::from_testinfo(&testinfo);
-                options = RunOptions::in_testinfo(&testinfo);
-                let own = testinfo.get("apt-ci").and_then(|own| own.get("uuid")).and_then(Value::as_str);
-                uuid = uuid.or_else(|| own.map(str::to_owned));
-            }
-            _ => {}
+    let is_whole = members::each(bytes, |name, text| match name {
+        "exitcode" => exitcode = text.trim().parse().ok(),
+        "testpkg-version" => version = Some(tested_version(text, package).unwrap_or(UNKNOWN).to_owned()),
+        "duration" => duration = text.trim().parse().unwrap_or_default(),
+        "requester" => requester = Some(text.trim().to_owned()).filter(|requester| !requester.is_empty()),
+        "uuid" => uuid = Some(text.trim().to_owned()),
+        "testinfo.json" => {
+            let testinfo: Value = serde_json::from_str(text).unwrap_or_default();
+            has_testinfo = testinfo.is_object();
+            triggers = triggers_in(&testinfo);
+            proof = Proof::from_testinfo(&testinfo);
+            options = RunOptions::in_testinfo(&testinfo);
+            let own = testinfo.get("apt-ci").and_then(|own| own.get("uuid")).and_then(Value::as_str);
+            uuid = uuid.take().or_else(|| own.map(str::to_owned));
         }
-    }
+        _ => {}
+    });
     let needs_version = exitcode.is_none_or(|code| !WITHOUT_VERSION.contains(&code));
-    let damaged = !whole || exitcode.is_none() || !has_testinfo || version.is_none() && needs_version;
+    let damaged = !is_whole || exitcode.is_none() || !has_testinfo || version.is_none() && needs_version;
     let summary = RunSummary {
         exitcode: exitcode.unwrap_or(20),
         version: version.unwrap_or_else(|| UNKNOWN.to_owned()),

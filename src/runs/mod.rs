@@ -6,6 +6,7 @@ mod figures;
 mod latest;
 mod listed;
 mod log;
+mod members;
 mod question;
 mod request;
 
@@ -296,10 +297,9 @@ pub async fn of_request(store: &Store, place: &Place, request: &Request) -> Resu
             continue;
         }
         let run = result.into_run(summary, false);
-        let testinfo = match listed::fetch(store, &run.container, &run.object(RESULT)).await {
-            Ok(bytes) => request::testinfo(&bytes),
+        let testinfo = match members::fetched(store, &run.container, &run.object(RESULT), request::testinfo).await {
             Err(StoreError::NotFound(_)) => None,
-            Err(error) => return Err(error),
+            fetched => fetched?,
         };
         let record = testinfo.and_then(|testinfo| RequestRecord::in_testinfo(&wanted.package, &testinfo));
         if record.as_ref() == Some(&wanted) {

@@ -1,11 +1,8 @@
 //! The request that a run came from, as its result tells it.
 
-use std::io::Read as _;
-
 use serde_json::{Map, Value, json};
 
-use super::StoredRun;
-use super::listed::{RESULT_LIMIT, fetch};
+use super::{StoredRun, members};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
@@ -56,8 +53,8 @@ impl StoredRun {
     /// # Errors
     /// When the result does not tell it, or cannot be read.
     pub async fn request(&self, store: &Store) -> Result<Recorded, RecordedError> {
-        let bytes = fetch(store, &self.container, &self.object(RESULT)).await?;
-        let testinfo = testinfo(&bytes).ok_or(RecordedError::Damaged)?;
+        let testinfo = members::fetched(store, &self.container, &self.object(RESULT), testinfo).await?;
+        let testinfo = testinfo.ok_or(RecordedError::Damaged)?;
         let (parameters, whole) = self.parameters(&testinfo)?;
         let text = format!("{}\n{}", self.path.package, Value::Object(parameters));
         let request = Request::parse(text.as_bytes())?;
@@ -97,15 +94,13 @@ impl StoredRun {
     }
 }
 
+/// The testinfo.json in a result.tar, if it can be read.
 pub(super) fn testinfo(result: &[u8]) -> Option<Value> {
-    let mut archive = tar::Archive::new(result);
-    for entry in archive.entries().ok()? {
-        let entry = entry.ok()?;
-        if entry.path_bytes().strip_prefix(b"./").unwrap_or(&entry.path_bytes()) == b"testinfo.json" {
-            let mut text = Vec::new();
-            entry.take(RESULT_LIMIT).read_to_end(&mut text).ok()?;
-            return serde_json::from_slice(&text).ok();
+    let mut testinfo = None;
+    members::each(result, |name, text| {
+        if name == "testinfo.json" {
+            testinfo = serde_json::from_str(text).ok();
         }
-    }
-    None
+    });
+    testinfo
 }

@@ -202,6 +202,63 @@ fn a_result_cut_anywhere_is_damaged() {
     }
 }
 
+/// The header of a sparse file that has no bytes and claims to have so many.
+fn sparse_header(size: u64) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_mode(0o644);
+    header.set_size(0);
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.name[..7].copy_from_slice(b"summary");
+    gnu.set_real_size(size);
+    gnu.sparse[0].set_offset(size);
+    gnu.sparse[0].set_length(0);
+    header.set_cksum();
+    header
+}
+
+#[test]
+fn sparse_members_of_a_result_are_damage_and_are_never_expanded() {
+    // 16 MiB, which claim to be 512 GiB.
+    let header = sparse_header(16 << 20);
+    let mut bytes = header.as_bytes().repeat(32 << 10);
+    bytes.extend(result(&OTHER));
+    let (summary, damaged) = read_result(&bytes, &"gzip".parse().unwrap());
+    assert_eq!((summary.exitcode, summary.version.as_str(), damaged), (8, "1.10-4", true));
+    assert!(request::testinfo(&bytes).is_some());
+}
+
+#[test]
+fn files_of_a_result_that_are_too_large_are_passed_over() {
+    let large = " ".repeat((4 << 20) + 1);
+    let mut members = vec![("manifest.json", large.as_str())];
+    members.extend(OTHER);
+    let gzip = "gzip".parse().unwrap();
+    assert!(!read_result(&result(&members), &gzip).1);
+    members[4] = ("testinfo.json", &large);
+    assert!(read_result(&result(&members), &gzip).1, "without its testinfo.json it is damaged");
+    // One that claims to be larger than the archive.
+    let mut header = tar::Header::new_gnu();
+    header.as_old_mut().name[..8].copy_from_slice(b"exitcode");
+    header.set_size(1 << 40);
+    header.set_cksum();
+    let bytes = [header.as_bytes(), result(&OTHER).as_slice()].concat();
+    assert!(!members::each(&bytes, |name, _| panic!("{name} is given")));
+}
+
+#[tokio::test]
+async fn a_result_is_read_beside_everything_else() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    scene.put(&gzip, "20210102_030405@", RESULT, &result(&OTHER), "application/x-tar").await;
+    let object = gzip.object(&"20210102_030405@".parse().unwrap(), RESULT);
+    let here = std::thread::current().id();
+    let read = |bytes: &[u8]| (bytes.len(), std::thread::current().id());
+    let (length, there) = members::fetched(&scene.store, "autopkgtest-bookworm", &object, read).await.unwrap();
+    assert_eq!(length, result(&OTHER).len());
+    assert_ne!(here, there);
+}
+
 #[test]
 fn a_result_without_a_version_is_damaged_only_where_proposed_migration_needs_one() {
     let gzip = "gzip".parse().unwrap();

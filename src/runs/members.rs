@@ -1,0 +1,52 @@
+//! What is in a result.tar. Whoever can publish decides that, and no archive costs more than to read its bytes.
+
+use std::io::{self, Read as _};
+
+use tar::EntryType;
+use tokio::io::AsyncReadExt;
+
+use crate::store::{Store, StoreError};
+
+/// Results are a few kilobytes; more of one than this is not read.
+const LIMIT: u64 = 16 << 20;
+/// Larger files in one are passed over: workers write none that anybody reads here.
+const MEMBER_LIMIT: u64 = 4 << 20;
+
+/// Fetches a result.tar, and reads it in a thread of its own: nothing else waits for a large one.
+pub(super) async fn fetched<T: Send + 'static>(
+    store: &Store,
+    container: &str,
+    object: &str,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let failed = |source| StoreError::Io { action: format!("reading {container}/{object}"), source };
+    let mut bytes = Vec::new();
+    store.get(container, object).await?.take(LIMIT).read_to_end(&mut bytes).await.map_err(failed)?;
+    let reading = tokio::task::spawn_blocking(move || read(&bytes)).await;
+    reading.map_err(|panic| failed(io::Error::other(panic)))
+}
+
+/// Gives the name and the text of each file in an archive, in their order. Returns whether the archive is whole.
+pub(super) fn each(bytes: &[u8], mut take: impl FnMut(&str, &str)) -> bool {
+    // An archive ends with a block of zeros. One that was cut between two members has no other sign of it.
+    let mut is_whole = bytes.last_chunk::<512>().is_some_and(|block| block.iter().all(|byte| *byte == 0));
+    let mut archive = tar::Archive::new(bytes);
+    let Ok(entries) = archive.entries() else { return false };
+    // Raw: no member is longer than what is stored of it. A sparse file of one block could expand without end.
+    for entry in entries.raw(true) {
+        let Ok(mut entry) = entry else { return false };
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous if entry.size() <= MEMBER_LIMIT => {}
+            EntryType::GNUSparse => {
+                is_whole = false;
+                continue;
+            }
+            _ => continue,
+        }
+        let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let mut text = Vec::new();
+        is_whole &= entry.read_to_end(&mut text).is_ok();
+        take(name.trim_start_matches("./"), &String::from_utf8_lossy(&text));
+    }
+    is_whole
+}
