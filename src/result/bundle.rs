@@ -159,7 +159,7 @@ pub struct Bundle {
     given_up: Vec<RunId>,
     /// Whether the request names who may read the result.
     has_readers: bool,
-    /// Whether the archives of the request's private PPAs have let its tokens in: autopkgtest starts only then.
+    /// Whether the archives of the request's PPAs have let it in, with its tokens or without: autopkgtest starts only then.
     pub is_admitted: bool,
     /// The run id that it got when it was packed, as long as nothing is stored under it. A bundle of a worker that has died has none:
     /// nobody knows how far that one came.
@@ -189,12 +189,8 @@ struct Mark {
     #[serde(default)]
     request: Option<RequestRecord>,
     /// Absent when an older version has made the bundle, which did not ask.
-    #[serde(default = "yes")]
-    admitted: bool,
-}
-
-fn yes() -> bool {
-    true
+    #[serde(default)]
+    admitted: Option<bool>,
 }
 
 impl Mark {
@@ -272,9 +268,9 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     let run = RunId::stamp(jiff::Timestamp::now(), None);
     let sizes = Sizes { log, artifacts, result, readable_by };
     let request = Some(RequestRecord::of(material.request));
-    let has_logins = material.request.parameters().ppas.iter().any(|ppa| ppa.login().is_some());
-    let admitted = !has_logins || material.output.join("log").exists();
-    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()), request, admitted };
+    // Without a token, too: an archive that turns it away is somebody else's.
+    let admitted = material.request.parameters().ppas.is_empty() || material.output.join("log").exists();
+    let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()), request, admitted: Some(admitted) };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;
     draft.complete(MARK, &text)?;
     Ok(Bundle {
@@ -308,13 +304,14 @@ impl Bundle {
                 Err(error) => return Err(BundleError::damaged(dir, format!("{name}: {error}"))),
             }
         }
+        let has_no_ppas = || mark.summary.options.as_ref().is_some_and(|options| options.ppas.is_empty());
         Ok(Some(Self {
             dir: dir.to_owned(),
-            summary: mark.summary,
-            request: mark.request,
             given_up: read_given_up(dir)?,
             has_readers: readable_by.is_some(),
-            is_admitted: mark.admitted,
+            is_admitted: mark.admitted.unwrap_or_else(has_no_ppas),
+            summary: mark.summary,
+            request: mark.request,
             unused_id: None,
         }))
     }

@@ -49,7 +49,7 @@ impl Containers {
 
 /// Who may read the container of a result, in addition to those who may already.
 ///
-/// A request can name any PPA and any reader. It adds a reader only when the PPA's archive has let its token in, and only to a container
+/// A request can name any PPA and any reader. It adds a reader only when the PPA's archive has let it in, and only to a container
 /// without results of another PPA. The result itself is stored in any case.
 async fn access(store: &Store, place: &Place, bundle: &Bundle) -> Result<Access, StoreError> {
     let Access::Private(users) = &place.access else { return Ok(place.access.clone()) };
@@ -62,7 +62,7 @@ async fn access(store: &Store, place: &Place, bundle: &Bundle) -> Result<Access,
     };
     if !users.is_empty() && (is_shared || !bundle.is_admitted) {
         let reason =
-            if is_shared { "it holds results of another PPA" } else { "the PPA's archive has not let its token in" };
+            if is_shared { "it holds results of another PPA" } else { "the PPA's archive has not let the request in" };
         tracing::warn!(container = place.container, "the request's readers are not added: {reason}");
         return Ok(Access::Private(Vec::new()));
     }
@@ -73,46 +73,99 @@ async fn access(store: &Store, place: &Place, bundle: &Bundle) -> Result<Access,
 mod tests {
     use std::fs;
 
+    use tempfile::TempDir;
+
     use super::*;
     use crate::request::Request;
     use crate::result::{Material, RunOptions, pack};
     use crate::store::ObjectHeaders;
     use crate::store::folder::FolderStore;
 
-    #[tokio::test]
-    async fn readers_are_added_for_the_same_ppa_and_after_its_archive_has_let_the_token_in() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::Folder(FolderStore::new(&folder.path().join("store")));
-        let output = folder.path().join("output");
-        fs::create_dir(&output).unwrap();
-        let mut number = 0;
-        let mut packed = |ppa: &str, exit_code| {
-            number += 1;
-            let text = format!(r#"gzip {{"ppas": ["{ppa}"], "swiftuser": "ann"}}"#);
+    /// A private container, and what is published there.
+    struct Scene {
+        folder: TempDir,
+        store: Store,
+        bundles: usize,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::Folder(FolderStore::new(&folder.path().join("store")));
+            fs::create_dir(folder.path().join("output")).unwrap();
+            Self { folder, store, bundles: 0 }
+        }
+
+        fn starts_autopkgtest(&self) {
+            fs::write(self.folder.path().join("output/log"), "it ran").unwrap();
+        }
+
+        fn packed(&mut self, ppas: &str, exit_code: i32) -> (Place, Bundle) {
+            self.bundles += 1;
+            let text = format!(r#"gzip {{"ppas": [{ppas}], "swiftuser": "ann"}}"#);
             let request = Request::parse(text.as_bytes()).unwrap();
             let place = Place::of(&request, &"debci-ppa-sid-amd64".parse().unwrap());
+            let output = self.folder.path().join("output");
             let material = Material::new(&output, &request, exit_code, Duration::ZERO);
-            (place, pack(&material, &folder.path().join(number.to_string())).unwrap())
-        };
-        let ann = Access::Private(vec!["ann".to_owned()]);
-        let nobody = Access::Private(Vec::new());
+            (place, pack(&material, &self.folder.path().join(self.bundles.to_string())).unwrap())
+        }
+
+        /// Stores a result, with what its listing tells or with another listing.
+        async fn publish(&self, place: &Place, bundle: &Bundle, listing: Option<&str>) {
+            self.store.ensure_container(&place.container, &Access::Private(Vec::new())).await.unwrap();
+            let mark = bundle.commit_mark();
+            let object = place.path.object(&"20260101_120000_abcde@".parse().unwrap(), mark.name);
+            let content_type = listing.map_or(mark.headers.content_type, str::to_owned);
+            let headers = ObjectHeaders { content_type, content_encoding: None };
+            self.store.put(&place.container, &object, &mark.path, &headers).await.unwrap();
+        }
+    }
+
+    fn ann() -> Access {
+        Access::Private(vec!["ann".to_owned()])
+    }
+
+    const NOBODY: Access = Access::Private(Vec::new());
+
+    #[tokio::test]
+    async fn readers_are_added_for_the_same_ppa_and_after_its_archive_has_let_the_token_in() {
+        let mut scene = Scene::new();
         // autopkgtest was not started: the archive refused the token.
-        let (place, refused) = packed("u:wrong@a-b/c", 20);
-        assert_eq!(access(&store, &place, &refused).await.unwrap(), nobody);
-        fs::write(output.join("log"), "it ran").unwrap();
-        let (place, ran) = packed("u:right@a-b/c", 4);
-        assert_eq!(access(&store, &place, &ran).await.unwrap(), ann);
+        let (place, refused) = scene.packed(r#""u:wrong@a-b/c""#, 20);
+        assert_eq!(access(&scene.store, &place, &refused).await.unwrap(), NOBODY);
+        scene.starts_autopkgtest();
+        let (place, ran) = scene.packed(r#""u:right@a-b/c""#, 4);
+        assert_eq!(access(&scene.store, &place, &ran).await.unwrap(), ann());
         let reopened = Bundle::open(&ran.dir).unwrap().unwrap();
         assert!(reopened.is_admitted);
-        store.ensure_container(&place.container, &ann).await.unwrap();
-        let mark = ran.commit_mark();
-        let object = place.path.object(&"20260101_120000_abcde@".parse().unwrap(), mark.name);
-        let headers = ObjectHeaders { content_type: ran.summary.to_content_type(), content_encoding: None };
         assert_eq!(ran.summary.options, Some(RunOptions { ppas: vec!["a-b/c".to_owned()], ..RunOptions::default() }));
-        store.put(&place.container, &object, &mark.path, &headers).await.unwrap();
-        assert_eq!(access(&store, &place, &ran).await.unwrap(), ann, "the same PPA");
-        let (other_place, other) = packed("u:right@a/b-c", 4);
+        scene.publish(&place, &ran, None).await;
+        assert_eq!(access(&scene.store, &place, &ran).await.unwrap(), ann(), "the same PPA");
+        let (other_place, other) = scene.packed(r#""u:right@a/b-c""#, 4);
         assert_eq!(other_place.container, place.container);
-        assert_eq!(access(&store, &other_place, &other).await.unwrap(), nobody, "another PPA");
+        assert_eq!(access(&scene.store, &other_place, &other).await.unwrap(), NOBODY, "another PPA");
+    }
+
+    #[tokio::test]
+    async fn who_names_a_private_ppa_without_a_token_reads_none_of_its_results() {
+        let mut scene = Scene::new();
+        let (place, refused) = scene.packed(r#""team/secret""#, 20);
+        assert_eq!(place.container, "private-autopkgtest-sid-team-secret");
+        assert_eq!(access(&scene.store, &place, &refused).await.unwrap(), NOBODY);
+        // After a worker's death, and in a bundle of a version that did not ask.
+        let reopened = Bundle::open(&refused.dir).unwrap().unwrap();
+        assert_eq!(access(&scene.store, &place, &reopened).await.unwrap(), NOBODY);
+        let mark = refused.dir.join("bundle.json");
+        let older = fs::read_to_string(&mark).unwrap().replace(r#","admitted":false"#, "");
+        assert!(!older.contains("admitted"), "{older}");
+        fs::write(&mark, older).unwrap();
+        let reopened = Bundle::open(&refused.dir).unwrap().unwrap();
+        assert_eq!(access(&scene.store, &place, &reopened).await.unwrap(), NOBODY);
+        // A private run without PPAs asks no archive, and a public archive lets everybody in.
+        let (place, alone) = scene.packed("", 20);
+        assert_eq!(access(&scene.store, &place, &alone).await.unwrap(), ann());
+        scene.starts_autopkgtest();
+        let (place, public) = scene.packed(r#""team/public""#, 0);
+        assert_eq!(access(&scene.store, &place, &public).await.unwrap(), ann());
     }
 }
