@@ -7,6 +7,7 @@ mod latest;
 mod listed;
 mod log;
 mod members;
+mod other_ppa;
 mod question;
 mod request;
 
@@ -30,6 +31,7 @@ pub use self::details::{Details, TestResult};
 pub(crate) use self::figures::SameVersions;
 pub use self::figures::{Day, Days, Flaky, FlakyTests};
 pub(crate) use self::listed::{Listed, read};
+pub use self::other_ppa::holds_other_ppa;
 pub use self::question::{Origin, Question, TriggerPattern};
 pub use self::request::{Recorded, RecordedError};
 
@@ -309,22 +311,6 @@ pub async fn of_request(store: &Store, place: &Place, request: &Request) -> Resu
         tracing::warn!("{} is the result of another request with the id of this one", run.path.folder(&run.id));
     }
     Ok(runs)
-}
-
-/// Whether a container holds results of another PPA than this one (`OWNER/NAME`), as far as its listing tells. `a-b/c` and `a/b-c` share one.
-/// Results of requests that were refused do not count: anybody can make one for any PPA.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn holds_other_ppa(store: &Store, container: &str, ppa: &str) -> Result<bool, StoreError> {
-    let results = results(store, container, String::new()).await?;
-    let is_other = |result: Listed| {
-        let Some(summary) = RunSummary::parse(&result.object.content_type) else { return false };
-        let is_refused = summary.outcome() == Outcome::Error && summary.version == "unknown";
-        let other = summary.options.as_ref().and_then(|options| options.ppas.last());
-        !is_refused && other.is_some_and(|other| other != ppa)
-    };
-    Ok(results.into_iter().any(is_other))
 }
 
 /// The complete runs of a package, whose names begin with `prefix`, that were published since then, oldest first, as far as the listing tells

@@ -168,4 +168,47 @@ mod tests {
         let (place, public) = scene.packed(r#""team/public""#, 0);
         assert_eq!(access(&scene.store, &place, &public).await.unwrap(), ann());
     }
+
+    #[tokio::test]
+    async fn a_result_whose_listing_does_not_tell_its_ppa_is_asked_itself() {
+        const OLDER: &str = "application/x-tar; exitcode=0; version=\"1\"; duration=1; triggers=\"\"";
+        for (stored, listing, is_same) in [
+            (r#""u:right@a-b/c""#, Some(OLDER), true),
+            (r#""u:right@a-b/c""#, Some("application/x-tar"), true),
+            (r#""u:right@a/b-c""#, Some(OLDER), false),
+            (r#""u:right@a/b-c""#, Some("application/x-tar"), false),
+        ] {
+            let mut scene = Scene::new();
+            scene.starts_autopkgtest();
+            let (place, bundle) = scene.packed(stored, 0);
+            scene.publish(&place, &bundle, listing).await;
+            let (place, mine) = scene.packed(r#""u:right@a-b/c""#, 0);
+            let expected = if is_same { ann() } else { NOBODY };
+            assert_eq!(access(&scene.store, &place, &mine).await.unwrap(), expected, "{stored} {listing:?}");
+            // What cannot be read may be anybody's.
+            let (_, damaged) = scene.packed(stored, 0);
+            fs::write(damaged.dir.join("result.tar"), "").unwrap();
+            scene.publish(&place, &damaged, listing).await;
+            assert_eq!(access(&scene.store, &place, &mine).await.unwrap(), NOBODY, "{stored} {listing:?}");
+        }
+        // More than fits into a listing.
+        let mut scene = Scene::new();
+        scene.starts_autopkgtest();
+        let many: String = (0..19).map(|number| format!(r#""{}/n{number}", "#, "long".repeat(20))).collect();
+        let (place, bundle) = scene.packed(&format!(r#"{many}"u:right@a/b-c""#), 0);
+        assert!(!bundle.commit_mark().headers.content_type.contains("ppas"));
+        scene.publish(&place, &bundle, None).await;
+        let (place, mine) = scene.packed(r#""u:right@a-b/c""#, 0);
+        assert_eq!(access(&scene.store, &place, &mine).await.unwrap(), NOBODY);
+    }
+
+    #[tokio::test]
+    async fn a_container_that_only_one_ppa_can_have_needs_no_look() {
+        let mut scene = Scene::new();
+        scene.starts_autopkgtest();
+        let (place, bundle) = scene.packed(r#""u:right@team/secret""#, 0);
+        scene.publish(&place, &bundle, Some("application/x-tar; exitcode=0; version=\"1\"; duration=1")).await;
+        fs::write(bundle.dir.join("result.tar"), "").unwrap();
+        assert_eq!(access(&scene.store, &place, &bundle).await.unwrap(), ann());
+    }
 }
