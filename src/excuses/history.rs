@@ -9,16 +9,17 @@ use crate::runs::StoredRun;
 /// How many results of a test, counted from the newest, tell whether it is flaky.
 pub const HISTORY: usize = 20;
 
-/// Whether the newest result of the test with one of its triggers is a failure of the testbed. `runs` are the package's on the
-/// architecture, oldest first.
+/// Whether the newest result of the test with one of its triggers is a failure of the testbed, which is also one that lacked what was asked
+/// for. Damaged results tell nothing. `runs` are the package's on the architecture, oldest first.
 pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
     let triggers: Vec<String> = retry.triggers.iter().map(ToString::to_string).collect();
     let with_one = |run: &&StoredRun| {
-        run.is_evidence()
+        !run.damaged
             && !run.is_branch()
             && run.summary.triggers.iter().flatten().any(|trigger| triggers.contains(trigger))
     };
-    runs.iter().rev().find(with_one).is_some_and(|run| run.outcome() == Outcome::Tmpfail)
+    let newest = runs.iter().rev().find(with_one);
+    newest.is_some_and(|run| run.outcome() == Outcome::Tmpfail || !run.is_evidence())
 }
 
 /// Whether the test both passed and failed with the very same triggers, among the newest [`HISTORY`] results of the version that is tested:

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::release::{Context, Release};
+use crate::result::{PackagePath, ProofVerdict, RunOptions, RunSummary};
+use crate::runs::StoredRun;
 
 const EXCUSES: &str = "\
 generated-date: 2026-11-25 10:00:00.123456
@@ -345,5 +347,61 @@ proptest! {
             }
         }
         let _ = regressions().read(damaged.as_bytes(), &manner());
+    }
+}
+
+/// A result of gzip with one trigger.
+fn result(number: usize, trigger: &str, exitcode: i32, proof: ProofVerdict) -> StoredRun {
+    StoredRun {
+        container: "autopkgtest-noble".to_owned(),
+        path: PackagePath {
+            release: "noble".parse().unwrap(),
+            architecture: "amd64".parse().unwrap(),
+            package: "gzip".parse().unwrap(),
+        },
+        id: format!("20260101_0000{number:02}@").parse().unwrap(),
+        summary: RunSummary {
+            exitcode,
+            version: "1.12-1".to_owned(),
+            duration: 1,
+            triggers: Some(vec![trigger.to_owned()]),
+            requester: None,
+            uuid: None,
+            proof,
+            fallback: false,
+            options: Some(RunOptions::default()),
+        },
+        damaged: false,
+    }
+}
+
+#[test]
+fn the_newest_result_tells_whether_the_infrastructure_failed() {
+    use ProofVerdict::{None, Proven, Refuted};
+    const GLIBC: &str = "glibc/2.40-1+b1~x";
+    let selected = regressions().read(EXCUSES.as_bytes(), &manner()).unwrap();
+    let is_gzip = |retry: &&Retry| {
+        retry.package.as_str() == "gzip" && retry.triggers.iter().any(|trigger| trigger.to_string() == GLIBC)
+    };
+    let retry = selected.retries.iter().find(is_gzip).unwrap();
+    let damaged = |run: StoredRun| StoredRun { damaged: true, ..run };
+    let of_branch = |mut run: StoredRun| {
+        run.summary.options = Some(RunOptions { branch: true, ..RunOptions::default() });
+        run
+    };
+    let fail = || result(0, GLIBC, 4, Proven);
+    for (expected, runs) in [
+        (false, vec![]),
+        (false, vec![fail()]),
+        (true, vec![fail(), result(1, GLIBC, 16, None)]),
+        // A mirror or a PPA was away: the testbed lacked what was asked for.
+        (true, vec![fail(), result(1, GLIBC, 16, Refuted)]),
+        (true, vec![fail(), result(1, GLIBC, 0, Refuted)]),
+        (false, vec![result(0, GLIBC, 16, Refuted), result(1, GLIBC, 4, Proven)]),
+        (false, vec![fail(), damaged(result(1, GLIBC, 16, None))]),
+        (false, vec![fail(), of_branch(result(1, GLIBC, 16, None))]),
+        (false, vec![fail(), result(1, "zlib/1", 16, None)]),
+    ] {
+        assert_eq!(is_infrastructure(retry, &runs), expected, "{runs:#?}");
     }
 }
