@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -24,6 +25,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("who_broke_it_is_found", blame),
         ("an_index_that_is_killed_goes_on_and_tells_what_a_rebuild_tells", killed),
         ("a_store_that_fails_makes_no_half_index", failing),
+        ("a_damaged_index_keeps_nobody_from_the_store", damaged),
         ("private_results_are_for_who_may_read_them", private),
         ("an_index_that_follows_has_a_result_at_once", follows),
         ("who_reads_without_a_site_needs_only_the_stores_address", anonymous),
@@ -382,6 +384,46 @@ fn failing(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Overwrites all pages of a table and its indexes in a database.
+fn damage(database: &Path, table: &str) -> Result<(), Failed> {
+    let connection = rusqlite::Connection::open(database)?;
+    let size: u64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    let mut roots = connection.prepare("SELECT rootpage FROM sqlite_schema WHERE tbl_name = ?")?;
+    let pages: Vec<u64> = roots.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let file = fs::File::options().write(true).open(database)?;
+    for page in pages {
+        file.write_all_at(&vec![0xff; usize::try_from(size)?], (page - 1) * size)?;
+    }
+    Ok(())
+}
+
+fn damaged(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    history(&site);
+    let questions: [&[&str]; 5] =
+        [&["results"], &["results", "stats"], &["results", "flaky"], &["results", "blame", "gzip"], &["log", "gzip"]];
+    let right = questions.map(|question| site.run(question));
+    assert!(right.iter().all(|answer| answer.status.code().is_some_and(|code| code < 2)), "{right:#?}");
+    for table in ["container", "run"] {
+        let filled = site.run(&["index"]);
+        assert!(filled.status.success(), "it is made again: {filled:#?}");
+        damage(&index_of(&site), table)?;
+        for (question, right) in questions.iter().zip(&right) {
+            let asked = site.run(question);
+            assert_eq!((asked.status.code(), &asked.out), (right.status.code(), &right.out), "{table}: {asked:#?}");
+            assert!(asked.err.contains("asking the store"), "{table}: {asked:#?}");
+        }
+    }
+    Ok(())
+}
+
+/// The file of a site's index.
+fn index_of(site: &TestSite) -> PathBuf {
+    let files = fs::read_dir(site.path().join("home/.cache/apt-ci/index")).expect("the folder of indexes");
+    let mut paths = files.flatten().map(|file| file.path());
+    paths.find(|path| path.extension().is_some_and(|end| end == "sqlite")).expect("an index")
+}
+
 fn private(services: &Services) -> Result<(), Failed> {
     let site = services.site();
     let release = &site.release;
@@ -426,12 +468,7 @@ fn follows(services: &Services) -> Result<(), Failed> {
     let busy = site.run(&["index"]);
     assert_eq!(busy.status.code(), Some(1));
     assert!(busy.err.contains("another process fills the index"), "{}", busy.err);
-    let folder = site.path().join("home/.cache/apt-ci/index");
-    let file = fs::read_dir(&folder)?
-        .flatten()
-        .map(|file| file.path())
-        .find(|path| path.extension().is_some_and(|end| end == "sqlite"));
-    let file = file.expect("an index");
+    let file = index_of(&site);
     let count = || -> i64 {
         let database = rusqlite::Connection::open(&file).expect("the index");
         database.query_row("SELECT count(*) FROM run", [], |row| row.get(0)).expect("a number")

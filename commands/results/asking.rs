@@ -3,7 +3,7 @@
 use std::sync::Once;
 use std::time::Duration;
 
-use apt_ci::index::Index;
+use apt_ci::index::{Index, IndexError};
 use apt_ci::release::{Architecture, Release};
 use apt_ci::request::SourcePackage;
 use apt_ci::result::Outcome;
@@ -102,13 +102,15 @@ pub async fn ask(
     site: &Site,
     store: &Store,
 ) -> anyhow::Result<(Vec<StoredRun>, bool)> {
-    if let Some(index) = fresh_index(&question.releases, &question.origin, session, site, store).await? {
-        match index.runs(question, limit) {
-            Ok(answer) => return Ok(answer),
-            // It is a copy: the store can be asked as well.
-            Err(error) => session.ui.warn(format!("{error}; asking the store")),
-        }
+    let asked = |index: &Index| index.runs(question, limit);
+    match from_index(&question.releases, &question.origin, session, site, store, asked).await {
+        Some(answer) => Ok(answer),
+        None => ask_store(question, limit, store).await,
     }
+}
+
+/// The runs that are meant, as the store itself tells.
+async fn ask_store(question: &Question, limit: usize, store: &Store) -> anyhow::Result<(Vec<StoredRun>, bool)> {
     let mut runs = Vec::new();
     let (mut refused, mut read) = (None, 0);
     for release in &question.releases {
@@ -132,13 +134,11 @@ pub async fn ask(
     Ok((runs, more))
 }
 
-/// The public runs of a release since a time.
+/// The public runs of a release since a time, as the store itself tells.
 pub async fn since(
     release: &Release,
     architecture: Option<&Architecture>,
     since: Since,
-    session: &Session,
-    site: &Site,
     store: &Store,
 ) -> anyhow::Result<Vec<StoredRun>> {
     let question = Question {
@@ -147,25 +147,40 @@ pub async fn since(
         since: Some(since.0),
         ..Question::default()
     };
-    Ok(ask(&question, usize::MAX, session, site, store).await?.0)
+    Ok(ask_store(&question, usize::MAX, store).await?.0)
 }
 
-/// The index, if it tells all that the store has of these releases.
-pub async fn fresh_index(
+/// What the index answers, if it tells all that the store has of these releases. It is a copy: when it cannot be read, the store is asked
+/// as if there were none.
+pub async fn from_index<T>(
     releases: &[Release],
     origin: &Origin,
     session: &Session,
     site: &Site,
     store: &Store,
-) -> anyhow::Result<Option<Index>> {
-    let index = match Index::open(&Index::path(&site.cache_dir, store)) {
-        Ok(Some(index)) => index,
-        Ok(None) => return Ok(None),
+    ask: impl FnOnce(&Index) -> Result<T, IndexError>,
+) -> Option<T> {
+    let fresh = fresh_index(releases, origin, session, site, store).await;
+    match fresh.and_then(|index| index.as_ref().map(ask).transpose()) {
+        Ok(answer) => answer,
         Err(error) => {
-            session.ui.warn(format!("{error}; asking the store"));
-            return Ok(None);
+            // A command may ask more than once.
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| session.ui.warn(format!("{error}; asking the store")));
+            None
         }
-    };
+    }
+}
+
+/// The index, if it tells all that the store has of these releases.
+async fn fresh_index(
+    releases: &[Release],
+    origin: &Origin,
+    session: &Session,
+    site: &Site,
+    store: &Store,
+) -> Result<Option<Index>, IndexError> {
+    let Some(index) = Index::open(&Index::path(&site.cache_dir, store))? else { return Ok(None) };
     let now = Timestamp::now();
     let mut oldest: Option<Timestamp> = None;
     for container in releases.iter().flat_map(|release| origin.containers(release)) {
@@ -186,7 +201,6 @@ pub async fn fresh_index(
         }
     }
     if let Some(oldest) = oldest {
-        // A command may ask more than once.
         static TOLD: Once = Once::new();
         if session.ui.moves() {
             let age = when::ago(oldest, now);

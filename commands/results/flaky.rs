@@ -1,11 +1,13 @@
 //! `apt-ci results flaky`: tests that cannot make up their minds.
 
+use apt_ci::index::{Index, IndexError};
+use apt_ci::release::Release;
 use apt_ci::runs::{Flaky, FlakyTests, Origin};
 use apt_ci::site::Site;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::asking::{fresh_index, releases, since};
+use super::asking::{from_index, releases, since};
 use super::naming::Where;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -32,22 +34,28 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
     let store = session.store(site)?;
     let releases = releases(args.place.release.as_slice(), site)?;
     let architecture = args.place.architecture.as_ref();
-    let mut found = Vec::new();
-    let index = fresh_index(&releases, &Origin::Release, session, site, &store).await?;
-    for release in &releases {
-        let flaky = match &index {
-            Some(index) => index.flaky(release, architecture, args.since.0)?,
-            None => FlakyTests::of(&since(release, architecture, args.since, session, site, &store).await?),
-        };
-        found.extend(flaky.into_iter().map(|flaky| (release, flaky)));
-    }
+    let of_index = |index: &Index| -> Result<Vec<Vec<Flaky>>, IndexError> {
+        releases.iter().map(|release| index.flaky(release, architecture, args.since.0)).collect()
+    };
+    let flaky = match from_index(&releases, &Origin::Release, session, site, &store, of_index).await {
+        Some(flaky) => flaky,
+        None => {
+            let mut flaky = Vec::new();
+            for release in &releases {
+                flaky.push(FlakyTests::of(&since(release, architecture, args.since, &store).await?));
+            }
+            flaky
+        }
+    };
+    let of_release = |(release, flaky): (_, Vec<Flaky>)| flaky.into_iter().map(move |flaky| (release, flaky));
+    let mut found: Vec<(&Release, Flaky)> = releases.iter().zip(flaky).flat_map(of_release).collect();
     // The worst of all releases first.
     let changes = |flaky: &Flaky| flaky.passed.min(flaky.failed);
     found.sort_by(|(_, a), (_, b)| changes(b).cmp(&changes(a)).then_with(|| b.last.cmp(&a.last)));
     let all = found.len();
     found.truncate(args.limit);
     if session.ui.json {
-        let one = |(release, flaky): &(&apt_ci::release::Release, Flaky)| {
+        let one = |(release, flaky): &(&Release, Flaky)| {
             let mut one = json!(flaky);
             one["release"] = json!(release);
             one["rate"] = json!(flaky.rate());

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use anstyle::{AnsiColor, Style};
+use apt_ci::index::{Index, IndexError};
 use apt_ci::release::Release;
 use apt_ci::result::Outcome;
 use apt_ci::runs::{Day, Days, Origin};
 use apt_ci::site::Site;
 use serde_json::json;
 
-use super::asking::{fresh_index, releases, since};
+use super::asking::{from_index, releases, since};
 use super::naming::Where;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -39,15 +40,20 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
     let store = session.store(site)?;
     let releases = releases(args.place.release.as_slice(), site)?;
     let architecture = args.place.architecture.as_ref();
-    let index = fresh_index(&releases, &Origin::Release, session, site, &store).await?;
-    let mut all: Vec<(&Release, Vec<Day>)> = Vec::new();
-    for release in &releases {
-        let days = match &index {
-            Some(index) => index.days(release, architecture, args.since.0)?,
-            None => Days::of(&since(release, architecture, args.since, session, site, &store).await?),
-        };
-        all.push((release, days));
-    }
+    let of_index = |index: &Index| -> Result<Vec<Vec<Day>>, IndexError> {
+        releases.iter().map(|release| index.days(release, architecture, args.since.0)).collect()
+    };
+    let days = match from_index(&releases, &Origin::Release, session, site, &store, of_index).await {
+        Some(days) => days,
+        None => {
+            let mut days = Vec::new();
+            for release in &releases {
+                days.push(Days::of(&since(release, architecture, args.since, &store).await?));
+            }
+            days
+        }
+    };
+    let all: Vec<(&Release, Vec<Day>)> = releases.iter().zip(days).collect();
     if session.ui.json {
         let one = |(release, day): (&Release, &Day)| {
             let mut one = json!(day);
