@@ -61,6 +61,8 @@ pub(super) struct Cloud {
     pub(super) name: String,
     /// The file, for messages.
     pub(super) file: PathBuf,
+    /// Whether the site names the file, which a commit can change then.
+    pub(super) is_of_site: bool,
     values: BTreeMap<String, String>,
 }
 
@@ -103,9 +105,11 @@ impl Cloud {
             )));
         };
         // A file that the site names says where the password goes: the user's own passwords are not for it.
-        let secure = match clouds_file {
-            Some(of_site) if *of_site == *file => vec![of_site.with_file_name("secure.yaml")],
-            _ => named("OS_CLIENT_SECURE_FILE", None, "secure"),
+        let is_of_site = clouds_file.is_some_and(|of_site| *of_site == *file);
+        let secure = if is_of_site {
+            vec![file.with_file_name("secure.yaml")]
+        } else {
+            named("OS_CLIENT_SECURE_FILE", None, "secure")
         };
         if let Some((_, mut secure)) = read_first(&secure)?
             && let Some(secret) = secure.clouds.remove(name)
@@ -118,7 +122,7 @@ impl Cloud {
         {
             entry = common.overlaid(entry);
         }
-        Ok(Self { name: name.to_owned(), file, values: entry.values() })
+        Ok(Self { name: name.to_owned(), file, is_of_site, values: entry.values() })
     }
 }
 
