@@ -36,6 +36,65 @@ pub(super) fn committed(root: &Path, file: &Path) -> Result<Option<String>, Site
     Ok(object.as_blob().map(|blob| String::from_utf8_lossy(blob.content()).into_owned()))
 }
 
+/// The commit that is checked out; none without git, or before the first.
+///
+/// # Errors
+/// When git fails.
+pub(super) fn head(root: &Path) -> Result<Option<String>, SiteError> {
+    let failed =
+        |error| SiteError::Git { action: format!("read the history of {}", root.display()), error, lock: None };
+    let Ok(repository) = Repository::discover(root) else { return Ok(None) };
+    let commit = match repository.head() {
+        Err(error) if error.code() == ErrorCode::UnbornBranch => return Ok(None),
+        head => head.and_then(|head| head.peel_to_commit()),
+    };
+    Ok(Some(commit.map_err(failed)?.id().to_string()))
+}
+
+/// What the commits since then have made of a file: its text before and after each change. None if that commit is not known any more.
+///
+/// # Errors
+/// When git fails.
+pub(super) fn changes_since(root: &Path, file: &Path, since: &str) -> Result<Option<Vec<(String, String)>>, SiteError> {
+    let failed =
+        |error| SiteError::Git { action: format!("read the history of {}", file.display()), error, lock: None };
+    let Ok(repository) = Repository::discover(root) else { return Ok(None) };
+    let path = within(&repository, file).map_err(failed)?;
+    let mut walk = repository.revwalk().map_err(failed)?;
+    walk.push_head().map_err(failed)?;
+    if Oid::from_str(since).and_then(|since| walk.hide(since)).is_err() {
+        return Ok(None);
+    }
+    walk.map(|id| changes_by(&repository, &path, id?))
+        .collect::<Result<Vec<_>, _>>()
+        .map(|all| Some(all.concat()))
+        .map_err(failed)
+}
+
+/// What a commit has made of the file of each of its parents.
+fn changes_by(repository: &Repository, path: &Path, id: Oid) -> Result<Vec<(String, String)>, git2::Error> {
+    let blob_of = |commit: &git2::Commit<'_>| match commit.tree()?.get_path(path) {
+        Ok(entry) => Ok(Some(entry.id())),
+        Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    // What is no file, such as a folder, has no text.
+    let text = |blob: Option<Oid>| {
+        let blob = blob.and_then(|id| repository.find_blob(id).ok());
+        blob.map(|blob| String::from_utf8_lossy(blob.content()).into_owned()).unwrap_or_default()
+    };
+    let commit = repository.find_commit(id)?;
+    let after = blob_of(&commit)?;
+    let mut changes = Vec::new();
+    for parent in commit.parents() {
+        let before = blob_of(&parent)?;
+        if before != after {
+            changes.push((text(before), text(after)));
+        }
+    }
+    Ok(changes)
+}
+
 /// Commits these files, or that they are gone, and nothing else that may be changed or staged. Without a git repository nothing is done.
 ///
 /// # Errors

@@ -39,6 +39,9 @@ struct Decisions {
     /// The recipients that secrets of a site may be encrypted to.
     #[serde(default)]
     recipients: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// The commit of each site up to which the recipients were looked at.
+    #[serde(default)]
+    seen: BTreeMap<PathBuf, String>,
     /// What the user was told about a site, once.
     #[serde(default)]
     told: BTreeMap<PathBuf, BTreeSet<String>>,
@@ -84,6 +87,8 @@ impl TrustStore {
             let before = decisions.trusted.len();
             decisions.trusted.retain(|known| known.path != path);
             was_trusted = decisions.trusted.len() < before;
+            decisions.recipients.remove(&path);
+            decisions.seen.remove(&path);
         })?;
         Ok(was_trusted)
     }
@@ -111,15 +116,50 @@ impl TrustStore {
         check_path(&path)
     }
 
-    /// The recipients of the site in `dir` that this user has confirmed.
-    pub(super) fn confirmed(&self, dir: &Path) -> Result<BTreeSet<String>, SiteError> {
-        Ok(self.read()?.recipients.remove(&canonical(dir)?).unwrap_or_default())
+    /// The commit of the site in `dir` up to which this user's recipients were looked at.
+    pub(super) fn seen(&self, dir: &Path) -> Result<Option<String>, SiteError> {
+        Ok(self.read()?.seen.remove(&canonical(dir)?))
     }
 
-    /// Confirms recipients of the site in `dir`.
-    pub(super) fn confirm(&self, dir: &Path, recipients: impl Iterator<Item = String>) -> Result<(), SiteError> {
+    /// Those of the `present` recipients of the site in `dir` that this user has confirmed. The others are forgotten; they were looked
+    /// at up to the commit `head`.
+    pub(super) fn confirmed(
+        &self,
+        dir: &Path,
+        present: &BTreeSet<String>,
+        head: Option<&str>,
+    ) -> Result<BTreeSet<String>, SiteError> {
         let path = canonical(dir)?;
-        self.change(|decisions| decisions.recipients.entry(path).or_default().extend(recipients))
+        let decisions = self.read()?;
+        let confirmed = decisions.recipients.get(&path).cloned().unwrap_or_default();
+        let seen = decisions.seen.get(&path).map(String::as_str);
+        let is_news = head.is_some() && head != seen && (seen.is_some() || !confirmed.is_empty());
+        if is_news || !confirmed.is_subset(present) {
+            self.change(|decisions| {
+                if let Some(known) = decisions.recipients.get_mut(&path) {
+                    known.retain(|recipient| present.contains(recipient));
+                }
+                decisions.seen.extend(head.map(|head| (path, head.to_owned())));
+            })?;
+        }
+        Ok(confirmed.intersection(present).cloned().collect())
+    }
+
+    /// Confirms recipients of the site in `dir`, which is at the commit `head`.
+    pub(super) fn confirm(
+        &self,
+        dir: &Path,
+        recipients: impl Iterator<Item = String>,
+        head: Option<String>,
+    ) -> Result<(), SiteError> {
+        let path = canonical(dir)?;
+        self.change(|decisions| {
+            decisions.recipients.entry(path.clone()).or_default().extend(recipients);
+            // Later commits than those that were looked at count as well.
+            if let Some(head) = head {
+                decisions.seen.entry(path).or_insert(head);
+            }
+        })
     }
 
     /// Whether the user is told something about the site in `dir` for the first time. It counts as told then.

@@ -35,13 +35,18 @@ pub(super) fn seal_for(
         .map_err(CredentialsError::Recipient)
 }
 
+/// The decisions about recipients in a list from the history, as far as it can be read.
+fn decisions_in(text: &str) -> BTreeSet<String> {
+    text.lines().filter_map(|line| Some(line.parse::<Recipient>().ok()?.decision())).collect()
+}
+
 impl Credentials {
     /// The recipients, each with what its key opens. Read from the ciphertexts, for which no key is needed.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub fn known_recipients(&self) -> Result<Vec<KnownRecipient>, CredentialsError> {
-        let confirmed = self.trust.confirmed(&self.root)?;
+        let confirmed = self.confirmed()?;
         let mut all = Vec::new();
         for kind in Kind::ALL {
             for path in files::below(&self.root, &self.sealed().join(kind.as_str()))? {
@@ -63,7 +68,7 @@ impl Credentials {
     /// # Errors
     /// When a file cannot be read.
     pub fn unconfirmed(&self) -> Result<Vec<Recipient>, CredentialsError> {
-        let confirmed = self.trust.confirmed(&self.root)?;
+        let confirmed = self.confirmed()?;
         Ok(self.recipients()?.into_iter().filter(|recipient| !confirmed.contains(&recipient.decision())).collect())
     }
 
@@ -72,11 +77,32 @@ impl Credentials {
     /// # Errors
     /// When the decision cannot be written.
     pub fn confirm(&self, recipients: &[Recipient]) -> Result<(), CredentialsError> {
-        Ok(self.trust.confirm(&self.root, recipients.iter().map(Recipient::decision))?)
+        let head = repository::head(&self.root)?;
+        Ok(self.trust.confirm(&self.root, recipients.iter().map(Recipient::decision), head)?)
+    }
+
+    /// What this user has confirmed, of the recipients that there are. A key that is gone, or has other roles, is forgotten: should it
+    /// come back with a commit, that is another decision. So is one that commits took away and brought back since the last look.
+    fn confirmed(&self) -> Result<BTreeSet<String>, CredentialsError> {
+        let mut present: BTreeSet<String> = self.recipients()?.iter().map(Recipient::decision).collect();
+        let (head, seen) = (repository::head(&self.root)?, self.trust.seen(&self.root)?);
+        if let Some(seen) = seen.filter(|seen| head.as_ref().is_some_and(|head| head != seen)) {
+            match repository::changes_since(&self.root, &self.recipients_file(), &seen)? {
+                Some(changes) => {
+                    for (before, after) in changes {
+                        let (before, after) = (decisions_in(&before), decisions_in(&after));
+                        present.retain(|one| after.contains(one) || !before.contains(one));
+                    }
+                }
+                // The history is another one.
+                None => present.clear(),
+            }
+        }
+        Ok(self.trust.confirmed(&self.root, &present, head.as_deref())?)
     }
 
     pub(super) fn check_confirmed(&self, recipients: &[Recipient]) -> Result<(), CredentialsError> {
-        let confirmed = self.trust.confirmed(&self.root)?;
+        let confirmed = self.confirmed()?;
         let missing: Vec<String> = recipients
             .iter()
             .filter(|recipient| !confirmed.contains(&recipient.decision()))
@@ -113,18 +139,18 @@ impl Credentials {
     pub fn add_recipient(&self, recipient: Recipient) -> Result<bool, CredentialsError> {
         let _lock = self.lock()?;
         let mut recipients = self.recipients()?;
-        let others: Vec<Recipient> = recipients.iter().filter(|known| !known.is_same(&recipient)).cloned().collect();
-        self.check_confirmed(&others)?;
+        let lines = |recipients: &[Recipient]| recipients.iter().map(Recipient::line).collect::<Vec<_>>();
+        let before = lines(&recipients);
+        // Every line of the key goes: a commit can have added one with another role.
+        let place = recipients.iter().position(|known| known.is_same(&recipient));
+        recipients.retain(|known| !known.is_same(&recipient));
+        self.check_confirmed(&recipients)?;
         let message = format!("Let {recipient} read the credentials");
-        let is_new = !recipients.iter().any(|known| known.line() == recipient.line());
-        match recipients.iter_mut().find(|known| known.is_same(&recipient)) {
-            Some(known) => *known = recipient.clone(),
-            None => recipients.push(recipient.clone()),
-        }
+        recipients.insert(place.unwrap_or(recipients.len()), recipient.clone());
+        let is_new = lines(&recipients) != before;
         if !recipients.iter().any(Recipient::opens_all) {
             return Err(CredentialsError::LastRecipient(recipient.to_string()));
         }
-        self.confirm(&[recipient])?;
         let entries = self.list()?;
         // Also for a known one: a process that died may have come half way.
         if is_new || entries.iter().any(|entry| self.plain().join(entry.file()).exists()) {
@@ -132,6 +158,9 @@ impl Credentials {
         } else {
             self.commit_all(&message)?;
         }
+        // Not before it is in the list: what is not there is not confirmed, and neither is the role that it had.
+        self.confirm(&[recipient])?;
+        self.confirmed()?;
         Ok(is_new)
     }
 
@@ -148,30 +177,35 @@ impl Credentials {
     /// [`CredentialsError::NoRecipient`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
     pub fn remove_recipient(&self, name: &str) -> Result<(Recipient, Vec<Entry>), CredentialsError> {
         let _lock = self.lock()?;
-        let mut recipients = self.recipients()?;
-        let meant: Vec<usize> = (0..recipients.len())
-            .filter(|place| recipients.get(*place).is_some_and(|known| known.is_named(name)))
-            .collect();
-        let (removed, remaining) = match meant.as_slice() {
+        let recipients = self.recipients()?;
+        let meant = recipients.iter().find(|known| known.is_named(name)).cloned();
+        let (removed, remaining): (Vec<Recipient>, Vec<Recipient>) = match meant {
             // A process that died may have come half way: everything is written then, and perhaps not committed. Or somebody has taken it
             // out of the list by hand, and nothing else.
-            [] => {
+            None => {
                 let path = self.recipients_file();
                 let committed = repository::committed(&self.root, &path)?.unwrap_or_default();
                 let before = recipients_in(&committed).map_err(|reason| CredentialsError::File { path, reason })?;
                 let removed = before.into_iter().find(|known| known.is_named(name));
-                (removed.ok_or_else(|| CredentialsError::NoRecipient(name.to_owned()))?, recipients)
+                (vec![removed.ok_or_else(|| CredentialsError::NoRecipient(name.to_owned()))?], recipients)
             }
-            [one] => (recipients.remove(*one), recipients),
-            _ => return Err(CredentialsError::Ambiguous(name.to_owned())),
+            Some(one) if recipients.iter().any(|known| known.is_named(name) && !known.is_same(&one)) => {
+                return Err(CredentialsError::Ambiguous(name.to_owned()));
+            }
+            // Every line of the key goes: a commit can have added one with another role.
+            Some(one) => recipients.into_iter().partition(|known| known.is_same(&one)),
         };
         if !remaining.iter().any(Recipient::opens_all) {
             return Err(CredentialsError::LastRecipient(name.to_owned()));
         }
         self.check_confirmed(&remaining)?;
         let mut known = self.list()?;
-        known.retain(|entry| removed.opens(&entry.needed_by()));
+        known.retain(|entry| removed.iter().any(|removed| removed.opens(&entry.needed_by())));
+        let Some(removed) = removed.into_iter().next() else {
+            return Err(CredentialsError::NoRecipient(name.to_owned()));
+        };
         self.encrypt_again(&remaining, &format!("Let {removed} read new credentials no more"))?;
+        self.confirmed()?;
         Ok((removed, known))
     }
 

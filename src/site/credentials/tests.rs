@@ -10,6 +10,8 @@ use super::*;
 use crate::environment::Environment;
 use crate::site::Lookup;
 
+mod recipients;
+
 const SECRET: &str = "hunter2-hunter2";
 
 /// A site in a git repository, and keys of some people.
@@ -508,14 +510,4 @@ fn a_passphrase_is_asked_for_once_and_only_for_the_key_that_opens() {
     };
     assert!(reason(None).contains("on a terminal only (ssh-agent cannot decrypt)"));
     assert!(reason(Some("wrong")).contains("its passphrase is another one"));
-}
-
-#[test]
-fn a_private_key_is_no_recipient() {
-    let scene = Scene::new();
-    let private = fs::read_to_string(scene.folder.path().join("ann")).unwrap();
-    let error = private.trim().parse::<Recipient>().err().expect("it is private");
-    assert!(error.contains("this is a private key") && error.contains(".pub"), "{error}");
-    let secret = private.lines().nth(1).unwrap();
-    assert!(!error.contains(secret), "{error}");
 }
