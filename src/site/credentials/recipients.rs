@@ -221,6 +221,11 @@ impl Credentials {
         let probe = sealed::seal(&String::from("probe").into(), operators).map_err(CredentialsError::Recipient)?;
         self.keys.open(&probe).map_err(CredentialsError::Unopenable)?;
         let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
+        // Nor a list that nobody could read any more, or that says something else.
+        let read = recipients_in(&lines).map_err(CredentialsError::Recipient)?;
+        if !read.iter().map(Recipient::decision).eq(recipients.iter().map(Recipient::decision)) {
+            return Err(CredentialsError::Recipient("its line would mean something else".to_owned()));
+        }
         let list = || files::write(&self.root, &self.recipients_file(), &lines, 0o644);
         let is_first = self.recipients()?.is_empty();
         if is_first {

@@ -105,7 +105,8 @@ impl FromStr for Recipient {
         }
         let mut words = text.split_whitespace().peekable();
         let roles = match words.peek() {
-            Some(word) if !word.contains("ssh-") => {
+            // A role may look almost like a key's type: it names a host.
+            Some(word) if !is_key_type(word) => {
                 let roles = word.split(',').map(str::parse).collect::<Result<BTreeSet<Role>, _>>();
                 words.next();
                 Some(roles)
@@ -118,13 +119,17 @@ impl FromStr for Recipient {
         let rule = || {
             "a recipient is an SSH key of the type ssh-ed25519 or ssh-rsa, as in a file with the ending .pub".to_owned()
         };
-        if !matches!(kind, "ssh-ed25519" | "ssh-rsa") {
+        if !is_key_type(kind) {
             return Err(rule());
         }
         let roles = roles.transpose().map_err(|error| error.to_string())?;
         let key = text.parse().map_err(|_| rule())?;
         Ok(Self { key, text, comment, roles })
     }
+}
+
+fn is_key_type(word: &str) -> bool {
+    matches!(word, "ssh-ed25519" | "ssh-rsa")
 }
 
 pub(super) fn is_sealed(secret: &str) -> bool {

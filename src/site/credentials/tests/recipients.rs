@@ -163,6 +163,18 @@ fn every_line_of_a_key_is_changed_and_removed() {
 }
 
 #[test]
+fn a_host_may_have_the_name_of_a_key_type() {
+    for host in ["ssh-gw1", "ssh-rsa", "ssh-ed25519.example"] {
+        let pair = Pair::new(&format!("worker:{host}"));
+        let known = pair.ann.recipients().unwrap();
+        assert_eq!(known[1].roles(), Some(&role(&format!("worker:{host}"))));
+        pair.ann.remove_recipient("eve@example").unwrap();
+    }
+    let line = "web,worker:ssh-a ssh-dss AAAA me".parse::<Recipient>().err().expect("no such key is taken");
+    assert!(line.contains("ssh-ed25519 or ssh-rsa"), "{line}");
+}
+
+#[test]
 fn a_private_key_is_no_recipient() {
     let scene = Scene::new();
     let private = fs::read_to_string(scene.folder.path().join("ann")).unwrap();
