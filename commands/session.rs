@@ -152,7 +152,7 @@ impl Session {
     /// The same for all but one, which is being added.
     pub async fn confirm_others(&self, credentials: &Credentials, added: &Recipient) -> anyhow::Result<()> {
         let mut missing = credentials.unconfirmed()?;
-        missing.retain(|recipient| recipient.key_line() != added.key_line());
+        missing.retain(|recipient| !recipient.is_same(added));
         self.confirm(credentials, missing).await
     }
 

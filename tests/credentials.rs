@@ -289,6 +289,21 @@ fn roles(_: &Services) -> Result<(), Failed> {
         finish(command).status.success()
     };
     assert!(opens("queue", "host1") && opens("queue", "all") && !opens("github-hook", "me/x"));
+    // Under another name it keeps its role; one that a commit gave it is confirmed first.
+    let line = fs::read_to_string(&host)?.trim().replace("host1@here", "root@host1");
+    let renamed = site(&["credentials", "recipients", "add", &line], "");
+    assert!(renamed.err.contains("root@host1 opens what worker:host1 needs now"), "{renamed:#?}");
+    let file = format!("{root}/credentials/recipients");
+    let list = fs::read_to_string(&file)?;
+    fs::write(&file, list.replace("worker:host1", "operator"))?;
+    let raised = site(&["credentials", "recipients", "add", &line], "");
+    assert!(raised.status.code() == Some(2) && raised.err.contains("recipients confirm`"), "{raised:#?}");
+    assert!(opens("queue", "host1") && !opens("github-hook", "me/x"));
+    fs::write(&file, list)?;
+    let whole = site(&["credentials", "recipients", "add", &format!("worker:ssh-gw1 {line}")], "");
+    assert!(whole.err.contains("root@host1 opens what worker:ssh-gw1 needs now"), "{whole:#?}");
+    let listed = site(&["credentials", "recipients", "list"], "").out;
+    assert!(listed.lines().any(|line| line.ends_with("root@host1\tworker:ssh-gw1\tqueue all\tyes")), "{listed}");
     let private = site(&["credentials", "recipients", "add", host.trim_end_matches(".pub")], "");
     assert!(private.status.code() == Some(2) && private.err.contains("this is a private key"), "{private:#?}");
     Ok(())

@@ -79,7 +79,7 @@ fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> 
 async fn add(key: &[String], given: Vec<Role>, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
     let is_file = |word: &String| !word.contains(' ') && !word.starts_with("ssh-");
     let text = match key {
-        [one] if is_file(one) => read_text(Path::new(one))?,
+        [one] if is_file(one) || Path::new(one).is_file() => read_text(Path::new(one))?,
         [first, _, ..] if is_file(first) => {
             let message = "these are several files, or words".to_owned();
             let hint = "add one key at a time: a file with it, or the key itself".to_owned();
@@ -88,11 +88,17 @@ async fn add(key: &[String], given: Vec<Role>, credentials: &Credentials, sessio
         words => words.join(" "),
     };
     let recipient: Recipient = text.trim().parse().map_err(|message| BadInput { message, hint: None })?;
-    let known = credentials.recipients()?.into_iter().find(|known| known.key_line() == recipient.key_line());
+    let known = credentials.recipients()?.into_iter().find(|known| known.is_same(&recipient));
     let recipient = match known {
-        Some(known) if given.is_empty() => known,
-        _ if given.is_empty() => recipient.with_roles([Role::Operator].into()),
-        _ => recipient.with_roles(given.into_iter().collect()),
+        _ if !given.is_empty() => recipient.with_roles(given.into_iter().collect()),
+        // A line with roles, as in the list of recipients.
+        _ if recipient.roles().is_some() => recipient,
+        Some(known) => {
+            // A commit can have changed the roles that it keeps.
+            session.confirm_recipients(credentials).await?;
+            recipient.as_known(&known)
+        }
+        None => recipient.with_roles([Role::Operator].into()),
     };
     session.confirm_others(credentials, &recipient).await?;
     let shown = recipient.to_string();

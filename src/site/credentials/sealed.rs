@@ -73,8 +73,16 @@ impl Recipient {
         format!("{roles} {}", self.text)
     }
 
-    pub(super) fn is_same(&self, other: &Self) -> bool {
+    /// Whether it is the same key, whatever roles and comment it has.
+    pub fn is_same(&self, other: &Self) -> bool {
         self.text == other.text
+    }
+
+    /// The same key with the roles that it has among the recipients; also with that comment, unless it brings one.
+    #[must_use]
+    pub fn as_known(self, known: &Self) -> Self {
+        let comment = if self.comment.is_empty() { known.comment.clone() } else { self.comment };
+        Self { roles: known.roles.clone(), comment, ..self }
     }
 
     /// Whether a text means it: its comment, its key, or both.

@@ -175,6 +175,18 @@ fn a_host_may_have_the_name_of_a_key_type() {
 }
 
 #[test]
+fn a_known_key_keeps_its_roles() {
+    let scene = Scene::new();
+    let known = scene.key("eve").with_roles(role("worker:a"));
+    let bare = || scene.key("eve").key_line().replace(" eve@example", "");
+    let with = |comment: &str| format!("{} {comment}", bare()).parse::<Recipient>().unwrap();
+    assert!(with("root@host1").is_same(&known) && !scene.key("ann").is_same(&known));
+    assert_eq!(with("root@host1").as_known(&known).line(), format!("worker:a {} root@host1", bare()));
+    assert_eq!(with("").as_known(&known).line(), known.line());
+    assert!(with("x").as_known(&scene.key("eve")).roles().is_none());
+}
+
+#[test]
 fn a_private_key_is_no_recipient() {
     let scene = Scene::new();
     let private = fs::read_to_string(scene.folder.path().join("ann")).unwrap();
