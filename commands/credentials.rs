@@ -11,7 +11,7 @@ use apt_ci::pulls::keyring::key_digest;
 use apt_ci::server_url::ServerIdentity;
 use apt_ci::site::Site;
 use apt_ci::site::credentials::{
-    Credentials, CredentialsError, Details, Entry, Kind, Name, Role, read_secrets, read_tokens, write_secrets,
+    Credentials, CredentialsError, Details, Entry, Kind, Name, Opened, Role, read_secrets, read_tokens, write_secrets,
     write_tokens,
 };
 use apt_ci::store::swift;
@@ -149,6 +149,9 @@ struct Purpose {
     /// The server that alone may get it [default: as before, or the site's queue, the login of Swift, or the hook's forge]
     #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
     server: Option<ServerIdentity>,
+    /// The web service that GitLab may send a hook's secret to [default: as before, or the site's]
+    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
+    service: Option<ServerIdentity>,
     /// A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)
     #[arg(long = "for", value_name = "ROLE")]
     readers: Vec<Role>,
@@ -168,7 +171,14 @@ impl Purpose {
         if server.is_none() && kind.is_sent() {
             return Err(CredentialsError::NoServer(kind, name.clone()).into());
         }
-        Ok(Details { note, server, readers: Some(readers).filter(|readers| !readers.is_empty()) })
+        if self.service.is_some() && !kind.is_delivered() {
+            let message = format!("no forge sends a credential of the kind {kind} to a web service");
+            return Err(BadInput { message, hint: None }.into());
+        }
+        let usual = || around.site.web_url.as_ref().map(|setting| setting.value.server());
+        let service = self.service.clone().or_else(|| around.bound_service(kind, name)).or_else(usual);
+        let readers = Some(readers).filter(|readers| !readers.is_empty());
+        Ok(Details { note, server, service: service.filter(|_| kind.is_delivered()), readers })
     }
 }
 
@@ -184,6 +194,12 @@ impl Around<'_> {
     fn bound_server(&self, kind: Kind, name: &Name) -> Option<ServerIdentity> {
         let opened = self.credentials.get(kind, name).ok().flatten()?;
         opened.is_bound().then(|| opened.entry().server.clone())?
+    }
+
+    /// The web service that a stored secret is bound to.
+    fn bound_service(&self, kind: Kind, name: &Name) -> Option<ServerIdentity> {
+        let opened = self.credentials.get(kind, name).ok().flatten()?;
+        opened.is_bound().then(|| opened.entry().service.clone())?
     }
 
     /// The server that the site's settings lead to.
@@ -411,13 +427,16 @@ async fn bind(
     yes: bool,
     around: &Around<'_>,
 ) -> anyhow::Result<ExitStatus> {
-    let Around { credentials, session, .. } = around;
+    let Around { site, credentials, session } = around;
     let mut meant = Vec::new();
     match &one {
         Some((kind, name)) => meant.push(known(credentials, *kind, name)?),
         None => {
             for entry in credentials.list()? {
-                if credentials.get(entry.kind, &entry.name)?.is_some_and(|opened| !opened.is_bound()) {
+                let needs_service =
+                    |opened: &Opened| opened.needs_service() && (site.web_url.is_some() || purpose.service.is_some());
+                let opened = credentials.get(entry.kind, &entry.name)?;
+                if opened.is_some_and(|opened| !opened.is_bound() || needs_service(&opened)) {
                     meant.push(entry);
                 }
             }
@@ -426,9 +445,12 @@ async fn bind(
     let mut steps = Vec::new();
     for Entry { kind, name, .. } in meant {
         let details = purpose.details(kind, &name, None, around)?;
-        let shown = match &details.server {
-            Some(server) => format!("the {kind} credential of {name}: for {server}"),
-            None => format!("the {kind} credential of {name}"),
+        let shown = match (&details.server, &details.service) {
+            (Some(server), Some(service)) => {
+                format!("the {kind} credential of {name}: for {server}, which sends it to {service}")
+            }
+            (Some(server), None) => format!("the {kind} credential of {name}: for {server}"),
+            (None, _) => format!("the {kind} credential of {name}"),
         };
         session.ui.note(format!("  {shown}"));
         steps.push((kind, name, details));
@@ -475,6 +497,9 @@ fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Sessio
     line("kind", entry.kind.as_str())?;
     line("name", entry.name.as_str())?;
     line("server", &entry.server.as_ref().map(ToString::to_string).unwrap_or_default())?;
+    if let Some(service) = &entry.service {
+        line("service", &service.to_string())?;
+    }
     line("for", &roles(&entry.needed_by()))?;
     line("note", entry.note.as_deref().unwrap_or_default())?;
     line("created", &entry.created.to_string())?;

@@ -949,13 +949,17 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__bind)
-            opts="-y -q -v -h --server --for --yes --site --queue --store --json --quiet --verbose --color --help"
+            opts="-y -q -v -h --server --service --for --yes --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --service)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1231,7 +1235,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__import)
-            opts="-q -v -h --kind --server --for --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --kind --server --service --for --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1242,6 +1246,10 @@ _apt__ci() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --service)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1571,7 +1579,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__rotate)
-            opts="-q -v -h --note --server --for --file --generate --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --note --server --service --for --file --generate --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1582,6 +1590,10 @@ _apt__ci() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --service)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1617,7 +1629,7 @@ _apt__ci() {
             return 0
             ;;
         apt__subcmd__ci__subcmd__credentials__subcmd__set)
-            opts="-q -v -h --note --server --for --file --generate --site --queue --store --json --quiet --verbose --color --help"
+            opts="-q -v -h --note --server --service --for --file --generate --site --queue --store --json --quiet --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1628,6 +1640,10 @@ _apt__ci() {
                     return 0
                     ;;
                 --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --service)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

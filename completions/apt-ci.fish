@@ -1014,6 +1014,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l note -d 'What to know about it, which is not encrypted; stays as it is without this' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l service -d 'The web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
@@ -1029,6 +1030,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l note -d 'What to know about it, which is not encrypted; stays as it is without this' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l service -d 'The web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l file -d 'Read the secret from this file; its last line end does not count' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
@@ -1043,6 +1045,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Log what happens; twice: in detail'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l service -d 'The web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -1079,6 +1082,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l kind -d 'Which of the two it is [default: by the file\'s ending, .json or .txt]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l server -d 'The server that alone may get it [default: as before, or the site\'s queue, the login of Swift, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l service -d 'The web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l for -d 'A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l site -d 'The site\'s folder [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r

@@ -98,7 +98,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         None => None,
     };
 
-    let secret = secrets::made(&hook, &declared, &credentials)?;
+    let secret = secrets::made(&hook, &service, &declared, &credentials)?;
     // First what takes deliveries, then what sends them.
     site.declare_hook(&hook)?;
     if let Some(status_token) = status_token {

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::access::{self, Chosen, TokenFile};
+use super::secrets;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, submit};
 use crate::ui::error::{BadInput, Unable};
@@ -42,6 +43,7 @@ pub struct RetryArgs {
 pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let keyring = access::keyring(session, &site)?;
+    let credentials = keyring.credentials();
     let hooks = access::hooks_of_pull(forge, &args.pull, &args.chosen, &args.token, &site)?;
     let hooks: Vec<Hook> = hooks.into_iter().map(|hook| narrowed(hook, &args.chosen)).collect();
     let Some(first) = hooks.first() else { return Ok(ExitStatus::Success) };
@@ -77,8 +79,7 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
     let mut rows = Vec::new();
     let mut answers = Vec::new();
     for hook in &hooks {
-        let secrets = keyring.secrets(hook)?;
-        let secret = secrets.current.ok_or_else(|| Unable {
+        let secret = secrets::of(hook, &service, credentials)?.ok_or_else(|| Unable {
             message: format!("there is no secret of {}", hook.project),
             hint: "`apt-ci credentials list` shows what is there; `sync` makes one and tells the forge",
         })?;

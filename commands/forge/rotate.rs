@@ -4,6 +4,7 @@ use apt_ci::forge::client::{Client, Delivered};
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
+use apt_ci::server_url::ServerUrl;
 use apt_ci::site::Site;
 use apt_ci::site::credentials::{Credentials, Details, Name};
 use jiff::Timestamp;
@@ -57,10 +58,10 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         let message = format!("no new secret of {} was given out yet", first.project);
         return Err(Unable { message, hint: "call it with --manual alone first, which prints one" }.into());
     }
-    let next = next_secret(first, &credentials, session)?;
+    let next = next_secret(first, &service, &credentials, session)?;
     let Some(client) = client else {
         if args.force {
-            finish(&hooks, &next, &site, &credentials, session)?;
+            finish(&hooks, &next, &service, &site, &credentials, session)?;
         } else if session.ui.json {
             session.ui.json(&json!({"project": first.project, "secret": next.expose_secret()}))?;
         } else {
@@ -91,20 +92,25 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         }
         .into());
     }
-    finish(&hooks, &next, &site, &credentials, session)?;
+    finish(&hooks, &next, &service, &site, &credentials, session)?;
     Ok(ExitStatus::Success)
 }
 
 /// The new secret: the one of an earlier call that did not come to its end, or another one.
-fn next_secret(hook: &Hook, credentials: &Credentials, session: &Session) -> anyhow::Result<SecretString> {
+fn next_secret(
+    hook: &Hook,
+    service: &ServerUrl,
+    credentials: &Credentials,
+    session: &Session,
+) -> anyhow::Result<SecretString> {
     let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
-    if let Some(secret) = secrets::kept(name.as_str(), hook, credentials)? {
+    if let Some(secret) = secrets::kept(name.as_str(), hook, service, credentials)? {
         session.ui.note("Going on with the secret of an earlier call.");
         return Ok(secret);
     }
     let secret = secret::random();
     let note = format!("takes the place of {}'s", hook.project);
-    let details = Details { note: Some(note), ..Details::for_server(hook.api.server()) };
+    let details = Details { note: Some(note), ..secrets::details(hook, service) };
     credentials.set(kind, &name, &secret, &details, Timestamp::now())?;
     Ok(secret)
 }
@@ -127,12 +133,13 @@ async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> an
 fn finish(
     hooks: &[Hook],
     next: &SecretString,
+    service: &ServerUrl,
     site: &Site,
     credentials: &Credentials,
     session: &Session,
 ) -> anyhow::Result<()> {
-    let Some(Hook { forge, project, api, .. }) = hooks.first() else { return Ok(()) };
-    let details = Details::for_server(api.server());
+    let Some(first @ Hook { forge, project, .. }) = hooks.first() else { return Ok(()) };
+    let details = secrets::details(first, service);
     credentials.set(hook_kind(*forge), &project.as_str().parse::<Name>()?, next, &details, Timestamp::now())?;
     // The old one may have been under the name of the results, and would come back without the new one.
     let mut old = secrets::own_packages(hooks, &access::hooks_of(*forge, site)?);

@@ -1,9 +1,13 @@
 //! The secrets of hooks: a project's hooks have one, under its name; or each the one under the name of its results, as they came from
 //! `github-secrets.json`. The project's comes first.
+//!
+//! All of them are for a forge that sends them, or what they sign, to the `service` of the site. A commit can have changed its address, so
+//! a secret that is sent there is given out only if it is bound to it.
 
 use apt_ci::forge::Forge;
 use apt_ci::forge::hook::Hook;
 use apt_ci::pulls::keyring::{hook_kind, next_name};
+use apt_ci::server_url::ServerUrl;
 use apt_ci::site::credentials::{Credentials, CredentialsError, Details, Name};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -12,23 +16,34 @@ use crate::ui::error::Unable;
 use crate::ui::secret;
 
 /// The secret that a hook has.
-pub fn of(hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
+pub fn of(hook: &Hook, service: &ServerUrl, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
     for name in [hook.project.as_str(), hook.package.as_str()] {
-        if let Some(secret) = named(name, hook, credentials)? {
+        if let Some(secret) = named(name, hook, service, credentials)? {
             return Ok(Some(secret));
         }
     }
     Ok(None)
 }
 
-fn named(name: &str, hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
-    let found = credentials.get_for(hook_kind(hook.forge), &name.parse::<Name>()?, &hook.api.server())?;
+fn named(
+    name: &str,
+    hook: &Hook,
+    service: &ServerUrl,
+    credentials: &Credentials,
+) -> anyhow::Result<Option<SecretString>> {
+    let (kind, server) = (hook_kind(hook.forge), hook.api.server());
+    let found = credentials.get_for_service(kind, &name.parse::<Name>()?, &server, &service.server())?;
     Ok(found.filter(|secret| !secret.expose_secret().is_empty()))
 }
 
 /// The secret under a name, for the hook's forge to have: it is committed if a process that died has not done so.
-pub fn kept(name: &str, hook: &Hook, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
-    let found = named(name, hook, credentials)?;
+pub fn kept(
+    name: &str,
+    hook: &Hook,
+    service: &ServerUrl,
+    credentials: &Credentials,
+) -> anyhow::Result<Option<SecretString>> {
+    let found = named(name, hook, service, credentials)?;
     if found.is_some() {
         credentials.commit_again(hook_kind(hook.forge), &name.parse::<Name>()?)?;
     }
@@ -39,18 +54,23 @@ pub fn kept(name: &str, hook: &Hook, credentials: &Credentials) -> anyhow::Resul
 /// with stays good.
 ///
 /// One under the name of its results is not taken if another project has it: who knows a project's secret is not to sign for another one.
-pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<SecretString> {
+pub fn made(
+    hook: &Hook,
+    service: &ServerUrl,
+    declared: &[Hook],
+    credentials: &Credentials,
+) -> anyhow::Result<SecretString> {
     let (forge, project) = (hook.forge, &hook.project);
-    if let Some(secret) = kept(project.as_str(), hook, credentials)? {
+    if let Some(secret) = kept(project.as_str(), hook, service, credentials)? {
         return Ok(secret);
     }
-    let own = kept(hook.package.as_str(), hook, credentials)?;
+    let own = kept(hook.package.as_str(), hook, service, credentials)?;
     if let Some(own) = own.filter(|_| !own_packages(std::slice::from_ref(hook), declared).is_empty()) {
         return Ok(own);
     }
     let mut others: Vec<SecretString> = Vec::new();
     for other in declared.iter().filter(|other| other.project.is(project.as_str()) && *other != hook) {
-        if let Some(secret) = of(other, credentials)?
+        if let Some(secret) = of(other, service, credentials)?
             && others.iter().all(|known| known.expose_secret() != secret.expose_secret())
         {
             others.push(secret);
@@ -58,7 +78,7 @@ pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow
     }
     // A rotation that is going on gives all of them this one.
     if others.len() > 1
-        && let Some(next) = kept(next_name(project).as_str(), hook, credentials)?
+        && let Some(next) = kept(next_name(project).as_str(), hook, service, credentials)?
     {
         return Ok(next);
     }
@@ -67,9 +87,14 @@ pub fn made(hook: &Hook, declared: &[Hook], credentials: &Credentials) -> anyhow
         return Err(Unable { message, hint: "`rotate-secret` gives them the same one" }.into());
     }
     let secret = others.pop().unwrap_or_else(secret::random);
-    let details = Details::for_server(hook.api.server());
+    let details = details(hook, service);
     credentials.set(hook_kind(forge), &project.as_str().parse::<Name>()?, &secret, &details, Timestamp::now())?;
     Ok(secret)
+}
+
+/// What a new secret of a hook is bound to.
+pub fn details(hook: &Hook, service: &ServerUrl) -> Details {
+    Details { service: Some(service.server()), ..Details::for_server(hook.api.server()) }
 }
 
 /// Takes away secrets under these names.

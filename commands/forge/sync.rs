@@ -7,6 +7,7 @@ use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::hook_kind;
 use apt_ci::pulls::rebuild::by_project;
+use apt_ci::server_url::ServerUrl;
 use apt_ci::site::credentials::Credentials;
 use serde_json::json;
 
@@ -84,7 +85,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
                 }
                 Some(found) => {
                     let mut drift = found.drift;
-                    if drift.is_none() && secrets::of(hook, &credentials)?.is_none() {
+                    if drift.is_none() && secrets::of(hook, &service, &credentials)?.is_none() {
                         drift = Some("no secret here");
                     }
                     for (present, url) in found.addresses() {
@@ -140,7 +141,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     let mut all_taken = true;
     for (done, step) in steps.iter().enumerate() {
         let so_far = || format!("{done} of {} steps were done; call it again for the rest", steps.len());
-        all_taken &= take(step, &client, &declared, &credentials, session).await.with_context(so_far)?;
+        all_taken &= take(step, &client, &service, &declared, &credentials, session).await.with_context(so_far)?;
     }
     session.ui.note(format!("{} agrees with the site now.", forge.title()));
     Ok(if all_taken { exit } else { ExitStatus::Failure })
@@ -150,6 +151,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
 async fn take(
     step: &Step<'_>,
     client: &Client,
+    service: &ServerUrl,
     declared: &[Hook],
     credentials: &Credentials,
     session: &Session,
@@ -157,11 +159,11 @@ async fn take(
     let Step { project, url, what } = step;
     let (forge, id) = match what {
         What::Make(hook) => {
-            let secret = secrets::made(hook, declared, credentials)?;
+            let secret = secrets::made(hook, service, declared, credentials)?;
             (hook.forge, client.create_hook(project, url, &secret).await?.id)
         }
         What::Mend(hook, id, _) => {
-            client.change_hook(project, *id, url, &secrets::made(hook, declared, credentials)?).await?;
+            client.change_hook(project, *id, url, &secrets::made(hook, service, declared, credentials)?).await?;
             (hook.forge, *id)
         }
         What::Remove(id) => {

@@ -110,6 +110,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
                         | CredentialsError::Foreign(..)
                         | CredentialsError::Unbound(..)
                         | CredentialsError::OtherServer { .. }
+                        | CredentialsError::OtherService { .. }
                         | CredentialsError::NoServer(..)
                         | CredentialsError::NoReaders(..)
                         | CredentialsError::Unconfirmed(_)
@@ -254,6 +255,9 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
         CredentialsError::Unbound(kind, name) => Some(format!("`apt-ci credentials bind {kind} {name}` binds it")),
         CredentialsError::OtherServer { kind, name, server, .. } => Some(format!(
             "if {server} is right, `apt-ci credentials bind {kind} {name} --server {server}` lets it have the secret"
+        )),
+        CredentialsError::OtherService { kind, name, service, .. } => Some(format!(
+            "the forge would send it there; if {service} is right, `apt-ci credentials bind {kind} {name} --service {service}` allows it"
         )),
         CredentialsError::NoServer(..) => Some("name it with --server, as in --server https://HOST".to_owned()),
         CredentialsError::NoReaders(..) => {

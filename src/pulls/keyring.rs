@@ -29,6 +29,11 @@ impl Keyring {
         Self { credentials, opened: Mutex::default() }
     }
 
+    /// The site's credentials.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
     /// The secrets of a hook: those of its project, or else those under its package's name, as they came from `github-secrets.json`.
     ///
     /// # Errors

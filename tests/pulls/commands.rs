@@ -1,6 +1,8 @@
 //! The commands that connect projects.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -306,6 +308,26 @@ fn retried(_: &Services) -> Result<(), Failed> {
             // GitLab's proof is the secret itself.
             let settings = scene.site.path().join("apt-ci.toml");
             let text = fs::read_to_string(&settings)?;
+            let theirs = TcpListener::bind("127.0.0.1:0")?;
+            theirs.set_nonblocking(true)?;
+            let theirs_url = format!("http://{}", theirs.local_addr()?);
+            let (hooks, secrets) = (scene.forge.hooks(PROJECT), scene.forge.secrets(PROJECT));
+            // A commit says where the service is, and not who gets the secret.
+            fs::write(&settings, text.replace(&scene.url(""), &theirs_url))?;
+            for arguments in [&["retry", &name][..], &["sync", "--yes", "--token-file", "admin-token"]] {
+                let led = scene.command(arguments);
+                let hint = format!("`apt-ci credentials bind gitlab-hook {PROJECT} --service {theirs_url}`");
+                assert!(led.status.code() == Some(2) && led.err.contains(&hint), "{led:#?}");
+            }
+            assert!(theirs.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "it was asked");
+            assert_eq!((scene.forge.hooks(PROJECT), scene.forge.secrets(PROJECT)), (hooks, secrets));
+            // It is bound to where it has moved, and back.
+            for url in [&theirs_url, &scene.url("")] {
+                let bind = ["credentials", "bind", "gitlab-hook", PROJECT, "--service", url, "--yes"];
+                scene.site.ok(&bind);
+            }
+            fs::write(&settings, &text)?;
+            assert!(scene.command(&["retry", &name]).status.success());
             fs::write(&settings, text.replace("url = \"http://127.0.0.1", "url = \"http://192.0.2.1"))?;
             let open = scene.command(&["retry", &name]);
             assert!(open.status.code() == Some(2) && open.err.contains("without TLS"), "{open:#?}");

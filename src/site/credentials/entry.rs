@@ -69,6 +69,9 @@ pub struct Entry {
     /// The server that alone may get it; none for what is sent nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerIdentity>,
+    /// The web service that the server may send it to; none for what it sends nowhere, or for one from before this was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServerIdentity>,
     /// The roles that need it, beside operators; those of its kind if nothing else is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readers: Option<BTreeSet<Role>>,

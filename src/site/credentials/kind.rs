@@ -45,6 +45,12 @@ impl Kind {
         self != Self::ApiKey
     }
 
+    /// Whether a forge sends the secret itself to the web service that a hook names, so that it is bound to that service as well.
+    /// GitHub only signs with it.
+    pub fn is_delivered(self) -> bool {
+        self == Self::GitlabHook
+    }
+
     /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {

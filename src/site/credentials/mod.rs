@@ -7,6 +7,7 @@
 //! Each secret is bound to its kind, its name, the server that it may be sent to and the roles that need it: see [`Opened`].
 
 mod entry;
+mod error;
 mod exchange;
 mod files;
 mod keys;
@@ -23,10 +24,11 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::repository;
-use super::{Site, SiteError, TrustStore};
+use super::{Site, TrustStore};
 use crate::server_url::ServerIdentity;
 
 pub use self::entry::{Entry, Name};
+pub use self::error::CredentialsError;
 pub use self::exchange::{read_secrets, read_tokens, write_secrets, write_tokens};
 pub use self::keys::{AskPassphrase, Keys};
 pub use self::kind::{InvalidEntry, Kind};
@@ -34,90 +36,6 @@ pub use self::payload::Opened;
 pub use self::recipients::KnownRecipient;
 pub use self::role::{InvalidRole, Role};
 pub use self::sealed::Recipient;
-
-/// What can go wrong with credentials. No text holds a secret.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialsError {
-    /// Nobody has made a site.
-    #[error("credentials belong to a site, and there is none here")]
-    NoSite,
-    /// Others can read a file with secrets.
-    #[error("{} can be read by others than its owner", path.display())]
-    Open {
-        /// The file or folder.
-        path: PathBuf,
-        /// The command that mends it.
-        hint: String,
-    },
-    /// A file cannot be used.
-    #[error("{}: {reason}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// A symbolic link where a file or folder of credentials must be.
-    #[error("{} is a symbolic link, which could lead anywhere", .0.display())]
-    Link(PathBuf),
-    /// A secret in clear in a folder that git knows.
-    #[error("{} holds a secret in clear, in a folder that git knows", .0.display())]
-    Clear(PathBuf),
-    /// A file holds what was encrypted for something else.
-    #[error("the file of {0} holds {1}: somebody has copied or changed it")]
-    Foreign(String, String),
-    /// A secret from before secrets were bound to what they are for.
-    #[error("the {0} credential of {1} is not bound to a server yet")]
-    Unbound(Kind, Name),
-    /// A secret is bound to another server than the one that would get it.
-    #[error(
-        "the {kind} credential of {name} is for {}, not for {server}",
-        bound.as_ref().map_or("no server".to_owned(), ToString::to_string)
-    )]
-    OtherServer {
-        /// Its kind.
-        kind: Kind,
-        /// Its name.
-        name: Name,
-        /// The server that it is bound to.
-        bound: Option<Box<ServerIdentity>>,
-        /// The server that would get it.
-        server: Box<ServerIdentity>,
-    },
-    /// Nothing says which server may get a secret.
-    #[error("nothing says which server the {0} credential of {1} is for")]
-    NoServer(Kind, Name),
-    /// Nothing says which roles need a secret.
-    #[error("nothing says who needs the {0} credential of {1}")]
-    NoReaders(Kind, Name),
-    /// Keys that this user has not confirmed would open what is encrypted.
-    #[error("not confirmed yet, and would open what is stored: {}", .0.join("; "))]
-    Unconfirmed(Vec<String>),
-    /// No key of this user opens the secret.
-    #[error("no SSH key here opens the secret of {0}: {1}")]
-    Sealed(String, String),
-    /// Nobody here could open the secrets any more.
-    #[error("no SSH key here would open the secrets then: {0}")]
-    Unopenable(String),
-    /// A key that secrets cannot be encrypted to.
-    #[error("not a key that secrets can be encrypted to: {0}")]
-    Recipient(String),
-    /// Without it, secrets would be in clear.
-    #[error("{0} is the last operator: without it nobody could read all secrets, or they would be in clear")]
-    LastRecipient(String),
-    /// Several keys have this comment.
-    #[error("several recipients are called {0}")]
-    Ambiguous(String),
-    /// There is no such entry.
-    #[error("there is no {0}")]
-    Missing(String),
-    /// There is no such recipient.
-    #[error("there is no recipient {0:?}")]
-    NoRecipient(String),
-    /// git failed.
-    #[error(transparent)]
-    Site(#[from] SiteError),
-}
 
 /// The state of a file; see [`Credentials::stamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,6 +52,8 @@ pub struct Details {
     pub note: Option<String>,
     /// The server that alone may get it.
     pub server: Option<ServerIdentity>,
+    /// The web service that the server may send it to, of a kind that [is sent there](Kind::is_delivered).
+    pub service: Option<ServerIdentity>,
     /// The roles that need it, beside operators.
     pub readers: Option<BTreeSet<Role>>,
 }
@@ -253,6 +173,20 @@ impl Credentials {
         self.get(kind, name)?.map(|opened| opened.for_server(server).cloned()).transpose()
     }
 
+    /// The secret of an entry, for this server to have and to send to this web service.
+    ///
+    /// # Errors
+    /// As [`Credentials::get_for`], or when it is bound to another service or to none.
+    pub fn get_for_service(
+        &self,
+        kind: Kind,
+        name: &Name,
+        server: &ServerIdentity,
+        service: &ServerIdentity,
+    ) -> Result<Option<SecretString>, CredentialsError> {
+        self.get(kind, name)?.map(|opened| opened.for_service(server, service).cloned()).transpose()
+    }
+
     /// The state of an entry's file: another one when the entry has changed. `None` without a file.
     pub fn stamp(&self, kind: Kind, name: &Name) -> Option<Stamp> {
         use std::os::unix::fs::MetadataExt;
@@ -314,8 +248,9 @@ impl Credentials {
         // What a file says in clear about server and readers, a commit may have changed: only what was encrypted counts.
         let opened = self.get(kind, name).ok().flatten().filter(Opened::is_bound);
         let bound = opened.as_ref().map(Opened::entry);
-        let Details { note, server, readers } = details.clone();
+        let Details { note, server, service, readers } = details.clone();
         let server = server.or_else(|| bound?.server.clone()).filter(|_| kind.is_sent());
+        let service = service.or_else(|| bound?.service.clone()).filter(|_| kind.is_delivered());
         if server.is_none() && kind.is_sent() {
             return Err(CredentialsError::NoServer(kind, name.clone()));
         }
@@ -323,6 +258,7 @@ impl Credentials {
             kind,
             name: name.clone(),
             server,
+            service,
             readers: match readers.or_else(|| bound?.readers.clone()) {
                 Some(readers) => Some(readers),
                 None => self.usual_readers(kind, name)?,

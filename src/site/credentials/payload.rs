@@ -1,7 +1,7 @@
 //! What is inside the encryption: the secret, and what it is for.
 //!
 //! Anybody who can commit to a site can copy one file's ciphertext into another file, or change the server that a secret
-//! is sent to. So kind, name, server and readers are encrypted together with the secret and checked when it is opened.
+//! is sent to. So kind, name, servers and readers are encrypted together with the secret and checked when it is opened.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +23,8 @@ struct Binding {
     kind: Kind,
     name: Name,
     server: Option<ServerIdentity>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    service: Option<ServerIdentity>,
     readers: Option<BTreeSet<Role>>,
 }
 
@@ -55,7 +57,7 @@ impl Opened {
             let found = format!("the {} credential of {}", binding.kind, binding.name);
             return Err(CredentialsError::Foreign(of, found));
         }
-        if (&binding.server, &binding.readers) != (&entry.server, &entry.readers) {
+        if (&binding.server, &binding.service, &binding.readers) != (&entry.server, &entry.service, &entry.readers) {
             return Err(CredentialsError::Foreign(of, "another server or other readers than its file says".to_owned()));
         }
         Ok(Self { entry, binding: Some(binding), secret: secret.into() })
@@ -63,8 +65,8 @@ impl Opened {
 
     /// What is to be encrypted for an entry.
     pub(super) fn payload(entry: &Entry, secret: &SecretString) -> SecretString {
-        let Entry { kind, name, server, readers, .. } = entry.clone();
-        let binding = Binding { kind, name, server, readers };
+        let Entry { kind, name, server, service, readers, .. } = entry.clone();
+        let binding = Binding { kind, name, server, service, readers };
         let payload = Payload { binding, secret: secret.expose_secret().to_owned() };
         // Texts can always be written.
         format!("{MAGIC}{}", serde_json::to_string(&payload).unwrap_or_default()).into()
@@ -104,6 +106,33 @@ impl Opened {
                 server: Box::new(server.clone()),
             }),
         }
+    }
+
+    /// The secret, for this server to have and to send to this web service.
+    ///
+    /// # Errors
+    /// As [`Opened::for_server`], or [`CredentialsError::OtherService`] when the service is another one.
+    pub fn for_service(
+        &self,
+        server: &ServerIdentity,
+        service: &ServerIdentity,
+    ) -> Result<&SecretString, CredentialsError> {
+        let secret = self.for_server(server)?;
+        let Entry { kind, name, service: bound, .. } = &self.entry;
+        if kind.is_delivered() && bound.as_ref() != Some(service) {
+            return Err(CredentialsError::OtherService {
+                kind: *kind,
+                name: name.clone(),
+                bound: bound.clone().map(Box::new),
+                service: Box::new(service.clone()),
+            });
+        }
+        Ok(secret)
+    }
+
+    /// Whether nothing says yet to which web service it may be sent.
+    pub fn needs_service(&self) -> bool {
+        self.entry.kind.is_delivered() && self.entry.service.is_none()
     }
 
     /// The secret, to be compared here and sent nowhere.

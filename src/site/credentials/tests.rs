@@ -10,6 +10,7 @@ use super::*;
 use crate::environment::Environment;
 use crate::site::Lookup;
 
+mod binding;
 mod recipients;
 
 const SECRET: &str = "hunter2-hunter2";
@@ -323,83 +324,6 @@ fn what_one_hosts_key_alone_opens_is_exactly_its_list() {
     assert!(matches!(error, CredentialsError::NoReaders(..)), "{error}");
     let error = ann.add_recipient(scene.key("ann").with_roles(role("web"))).unwrap_err();
     assert!(matches!(error, CredentialsError::LastRecipient(_)), "{error}");
-}
-
-#[test]
-fn a_secret_is_given_out_for_what_it_was_stored_for_alone() {
-    let scene = Scene::new();
-    let ann = scene.of("ann").unwrap();
-    ann.add_recipient(scene.key("ann")).unwrap();
-    let now = Timestamp::now();
-    let mq: ServerIdentity = "amqps://mq.example".parse().unwrap();
-    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &Details::for_server(mq.clone()), now).unwrap();
-    for other in ["amqp://mq.example", "amqps://mq.example:1", "amqps://evil.example", "https://mq.example"] {
-        let error = ann.get_for(Kind::Queue, &name("me"), &other.parse().unwrap()).unwrap_err();
-        assert!(
-            matches!(&error, CredentialsError::OtherServer { .. }) && !error.to_string().contains(SECRET),
-            "{error}"
-        );
-    }
-    assert!(ann.get_for(Kind::Queue, &name("me"), &mq).unwrap().is_some());
-    // Its ciphertext as another kind's, with that kind's own words around it.
-    let sealed = scene.root().join("credentials/queue/me.json");
-    let text = fs::read_to_string(&sealed).unwrap();
-    let status = scene.root().join("credentials/github-status");
-    fs::create_dir(&status).unwrap();
-    let copied = text.replace("\"queue\"", "\"github-status\"").replace("amqps://mq.example", "https://api.github.com");
-    fs::write(status.join("me.json"), &copied).unwrap();
-    let error = ann.get(Kind::GithubStatus, &name("me")).unwrap_err();
-    assert!(matches!(error, CredentialsError::Foreign(..)), "{error}");
-    // As it is, under another name.
-    fs::write(sealed.with_file_name("you.json"), &text).unwrap();
-    assert!(matches!(ann.get(Kind::Queue, &name("you")), Err(CredentialsError::Foreign(..))));
-    fs::write(sealed.with_file_name("you.json"), text.replace("\"me\"", "\"you\"")).unwrap();
-    assert!(matches!(ann.get(Kind::Queue, &name("you")), Err(CredentialsError::Foreign(..))));
-    // With another server, or other readers, in clear.
-    for (from, to) in [("mq.example", "evil.example"), ("\"created\"", "\"readers\": [\"web\"], \"created\"")] {
-        fs::write(&sealed, text.replace(from, to)).unwrap();
-        assert!(matches!(ann.get(Kind::Queue, &name("me")), Err(CredentialsError::Foreign(..))), "{to}");
-    }
-    fs::write(&sealed, &text).unwrap();
-    // In clear where git knows it.
-    let clear = text.split("\"secret\": \"").next().unwrap().to_owned() + "\"secret\": \"hunter2\"}";
-    fs::write(&sealed, clear).unwrap();
-    let error = ann.get(Kind::Queue, &name("me")).unwrap_err();
-    assert!(matches!(&error, CredentialsError::Clear(_)) && !error.to_string().contains("hunter2"), "{error}");
-    fs::write(&sealed, "x".repeat(2 << 20)).unwrap();
-    assert!(ann.get(Kind::Queue, &name("me")).unwrap_err().to_string().contains("longer than 1 MiB"));
-    // Another secret takes the place of what cannot be used.
-    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &Details::for_server(mq.clone()), now).unwrap();
-    assert!(ann.get_for(Kind::Queue, &name("me"), &mq).unwrap().is_some());
-}
-
-#[test]
-fn a_secret_from_before_secrets_were_bound_is_bound_first() {
-    let scene = Scene::new();
-    let ann = scene.of("ann").unwrap();
-    ann.add_recipient(scene.key("ann")).unwrap();
-    ann.set(Kind::GithubHook, &name("me/x"), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
-    let path = scene.root().join("credentials/github-hook/me%2Fx.json");
-    let (mut entry, _) = Entry::from_json(&fs::read_to_string(&path).unwrap()).unwrap();
-    (entry.server, entry.readers) = (None, None);
-    let old = sealed::seal(&SECRET.to_owned().into(), &ann.recipients().unwrap()).unwrap();
-    fs::write(&path, entry.to_json(&old)).unwrap();
-    let refused =
-        || matches!(ann.get_for(Kind::GithubHook, &name("me/x"), &server()), Err(CredentialsError::Unbound(..)));
-    assert!(refused() && ann.get(Kind::GithubHook, &name("me/x")).unwrap().unwrap().for_comparison().is_err());
-    // Encrypting it to others does not bind it, and it is for operators alone, whatever its file says meanwhile.
-    entry.readers = Some(role("worker"));
-    entry.server = Some("https://evil.example".parse().unwrap());
-    fs::write(&path, entry.to_json(&old)).unwrap();
-    ann.add_recipient(scene.key("bob").with_roles(role("worker:x"))).unwrap();
-    assert!(refused() && scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")).is_err());
-    assert!(matches!(
-        ann.bind(Kind::GithubHook, &name("me/x"), &Details::default()),
-        Err(CredentialsError::NoServer(..))
-    ));
-    ann.bind(Kind::GithubHook, &name("me/x"), &details()).unwrap();
-    assert_eq!(opened(&ann, "me/x"), SECRET);
-    assert!(git(&scene, &["status", "--porcelain"]).is_empty(), "it is committed");
 }
 
 #[test]
