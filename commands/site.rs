@@ -16,7 +16,7 @@ use crate::ui::table::{self, Cell, Column};
 #[derive(clap::Args)]
 #[command(after_help = "\
 A site names servers that get passwords and programs that are executed. One that is found in the working directory, or above it, is used only after it was \
-trusted, and only while nobody but you and root can change it or a folder above it. Sites that --site or APT_CI_SITE name, and those in ~/.config/apt-ci and \
+trusted, and only while nobody but you and root can change its files, those that they name, or a folder above them. Sites that --site or APT_CI_SITE name, and those in ~/.config/apt-ci and \
 /etc/apt-ci, need no trust; `apt-ci init` trusts what it makes.
 
 Examples:

@@ -212,6 +212,18 @@ fn trusted(_: &Services) -> Result<(), Failed> {
     let command = open.err.lines().find_map(|line| line.strip_prefix("hint: ")).expect("a hint").to_owned();
     assert!(Command::new("sh").args(["-c", &command]).status()?.success(), "{command}");
     assert!(hostile.run(&[], &["queues"]).status.success());
+    // Or other programs into the files that it names.
+    hostile.write("worker.conf", "[virt]\nargs = null\n");
+    let conf = hostile.path().join("worker.conf");
+    fs::set_permissions(&conf, fs::Permissions::from_mode(0o666))?;
+    for arguments in [&["queues"][..], &["worker", "check"], &["site", "trust"]] {
+        let open = hostile.run(&[], arguments);
+        assert!(
+            open.status.code() == Some(2) && open.err.contains("worker.conf can be written by others"),
+            "{open:#?}"
+        );
+    }
+    fs::remove_file(conf)?;
     // Another user, who is here for the first time, has not trusted it.
     let home = hostile.user.path().join("elsewhere");
     let other = hostile.run(&[("HOME", home.to_str().expect("UTF-8"))], &["queues"]);

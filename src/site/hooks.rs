@@ -12,7 +12,7 @@ use super::{Site, repository};
 use crate::forge::hook::Hook;
 use crate::forge::{Forge, Project};
 
-const FILE: &str = "hooks.toml";
+pub(super) const FILE: &str = "hooks.toml";
 
 /// What a new file begins with.
 const HEAD: &str = "\

@@ -7,6 +7,7 @@
 mod create;
 pub mod credentials;
 mod error;
+mod exposure;
 mod file;
 mod folders;
 mod hooks;

@@ -11,12 +11,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, User, geteuid};
+use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::SiteError;
 use super::error::shell_word;
-use super::folders::{self, SITE_FILE};
+use super::{exposure, folders};
 use crate::environment::Environment;
 
 /// Maximum size of the file, in bytes.
@@ -65,7 +65,7 @@ impl TrustStore {
     /// When there is no site, others could change it, or the decision cannot be written.
     pub fn trust(&self, dir: &Path) -> Result<TrustedSite, SiteError> {
         let path = canonical(dir)?;
-        check_path(&path)?;
+        exposure::check(&path)?;
         let owner = fs::metadata(&path).map_err(|error| SiteError::io("look at", &path, error))?.uid();
         let site = TrustedSite { path, owner };
         self.change(|decisions| {
@@ -113,7 +113,7 @@ impl TrustStore {
             let is_known = trusted.iter().any(|known| known.path == path);
             return Err(SiteError::Untrusted { path, has_another_owner: is_known });
         }
-        check_path(&path)
+        exposure::check(&path)
     }
 
     /// The commit of the site in `dir` up to which this user's recipients were looked at.
@@ -214,40 +214,6 @@ impl TrustStore {
 /// The folder of a site without symbolic links.
 fn canonical(dir: &Path) -> Result<PathBuf, SiteError> {
     dir.canonicalize().map_err(|error| SiteError::io("look at", dir, error))
-}
-
-/// Refuses a site that another user could change or exchange: its file, its folder and every parent belong to this user
-/// or root, and only they can write them. `path` is canonical.
-fn check_path(path: &Path) -> Result<(), SiteError> {
-    let file = path.join(SITE_FILE);
-    let file = file.canonicalize().map_err(|error| SiteError::io("look at", &file, error))?;
-    let user = geteuid().as_raw();
-    for (place, is_parent) in
-        [(file.as_path(), false), (path, false)].into_iter().chain(path.ancestors().skip(1).map(|place| (place, true)))
-    {
-        let metadata = fs::metadata(place).map_err(|error| SiteError::io("look at", place, error))?;
-        let exposed = |reason, hint| SiteError::Exposed { path: place.to_owned(), reason, hint };
-        if metadata.uid() != 0 && metadata.uid() != user {
-            return Err(exposed("belongs to another user", None));
-        }
-        // In a sticky folder of root's, such as /tmp, nobody can rename or remove what is this user's.
-        let is_sticky = is_parent && metadata.mode() & 0o1000 != 0 && metadata.uid() == 0;
-        let is_open = metadata.mode() & 0o002 != 0 || metadata.mode() & 0o020 != 0 && !is_own_group(metadata.gid());
-        if is_open && !is_sticky {
-            return Err(exposed("can be written by others", Some(format!("chmod go-w {}", shell_word(place)))));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a group has no member but this user, as the groups that Debian makes with each user.
-fn is_own_group(group: u32) -> bool {
-    let user = User::from_uid(geteuid()).ok().flatten();
-    let group = Group::from_gid(Gid::from_raw(group)).ok().flatten();
-    match (user, group) {
-        (Some(user), Some(group)) => group.name == user.name && group.mem.iter().all(|member| *member == user.name),
-        _ => false,
-    }
 }
 
 #[cfg(test)]

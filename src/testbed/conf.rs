@@ -121,6 +121,11 @@ impl WorkerConf {
         self.overrides_folder.as_deref()
     }
 
+    /// The autopkgtest that the file names, instead of the installed one.
+    pub fn runner(&self) -> Option<&Path> {
+        self.runner.as_deref()
+    }
+
     /// Where a key's value comes from.
     pub fn origin(&self, key: &str) -> Origin {
         match (&self.file, self.lines.get(key)) {

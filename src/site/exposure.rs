@@ -1,0 +1,260 @@
+//! Who else could change a site: its files, those that they name, and the folders and links that lead to them.
+
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Group, User, geteuid};
+
+use super::SiteError;
+use super::error::shell_word;
+use super::file::SiteFile;
+use super::folders::SITE_FILE;
+use super::hooks;
+use crate::testbed::overrides::ListName;
+use crate::testbed::{Definitions, WorkerConf};
+
+/// How many links may lead to a file, as for the kernel.
+const MAX_LINKS: usize = 40;
+
+/// Refuses a site that another user could change or exchange: its folder, every file that says what is executed, tested or trusted, and
+/// every parent and link on the way belong to this user or root, and only they can write them. `root` is canonical.
+pub(super) fn check(root: &Path) -> Result<(), SiteError> {
+    check_way(root)?;
+    // Others may make files in a sticky folder.
+    check_place(root, &look(root)?, false)?;
+    check_way(&root.join(SITE_FILE))?;
+    for file in files(root) {
+        check_way(&file)?;
+    }
+    check_below(&root.join("credentials"))
+}
+
+/// The files that a site consists of, beside its first one and its credentials; they need not exist.
+fn files(root: &Path) -> Vec<PathBuf> {
+    let mut files = vec![root.join(hooks::FILE)];
+    // What is wrong with it is told by who reads it.
+    let site = SiteFile::read(&root.join(SITE_FILE)).unwrap_or_default();
+    if let Some(clouds) = site.swift.clouds_file {
+        files.push(clouds.value.with_file_name("secure.yaml"));
+        files.push(clouds.value);
+    }
+    let worker_conf = site.worker_conf.map_or_else(|| root.join("worker.conf"), |setting| setting.value);
+    let (conf, _) = WorkerConf::examine(&worker_conf, &Definitions::default());
+    files.push(worker_conf);
+    if let Some(conf) = conf {
+        let lists = conf.overrides_folder().into_iter();
+        files.extend(lists.flat_map(|folder| ListName::ALL.map(|name| folder.join(name.as_str()))));
+        files.extend(conf.runner().map(Path::to_owned));
+    }
+    files
+}
+
+fn look(place: &Path) -> Result<Metadata, SiteError> {
+    fs::symlink_metadata(place).map_err(|error| SiteError::io("look at", place, error))
+}
+
+/// Checks a file or folder, and every folder and link that leads to it, as far as they exist.
+fn check_way(path: &Path) -> Result<(), SiteError> {
+    let owned =
+        |path: &Path| path.components().rev().map(|part| part.as_os_str().to_owned()).collect::<Vec<OsString>>();
+    let mut rest = owned(path);
+    let mut here = PathBuf::new();
+    let mut links = 0;
+    while let Some(part) = rest.pop() {
+        if part == ".." {
+            here.pop();
+            continue;
+        }
+        let next = here.join(&part);
+        let metadata = match fs::symlink_metadata(&next) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(()),
+            Err(error) => return Err(SiteError::io("look at", &next, error)),
+        };
+        check_place(&next, &metadata, true)?;
+        if !metadata.is_symlink() {
+            here = next;
+            continue;
+        }
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(SiteError::io("look at", path, io::Error::from(Errno::ELOOP)));
+        }
+        rest.extend(owned(&fs::read_link(&next).map_err(|error| SiteError::io("look at", &next, error))?));
+    }
+    Ok(())
+}
+
+/// Checks everything below a folder, whose way is checked as well.
+fn check_below(folder: &Path) -> Result<(), SiteError> {
+    check_way(folder)?;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // Links are refused by who reads credentials.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let place = entry.path();
+            let metadata = match fs::symlink_metadata(&place) {
+                // Another process of this user may be writing them.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                other => other.map_err(|error| SiteError::io("look at", &place, error))?,
+            };
+            check_place(&place, &metadata, false)?;
+            if metadata.is_dir() {
+                folders.push(place);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Checks one file, folder or link. In a sticky folder of root's, such as /tmp, nobody can rename or remove what is this user's, so that
+/// it may be open when it only `leads` to what matters.
+fn check_place(place: &Path, metadata: &Metadata, leads: bool) -> Result<(), SiteError> {
+    let exposed = |reason, hint| SiteError::Exposed { path: place.to_owned(), reason, hint };
+    if metadata.uid() != 0 && metadata.uid() != geteuid().as_raw() {
+        return Err(exposed("belongs to another user", None));
+    }
+    let mode = metadata.mode();
+    let is_sticky = leads && metadata.is_dir() && mode & 0o1000 != 0 && metadata.uid() == 0;
+    let is_open = mode & 0o002 != 0 || mode & 0o020 != 0 && !is_own_group(metadata.gid());
+    // A link's mode says nothing.
+    if is_open && !is_sticky && !metadata.is_symlink() {
+        return Err(exposed("can be written by others", Some(format!("chmod go-w {}", shell_word(place)))));
+    }
+    Ok(())
+}
+
+/// Whether a group has no member but this user, as the groups that Debian makes with each user.
+fn is_own_group(group: u32) -> bool {
+    let user = User::from_uid(geteuid()).ok().flatten();
+    let group = Group::from_gid(Gid::from_raw(group)).ok().flatten();
+    match (user, group) {
+        (Some(user), Some(group)) => group.name == user.name && group.mem.iter().all(|member| *member == user.name),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+
+    use super::*;
+
+    struct Place(tempfile::TempDir);
+
+    impl Place {
+        /// A site that uses everything that a site can use, in `up/site`, and files that it names, in `else`.
+        fn new() -> Self {
+            let place = Self(tempfile::tempdir().unwrap());
+            for (file, text) in [
+                ("else/real/apt-ci.toml", "worker-conf = \"../../else/w.conf\"\n[swift]\nclouds-file = \"c.yaml\"\n"),
+                (
+                    "else/w.conf",
+                    "[autopkgtest]\ncheckout_dir = checkout\nper_package_config_dir = lists\n[virt]\nargs = null\n",
+                ),
+                ("else/checkout/runner/autopkgtest", "#!/bin/sh\n"),
+                ("else/lists/never_run", ""),
+                ("up/site/hooks.toml", ""),
+                ("up/site/c.yaml", ""),
+                ("up/site/secure.yaml", ""),
+                ("up/site/credentials/recipients", ""),
+                ("up/site/credentials/queue/me.json", ""),
+            ] {
+                let path = place.at(file);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            symlink("../../else/link/apt-ci.toml", place.at("up/site/apt-ci.toml")).unwrap();
+            symlink("real", place.at("else/link")).unwrap();
+            place
+        }
+
+        fn at(&self, below: &str) -> PathBuf {
+            self.0.path().canonicalize().unwrap().join(below)
+        }
+
+        fn check(&self) -> Result<(), SiteError> {
+            check(&self.at("up/site"))
+        }
+    }
+
+    const PLACES: [&str; 18] = [
+        "up",
+        "up/site",
+        "else",
+        "else/real",
+        "else/real/apt-ci.toml",
+        "else/w.conf",
+        "else/checkout",
+        "else/checkout/runner",
+        "else/checkout/runner/autopkgtest",
+        "else/lists",
+        "else/lists/never_run",
+        "up/site/hooks.toml",
+        "up/site/c.yaml",
+        "up/site/secure.yaml",
+        "up/site/credentials",
+        "up/site/credentials/recipients",
+        "up/site/credentials/queue",
+        "up/site/credentials/queue/me.json",
+    ];
+
+    #[test]
+    fn every_file_of_a_site_and_what_leads_to_it_is_checked() {
+        let place = Place::new();
+        place.check().unwrap();
+        for below in PLACES {
+            let path = place.at(below);
+            let mode = fs::metadata(&path).unwrap().mode() & 0o7777;
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o002)).unwrap();
+            let error = place.check().expect_err(below);
+            let SiteError::Exposed { path: found, hint: Some(hint), .. } = &error else { panic!("{below}: {error}") };
+            assert_eq!((found, hint), (&path, &format!("chmod go-w {}", path.display())), "{below}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        place.check().unwrap();
+    }
+
+    #[test]
+    fn nothing_of_a_site_belongs_to_another_user() {
+        // Only root can give files away.
+        if !geteuid().is_root() {
+            return;
+        }
+        let place = Place::new();
+        for below in PLACES.into_iter().chain(["else/link", "up/site/apt-ci.toml"]) {
+            let give = |user| lchown(place.at(below), Some(user), None).unwrap();
+            give(65534);
+            let error = place.check().expect_err(below);
+            assert!(
+                matches!(&error, SiteError::Exposed { path, reason: "belongs to another user", .. } if *path == place.at(below)),
+                "{below}: {error}"
+            );
+            give(0);
+        }
+        place.check().unwrap();
+    }
+
+    #[test]
+    fn a_sticky_folder_leads_and_holds_no_site() {
+        let place = Place::new();
+        let open = |below| fs::set_permissions(place.at(below), fs::Permissions::from_mode(0o1777)).unwrap();
+        open("up");
+        // Only root's own keeps what is in it from others.
+        assert_eq!(place.check().is_ok(), geteuid().is_root());
+        open("up/site");
+        assert!(matches!(place.check(), Err(SiteError::Exposed { .. })));
+    }
+
+    #[test]
+    fn links_in_a_circle_lead_nowhere() {
+        let place = Place::new();
+        fs::remove_file(place.at("up/site/hooks.toml")).unwrap();
+        symlink("hooks.toml", place.at("up/site/hooks.toml")).unwrap();
+        assert!(matches!(place.check(), Err(SiteError::Io { .. })));
+    }
+}
