@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
 
 use nix::dir::Dir;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, readlinkat};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -37,6 +37,15 @@ impl Folder {
     /// What is known about a file, folder or link.
     pub(crate) fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         File::from(self.at(path, OFlag::O_PATH)?).metadata()
+    }
+
+    /// What is known about the end of a path that other programs follow links on. A link that leads out of this folder, which
+    /// every absolute one does, is [`io::ErrorKind::CrossesDevices`].
+    pub(crate) fn metadata_through_links(&self, path: &Path) -> io::Result<Metadata> {
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        File::from(openat2(&self.0, path, how)?).metadata()
     }
 
     /// Where a link leads.
@@ -134,6 +143,11 @@ mod tests {
         }
         assert!(folder.metadata(Path::new("end")).unwrap().is_symlink());
         assert_eq!(folder.link(Path::new("near")).unwrap(), "real");
+        let through_links = |path: &str| folder.metadata_through_links(Path::new(path)).map_err(|error| error.kind());
+        assert!(through_links("near/file").is_ok_and(|metadata| metadata.is_file()));
+        for path in ["way/file", "end", "../outside/file", "/etc/passwd"] {
+            assert_eq!(through_links(path).unwrap_err(), io::ErrorKind::CrossesDevices, "{path}");
+        }
         let (mut names, fault) = folder.names(Path::new(""));
         names.sort();
         assert!(names == ["end", "near", "real", "way"] && fault.is_none(), "{names:?} {fault:?}");

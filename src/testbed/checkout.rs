@@ -7,6 +7,7 @@
 mod address;
 mod border;
 mod fetch;
+mod tree;
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -22,7 +23,6 @@ use self::fetch::Fetch;
 use super::TestbedError;
 use super::log::LiveLog;
 use super::process::{Exit, Process};
-use crate::beneath::Folder;
 use crate::environment::Environment;
 use crate::request::TestSource;
 
@@ -68,7 +68,7 @@ impl Checkout {
     ///
     /// # Errors
     /// [`TestbedError::Checkout`] when it cannot be fetched within the limits: another time, it may be. [`TestbedError::Forbidden`] when it
-    /// must not be.
+    /// must not be, and [`TestbedError::Unfit`] when autopkgtest must not see it.
     pub async fn fetch(
         &self,
         environment: &Environment,
@@ -126,15 +126,10 @@ impl Checkout {
             });
             self.end_in_bounds(process?, deadline, limits).await?;
         }
-        // autopkgtest takes a tree with this file for one that is built already. Names in the tree are the branch's: a link, or a
-        // folder of this name, must neither lead out of it nor count as a fault of this host.
-        let tree = Folder::open(&self.folder).map_err(|error| self.failed(format!("it is no folder here: {error}")))?;
-        match tree.remove_file(Path::new("debian/files")) {
-            Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Err(self.failed(format!("its file debian/files cannot be removed: {error}")))
-            }
-            _ => Ok(()),
-        }
+        tree::prepare(&self.folder).map_err(|fault| match fault {
+            tree::Fault::OfBranch(reason) => TestbedError::Unfit { address: self.address(), reason },
+            tree::Fault::OfHost(error) => self.io("looking at", &self.folder, error),
+        })
     }
 
     /// Waits until the process has ended, well and within the limits.

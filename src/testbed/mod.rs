@@ -94,6 +94,14 @@ pub enum TestbedError {
         /// Why.
         reason: String,
     },
+    /// What a branch holds must not be tested on this host: the request's fault, now and later.
+    #[error("{address} cannot be tested: {reason}")]
+    Unfit {
+        /// The branch's address.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The process cannot be started or followed.
     #[error("{action}: {source}")]
     Io {
@@ -105,11 +113,11 @@ pub enum TestbedError {
 }
 
 impl TestbedError {
-    /// Whether a branch is not there, or can never be fetched: only another request can help.
+    /// Whether a branch is not there, or can never be fetched or tested: only another request can help.
     pub fn is_requests_fault(&self) -> bool {
         match self {
             Self::Checkout { reason, .. } => reason.starts_with(checkout::TOO_LARGE) || cause::is_gone(reason),
-            Self::Forbidden { .. } => true,
+            Self::Forbidden { .. } | Self::Unfit { .. } => true,
             _ => false,
         }
     }

@@ -259,32 +259,65 @@ async fn a_dropped_checkout_leaves_nothing_running() {
     }
 }
 
+/// Fetches a tree that a script makes at `$tree`, beside a folder of this machine that holds its `files` and `control`.
+async fn fetched(script: &str) -> (Result<(), TestbedError>, TempDir, TempDir) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(elsewhere.path().join("files"), "").unwrap();
+    fs::write(elsewhere.path().join("control"), "Tests: private").unwrap();
+    let script = script.replace("ELSEWHERE", &elsewhere.path().display().to_string());
+    let (_programs, environment) = stand_in("git", &format!("for tree; do :; done; {script}"));
+    let work = tempfile::tempdir().unwrap();
+    let checkout = of_git("http://127.0.0.1:1/x.git", &work);
+    let fetched = checkout.fetch(&environment, &CheckoutLimits::default(), &nothing_is_allowed()).await;
+    assert!(elsewhere.path().join("files").exists(), "{script}");
+    (fetched, work, elsewhere)
+}
+
 #[tokio::test]
 async fn no_link_of_a_branch_leads_to_files_of_this_machine() {
-    let elsewhere = tempfile::tempdir().unwrap();
-    let target = elsewhere.path().display();
-    let trees = [
-        format!("mkdir \"$tree\" && ln -s {target} \"$tree/debian\""),
-        format!("ln -s {target} \"$tree\""),
-        format!("mkdir -p \"$tree/debian\" && ln -s {target}/files \"$tree/debian/files\""),
-        "mkdir -p \"$tree/debian/files/folder\"".to_owned(),
-    ];
-    for (number, tree) in trees.iter().enumerate() {
-        fs::write(elsewhere.path().join("files"), "").unwrap();
-        let (_programs, environment) = stand_in("git", &format!("for tree; do :; done; {tree}"));
-        let work = tempfile::tempdir().unwrap();
-        let checkout = of_git("http://127.0.0.1:1/x.git", &work);
-        let fetched = checkout.fetch(&environment, &CheckoutLimits::default(), &nothing_is_allowed()).await;
-        assert!(elsewhere.path().join("files").exists(), "{tree}");
-        match number {
-            0 => fetched.unwrap(),
-            2 => {
-                fetched.unwrap();
-                assert!(!checkout.folder.join("debian/files").is_symlink(), "the link itself goes");
-            }
-            // Whatever a branch holds is no fault of this host.
-            _ => assert!(matches!(fetched, Err(TestbedError::Checkout { .. })), "{tree}: {fetched:?}"),
-        }
+    for (script, name) in [
+        ("ln -s ELSEWHERE \"$tree\"", "it is no folder"),
+        ("mkdir \"$tree\" && ln -s ELSEWHERE \"$tree/debian\"", "leads debian out"),
+        ("mkdir -p \"$tree/debian\" && ln -s ELSEWHERE/control \"$tree/debian/control\"", "leads debian/control out"),
+        ("mkdir -p \"$tree/debian\" && ln -s ELSEWHERE/control \"$tree/debian/changelog\"", "debian/changelog out"),
+        ("mkdir -p \"$tree/debian\" && ln -s ELSEWHERE \"$tree/debian/tests\"", "leads debian/tests out"),
+        (
+            "mkdir -p \"$tree/debian/tests\" && ln -s ../../../../.. \"$tree/up\" && ln -s ../../up/etc/passwd \"$tree/debian/tests/control\"",
+            "debian/tests/control out",
+        ),
+        ("mkdir -p \"$tree/debian\" && ln -s control \"$tree/debian/control\"", "debian/control lead nowhere"),
+    ] {
+        let (fetched, work, _) = fetched(script).await;
+        let error = fetched.unwrap_err();
+        assert!(error.is_requests_fault() && error.to_string().contains(name), "{script}: {error}");
+        assert!(!work.path().join("checkout").exists(), "nothing of it is left");
+    }
+    // What stays in the tree may be led through it.
+    let inside = "mkdir -p \"$tree/dist/tests\" && ln -s dist \"$tree/debian\" && echo > \"$tree/dist/tests/all\" && \
+        ln -s all \"$tree/dist/tests/control\" && ln -s missing \"$tree/dist/changelog\"";
+    fetched(inside).await.0.unwrap();
+}
+
+#[tokio::test]
+async fn a_tree_never_counts_as_built() {
+    let link = "mkdir -p \"$tree/debian\" && ln -s ELSEWHERE/files \"$tree/debian/files\"";
+    for script in
+        [link, "mkdir -p \"$tree/debian\" && echo > \"$tree/debian/files\"", "echo > \"$tree.x\" && mkdir \"$tree\""]
+    {
+        let (fetched, work, _) = fetched(script).await;
+        fetched.unwrap();
+        let files = work.path().join("checkout/debian/files");
+        assert!(!files.exists() && !files.is_symlink(), "{script}");
+    }
+    for script in [
+        "mkdir -p \"$tree/debian/files/folder\"",
+        "mkdir -p \"$tree/dist\" && echo > \"$tree/dist/files\" && ln -s dist \"$tree/debian\"",
+    ] {
+        let error = fetched(script).await.0.unwrap_err();
+        assert!(
+            error.is_requests_fault() && error.to_string().contains("debian/files is a folder"),
+            "{script}: {error}"
+        );
     }
 }
 
