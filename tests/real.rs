@@ -251,20 +251,22 @@ fn not_fetched(_: &Services) -> Result<(), Failed> {
     let away = "unable to access 'http://127.0.0.1/project.git/': Failed to connect to 127.0.0.1 port 80 after 0 ms";
     let away = NOT_FETCHED.replace("couldn't find remote ref no-such-branch", away);
     let known = away.replace("# fetched: ", "");
-    // A branch that is not there is the request's fault, at once.
+    // A branch that is not there is the request's fault, at once: no result of the package.
     let cases = [
         (away.as_str(), branch.clone(), 16),
         (known.as_str(), branch.clone(), 12),
         (&away, json!({}), 12),
-        (NOT_FETCHED, branch, 12),
+        (NOT_FETCHED, branch, 20),
     ];
     for (script, parameters, expected) in cases {
         fs::write(&runner, script)?;
         let ends = run_all(&site, "1", &[("hello-git", parameters)]);
         let [(code, _, log)] = ends.as_slice() else { panic!("one result") };
         assert_eq!(*code, expected, "{log}");
-        let reason = "cannot be fetched in the testbed: fatal: unable to access";
-        assert_eq!(log.contains(reason), expected == 16, "{log}");
+        for (reason, code) in [("unable to access", 16), ("couldn't find remote ref", 20)] {
+            let reason = format!("cannot be fetched in the testbed: fatal: {reason}");
+            assert_eq!(log.contains(&reason), expected == code, "{log}");
+        }
     }
     Ok(())
 }

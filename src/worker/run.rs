@@ -394,9 +394,9 @@ impl TestRun<'_> {
     /// What it means that autopkgtest ended so.
     fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> Verdict {
         if exit == Exit::Code(BAD_PACKAGE)
-            && let Some(reason) = self.not_fetched(log, output)
+            && let Some(verdict) = self.not_fetched(log, output)
         {
-            return self.testbed_failed(&reason);
+            return verdict;
         }
         let summary = LiveLog::new(output.join("summary")).tail().unwrap_or_default();
         let fault = cause::testbed_fault(exit.exit_code(), &log.tail().unwrap_or_default(), &summary);
@@ -425,20 +425,22 @@ impl TestRun<'_> {
         LiveLog::new(self.entry.folder().join(CONSOLE)).tail().unwrap_or_default().trim().to_owned()
     }
 
-    /// Why autopkgtest could not fetch the branch that it was to fetch itself, if it was that.
-    fn not_fetched(&self, log: &mut LiveLog, output: &Path) -> Option<String> {
+    /// What it means that autopkgtest could not fetch the branch that it was to fetch itself, if it was that.
+    fn not_fetched(&self, log: &mut LiveLog, output: &Path) -> Option<Verdict> {
         self.request.parameters().source.as_ref()?;
         // Where this is known, the branch was fetched; what the log says from then on is the package's own.
         if output.join("testpkg-version").exists() {
             return None;
         }
         let said = log.tail().unwrap_or_default();
-        // A branch that is not there is what the request asked for.
-        (said.contains(NOT_FETCHED) && !cause::is_gone(&said)).then(|| {
+        said.contains(NOT_FETCHED).then(|| {
             // Newer versions put the time before each line.
-            let said = said.lines().rev().find_map(|line| line.find("fatal: ").and_then(|at| line.get(at..)));
-            let said = said.unwrap_or(NOT_FETCHED);
-            format!("the branch to test {} from cannot be fetched in the testbed: {said}", self.request.package())
+            let last = said.lines().rev().find_map(|line| line.find("fatal: ").and_then(|at| line.get(at..)));
+            let last = last.unwrap_or(NOT_FETCHED);
+            let package = self.request.package();
+            let reason = format!("the branch to test {package} from cannot be fetched in the testbed: {last}");
+            // As where the worker fetches: a branch that is not there is what the request asked for.
+            if cause::is_gone(&said) { self.refused(&reason) } else { self.testbed_failed(&reason) }
         })
     }
 
