@@ -14,7 +14,7 @@ pub mod excuses;
 pub mod follow;
 pub mod forge;
 pub mod host;
-mod http;
+pub mod http;
 pub mod index;
 pub mod launchpad;
 mod owned;

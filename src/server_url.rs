@@ -64,9 +64,13 @@ impl ServerIdentity {
 
     /// Whether nobody on the way can read what is sent there: by TLS, or because there is no way.
     pub fn is_private(&self) -> bool {
+        matches!(self.scheme.as_str(), "https" | "amqps") || self.is_loopback()
+    }
+
+    /// Whether it is on this machine. No proxy is asked for it.
+    pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.trim_matches(['[', ']']).parse::<IpAddr>();
-        let is_loopback = address.map_or(self.host == "localhost", |address| address.is_loopback());
-        matches!(self.scheme.as_str(), "https" | "amqps") || is_loopback
+        address.map_or(self.host == "localhost", |address| address.is_loopback())
     }
 }
 

@@ -1,6 +1,8 @@
 //! The system from outside, against real services. This program starts the services that its tests ask for, each once, on
 //! free loopback ports in a temporary folder, and stops them at the end, whatever the tests did.
 
+#![allow(clippy::disallowed_methods, reason = "tests ask services on this machine, and set no proxies")]
+
 mod broker;
 mod connections;
 mod control;

@@ -1,12 +1,13 @@
 //! Somebody else's directory: a site that was only found gets no secret, and nothing of it is executed.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -23,6 +24,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_site_is_trusted_once_and_no_longer_when_others_can_change_it", trusted),
         ("a_link_leads_no_password_file_out_of_the_site", linked),
         ("a_password_goes_over_plain_text_only_when_the_site_allows_it", plain_text),
+        ("a_login_on_this_machine_goes_through_no_proxy", no_proxy),
     ];
     stories("trust", services, all)
 }
@@ -278,5 +280,38 @@ fn plain_text(_: &Services) -> Result<(), Failed> {
     let text = format!("plain-text-passwords = \"allow\"\n{}", fs::read_to_string(site.path().join("apt-ci.toml"))?);
     fs::write(site.path().join("apt-ci.toml"), text)?;
     assert!(site.ok(&["config"]).contains("plain-text-passwords\tallow\t"), "it is shown");
+    Ok(())
+}
+
+fn no_proxy(_: &Services) -> Result<(), Failed> {
+    let (server, proxy) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    let (address, through) = (server.local_addr()?, format!("http://{}", proxy.local_addr()?));
+    proxy.set_nonblocking(true)?;
+    // It ends with this process.
+    let logins = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&logins);
+    std::thread::spawn(move || {
+        for mut client in server.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let _ = client.read(&mut [0; 4096]);
+            let _ = client.write_all(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    let site = TestSite::local();
+    site.configure("local:queue", "swift:");
+    for name in ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"] {
+        let before = logins.load(Ordering::SeqCst);
+        let mut command = site.command(&["results"]);
+        command.envs([
+            ("ST_AUTH", format!("http://{address}/auth/v1.0").as_str()),
+            ("ST_USER", "t:u"),
+            ("ST_KEY", "hunter2"),
+        ]);
+        command.env(name, &through);
+        let finished = finish(command);
+        assert!(!finished.status.success() && logins.load(Ordering::SeqCst) > before, "{name}: {finished:#?}");
+        let heard = proxy.accept();
+        assert!(matches!(&heard, Err(error) if error.kind() == ErrorKind::WouldBlock), "{name}: {heard:?}");
+    }
     Ok(())
 }

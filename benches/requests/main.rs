@@ -5,6 +5,7 @@
 //!
 //! `cargo bench --bench requests -- one looking` measures only these parts.
 
+#![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 #[path = "../../tests/support/mod.rs"]

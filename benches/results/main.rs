@@ -5,6 +5,7 @@
 //! `cargo bench --bench results -- large log` measures only these parts. `APT_CI_BENCH_RUNS` says how many runs the real Swift gets, and
 //! `APT_CI_BENCH_RESULTS` how many the large index has.
 
+#![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 #[path = "../../tests/support/mod.rs"]

@@ -3,6 +3,7 @@
 //!
 //! `APT_CI_BENCH_SECONDS=10 cargo bench --bench web` measures for ten seconds instead of a minute.
 
+#![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 #[path = "../../tests/support/mod.rs"]

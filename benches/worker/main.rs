@@ -6,6 +6,7 @@
 //! `cargo bench --bench worker -- start throughput` measures only these parts. `APT_CI_BENCH_REQUESTS=20000` lets the worker's memory
 //! grow, if it does, over a week's worth of requests.
 
+#![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
 
 #[path = "../../tests/support/mod.rs"]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, PullName, PullRequest, signature};
+use apt_ci::http::client_builder;
 use apt_ci::request::line::Submission;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -124,7 +125,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
     let id = uuid::Uuid::new_v4().to_string();
     let body = payload(hook, pull, &id).to_string();
     // A secret goes to nobody whom the service may point to.
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+    let client = client_builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
     let request = client.post(url).header("content-type", "application/json");
     let request = match hook.forge {
         Forge::GitHub => request

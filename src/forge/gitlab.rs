@@ -13,7 +13,7 @@ use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::error::{Answer, ForgeError};
 use super::status::{State, Status};
 use super::{Commit, Forge, Project, PullRequest};
-use crate::http::innermost;
+use crate::http::{client_builder, innermost};
 use crate::server_url::ServerUrl;
 
 /// How long an answer may take.
@@ -114,8 +114,7 @@ fn hook_body(url: &str, secret: &SecretString) -> Value {
 
 impl GitLab {
     pub(super) fn new(api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
+        let client = client_builder()
             .timeout(PATIENCE)
             // The token goes to nobody else.
             .redirect(reqwest::redirect::Policy::none())

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tracing::debug;
 use url::Url;
 
-use crate::http::{innermost, is_passing, retry_after};
+use crate::http::{client_builder, innermost, is_passing, retry_after};
 use crate::request::Login;
 
 /// How long one try may take, from the connection to the last byte.
@@ -37,11 +37,7 @@ pub(super) enum Fault {
 
 /// A client that sends no secrets but those that it is given for a question.
 pub(super) fn client() -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIMEOUT)
-        .redirect(Policy::custom(redirect))
-        .build()
+    client_builder().timeout(TIMEOUT).redirect(Policy::custom(redirect)).build()
 }
 
 fn redirect(attempt: Attempt<'_>) -> Action {

@@ -19,6 +19,7 @@ use super::retry::first_answer;
 use super::upload::Upload;
 use super::url::shown;
 use super::{CONNECT_TIMEOUT, IDLE_CONNECTIONS, IDLE_TIMEOUT};
+use crate::http::client_builder;
 use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 use crate::store::StoreError;
 
@@ -57,8 +58,7 @@ struct State {
 
 impl Session {
     pub(super) fn new(account: Account) -> Result<Self, StoreError> {
-        let mut builder = Client::builder()
-            .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
+        let mut builder = client_builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(IDLE_TIMEOUT)
             // A worker uploads a few results at a time; what more was open once need not stay open.
