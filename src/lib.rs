@@ -25,6 +25,7 @@ pub mod result;
 pub mod runs;
 pub mod server_url;
 pub mod site;
+mod small_file;
 pub mod status;
 pub mod store;
 pub mod submitted;

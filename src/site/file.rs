@@ -1,8 +1,6 @@
 //! `apt-ci.toml`: read into checked values that know their lines. Everything else in the file is refused.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -16,11 +14,10 @@ use crate::broker::{QueueType, QueueUrl};
 use crate::excuses::Place;
 use crate::release::{Architecture, Release};
 use crate::server_url::ServerUrl;
+use crate::small_file;
 use crate::store::StoreUrl;
 use crate::testbed::AllowedHost;
 
-/// Maximum size of the file, in bytes.
-const LIMIT: u64 = 1 << 20;
 /// The keys at the top of the file; the last five are sections.
 pub(super) const KEYS: [&str; 11] = [
     "queue",
@@ -116,12 +113,7 @@ impl SiteFile {
     /// Reads the file at `path`. Relative paths in it are relative to its folder.
     pub(super) fn read(path: &Path) -> Result<Self, SiteError> {
         let io = |error| SiteError::io("read", path, error);
-        let mut text = String::new();
-        let length = File::open(path).map_err(io)?.take(LIMIT + 1).read_to_string(&mut text).map_err(io)?;
-        if length as u64 > LIMIT {
-            return Err(io(std::io::Error::other("it is longer than 1 MiB")));
-        }
-        Self::parse(path, &text)
+        Self::parse(path, &small_file::read(path).map_err(io)?)
     }
 
     pub(super) fn parse(path: &Path, text: &str) -> Result<Self, SiteError> {

@@ -11,6 +11,7 @@ use super::error::SiteError;
 use super::{Site, repository};
 use crate::forge::hook::Hook;
 use crate::forge::{Forge, Project};
+use crate::small_file;
 
 pub(super) const FILE: &str = "hooks.toml";
 
@@ -55,7 +56,7 @@ impl Site {
     /// When the file cannot be read, or something in it is wrong.
     pub fn hooks(&self) -> Result<Vec<Hook>, SiteError> {
         let Some(path) = self.hooks_file() else { return Ok(Vec::new()) };
-        match std::fs::read_to_string(&path) {
+        match small_file::read(&path) {
             Ok(text) => read(&path, &text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(SiteError::io("read", &path, error)),
@@ -113,7 +114,7 @@ impl Site {
         // One process changes it at a time; the file itself is replaced, and cannot be what is locked.
         let folder = std::fs::File::open(root).map_err(failed)?;
         folder.lock().map_err(failed)?;
-        let text = match std::fs::read_to_string(&path) {
+        let text = match small_file::read(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             other => other.map_err(failed)?,
         };

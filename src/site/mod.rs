@@ -247,7 +247,8 @@ impl Site {
                 Setting { value, origin: section.origin }
             }
         };
-        let beside = root.as_ref().map(|root| root.join("worker.conf")).filter(|path| path.is_file());
+        // Whatever has this name is meant: a link to nothing or a device is a fault, not a reason to run tests on this machine.
+        let beside = root.as_ref().map(|root| root.join("worker.conf")).filter(|path| path.symlink_metadata().is_ok());
         let worker_conf = file.worker_conf.or_else(|| beside.map(|value| Setting { value, origin: Origin::Default }));
         let plain_text = overriding(None, "", environment, "APT_CI_PLAIN_TEXT_PASSWORDS")?.or(file.plain_text);
         let plain_text = plain_text.unwrap_or(Setting { value: PlainText::default(), origin: Origin::Default });

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 use super::create::SKELETON;
 use super::file::{KEYS, LAUNCHPAD_KEYS, SWIFT_KEYS};
 use super::*;
+use crate::testbed::{Definitions, WorkerConf};
 
 /// A machine of its own: a home, a system folder, and a place to work in.
 struct Machine {
@@ -262,7 +263,14 @@ fn a_worker_conf_beside_the_file_is_used() {
     assert_eq!(machine.find().unwrap().worker_conf, None);
     fs::write(root.join("worker.conf"), "").unwrap();
     let setting = Setting { value: root.join("worker.conf"), origin: Origin::Default };
-    assert_eq!(machine.find().unwrap().worker_conf, Some(setting));
+    assert_eq!(machine.find().unwrap().worker_conf.as_ref(), Some(&setting));
+    // What cannot be read is not passed over: without a worker.conf tests would run on this machine.
+    for target in ["/dev/zero", "missing"] {
+        fs::remove_file(root.join("worker.conf")).unwrap();
+        std::os::unix::fs::symlink(target, root.join("worker.conf")).unwrap();
+        assert_eq!(machine.find().unwrap().worker_conf.as_ref(), Some(&setting), "{target}");
+        assert!(WorkerConf::load(&setting.value, &Definitions::default()).is_err(), "{target}");
+    }
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::{ConfError, PackageSize, RETRY_DELAY, WorkerConf};
+use crate::small_file;
 use crate::testbed::ini::{self, Contents, DEFAULT_SECTION, Setting};
 use crate::testbed::limits::Limits;
 use crate::testbed::template::{Template, UnknownVariable, split_words};
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
 
     /// Reads the file: what is left of it, and its faults in the order of their lines.
     pub(super) fn load(self) -> (Option<WorkerConf>, Vec<ConfError>) {
-        match fs::read_to_string(self.file) {
+        match small_file::read(self.file) {
             Ok(text) => self.read(&text),
             Err(error) => {
                 self.note(None, format!("cannot be read: {error}"), None);
