@@ -191,6 +191,7 @@ fn connect(file: &Path) -> Result<Connection, Fault> {
     // FULL: a confirmed request survives a power cut.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(64);
     migrate(&mut connection)?;
     Ok(connection)

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::database::{Desk, Fault};
 use super::life::{SlotFolder, SlotLock};
+use super::shred::is_secret;
 use crate::broker::history::{History, delay};
 use crate::broker::{DeadLetter, QueueContents, QueueState, Rotation, Verdict};
 use crate::release::QueueName;
@@ -354,6 +355,7 @@ pub(super) fn settle(desk: &mut Desk, settlement: &Settlement<'_>) -> Result<(),
     // The other verdicts leave nothing to claim, and nothing to look at later: who waits is left in peace.
     let goes_back = matches!(verdict, Verdict::Requeue | Verdict::Return | Verdict::Later { .. });
     let _ring = goes_back.then(|| desk.slots.doorbell()).transpose()?;
+    let is_kept = goes_back || matches!(verdict, Verdict::Dead(_));
     let transaction = desk.write()?;
     let wait = match verdict {
         Verdict::Later { after, .. } => Some(i64::try_from(delay(*after).as_millis()).unwrap_or(i64::MAX)),
@@ -374,10 +376,14 @@ pub(super) fn settle(desk: &mut Desk, settlement: &Settlement<'_>) -> Result<(),
             params![row, slot, reason],
         )?;
     }
-    if transaction.execute("DELETE FROM request WHERE id = ?1 AND holder = ?2", params![row, slot])? == 0 {
-        return Err(Fault::ClaimLost);
+    let sql = "DELETE FROM request WHERE id = ?1 AND holder = ?2 RETURNING body";
+    let body: Option<Vec<u8>> = transaction.query_row(sql, params![row, slot], |row| row.get(0)).optional()?;
+    let Some(body) = body else { return Err(Fault::ClaimLost) };
+    transaction.commit()?;
+    if !is_kept && is_secret(&body) {
+        desk.shred();
     }
-    Ok(transaction.commit()?)
+    Ok(())
 }
 
 /// How many slots wait for requests of this queue.

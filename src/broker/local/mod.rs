@@ -12,6 +12,7 @@ mod call;
 mod database;
 mod ledger;
 mod life;
+mod shred;
 mod take_out;
 
 use std::path::Path;

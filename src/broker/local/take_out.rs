@@ -4,6 +4,7 @@ use rusqlite::params;
 
 use super::database::{Desk, Fault};
 use super::ledger::{IS_DUE, now};
+use super::shred::is_secret;
 use crate::broker::{Choice, Message, Pile};
 use crate::release::QueueName;
 
@@ -40,8 +41,9 @@ pub(super) fn take_out(
         return Ok(0);
     }
     let chosen = choice(&messages).map_err(Fault::NotTaken)?;
-    let mut taken = 0;
-    for row in chosen.into_iter().filter_map(|index| rows.get(index)) {
+    let (mut taken, mut was_secret) = (0, false);
+    for (row, message) in chosen.into_iter().filter_map(|index| Some((rows.get(index)?, messages.get(index)?))) {
+        was_secret |= to.is_none() && is_secret(&message.body);
         if let Some(to) = to {
             // Dead letters begin anew.
             let sql = match pile {
@@ -56,5 +58,8 @@ pub(super) fn take_out(
         taken += transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?.execute([row])?;
     }
     transaction.commit()?;
+    if was_secret {
+        desk.shred();
+    }
     Ok(taken)
 }
