@@ -3,6 +3,7 @@
 mod artifacts;
 mod details;
 mod figures;
+mod find;
 mod latest;
 mod listed;
 mod log;
@@ -15,7 +16,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 use serde::{Serialize, Serializer};
 
 use crate::release::{Architecture, Release};
@@ -30,6 +30,8 @@ pub use self::artifacts::{ArtifactsError, Member};
 pub use self::details::{Details, TestResult};
 pub(crate) use self::figures::SameVersions;
 pub use self::figures::{Day, Days, Flaky, FlakyTests};
+pub(crate) use self::find::Meaning;
+pub use self::find::find;
 pub(crate) use self::listed::{Listed, read};
 pub use self::other_ppa::holds_other_ppa;
 pub use self::question::{Origin, Question, TriggerPattern};
@@ -333,61 +335,6 @@ pub async fn since(
         Some(result.into_run(summary, false))
     };
     Ok(list(store, container, &query).await?.into_iter().filter_map(known).collect())
-}
-
-/// Finds the runs that a text means: its path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a
-/// file after it), or its id alone, which is looked for in all of these releases. Several may have the same id, above all an old one, which
-/// is nothing but a time. None when there is no such run, or the text means none.
-///
-/// # Errors
-/// When the store cannot be read.
-pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Vec<StoredRun>, StoreError> {
-    let found = match Meaning::parse(text) {
-        None => Vec::new(),
-        Some(Meaning::Path { container, path, id }) => results(store, &container, path.object(&id, RESULT)).await?,
-        Some(Meaning::Id(id)) => {
-            let mut found = Vec::new();
-            for release in releases {
-                let results = results(store, &container(release), format!("{release}/")).await?;
-                found.extend(results.into_iter().filter(|result| result.id == id));
-            }
-            found
-        }
-    };
-    read_all(store, found).await
-}
-
-/// Where a text says that a run is.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Meaning {
-    Path { container: String, path: PackagePath, id: RunId },
-    Id(RunId),
-}
-
-impl Meaning {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let text = text.trim();
-        let text = text.split(['?', '#']).next().unwrap_or_default();
-        let text = percent_decode_str(text).decode_utf8().ok()?;
-        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
-        let at = parts.iter().position(|part| read_id(part).is_some())?;
-        let id = read_id(parts.get(at)?)?;
-        let Some(folders) = parts.get(at.checked_sub(4).unwrap_or(parts.len())..at) else {
-            return (at == 0).then_some(Self::Id(id));
-        };
-        let name = format!("{}/{id}/{RESULT}", folders.join("/"));
-        let (path, id, _) = parse_object(&name)?;
-        let before = at.checked_sub(5).and_then(|before| parts.get(before));
-        let container = before
-            .filter(|name| Place::is_container(name))
-            .map_or_else(|| container(&path.release), |name| (*name).to_owned());
-        Some(Self::Path { container, path, id })
-    }
-}
-
-/// A run id, which people may write without its `@`.
-fn read_id(text: &str) -> Option<RunId> {
-    text.parse().or_else(|_| format!("{text}@").parse()).ok()
 }
 
 /// A listing; a container that does not exist is empty.

@@ -339,3 +339,31 @@ proptest! {
         let _ = Meaning::parse(&text);
     }
 }
+
+#[tokio::test]
+async fn a_run_with_packages_from_a_ppa_is_found_by_its_id() {
+    let scene = Scene::new().await;
+    let releases = ["bookworm".parse().unwrap(), "sid".parse().unwrap()];
+    let path = path("sid", "gzip");
+    scene.publish(&path, "20260101_000000_00001@", "gzip\n{\"triggers\": [\"a/1\"]}").await;
+    let (of_ppa, private, elsewhere) =
+        ("autopkgtest-sid-me-ppa", "private-autopkgtest-sid-me-ppa", "autopkgtest-noble-me-ppa");
+    for (container, id) in
+        [(of_ppa, "20260101_000000_00002@"), (private, "20260101_000000_00003@"), (elsewhere, "20260101_000000_00004@")]
+    {
+        scene.store.ensure_container(container, &Access::Public).await.unwrap();
+        let headers =
+            ObjectHeaders { content_type: "application/x-tar; exitcode=0".to_owned(), content_encoding: None };
+        let name = path.object(&id.parse().unwrap(), RESULT);
+        scene.store.put(container, &name, &scene.file(&result(&[("exitcode", "0\n")])), &headers).await.unwrap();
+    }
+    let found = async |text: &str| -> Vec<String> {
+        find(&scene.store, &releases, text).await.unwrap().into_iter().map(|run| run.container).collect()
+    };
+    assert_eq!(found("20260101_000000_00001@").await, ["autopkgtest-sid"]);
+    for text in ["20260101_000000_00002@", "sid/amd64/g/gzip/20260101_000000_00002@"] {
+        assert_eq!(found(text).await, [of_ppa], "{text}");
+    }
+    assert_eq!(found("20260101_000000_00003@").await, [private]);
+    assert_eq!(found("20260101_000000_00004@").await, [] as [&str; 0], "of a release that is not meant");
+}

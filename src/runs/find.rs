@@ -1,0 +1,106 @@
+//! The runs that a text names.
+
+use std::io::ErrorKind;
+
+use percent_encoding::percent_decode_str;
+
+use super::listed::Listed;
+use super::{StoredRun, read_all, results};
+use crate::release::Release;
+use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
+use crate::store::{Store, StoreError};
+
+/// Finds the runs that a text means: its path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a
+/// file after it), or its id alone, which is looked for in all of these releases. Runs with packages from PPAs are looked for where the
+/// releases' own have none such. Several may have the same id, above all an old one, which is nothing but a time. None when there is no
+/// such run, or the text means none.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Vec<StoredRun>, StoreError> {
+    let found = match Meaning::parse(text) {
+        None => Vec::new(),
+        Some(Meaning::Path { container: named, path, id }) => {
+            let object = path.object(&id, RESULT);
+            let found = results(store, &named, object.clone()).await?;
+            if found.is_empty() && named == container(&path.release) {
+                in_others(store, std::slice::from_ref(&path.release), |_| object.clone(), &id).await?
+            } else {
+                found
+            }
+        }
+        Some(Meaning::Id(id)) => {
+            let of_release = |release: &Release| format!("{release}/");
+            let mut found = Vec::new();
+            for release in releases {
+                let results = results(store, &container(release), of_release(release)).await?;
+                found.extend(results.into_iter().filter(|result| result.id == id));
+            }
+            if found.is_empty() { in_others(store, releases, of_release, &id).await? } else { found }
+        }
+    };
+    read_all(store, found).await
+}
+
+/// The results with an id in the other containers of these releases: those of PPAs, and private ones.
+async fn in_others(
+    store: &Store,
+    releases: &[Release],
+    prefix: impl Fn(&Release) -> String,
+    id: &RunId,
+) -> Result<Vec<Listed>, StoreError> {
+    let containers = match store.containers().await {
+        // Who may read results need not be allowed to list the account.
+        Err(StoreError::Refused { .. } | StoreError::NotFound(_)) => Vec::new(),
+        containers => containers?,
+    };
+    let mut found = Vec::new();
+    for name in containers {
+        let Some((release, _)) = Place::of_container(&name).filter(|(release, _)| releases.contains(release)) else {
+            continue;
+        };
+        if name == container(&release) {
+            continue;
+        }
+        match results(store, &name, prefix(&release)).await {
+            // Somebody else's private container.
+            Err(StoreError::Refused { .. }) => {}
+            Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {}
+            results => found.extend(results?.into_iter().filter(|result| result.id == *id)),
+        }
+    }
+    Ok(found)
+}
+
+/// Where a text says that a run is.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Meaning {
+    Path { container: String, path: PackagePath, id: RunId },
+    Id(RunId),
+}
+
+impl Meaning {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let text = text.split(['?', '#']).next().unwrap_or_default();
+        let text = percent_decode_str(text).decode_utf8().ok()?;
+        let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+        let at = parts.iter().position(|part| read_id(part).is_some())?;
+        let id = read_id(parts.get(at)?)?;
+        let Some(folders) = parts.get(at.checked_sub(4).unwrap_or(parts.len())..at) else {
+            return (at == 0).then_some(Self::Id(id));
+        };
+        let name = format!("{}/{id}/{RESULT}", folders.join("/"));
+        let (path, id, _) = parse_object(&name)?;
+        let before = at.checked_sub(5).and_then(|before| parts.get(before));
+        let container = before
+            .filter(|name| Place::is_container(name))
+            .map_or_else(|| container(&path.release), |name| (*name).to_owned());
+        Some(Self::Path { container, path, id })
+    }
+}
+
+/// A run id, which people may write without its `@`.
+fn read_id(text: &str) -> Option<RunId> {
+    text.parse().or_else(|_| format!("{text}@").parse()).ok()
+}
