@@ -83,7 +83,7 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
     let mut seen = BTreeSet::new();
     for run in &runs {
         let name = run.path.folder(&run.id);
-        let Recorded { submission: Submission { queue, request }, whole } = match run.request(&store).await {
+        let Recorded { submission: Submission { queue, request }, whole, .. } = match run.request(&store).await {
             Ok(recorded) => recorded,
             Err(RecordedError::Store(error)) => return Err(error).with_context(|| format!("the result of {name}")),
             // One of many that cannot be retried keeps nobody from the others.

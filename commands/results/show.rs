@@ -205,7 +205,7 @@ async fn command(args: &ShowArgs, run: &StoredRun, site: &Site, store: &Store) -
     };
     let testbed =
         if args.testbed.is_empty() { default_testbed(&recorded.submission.queue) } else { args.testbed.clone() };
-    let pocket = site.pockets.of(&recorded.submission.queue.release);
+    let pocket = recorded.pocket_or(site.pockets.of(&recorded.submission.queue.release));
     let command = reproduce(&recorded.submission, pocket.as_ref(), &testbed);
     Ok(command.map_err(|error| unable(format!("the run cannot be reproduced: {error}")))?.to_string())
 }

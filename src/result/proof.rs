@@ -4,7 +4,7 @@
 //!
 //! ```json
 //! {"verdict": "proven", "fallback": false, "items": [{"kind": "trigger", "asked": "zlib/1.3-1", "found": "1.3-1",
-//!  "from": "noble-proposed", "installed": "zlib1g 1.3-1", "reason": null}]}
+//!  "from": "noble-proposed", "installed": "zlib1g 1.3-1", "reason": null}], "pocket": "noble-proposed"}
 //! ```
 //!
 //! Results of older versions and of other programs have no record: their verdict is [`ProofVerdict::None`].
@@ -146,13 +146,17 @@ pub struct Proof {
     pub fallback: bool,
     /// What was asked for, in the order of the request.
     pub items: Vec<ProofItem>,
+    /// The release's pocket on the worker, empty when it had none. `None` in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pocket: Option<String>,
 }
 
 impl Proof {
     /// The record of these items: refuted if one of them is not met.
     pub fn of(items: Vec<ProofItem>, fallback: bool) -> Self {
         let refuted = items.iter().any(|item| item.reason.is_some());
-        Self { verdict: if refuted { ProofVerdict::Refuted } else { ProofVerdict::Proven }, fallback, items }
+        let verdict = if refuted { ProofVerdict::Refuted } else { ProofVerdict::Proven };
+        Self { verdict, fallback, items, pocket: None }
     }
 
     /// Reads the record in a run's testinfo.json. Malformed parts are left out; a malformed verdict is none.
@@ -175,6 +179,7 @@ impl Proof {
             verdict: record.get("verdict").and_then(Value::as_str).map(ProofVerdict::from_word).unwrap_or_default(),
             fallback: record.get("fallback").and_then(Value::as_bool).unwrap_or_default(),
             items: items.into_iter().flatten().take(MAX_ITEMS).filter_map(item).collect(),
+            pocket: record.get("pocket").and_then(Value::as_str).map(str::to_owned),
         }
     }
 }
@@ -197,9 +202,10 @@ mod tests {
 
     #[test]
     fn the_record_is_the_documented_one() {
-        let proof = Proof::of(vec![item()], false);
+        let proof = Proof { pocket: Some("noble-proposed".to_owned()), ..Proof::of(vec![item()], false) };
         let written = json!({"verdict": "proven", "fallback": false, "items": [{"kind": "trigger", "asked": "zlib/1.3-1",
-            "found": "1.3-1", "from": "noble-proposed", "installed": "zlib1g 1.3-1", "reason": null}]});
+            "found": "1.3-1", "from": "noble-proposed", "installed": "zlib1g 1.3-1", "reason": null}],
+            "pocket": "noble-proposed"});
         assert_eq!(json!(proof), written);
         assert_eq!(Proof::from_testinfo(&json!({"apt-ci": {"proof": written}})), proof);
     }

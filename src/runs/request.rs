@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{StoredRun, members};
+use crate::archive::Pocket;
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request};
+use crate::result::Proof;
 use crate::result::layout::{RESULT, container};
 use crate::store::{Store, StoreError};
 
@@ -16,6 +18,15 @@ pub struct Recorded {
     pub submission: Submission,
     /// Whether these are all of its parameters for certain. Results of other programs tell the triggers and the environment alone.
     pub whole: bool,
+    /// The release's pocket where it was tested; the inner `None` when it had none there. `None` when the result does not tell.
+    told_pocket: Option<Option<Pocket>>,
+}
+
+impl Recorded {
+    /// The release's pocket as the result tells it, otherwise this one.
+    pub fn pocket_or(&self, other: Option<Pocket>) -> Option<Pocket> {
+        self.told_pocket.clone().unwrap_or(other)
+    }
 }
 
 /// Why a result does not tell its request.
@@ -60,7 +71,11 @@ impl StoredRun {
         let request = Request::parse(text.as_bytes())?;
         let context = request.parameters().context();
         let queue = QueueName::new(context, self.path.release.clone(), self.path.architecture.clone());
-        Ok(Recorded { submission: Submission { queue, request }, whole })
+        let told_pocket = match Proof::from_testinfo(&testinfo).pocket.as_deref() {
+            Some("") => Some(None),
+            told => told.and_then(|name| name.parse().ok()).map(Some),
+        };
+        Ok(Recorded { submission: Submission { queue, request }, whole, told_pocket })
     }
 
     /// The request's parameters, and whether they are all.

@@ -82,7 +82,10 @@ impl TestRun<'_> {
             && plan.allows_fallback
             && (judgement.is_held_back || (is_result(&verdict) && is_unsatisfiable()));
         let verdict = self.decide(verdict, &judgement);
-        Tested { verdict, proof: Some(judgement.proof), needs_fallback }
+        // Who repeats the test elsewhere may have another site, or none.
+        let pocket = plan.apt.pocket.as_ref().map(ToString::to_string).unwrap_or_default();
+        let proof = Proof { pocket: Some(pocket), ..judgement.proof };
+        Tested { verdict, proof: Some(proof), needs_fallback }
     }
 
     fn decide(&self, verdict: Verdict, judgement: &Judgement) -> Verdict {
