@@ -13,6 +13,7 @@ pub mod secret;
 pub mod table;
 pub mod unquoted;
 pub mod when;
+mod wrap;
 
 use std::io::{IsTerminal, Write};
 
@@ -89,9 +90,13 @@ impl Ui {
     }
 }
 
-/// A line on standard error. Where that cannot be written, nobody reads it, and the command goes on.
-pub fn say(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(anstream::stderr().lock(), "{line}");
+/// A message on standard error, in lines that fit a terminal. Where that cannot be written, nobody reads it, and the command goes on.
+pub fn say(message: std::fmt::Arguments<'_>) {
+    let mut text = message.to_string();
+    if let Some((width, _)) = terminal_size::terminal_size_of(std::io::stderr()).filter(|(width, _)| width.0 > 0) {
+        text = wrap::wrap(&text, width.0.into());
+    }
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// Says which of the many files of a command failed; the end of a pipe's reader stays recognisable.
