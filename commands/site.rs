@@ -1,9 +1,9 @@
 //! `apt-ci site`: which sites are trusted.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use apt_ci::site::{TrustStore, TrustedSite};
+use apt_ci::site::{SITE_FILE, TrustStore, TrustedSite, shell_word};
 use clap::Subcommand;
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub struct SiteArgs {
 enum Command {
     /// Trust a site, or list the trusted ones
     Trust {
-        /// The site's folder [default: the site found from here]
+        /// The site's folder, or its apt-ci.toml [default: the site found from here]
         dir: Option<PathBuf>,
         /// List the trusted sites; a pipe gets path and owner's user id, separated by a tab
         #[arg(long, conflicts_with = "dir")]
@@ -39,7 +39,7 @@ enum Command {
     },
     /// Stop trusting a site
     Untrust {
-        /// The site's folder [default: the site found from here]
+        /// The site's folder, or its apt-ci.toml [default: the site found from here]
         dir: Option<PathBuf>,
     },
 }
@@ -50,6 +50,12 @@ pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         Command::Trust { list: true, .. } => list(&store.list()?, session)?,
         Command::Trust { dir, list: false } => {
             let dir = folder(dir, session)?;
+            if !dir.join(SITE_FILE).is_file() {
+                let message = format!("there is no site at {}", dir.display());
+                let hint =
+                    format!("a site is a folder with an {SITE_FILE}: `apt-ci init {}` makes one", shell_word(&dir));
+                return Err(BadInput { message, hint: Some(hint) }.into());
+            }
             let TrustedSite { path, owner } = store.trust(&dir)?;
             if session.ui.json {
                 session.ui.json(&json!({"path": path, "owner": owner}))?;
@@ -71,7 +77,10 @@ pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
 /// The folder that is meant: absolute.
 fn folder(given: Option<PathBuf>, session: &Session) -> anyhow::Result<PathBuf> {
     if let Some(dir) = given {
-        return std::path::absolute(&dir).with_context(|| format!("cannot find {}", dir.display()));
+        let dir = std::path::absolute(&dir).with_context(|| format!("cannot find {}", dir.display()))?;
+        // --site takes the file as well.
+        let is_file = dir.file_name().is_some_and(|name| name == SITE_FILE) && !dir.is_dir();
+        return Ok(dir.parent().filter(|_| is_file).map_or_else(|| dir.clone(), Path::to_owned));
     }
     session.inspected_site()?.root.ok_or_else(|| {
         let message = "there is no site here".to_owned();

@@ -200,9 +200,15 @@ fn executed(_: &Services) -> Result<(), Failed> {
 fn trusted(_: &Services) -> Result<(), Failed> {
     let hostile = Hostile::new(TestSite::local(), "queue = \"local:queue\"\n");
     hostile.refuses(&[], &[&["queues"]]);
-    let trusted = hostile.run(&[], &["site", "trust"]);
-    assert!(trusted.status.success(), "{trusted:#?}");
-    assert!(hostile.run(&[], &["queues"]).status.success());
+    let nothing = hostile.run(&[], &["site", "trust", "nowhere"]);
+    assert!(nothing.status.code() == Some(2) && nothing.err.contains("there is no site at"), "{nothing:#?}");
+    assert!(nothing.err.contains("hint: ") && nothing.err.contains("`apt-ci init "), "{}", nothing.err);
+    // As --site, it takes the folder or the file.
+    for arguments in [&["site", "trust", "../apt-ci.toml"][..], &["site", "trust"]] {
+        let trusted = hostile.run(&[], arguments);
+        assert!(trusted.status.success(), "{trusted:#?}");
+        assert!(hostile.run(&[], &["queues"]).status.success());
+    }
     let list = hostile.run(&[], &["site", "trust", "--list"]).out;
     assert!(list.contains(&format!("{}\t", hostile.path().canonicalize()?.display())), "{list}");
     let file = hostile.user.path().join("home/.local/state/apt-ci/sites.json");

@@ -107,12 +107,13 @@ impl SiteError {
             Self::Missing { path, .. } => Some(format!("`apt-ci init {}` makes one", shell_word(path))),
             Self::Occupied { hint, .. } => Some((*hint).to_owned()),
             Self::Untrusted { path, .. } => Some(format!(
-                "it can name servers that get your passwords and programs that are executed: look at its files, then run `apt-ci site trust {}`",
+                "it can name servers that get your passwords and programs that are executed: look at its files, then run `apt-ci site trust {}`; \
+                 or use your own site with --site or APT_CI_SITE, or work in another folder",
                 shell_word(path)
             )),
             Self::Exposed { hint: Some(hint), .. } => Some(hint.clone()),
             Self::Exposed { hint: None, .. } => {
-                Some("a site in such a place is used only when --site or APT_CI_SITE names it".to_owned())
+                Some("a site in such a place is used only when --site or APT_CI_SITE names it; both can name your own as well, or work in another folder".to_owned())
             }
             Self::Git { lock: Some(lock), .. } => {
                 Some(format!("call this again; if no git works there, one has died: `rm {}` first", shell_word(lock)))

@@ -123,7 +123,12 @@ fn check_place(place: &Path, metadata: &Metadata, leads: bool) -> Result<(), Sit
     let is_open = mode & 0o002 != 0 || mode & 0o020 != 0 && !is_own_group(metadata.gid());
     // A link's mode says nothing.
     if is_open && !is_sticky && !metadata.is_symlink() {
-        return Err(exposed("can be written by others", Some(format!("chmod go-w {}", shell_word(place)))));
+        // A folder for everybody, such as /tmp, stays one.
+        let hint = match metadata.is_dir() && mode & 0o1000 != 0 {
+            true => "move the site into a folder of its own".to_owned(),
+            false => format!("chmod go-w {}", shell_word(place)),
+        };
+        return Err(exposed("can be written by others", Some(hint)));
     }
     Ok(())
 }

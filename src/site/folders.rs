@@ -7,7 +7,7 @@ use super::{Lookup, Origin, SiteError};
 use crate::environment::Environment;
 
 /// The name of a site's file.
-pub(super) const SITE_FILE: &str = "apt-ci.toml";
+pub const SITE_FILE: &str = "apt-ci.toml";
 /// The site of the whole machine.
 pub(super) const SYSTEM: &str = "/etc/apt-ci";
 

@@ -37,8 +37,8 @@ use crate::testbed::AllowedHost;
 pub use self::create::{Created, create};
 pub use self::error::{SiteError, shell_word};
 use self::file::{LAUNCHPAD_KEYS, SiteFile, Swift, Web, local_to, stored_below};
-pub use self::folders::FoundBy;
 use self::folders::Located;
+pub use self::folders::{FoundBy, SITE_FILE};
 pub use self::trust::{TrustStore, TrustedSite};
 
 /// Where the web service listens unless the site says otherwise: for a server in front of it, on the same machine.

@@ -184,7 +184,13 @@ impl TrustStore {
         }
         let mut text = String::new();
         file.take(LIMIT).read_to_string(&mut text).map_err(io)?;
-        serde_json::from_str(&text).map_err(|error| io(error.into()))
+        serde_json::from_str(&text).map_err(|error| SiteError::Fault {
+            path: self.file.clone(),
+            line: error.line(),
+            column: error.column(),
+            message: "it is damaged, and tells of no decision".to_owned(),
+            hint: Some(format!("`rm {}`, then trust the sites again", shell_word(&self.file))),
+        })
     }
 
     /// Changes the decisions, one process at a time; the file is replaced as a whole.
@@ -282,6 +288,10 @@ mod tests {
         // Like /tmp: only root's own sticky folder keeps what is in it from others.
         home.mode("up", 0o1777);
         assert_eq!(home.store.check(&home.site()).is_ok(), geteuid().is_root());
+        home.mode("up", 0o755);
+        home.mode("up/site", 0o1777);
+        let hint = home.store.check(&home.site()).unwrap_err().hint().unwrap();
+        assert_eq!(hint, "move the site into a folder of its own", "nobody should close /tmp");
     }
 
     #[test]
@@ -291,6 +301,18 @@ mod tests {
         home.store.change(|decisions| decisions.trusted[0].owner = trusted.owner + 1).unwrap();
         let error = home.store.check(&home.site()).unwrap_err();
         assert!(matches!(error, SiteError::Untrusted { has_another_owner: true, .. }), "{error}");
+    }
+
+    #[test]
+    fn damaged_decisions_do_not_count_and_say_what_helps() {
+        let home = Home::new();
+        home.store.trust(&home.site()).unwrap();
+        let file = home.folder.path().join("state/apt-ci/sites.json");
+        fs::write(&file, "{\"trusted\": [").unwrap();
+        let error = home.store.check(&home.site()).unwrap_err();
+        assert!(error.to_string().contains("sites.json:1:"), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.starts_with("`rm ")), "{error:?}");
+        assert!(home.store.trust(&home.site()).is_err(), "it is not overwritten");
     }
 
     #[test]
