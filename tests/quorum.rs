@@ -20,6 +20,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("looking_loses_nothing_whatever_the_limit", looking),
         ("the_command_that_is_said_makes_a_queue_visible", remedy),
         ("a_queue_is_emptied_at_once_although_nobody_can_look_into_it", purging),
+        ("who_waits_for_what_nobody_can_see_learns_how_it_ends", waited_for),
         ("what_stays_is_never_taken_out_of_a_queue_that_cannot_be_looked_into", selecting),
         ("a_site_says_the_type_of_its_queues", configured),
         ("a_quorum_queue_among_classic_ones_is_noticed", explicit),
@@ -126,6 +127,22 @@ fn purging(services: &Services) -> Result<(), Failed> {
     assert_eq!(text.lines().collect::<BTreeSet<_>>().len(), REQUESTS);
     site.ok(&["worker", "--drain"]);
     assert!(site.starts().is_empty());
+    Ok(())
+}
+
+fn waited_for(services: &Services) -> Result<(), Failed> {
+    let (site, _) = limited(services);
+    let release = site.release.clone();
+    let packages = ["a", "b", "c", "d", "e"];
+    let mut waiting =
+        site.start(&[&["run", "-s", &release, "--trigger", "trigger/1", "--wait"], &packages[..]].concat());
+    until("they wait", || length(&site) == json!(packages.len()));
+    site.ok(&["worker", "--drain"]);
+    let waited = waiting.wait();
+    assert_eq!(waited.status.code(), Some(0), "{waited:#?}");
+    for package in packages {
+        assert!(waited.err.contains(&format!("{package} in {} pass after ", site.queue_name())), "{waited:#?}");
+    }
     Ok(())
 }
 
