@@ -7,6 +7,7 @@ use debversion::Version;
 use serde::Serialize;
 
 use crate::runs::{Details, StoredRun};
+use crate::store::{Store, StoreError};
 
 /// A package of the testbed that is not the same in both runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -155,6 +156,31 @@ impl Turn {
             Some(good) => Self::Turned { good: Box::new((*good).clone()), bad: Box::new((*bad).clone()), failures },
             None => Self::NeverPassed((*bad).clone()),
         })
+    }
+
+    /// The same, where the results of the runs that it names are read. One that proves to be damaged is marked, and is no turn.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn find_read(runs: &mut [StoredRun], store: &Store) -> Result<Option<Self>, StoreError> {
+        loop {
+            let found = Self::find(runs);
+            let named: Vec<String> = found.iter().flat_map(Self::runs).map(StoredRun::location).collect();
+            let mut are_sound = true;
+            for run in runs.iter_mut().filter(|run| named.contains(&run.location())) {
+                are_sound &= run.check(store).await?;
+            }
+            if are_sound {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn runs(&self) -> Vec<&StoredRun> {
+        match self {
+            Self::Passes(run) | Self::NeverPassed(run) => vec![run],
+            Self::Turned { good, bad, .. } => vec![good, bad],
+        }
     }
 }
 

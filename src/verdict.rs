@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::request::Trigger;
 use crate::result::Outcome;
 use crate::runs::StoredRun;
+use crate::store::{Store, StoreError};
 
 /// What a run means for who wants to know whether a package is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -53,13 +54,18 @@ pub struct Verdict {
     pub meaning: Meaning,
     /// Why, in a sentence.
     pub reason: String,
+    /// Where the other run is that the reason names.
+    #[serde(skip)]
+    cited: Option<String>,
 }
 
 impl Verdict {
     /// Judges a run by its exit code, by the baseline, and by the package's other runs on its release and architecture, whose order does
     /// not matter. Only failures need these. Runs from branches say nothing about a run of the archive's package.
     pub fn of(run: &StoredRun, others: &[StoredRun]) -> Self {
-        let verdict = |meaning, reason: String| Self { meaning, reason };
+        let verdict = |meaning, reason: String| Self { meaning, reason, cited: None };
+        let citing =
+            |other: &StoredRun, meaning, reason: String| Self { meaning, reason, cited: Some(other.location()) };
         if run.damaged {
             return verdict(Meaning::Infrastructure, "its result is damaged".to_owned());
         }
@@ -89,23 +95,43 @@ impl Verdict {
                 && !triggers(run).is_empty()
         };
         if let Some(other) = others.iter().filter(is_same).find(passed) {
-            return verdict(Meaning::Flaky, format!("with the same version and triggers it passed in {}", other.id));
+            let reason = format!("with the same version and triggers it passed in {}", other.id);
+            return citing(other, Meaning::Flaky, reason);
         }
         let decided = |other: &&&StoredRun| other.decision().is_some();
         if !is_baseline(run)
             && let Some(baseline) = others.iter().filter(|other| is_baseline(other)).find(decided)
         {
             return match baseline.outcome() {
-                Outcome::Fail => verdict(Meaning::AlwaysFailed, format!("so does the baseline, {}", baseline.id)),
-                _ => verdict(Meaning::Regression, format!("the baseline, {}, passed", baseline.id)),
+                Outcome::Fail => {
+                    citing(baseline, Meaning::AlwaysFailed, format!("so does the baseline, {}", baseline.id))
+                }
+                _ => citing(baseline, Meaning::Regression, format!("the baseline, {}, passed", baseline.id)),
             };
         }
         match others.iter().filter(|other| other.id < run.id).find(passed) {
             Some(before) => {
                 let version = &before.summary.version;
-                verdict(Meaning::Regression, format!("version {version} passed in {}", before.id))
+                citing(before, Meaning::Regression, format!("version {version} passed in {}", before.id))
             }
             None => verdict(Meaning::AlwaysFailed, "it has not passed before".to_owned()),
+        }
+    }
+
+    /// Judges a run, and reads the result of the other run that the verdict names. One that proves to be damaged is marked, and is
+    /// evidence of nothing, whatever its listing tells.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn of_read(run: &StoredRun, others: &mut [StoredRun], store: &Store) -> Result<Self, StoreError> {
+        loop {
+            let verdict = Self::of(run, others);
+            let is_cited = |other: &&mut StoredRun| Some(other.location()) == verdict.cited;
+            let Some(cited) = others.iter_mut().find(is_cited) else { return Ok(verdict) };
+            // A damaged one is not cited again.
+            if cited.check(store).await? {
+                return Ok(verdict);
+            }
         }
     }
 }

@@ -56,7 +56,7 @@ pub async fn diff(args: &DiffArgs, session: &Session, site: &Site) -> anyhow::Re
     let store = session.store(site)?;
     let before = run_or_latest(&args.before, &args.place, session, site, &store).await?;
     let after = run_or_latest(&args.after, &args.place, session, site, &store).await?;
-    tell(&before, &after, None, session, &store).await?;
+    tell(before, after, None, session, &store).await?;
     Ok(ExitStatus::Success)
 }
 
@@ -79,7 +79,7 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
         let message = format!("{} has runs in several places", args.package);
         return Err(BadInput { message, hint: Some(format!("name one: {}", places.join(", "))) }.into());
     }
-    let Some(turn) = Turn::find(&runs) else {
+    let Some(turn) = Turn::find_read(&mut runs, &store).await? else {
         let message = format!("{} holds no run of {} that passed or failed", store.address(), args.package);
         return Err(NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into());
     };
@@ -101,8 +101,8 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
             Ok(ExitStatus::Failure)
         }
         Turn::Turned { good, bad, failures } => {
-            let blamed = Blamed { failures, verdict: Verdict::of(&bad, &runs) };
-            tell(&good, &bad, Some(&blamed), session, &store).await?;
+            let verdict = Verdict::of_read(&bad, &mut runs, &store).await?;
+            tell(*good, *bad, Some(&Blamed { failures, verdict }), session, &store).await?;
             Ok(ExitStatus::Success)
         }
     }
@@ -116,14 +116,16 @@ struct Blamed {
 }
 
 async fn tell(
-    before: &StoredRun,
-    after: &StoredRun,
+    mut before: StoredRun,
+    mut after: StoredRun,
     blamed: Option<&Blamed>,
     session: &Session,
     store: &Store,
 ) -> anyhow::Result<()> {
     let details = futures_util::try_join!(before.details(store), after.details(store))?;
-    let comparison = Comparison::of((before, &details.0), (after, &details.1));
+    before.damaged |= details.0.damaged;
+    after.damaged |= details.1.damaged;
+    let comparison = Comparison::of((&before, &details.0), (&after, &details.1));
     if session.ui.json {
         let mut document = json!(comparison);
         document["before"] = json!(before);
@@ -136,7 +138,7 @@ async fn tell(
     }
     if session.ui.terminal {
         let now = Timestamp::now();
-        for (word, run) in [("before", before), ("after", after)] {
+        for (word, run) in [("before", &before), ("after", &after)] {
             let (outcome, version) = (run.outcome(), plain(&run.summary.version));
             let path = &run.path;
             let age = when::ago(run.id.published(), now);

@@ -44,7 +44,7 @@ pub struct ShowArgs {
 
 pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let store = session.store(site)?;
-    let run = run_or_latest(&args.run, &args.place, session, site, &store).await?;
+    let mut run = run_or_latest(&args.run, &args.place, session, site, &store).await?;
     let command = command(args, &run, site, &store).await;
     if args.reproduce {
         let command = command?;
@@ -56,6 +56,8 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         return Ok(ExitStatus::Success);
     }
     let details = run.details(&store).await?;
+    // A listing tells how it was stored, not what is left of it.
+    run.damaged |= details.damaged;
     let mut others = history(&run, session, site, &store).await?;
     if run.container != container(&run.path.release) {
         // Whether it fails without the PPA is told by the release's own runs.
@@ -63,7 +65,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         let question = Question { origin, ..place_of(&run) };
         others.extend(ask(&question, usize::MAX, session, site, &store).await?.0);
     }
-    let verdict = Verdict::of(&run, &others);
+    let verdict = Verdict::of_read(&run, &mut others, &store).await?;
     let proof = Proof::from_testinfo(&details.testinfo);
     let usual = usual(&run, &others);
     let link = async |file: &str| store.locate(&run.container, &run.object(file)).await;

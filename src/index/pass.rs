@@ -1,6 +1,6 @@
 //! A pass through a container's listing.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
 use jiff::Timestamp;
@@ -264,19 +264,20 @@ impl Index {
         let paths: Vec<PackagePath> = packages.iter().map(|package| package.path.clone()).collect();
         let container = pass.container;
         let known = self.aside(move |connection| paths.iter().map(|path| known(connection, container, path)).collect());
-        let known: Vec<HashSet<String>> = known.await?;
+        let known: Vec<HashMap<String, bool>> = known.await?;
 
         let mut read = Read { position, packages: Vec::new(), fetched: 0 };
         let mut new = Vec::new();
         for (Package { path, results }, mut known) in packages.into_iter().zip(known) {
             for result in results {
-                let is_known = known.remove(result.id.as_str());
+                let known_damaged = known.remove(result.id.as_str());
+                let is_known = known_damaged.is_some_and(|is_damaged| is_damaged || !result.is_cut());
                 if pass.anew || !is_known {
                     read.fetched += usize::from(!result.tells_all());
                     new.push(result);
                 }
             }
-            read.packages.push(ReadPackage { path, new: Vec::new(), gone: known.into_iter().collect() });
+            read.packages.push(ReadPackage { path, new: Vec::new(), gone: known.into_keys().collect() });
         }
         let mut reading = stream::iter(new).map(|result| runs::read(store, result)).buffered(FETCHES);
         // Both are in the order of the listing.
@@ -403,14 +404,20 @@ impl Index {
     }
 }
 
-/// The runs of a package that are in the index.
-fn known(connection: &rusqlite::Connection, container: i64, path: &PackagePath) -> rusqlite::Result<HashSet<String>> {
+/// The runs of a package that are in the index, and whether they are damaged.
+fn known(
+    connection: &rusqlite::Connection,
+    container: i64,
+    path: &PackagePath,
+) -> rusqlite::Result<HashMap<String, bool>> {
     let mut statement = connection.prepare_cached(
-        "SELECT run.id FROM test JOIN run ON run.test = test.id \
+        "SELECT run.id, run.damaged FROM test JOIN run ON run.test = test.id \
          WHERE test.package = ? AND test.release = ? AND test.architecture = ? AND test.container = ?",
     )?;
     let PackagePath { release, architecture, package } = path;
     let rows = statement
-        .query_map(params![package.as_str(), release.as_str(), architecture.as_str(), container], |row| row.get(0))?;
+        .query_map(params![package.as_str(), release.as_str(), architecture.as_str(), container], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     rows.collect()
 }

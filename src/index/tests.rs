@@ -212,6 +212,29 @@ fn only_one_process_fills_it_and_a_foreign_file_is_made_anew() {
 }
 
 #[tokio::test]
+async fn a_known_result_that_was_cut_counts_no_more() {
+    let scene = Scene::new();
+    let index = Index::fill(&scene.file()).unwrap();
+    let run = run("autopkgtest-noble", "gzip", "20260101_120000_abcde@", 0);
+    scene.put(&run).await;
+    let file = scene.folder.path().join("result");
+    fs::write(&file, vec![0; 2048]).unwrap();
+    let content_type = format!("{}; length=2048", run.summary.to_content_type());
+    let headers = ObjectHeaders { content_type, content_encoding: None };
+    scene.store.put(&run.container, &run.object("result.tar"), &file, &headers).await.unwrap();
+    assert_eq!(scene.refresh(&index).await.added, 1);
+    let stored = scene.folder.path().join("store").join(&run.container).join(run.object("result.tar"));
+    fs::File::options().write(true).open(&stored).unwrap().set_len(1024).unwrap();
+    let refreshed = scene.refresh(&index).await;
+    assert_eq!((refreshed.damaged.as_slice(), refreshed.fetched), ([run.location()].as_slice(), 0));
+    assert!(everything(&index, "autopkgtest-noble")[0].damaged);
+    assert_eq!(index.export(&scene.folder.path().join("x.db")).unwrap().results, 0);
+    // It is told once.
+    scene.put(&self::run("autopkgtest-noble", "tar", "20260101_120000_abcde@", 0)).await;
+    assert!(scene.refresh(&index).await.damaged.is_empty());
+}
+
+#[tokio::test]
 async fn damaged_results_count_nowhere() {
     let scene = Scene::new();
     let index = Index::fill(&scene.file()).unwrap();

@@ -18,7 +18,7 @@ use tar::{Builder, Header};
 use super::artifacts;
 use super::facts::Facts;
 use super::layout::{ARTIFACTS, LOG, READABLE_BY, RESULT, RunId};
-use super::listing::RunSummary;
+use super::listing::{RunSummary, with_length};
 use super::log;
 use super::manifest::{Inventory, Manifest, Published};
 use super::proof::Proof;
@@ -154,6 +154,8 @@ pub struct Bundle {
     pub dir: PathBuf,
     /// What the store's listing will tell.
     pub summary: RunSummary,
+    /// The size of result.tar, in bytes.
+    length: u64,
     /// The request that it is the result of. `None` when an older version has made the bundle.
     request: Option<RequestRecord>,
     given_up: Vec<RunId>,
@@ -276,6 +278,7 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     Ok(Bundle {
         dir: destination.to_owned(),
         summary: mark.summary,
+        length: result,
         request: mark.request,
         given_up: Vec::new(),
         has_readers: readable_by.is_some(),
@@ -307,6 +310,7 @@ impl Bundle {
         let has_no_ppas = || mark.summary.options.as_ref().is_some_and(|options| options.ppas.is_empty());
         Ok(Some(Self {
             dir: dir.to_owned(),
+            length: result,
             given_up: read_given_up(dir)?,
             has_readers: readable_by.is_some(),
             is_admitted: mark.admitted.unwrap_or_else(has_no_ppas),
@@ -336,7 +340,7 @@ impl Bundle {
 
     /// result.tar, whose presence in the store says that the result is complete.
     pub fn commit_mark(&self) -> BundleFile {
-        self.file(RESULT, &self.summary.to_content_type(), None)
+        self.file(RESULT, &with_length(self.summary.to_content_type(), self.length), None)
     }
 
     fn file(&self, name: &'static str, content_type: &str, content_encoding: Option<&'static str>) -> BundleFile {

@@ -6,6 +6,7 @@
 //! ```
 //!
 //! `tested` is `archive` or `branch`. `ppas="OWNER/NAME …"`, `all-proposed=1` and `testname=` follow where the request had them.
+//! The last one is `length=`, the size of result.tar in bytes: one of another size was cut after it was stored.
 
 use std::fmt::Write as _;
 
@@ -23,6 +24,7 @@ const LIMIT: usize = 3000;
 const TEXT_LIMIT: usize = 600;
 
 const MEDIA_TYPE: &str = "application/x-tar";
+const LENGTH: &str = "length";
 
 /// What there is to know about a run without fetching it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +118,18 @@ impl RunSummary {
         let (exitcode, version, duration, options) = (exitcode?, version?, duration?, options.finish());
         Some(Self { exitcode, version, duration, triggers, requester, uuid, proof, fallback, options })
     }
+}
+
+/// Adds the size of the result.tar that a Content-Type describes.
+pub(super) fn with_length(content_type: String, bytes: u64) -> String {
+    format!("{content_type}; {LENGTH}={bytes}")
+}
+
+/// Whether a stored result.tar of this size is not the one that its Content-Type describes. One that tells no size may be.
+pub(crate) fn is_changed(content_type: &str, bytes: u64) -> bool {
+    let parameters = content_type.split_once(';').map(|(_, parameters)| Parameters(parameters));
+    let length = parameters.into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case(LENGTH));
+    length.and_then(|(_, length)| length.parse().ok()).is_some_and(|length: u64| length != bytes)
 }
 
 fn push_text(text: &mut String, name: &str, value: &str) {
@@ -238,6 +252,20 @@ mod tests {
         {
             assert_eq!(RunSummary::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_result_of_another_size_than_its_listing_tells_was_changed() {
+        let text = with_length(summary().to_content_type(), 10_240);
+        assert!(text.ends_with("; proof=proven; length=10240"), "{text}");
+        assert_eq!(RunSummary::parse(&text), Some(summary()));
+        let swift = text.replace("; ", ";");
+        for text in [text, swift] {
+            assert!(is_changed(&text, 9_728) && is_changed(&text, 0));
+            assert!(!is_changed(&text, 10_240));
+        }
+        assert!(!is_changed(&summary().to_content_type(), 9_728), "older results do not tell their size");
+        assert!(!is_changed("application/x-tar; length=x", 9_728));
     }
 
     #[test]

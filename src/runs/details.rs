@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::listed::read_result;
 use super::{StoredRun, members};
 use crate::result::layout::RESULT;
 use crate::store::{Store, StoreError};
@@ -36,6 +37,8 @@ pub struct Details {
     pub packages: BTreeMap<String, String>,
     /// testinfo.json; null if it cannot be read.
     pub testinfo: Value,
+    /// Whether it is damaged, as [`StoredRun::damaged`] says.
+    pub damaged: bool,
 }
 
 impl Details {
@@ -68,7 +71,26 @@ impl StoredRun {
     /// # Errors
     /// When the store cannot be read.
     pub async fn details(&self, store: &Store) -> Result<Details, StoreError> {
-        members::fetched(store, &self.container, &self.object(RESULT), Details::read).await
+        let package = self.path.package.clone();
+        let read = move |bytes: &[u8]| {
+            let (_, damaged) = read_result(bytes, &package);
+            Details { damaged, ..Details::read(bytes) }
+        };
+        members::fetched(store, &self.container, &self.object(RESULT), read).await
+    }
+
+    /// Reads its result.tar, and marks the run if that is damaged, or was removed: a listing may describe what is not there any more.
+    /// Returns whether it is sound.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn check(&mut self, store: &Store) -> Result<bool, StoreError> {
+        match self.details(store).await {
+            Ok(details) => self.damaged |= details.damaged,
+            Err(StoreError::NotFound(_)) => self.damaged = true,
+            Err(error) => return Err(error),
+        }
+        Ok(!self.damaged)
     }
 }
 

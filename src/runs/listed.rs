@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{StoredRun, members};
 use crate::request::SourcePackage;
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, parse_object};
-use crate::result::listing::RunSummary;
+use crate::result::listing::{RunSummary, is_changed};
 use crate::result::{Proof, RunOptions};
 use crate::store::{Entry, ObjectInfo, Store, StoreError};
 
@@ -32,7 +32,7 @@ impl Listed {
 
     /// Whether the listing tells all that there is to know, so that the result need not be fetched.
     pub(crate) fn tells_all(&self) -> bool {
-        RunSummary::parse(&self.object.content_type).is_some_and(|summary| self.is_all(&summary))
+        self.is_cut() || RunSummary::parse(&self.object.content_type).is_some_and(|summary| self.is_all(&summary))
     }
 
     /// Older listings do not tell from where the tested packages came. For a run with triggers in a release's own container, that is known.
@@ -44,7 +44,13 @@ impl Listed {
         }
     }
 
+    /// Whether its result.tar has another size than when it was stored: then it is damaged, whatever its metadata tells.
+    pub(crate) fn is_cut(&self) -> bool {
+        is_changed(&self.object.content_type, self.object.bytes)
+    }
+
     pub(super) fn into_run(self, summary: RunSummary, damaged: bool) -> StoredRun {
+        let damaged = damaged || self.is_cut();
         let Self { container, path, id, object: _ } = self;
         StoredRun { container, path, id, summary, damaged }
     }
@@ -54,7 +60,7 @@ impl Listed {
 /// been removed since it was listed.
 pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredRun>, StoreError> {
     let listed = RunSummary::parse(&result.object.content_type);
-    if let Some(summary) = listed.as_ref().filter(|summary| result.is_all(summary)) {
+    if let Some(summary) = listed.as_ref().filter(|summary| result.is_cut() || result.is_all(summary)) {
         return Ok(Some(result.into_run(summary.clone(), false)));
     }
     let mut tries = 1;

@@ -8,11 +8,13 @@ use tempfile::TempDir;
 
 use super::listed::read_result;
 use super::*;
+use crate::compare::Turn;
 use crate::request::Request;
 use crate::result::bundle::{Material, pack};
 use crate::result::layout::LOG;
 use crate::store::folder::FolderStore;
 use crate::store::{Access, ObjectHeaders};
+use crate::verdict::Verdict;
 
 fn path(release: &str, package: &str) -> PackagePath {
     PackagePath {
@@ -189,6 +191,46 @@ async fn a_damaged_result_shows_what_is_left_of_it() {
         assert_eq!((runs[0].outcome(), runs[0].is_evidence(), runs[0].decision()), (Outcome::Error, false, None));
         assert_eq!((runs[0].summary.exitcode, runs[0].summary.version.as_str()), (exitcode, version));
     }
+}
+
+#[tokio::test]
+async fn a_result_that_was_cut_after_it_was_stored_is_damaged() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    scene.publish(&gzip, "20261123_084000_0a1b2@", r#"gzip {"triggers": ["zlib/1"], "uuid": "u-1"}"#).await;
+    assert!(!of_package(&scene.store, &gzip).await.unwrap()[0].damaged);
+    let stored = scene.folder.path().join("store/autopkgtest-bookworm");
+    let stored = stored.join(gzip.object(&"20261123_084000_0a1b2@".parse().unwrap(), RESULT));
+    fs::File::options().write(true).open(&stored).unwrap().set_len(1024).unwrap();
+    let runs = of_package(&scene.store, &gzip).await.unwrap();
+    assert_eq!((runs[0].damaged, runs[0].outcome(), runs[0].is_evidence()), (true, Outcome::Error, false));
+    let uuid = "u-1".parse().unwrap();
+    assert!(with_uuid(&scene.store, &public(&gzip), &uuid).await.unwrap().unwrap().damaged);
+    let mut run = StoredRun { damaged: false, ..runs[0].clone() };
+    assert!(!run.check(&scene.store).await.unwrap() && run.damaged);
+}
+
+#[tokio::test]
+async fn what_a_verdict_names_was_read() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    let whole = result(&[&[("exitcode", "0\n")], &OTHER[1..]].concat());
+    let summary = |exitcode: i32| {
+        format!(r#"application/x-tar; exitcode={exitcode}; version="1.10-4"; duration=1; triggers="glibc/{exitcode}""#)
+    };
+    // An older version told no size.
+    scene.put(&gzip, "20210101_000000@", RESULT, &whole, &summary(0)).await;
+    scene.put(&gzip, "20210102_000000@", RESULT, &whole[..1024], &summary(0)).await;
+    scene.put(&gzip, "20210103_000000@", RESULT, &result(&OTHER), &summary(4)).await;
+    let mut runs = of_package(&scene.store, &gzip).await.unwrap();
+    let failed = runs[2].clone();
+    let verdict = Verdict::of(&failed, &runs);
+    assert!(verdict.reason.contains("20210102"), "the listing tells no damage: {verdict:?}");
+    let turned = Turn::find_read(&mut runs.clone(), &scene.store).await.unwrap();
+    assert!(matches!(turned, Some(Turn::Turned { good, .. }) if good.id.as_str() == "20210101_000000@"));
+    let verdict = Verdict::of_read(&failed, &mut runs, &scene.store).await.unwrap();
+    assert_eq!(verdict.reason, "version 1.10-4 passed in 20210101_000000@");
+    assert!(runs[1].damaged && !runs[0].damaged);
 }
 
 #[test]
