@@ -171,7 +171,7 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
             let queue = QueueName::new(Context::Distribution, release.clone(), architecture);
             let request = Request::new(run.path.package.clone(), Default::default())?;
             let mut found = Followed::new(id.clone(), &request, &queue);
-            found.stage = Stage::Done { run: Box::new(run) };
+            found.stage = Stage::done(run, store).await?;
             return Ok(found);
         }
     }
@@ -297,7 +297,8 @@ fn said(one: &Followed) -> String {
             let time = seconds.and_then(|seconds| u64::try_from(seconds).ok()).map(when::duration).unwrap_or_default();
             format!("runs{on} {time}  {line}")
         }
-        Stage::Done { run } => format!("{} after {}", run.outcome(), when::duration(run.summary.duration)),
+        Stage::Done { missing_test: Some(name), .. } => format!("was not tested: the package has no test {name}"),
+        Stage::Done { run, .. } => format!("{} after {}", run.outcome(), when::duration(run.summary.duration)),
         Stage::Dead { reason } => format!("is not run: {reason}"),
         Stage::Gone => "was taken out of its queue".to_owned(),
     };
@@ -321,7 +322,7 @@ fn results(followed: &[Followed], session: &Session) -> anyhow::Result<()> {
         .iter()
         .map(|one| {
             let (outcome, version, duration, run) = match &one.stage {
-                Stage::Done { run } => (
+                Stage::Done { run, .. } => (
                     table::outcome(run.outcome()),
                     run.summary.version.clone(),
                     Cell::new(when::duration(run.summary.duration)).for_programs(run.summary.duration),
@@ -341,13 +342,18 @@ fn results(followed: &[Followed], session: &Session) -> anyhow::Result<()> {
         Column::new("DURATION").spare(),
         Column::new("RUN"),
     ];
-    table::print(&session.ui, &COLUMNS, &rows)
+    table::print(&session.ui, &COLUMNS, &rows)?;
+    for one in followed.iter().filter(|one| matches!(&one.stage, Stage::Done { missing_test: Some(_), .. })) {
+        session.ui.warn(said(one));
+    }
+    Ok(())
 }
 
 /// What a script wants to know.
 fn verdict(followed: &[Followed]) -> ExitStatus {
     let outcome = |one: &Followed| match &one.stage {
-        Stage::Done { run } => Some(run.outcome()),
+        // The test that was asked for came to no verdict.
+        Stage::Done { run, missing_test: None } => Some(run.outcome()),
         _ => None,
     };
     let outcomes: Vec<Option<Outcome>> = followed.iter().map(outcome).collect();

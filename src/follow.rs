@@ -85,6 +85,9 @@ pub enum Stage {
     Done {
         /// The result.
         run: Box<StoredRun>,
+        /// The only test that it was to run, if the package does not have it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        missing_test: Option<String>,
     },
     /// It is a dead letter.
     Dead {
@@ -96,6 +99,15 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The end that a result is.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn done(run: StoredRun, store: &Store) -> Result<Self, StoreError> {
+        let missing_test = run.missing_test(store).await?.map(str::to_owned);
+        Ok(Self::Done { run: Box::new(run), missing_test })
+    }
+
     /// Whether nothing more will happen.
     pub fn is_end(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Dead { .. } | Self::Gone)
@@ -277,8 +289,8 @@ impl<'a> Follower<'a> {
         let mut changed = Vec::new();
         for (index, one) in followed.iter_mut().enumerate().filter(|(_, one)| is_expected(one)) {
             match found.get(&one.uuid) {
-                Some(run) => {
-                    one.stage = Stage::Done { run: Box::new(run.clone()) };
+                Some(stage) => {
+                    one.stage = stage.clone();
                     changed.push(Change { index, entered: true });
                 }
                 None => one.expected -= 1,
@@ -324,7 +336,7 @@ impl<'a> Follower<'a> {
                     stage
                 }
                 (None, _) if !missed.contains(&index) => continue,
-                (None, Some(run)) => Stage::Done { run: Box::new(run.clone()) },
+                (None, Some(stage)) => stage.clone(),
                 (None, None) => one.miss(hidden.contains(&one.queue)),
             };
             if stage != one.stage {
@@ -380,20 +392,25 @@ impl<'a> Follower<'a> {
         Ok(contents.hidden.is_none() && contents.hidden_dead.is_none())
     }
 
-    /// The results of requests, as far as they are there: one listing for each package, however many requests are about it.
+    /// The ends that results are, as far as they are there: one listing for each package, however many requests are about it.
     async fn results<'f>(
         &self,
         followed: impl Iterator<Item = &'f Followed>,
-    ) -> Result<HashMap<RequestId, StoredRun>, StoreError> {
+    ) -> Result<HashMap<RequestId, Stage>, StoreError> {
         let store = self.store;
         let listings = listings(followed).into_iter().map(|((container, path), (since, uuids))| async move {
             let runs = runs::since(store, &container, &path.prefix(), since).await?;
             let uuid = |run: &StoredRun| run.summary.uuid.as_deref()?.parse().ok();
             let runs = runs.into_iter().filter_map(|run| Some((uuid(&run)?, run)));
-            Ok::<_, StoreError>(runs.filter(|(uuid, _)| uuids.contains(uuid)).collect::<Vec<(RequestId, StoredRun)>>())
+            // Of several results of one request the newest counts, which comes last.
+            let runs: HashMap<RequestId, StoredRun> = runs.filter(|(uuid, _)| uuids.contains(uuid)).collect();
+            let mut ends = Vec::new();
+            for (uuid, run) in runs {
+                ends.push((uuid, Stage::done(run, store).await?));
+            }
+            Ok::<_, StoreError>(ends)
         });
         let found: Vec<Vec<_>> = stream::iter(listings).buffer_unordered(LISTINGS).try_collect().await?;
-        // Of several results of one request the newest counts, which comes last.
         Ok(found.into_iter().flatten().collect())
     }
 }

@@ -23,7 +23,7 @@ pub enum Meaning {
     Flaky,
     /// The testbed or autopkgtest itself failed: it says nothing about the package.
     Infrastructure,
-    /// It was not run, because the site's operators said so.
+    /// It was not run, because the site's operators said so, or because the package has no such test.
     NotRun,
 }
 
@@ -116,6 +116,11 @@ impl Verdict {
             }
             None => verdict(Meaning::AlwaysFailed, "it has not passed before".to_owned()),
         }
+    }
+
+    /// What it means that the package does not have the only test that was asked for.
+    pub fn without_test(name: &str) -> Self {
+        Self { meaning: Meaning::NotRun, reason: format!("the package has no test {name}"), cited: None }
     }
 
     /// Judges a run, and reads the result of the other run that the verdict names. One that proves to be damaged is marked, and is

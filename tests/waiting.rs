@@ -43,6 +43,14 @@ fn verdicts(services: &Services) -> Result<(), Failed> {
             assert!(site.results().iter().any(|run| run["run"] == lines[0][5]), "{finished:#?}");
             assert!(finished.err.contains(&format!("{outcome} after ")), "{finished:#?}");
         }
+        // A package without the only test that was asked for has passed nothing.
+        let named = ["--env", "STUB_EXIT=8", "--testname", "nope", "gzip"];
+        let finished = site.run(&asking(&site, &named));
+        assert_eq!(finished.status.code(), Some(4), "{finished:#?}");
+        assert!(finished.err.contains("the package has no test nope"), "{finished:#?}");
+        let run = finished.out.trim_end().rsplit('\t').next().expect("a run");
+        let shown = site.ok(&["results", "show", run]);
+        assert!(shown.contains("not run: the package has no test nope"), "{shown}");
         let both = site.run(&asking(&site, &["dpkg", "apt", "--env", "X=1"]));
         assert_eq!((both.status.code(), both.out.lines().count()), (Some(0), 2), "{both:#?}");
     }

@@ -65,7 +65,10 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         let question = Question { origin, ..place_of(&run) };
         others.extend(ask(&question, usize::MAX, session, site, &store).await?.0);
     }
-    let verdict = Verdict::of_read(&run, &mut others, &store).await?;
+    let verdict = match run.test_missing_in(&details).filter(|_| run.is_evidence()) {
+        Some(name) => Verdict::without_test(name),
+        None => Verdict::of_read(&run, &mut others, &store).await?,
+    };
     let proof = Proof::from_testinfo(&details.testinfo);
     let usual = usual(&run, &others);
     let link = async |file: &str| store.locate(&run.container, &run.object(file)).await;

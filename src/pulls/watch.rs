@@ -15,9 +15,9 @@ use crate::forge::status::{State, of_outcome};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
+use crate::result::Place;
 use crate::result::layout::LOG;
-use crate::result::{Outcome, Place};
-use crate::runs::{self, Details, StoredRun};
+use crate::runs::{self, StoredRun};
 use crate::store::{Store, StoreError};
 
 /// Between two looks for requests that are between two hands.
@@ -107,34 +107,18 @@ async fn results_at(
     Ok(ended)
 }
 
-/// The state that a run is for its commit, and in words. A test that does not exist passes nothing: autopkgtest calls that neutral.
-fn state_of(run: &StoredRun, details: &Details) -> (State, String) {
+/// The state that a run is for its commit, and in words. A test that does not exist passes nothing.
+fn state_of(run: &StoredRun, missing_test: Option<&str>) -> (State, String) {
     let (state, words) = of_outcome(run.outcome());
-    match missing_test(run) {
-        Some(name) if details.tests.iter().all(|test| test.name != name) => {
-            (State::Error, format!("the package has no test {name}"))
-        }
-        _ => (state, words.to_owned()),
+    match missing_test {
+        Some(name) => (State::Error, format!("the package has no test {name}")),
+        None => (state, words.to_owned()),
     }
-}
-
-/// The only test that a neutral run was to run: it may not exist.
-fn missing_test(run: &StoredRun) -> Option<&str> {
-    let testname = run.summary.options.as_ref()?.testname.as_deref()?;
-    (run.outcome() == Outcome::Neutral).then_some(testname)
 }
 
 /// How a run has ended for its commit, the same in words, and where its log is; that is empty when no browser can open it.
 pub(super) async fn end_of(store: &Store, run: &StoredRun) -> Result<(State, String, String), WatchError> {
-    let details = match missing_test(run) {
-        None => Details::default(),
-        Some(_) => match run.details(store).await {
-            // A result that was removed tells no test.
-            Err(StoreError::NotFound(_)) => Details::default(),
-            other => other?,
-        },
-    };
-    let (state, words) = state_of(run, &details);
+    let (state, words) = state_of(run, run.missing_test(store).await?);
     let link = store.locate(&run.container, &run.object(LOG)).await?;
     let link = if link.starts_with("http") { link } else { String::new() };
     Ok((state, words, link))
@@ -240,7 +224,7 @@ async fn settle(
 ) -> Result<bool, WatchError> {
     let is_received = test.stage == Stage::Received;
     match found {
-        follow::Stage::Done { run } => end(journal, store, test.uuid, &run).await?,
+        follow::Stage::Done { run, .. } => end(journal, store, test.uuid, &run).await?,
         follow::Stage::Dead { reason } => journal.end_untested(test.uuid, &reason, false).await?,
         follow::Stage::Gone if is_received && test.reason.is_empty() => return queue(test, journal, broker).await,
         follow::Stage::Gone => {
@@ -337,6 +321,7 @@ mod tests {
     use crate::broker::QueueUrl;
     use crate::forge::{Forge, Project};
     use crate::pulls::journal::{Begun, Delivered, Wish};
+    use crate::runs::Details;
     use crate::store::folder::FolderStore;
 
     fn test(release: &str, uuid: &str) -> PullTest {
@@ -452,7 +437,7 @@ mod tests {
             (run(0, Some("boot")), &none, (State::Success, "tests passed")),
             (run(4, Some("boot")), &none, (State::Failure, "tests failed")),
         ] {
-            let (state, words) = state_of(&run, details);
+            let (state, words) = state_of(&run, run.test_missing_in(details));
             assert_eq!((state, words.as_str()), expected);
         }
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::listed::read_result;
 use super::{StoredRun, members};
 use crate::result::layout::RESULT;
+use crate::result::outcome::Outcome;
 use crate::store::{Store, StoreError};
 
 /// How one of a package's tests ended.
@@ -77,6 +78,28 @@ impl StoredRun {
             Details { damaged, ..Details::read(bytes) }
         };
         members::fetched(store, &self.container, &self.object(RESULT), read).await
+    }
+
+    /// The test that alone was asked for, and that the package does not have. autopkgtest calls such a run neutral.
+    pub fn test_missing_in(&self, details: &Details) -> Option<&str> {
+        let name = self.only_test().filter(|_| self.outcome() == Outcome::Neutral)?;
+        details.tests.iter().all(|test| test.name != name).then_some(name)
+    }
+
+    /// The same; its result.tar is read only if that can tell of one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn missing_test(&self, store: &Store) -> Result<Option<&str>, StoreError> {
+        if self.test_missing_in(&Details::default()).is_none() {
+            return Ok(None);
+        }
+        match self.details(store).await {
+            Ok(details) => Ok(self.test_missing_in(&details)),
+            // A result that was removed tells no test.
+            Err(StoreError::NotFound(_)) => Ok(self.test_missing_in(&Details::default())),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads its result.tar, and marks the run if that is damaged, or was removed: a listing may describe what is not there any more.

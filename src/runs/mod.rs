@@ -79,13 +79,22 @@ impl StoredRun {
     /// Its outcome if it tells whether the package is good: pass, neutral or fail. `None` for every other run, and for one that is no evidence.
     pub fn decision(&self) -> Option<Outcome> {
         let outcome = self.outcome();
-        let is_decided = matches!(outcome, Outcome::Pass | Outcome::Neutral | Outcome::Fail);
+        let is_decided = match outcome {
+            // The only test that was asked for was skipped, or does not exist: the others may fail.
+            Outcome::Neutral => self.only_test().is_none(),
+            outcome => matches!(outcome, Outcome::Pass | Outcome::Fail),
+        };
         (is_decided && self.is_evidence()).then_some(outcome)
     }
 
     /// Whether it tested a branch, and not what the archive has. Unknown counts as no.
     pub fn is_branch(&self) -> bool {
         self.summary.options.as_ref().is_some_and(|options| options.branch)
+    }
+
+    /// The name of the only test that was asked for.
+    pub fn only_test(&self) -> Option<&str> {
+        self.summary.options.as_ref()?.testname.as_deref()
     }
 
     /// The PPA, `OWNER/NAME`, that names its container; `None` without one, and when its result does not tell.

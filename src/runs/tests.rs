@@ -233,6 +233,34 @@ async fn what_a_verdict_names_was_read() {
     assert!(runs[1].damaged && !runs[0].damaged);
 }
 
+#[tokio::test]
+async fn a_neutral_run_of_a_test_that_does_not_exist_is_known() {
+    let scene = Scene::new().await;
+    let gzip = path("bookworm", "gzip");
+    let summary = r#"application/x-tar; exitcode=8; version="1.10-4"; duration=1; triggers=""; tested=archive"#;
+    let named = |name: &str| format!("{summary}; testname=\"{name}\"");
+    let skipped = result(&[&OTHER[..], &[("summary", "smoke SKIP exit status 77\n")]].concat());
+    for (number, (content_type, bytes, missing)) in [
+        (named("nope"), &skipped, Some("nope")),
+        (named("smoke"), &skipped, None),
+        (named("nope"), &result(&OTHER), Some("nope")),
+        (summary.to_owned(), &result(&OTHER), None),
+        (named("nope").replace("exitcode=8", "exitcode=4"), &skipped, None),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("2021010{number}_000000@");
+        scene.put(&gzip, &id, RESULT, bytes, &content_type).await;
+        let runs = of_package(&scene.store, &gzip).await.unwrap();
+        let run = runs.last().unwrap();
+        assert_eq!(run.missing_test(&scene.store).await.unwrap(), missing, "{content_type}");
+        // Whether one test was skipped says nothing about the package.
+        let decides = run.outcome() == Outcome::Fail || run.only_test().is_none();
+        assert_eq!(run.decision().is_some(), decides, "{content_type}");
+    }
+}
+
 #[test]
 fn a_result_cut_anywhere_is_damaged() {
     let whole = result(&OTHER);
