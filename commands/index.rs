@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::results::asking::releases;
+use crate::results::known::check_release;
 use crate::session::Session;
 use crate::ui::error::{NotFound, Unable};
 use crate::ui::exit::ExitStatus;
@@ -151,6 +152,11 @@ async fn refresh(
     for known in index.containers()? {
         if is_meant(&known, &args.releases) && !containers.contains(&known) {
             containers.push(known);
+        }
+    }
+    for release in &args.releases {
+        if !containers.iter().any(|name| is_meant(name, std::slice::from_ref(release))) {
+            check_release(release, site)?;
         }
     }
     let bar = if tells { progress::counter(&session.ui, "listing") } else { ProgressBar::hidden() };

@@ -9,6 +9,7 @@ use apt_ci::result::Outcome;
 use apt_ci::runs::{Question, Recorded, RecordedError, StoredRun};
 
 use crate::results::asking::{ask, outcome, releases};
+use crate::results::known::check_places;
 use crate::results::naming::{Where, find_run};
 use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
@@ -67,6 +68,9 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
             ..Question::default()
         };
         (runs, _) = ask(&question, usize::MAX, session, &site, &store).await?;
+        if runs.is_empty() {
+            check_places(&args.place.release, args.place.architecture.as_ref(), &site)?;
+        }
         // The oldest waits the longest.
         runs.reverse();
     } else {

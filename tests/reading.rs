@@ -14,10 +14,39 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_log_is_found_by_package_run_id_path_and_url", ways_to_a_log),
         ("a_program_gets_the_log_with_its_run", log_for_programs),
         ("what_is_not_there_is_named_with_where_it_was_looked_for", not_there),
+        ("a_typing_error_is_named_with_the_nearest_name", mistyped),
         ("a_full_disk_for_the_output_is_an_error", full_output),
         ("a_reader_that_goes_away_is_none", reader_goes),
     ];
     stories("reading", services, all)
+}
+
+fn mistyped(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let (wrong, nearest) = (&site.release[..site.release.len() - 1], format!("did you mean {}?", site.release));
+    for command in [
+        &["results"][..],
+        &["results", "stats"],
+        &["results", "stats", "--json"],
+        &["results", "flaky"],
+        &["results", "show", "gzip"],
+        &["results", "blame", "gzip"],
+        &["log", "gzip"],
+        &["log", "-f", "gzip"],
+        &["running"],
+        &["retry", "--since", "1h"],
+        &["index"],
+    ] {
+        let finished = site.run(&[command, &["-s", wrong]].concat());
+        assert!(finished.status.code() == Some(2) && finished.err.contains(&nearest), "{command:?}: {finished:#?}");
+    }
+    let finished = site.run(&["results", "stats", "-a", "amd46"]);
+    assert!(finished.status.code() == Some(2) && finished.err.contains("did you mean amd64?"), "{finished:#?}");
+    for command in [&["results", "--since"][..], &["results", "stats", "--since"], &["retry", "--since"]] {
+        let finished = site.run(&[command, &["6m"]].concat());
+        assert!(finished.status.code() == Some(2) && finished.err.contains("months or minutes"), "{finished:#?}");
+    }
+    Ok(())
 }
 
 fn with_a_run() -> TestSite {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::asking::{ask, releases};
+use super::known;
 use super::naming::{Where, run_or_latest};
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
@@ -78,6 +79,9 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
     if let [_, _, ..] = places.as_slice() {
         let message = format!("{} has runs in several places", args.package);
         return Err(BadInput { message, hint: Some(format!("name one: {}", places.join(", "))) }.into());
+    }
+    if runs.is_empty() {
+        known::check_places(&args.place.release, args.place.architecture.as_ref(), site)?;
     }
     let Some(turn) = Turn::find_read(&mut runs, &store).await? else {
         let message = format!("{} holds no run of {} that passed or failed", store.address(), args.package);

@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
-use crate::ui::when::{OlderThan, Since};
+use crate::ui::when::Since;
 use crate::ui::{ask, progress};
 
 /// So many objects are removed before it is told how far it has come.
@@ -37,7 +37,7 @@ pub struct ExpireArgs {
     release: Release,
     /// Only runs published before then: `180d`, `26w`, `6mo`, `1y`, `12h`, or a time
     #[arg(long, value_name = "TIME")]
-    older_than: OlderThan,
+    older_than: Since,
     /// How many complete runs of each package and architecture stay in any case
     #[arg(long, value_name = "N", default_value_t = 5)]
     keep_latest: usize,
@@ -85,7 +85,7 @@ pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::R
     if containers.is_empty() {
         known::check_release(&args.release, site)?;
     }
-    let OlderThan(before) = args.older_than;
+    let before = args.older_than;
     session.ui.note(format!("Runs published before {} are old.", before.0.strftime("%Y-%m-%d %H:%M UTC")));
     for container in containers {
         let objects = objects(&container, &store).await?;
@@ -107,6 +107,7 @@ pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> an
         doomed.push((container, Doomed { objects, bytes, runs: runs.len(), whole: true }));
     }
     if doomed.is_empty() {
+        known::check_release(&args.release, site)?;
         let message = format!("{} has no containers of {}", store.address(), args.release);
         return Err(NotFound {
             message,

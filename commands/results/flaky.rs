@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::asking::{from_index, releases, since};
+use super::known;
 use super::naming::Where;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -49,6 +50,9 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
     };
     let of_release = |(release, flaky): (_, Vec<Flaky>)| flaky.into_iter().map(move |flaky| (release, flaky));
     let mut found: Vec<(&Release, Flaky)> = releases.iter().zip(flaky).flat_map(of_release).collect();
+    if found.is_empty() {
+        known::check_places(&releases, architecture, site)?;
+    }
     // The worst of all releases first.
     let changes = |flaky: &Flaky| flaky.passed.min(flaky.failed);
     found.sort_by(|(_, a), (_, b)| changes(b).cmp(&changes(a)).then_with(|| b.last.cmp(&a.last)));

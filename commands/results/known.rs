@@ -17,6 +17,18 @@ pub fn check_architecture(architecture: &Architecture, site: &Site) -> Result<()
     check("architecture", architecture.as_str(), &known)
 }
 
+/// The same for the places that a command names, once it has found nothing there.
+pub fn check_places<'a>(
+    releases: impl IntoIterator<Item = &'a Release>,
+    architecture: Option<&Architecture>,
+    site: &Site,
+) -> Result<(), BadInput> {
+    for release in releases {
+        check_release(release, site)?;
+    }
+    architecture.map_or(Ok(()), |architecture| check_architecture(architecture, site))
+}
+
 /// The architectures of all releases of a site.
 pub fn architectures(site: &Site) -> impl Iterator<Item = &Architecture> {
     site.releases.value.keys().filter_map(|release| site.architectures(release)).flatten()

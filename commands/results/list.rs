@@ -39,12 +39,7 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
     let limit = if args.matrix { usize::MAX } else { args.limit };
     let (runs, more) = ask(&question, limit, session, site, &store).await?;
     if runs.is_empty() && !more {
-        for release in &question.releases {
-            known::check_release(release, site)?;
-        }
-        if let Some(architecture) = &question.architecture {
-            known::check_architecture(architecture, site)?;
-        }
+        known::check_places(&question.releases, question.architecture.as_ref(), site)?;
     }
     if session.ui.json {
         session.ui.json(&runs)?;

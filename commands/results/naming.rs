@@ -9,6 +9,7 @@ use apt_ci::site::Site;
 use apt_ci::store::Store;
 
 use super::asking::{ask, releases};
+use super::known;
 use crate::session::Session;
 use crate::ui::error::{BadInput, NotFound};
 
@@ -47,7 +48,7 @@ pub async fn run_or_latest(
         // A package with nothing but damaged results and runs from branches: the newest of them is better than none.
         (runs, _) = ask(&Question { latest: false, ..question }, 1, session, site, store).await?;
     }
-    runs.into_iter().next().ok_or_else(|| not_found(text, place, store))
+    runs.into_iter().next().ok_or_else(|| not_found(text, place, site, store))
 }
 
 /// Whether the text names a run, not a package. A run's id is often copied without its last character: a double click does not take it.
@@ -79,7 +80,7 @@ pub async fn find_run(text: &str, place: &Where, site: &Site, store: &Store) -> 
     let releases =
         if text.contains('/') { place.release.as_slice().to_vec() } else { releases(place.release.as_slice(), site)? };
     let found = runs::find(store, &releases, text).await?;
-    only(text, found.into_iter().filter(meant).collect())?.ok_or_else(|| not_found(text, place, store))
+    only(text, found.into_iter().filter(meant).collect())?.ok_or_else(|| not_found(text, place, site, store))
 }
 
 /// The one run that a text means, if there is any.
@@ -93,7 +94,10 @@ fn only(text: &str, mut found: Vec<StoredRun>) -> anyhow::Result<Option<StoredRu
     Ok(found.pop())
 }
 
-fn not_found(text: &str, place: &Where, store: &Store) -> anyhow::Error {
+fn not_found(text: &str, place: &Where, site: &Site, store: &Store) -> anyhow::Error {
+    if let Err(typing_error) = known::check_places(&place.release, place.architecture.as_ref(), site) {
+        return typing_error.into();
+    }
     let on = |what: Option<String>| what.map(|name| format!(" on {name}")).unwrap_or_default();
     let (release, architecture) =
         (on(place.release.as_ref().map(ToString::to_string)), on(place.architecture.as_ref().map(ToString::to_string)));

@@ -11,6 +11,7 @@ use apt_ci::site::Site;
 use serde_json::json;
 
 use super::asking::{from_index, releases, since};
+use super::known;
 use super::naming::Where;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -54,6 +55,10 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
         }
     };
     let all: Vec<(&Release, Vec<Day>)> = releases.iter().zip(days).collect();
+    let is_empty = all.iter().all(|(_, days)| days.is_empty());
+    if is_empty {
+        known::check_places(&releases, architecture, site)?;
+    }
     if session.ui.json {
         let one = |(release, day): (&Release, &Day)| {
             let mut one = json!(day);
@@ -65,7 +70,7 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
         session.ui.json(&list)?;
         return Ok(ExitStatus::Success);
     }
-    if all.iter().all(|(_, days)| days.is_empty()) {
+    if is_empty {
         session.ui.note("There are no results of that time.");
         return Ok(ExitStatus::Success);
     }

@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::stitch::Stitcher;
 use super::{RunningArgs, Shown};
+use crate::results::known::check_places;
 use crate::session::Session;
 use crate::ui;
 use crate::ui::error::{BadInput, NotFound};
@@ -22,7 +23,11 @@ use crate::ui::plain::is_steering;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
-    let mut test = chosen(args, broker.running().await?)?;
+    let chosen = chosen(args, broker.running().await?);
+    if chosen.as_ref().is_err_and(|error| error.is::<NotFound>()) {
+        check_places(&args.release, args.architecture.as_ref(), site)?;
+    }
+    let mut test = chosen?;
     let uuid = Shown::of(&test, Timestamp::now()).uuid;
     let mut log = Stitcher::default();
     loop {

@@ -12,6 +12,7 @@ use apt_ci::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestStatus};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use crate::results::known::check_places;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -168,6 +169,9 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
     let mut tests = look(&args, &broker).await?;
     broker.close().await;
     tests.retain(|test| args.means(test));
+    if tests.is_empty() {
+        check_places(&args.release, args.architecture.as_ref(), &site)?;
+    }
     tests.sort_by(|a, b| (&a.package, &a.release, &a.architecture).cmp(&(&b.package, &b.release, &b.architecture)));
     if session.ui.json {
         session.ui.json(&document(&tests))?;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::{Span, Timestamp, Zoned};
 
-/// A time that somebody gave as a time, or as how long ago it is.
+/// A time that somebody gave as a time, or as how long ago it is. Months and minutes are not mixed up: a bare `m` is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Since(pub Timestamp);
 
@@ -20,19 +20,6 @@ impl FromStr for Since {
         if let Ok(day) = text.parse::<jiff::civil::Date>() {
             return day.to_zoned(jiff::tz::TimeZone::UTC).map(|time| Self(time.timestamp())).map_err(|_| rule());
         }
-        let span: Span = text.parse().map_err(|_| rule())?;
-        Zoned::now().checked_sub(span.abs()).map(|time| Self(time.timestamp())).map_err(|_| rule())
-    }
-}
-
-/// A time in the past by which something is old: months and minutes are not mixed up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OlderThan(pub Since);
-
-impl FromStr for OlderThan {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
         let ends_with_m = text
             .trim_end()
             .strip_suffix(['m', 'M'])
@@ -40,7 +27,8 @@ impl FromStr for OlderThan {
         if ends_with_m {
             return Err(format!("`{text}` can be months or minutes: write `mo` for months, `min` for minutes"));
         }
-        text.parse().map(Self)
+        let span: Span = text.parse().map_err(|_| rule())?;
+        Zoned::now().checked_sub(span.abs()).map(|time| Self(time.timestamp())).map_err(|_| rule())
     }
 }
 
@@ -76,11 +64,11 @@ mod tests {
     #[test]
     fn months_are_not_minutes() {
         for text in ["6m", "6 m", "6M", "1y 6m"] {
-            let error = text.parse::<OlderThan>().unwrap_err();
+            let error = text.parse::<Since>().unwrap_err();
             assert!(error.contains("months or minutes"), "{text}: {error}");
         }
-        let months = "6mo".parse::<OlderThan>().unwrap().0.0;
-        let minutes = "6min".parse::<OlderThan>().unwrap().0.0;
+        let months = "6mo".parse::<Since>().unwrap().0;
+        let minutes = "6min".parse::<Since>().unwrap().0;
         let day = 86_400;
         assert!((180..186).contains(&((Timestamp::now().as_second() - months.as_second()) / day)));
         assert!(Timestamp::now().as_second() - minutes.as_second() < 400);
