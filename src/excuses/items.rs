@@ -11,6 +11,19 @@ use super::{ExcusesError, Fault, MAX_PPA_LISTS, State};
 
 /// More bytes of one line, or of what is kept of one item, are not read: then this is no excuses file.
 const LIMIT: usize = 32 << 20;
+
+/// How much is read of a whole file. Ubuntu's largest ones have about a tenth of each.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) items: usize,
+    pub(super) lines: usize,
+    /// Bytes of the items that are kept, and so parsed.
+    pub(super) kept: usize,
+}
+
+/// What a small compressed file unpacks to is not worked on for minutes.
+pub(super) const BOUNDS: Bounds = Bounds { items: 200_000, lines: 20_000_000, kept: 128 << 20 };
+
 /// The key whose list is read.
 const LIST: &str = "sources";
 /// What is kept of an item.
@@ -48,6 +61,9 @@ pub(super) struct Items<R> {
     place: Place,
     /// The lists of PPAs that addresses ask for.
     ppas: Vec<Vec<String>>,
+    bounds: Bounds,
+    items: usize,
+    kept: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -61,8 +77,9 @@ enum Place {
 }
 
 impl<R: BufRead> Items<R> {
-    pub(super) fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0, place: Place::Before, ppas: Vec::new() }
+    pub(super) fn new(input: R, bounds: Bounds) -> Self {
+        let (line, ppas, place) = (Vec::new(), Vec::new(), Place::Before);
+        Self { input, line, number: 0, place, ppas, bounds, items: 0, kept: 0 }
     }
 
     pub(super) fn ppas(&self) -> &[Vec<String>] {
@@ -87,6 +104,10 @@ impl<R: BufRead> Items<R> {
             self.find_list()?;
         }
         let Place::At { dash } = self.place else { return Ok(false) };
+        self.items += 1;
+        if self.items > self.bounds.items {
+            return Err(self.too_many(self.bounds.items, "items"));
+        }
         item.begin = self.number;
         item.text.clear();
         item.lines.clear();
@@ -119,11 +140,15 @@ impl<R: BufRead> Items<R> {
         }
     }
 
-    fn keep(&self, item: &mut Item) -> Result<(), ExcusesError> {
+    fn keep(&mut self, item: &mut Item) -> Result<(), ExcusesError> {
         let text = std::str::from_utf8(&self.line).map_err(|_| self.fault("not a text in UTF-8"))?;
         if item.text.len() + text.len() > LIMIT {
             return Err(self.fault("this item is too long for excuses"));
         }
+        if self.kept + text.len() > self.bounds.kept {
+            return Err(self.too_many(self.bounds.kept, "bytes that tell of tests"));
+        }
+        self.kept += text.len();
         item.text.push_str(text);
         item.lines.push(self.number);
         Ok(())
@@ -178,10 +203,17 @@ impl<R: BufRead> Items<R> {
         let read = self.input.by_ref().take(limit).read_until(b'\n', &mut self.line);
         let read = read.map_err(|source| self.unreadable(source))?;
         self.number += 1;
+        if self.number > self.bounds.lines && read > 0 {
+            return Err(self.too_many(self.bounds.lines, "lines"));
+        }
         if read as u64 == limit {
             return Err(self.fault("this line is too long for excuses"));
         }
         Ok(read > 0)
+    }
+
+    fn too_many(&self, limit: usize, what: &str) -> ExcusesError {
+        self.fault(format!("more than {limit} {what} are too many for excuses"))
     }
 
     fn unreadable(&self, source: io::Error) -> ExcusesError {

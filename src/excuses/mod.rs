@@ -14,7 +14,7 @@ mod state;
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use self::items::{Item, Items};
+use self::items::{BOUNDS, Bounds, Item, Items};
 
 pub use self::history::{HISTORY, is_flaky, is_infrastructure};
 pub use self::logs::log_matches;
@@ -110,7 +110,11 @@ impl<R: BufRead> Excuses<R> {
     /// Reads this text, and of the tests in it those that are in one of these states. The others are most of the file, and are passed
     /// over quickly.
     pub fn new(input: R, wanted: &[State]) -> Self {
-        Self { items: Items::new(input), item: Item::default(), wanted: wanted.to_vec(), ended: false }
+        Self::within(BOUNDS, input, wanted)
+    }
+
+    fn within(bounds: Bounds, input: R, wanted: &[State]) -> Self {
+        Self { items: Items::new(input, bounds), item: Item::default(), wanted: wanted.to_vec(), ended: false }
     }
 
     /// The PPAs that the addresses read so far ask for, those of unwanted tests included: each list once.

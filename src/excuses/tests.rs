@@ -330,6 +330,22 @@ fn an_xz_bomb_ends_in_an_error() {
     assert!(error.contains("longer than 1 MiB"), "{error}");
 }
 
+#[test]
+fn many_small_items_end_in_an_error() {
+    let item = "- source: gzip\n  item-name: gzip\n";
+    let text = format!("sources:\n{}", item.repeat(10));
+    let most = Bounds { items: 10, lines: 21, kept: 10 * item.len() };
+    let read = |bounds| Excuses::within(bounds, text.as_bytes(), &[State::Regression]).collect::<Result<Vec<_>, _>>();
+    assert_eq!(read(most).unwrap().len(), 10);
+    for (bounds, expected) in [
+        (Bounds { items: 9, ..most }, "line 20: more than 9 items are too many for excuses"),
+        (Bounds { lines: 20, ..most }, "line 21: more than 20 lines are too many for excuses"),
+        (Bounds { kept: 319, ..most }, "line 21: more than 319 bytes that tell of tests are too many for excuses"),
+    ] {
+        assert_eq!(read(bounds).unwrap_err().to_string(), expected);
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
