@@ -44,7 +44,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         let known = site.architectures(&hook.release).unwrap_or_default();
         if let Some(other) = hook.architectures.iter().find(|one| !known.contains(one)) {
             // The others need not wait until that is right.
-            session.ui.warn(format!(
+            session.ui.log_warning(format!(
                 "the hook of {} asks for {} on {other}, which is not in [releases] of apt-ci.toml: it cannot be queued",
                 hook.project, hook.release
             ));
@@ -60,11 +60,14 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     let url = match &site.web_url {
         Some(url) => url.value.clone(),
         None => {
-            session.ui.warn("there is no `url` in the section [web] of apt-ci.toml: links lead to this machine alone");
+            session
+                .ui
+                .log_warning("there is no `url` in the section [web] of apt-ci.toml: links lead to this machine alone");
             format!("http://{address}").parse()?
         }
     };
-    session.ui.note(format!("Listening at http://{address} for {url}."));
+    // Its reader may not read yet.
+    session.ui.log_note(format!("Listening at http://{address} for {url}."));
     let parts = Parts { site, hooks, url, broker, store, journal, keyring: Keyring::new(credentials) };
     web::serve(listener, parts, stop).await;
     Ok(ExitStatus::Success)

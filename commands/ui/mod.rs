@@ -90,6 +90,30 @@ impl Ui {
     }
 }
 
+/// What a service says of itself: nobody waits for a log that is not read.
+impl Ui {
+    /// The same as [`Ui::warn`], through the log.
+    pub fn log_warning(&self, text: impl std::fmt::Display) {
+        let style = anstyle::AnsiColor::Yellow.on_default().bold();
+        log_line(&format!("{style}warning:{style:#} {}", plain::plain(&text.to_string())));
+    }
+
+    /// The same as [`Ui::note`], through the log.
+    pub fn log_note(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            log_line(&plain::plain_lines(&text.to_string()));
+        }
+    }
+}
+
+/// A line on standard error, in its turn among those of the log.
+fn log_line(line: &str) {
+    let has_colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let line = if has_colour { line.to_owned() } else { anstream::adapter::strip_str(line).to_string() };
+    // It never fails.
+    let _ = log_writer::standard_error().write_all(format!("{line}\n").as_bytes());
+}
+
 /// A message on standard error, in lines that fit a terminal. Where that cannot be written, nobody reads it, and the command goes on.
 pub fn say(message: std::fmt::Arguments<'_>) {
     let mut text = message.to_string();

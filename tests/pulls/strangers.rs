@@ -148,9 +148,13 @@ struct Piped(Child);
 
 impl Piped {
     fn start(scene: &mut Scene) -> Self {
+        Self::start_with(scene, Stdio::piped())
+    }
+
+    fn start_with(scene: &mut Scene, log: Stdio) -> Self {
         scene.kill_service();
         let mut command = scene.site.command(&["serve"]);
-        let started = Self(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts"));
+        let started = Self(command.stdout(Stdio::null()).stderr(log).spawn().expect("it starts"));
         until("the service answers", || scene.get("/healthz").is_some_and(|(status, _)| status == 200));
         started
     }
@@ -200,6 +204,14 @@ fn unread_log(_: &Services) -> Result<(), Failed> {
     let mut said = Vec::new();
     log.read_to_end(&mut said)?;
     assert!(said.len() <= 8192, "it was full: {}", said.len());
+    // It was full before the start.
+    scene.serve();
+    let (_reader, mut log) = std::io::pipe()?;
+    let size = fcntl(&log, FcntlArg::F_SETPIPE_SZ(4096))?;
+    log.write_all(&vec![b'x'; usize::try_from(size)?])?;
+    let service = Piped::start_with(&mut scene, log.into());
+    assert_eq!(refused(&scene), 403);
+    service.end();
     // A full disk ends nothing, either.
     for arguments in [&["results", "nothing-like-this"][..], &["worker", "--drain"]] {
         let full = fs::File::options().write(true).open("/dev/full")?;
