@@ -81,6 +81,10 @@ fn main() -> ExitCode {
 }
 
 fn begin() -> ExitCode {
+    // clap repeats what it does not understand.
+    if let Err(error) = ui::secret::refuse_private_keys(std::env::args_os()) {
+        return ui::error::report(&error.into());
+    }
     let cli = Cli::parse();
     let session = Session::new(cli.global);
     let runtime =

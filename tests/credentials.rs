@@ -306,6 +306,12 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(listed.lines().any(|line| line.ends_with("root@host1\tworker:ssh-gw1\tqueue all\tyes")), "{listed}");
     let private = site(&["credentials", "recipients", "add", host.trim_end_matches(".pub")], "");
     assert!(private.status.code() == Some(2) && private.err.contains("this is a private key"), "{private:#?}");
+    // The key itself as an argument is not repeated.
+    let text = fs::read_to_string(host.trim_end_matches(".pub"))?;
+    let pasted = site(&["credentials", "recipients", "add", &text], "");
+    assert!(pasted.status.code() == Some(2) && pasted.err.contains("is a private key"), "{pasted:#?}");
+    let secret = text.lines().nth(1).expect("a line of the key");
+    assert!(!pasted.err.contains(secret) && !pasted.out.contains(secret), "{pasted:#?}");
     Ok(())
 }
 

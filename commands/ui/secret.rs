@@ -1,5 +1,6 @@
 //! Secrets that come in: from a hidden prompt, a file or standard input, never from an argument.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
@@ -10,6 +11,20 @@ use super::error::BadInput;
 
 /// More than any secret has, in bytes.
 const LIMIT: u64 = 64 << 10;
+
+/// Refuses a private key among the arguments of `credentials`, before anything repeats it in a message.
+pub fn refuse_private_keys(arguments: impl IntoIterator<Item = OsString>) -> Result<(), BadInput> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let is_key = |text: &str| text.contains("PRIVATE KEY-----") || text == "-----BEGIN";
+    let is_meant = arguments.iter().any(|argument| argument == "credentials");
+    if !(is_meant && arguments.iter().any(|argument| is_key(&argument.to_string_lossy()))) {
+        return Ok(());
+    }
+    let message = "an argument is a private key, which belongs to nobody else: the public one is wanted, in the file of the same name \
+                   with the ending .pub";
+    let hint = "other users of this machine may have seen it among its processes, and the shell's history may keep it";
+    Err(BadInput { message: message.to_owned(), hint: Some(hint.to_owned()) })
+}
 
 /// A new one: 64 hexadecimal digits.
 pub fn random() -> SecretString {
@@ -49,4 +64,23 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
 /// A file's text.
 pub fn read_text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_key_among_the_arguments_is_refused_and_not_repeated() {
+        let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----";
+        let call = |last: &str| refuse_private_keys(["credentials", "recipients", "add", last].map(OsString::from));
+        for argument in [key.to_owned(), format!("--role={key}")] {
+            let error = call(&argument).unwrap_err();
+            assert!(error.message.contains(".pub") && !format!("{error:?}").contains("b3Blbn"), "{error:?}");
+        }
+        // As words, when it was not quoted.
+        assert!(call("-----BEGIN").is_err());
+        call("ssh-ed25519 AAAA ann@example").unwrap();
+        refuse_private_keys(["run", "--env", key].map(OsString::from)).unwrap();
+    }
 }
