@@ -152,10 +152,8 @@ impl TestRun<'_> {
                 tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
                 (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), None)
             }
-            Verdict::Failed(reason) => {
-                tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
-                (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), Some(reason))
-            }
+            // Its slot tells of it, as of every failure that may be the host's.
+            Verdict::Failed(reason) => (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), Some(reason)),
         };
         let is_fallback = proof.as_ref().is_some_and(|proof| proof.fallback);
         let note = if is_fallback { Some([FALLBACK_NOTE, &note.unwrap_or_default()].join("\n")) } else { note };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span, info_span};
 
 use super::board::SlotBoard;
 use super::job::{Job, JobEnd};
@@ -59,7 +59,7 @@ impl Slot<'_> {
             now = latest;
             self.board.waiting();
             let looking = self.worker.ready_for_a_test(self.spool, &now.settings, self.stop);
-            let mut queue = None;
+            let (mut queue, mut span) = (None, Span::none());
             let end = match self.board.ticking_for(LONGEST_WORK, looking).await {
                 Err(fault) => JobEnd::Infrastructure(fault.to_string()),
                 Ok(_) => {
@@ -68,7 +68,8 @@ impl Slot<'_> {
                     match self.board.ticking(claiming).await? {
                         Some(claim) => {
                             queue = Some(claim.queue.clone());
-                            let end = self.run(claim).await?;
+                            span = span_of(&claim);
+                            let end = self.run(claim).instrument(span.clone()).await?;
                             let again = matches!(end, JobEnd::TriedAgain(..) | JobEnd::Unproven(..));
                             if service == Service::Once && !again {
                                 return Ok(Ended::ServedOne);
@@ -91,17 +92,22 @@ impl Slot<'_> {
                     continue;
                 }
                 JobEnd::Unproven(reason, after) => {
-                    tracing::warn!("{reason}; the request is tried again in {} s", after.as_secs());
+                    let after = after.as_secs();
+                    span.in_scope(|| tracing::warn!("{reason}; the request is tried again in {after} s"));
                     self.board.given_back();
                     continue;
                 }
-                JobEnd::Infrastructure(reason) | JobEnd::TestbedFailed(reason) => (reason, String::new()),
+                JobEnd::Infrastructure(reason) => (reason, String::new()),
+                JobEnd::TestbedFailed(reason) => (reason, "; the request is not tried again".to_owned()),
                 JobEnd::TriedAgain(reason, after) => {
                     (reason, format!("; the request is tried again in {} s", after.as_secs()))
                 }
             };
             self.board.failed(&reason);
-            tracing::error!("infrastructure failure: {reason}{next}");
+            // A pause, or the end of the worker, that follows at once tells the reason itself.
+            if queue.is_some() || self.board.failures_in_a_row() < FAILURES_IN_A_ROW {
+                span.in_scope(|| tracing::error!("infrastructure failure: {reason}{next}"));
+            }
             if let Some(ended) = self.recover(&reason, queue.as_ref(), service, &now).await {
                 return Ok(ended);
             }
@@ -129,17 +135,8 @@ impl Slot<'_> {
     async fn run(&self, claim: Claim) -> Result<JobEnd, BrokerError> {
         self.worker.orders.refresh();
         let now = self.worker.orders.now();
-        let (queue, request) = (&claim.queue, claim.request.as_ref().ok());
-        // What is said during the test carries this to the journal.
-        let span = info_span!(
-            "test",
-            package = request.map(|request| request.package().as_str()),
-            release = queue.release.as_str(),
-            arch = queue.architecture.as_str(),
-            uuid = request.and_then(|request| request.uuid()).map(|id| id.as_str()),
-        );
         let Self { worker, spool, stop, board } = self;
-        Job { worker, spool, stop, board, settings: now.settings }.run(claim).instrument(span).await
+        Job { worker, spool, stop, board, settings: now.settings }.run(claim).await
     }
 
     /// After a failure: a short rest; after several in a row, a probe where the requests may be at fault, and a long pause when that
@@ -200,6 +197,18 @@ impl Slot<'_> {
             () = now.changed.cancelled() => {}
         }
     }
+}
+
+/// What is said about a claim's test carries this, also to the journal.
+fn span_of(claim: &Claim) -> Span {
+    let (queue, request) = (&claim.queue, claim.request.as_ref().ok());
+    info_span!(
+        "test",
+        package = request.map(|request| request.package().as_str()),
+        release = queue.release.as_str(),
+        arch = queue.architecture.as_str(),
+        uuid = request.and_then(|request| request.uuid()).map(|id| id.as_str()),
+    )
 }
 
 /// Claims the next request. A claim must not be caught half-way, so a change of the orders is a wish to it like any other.
