@@ -180,6 +180,10 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
         BrokerError::Unreachable { address, .. } if address.starts_with("local:") => {
             Some("may you make and write that folder? `apt-ci config` shows where its name comes from".to_owned())
         }
+        BrokerError::Damaged { file, .. } => Some(format!(
+            "put a copy of it back; or move its folder away, and an empty queue is made: `mv {0} {0}.damaged`",
+            shell_word(file.parent().unwrap_or(file))
+        )),
         BrokerError::Unreachable { .. } => Some(
             "is the server up, and are address and password right? `apt-ci config` shows where the address comes from"
                 .to_owned(),

@@ -16,6 +16,7 @@ mod take_out;
 mod url;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -46,6 +47,14 @@ pub enum BrokerError {
         /// The broker's address, without its password.
         address: String,
         /// Why, in the words of the network or the broker.
+        reason: String,
+    },
+    /// The file of the embedded broker is damaged.
+    #[error("the queue {} is damaged: {reason}", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What SQLite says.
         reason: String,
     },
     /// A queue that requests should go to does not exist; nothing was submitted.

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::life::SlotFolder;
 use crate::broker::{BrokerError, CONNECT_TIMEOUT};
+use crate::owned;
 use crate::release::QueueName;
 
 const FILE: &str = "queue.sqlite";
@@ -60,6 +61,11 @@ impl Fault {
         let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
         matches!(error.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
     }
+
+    /// Whether the file itself is at fault.
+    fn is_damage(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if owned::is_damaged(error))
+    }
 }
 
 type Job = Box<dyn FnOnce(&mut Desk) + Send>;
@@ -98,6 +104,7 @@ impl Database {
         std::thread::Builder::new().name("queue".to_owned()).spawn(work).map_err(|e| unreachable(e.to_string()))?;
         match result.await {
             Ok(Ok(slots)) => Ok(Self { folder, slots, jobs }),
+            Ok(Err(fault)) if fault.is_damage() => Err(damaged(&folder, &fault)),
             Ok(Err(fault)) => Err(unreachable(explain(&fault))),
             Err(_) => Err(unreachable("its thread ended".to_owned())),
         }
@@ -128,6 +135,7 @@ impl Database {
             Ok(Err(fault)) if fault.is_busy() => {
                 Err(BrokerError::Unreachable { address: address(&self.folder), reason: explain(&fault) })
             }
+            Ok(Err(fault)) if fault.is_damage() => Err(damaged(&self.folder, &fault)),
             Ok(Err(fault)) => Err(self.refused(action, explain(&fault))),
             Err(_) => Err(self.refused(action, "its thread ended".to_owned())),
         }
@@ -147,6 +155,10 @@ impl Database {
 
 fn address(folder: &Path) -> String {
     format!("local:{}", folder.display())
+}
+
+fn damaged(folder: &Path, fault: &Fault) -> BrokerError {
+    BrokerError::Damaged { file: folder.join(FILE), reason: fault.to_string() }
 }
 
 fn explain(fault: &Fault) -> String {
@@ -171,7 +183,7 @@ fn open(folder: &Path) -> Result<Desk, Fault> {
             Err(fault) if fault.is_busy() && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            Err(fault) if fault.is_busy() => return Err(fault),
+            Err(fault) if fault.is_busy() || fault.is_damage() => return Err(fault),
             result => break result.map_err(|fault| at(&file, &fault))?,
         }
     };
