@@ -10,6 +10,7 @@ use std::thread;
 
 use apt_ci::broker::{Broker, Verdict, Wait};
 use libtest_mimic::{Failed, Trial};
+use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("requests_are_moved_with_their_ids", moved),
         ("a_move_that_is_killed_loses_nothing", killed_move),
         ("a_removal_that_is_killed_is_named_by_the_next_one", killed_removal),
+        ("a_removal_that_is_killed_before_it_names_its_file_is_named_as_well", killed_late),
         ("dead_letters_are_told_put_back_and_dropped", dead),
         ("an_operator_sees_how_long_it_will_take", lengths),
         ("removing_beside_busy_workers_on_the_embedded_queue", |_| busy_remove(&TestSite::local())),
@@ -276,6 +278,27 @@ fn killed_removal(services: &Services) -> Result<(), Failed> {
     let files = records(&site, "removed").into_iter().filter(is_requests);
     let text: String = files.map(|file| fs::read_to_string(file).expect("a record")).collect();
     assert!(all.iter().all(|id| text.contains(id)));
+    Ok(())
+}
+
+fn killed_late(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let batch: String =
+        (0..300).map(|number| line(&site, &format!("p{number}"), &json!({"triggers": ["a/1"]}))).collect();
+    site.submit(&batch);
+    // It stops where it tells what it has removed: nobody reads that.
+    let (_reader, told) = std::io::pipe()?;
+    fcntl(&told, FcntlArg::F_SETPIPE_SZ(4096))?;
+    let purge = ["queues", "purge", &site.queue_name(), "--yes"];
+    let mut purging = site.command(&purge).stdout(told).stderr(Stdio::null()).spawn()?;
+    until("all are removed", || waiting(&site).is_empty());
+    purging.kill()?;
+    purging.wait()?;
+    let record =
+        records(&site, "removed").into_iter().find(|path| path.extension().is_some_and(|end| end == "requests"));
+    let record = record.expect("what it has removed");
+    let again = site.run(&purge);
+    assert!(again.err.contains(&format!("run --batch {}", record.display())), "{again:#?}");
     Ok(())
 }
 

@@ -167,8 +167,6 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
         });
     }
     broker.close().await;
-    record.finish();
-    unfinished.into_iter().for_each(Unfinished::forget);
     let requests: Vec<Request> = taken.iter().filter_map(|taken| Request::parse(&taken.message.body).ok()).collect();
     if is_removal {
         Notes::of(&site.state_dir, &site.queue.value).forget(requests.iter().filter_map(Request::uuid));
@@ -178,6 +176,9 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
         report(&taken, session)?;
     }
     session.ui.note(words.done(taken.len(), planned.count(), &record));
+    // Only now: a call that is killed before it has named its file leaves that to the next one.
+    record.finish();
+    unfinished.into_iter().for_each(Unfinished::forget);
     Ok(ExitStatus::Success)
 }
 
