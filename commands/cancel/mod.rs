@@ -18,6 +18,7 @@ use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
+use crate::ui::opaque_lines;
 use queued::Queued;
 
 /// A request may be between two hands when it is looked for: so often one looks again.
@@ -249,7 +250,7 @@ async fn matching(
 ) -> anyhow::Result<Option<Vec<Found>>> {
     let (mut meant, opaque) = everything(broker, site).await?;
     if let Some(opaque) = opaque {
-        session.ui.warn(format!("only running tests are found there: {}", opaque.line()));
+        session.ui.warn_lines(format!("only running tests are found there: {}", opaque_lines(&opaque)));
     }
     meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
     if meant.is_empty() {

@@ -14,6 +14,7 @@ use super::show::{contents, document, request_cells};
 use super::taking::{self, Destination, Errand, Named, Rule, TakingArgs};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
+use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
 
 const DEAD: &[Pile] = &[Pile::Dead];
@@ -92,7 +93,7 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
     for queue in queues {
         let contents = contents(&broker, &queue, usize::MAX, site).await?;
         if let Some(opaque) = contents.hidden_dead {
-            session.ui.warn(opaque.line());
+            session.ui.warn_lines(opaque_lines(&opaque));
             exit = ExitStatus::Failure;
         }
         for letter in contents.dead {

@@ -16,7 +16,7 @@ use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::table::{self, Cell, Column};
-use crate::ui::when;
+use crate::ui::{opaque_lines, when};
 
 /// Between two looks of `--watch`.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -127,7 +127,7 @@ fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()
     let opaque: Vec<_> = look.states.iter().filter_map(|state| state.opaque.as_ref()).collect();
     if let Some(first) = opaque.first() {
         let others = if opaque.len() > 1 { format!(" (and {} more)", opaque.len() - 1) } else { String::new() };
-        session.ui.note(format!("OLDEST is not known{others}: {}", first.line()));
+        session.ui.note(format!("OLDEST is not known{others}: {}", opaque_lines(first)));
     }
     if !quiet.is_empty() {
         let (are, them) = if quiet.len() == 1 { ("queue is", "it") } else { ("queues are", "them") };

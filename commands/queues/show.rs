@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
+use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
 
 /// How many requests of a kind are shown unless somebody asks for more.
@@ -97,10 +98,10 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
 fn tell_hidden(contents: &QueueContents, state: Option<&QueueState>, session: &Session) -> ExitStatus {
     if let (Some(opaque), Some(state)) = (&contents.hidden, state) {
         session.ui.note(format!("{} more wait in {}.", state.ready, state.queue));
-        session.ui.warn(opaque.line());
+        session.ui.warn_lines(opaque_lines(opaque));
     }
     if let Some(opaque) = &contents.hidden_dead {
-        session.ui.warn(opaque.line());
+        session.ui.warn_lines(opaque_lines(opaque));
     }
     if contents.hidden.is_some() || contents.hidden_dead.is_some() { ExitStatus::Failure } else { ExitStatus::Success }
 }

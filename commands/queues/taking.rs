@@ -19,6 +19,7 @@ use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
+use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
 
 /// The folder of what was removed, in the site's state folder.
@@ -99,7 +100,7 @@ impl Plan {
 
     fn tell_unseen(&self, session: &Session) {
         for (count, opaque) in &self.unseen {
-            session.ui.note(format!("{count} of them are not shown: {}", opaque.line()));
+            session.ui.note(format!("{count} of them are not shown: {}", opaque_lines(opaque)));
         }
     }
 }

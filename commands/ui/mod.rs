@@ -17,6 +17,8 @@ mod wrap;
 
 use std::io::{IsTerminal, Write};
 
+use apt_ci::broker::Opaque;
+
 /// When to use colours.
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColorChoice {
@@ -82,6 +84,12 @@ impl Ui {
         say(format_args!("{style}warning:{style:#} {}", plain::plain(&text.to_string())));
     }
 
+    /// The same in several lines, where one of them is a command.
+    pub fn warn_lines(&self, text: impl std::fmt::Display) {
+        let style = anstyle::AnsiColor::Yellow.on_default().bold();
+        say(format_args!("{style}warning:{style:#} {}", plain::plain_lines(&text.to_string())));
+    }
+
     /// A remark for a person, on standard error.
     pub fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
@@ -104,6 +112,11 @@ impl Ui {
             log_line(&plain::plain_lines(&text.to_string()));
         }
     }
+}
+
+/// Why a queue cannot be looked into, and on a line of its own what changes that: often a command that people copy.
+pub fn opaque_lines(opaque: &Opaque) -> String {
+    format!("{opaque}\n  {}", opaque.remedy())
 }
 
 /// A line on standard error, in its turn among those of the log.
