@@ -2,6 +2,7 @@
 
 mod amqp;
 mod helper;
+mod types;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ impl Backend {
 /// Every story, under each backend that it is true of.
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let mut trials = amqp::trials(services);
+    trials.extend(types::trials(services));
     trials.push(Trial::test("broker::delayed_requests_are_shown_when_there_are_any", || {
         delayed_requests_are_shown_when_there_are_any();
         Ok(())

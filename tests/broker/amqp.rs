@@ -76,7 +76,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 }
 
 /// A client that knows nothing of us.
-async fn stranger(address: &str) -> (Connection, Channel) {
+pub async fn stranger(address: &str) -> (Connection, Channel) {
     let connection = Connection::connect(address, ConnectionProperties::default()).await.unwrap();
     let channel = connection.create_channel().await.unwrap();
     (connection, channel)

@@ -54,6 +54,12 @@ impl Stage {
         self.address.clone()
     }
 
+    /// The virtual host of this stage at RabbitMQ.
+    pub fn vhost(&self) -> String {
+        let (_, vhost) = self.address.rsplit_once('/').expect("an URL with a virtual host");
+        if vhost == "%2f" { "/".to_owned() } else { vhost.to_owned() }
+    }
+
     /// A connection of its own.
     pub async fn broker(&self) -> Broker {
         connect(&self.address).await

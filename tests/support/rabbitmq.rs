@@ -140,6 +140,16 @@ impl RabbitMq {
         self.control(&["set_policy", "-p", vhost, "limit", pattern, &definition, "--apply-to", "queues"]);
     }
 
+    /// The queues of a virtual host that hold messages, each with its type.
+    pub fn filled_queues(&self, vhost: &str) -> Vec<(String, String)> {
+        let list = self.control(&["list_queues", "-q", "--no-table-headers", "-p", vhost, "name", "type", "messages"]);
+        let filled = list.lines().filter_map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
+            [name, queue_type, messages] if messages != "0" => Some((name.to_owned(), queue_type.to_owned())),
+            _ => None,
+        });
+        filled.collect()
+    }
+
     /// The version of the broker, as its program tells.
     pub fn version(&self) -> String {
         self.control(&["version"]).trim().to_owned()

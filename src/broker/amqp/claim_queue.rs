@@ -20,6 +20,7 @@ use lapin::{Channel, Consumer, ExchangeKind};
 use super::channel::{PREFETCH, close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
+use super::kinds::DELIVERY_LIMIT;
 use super::lock::Locks;
 use super::message::Subject;
 use super::{looks, names};
@@ -28,8 +29,6 @@ use crate::release::QueueName;
 
 /// A claim queue that nobody has consumed for so long is removed by the broker, and its exchange with it. Milliseconds.
 const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
-/// Larger than a queue of our own ever needs. Not -1, which RabbitMQ before 4.0 takes for none at all.
-pub(super) const DELIVERY_LIMIT: i32 = 1_000_000;
 
 /// A claim queue and its exchange, both of one name, with all that it takes to use them.
 pub(super) struct ClaimQueue {
@@ -37,6 +36,7 @@ pub(super) struct ClaimQueue {
     connection: u64,
     /// The slot that it belongs to.
     slot: Arc<str>,
+    is_quorum: bool,
     pub(super) name: ShortString,
     pub(super) channel: Channel,
     pub(super) consumer: Consumer,
@@ -44,12 +44,12 @@ pub(super) struct ClaimQueue {
 }
 
 impl ClaimQueue {
-    async fn make(live: &Live, name: ShortString, slot: Arc<str>, origins: &[QueueName]) -> Result<Self, Fault> {
-        let is_quorum = looks::need_quorum(live, origins.iter().map(names::short)).await?;
+    async fn make(live: &Live, name: ShortString, slot: Arc<str>, is_quorum: bool) -> Result<Self, Fault> {
         let channel = live.confirming_channel().await?;
         match in_time(Self::consume(&channel, &name, is_quorum)).await {
             Ok(consumer) => {
-                Ok(Self { connection: live.number, slot, name, channel, consumer, locks: Locks::on(live).await? })
+                let (connection, locks) = (live.number, Locks::on(live).await?);
+                Ok(Self { connection, slot, is_quorum, name, channel, consumer, locks })
             }
             Err(fault) => {
                 close(&channel).await;
@@ -128,12 +128,31 @@ impl Shelf {
 
     /// The queue that is ready, or else a new one.
     pub(super) async fn take(&self, live: &Live) -> Result<ClaimQueue, Fault> {
+        let is_quorum = self.needs_quorum(live).await?;
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(ready) = ready.filter(|ready| ready.is_usable_on(live)) {
-            return Ok(ready);
+        match ready.filter(|ready| ready.is_usable_on(live)) {
+            Some(ready) if ready.is_quorum || !is_quorum => return Ok(ready),
+            Some(ready) => ready.close().await,
+            None => {}
         }
+        self.make(live, is_quorum).await
+    }
+
+    /// Returns a new queue in place of one that is in use, if an origin has become a quorum queue and this one is none.
+    pub(super) async fn replacement(&self, live: &Live, used: &ClaimQueue) -> Result<Option<ClaimQueue>, Fault> {
+        if used.is_quorum || !self.needs_quorum(live).await? {
+            return Ok(None);
+        }
+        self.make(live, true).await.map(Some)
+    }
+
+    async fn needs_quorum(&self, live: &Live) -> Result<bool, Fault> {
+        looks::any_quorum(live, self.origins.iter().map(names::short)).await
+    }
+
+    async fn make(&self, live: &Live, is_quorum: bool) -> Result<ClaimQueue, Fault> {
         let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
-        ClaimQueue::make(live, names::claim_queue(&self.slot, number), Arc::clone(&self.slot), &self.origins).await
+        ClaimQueue::make(live, names::claim_queue(&self.slot, number), Arc::clone(&self.slot), is_quorum).await
     }
 
     /// Name of the slot: no other slot has it, in this process or another.

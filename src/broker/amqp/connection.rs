@@ -17,7 +17,7 @@ use super::channel::ANSWER_TIMEOUT;
 use super::fault::{self, Fault};
 use super::health::Health;
 use super::held::OTHERS_HOLD;
-use super::looks::Looks;
+use super::kinds::Kinds;
 use super::names;
 use super::roll_call::Roll;
 use crate::broker::queue_type::QueueType;
@@ -74,8 +74,8 @@ pub(super) struct Live {
     pub(super) has_delays: Arc<AtomicBool>,
     /// Its users look at delayed requests one after the other, instead of being refused by the broker.
     pub(super) looks: Arc<tokio::sync::Mutex<()>>,
-    /// What was learnt about the types of queues.
-    pub(super) looks_allowed: Arc<Looks>,
+    /// What was learnt about the kinds of queues.
+    pub(super) kinds: Arc<Kinds>,
 }
 
 struct Dialling {
@@ -283,7 +283,7 @@ impl Live {
             makes_none: Arc::default(),
             has_delays: Arc::default(),
             looks: Arc::default(),
-            looks_allowed: Arc::new(Looks::new(queue_type)),
+            kinds: Arc::new(Kinds::new(queue_type)),
         }
     }
 

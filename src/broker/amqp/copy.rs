@@ -102,6 +102,25 @@ impl Copy {
         Ok(())
     }
 
+    /// Moves the copy to another claim queue of the slot: it is stored there before it is removed here.
+    pub(super) async fn move_to(&mut self, mut queue: ClaimQueue, subject: &Subject) -> Result<(), Fault> {
+        let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
+        let fresh = locks.live.in_time_after_alarm(publish_and_receive(channel, name, consumer, subject)).await;
+        let delivery = match fresh {
+            Ok(delivery) => delivery,
+            Err(fault) => {
+                queue.close().await;
+                return Err(fault);
+            }
+        };
+        let former = std::mem::replace(self, Self { queue, delivery });
+        let removed = former.acknowledge().await;
+        former.close().await;
+        removed?;
+        self.queue.log(subject).step(ClaimStep::Renewed);
+        Ok(())
+    }
+
     /// Waits until the broker has ended the consumer, which it does only when the connection or the channel is lost or
     /// somebody has deleted the queue. Cancel-safe.
     pub(super) async fn broken(&mut self) -> String {

@@ -44,10 +44,9 @@ impl DelayQueues {
     const CLASSIC: Self = Self { is_quorum: false };
     const QUORUM: Self = Self { is_quorum: true };
 
-    /// Those in which requests of these origins, which exist, may wait. Classic ones always: the origins may have been of that type.
+    /// Those in which requests of these origins, which exist, may wait: also those of a type that the origins had before.
     async fn of(live: &Live, origins: &[QueueName]) -> Result<Vec<Self>, Fault> {
-        // All origins in a virtual host have one type.
-        let is_quorum = looks::need_quorum(live, origins.first().map(names::short)).await?;
+        let is_quorum = looks::any_quorum(live, origins.iter().map(names::short)).await? || live.kinds.had_quorum();
         Ok(if is_quorum { vec![Self::CLASSIC, Self::QUORUM] } else { vec![Self::CLASSIC] })
     }
 
@@ -102,7 +101,7 @@ pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, v
     // Later the broker drops it, and says nothing, when there is no such queue.
     queues::declare(live, std::slice::from_ref(&subject.origin)).await?;
     let origin = names::short(&subject.origin);
-    let queues = match looks::need_quorum(live, [origin.clone()]).await? {
+    let queues = match looks::is_quorum(live, &origin).await? {
         true => DelayQueues::QUORUM,
         false => DelayQueues::CLASSIC,
     };

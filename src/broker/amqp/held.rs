@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::channel::{close, flush, in_time};
 use super::connection::Live;
 use super::fault::Fault;
-use super::looks::GiveBack;
+use super::kinds::GiveBack;
 use super::publish;
 use super::queues::Looking;
 

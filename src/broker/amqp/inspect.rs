@@ -54,7 +54,7 @@ async fn lengths(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, F
                 }
             }
         };
-        let dead = looking.look_at_own(names::dead_queue(queue)).await?.map_or(0, |lengths| lengths.ready);
+        let dead = looking.look_at_dead(queue).await?.map_or(0, |lengths| lengths.ready);
         let oldest = first.and_then(|message| Request::parse(&message.data).ok()?.submitted());
         let (ready, consumers) = (lengths.ready, lengths.consumers);
         states.push(QueueState {
@@ -81,8 +81,7 @@ pub(super) async fn contents(
 ) -> Result<Option<QueueContents>, Fault> {
     let mut looking = Looking::at(live);
     let exists = looking.look(names::short(queue)).await?.is_some();
-    let has_dead =
-        exists && looking.look_at_own(names::dead_queue(queue)).await?.is_some_and(|lengths| lengths.ready > 0);
+    let has_dead = exists && looking.look_at_dead(queue).await?.is_some_and(|lengths| lengths.ready > 0);
     looking.end().await;
     if !exists {
         return Ok(None);

@@ -186,7 +186,7 @@ impl Keeping {
         loop {
             let interruption = match self.settlement {
                 Some(_) => Interruption::Verdict,
-                None => self.keep(&mut copy).await,
+                None => self.keep(&live, &mut copy).await,
             };
             let reason = match interruption {
                 Interruption::Dropped => return self.give_back(copy).await,
@@ -241,7 +241,7 @@ impl Keeping {
         }
     }
 
-    async fn keep(&mut self, copy: &mut Copy) -> Interruption {
+    async fn keep(&mut self, live: &Live, copy: &mut Copy) -> Interruption {
         loop {
             tokio::select! {
                 verdict = &mut self.verdicts => return self.note(verdict),
@@ -256,7 +256,25 @@ impl Keeping {
                 // Who asked may have stopped waiting.
                 let _ = proof.send(());
             }
+            if let Err(fault) = self.follow_origin(live, copy).await {
+                return Interruption::Broken(fault.to_string());
+            }
         }
+    }
+
+    /// Moves the copy into a quorum claim queue if its origin has become a quorum queue: a classic one may lose it at a restart of the broker.
+    async fn follow_origin(&self, live: &Live, copy: &mut Copy) -> Result<(), Fault> {
+        let Keeper { shelf, subject, place, .. } = &self.keeper;
+        match shelf.replacement(live, &copy.queue).await {
+            Ok(Some(queue)) => {
+                copy.move_to(queue, subject).await?;
+                place.set_copy(Some(&copy.queue.channel));
+            }
+            Ok(None) => {}
+            // It is asked again with the next renewal.
+            Err(fault) => tracing::debug!("cannot ask for the type of the queue of {}: {fault}", self.name()),
+        }
+        Ok(())
     }
 
     fn note(&mut self, verdict: Result<Settlement, oneshot::error::RecvError>) -> Interruption {

@@ -3,131 +3,202 @@
 //!
 //! No number of a version is believed; what the broker does is tried out:
 //!
-//! - The type: declaring a queue that exists with the type that it has changes nothing; with another type it is refused, and the broker
-//!   names the type. The type that was seen last is tried first, because a refusal is a line in the broker's log.
+//! - The kind: declaring a queue that exists with the type and limit that it has changes nothing; with others it is refused, and the broker
+//!   names them. What was seen last is tried first, because a refusal is a line in the broker's log. Before each look it is asked
+//!   for again: the queue may have been made anew.
 //! - The limit: a message is given back more often than the default limit allows, in a queue of our own whose name begins like the
 //!   queue's, so that the same policy applies to it.
 //!
 //! `docs/queue-types.md` has the measurements.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use lapin::Channel;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicGetOptions, BasicNackOptions, QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use tokio::time::Instant;
 
 use super::channel::{close, in_time};
-use super::claim_queue::DELIVERY_LIMIT;
 use super::connection::Live;
 use super::fault::Fault;
+use super::kinds::{GiveBack, Kind};
 use super::{names, publish};
 use crate::broker::queue_type::{Opaque, OpaqueReason, QueueType};
 
 /// How often a message is given back to learn whether there is a low limit. RabbitMQ's own is 20.
 const RETURNS: usize = 25;
-/// How long an answer about a limit is believed: a policy may change.
-const LIMIT_TTL: Duration = Duration::from_secs(60);
 /// A queue for trying out that was left behind by a process that died is removed by the broker. Milliseconds.
 const TRIAL_EXPIRES: i32 = 60_000;
+/// Maximum number of guesses: the broker names a wrong type first, then a wrong limit.
+const GUESSES: usize = 3;
 
-/// How messages that were only looked at are given back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum GiveBack {
-    /// With their channel: a classic queue puts all of them back in one step, with the end of their consumer.
-    Close,
-    /// By a negative acknowledgement, which a quorum queue of RabbitMQ 4.3 does not count. It moves what is given back behind the rest of
-    /// the queue, so everything is taken, and keeps its order.
-    Nack,
+const DURABLE: QueueDeclareOptions =
+    QueueDeclareOptions { passive: false, durable: true, exclusive: false, auto_delete: false, nowait: false };
+
+/// Asks for the kinds of queues, one after the other, on one channel for as long as the broker does not close it.
+pub(super) struct Asking<'a> {
+    live: &'a Live,
+    channel: Option<Channel>,
 }
 
-/// What a connection has learnt about queues.
-pub(super) struct Looks {
-    /// What the site says.
-    given: Option<QueueType>,
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    /// The type that was seen last.
-    last: Option<QueueType>,
-    types: HashMap<ShortString, QueueType>,
-    /// The type that queues have when nobody names one.
-    default: Option<QueueType>,
-    /// The queues whose type this user may not ask for.
-    denied: bool,
-    /// How to give back without harm in a quorum queue, if at all, and when that was seen; the empty name stands for queues without a policy.
-    harmless: HashMap<ShortString, (Option<GiveBack>, Instant)>,
-}
-
-impl Looks {
-    /// Nothing is known but what the site says.
-    pub(super) fn new(given: Option<QueueType>) -> Self {
-        Self { given, known: Mutex::default() }
+impl<'a> Asking<'a> {
+    /// Uses this channel, or a new one.
+    pub(super) fn on(live: &'a Live, channel: Option<Channel>) -> Self {
+        Self { live, channel }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the channel if it is still open.
+    pub(super) fn into_channel(self) -> Option<Channel> {
+        self.channel
     }
+
+    async fn end(self) {
+        if let Some(channel) = self.channel {
+            close(&channel).await;
+        }
+    }
+
+    /// Returns the kind that a queue has now; `None` when this user may not ask for it, or the queue has other arguments.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`] when there is no such queue. It is not made.
+    async fn kind(&mut self, queue: &ShortString) -> Result<Option<Kind>, Fault> {
+        let kinds = &self.live.kinds;
+        if let Some(given) = kinds.given(queue) {
+            return Ok(Some(given));
+        }
+        if kinds.is_denied(queue) || kinds.is_unnamed(queue) {
+            return Ok(None);
+        }
+        // Concurrent questions wait for the first answer: each wrong guess is a line in the broker's log.
+        let first = if kinds.is_empty() { Some(kinds.first.lock().await) } else { None };
+        let mut guess = kinds.guess(queue);
+        for _ in 0..GUESSES {
+            match self.declare(queue, guess).await {
+                Ok(()) => {
+                    kinds.note(queue, guess);
+                    return Ok(Some(guess));
+                }
+                Err(Fault::Refused(refusal)) => match guess.corrected(&refusal) {
+                    Some(kind) if kind != guess => guess = kind,
+                    _ => {
+                        kinds.note_unnamed(queue);
+                        break;
+                    }
+                },
+                Err(Fault::Denied(_)) => {
+                    kinds.note_denied(queue);
+                    break;
+                }
+                Err(Fault::Missing(reason)) => {
+                    kinds.forget(queue);
+                    return Err(Fault::Missing(reason));
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+        drop(first);
+        Ok(None)
+    }
+
+    /// Declares an existing queue with this kind.
+    async fn declare(&mut self, queue: &ShortString, kind: Kind) -> Result<(), Fault> {
+        let channel = match self.channel.take() {
+            Some(channel) => channel,
+            None => in_time(self.live.channel()).await?,
+        };
+        in_time(async {
+            // Without this, a queue that no longer exists would be made with its former kind.
+            let passive = QueueDeclareOptions { passive: true, ..DURABLE };
+            channel.queue_declare(queue.clone(), passive, FieldTable::default()).await?;
+            Ok(channel.queue_declare(queue.clone(), DURABLE, kind.arguments()).await?)
+        })
+        .await?;
+        self.channel = Some(channel);
+        Ok(())
+    }
+
+    /// Returns whether a queue is a quorum queue. One of unknown type, or one that does not exist, counts as one of the default type.
+    pub(super) async fn is_quorum(&mut self, queue: &ShortString) -> Result<bool, Fault> {
+        let queue_type = match self.kind(queue).await {
+            Ok(Some(kind)) => kind.queue_type,
+            Ok(None) | Err(Fault::Missing(_)) => default_type(self.live).await?,
+            Err(fault) => return Err(fault),
+        };
+        Ok(queue_type == QueueType::Quorum)
+    }
+}
+
+async fn kind(live: &Live, queue: &ShortString) -> Result<Option<Kind>, Fault> {
+    let mut asking = Asking::on(live, None);
+    let kind = asking.kind(queue).await;
+    asking.end().await;
+    kind
 }
 
 /// Whether an existing queue may be looked into, and how its messages are given back.
 pub(super) async fn allowed(live: &Live, queue: &ShortString) -> Result<Result<GiveBack, Opaque>, Fault> {
     let opaque = |reason| Err(Opaque { queue: queue.to_string(), reason, vhost: live.vhost() });
-    Ok(match queue_type(live, queue).await? {
-        Some(QueueType::Classic) => Ok(GiveBack::Close),
-        Some(QueueType::Quorum) => {
-            harmless(live, queue.clone()).await?.map_or_else(|| opaque(OpaqueReason::Limited), Ok)
+    let (way, reason) = match kind(live, queue).await {
+        // A queue that no longer exists has no messages to harm.
+        Err(Fault::Missing(_)) => return Ok(Ok(GiveBack::Close)),
+        Err(fault) => return Err(fault),
+        Ok(Some(Kind { queue_type: QueueType::Classic, .. })) => return Ok(Ok(GiveBack::Close)),
+        Ok(Some(Kind { queue_type: QueueType::Quorum, limit })) => {
+            (harmless(live, queue.clone(), limit).await?, OpaqueReason::Limited)
         }
-        None => {
-            let way = harmless(live, ShortString::default()).await?;
-            way.map_or_else(|| opaque(OpaqueReason::UnknownType), Ok)
-        }
-    })
+        Ok(None) => (harmless(live, ShortString::default(), None).await?, OpaqueReason::UnknownType),
+    };
+    Ok(way.map_or_else(|| opaque(reason), Ok))
 }
 
 /// How messages of a queue are given back where that may count: the way that is harmless on more brokers.
 pub(super) async fn least_harmful(live: &Live, queue: &ShortString) -> Result<GiveBack, Fault> {
-    Ok(match queue_type(live, queue).await? {
-        Some(QueueType::Classic) => GiveBack::Close,
-        Some(QueueType::Quorum) | None => GiveBack::Nack,
+    Ok(match kind(live, queue).await {
+        Ok(Some(Kind { queue_type: QueueType::Classic, .. })) | Err(Fault::Missing(_)) => GiveBack::Close,
+        Ok(_) => GiveBack::Nack,
+        Err(fault) => return Err(fault),
     })
 }
 
-/// Whether requests of one of these queues need claim and delay queues that are quorum queues themselves. A queue of unknown type counts
-/// as one of the default type.
-pub(super) async fn need_quorum(live: &Live, queues: impl IntoIterator<Item = ShortString>) -> Result<bool, Fault> {
+/// Returns whether a queue is a quorum queue now: see [`Asking::is_quorum`].
+pub(super) async fn is_quorum(live: &Live, queue: &ShortString) -> Result<bool, Fault> {
+    let mut asking = Asking::on(live, None);
+    let is_quorum = asking.is_quorum(queue).await;
+    asking.end().await;
+    is_quorum
+}
+
+/// Returns whether one of these queues is a quorum queue, so that its requests need quorum claim and delay queues. Workers ask often, so
+/// recent answers are believed.
+pub(super) async fn any_quorum(live: &Live, queues: impl IntoIterator<Item = ShortString>) -> Result<bool, Fault> {
+    let mut asking = Asking::on(live, None);
+    let mut any = Ok(false);
     for queue in queues {
-        let queue_type = match queue_type(live, &queue).await? {
-            Some(queue_type) => queue_type,
-            None => default_type(live).await?,
+        any = match live.kinds.believed(&queue) {
+            Some(kind) => Ok(kind.queue_type == QueueType::Quorum),
+            None => asking.is_quorum(&queue).await,
         };
-        if queue_type == QueueType::Quorum {
-            return Ok(true);
+        if !matches!(any, Ok(false)) {
+            break;
         }
     }
-    Ok(false)
+    asking.end().await;
+    any
 }
 
 /// The type that queues have in this virtual host when nobody names one; quorum where that cannot be learnt.
 async fn default_type(live: &Live) -> Result<QueueType, Fault> {
-    if let Some(known) = live.looks_allowed.known().default {
+    if let Some(known) = live.kinds.default_type() {
         return Ok(known);
     }
     let trial = names::trial_queue(&ShortString::default());
     let channel = in_time(live.channel()).await?;
-    let options = QueueDeclareOptions { durable: true, ..Default::default() };
     let mut arguments = FieldTable::default();
     arguments.insert("x-expires".into(), AMQPValue::LongInt(TRIAL_EXPIRES));
-    let mut classic = arguments.clone();
-    classic.insert("x-queue-type".into(), AMQPValue::LongString(QueueType::Classic.to_string().into()));
+    let mut classic = Kind::CLASSIC.arguments();
+    classic.insert("x-expires".into(), AMQPValue::LongInt(TRIAL_EXPIRES));
     let declared = in_time(async {
-        channel.queue_declare(trial.clone(), options, arguments).await?;
-        channel.queue_declare(trial.clone(), options, classic).await?;
+        channel.queue_declare(trial.clone(), DURABLE, arguments).await?;
+        channel.queue_declare(trial.clone(), DURABLE, classic).await?;
         channel.queue_delete(trial, QueueDeleteOptions::default()).await?;
         Ok(())
     });
@@ -138,75 +209,19 @@ async fn default_type(live: &Live) -> Result<QueueType, Fault> {
         Err(_) => QueueType::Quorum,
     };
     close(&channel).await;
-    live.looks_allowed.known().default = Some(found);
+    live.kinds.note_default_type(found);
     Ok(found)
 }
 
-/// The type of an existing queue; `None` when this user may not ask for it.
-pub(super) async fn queue_type(live: &Live, queue: &ShortString) -> Result<Option<QueueType>, Fault> {
-    let looks = &live.looks_allowed;
-    if looks.given.is_some() {
-        return Ok(looks.given);
-    }
-    let guess = {
-        let known = looks.known();
-        match known.types.get(queue) {
-            Some(queue_type) => return Ok(Some(*queue_type)),
-            None if known.denied => return Ok(None),
-            None => known.last.unwrap_or(QueueType::Classic),
-        }
-    };
-    let channel = in_time(live.channel()).await?;
-    let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString(guess.to_string().into()));
-    let declared = in_time(async { Ok(channel.queue_declare(queue.clone(), options, arguments).await?) }).await;
-    let found = match declared {
-        Ok(_) => {
-            close(&channel).await;
-            Some(guess)
-        }
-        Err(fault @ Fault::Away(_)) => return Err(fault),
-        Err(refusal) => named_in(&refusal.to_string()),
-    };
-    let mut known = looks.known();
-    match found {
-        Some(queue_type) => {
-            known.last = Some(queue_type);
-            known.types.insert(queue.clone(), queue_type);
-        }
-        None => known.denied = true,
-    }
-    Ok(found)
-}
-
-/// The type that the broker names when it refuses another one.
-fn named_in(refusal: &str) -> Option<QueueType> {
-    let (_, current) = refusal.split_once("x-queue-type")?.1.split_once("current is")?;
-    // So RabbitMQ 3.10 calls a classic queue that was declared without a type.
-    if current.trim() == "none" {
-        return Some(QueueType::Classic);
-    }
-    [QueueType::Quorum, QueueType::Classic].into_iter().find(|known| current.contains(&known.to_string()))
-}
-
-/// How a quorum queue under this name is given back what was looked at, if it keeps what is given back often. With the empty name: one to
-/// which no policy for request queues applies.
-async fn harmless(live: &Live, queue: ShortString) -> Result<Option<GiveBack>, Fault> {
-    let looks = &live.looks_allowed;
-    if let Some((way, seen)) = looks.known().harmless.get(&queue)
-        && seen.elapsed() < LIMIT_TTL
-    {
-        return Ok(*way);
-    }
-    if names::is_dead_queue(&queue) && is_unlimited(live, &queue).await? {
-        let way = Some(GiveBack::Nack);
-        looks.known().harmless.insert(queue, (way, Instant::now()));
+/// How a quorum queue with this name and limit is given back what was looked at, if it keeps what is given back often. With the empty name:
+/// one to which no policy for request queues applies.
+async fn harmless(live: &Live, queue: ShortString, limit: Option<i32>) -> Result<Option<GiveBack>, Fault> {
+    if let Some(way) = live.kinds.harmless(&queue, limit) {
         return Ok(way);
     }
     let trial = names::trial_queue(&queue);
     let channel = in_time(live.confirming_channel()).await?;
-    let way = match in_time(survives(&channel, &trial)).await {
+    let way = match in_time(survives(&channel, &trial, limit)).await {
         Ok(way) => way,
         Err(fault @ Fault::Away(_)) => return Err(fault),
         // Whoever may not try it out cannot know it.
@@ -219,39 +234,15 @@ async fn harmless(live: &Live, queue: ShortString) -> Result<Option<GiveBack>, F
         let _ = in_time(async { Ok(channel.queue_delete(trial, QueueDeleteOptions::default()).await?) }).await;
         close(&channel).await;
     }
-    looks.known().harmless.insert(queue, (way, Instant::now()));
+    live.kinds.note_harmless(queue, limit, way);
     Ok(way)
 }
 
-/// The arguments of a quorum queue of our own, whose messages may be looked at as often as one likes.
-pub(super) fn unlimited() -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString(QueueType::Quorum.to_string().into()));
-    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
-    arguments
-}
-
-/// Whether an existing queue has these arguments: then declaring it changes nothing.
-async fn is_unlimited(live: &Live, queue: &ShortString) -> Result<bool, Fault> {
-    let channel = in_time(live.channel()).await?;
-    let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    match in_time(async { Ok(channel.queue_declare(queue.clone(), options, unlimited()).await?) }).await {
-        Ok(_) => {
-            close(&channel).await;
-            Ok(true)
-        }
-        Err(fault @ Fault::Away(_)) => Err(fault),
-        Err(_) => Ok(false),
-    }
-}
-
 /// Gives a message of a new quorum queue back many times, and looks whether it is still there.
-async fn survives(channel: &Channel, trial: &ShortString) -> Result<Option<GiveBack>, Fault> {
-    let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString(QueueType::Quorum.to_string().into()));
+async fn survives(channel: &Channel, trial: &ShortString, limit: Option<i32>) -> Result<Option<GiveBack>, Fault> {
+    let mut arguments = Kind { queue_type: QueueType::Quorum, limit }.arguments();
     arguments.insert("x-expires".into(), AMQPValue::LongInt(TRIAL_EXPIRES));
-    channel.queue_declare(trial.clone(), options, arguments).await?;
+    channel.queue_declare(trial.clone(), DURABLE, arguments).await?;
     publish::confirmed(channel, trial.clone(), b"", publish::persistent()).await?;
     let get = async || channel.basic_get(trial.clone(), BasicGetOptions::default()).await;
     let requeue = BasicNackOptions { requeue: true, ..Default::default() };
@@ -261,25 +252,4 @@ async fn survives(channel: &Channel, trial: &ShortString) -> Result<Option<GiveB
         channel.basic_nack(delivery.delivery_tag, requeue).await?;
     }
     Ok(get().await?.map(|_| GiveBack::Nack))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_brokers_refusal_names_the_type() {
-        let refused = |received: &str, current: &str| {
-            format!(
-                "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'debci-classic-amd64' in vhost '/': received {received} but current is {current}"
-            )
-        };
-        assert_eq!(named_in(&refused("'classic'", "'quorum'")), Some(QueueType::Quorum));
-        assert_eq!(named_in(&refused("'quorum'", "'classic'")), Some(QueueType::Classic));
-        let old = refused("the value 'quorum' of type 'longstr'", "the value 'classic' of type 'longstr'");
-        assert_eq!(named_in(&old), Some(QueueType::Classic));
-        assert_eq!(named_in(&refused("the value 'quorum' of type 'longstr'", "none")), Some(QueueType::Classic));
-        assert_eq!(named_in(&refused("'classic'", "'stream'")), None);
-        assert_eq!(named_in("ACCESS_REFUSED - access to queue 'debci-quorum-amd64' refused"), None);
-    }
 }

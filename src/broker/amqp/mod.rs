@@ -26,6 +26,7 @@ mod held;
 mod holder_query;
 mod inspect;
 mod keeper;
+mod kinds;
 mod lock;
 mod looks;
 mod message;
@@ -163,7 +164,7 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let live = self.link.live().await?;
-        let asked = looks::need_quorum(&live, [names::short(queue)]).await;
+        let asked = looks::is_quorum(&live, &names::short(queue)).await;
         asked.map_err(|fault| self.link.error("tell the type of a queue", fault))
     }
 

@@ -7,7 +7,9 @@ use lapin::types::{FieldTable, ShortString};
 use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
-use super::{looks, names};
+use super::kinds::Kind;
+use super::looks::Asking;
+use super::names;
 use crate::release::QueueName;
 
 /// Looks at queues. Asking for one that does not exist makes the broker close the channel, so a new one is opened then.
@@ -47,30 +49,41 @@ impl<'a> Looking<'a> {
         }
     }
 
-    /// The lengths of a queue of our own that need not exist: `None` when it does not, and this user may not make it.
+    /// The lengths of the queue of an existing queue's dead letters: `None` when it does not exist, and this user may not make it.
     ///
-    /// It is made rather than asked for: RabbitMQ writes an error line into its log for each question about a queue that is not there.
-    pub(super) async fn look_at_own(&mut self, queue: ShortString) -> Result<Option<Lengths>, Fault> {
-        if self.live.may_make_own() {
-            let channel = match self.channel.take() {
-                Some(channel) => channel,
-                None => in_time(self.live.channel()).await?,
-            };
-            let options = QueueDeclareOptions { durable: true, ..Default::default() };
-            let made = async { Ok(channel.queue_declare(queue.clone(), options, FieldTable::default()).await?) };
-            match in_time(made).await {
-                Ok(queue) => {
-                    self.channel = Some(channel);
-                    let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());
-                    return Ok(Some(Lengths { ready, consumers }));
-                }
-                Err(Fault::Denied(_)) => self.live.may_not_make_own(),
-                // It was made by another hand, in another way.
-                Err(Fault::Refused(_)) => {}
-                Err(fault) => return Err(fault),
+    /// It is made rather than asked for: RabbitMQ writes an error line into its log for each question about a queue that is not there. Where
+    /// the origin is a quorum queue it is one, too, with a limit that looks never reach.
+    pub(super) async fn look_at_dead(&mut self, origin: &QueueName) -> Result<Option<Lengths>, Fault> {
+        let (live, dead) = (self.live, names::dead_queue(origin));
+        if live.kinds.is_made(&dead) || !live.may_make_own() {
+            let lengths = self.look(dead.clone()).await?;
+            if lengths.is_some() || !live.may_make_own() {
+                return Ok(lengths);
             }
+            live.kinds.forget(&dead);
         }
-        self.look(queue).await
+        let mut asking = Asking::on(live, self.channel.take());
+        let is_quorum = asking.is_quorum(&names::short(origin)).await?;
+        let channel = match asking.into_channel() {
+            Some(channel) => channel,
+            None => in_time(live.channel()).await?,
+        };
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        let arguments = if is_quorum { Kind::UNLIMITED } else { Kind::CLASSIC }.arguments();
+        let made = async { Ok(channel.queue_declare(dead.clone(), options, arguments).await?) };
+        match in_time(made).await {
+            Ok(queue) => {
+                self.channel = Some(channel);
+                live.kinds.note_made(dead);
+                let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());
+                return Ok(Some(Lengths { ready, consumers }));
+            }
+            Err(Fault::Denied(_)) => live.may_not_make_own(),
+            // It was made by another hand, in another way.
+            Err(Fault::Refused(_)) => live.kinds.note_made(dead.clone()),
+            Err(fault) => return Err(fault),
+        }
+        self.look(dead).await
     }
 
     pub(super) async fn end(self) {
@@ -108,20 +121,12 @@ pub(super) async fn split(live: &Live, queues: &[QueueName]) -> Result<(Vec<Queu
     Ok((existing, missing))
 }
 
-/// Makes the queue of dead letters exist. Where the origin is a quorum queue it is one, too, with a limit that looks never reach.
+/// Makes the queue of dead letters exist.
 pub(super) async fn declare_dead(live: &Live, origin: &QueueName) -> Result<(), Fault> {
     let mut looking = Looking::at(live);
-    let dead = names::dead_queue(origin);
-    let exists = looking.look(dead.clone()).await?.is_some();
+    let made = looking.look_at_dead(origin).await;
     looking.end().await;
-    if exists || !looks::need_quorum(live, [names::short(origin)]).await? {
-        return Ok(());
-    }
-    let channel = in_time(live.channel()).await?;
-    let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    in_time(async { Ok(channel.queue_declare(dead, options, looks::unlimited()).await?) }).await?;
-    close(&channel).await;
-    Ok(())
+    made.map(drop)
 }
 
 /// Declares a durable queue without arguments.

@@ -160,6 +160,7 @@ impl AmqpSlot {
             match fault {
                 // A queue was deleted, or a broker came back without it.
                 Fault::Missing(_) => {
+                    live.kinds.forget_all();
                     match queues::declare(&live, self.rotation.queues()).await {
                         // It went away in the meantime.
                         Err(Fault::Away(reason) | Fault::Blocked(reason)) if wait == Wait::ForOne => {

@@ -1,0 +1,145 @@
+//! Stories about queues at RabbitMQ that are made again with another type, and about the queues of our own that depend on it.
+
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
+
+use super::amqp::stranger;
+use super::*;
+
+/// More often than RabbitMQ's default delivery limit.
+const LOOKS: usize = 24;
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    macro_rules! stories {
+        ($($story:ident),* $(,)?) => {
+            $(
+                let own = Arc::clone(services);
+                let name = concat!("broker::types::", stringify!($story));
+                trials.push(Trial::test(name, move || {
+                    helper::play($story(&own));
+                    Ok(())
+                }));
+            )*
+        };
+    }
+    stories![
+        looks_notice_that_a_queue_was_made_again_with_another_type,
+        workers_notice_that_a_queue_was_made_again_with_another_type,
+        a_look_makes_the_queue_of_dead_letters_as_a_worker_does,
+        delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen,
+    ];
+    trials
+}
+
+fn quorum(limit: Option<i32>) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    if let Some(limit) = limit {
+        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(limit));
+    }
+    arguments
+}
+
+/// Declares a queue as somebody else does, after the former one of this name is deleted; the broker's refusal, if it refuses.
+async fn make(stage: &Stage, queue: &str, again: bool, arguments: FieldTable) -> Result<(), lapin::Error> {
+    let (connection, channel) = stranger(&stage.address()).await;
+    if again {
+        channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
+    }
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    let declared = channel.queue_declare(queue.into(), options, arguments).await.map(drop);
+    connection.close(200, "done".into()).await.unwrap();
+    declared
+}
+
+async fn looks_notice_that_a_queue_was_made_again_with_another_type(services: &Services) {
+    let stage = Stage::set(services, Backend::RabbitMq);
+    let (broker, queue) = stage.broker_with_queue().await;
+    let name = queue.to_string();
+    services.rabbitmq().limit_deliveries(&stage.vhost(), &format!("^{name}"), 20);
+    for (again, arguments) in [(false, FieldTable::default()), (true, quorum(None)), (true, quorum(Some(20)))] {
+        make(&stage, &name, again, arguments).await.unwrap();
+        submit(&broker, &queue, &requests("p", 3)).await;
+        for _ in 0..LOOKS {
+            let state = broker.inspect(std::slice::from_ref(&queue)).await.unwrap().remove(0);
+            assert_eq!(state.ready, 3);
+            let contents = broker.visible_contents(&queue, 10).await.unwrap();
+            assert!(contents.hidden.is_some() || contents.ready.len() == 3);
+        }
+        let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
+        assert_eq!(broker.take_everything(&queue, Pile::Ready, None, everything).await.unwrap(), 3);
+        assert_eq!(broker.inspect(std::slice::from_ref(&queue)).await.unwrap()[0].ready, 0);
+    }
+}
+
+async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: &Services) {
+    let stage = Stage::set(services, Backend::RabbitMq);
+    let (broker, queue) = stage.broker_with_queue().await;
+    let worker = stage.broker().await;
+    submit(&broker, &queue, &requests("p", 1)).await;
+    let mut busy = worker.slot(vec![queue.clone()]).await.unwrap();
+    let held = take(&mut busy).await;
+    let mut idle = worker.slot(vec![queue.clone()]).await.unwrap();
+    let waiting = tokio::spawn(async move { take(&mut idle).await });
+    stage.waits(&broker, std::slice::from_ref(&queue)).await;
+    make(&stage, &queue.to_string(), true, quorum(None)).await.unwrap();
+    stage.waits(&broker, std::slice::from_ref(&queue)).await;
+    submit(&broker, &queue, &requests("q", 1)).await;
+    let taken = waiting.await.unwrap();
+    let filled = || {
+        let queues = services.rabbitmq().filled_queues(&stage.vhost());
+        queues.into_iter().filter(|(name, _)| name.starts_with("apt-ci.claim.") || name.starts_with("apt-ci.delay."))
+    };
+    // One was claimed afterwards; the other one moves with its next renewal.
+    eventually("both claims are in quorum queues", async || {
+        let types: Vec<String> = filled().map(|(_, queue_type)| queue_type).collect();
+        (types.len() == 2 && types.iter().all(|one| one == "quorum")).then_some(())
+    })
+    .await;
+    assert!(!held.was_interrupted());
+    held.settle(Verdict::Done).await.unwrap();
+    taken.settle(later(3600, None, true)).await.unwrap();
+    stage.has_one_delayed(&broker, &queue).await;
+    let delayed: Vec<(String, String)> = filled().collect();
+    assert!(matches!(delayed.as_slice(), [(_, queue_type)] if queue_type == "quorum"), "{delayed:?}");
+    let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
+    assert_eq!(broker.take_everything(&queue, Pile::Delayed, None, everything).await.unwrap(), 1);
+}
+
+async fn a_look_makes_the_queue_of_dead_letters_as_a_worker_does(services: &Services) {
+    let stage = Stage::set(services, Backend::Quorum);
+    let (broker, queue) = stage.broker_with_queue().await;
+    broker.inspect(std::slice::from_ref(&queue)).await.unwrap();
+    let dead = format!("apt-ci.dead.{queue}");
+    make(&stage, &dead, false, quorum(Some(1_000_000))).await.expect("it has the high limit");
+    // The next letter finds a queue that somebody has deleted meanwhile.
+    make(&stage, &dead, true, quorum(None)).await.unwrap();
+    let (_connection, channel) = stranger(&stage.address()).await;
+    channel.queue_delete(dead.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+    submit(&broker, &queue, &requests("p", 1)).await;
+    let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+    take(&mut slot).await.settle(Verdict::Dead("no".to_owned())).await.unwrap();
+    make(&stage, &dead, false, quorum(Some(1_000_000))).await.expect("it has the high limit again");
+    for _ in 0..LOOKS {
+        broker.contents(&queue, 10).await.unwrap();
+    }
+    let dead = async || (broker.contents(&queue, 10).await.unwrap().dead.len() == 1).then_some(());
+    eventually("the dead letter is still there", dead).await;
+}
+
+async fn delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen(services: &Services) {
+    let stage = Stage::set(services, Backend::RabbitMq);
+    let broker = stage.broker().await;
+    let queues = stage.queues(2);
+    make(&stage, &queues[1].to_string(), false, quorum(None)).await.unwrap();
+    broker.declare(&queues).await.unwrap();
+    submit(&broker, &queues[1], &requests("p", 1)).await;
+    let mut slot = broker.slot(queues.clone()).await.unwrap();
+    take(&mut slot).await.settle(later(5, None, true)).await.unwrap();
+    let delayed: Vec<u64> = broker.inspect(&queues).await.unwrap().iter().map(|state| state.delayed).collect();
+    assert_eq!(delayed, [0, 1]);
+    // A worker that ends when nothing is left waits for it.
+    let claim = slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().expect("the delayed request");
+    claim.settle(Verdict::Done).await.unwrap();
+}
