@@ -2,6 +2,7 @@
 
 mod amqp;
 mod helper;
+mod ids;
 mod types;
 
 use std::collections::HashSet;
@@ -42,6 +43,7 @@ impl Backend {
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let mut trials = amqp::trials(services);
     trials.extend(types::trials(services));
+    trials.extend(ids::trials(services));
     trials.push(Trial::test("broker::delayed_requests_are_shown_when_there_are_any", || {
         delayed_requests_are_shown_when_there_are_any();
         Ok(())

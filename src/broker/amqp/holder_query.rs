@@ -228,9 +228,19 @@ async fn holders(live: &Live) -> Result<u64, Fault> {
     }
 }
 
-/// Whether some living connection holds the request through a copy of its own. A "no" proves nothing, so nobody says it: silence does.
-/// The holder of another request with the same id does not count.
-pub(super) async fn is_held(live: &Live, uuid: &RequestId, body: &[u8]) -> Result<bool, Fault> {
+/// What a living connection holds, through a copy of its own, under the id of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holder {
+    /// This request.
+    OfIt,
+    /// Another request, and nobody says to hold this one.
+    OfNamesake,
+    /// Nobody has answered. That proves nothing.
+    Silent,
+}
+
+/// Asks who holds a request, or another one with its id.
+pub(super) async fn holder(live: &Live, uuid: &RequestId, body: &[u8]) -> Result<Holder, Fault> {
     let asked = Request::parse(body).ok();
     let channel = live.channel().await?;
     declare_exchange(&channel).await?;
@@ -241,21 +251,25 @@ pub(super) async fn is_held(live: &Live, uuid: &RequestId, body: &[u8]) -> Resul
     channel.basic_publish(exchange, key, BasicPublishOptions::default(), &[], properties).await?;
     let mut bounds = Bounds::default();
     let end = tokio::time::Instant::now() + SILENCE;
-    let held = loop {
+    let mut holder = Holder::Silent;
+    loop {
         let answer = match tokio::time::timeout_at(end, answers.next()).await {
-            Err(_) => break false,
+            Err(_) => break,
             Ok(None) => return Err(Fault::Away("the connection was closed".to_owned())),
             Ok(Some(answer)) => answer?,
         };
         match bounds.admits(&answer) {
-            Admission::TooMuch => break false,
-            // An answer about another request says nothing about this one.
-            Admission::Answer if is_about(&answer, body, asked.as_ref()) => break true,
-            Admission::Answer | Admission::Ignored => {}
+            Admission::TooMuch => break,
+            Admission::Answer if is_about(&answer, body, asked.as_ref()) => {
+                holder = Holder::OfIt;
+                break;
+            }
+            Admission::Answer => holder = Holder::OfNamesake,
+            Admission::Ignored => {}
         }
-    };
+    }
     close(&channel).await;
-    Ok(held)
+    Ok(holder)
 }
 
 /// Whether an answer is about the request with this body.

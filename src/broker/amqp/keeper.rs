@@ -383,8 +383,8 @@ impl Keeping {
             let Some(live) = live else { return Err(GONE.to_owned()) };
             // A verdict that comes from here on waits until the claim is held again: an announcement is never left half-way.
             match self.announce_on(&live).await {
-                Ok((copy, Locking::Ours { .. })) => return Ok((live, copy)),
-                Ok((copy, Locking::Taken)) => {
+                Ok((copy, true)) => return Ok((live, copy)),
+                Ok((copy, false)) => {
                     // The other holder has a copy of its own: ours is one too many.
                     match copy.acknowledge().await {
                         Ok(()) => self.step(ClaimStep::SurplusDropped),
@@ -401,15 +401,28 @@ impl Keeping {
         }
     }
 
-    async fn announce_on(&self, live: &Live) -> Result<(Copy, Locking), Fault> {
+    /// Makes a new copy on this connection. Returns whether the lock is ours; otherwise another worker holds the request.
+    async fn announce_on(&self, live: &Live) -> Result<(Copy, bool), Fault> {
         let Keeper { shelf, subject, .. } = &self.keeper;
         let mut copy = Copy::make(shelf.take(live).await?, subject).await?;
-        match lock::lock(live, subject, &mut copy, false, || true).await {
-            Ok(locking) => Ok((copy, locking)),
-            Err(fault) => {
-                self.step(ClaimStep::Interrupted);
-                copy.close().await;
-                Err(fault)
+        loop {
+            let locking = match lock::lock(live, subject, &mut copy, false, || true).await {
+                // The test runs already, and goes on.
+                Ok(Locking::Namesake) => {
+                    tokio::time::sleep(PAUSE).await;
+                    copy.renew(subject).await.map(|()| Locking::Namesake)
+                }
+                locking => locking,
+            };
+            match locking {
+                Ok(Locking::Ours { .. }) => return Ok((copy, true)),
+                Ok(Locking::Taken) => return Ok((copy, false)),
+                Ok(Locking::Namesake) => {}
+                Err(fault) => {
+                    self.step(ClaimStep::Interrupted);
+                    copy.close().await;
+                    return Err(fault);
+                }
             }
         }
     }

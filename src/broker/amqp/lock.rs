@@ -7,6 +7,9 @@
 //! The lock alone is no proof that the other copy is safe: right after a worker's death its lock may still be there while its
 //! copy is on the way back already, and who drops that copy then, drops the last one. So a copy is dropped only when a
 //! living holder says that it has one of its own (`super::holder_query`).
+//!
+//! Other programs may give several requests one id. They share its lock and run one after the other. A slot does not wait for that: the
+//! request goes back and waits out a delay, with its id, by which it would be recognized as a second copy.
 
 use std::time::Duration;
 
@@ -19,9 +22,10 @@ use super::channel::{close, in_time};
 use super::connection::Live;
 use super::copy::Copy;
 use super::fault::Fault;
+use super::holder_query::{self, Holder};
 use super::message::Subject;
+use super::names;
 use super::roll_call::Place;
-use super::{holder_query, names};
 use crate::broker::ClaimStep;
 use crate::request::RequestId;
 
@@ -36,6 +40,8 @@ pub(super) enum Locking {
     Ours { contended: bool },
     /// A living connection holds the request: this copy may be dropped.
     Taken,
+    /// A living connection holds another request with this id.
+    Namesake,
 }
 
 /// The channel on which a slot asks for locks and gives them up.
@@ -107,8 +113,7 @@ impl Locks {
     }
 }
 
-/// Gets the lock, or finds out that a living connection has it for the same request. Waits as long as neither is certain, and while
-/// the lock belongs to another request with the same id. `free_here` says whether
+/// Gets the lock, or finds out what a living connection has it for. Waits as long as neither is certain. `free_here` says whether
 /// no other slot of this process is in the way, `contended` whether somebody else is known to have had it already.
 pub(super) async fn lock(
     live: &Live,
@@ -137,9 +142,13 @@ pub(super) async fn lock(
             }
         }
         contended = true;
-        if live.in_time(holder_query::is_held(live, uuid, &subject.body)).await? {
-            log.step(ClaimStep::HeldElsewhere);
-            return Ok(Locking::Taken);
+        match live.in_time(holder_query::holder(live, uuid, &subject.body)).await? {
+            Holder::OfIt => {
+                log.step(ClaimStep::HeldElsewhere);
+                return Ok(Locking::Taken);
+            }
+            Holder::OfNamesake => return Ok(Locking::Namesake),
+            Holder::Silent => {}
         }
         tokio::time::sleep(PAUSE).await;
         if Instant::now() >= renew_at {

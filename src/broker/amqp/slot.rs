@@ -26,7 +26,7 @@ use super::{delay, names, queues};
 use crate::broker::claim_step::ClaimLog;
 use crate::broker::history::History;
 use crate::broker::rotation::Waiting;
-use crate::broker::{BrokerError, Claim, ClaimStep, Hold, Rotation, Wait};
+use crate::broker::{BrokerError, Claim, ClaimStep, Hold, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 
 /// After an outage, workers whose tests have gone on announce their claims again. An idle one leaves them so much time
@@ -45,6 +45,8 @@ const CHECK_CONSUMERS_EVERY: Duration = Duration::from_secs(30);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// What is on its way from its delay to its queue is in neither for a moment: empty is what was found empty twice.
 const LOOKS: u8 = 2;
+/// How long a request waits while another one with its id runs: the more often it was passed on, the longer.
+const WAIT_FOR_NAMESAKE: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
 /// Who consumes from a queue may be looking at its messages, and give them back in a moment.
 const LOOKS_BESIDE_OTHERS: u8 = 20;
 
@@ -90,8 +92,8 @@ impl EndedWait {
 /// What became of a taken request.
 enum Outcome {
     Claimed(Box<Claim>),
-    /// Somebody else runs it.
-    Duplicate,
+    /// Somebody else runs it, or it waits until another one has run.
+    Elsewhere,
     /// `stop` came first; it is back on its queue.
     Stopped,
 }
@@ -204,7 +206,7 @@ impl AmqpSlot {
             match self.secure(live, &channel, claims, taken, stop).await? {
                 Outcome::Claimed(claim) => return Ok(Some(*claim)),
                 Outcome::Stopped => return Ok(None),
-                Outcome::Duplicate => {}
+                Outcome::Elsewhere => {}
             }
         }
     }
@@ -413,7 +415,24 @@ impl AmqpSlot {
                 }
                 log.step(ClaimStep::SurplusDropped);
                 self.shelf.put(own.queue).await;
-                Ok(Outcome::Duplicate)
+                Ok(Outcome::Elsewhere)
+            }
+            (Some(Ok(Locking::Namesake)), place) => {
+                // Whoever comes for this request must not take it for held here.
+                drop(place);
+                let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
+                tracing::warn!("a request from {queue} waits: another one with its id {uuid} runs");
+                match postpone(live, &own, &subject).await {
+                    Ok(()) => {
+                        self.shelf.put(own.queue).await;
+                        Ok(Outcome::Elsewhere)
+                    }
+                    Err(fault) => {
+                        log.step(ClaimStep::GivenBack);
+                        own.close().await;
+                        Err(fault)
+                    }
+                }
             }
             (unlocked, place) => {
                 // The lock may be ours without our knowing: nobody else could run the request then.
@@ -426,6 +445,19 @@ impl AmqpSlot {
             }
         }
     }
+}
+
+/// Has a request come back after a while.
+async fn postpone(live: &Live, own: &Copy, subject: &Subject) -> Result<(), Fault> {
+    let passes = usize::try_from(subject.history.passes).unwrap_or(usize::MAX);
+    let after = WAIT_FOR_NAMESAKE[passes.min(WAIT_FOR_NAMESAKE.len() - 1)];
+    let verdict = Verdict::Later { after, failure: None, counts: false };
+    let log = own.queue.log(subject);
+    delay::publish(live, &own.queue.channel, subject, &verdict).await?;
+    log.step(ClaimStep::Delayed);
+    own.acknowledge().await?;
+    log.step(ClaimStep::Settled);
+    Ok(())
 }
 
 /// Gives a request back to its queue, and its lock up if it is ours.
