@@ -1,6 +1,7 @@
 //! `apt-ci running`: what runs now, wherever its worker is.
 
 mod follow;
+mod heard;
 mod stitch;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use apt_ci::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestStatus};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use self::heard::Heard;
 use crate::results::known::check_places;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
@@ -166,7 +168,7 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
     if args.follow {
         return follow::run(&args, &broker, &site, session).await;
     }
-    let mut tests = look(&args, &broker).await?;
+    let mut tests = look(&args, &broker, session).await?;
     broker.close().await;
     tests.retain(|test| args.means(test));
     if tests.is_empty() {
@@ -186,8 +188,8 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
 }
 
 /// What runs: as the workers say it, and as the world is told of it.
-async fn look(args: &RunningArgs, broker: &Broker) -> anyhow::Result<Vec<Shown>> {
-    let mut heard: BTreeMap<[String; 4], Shown> = BTreeMap::new();
+async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow::Result<Vec<Shown>> {
+    let mut heard = Heard::default();
     if let Some(seconds) = args.listen {
         let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
         let mut listener = broker.listen(Topic::TestStatus).await?;
@@ -195,9 +197,8 @@ async fn look(args: &RunningArgs, broker: &Broker) -> anyhow::Result<Vec<Shown>>
             let Some(status) = TestStatus::parse(&message) else { continue };
             let running = status.running;
             let shown = Shown::heard(status);
-            // The latest word counts.
             if running {
-                heard.insert(shown.key(), shown);
+                heard.insert(shown);
             } else {
                 heard.remove(&shown.key());
             }
@@ -210,7 +211,10 @@ async fn look(args: &RunningArgs, broker: &Broker) -> anyhow::Result<Vec<Shown>>
     for test in &tests {
         heard.remove(&test.key());
     }
-    tests.extend(heard.into_values());
+    if heard.dropped > 0 {
+        session.ui.warn(format!("too many tests were announced: {} of them are left out", heard.dropped));
+    }
+    tests.extend(heard.into_tests());
     Ok(tests)
 }
 

@@ -13,7 +13,7 @@ use lapin::{Channel, Confirmation};
 use super::channel::{close, in_time};
 use super::connection::{Link, Live};
 use super::fault::Fault;
-use super::message::text_header;
+use super::message::{size_of_table, text_header};
 use super::names;
 use super::queues::Looking;
 use super::roll_call::{HeldClaim, LONGEST, declare_exchange, declare_presence, header};
@@ -27,9 +27,9 @@ const SILENCE: Duration = Duration::from_millis(250);
 const SILENCES: u32 = 8;
 /// Maximum number of answers to one question.
 const MAX_ANSWERS: usize = 20_000;
-/// Maximum size of the message in an answer, in bytes. A larger one is ignored.
+/// Maximum size of an answer with its headers, in bytes. A larger one is ignored.
 const MAX_ANSWER: usize = 256 * 1024;
-/// Maximum size of all messages in the answers to one question, in bytes.
+/// Maximum size of all answers to one question, in bytes.
 const MAX_ANSWERED: usize = 64 * 1024 * 1024;
 /// Consumes what is answered to this channel. RabbitMQ gives that only to who acknowledges nothing.
 async fn consume_answers(channel: &Channel) -> Result<lapin::Consumer, Fault> {
@@ -198,10 +198,11 @@ enum Admission {
 impl Bounds {
     fn admits(&mut self, answer: &Delivery) -> Admission {
         self.answers += 1;
-        self.bytes += answer.data.len();
+        let bytes = answer.data.len() + answer.properties.headers().as_ref().map_or(0, size_of_table);
+        self.bytes += bytes;
         if self.answers > MAX_ANSWERS || self.bytes > MAX_ANSWERED {
             Admission::TooMuch
-        } else if answer.data.len() > MAX_ANSWER {
+        } else if bytes > MAX_ANSWER {
             Admission::Ignored
         } else {
             Admission::Answer
@@ -305,6 +306,11 @@ mod tests {
         assert!(matches!(bounds.admits(&answer(&vec![b'x'; MAX_ANSWER])), Admission::Answer));
         assert!(matches!(bounds.admits(&answer(&vec![b'x'; MAX_ANSWER + 1])), Admission::Ignored));
         let large = answer(&vec![b'x'; MAX_ANSWER]);
+        let mut news = answer(b"");
+        news.properties = BasicProperties::default().with_headers(header(names::NEWS, "x".repeat(MAX_ANSWER - 64)));
+        let mut told = Bounds::default();
+        let admitted = (0..=MAX_ANSWERED / MAX_ANSWER).all(|_| matches!(told.admits(&news), Admission::Answer));
+        assert!(!admitted && told.bytes < MAX_ANSWERED + MAX_ANSWER, "headers count as well: {}", told.bytes);
         let taken = std::iter::repeat_with(|| bounds.admits(&large));
         let taken = taken.take_while(|admission| !matches!(admission, Admission::TooMuch)).count();
         assert!(taken <= MAX_ANSWERED / MAX_ANSWER);

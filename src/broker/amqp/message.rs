@@ -189,11 +189,14 @@ fn size(value: &AMQPValue) -> usize {
         AMQPValue::ShortString(text) => 8 + text.as_str().len(),
         AMQPValue::ByteArray(bytes) => 8 + bytes.as_slice().len(),
         AMQPValue::FieldArray(values) => 8 + values.as_slice().iter().map(size).sum::<usize>(),
-        AMQPValue::FieldTable(table) => {
-            8 + table.inner().iter().map(|(name, value)| name.as_str().len() + size(value)).sum::<usize>()
-        }
+        AMQPValue::FieldTable(table) => 8 + size_of_table(table),
         _ => 16,
     }
+}
+
+/// Returns about how many bytes headers take in a frame.
+pub(super) fn size_of_table(table: &FieldTable) -> usize {
+    table.inner().iter().map(|(name, value)| name.as_str().len() + size(value)).sum()
 }
 
 /// A header's number; 0 when it is missing or none. Other clients write numbers in whatever width they like.
