@@ -11,9 +11,9 @@ pub fn wrap(text: &str, width: usize) -> String {
 fn wrap_line(line: &str, width: usize) -> String {
     let mut wrapped = String::with_capacity(line.len() + 8);
     let mut column = 0;
-    for word in words(line) {
+    for (number, word) in words(line).into_iter().enumerate() {
         let word_width = shown_width(word);
-        if column == 0 {
+        if number == 0 {
             column = word_width;
         } else if column + 1 + word_width > width {
             wrapped.push('\n');
