@@ -250,7 +250,7 @@ async fn a_neutral_run_of_a_test_that_does_not_exist_is_known() {
     .into_iter()
     .enumerate()
     {
-        let id = format!("2021010{number}_000000@");
+        let id = format!("2021010{}_000000@", number + 1);
         scene.put(&gzip, &id, RESULT, bytes, &content_type).await;
         let runs = of_package(&scene.store, &gzip).await.unwrap();
         let run = runs.last().unwrap();
