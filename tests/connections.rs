@@ -5,11 +5,14 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use apt_ci::broker::{Broker, BrokerError, Message, Pile, Verdict, Wait};
+use apt_ci::release::QueueName;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use libtest_mimic::{Failed, Trial};
 use nix::sys::signal::Signal;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::proxy::Proxy;
 use crate::support::rabbitmq::RabbitMq;
@@ -23,6 +26,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_message_with_deeply_nested_headers_ends_nobody", nested_headers),
         ("a_look_leaves_no_error_in_the_brokers_log", quiet_log),
         ("an_alarm_is_named_and_stops_neither_looking_nor_removing", alarm),
+        ("copies_are_refused_under_an_alarm_before_anything_is_held", alarm_before_copies),
         ("requests_that_were_not_confirmed_are_sent_again_without_doubles", unconfirmed),
         ("a_missing_permission_is_named_with_the_command_that_grants_it", permission),
         ("the_end_of_a_test_is_heard_and_a_queue_without_a_worker_is_named", heard),
@@ -245,6 +249,62 @@ fn alarm(_: &Services) -> Result<(), Failed> {
     // With nobody who runs anything, everything can be looked at.
     assert_eq!(site.json(&["queues"])[0]["ready"], 0);
     assert_eq!(site.json(&["running"]), serde_json::json!({}));
+    Ok(())
+}
+
+fn alarm_before_copies(_: &Services) -> Result<(), Failed> {
+    let rabbitmq = Arc::new(RabbitMq::start(""));
+    let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
+    let (name, huge) = (site.queue_name(), format!("debci-huge-{}-amd64", site.release));
+    let [queue, to]: [QueueName; 2] = [name.parse()?, huge.parse()?];
+    site.request("dead", &[]);
+    block_on(async {
+        let broker = Broker::connect(&rabbitmq.url().parse().unwrap()).await.unwrap();
+        broker.declare(std::slice::from_ref(&to)).await.unwrap();
+        let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
+        let claim = slot.claim(Wait::ForOne, &CancellationToken::new()).await.unwrap().unwrap();
+        claim.settle(Verdict::Dead("for the story".to_owned())).await.unwrap();
+        drop(slot);
+        broker.close().await;
+    });
+    let ids: Vec<String> = ["a", "b", "c"].map(|package| site.request(package, &[])).into();
+    let counts = || {
+        let state = site.queue();
+        (state["ready"].clone(), state["dead"].clone())
+    };
+    until("all are there", || counts() == (3.into(), 1.into()));
+
+    rabbitmq.alarm(true);
+    for arguments in [&["queues", "move", &name, &huge, "--yes"][..], &["queues", "dead", "requeue", &name, "--yes"]] {
+        let refused = site.run(arguments);
+        assert_eq!(refused.status.code(), Some(1), "{refused:#?}");
+        assert!(refused.err.contains("memory alarm blocks publishing"), "{refused:#?}");
+        assert_eq!(counts(), (3.into(), 1.into()), "{arguments:?}");
+    }
+    // What waits can be cancelled, although no worker can be asked.
+    site.ok(&["cancel", &ids[0]]);
+    assert_eq!(counts(), (2.into(), 1.into()));
+    rabbitmq.alarm(false);
+
+    // An alarm that begins in the middle.
+    block_on(async {
+        let broker = Broker::connect(&rabbitmq.url().parse().unwrap()).await.unwrap();
+        let begin = Arc::clone(&rabbitmq);
+        let choice = Box::new(move |messages: &[Message]| {
+            begin.alarm(true);
+            Ok((0..messages.len()).collect())
+        });
+        let error = broker.take_out(&queue, Pile::Ready, Some(&to), choice).await.unwrap_err();
+        assert!(matches!(error, BrokerError::Blocked { .. }), "{error}");
+        assert_eq!(counts(), (2.into(), 1.into()), "what was held is back before the alarm is over");
+        broker.close().await;
+    });
+    rabbitmq.alarm(false);
+    site.ok(&["queues", "move", &name, &huge, "--yes"]);
+    assert_eq!(counts(), (0.into(), 1.into()));
+    let there = site.ok(&["queues", "show", &huge]);
+    let there: Vec<&str> = there.lines().filter_map(|line| line.split('\t').nth(3)).collect();
+    assert_eq!(there, [&ids[1], &ids[2]], "each once");
     Ok(())
 }
 

@@ -204,9 +204,9 @@ impl Canceller<'_> {
                 return Ok(());
             }
             sleep(PAUSE).await;
-            let (everything, _) = everything(self.broker, self.site).await?;
+            let seen = everything(self.broker, self.site).await?;
             let mut now: HashMap<String, Place> =
-                everything.into_iter().map(|found| (found.uuid, found.place)).collect();
+                seen.requests.into_iter().map(|found| (found.uuid, found.place)).collect();
             meant = open;
             for found in &mut meant {
                 if let Some(place) = now.remove(&found.uuid) {
@@ -248,9 +248,12 @@ async fn matching(
     site: &Site,
     session: &Session,
 ) -> anyhow::Result<Option<Vec<Found>>> {
-    let (mut meant, opaque) = everything(broker, site).await?;
+    let Seen { requests: mut meant, opaque, blocked } = everything(broker, site).await?;
     if let Some(opaque) = opaque {
         session.ui.warn_lines(format!("only running tests are found there: {}", opaque_lines(&opaque)));
+    }
+    if let Some(blocked) = blocked {
+        session.ui.warn(format!("only requests that wait are found: {blocked}"));
     }
     meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
     if meant.is_empty() {
@@ -273,27 +276,30 @@ async fn matching(
 /// The requests that the texts mean, each once.
 async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
     // Who names running tests by their whole ids disturbs no queue.
-    let mut all = running(broker).await?;
-    let mut opaque = None;
+    let mut seen = running(broker).await?;
     for look in 1.. {
-        if texts.iter().any(|text| all.iter().all(|found| found.uuid != *text)) {
-            (all, opaque) = everything(broker, site).await?;
+        if texts.iter().any(|text| seen.requests.iter().all(|found| found.uuid != *text)) {
+            seen = everything(broker, site).await?;
         }
+        let all = &seen.requests;
         let mut chosen: Vec<usize> = Vec::new();
         let mut missing = None;
         for text in texts {
-            match one(text, &all)? {
+            match one(text, all)? {
                 Some(index) if chosen.contains(&index) => {}
                 Some(index) => chosen.push(index),
                 None => missing = Some(text),
             }
         }
         let Some(missing) = missing else {
-            let mut all: Vec<Option<Found>> = all.into_iter().map(Some).collect();
+            let mut all: Vec<Option<Found>> = seen.requests.into_iter().map(Some).collect();
             return Ok(chosen.into_iter().filter_map(|index| all.get_mut(index)?.take()).collect());
         };
         if look == LOOKS {
-            if let Some(opaque) = opaque {
+            if let Some(blocked) = seen.blocked {
+                return Err(anyhow::Error::from(blocked).context(format!("no request {missing} is seen to wait")));
+            }
+            if let Some(opaque) = seen.opaque {
                 let message = format!("no request {missing} runs or is seen to wait in the site's queues");
                 return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
             }
@@ -306,26 +312,40 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
     Ok(Vec::new())
 }
 
-async fn running(broker: &Broker) -> anyhow::Result<Vec<Found>> {
-    let tests = broker.running().await?;
-    Ok(tests.iter().filter_map(|test| found(&test.request()?, &test.queue, Place::Running)).collect())
+/// What is seen of the requests, each once.
+struct Seen {
+    requests: Vec<Found>,
+    /// Why not all of what waits is seen.
+    opaque: Option<Opaque>,
+    /// The alarm of the broker that keeps workers from telling what runs.
+    blocked: Option<BrokerError>,
 }
 
-/// What runs and what is seen to wait, each request once; and why not all of what waits is seen.
-async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Found>, Option<Opaque>)> {
-    let mut all = running(broker).await?;
-    let mut seen: HashSet<String> = all.iter().map(|found| found.uuid.clone()).collect();
+async fn running(broker: &Broker) -> anyhow::Result<Seen> {
+    let (tests, blocked) = match broker.running().await {
+        Err(blocked @ BrokerError::Blocked { .. }) => (Vec::new(), Some(blocked)),
+        tests => (tests?, None),
+    };
+    let requests = tests.iter().filter_map(|test| found(&test.request()?, &test.queue, Place::Running)).collect();
+    Ok(Seen { requests, opaque: None, blocked })
+}
+
+/// What runs and what is seen to wait.
+async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Seen> {
+    let mut seen = running(broker).await?;
+    let mut ids: HashSet<String> = seen.requests.iter().map(|found| found.uuid.clone()).collect();
     let (queued, opaque) = queued::all(broker, site).await?;
+    seen.opaque = opaque;
     for queued in queued {
         let (request, queue) = (queued.request.clone(), queued.queue.clone());
         // One that went back in between was seen twice.
         if let Some(found) = found(&request, &queue, Place::Queued(Box::new(queued)))
-            && seen.insert(found.uuid.clone())
+            && ids.insert(found.uuid.clone())
         {
-            all.push(found);
+            seen.requests.push(found);
         }
     }
-    Ok((all, opaque))
+    Ok(seen)
 }
 
 /// A request as it is spoken of. An id tells nothing; of a private run no more is shown.

@@ -115,6 +115,9 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
         must_exist(to, &broker, site).await?;
     }
     let is_removal = errand.destination == Destination::Record;
+    if !is_removal && !args.dry_run {
+        broker.takes_messages().await?;
+    }
     let unfinished = if is_removal { Unfinished::all(site, REMOVED) } else { Vec::new() };
     for one in &unfinished {
         session.ui.note(one.said());

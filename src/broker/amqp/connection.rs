@@ -14,9 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::ANSWER_TIMEOUT;
-use super::fault::{self, Fault};
+use super::fault::{self, Fault, OTHERS_HOLD};
 use super::health::Health;
-use super::held::OTHERS_HOLD;
 use super::kinds::Kinds;
 use super::names;
 use super::roll_call::Roll;
@@ -309,9 +308,14 @@ impl Live {
     /// Makes the next user of the link dial again: this connection is there, and does not answer.
     fn give_up(&self) {
         tracing::warn!("the connection to the queue server does not answer; it is replaced");
+        self.leave();
+    }
+
+    /// The same, for a connection that an alarm blocks: the broker hears of it when the alarm is over.
+    pub(super) fn leave(&self) {
         self.given_up.store(true, Ordering::Relaxed);
-        let silent = self.clone();
-        tokio::spawn(async move { silent.say_goodbye().await });
+        let left = self.clone();
+        tokio::spawn(async move { left.say_goodbye().await });
     }
 
     /// Waits until the connection has ended, however it ended. Cancel-safe.

@@ -1,10 +1,14 @@
 //! What went wrong at the protocol's level, sorted by what to do about it.
 
 use std::fmt;
+use std::time::Duration;
 
 use lapin::ErrorKind;
 
 use crate::broker::Denial;
+
+/// Others who look give back what they hold within moments. One that is frozen or cut off does not.
+pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
 
 /// A failed operation at RabbitMQ.
 #[derive(Debug, Clone)]

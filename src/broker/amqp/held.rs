@@ -14,18 +14,16 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::{FutureExt, StreamExt};
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, ConfirmSelectOptions,
-};
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, DeliveryTag, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Consumer, PublisherConfirm};
+use lapin::{Channel, Consumer};
 use tokio::time::Instant;
 
 use super::channel::{close, flush, in_time};
 use super::connection::Live;
-use super::fault::Fault;
+use super::copies::Copies;
+use super::fault::{Fault, OTHERS_HOLD};
 use super::kinds::GiveBack;
-use super::publish;
 use super::queues::Looking;
 
 /// Between two questions whether anything is left.
@@ -34,19 +32,10 @@ const ASK_EVERY: Duration = Duration::from_millis(1);
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
 /// What is added to it, at random: two who try would go on in step.
 const UP_TO: u32 = 20;
-/// Others who look give back what they hold within moments. One that is frozen or cut off does not.
-pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
 /// How long what was given back to a quorum queue is waited for. Workers may have taken it meanwhile.
 const RETURN_TIMEOUT: Duration = Duration::from_millis(500);
 /// So many copies are on their way to another queue at a time.
 const WINDOW: usize = 512;
-
-/// Where copies of messages go that are taken out.
-pub(super) struct Copies {
-    pub(super) queue: ShortString,
-    /// What a copy has instead of the message's own properties.
-    pub(super) properties: fn(&Delivery) -> BasicProperties,
-}
 
 /// The messages, in their order.
 pub(super) struct Held {
@@ -159,22 +148,11 @@ impl Held {
         let Some(Hand { channel, give_back, removed, .. }) = &self.hand else { return Ok(()) };
         let is_everything = chosen.len() == self.messages.len();
         let chosen: Vec<&Delivery> = chosen.iter().filter_map(|index| self.messages.get(*index)).collect();
-        if copies.is_some() {
-            channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        }
         for some in chosen.chunks(WINDOW) {
+            if let Some(copies) = copies {
+                copies.publish(some, there).await?;
+            }
             in_time(async {
-                if let Some(Copies { queue, properties }) = copies {
-                    let mut confirms: Vec<PublisherConfirm> = Vec::with_capacity(some.len());
-                    for message in some.iter().filter(|message| !there.contains(&message.data)) {
-                        let (exchange, key) = (ShortString::default(), queue.clone());
-                        let copy = publish::start(channel, exchange, key, &message.data, properties(message));
-                        confirms.push(copy.await?);
-                    }
-                    for confirm in confirms {
-                        publish::verdict(confirm.await, queue.as_str())?;
-                    }
-                }
                 // A quorum queue that is told of many one by one may not be told of the last before the channel is closed.
                 match some.last() {
                     Some(last) if is_everything && *give_back == GiveBack::Nack => {

@@ -18,6 +18,7 @@ mod announce;
 mod channel;
 mod claim_queue;
 mod connection;
+mod copies;
 mod copy;
 mod delay;
 mod fault;

@@ -93,6 +93,11 @@ pub(super) fn trial_queue(queue: &ShortString) -> ShortString {
     }
 }
 
+/// The queue whose existence says that some connection copies messages to another queue.
+pub(super) fn copying_queue(to: &ShortString) -> ShortString {
+    format!("apt-ci.copying.{to}").into()
+}
+
 /// The queue whose existence says that some connection runs the request.
 pub(super) fn lock_queue(request: &RequestId) -> ShortString {
     format!("apt-ci.lock.{request}").into()
@@ -110,6 +115,7 @@ mod tests {
         assert!(claim_queue(&slot, u64::MAX).as_str().len() < 256);
         assert!(dead_queue(&origin).as_str().len() < 256);
         assert!(trial_queue(&dead_queue(&origin)).as_str().len() < 256);
+        assert!(copying_queue(&short(&origin)).as_str().len() < 256);
         assert!(lock_queue(&"a".repeat(64).parse().unwrap()).as_str().len() < 256);
     }
 

@@ -12,8 +12,9 @@ use lapin::message::Delivery;
 use lapin::types::ShortString;
 
 use super::connection::{Link, Live};
+use super::copies::Copies;
 use super::fault::Fault;
-use super::held::{Copies, Held};
+use super::held::Held;
 use super::kinds::GiveBack;
 use super::message::{moved_properties, revived_properties, text_header};
 use super::queues::Looking;
@@ -52,6 +53,26 @@ pub(super) async fn take_out(
     extent: Extent,
     choice: Choice,
 ) -> Result<usize, BrokerError> {
+    let properties = if pile == Pile::Dead { revived_properties } else { moved_properties };
+    let copies = match to {
+        Some(queue) => Some(Copies::to(link, names::short(queue), properties).await?),
+        None => None,
+    };
+    let taken = take(link, live, (queue, pile), copies.as_ref(), extent, choice).await;
+    if let Some(copies) = copies {
+        copies.end().await;
+    }
+    taken
+}
+
+async fn take(
+    link: &Link,
+    live: &Live,
+    (queue, pile): (&QueueName, Pile),
+    copies: Option<&Copies>,
+    extent: Extent,
+    choice: Choice,
+) -> Result<usize, BrokerError> {
     let error = |fault: Fault| link.error("take requests out of a queue", fault);
     let name = names::short(queue);
     let holders = match pile {
@@ -61,15 +82,13 @@ pub(super) async fn take_out(
     };
     let Some(give_back) = way_to_give_back(live, pile, &holders, extent).await.map_err(error)? else { return Ok(0) };
     let give_back = give_back.map_err(|opaque| BrokerError::Opaque(Box::new(opaque)))?;
-    let properties = if pile == Pile::Dead { revived_properties } else { moved_properties };
-    let copies = to.map(|queue| Copies { queue: names::short(queue), properties });
     let is_certain = match (pile, give_back) {
         (Pile::Delayed, _) => holders.len() == DELAYS.len(),
         (_, Some(GiveBack::Close)) => true,
         _ => extent == Extent::Everything,
     };
     let taking = Taking { link, live, queue: name, pile, holders, give_back };
-    let (count, kept) = taking.first(copies.as_ref(), extent, choice).await?;
+    let (count, kept) = taking.first(copies, extent, choice).await?;
     if !is_certain && count > 0 {
         taking.again(&kept).await?;
     }
@@ -114,7 +133,12 @@ async fn bodies_in(live: &Live, queue: ShortString) -> Result<Bodies, Fault> {
 
 impl Taking<'_> {
     fn error(&self, fault: Fault) -> BrokerError {
-        self.link.error("take requests out of a queue", fault)
+        let action = match fault {
+            // Only copies need the broker's room.
+            Fault::Blocked(_) => "take all of the requests' copies",
+            _ => "take requests out of a queue",
+        };
+        self.link.error(action, fault)
     }
 
     /// Requests of all origins share the delay queues.
@@ -176,7 +200,7 @@ impl Taking<'_> {
         if messages.is_empty() {
             return Ok((0, Kept::new()));
         }
-        // What a killed call has left here, it has sent there before: the broker works off what it sent before it gives back.
+        // What a killed call has left here, it may have sent there before.
         let there = match copies {
             Some(copies) => bodies_in(self.live, copies.queue.clone()).await.map_err(|fault| self.error(fault))?,
             None => Bodies::new(),

@@ -1,0 +1,119 @@
+//! Copies of messages that go to another queue.
+//!
+//! They are published on another connection than the one that holds the messages. While its alarm is on, the broker reads nothing more from a
+//! connection that has published: it would not hear that the messages are given back, nor that the process has ended.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use lapin::message::Delivery;
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{FieldTable, ShortString};
+use lapin::{BasicProperties, Channel, PublisherConfirm};
+use tokio::time::Instant;
+
+use super::channel::close;
+use super::connection::{Link, Live};
+use super::fault::{Fault, OTHERS_HOLD};
+use super::{names, publish};
+use crate::broker::BrokerError;
+
+/// Time after the beginning of an alarm in which the broker confirms what it has read before.
+const LAST_CONFIRMATIONS: Duration = Duration::from_secs(1);
+/// Pause between two tries to be the only one. Each is a line in the broker's log.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// The way of copies to a queue.
+pub(super) struct Copies {
+    live: Live,
+    channel: Channel,
+    pub(super) queue: ShortString,
+    /// What a copy has instead of the message's own properties.
+    properties: fn(&Delivery) -> BasicProperties,
+}
+
+impl Copies {
+    /// Makes sure that the broker takes them, before any message is held. Copies have these properties instead of the messages' own.
+    ///
+    /// # Errors
+    /// [`BrokerError::Blocked`] while an alarm blocks publishing.
+    pub(super) async fn to(
+        link: &Link,
+        queue: ShortString,
+        properties: fn(&Delivery) -> BasicProperties,
+    ) -> Result<Self, BrokerError> {
+        publish::probe(link).await?;
+        let live = link.publishing().await?;
+        let reserved = reserve(&live, &queue).await;
+        let channel = reserved.map_err(|fault| link.error("take copies of requests", fault))?;
+        Ok(Self { live, channel, queue, properties })
+    }
+
+    /// Publishes copies of those messages whose bodies are not there, and waits until the broker has all of them.
+    ///
+    /// # Errors
+    /// [`Fault::Blocked`] when an alarm begins meanwhile. Copies that the broker has not read by then come when the alarm is over.
+    pub(super) async fn publish(&self, messages: &[&Delivery], there: &HashSet<Vec<u8>>) -> Result<(), Fault> {
+        if let Some(alarm) = self.live.alarm() {
+            return Err(alarm);
+        }
+        let publication = async {
+            let mut confirms: Vec<PublisherConfirm> = Vec::with_capacity(messages.len());
+            for message in messages.iter().filter(|message| !there.contains(&message.data)) {
+                let (exchange, key, properties) =
+                    (ShortString::default(), self.queue.clone(), (self.properties)(message));
+                confirms.push(publish::start(&self.channel, exchange, key, &message.data, properties).await?);
+            }
+            for confirm in confirms {
+                publish::verdict(confirm.await, self.queue.as_str())?;
+            }
+            Ok(())
+        };
+        let alarm = async {
+            let alarm = self.live.blocked().await;
+            tokio::time::sleep(LAST_CONFIRMATIONS).await;
+            alarm
+        };
+        tokio::select! {
+            biased;
+            outcome = self.live.in_time(publication) => outcome,
+            alarm = alarm => Err(alarm),
+        }
+    }
+
+    pub(super) async fn end(self) {
+        if self.live.alarm().is_some() {
+            self.live.leave();
+            return;
+        }
+        let reservation = names::copying_queue(&self.queue);
+        let removed =
+            async { Ok(self.channel.queue_delete(reservation, QueueDeleteOptions::default()).await.map(drop)?) };
+        if let Err(fault) = self.live.in_time(removed).await {
+            tracing::debug!("others may copy to {} when this connection ends: {fault}", self.queue);
+        }
+        close(&self.channel).await;
+    }
+}
+
+/// Opens a channel to a queue for the only one who copies to it. An earlier call that was killed has sent some copies: when the broker gives up
+/// its reservation, it has worked off all of them.
+async fn reserve(live: &Live, queue: &ShortString) -> Result<Channel, Fault> {
+    let end = Instant::now() + OTHERS_HOLD;
+    loop {
+        let channel = live.confirming_channel().await?;
+        let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
+        let (name, arguments) = (names::copying_queue(queue), FieldTable::default());
+        let reserved = async { Ok(channel.queue_declare(name, options, arguments).await.map(drop)?) };
+        match live.in_time(reserved).await {
+            Ok(()) => return Ok(channel),
+            Err(Fault::Locked) if Instant::now() < end => tokio::time::sleep(TRY_AGAIN_AFTER).await,
+            // Who may not make queues goes on without.
+            Err(Fault::Denied(_)) => return live.confirming_channel().await,
+            Err(Fault::Locked) => {
+                return Err(Fault::Refused(format!("another command copies requests to {queue} at the same time")));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
