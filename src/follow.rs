@@ -188,11 +188,11 @@ impl Followed {
 /// What can go wrong while requests are followed.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The queue cannot be asked.
-    #[error(transparent)]
+    /// The queue cannot be asked. Not transparent: who reports it finds its cause, with what to do about it.
+    #[error("{0}")]
     Broker(#[from] BrokerError),
     /// The store cannot be read.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

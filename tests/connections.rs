@@ -217,16 +217,16 @@ fn alarm(_: &Services) -> Result<(), Failed> {
     let refused = site.run(&["run", "-s", &site.release, "--trigger", "a/1", "gzip"]);
     assert_eq!(refused.status.code(), Some(1), "{refused:#?}");
     assert!(refused.err.contains("memory alarm"), "{refused:#?}");
-    assert!(!refused.err.contains("address and password"), "{refused:#?}");
+    assert!(!refused.err.contains("is the server up"), "{refused:#?}");
     // It is said before anything was sent, so nothing comes when the alarm is over.
     assert!(!refused.err.contains("may be queued"), "{refused:#?}");
     assert!(site.run(&["queues"]).status.success());
     assert!(site.run(&["queues", &queue]).status.success());
     let running = site.run(&["running"]);
     assert!(running.status.success() || running.err.contains("memory alarm"), "{running:#?}");
-    assert!(!running.err.contains("address and password"), "{running:#?}");
+    assert!(!running.err.contains("is the server up"), "{running:#?}");
     let cancelled = site.run(&["cancel", "--match", "package=nothing", "--yes"]);
-    assert!(!cancelled.err.contains("address and password"), "{cancelled:#?}");
+    assert!(!cancelled.err.contains("is the server up"), "{cancelled:#?}");
     let purged = site.run(&["queues", "purge", &queue, "--yes"]);
     assert!(purged.status.success(), "{purged:#?}");
     // The claim's renewal waits for the end of the alarm, and nothing is lost by that.
@@ -366,12 +366,27 @@ fn permission(services: &Services) -> Result<(), Failed> {
     for said in [
         format!("permission denied: user '{name}' lacks the write permission for exchange 'amq.default'"),
         "rabbitmqctl set_permissions -p ".to_owned(),
-        format!(" {name} CONFIGURE-PATTERN '^amq\\.default$' READ-PATTERN"),
+        format!(" {name} CONFIGURE-PATTERN 'WRITE-PATTERN|^amq\\.default$' READ-PATTERN"),
     ] {
         assert!(refused.err.contains(&said), "{said}: {}", refused.err);
     }
     assert!(!refused.err.contains("are queued"), "{}", refused.err);
     assert_eq!(site.queue()["ready"], 1);
+
+    let name = format!("outsider-{}", site.release);
+    let url = services.rabbitmq().outsider(&name);
+    let refused = site.run(&["queues", "--queue", &url]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:#?}");
+    assert!(refused.err.contains(&format!("permission denied: user '{name}' may not use")), "{}", refused.err);
+    assert!(!refused.err.contains("is the server up"), "{}", refused.err);
+    let command = refused.err.split('`').find(|part| part.starts_with("rabbitmqctl ")).expect("a command");
+    services.rabbitmq().obey(command);
+    assert!(site.run(&["queues", "--queue", &url]).status.success(), "{command}");
+
+    let missing = site.run(&["queues", "--queue", &services.rabbitmq().url_in("nowhere")]);
+    assert_eq!(missing.status.code(), Some(1), "{missing:#?}");
+    assert!(missing.err.contains("no virtual host 'nowhere'"), "{}", missing.err);
+    assert!(missing.err.contains("`rabbitmqctl add_vhost nowhere`"), "{}", missing.err);
     Ok(())
 }
 
@@ -432,5 +447,11 @@ fn wrong_credentials(services: &Services) -> Result<(), Failed> {
     let checked = site.run(&["worker", "check", "--queue", &url]);
     assert_eq!(checked.status.code(), Some(1), "{checked:#?}");
     assert!(checked.out.contains("permission denied"), "{checked:#?}");
+    site.request("gzip", &[]);
+    let refused = site.run(&["worker", "--queue", &url]);
+    assert_eq!(refused.status.code(), Some(1), "{refused:#?}");
+    for said in ["permission denied", "`rabbitmqctl set_permissions -p ", "'CONFIGURE-PATTERN|^apt-ci\\..*'"] {
+        assert!(refused.err.contains(said), "{said}: {}", refused.err);
+    }
     Ok(())
 }

@@ -185,9 +185,10 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
             shell_word(file.parent().unwrap_or(file))
         )),
         BrokerError::Unreachable { .. } => Some(
-            "is the server up, and are address and password right? `apt-ci config` shows where the address comes from"
+            "is the server up, and is the address right? `apt-ci config` shows where the address comes from"
                 .to_owned(),
         ),
+        BrokerError::Excluded { exclusion, .. } => Some(exclusion.hint()),
         BrokerError::NoSuchQueue { nearest, .. } if nearest.is_empty() => {
             Some("a queue exists once a worker serves it, or once the site's [releases] name it".to_owned())
         }

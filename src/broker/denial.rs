@@ -41,22 +41,87 @@ impl Denial {
     }
 
     /// How to see the user's permissions and to grant the missing one, as an instruction. `rabbitmqctl` replaces all three patterns of
-    /// a user at once, so the two that are there have to be given again.
+    /// a user at once, so what is in them has to be given again.
     pub fn hint(&self) -> String {
         let Self { user, vhost, resource, right } = self;
         let name = resource.split_once('\'').map_or(resource.as_str(), |(_, name)| name.trim_end_matches('\''));
-        let pattern = quoted(&format!("^{}$", escaped(name)));
+        let pattern = match name.starts_with(OUR_NAMES) {
+            // The rest of such a name is another one each time.
+            true => format!("^{}.*", escaped(OUR_NAMES)),
+            false => format!("^{}$", escaped(name)),
+        };
         let [configure, write, read] = [Right::Configure, Right::Write, Right::Read].map(|one| {
+            let present = format!("{}-PATTERN", one.word().to_uppercase());
             let is_missing = right.is_none_or(|right| right == one);
-            if is_missing { pattern.clone() } else { format!("{}-PATTERN", one.word().to_uppercase()) }
+            if is_missing { quoted(&format!("{present}|{pattern}")) } else { present }
         });
         format!(
-            "grant it on the broker's host, with the patterns that `rabbitmqctl list_user_permissions {}` shows: \
-             `rabbitmqctl set_permissions -p {} {} {configure} {write} {read}`",
+            "grant it on the broker's host, with the patterns that `rabbitmqctl list_user_permissions {}` shows, \
+             ^$ for an empty one: `rabbitmqctl set_permissions -p {} {} {configure} {write} {read}`",
             quoted(user),
             quoted(vhost),
             quoted(user),
         )
+    }
+}
+
+/// How the names of our own queues and exchanges begin.
+const OUR_NAMES: &str = "apt-ci.";
+
+/// Why a broker that answers lets a user not in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Exclusion {
+    /// There is no such user, or it has another password.
+    #[error("it refuses user and password (ACCESS_REFUSED)")]
+    Login,
+    /// There is no such virtual host.
+    #[error("it has no virtual host '{vhost}'")]
+    NoVhost {
+        /// The virtual host that the address names.
+        vhost: String,
+    },
+    /// The user has no permission at all in the virtual host.
+    #[error("permission denied: user '{user}' may not use the virtual host '{vhost}'")]
+    Vhost {
+        /// The user.
+        user: String,
+        /// The virtual host.
+        vhost: String,
+    },
+}
+
+impl Exclusion {
+    /// Reads RabbitMQ's words, with which it closes a connection that was just opened.
+    pub(super) fn from_rabbitmq(text: &str) -> Option<Self> {
+        if text.starts_with("ACCESS_REFUSED - Login was refused") {
+            return Some(Self::Login);
+        }
+        let text = text.strip_prefix("NOT_ALLOWED - ")?;
+        if let Some(vhost) = text.strip_prefix("vhost ").and_then(|rest| rest.strip_suffix(" not found")) {
+            return Some(Self::NoVhost { vhost: vhost.to_owned() });
+        }
+        let (vhost, user) = text.strip_prefix("access to vhost '")?.split_once("' refused for user '")?;
+        // Another reason than a missing permission follows after a colon.
+        let user = user.strip_suffix('\'').filter(|user| !user.contains("': "))?;
+        Some(Self::Vhost { user: user.to_owned(), vhost: vhost.to_owned() })
+    }
+
+    /// What to do about it, as an instruction.
+    pub fn hint(&self) -> String {
+        let source = "`apt-ci config` shows where the address comes from";
+        match self {
+            Self::Login => format!("are user and password right? {source}"),
+            Self::NoVhost { vhost } => format!(
+                "`rabbitmqctl list_vhosts` on the broker's host shows which there are, `rabbitmqctl add_vhost {}` makes it; {source}",
+                quoted(vhost)
+            ),
+            Self::Vhost { user, vhost } => format!(
+                "let the user do everything there, on the broker's host: `rabbitmqctl set_permissions -p {} {} '.*' '.*' '.*'`; \
+                 README.md has narrower patterns for workers",
+                quoted(vhost),
+                quoted(user)
+            ),
+        }
     }
 }
 
@@ -111,7 +176,7 @@ mod tests {
             );
             assert!(
                 denial.hint().ends_with(
-                    r"`rabbitmqctl set_permissions -p / alice CONFIGURE-PATTERN '^amq\.default$' READ-PATTERN`"
+                    r"`rabbitmqctl set_permissions -p / alice CONFIGURE-PATTERN 'WRITE-PATTERN|^amq\.default$' READ-PATTERN`"
                 ),
                 "{}",
                 denial.hint()
@@ -121,9 +186,26 @@ mod tests {
             "ACCESS_REFUSED - access to queue 'apt-ci.dead.debci-sid-amd64' in vhost 'c i' refused for user 'o'b'";
         let denial = Denial::from_rabbitmq(unclear).unwrap();
         assert_eq!((denial.right, denial.user.as_str()), (None, "o'b"));
-        assert!(denial.hint().contains(r"-p 'c i' 'o'\''b' '^apt-ci\.dead\.debci-sid-amd64$' "), "{}", denial.hint());
+        assert!(denial.hint().contains(r"-p 'c i' 'o'\''b' 'CONFIGURE-PATTERN|^apt-ci\..*' "), "{}", denial.hint());
         let read = "ACCESS_REFUSED - read access to queue 'q' in vhost '/' refused for user 'u'";
         assert_eq!(Denial::from_rabbitmq(read).unwrap().right, Some(Right::Read));
         assert_eq!(Denial::from_rabbitmq("ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use"), None);
+    }
+
+    #[test]
+    fn what_keeps_a_user_out_is_told_apart() {
+        let login = "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN. For details see the broker logfile.";
+        assert_eq!(Exclusion::from_rabbitmq(login), Some(Exclusion::Login));
+        let missing = Exclusion::from_rabbitmq("NOT_ALLOWED - vhost no host not found").unwrap();
+        assert!(missing.hint().contains("`rabbitmqctl add_vhost 'no host'`"), "{}", missing.hint());
+        let refused =
+            Exclusion::from_rabbitmq("NOT_ALLOWED - access to vhost 'ci' refused for user 'nowrite'").unwrap();
+        assert_eq!(refused.to_string(), "permission denied: user 'nowrite' may not use the virtual host 'ci'");
+        let command = "`rabbitmqctl set_permissions -p ci nowrite '.*' '.*' '.*'`";
+        assert!(refused.hint().contains(command), "{}", refused.hint());
+        let full = "NOT_ALLOWED - access to vhost 'ci' refused for user 'u': connection limit (10) is reached";
+        for other in ["Connection refused (os error 111)", full, ""] {
+            assert_eq!(Exclusion::from_rabbitmq(other), None, "{other}");
+        }
     }
 }

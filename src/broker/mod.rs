@@ -27,7 +27,7 @@ use crate::request::{InvalidRequest, Request, RequestId};
 
 pub use self::claim_step::{CLAIM_LOG_TARGET, ClaimStep};
 pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
-pub use self::denial::{Denial, Right};
+pub use self::denial::{Denial, Exclusion, Right};
 pub use self::history::{DELAYS, FAILURES, Failure, delay};
 pub use self::queue_type::{Opaque, OpaqueReason, QueueType, UnknownQueueType};
 pub use self::rotation::Rotation;
@@ -56,6 +56,14 @@ pub enum BrokerError {
         file: PathBuf,
         /// What SQLite says.
         reason: String,
+    },
+    /// The broker answers, and does not let this user in. The address has no password.
+    #[error("the queue {address} cannot be used: {exclusion}")]
+    Excluded {
+        /// The broker's address, without its password.
+        address: String,
+        /// Why.
+        exclusion: Exclusion,
     },
     /// A queue that requests should go to does not exist; nothing was submitted.
     #[error("the queue {queue} does not exist")]

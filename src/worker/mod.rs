@@ -121,8 +121,8 @@ pub enum Ended {
 /// What a worker cannot go on without.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The broker.
-    #[error(transparent)]
+    /// The broker. Not transparent: who reports it finds its cause, with what to do about it.
+    #[error("{0}")]
     Broker(#[from] BrokerError),
     /// The work folder.
     #[error("the work folder {} cannot be used: {source}", path.display())]

@@ -119,7 +119,7 @@ impl Slot<'_> {
     async fn place_at(&self, latest: &Current) -> Result<Option<broker::Slot>, BrokerError> {
         loop {
             match self.worker.broker.slot(latest.rotation.clone()).await {
-                Err(error @ BrokerError::Unreachable { .. }) => {
+                Err(error @ (BrokerError::Unreachable { .. } | BrokerError::Excluded { .. })) => {
                     tracing::warn!("the new queues cannot be served yet: {error}");
                 }
                 place => return place.map(Some),

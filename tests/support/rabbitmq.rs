@@ -175,6 +175,12 @@ impl RabbitMq {
         format!("amqp://{name}:secret@127.0.0.1:{}/{vhost}", self.port)
     }
 
+    /// Makes a user of this name who may not use any virtual host, and gives where it would connect.
+    pub fn outsider(&self, name: &str) -> String {
+        self.control(&["add_user", name, "secret"]);
+        format!("amqp://{name}:secret@127.0.0.1:{}/{}", self.port, self.vhost())
+    }
+
     /// The virtual host of this thread, as URLs have it.
     fn vhost(&self) -> String {
         if !self.is_shared {

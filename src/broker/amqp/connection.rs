@@ -21,7 +21,7 @@ use super::names;
 use super::roll_call::Roll;
 use crate::broker::queue_type::QueueType;
 use crate::broker::url::AmqpUrl;
-use crate::broker::{BrokerError, CONNECT_TIMEOUT};
+use crate::broker::{BrokerError, CONNECT_TIMEOUT, Exclusion};
 
 /// Both sides tell each other at least this often that they are there, unless the URL says otherwise. Seconds.
 const HEARTBEAT: u16 = 30;
@@ -197,16 +197,16 @@ impl Link {
                 *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
                 Ok(live)
             }
-            Err(reason) => {
+            Err(error) => {
                 let longest = if self.roll.is_empty() { Duration::MAX } else { LONGEST_PAUSE_WITH_CLAIMS };
                 let pause = dialling.pauses.next().unwrap_or(LONGEST_PAUSE_WITH_CLAIMS).min(longest);
                 dialling.not_before = Instant::now() + pause;
-                Err(self.unreachable(reason))
+                Err(error)
             }
         }
     }
 
-    async fn connect(&self) -> Result<Connection, String> {
+    async fn connect(&self) -> Result<Connection, BrokerError> {
         let mut uri = self.uri.clone();
         if let Some(frame_max) = &self.frame_max {
             uri.query.frame_max = Some(frame_max.load(Ordering::Relaxed));
@@ -214,8 +214,14 @@ impl Link {
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
         match tokio::time::timeout(CONNECT_TIMEOUT, Connection::connect_uri(uri, properties)).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(error)) => Err(fault::reason(&error)),
-            Err(_) => Err(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs())),
+            Ok(Err(error)) => {
+                let (address, reason) = (self.address.clone(), fault::reason(&error));
+                Err(match Exclusion::from_rabbitmq(&reason) {
+                    Some(exclusion) => BrokerError::Excluded { address, exclusion },
+                    None => BrokerError::Unreachable { address, reason },
+                })
+            }
+            Err(_) => Err(self.unreachable(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()))),
         }
     }
 
@@ -241,7 +247,7 @@ impl Link {
         if self.closed.is_cancelled() {
             return Err(self.unreachable("the connection was closed"));
         }
-        let connection = self.connect().await.map_err(|reason| self.unreachable(reason))?;
+        let connection = self.connect().await?;
         Ok(publishing.insert(Live::new(connection, 1, self.queue_type)).clone())
     }
 
