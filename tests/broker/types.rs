@@ -28,6 +28,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         workers_notice_that_a_queue_was_made_again_with_another_type,
         a_look_makes_the_queue_of_dead_letters_as_a_worker_does,
         delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen,
+        what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues,
     ];
     trials
 }
@@ -101,8 +102,13 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
     held.settle(Verdict::Done).await.unwrap();
     taken.settle(later(3600, None, true)).await.unwrap();
     stage.has_one_delayed(&broker, &queue).await;
-    let delayed: Vec<(String, String)> = filled().collect();
-    assert!(matches!(delayed.as_slice(), [(_, queue_type)] if queue_type == "quorum"), "{delayed:?}");
+    // The broker counts what is in quorum queues now and then.
+    eventually("it is in a quorum queue", async || {
+        let delayed: Vec<(String, String)> = filled().collect();
+        matches!(delayed.as_slice(), [(name, queue_type)] if name.starts_with("apt-ci.delay.") && queue_type == "quorum")
+            .then_some(())
+    })
+    .await;
     let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
     assert_eq!(broker.take_everything(&queue, Pile::Delayed, None, everything).await.unwrap(), 1);
 }
@@ -142,4 +148,42 @@ async fn delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen(services
     // A worker that ends when nothing is left waits for it.
     let claim = slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().expect("the delayed request");
     claim.settle(Verdict::Done).await.unwrap();
+}
+
+/// At a restart of the broker, classic queues hand over what has expired only once, and a quorum queue may not be ready for it.
+async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(services: &Services) {
+    let stage = Stage::set(services, Backend::RabbitMq);
+    let operator = stage.broker().await;
+    let queues = stage.queues(2);
+    make(&stage, &queues[1].to_string(), false, quorum(None)).await.unwrap();
+    operator.declare(&queues).await.unwrap();
+    // As README has it: the request queues are not a worker's to configure.
+    let name = format!("worker-{}", queues[0]);
+    let own = r"^(apt-ci\..*|amq\.(gen.*|default))$";
+    let worker = helper::connect(&services.rabbitmq().user(&name, [own, own, ".*"])).await;
+    for queue in &queues {
+        submit(&operator, queue, &requests("p", 2)).await;
+        let mut slot = worker.slot(vec![queue.clone()]).await.unwrap();
+        take(&mut slot).await.settle(later(3600, None, true)).await.unwrap();
+        let held = take(&mut slot).await;
+        // The broker counts what is in quorum queues now and then.
+        eventually("both are in quorum queues", async || {
+            let filled = services.rabbitmq().filled_queues(&stage.vhost());
+            let mut ours = filled.iter().filter(|(name, _)| name.starts_with("apt-ci."));
+            (ours.clone().count() == 2 && ours.all(|(_, queue_type)| queue_type == "quorum")).then_some(())
+        })
+        .await;
+        // Who knows the types sees them all the same.
+        let state = operator.inspect(std::slice::from_ref(queue)).await.unwrap().remove(0);
+        assert_eq!((state.delayed, state.claimed), (1, 1), "{queue}");
+        drop(held);
+        drop(slot);
+        eventually("what was held is back", async || {
+            let state = operator.inspect(std::slice::from_ref(queue)).await.unwrap().remove(0);
+            (state.ready == 1 && state.claimed == 0).then_some(())
+        })
+        .await;
+        let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
+        assert_eq!(operator.take_everything(queue, Pile::Delayed, None, everything).await.unwrap(), 1);
+    }
 }

@@ -7,14 +7,14 @@
 //! The queues are there for good, and all of them are made before one is used: a queue per origin would have to be removed
 //! by the broker when it is unused, with what is in it, and could be found only by asking for each that might exist.
 //!
-//! Requests of quorum queues wait in quorum queues, for the reason that claim queues have. Looking into those counts, against a limit
+//! Requests of quorum queues, and of queues whose type a worker cannot learn, wait in quorum queues, for the reason that claim queues have. Looking into those counts, against a limit
 //! that is never reached; they come back with the end of their consumer, so that others who look wait for all of them.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use lapin::message::Delivery;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
@@ -44,11 +44,8 @@ impl DelayQueues {
     const CLASSIC: Self = Self { is_quorum: false };
     const QUORUM: Self = Self { is_quorum: true };
 
-    /// Those in which requests of these origins, which exist, may wait: also those of a type that the origins had before.
-    async fn of(live: &Live, origins: &[QueueName]) -> Result<Vec<Self>, Fault> {
-        let is_quorum = looks::any_quorum(live, origins.iter().map(names::short)).await? || live.kinds.had_quorum();
-        Ok(if is_quorum { vec![Self::CLASSIC, Self::QUORUM] } else { vec![Self::CLASSIC] })
-    }
+    /// All of them: requests of any origin may wait in either, as its type may have been another one, or unknown to the worker.
+    const ALL: [Self; 2] = [Self::CLASSIC, Self::QUORUM];
 
     fn name(self, delay: Duration) -> ShortString {
         if self.is_quorum { names::quorum_delay_queue(delay) } else { names::delay_queue(delay) }
@@ -101,7 +98,7 @@ pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, v
     // Later the broker drops it, and says nothing, when there is no such queue.
     queues::declare(live, std::slice::from_ref(&subject.origin)).await?;
     let origin = names::short(&subject.origin);
-    let queues = match looks::is_quorum(live, &origin).await? {
+    let queues = match looks::may_be_quorum(live, &origin).await? {
         true => DelayQueues::QUORUM,
         false => DelayQueues::CLASSIC,
     };
@@ -123,27 +120,28 @@ async fn make_once(live: &Live) -> Result<(), Fault> {
     if live.has_delays.load(Ordering::Relaxed) || !live.may_make_own() {
         return Ok(());
     }
-    match live.in_time(DelayQueues::CLASSIC.declare(live)).await {
-        Ok(()) => live.has_delays.store(true, Ordering::Relaxed),
-        Err(Fault::Denied(_)) => live.may_not_make_own(),
-        Err(Fault::Refused(reason)) => tracing::debug!("the queues for delays are left as they are: {reason}"),
-        Err(fault) => return Err(fault),
+    for made in live.in_time(async { Ok(join_all(DelayQueues::ALL.map(|queues| queues.declare(live))).await) }).await? {
+        match made {
+            Ok(()) => {}
+            Err(Fault::Denied(_)) => live.may_not_make_own(),
+            Err(Fault::Refused(reason)) => tracing::debug!("the queues for delays are left as they are: {reason}"),
+            Err(fault) => return Err(fault),
+        }
     }
+    live.has_delays.store(true, Ordering::Relaxed);
     Ok(())
 }
 
-/// The requests that wait out a delay, of these origins, which exist, and perhaps of others: the routing key is the name of the origin. Each goes back to its
-/// place.
+/// The requests that wait out a delay: the routing key is the name of the origin. Each goes back to its place.
 ///
 /// # Errors
 /// [`Fault::InHand`] when somebody else holds some of them, and does not give them back.
-pub(super) async fn waiting(live: &Live, origins: &[QueueName]) -> Result<Vec<Delivery>, Fault> {
-    let all = DelayQueues::of(live, origins).await?;
+pub(super) async fn waiting(live: &Live) -> Result<Vec<Delivery>, Fault> {
     let _after_others = live.looks.lock().await;
     make_once(live).await?;
     let mut looking = Looking::at(live);
     let mut filled = Vec::new();
-    for queues in all {
+    for queues in DelayQueues::ALL {
         filled.extend(queues.filled(&mut looking).await?);
     }
     looking.end().await;
@@ -151,16 +149,16 @@ pub(super) async fn waiting(live: &Live, origins: &[QueueName]) -> Result<Vec<De
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
-/// The names of the queues in which requests of an origin may wait out a delay, in the order in which all who take from them do so.
-pub(super) async fn queues_of(live: &Live, origin: &QueueName) -> Result<Vec<ShortString>, Fault> {
-    let all = DelayQueues::of(live, std::slice::from_ref(origin)).await?;
-    Ok(all.into_iter().flat_map(|queues| DELAYS.map(|delay| queues.name(delay))).collect())
+/// The names of the queues in which requests may wait out a delay, in the order in which all who take from them do so.
+pub(super) async fn all_queues(live: &Live) -> Result<Vec<ShortString>, Fault> {
+    make_once(live).await?;
+    Ok(DelayQueues::ALL.iter().flat_map(|queues| DELAYS.map(|delay| queues.name(delay))).collect())
 }
 
 /// Whether requests of one of these origins wait out a delay, or may do so.
 pub(super) async fn any_waiting(live: &Live, origins: &[QueueName]) -> Result<bool, Fault> {
     let names: HashSet<String> = origins.iter().map(ToString::to_string).collect();
-    match waiting(live, origins).await {
+    match waiting(live).await {
         Ok(waiting) => Ok(waiting.iter().any(|message| names.contains(message.routing_key.as_str()))),
         Err(Fault::InHand) => Ok(true),
         Err(fault) => Err(fault),

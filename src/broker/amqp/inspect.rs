@@ -24,8 +24,7 @@ pub(super) async fn states(link: &Link, live: &Live, queues: &[QueueName]) -> Re
     let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some));
     let (claims, lengths) = try_join!(claims(link, live), try_join_all(lanes))?;
     let mut states: Vec<QueueState> = lengths.into_iter().flatten().collect();
-    let existing: Vec<QueueName> = states.iter().map(|state| state.queue.clone()).collect();
-    let delayed = if existing.is_empty() { Vec::new() } else { delay::waiting(live, &existing).await? };
+    let delayed = if states.is_empty() { Vec::new() } else { delay::waiting(live).await? };
     for state in &mut states {
         let name = state.queue.to_string();
         state.claimed = claims.iter().filter(|claim| claim.origin == name).count() as u64;
@@ -88,10 +87,7 @@ pub(super) async fn contents(
     }
     let name = queue.to_string();
     let claimed = claims(link, live).await?.into_iter().filter(|claim| claim.origin == name);
-    let delayed = delay::waiting(live, std::slice::from_ref(queue))
-        .await?
-        .into_iter()
-        .filter(|message| message.routing_key.as_str() == name);
+    let delayed = delay::waiting(live).await?.into_iter().filter(|message| message.routing_key.as_str() == name);
     let (ready, hidden) = peek(live, names::short(queue), limit).await?;
     let (dead, hidden_dead) = match has_dead {
         true => peek(live, names::dead_queue(queue), limit).await?,

@@ -102,8 +102,6 @@ struct Known {
     kinds: HashMap<ShortString, Seen<Kind>>,
     /// Queues whose kind the broker does not name.
     unnamed: HashMap<ShortString, Seen<()>>,
-    /// Whether a request queue was a quorum queue at any time.
-    had_quorum: bool,
     /// The type that queues have when nobody names one.
     default: Option<Seen<QueueType>>,
     /// This user may not ask for the kind of request queues.
@@ -155,7 +153,6 @@ impl Kinds {
         let mut known = self.known();
         if !names::is_dead_queue(queue) {
             known.last = Some(kind);
-            known.had_quorum |= kind.queue_type == QueueType::Quorum;
         }
         known.kinds.insert(queue.clone(), Seen::now(kind));
     }
@@ -182,11 +179,6 @@ impl Kinds {
         let mut known = self.known();
         known.kinds.clear();
         known.unnamed.clear();
-    }
-
-    /// Returns whether a request queue has been a quorum queue: its requests may still wait in quorum delay queues.
-    pub(super) fn had_quorum(&self) -> bool {
-        self.known().had_quorum
     }
 
     pub(super) fn default_type(&self) -> Option<QueueType> {

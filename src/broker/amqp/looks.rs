@@ -116,6 +116,17 @@ impl<'a> Asking<'a> {
         Ok(())
     }
 
+    /// Returns whether a queue may be a quorum queue. One of unknown type counts as one: queues of our own that are quorum queues keep requests
+    /// of classic ones as well, and classic ones lose those of quorum queues at a restart of the broker.
+    async fn may_be_quorum(&mut self, queue: &ShortString) -> Result<bool, Fault> {
+        let queue_type = match self.kind(queue).await {
+            Ok(kind) => kind.map_or(QueueType::Quorum, |kind| kind.queue_type),
+            Err(Fault::Missing(_)) => default_type(self.live).await?,
+            Err(fault) => return Err(fault),
+        };
+        Ok(queue_type == QueueType::Quorum)
+    }
+
     /// Returns whether a queue is a quorum queue. One of unknown type, or one that does not exist, counts as one of the default type.
     pub(super) async fn is_quorum(&mut self, queue: &ShortString) -> Result<bool, Fault> {
         let queue_type = match self.kind(queue).await {
@@ -159,23 +170,23 @@ pub(super) async fn least_harmful(live: &Live, queue: &ShortString) -> Result<Gi
     })
 }
 
-/// Returns whether a queue is a quorum queue now: see [`Asking::is_quorum`].
-pub(super) async fn is_quorum(live: &Live, queue: &ShortString) -> Result<bool, Fault> {
+/// Returns whether a queue may be a quorum queue now: see [`Asking::may_be_quorum`].
+pub(super) async fn may_be_quorum(live: &Live, queue: &ShortString) -> Result<bool, Fault> {
     let mut asking = Asking::on(live, None);
-    let is_quorum = asking.is_quorum(queue).await;
+    let may_be_quorum = asking.may_be_quorum(queue).await;
     asking.end().await;
-    is_quorum
+    may_be_quorum
 }
 
-/// Returns whether one of these queues is a quorum queue, so that its requests need quorum claim and delay queues. Workers ask often, so
-/// recent answers are believed.
+/// Returns whether one of these queues may be a quorum queue, so that its requests need quorum claim queues. Workers ask often, so recent
+/// answers are believed.
 pub(super) async fn any_quorum(live: &Live, queues: impl IntoIterator<Item = ShortString>) -> Result<bool, Fault> {
     let mut asking = Asking::on(live, None);
     let mut any = Ok(false);
     for queue in queues {
         any = match live.kinds.believed(&queue) {
             Some(kind) => Ok(kind.queue_type == QueueType::Quorum),
-            None => asking.is_quorum(&queue).await,
+            None => asking.may_be_quorum(&queue).await,
         };
         if !matches!(any, Ok(false)) {
             break;

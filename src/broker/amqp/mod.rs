@@ -165,7 +165,7 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let live = self.link.live().await?;
-        let asked = looks::is_quorum(&live, &names::short(queue)).await;
+        let asked = looks::may_be_quorum(&live, &names::short(queue)).await;
         asked.map_err(|fault| self.link.error("tell the type of a queue", fault))
     }
 
@@ -226,8 +226,7 @@ impl AmqpBroker {
         let live = self.link.live().await?;
         let error = |fault| self.link.error("tell which queues are in use", fault);
         let claims = holder_query::ask_all(&self.link, &live).await.map_err(error)?.claims;
-        let running: Vec<QueueName> = claims.iter().filter_map(|claim| claim.origin.parse().ok()).collect();
-        let delayed = delay::waiting(&live, &running).await.map_err(error)?;
+        let delayed = delay::waiting(&live).await.map_err(error)?;
         let names = claims.iter().map(|claim| claim.origin.as_str());
         let names = names.chain(delayed.iter().map(|message| message.routing_key.as_str()));
         Ok(names.filter_map(|name| name.parse().ok()).collect::<BTreeSet<QueueName>>().into_iter().collect())

@@ -20,7 +20,7 @@ use super::message::{moved_properties, revived_properties, text_header};
 use super::queues::Looking;
 use super::{delay, looks, names};
 use crate::broker::take_out::Extent;
-use crate::broker::{BrokerError, Choice, DELAYS, Message, Pile};
+use crate::broker::{BrokerError, Choice, Message, Pile};
 use crate::release::QueueName;
 
 /// How often a quorum queue is looked into for messages that came back.
@@ -77,13 +77,14 @@ async fn take(
     let name = names::short(queue);
     let holders = match pile {
         Pile::Ready => vec![name.clone()],
-        Pile::Delayed => delay::queues_of(live, queue).await.map_err(error)?,
+        Pile::Delayed => delay::all_queues(live).await.map_err(error)?,
         Pile::Dead => vec![names::dead_queue(queue)],
     };
     let Some(give_back) = way_to_give_back(live, pile, &holders, extent).await.map_err(error)? else { return Ok(0) };
     let give_back = give_back.map_err(|opaque| BrokerError::Opaque(Box::new(opaque)))?;
     let is_certain = match (pile, give_back) {
-        (Pile::Delayed, _) => holders.len() == DELAYS.len(),
+        // Some of the holders are quorum queues.
+        (Pile::Delayed, _) => false,
         (_, Some(GiveBack::Close)) => true,
         _ => extent == Extent::Everything,
     };
