@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use apt_ci::broker::{Broker, QueueUrl};
+use apt_ci::broker::{Broker, BrokerError, QueueState, QueueUrl};
 use apt_ci::environment::Environment;
+use apt_ci::release::QueueName;
 use apt_ci::site::credentials::{Credentials, CredentialsError, Keys, Kind, Recipient};
 use apt_ci::site::{Lookup, Origin, Site, SiteError, TrustStore};
 use apt_ci::store::{Store, StoreUrl, swift};
@@ -214,4 +215,9 @@ impl Session {
 fn use_one_tls_provider() {
     // The second call finds the first one's choice, which is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// The state of queues that the site has. Those of its [releases] are its own to make; without any, what this host would use is only looked at.
+pub async fn inspect(broker: &Broker, queues: &[QueueName], site: &Site) -> Result<Vec<QueueState>, BrokerError> {
+    broker.inspect_site(queues, site.releases.origin != Origin::Default).await
 }

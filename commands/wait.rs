@@ -16,7 +16,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::session::Session;
+use crate::session::{Session, inspect};
 use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
@@ -149,7 +149,7 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
         }
     }
     let mut opaque = None;
-    for state in broker.inspect(&site.queues()).await? {
+    for state in inspect(broker, &site.queues(), site).await? {
         if state.ready + state.delayed + state.claimed + state.dead > 0 {
             let contents = match broker.visible_contents(&state.queue, usize::MAX).await {
                 // Somebody deleted it meanwhile.

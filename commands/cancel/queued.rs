@@ -9,6 +9,7 @@ use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
 
 use crate::record::Record;
+use crate::session::inspect;
 
 /// A request that no worker has.
 pub struct Queued {
@@ -21,7 +22,7 @@ pub struct Queued {
 pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, Option<Opaque>)> {
     let mut found = Vec::new();
     let mut opaque = None;
-    for state in broker.inspect(&site.queues()).await? {
+    for state in inspect(broker, &site.queues(), site).await? {
         // Most queues are empty most of the time.
         if state.ready + state.delayed == 0 {
             continue;

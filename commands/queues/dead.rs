@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::named::Meant;
 use super::show::{contents, document, request_cells};
 use super::taking::{self, Destination, Errand, Named, Rule, TakingArgs};
-use crate::session::Session;
+use crate::session::{Session, inspect};
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
@@ -83,7 +83,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
 async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let broker = session.broker(site).await?;
     let queues = if queues.is_empty() {
-        let states = broker.inspect(&super::all(&broker, session, site).await?).await?;
+        let states = inspect(&broker, &super::all(&broker, session, site).await?, site).await?;
         states.into_iter().filter(|state| state.dead > 0).map(|state| state.queue).collect()
     } else {
         queues

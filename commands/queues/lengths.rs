@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::estimate;
-use crate::session::Session;
+use crate::session::{Session, inspect};
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
@@ -81,7 +81,7 @@ async fn look(
     session: &Session,
     site: &Site,
 ) -> anyhow::Result<Look> {
-    let states = broker.inspect(known).await?;
+    let states = inspect(broker, known, site).await?;
     let ends = match args.estimate {
         true => estimate::ends(&states, broker, &session.store(site)?).await?,
         false => BTreeMap::new(),

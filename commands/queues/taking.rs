@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::show::{contents, document, request_cells};
 use crate::record::{Record, Unfinished};
-use crate::session::Session;
+use crate::session::{Session, inspect};
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
@@ -205,7 +205,7 @@ async fn plan(errand: &Errand, broker: &Broker, site: &Site) -> anyhow::Result<P
         Named::ByUser(queues) => queues.clone(),
         // Most queues are empty most of the time.
         Named::BySite(queues) => {
-            let states = broker.inspect(queues).await?;
+            let states = inspect(broker, queues, site).await?;
             let filled = states.into_iter().filter(|state| state.ready + state.delayed + state.dead > 0);
             filled.map(|state| state.queue).collect()
         }

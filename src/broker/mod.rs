@@ -400,6 +400,19 @@ impl Broker {
         }
     }
 
+    /// As [`Broker::inspect`], for queues of a site that are looked at again and again. With `makes`, those that were never there are made, as
+    /// far as this user may: RabbitMQ logs each question about a queue that does not exist as an error. Otherwise a queue that was not there
+    /// is asked for again a minute later.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn inspect_site(&self, queues: &[QueueName], makes: bool) -> Result<Vec<QueueState>, BrokerError> {
+        match self {
+            Self::Amqp(broker) => broker.inspect_site(queues, makes).await,
+            Self::Local(broker) => broker.inspect(queues).await,
+        }
+    }
+
     /// Whether looking into an existing queue may be impossible, or become so when more waits there. `true` where that cannot be learnt.
     ///
     /// # Errors

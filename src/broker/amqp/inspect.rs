@@ -19,9 +19,23 @@ use crate::request::Request;
 /// So many queues are asked for at the same time. Asking for one that does not exist costs a channel.
 const LANES: usize = 8;
 
+/// What is done about queues that do not exist.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// They are asked for each time.
+    AskedFor,
+    /// They are the site's: they are asked for now and then, and, if this says so, made the first time.
+    OfSite { makes: bool },
+}
+
 /// The state of those of the queues that exist.
-pub(super) async fn states(link: &Link, live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
-    let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some));
+pub(super) async fn states(
+    link: &Link,
+    live: &Live,
+    queues: &[QueueName],
+    absent: Absent,
+) -> Result<Vec<QueueState>, Fault> {
+    let lanes = queues.chunks(queues.len().div_ceil(LANES).max(1)).map(|some| lengths(live, some, absent));
     let (claims, lengths) = try_join!(claims(link, live), try_join_all(lanes))?;
     let mut states: Vec<QueueState> = lengths.into_iter().flatten().collect();
     let delayed = if states.is_empty() { Vec::new() } else { delay::waiting(live).await? };
@@ -34,12 +48,16 @@ pub(super) async fn states(link: &Link, live: &Live, queues: &[QueueName]) -> Re
 }
 
 /// What the broker tells of the queues one by one.
-async fn lengths(live: &Live, queues: &[QueueName]) -> Result<Vec<QueueState>, Fault> {
+async fn lengths(live: &Live, queues: &[QueueName], absent: Absent) -> Result<Vec<QueueState>, Fault> {
     let mut looking = Looking::at(live);
     let mut states = Vec::new();
     for queue in queues {
         let name = names::short(queue);
-        let Some(lengths) = looking.look(name.clone()).await? else { continue };
+        let lengths = match absent {
+            Absent::AskedFor => looking.look(name.clone()).await?,
+            Absent::OfSite { makes } => looking.look_at_ours(&name, makes).await?,
+        };
+        let Some(lengths) = lengths else { continue };
         let mut opaque = None;
         let first = if lengths.ready == 0 {
             None

@@ -102,6 +102,10 @@ struct Known {
     kinds: HashMap<ShortString, Seen<Kind>>,
     /// Queues whose kind the broker does not name.
     unnamed: HashMap<ShortString, Seen<()>>,
+    /// Request queues that were seen to exist, at any time.
+    existed: HashSet<ShortString>,
+    /// Request queues that do not exist.
+    missing: HashMap<ShortString, Seen<()>>,
     /// The type that queues have when nobody names one.
     default: Option<Seen<QueueType>>,
     /// This user may not ask for the kind of request queues.
@@ -179,6 +183,24 @@ impl Kinds {
         let mut known = self.known();
         known.kinds.clear();
         known.unnamed.clear();
+    }
+
+    /// Returns whether a request queue was seen to exist at any time.
+    pub(super) fn existed(&self, queue: &ShortString) -> bool {
+        self.known().existed.contains(queue)
+    }
+
+    pub(super) fn note_existing(&self, queue: &ShortString) {
+        self.known().existed.insert(queue.clone());
+    }
+
+    /// Returns whether a request queue did not exist a short time ago.
+    pub(super) fn is_missing(&self, queue: &ShortString) -> bool {
+        self.known().missing.get(queue).is_some_and(|seen| seen.believed().is_some())
+    }
+
+    pub(super) fn note_missing(&self, queue: &ShortString) {
+        self.known().missing.insert(queue.clone(), Seen::now(()));
     }
 
     pub(super) fn default_type(&self) -> Option<QueueType> {

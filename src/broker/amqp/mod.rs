@@ -47,6 +47,7 @@ use self::announce::Announcer;
 use self::connection::Link;
 use self::fault::Fault;
 use self::holder_query::Answers;
+use self::inspect::Absent;
 use self::queues::Looking;
 use self::roll_call::{HeldClaim, Presence};
 use super::contact::{Cancel, Cancelled, RunningTest};
@@ -153,10 +154,21 @@ impl AmqpBroker {
     /// # Errors
     /// When the broker cannot be asked.
     pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
+        self.states(queues, Absent::AskedFor).await
+    }
+
+    /// The state of queues of a site: see [`super::Broker::inspect_site`].
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn inspect_site(&self, queues: &[QueueName], makes: bool) -> Result<Vec<QueueState>, BrokerError> {
+        self.states(queues, Absent::OfSite { makes }).await
+    }
+
+    async fn states(&self, queues: &[QueueName], absent: Absent) -> Result<Vec<QueueState>, BrokerError> {
         let live = self.link.live().await?;
-        inspect::states(&self.link, &live, queues)
-            .await
-            .map_err(|fault| self.link.error("tell the state of its queues", fault))
+        let states = inspect::states(&self.link, &live, queues, absent).await;
+        states.map_err(|fault| self.link.error("tell the state of its queues", fault))
     }
 
     /// Whether looking into a queue may be impossible: see [`super::Broker::may_be_opaque`].

@@ -49,6 +49,36 @@ impl<'a> Looking<'a> {
         }
     }
 
+    /// The lengths of a queue of the site, as they may be told for as long as queues are believed to be missing. One that was never seen to exist
+    /// is made, if `makes` says so: RabbitMQ writes an error line into its log for each question about a queue that is not there.
+    pub(super) async fn look_at_ours(&mut self, queue: &ShortString, makes: bool) -> Result<Option<Lengths>, Fault> {
+        let kinds = &self.live.kinds;
+        if kinds.is_missing(queue) {
+            return Ok(None);
+        }
+        if let Some(lengths) = self.look(queue.clone()).await? {
+            kinds.note_existing(queue);
+            return Ok(Some(lengths));
+        }
+        // Whoever has deleted a queue may be about to make it again with other arguments.
+        if makes && !kinds.existed(queue) && !kinds.is_denied(queue) {
+            let channel = in_time(self.live.channel()).await?;
+            match in_time(declare_durable(&channel, queue.clone())).await {
+                Ok(()) => {
+                    self.channel = Some(channel);
+                    kinds.note_existing(queue);
+                    return Ok(Some(Lengths { ready: 0, consumers: 0 }));
+                }
+                Err(Fault::Denied(_)) => kinds.note_denied(queue),
+                // Somebody else has made it meanwhile.
+                Err(Fault::Refused(_)) => return self.look(queue.clone()).await,
+                Err(fault) => return Err(fault),
+            }
+        }
+        kinds.note_missing(queue);
+        Ok(None)
+    }
+
     /// The lengths of the queue of an existing queue's dead letters: `None` when it does not exist, and this user may not make it.
     ///
     /// It is made rather than asked for: RabbitMQ writes an error line into its log for each question about a queue that is not there. Where
