@@ -287,12 +287,11 @@ impl RabbitMq {
         self.control(&["set_vm_memory_high_watermark", if is_on { "0" } else { "0.6" }]);
     }
 
-    /// The lines of the broker's log that say that a queue of this thread's virtual host does not exist.
-    pub fn missing_queue_lines(&self) -> Vec<String> {
-        let vhost = self.vhost();
-        let here = format!("in vhost '{}'", if vhost == DEFAULT_VHOST { "/" } else { &vhost });
+    /// The lines of the broker's log that say that somebody asked in vain in a virtual host.
+    pub fn complaints(&self, vhost: &str) -> Vec<String> {
+        let here = format!("in vhost '{vhost}'");
         let logs = self.logs();
-        let of_here = logs.lines().filter(|line| line.contains("no queue") && line.contains(&here));
+        let of_here = logs.lines().filter(|line| line.contains("channel exception") && line.contains(&here));
         of_here.map(str::to_owned).collect()
     }
 

@@ -97,6 +97,10 @@ pub(super) struct Kinds {
 
 #[derive(Default)]
 struct Known {
+    /// The type of request queues that the last process noted, if it can be read; `None` when that was not tried.
+    noted: Option<Option<QueueType>>,
+    /// The type of the first request queue.
+    first_type: Option<QueueType>,
     /// The kind that was seen last.
     last: Option<Kind>,
     kinds: HashMap<ShortString, Seen<Kind>>,
@@ -137,13 +141,29 @@ impl Kinds {
         self.known().last.is_none()
     }
 
+    /// Returns whether it was tried to read which type the last process noted.
+    pub(super) fn has_note(&self) -> bool {
+        self.known().noted.is_some()
+    }
+
+    pub(super) fn set_note(&self, noted: Option<QueueType>) {
+        self.known().noted = Some(noted);
+    }
+
+    /// Returns the type of the first request queue, if the note tells another one.
+    pub(super) fn misnoted(&self) -> Option<QueueType> {
+        let known = self.known();
+        let noted = known.noted.flatten()?;
+        known.first_type.filter(|found| *found != noted)
+    }
+
     /// Returns the kind that a queue most likely has. A wrong guess is a line in the broker's log.
     pub(super) fn guess(&self, queue: &ShortString) -> Kind {
         let known = self.known();
         let like_others = match known.last {
             Some(Kind { queue_type: QueueType::Quorum, .. }) if names::is_dead_queue(queue) => Kind::UNLIMITED,
             Some(Kind { queue_type, .. }) => Kind { queue_type, limit: None },
-            None => Kind::CLASSIC,
+            None => Kind { queue_type: known.noted.flatten().unwrap_or(QueueType::Classic), limit: None },
         };
         known.kinds.get(queue).map_or(like_others, |seen| seen.0)
     }
@@ -156,6 +176,7 @@ impl Kinds {
     pub(super) fn note(&self, queue: &ShortString, kind: Kind) {
         let mut known = self.known();
         if !names::is_dead_queue(queue) {
+            known.first_type.get_or_insert(kind.queue_type);
             known.last = Some(kind);
         }
         known.kinds.insert(queue.clone(), Seen::now(kind));

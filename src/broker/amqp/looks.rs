@@ -4,8 +4,8 @@
 //! No number of a version is believed; what the broker does is tried out:
 //!
 //! - The kind: declaring a queue that exists with the type and limit that it has changes nothing; with others it is refused, and the broker
-//!   names them. What was seen last is tried first, because a refusal is a line in the broker's log. Before each look it is asked
-//!   for again: the queue may have been made anew.
+//!   names them. What was seen last, also by the process before, is tried first, because a refusal is a line in the broker's log. Before
+//!   each look it is asked for again: the queue may have been made anew.
 //! - The limit: a message is given back more often than the default limit allows, in a queue of our own whose name begins like the
 //!   queue's, so that the same policy applies to it.
 //!
@@ -20,7 +20,7 @@ use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
 use super::kinds::{GiveBack, Kind};
-use super::{names, publish};
+use super::{names, publish, type_note};
 use crate::broker::queue_type::{Opaque, OpaqueReason, QueueType};
 
 /// How often a message is given back to learn whether there is a low limit. RabbitMQ's own is 20.
@@ -70,6 +70,9 @@ impl<'a> Asking<'a> {
         }
         // Concurrent questions wait for the first answer: each wrong guess is a line in the broker's log.
         let first = if kinds.is_empty() { Some(kinds.first.lock().await) } else { None };
+        if kinds.is_empty() && !kinds.has_note() {
+            kinds.set_note(type_note::read(self.live).await);
+        }
         let mut guess = kinds.guess(queue);
         for _ in 0..GUESSES {
             match self.declare(queue, guess).await {

@@ -39,6 +39,7 @@ mod roll_call;
 mod slot;
 mod survey;
 mod take_out;
+mod type_note;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -303,6 +304,7 @@ impl AmqpBroker {
 
     /// Gives everything unsettled back and closes the connection.
     pub async fn close(self) {
+        type_note::correct(&self.link).await;
         self.link.close().await;
     }
 }

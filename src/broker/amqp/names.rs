@@ -33,6 +33,8 @@ pub(super) const SERVES: &str = "x-apt-ci-serves";
 pub(super) const CANCEL: &str = "x-apt-ci-cancel";
 /// The queue that every connection consumes from which answers roll-calls, and that nothing is ever published to: it tells how many there are.
 pub(super) const PRESENCE: &str = "apt-ci.presence";
+/// The queue that is not empty if request queues were last seen to be quorum queues.
+pub(super) const TYPE_NOTE: &str = "apt-ci.queue-type";
 /// The exchange through which every worker's connection can be asked for the claims that it holds.
 pub(super) const ROLL_CALL: &str = "apt-ci.roll-call";
 /// RabbitMQ's pseudo-queue for answers to the asking channel alone.

@@ -1,0 +1,72 @@
+//! A note at the broker for the next process: the type of the request queues there. A wrong first guess is a line in the broker's log, and each
+//! command is a process of its own.
+//!
+//! The note is the length of a queue of our own, which its declaration tells. It is a hint: the broker has the last word about each queue.
+
+use std::time::Duration;
+
+use lapin::Channel;
+use lapin::options::{QueueDeclareOptions, QueuePurgeOptions};
+use lapin::types::AMQPValue;
+
+use super::channel::{close, in_time};
+use super::connection::{Link, Live};
+use super::fault::Fault;
+use super::kinds::Kind;
+use super::{names, publish};
+use crate::broker::queue_type::QueueType;
+
+/// Maximum time for a correction: whoever makes it is about to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Returns the type that the note tells; `None` when this user may not read it.
+pub(super) async fn read(live: &Live) -> Option<QueueType> {
+    if !live.may_make_own() {
+        return None;
+    }
+    let channel = in_time(live.channel()).await.ok()?;
+    match in_time(declare(&channel)).await {
+        Ok(length) => {
+            close(&channel).await;
+            Some(if length > 0 { QueueType::Quorum } else { QueueType::Classic })
+        }
+        Err(fault) => {
+            if matches!(fault, Fault::Denied(_)) {
+                live.may_not_make_own();
+            }
+            None
+        }
+    }
+}
+
+async fn declare(channel: &Channel) -> Result<u32, Fault> {
+    let options = QueueDeclareOptions { durable: true, ..Default::default() };
+    let mut arguments = Kind::CLASSIC.arguments();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    Ok(channel.queue_declare(names::TYPE_NOTE.into(), options, arguments).await?.message_count())
+}
+
+/// Corrects the note if it was wrong about the first queue.
+pub(super) async fn correct(link: &Link) {
+    let Some(found) = link.current().and_then(|live| live.kinds.misnoted()) else { return };
+    let correction = async {
+        // Not on the connection that looks: see [`Link::publishing`].
+        let live = link.publishing().await.map_err(|error| Fault::Away(error.to_string()))?;
+        let channel = live.confirming_channel().await?;
+        match found {
+            QueueType::Quorum => {
+                publish::confirmed(&channel, names::TYPE_NOTE.into(), b"", publish::persistent()).await?;
+            }
+            QueueType::Classic => {
+                channel.queue_purge(names::TYPE_NOTE.into(), QueuePurgeOptions::default()).await?;
+            }
+        }
+        close(&channel).await;
+        Ok::<(), Fault>(())
+    };
+    match tokio::time::timeout(PATIENCE, correction).await {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => tracing::debug!("the type of the queues is not noted: {fault}"),
+        Err(_) => tracing::debug!("the type of the queues is not noted: no answer"),
+    }
+}
