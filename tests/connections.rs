@@ -324,6 +324,16 @@ fn alarm_before_copies(_: &Services) -> Result<(), Failed> {
     let there = site.ok(&["queues", "show", &huge]);
     let there: Vec<&str> = there.lines().filter_map(|line| line.split('\t').nth(3)).collect();
     assert_eq!(there, [&ids[1], &ids[2]], "each once");
+
+    // Quorum queues are looked into only when it was tried out what that does, which takes a publication.
+    let quorum = TestSite::on(&rabbitmq.quorum_url(), "folder:results", Vec::new());
+    quorum.request("gzip", &[]);
+    rabbitmq.alarm(true);
+    assert_eq!(quorum.queue()["ready"], 1);
+    let hidden = quorum.run(&["queues", &quorum.queue_name()]);
+    assert!(hidden.err.contains("an alarm of the broker blocks publishing"), "{hidden:#?}");
+    quorum.ok(&["queues", "purge", &quorum.queue_name(), "--yes"]);
+    assert_eq!(quorum.queue()["ready"], 0);
     Ok(())
 }
 

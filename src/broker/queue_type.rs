@@ -61,6 +61,11 @@ pub enum OpaqueReason {
         "its type cannot be learnt without the permission to configure it, and a quorum queue of this broker would drop requests that are looked at often"
     )]
     UnknownType,
+    /// An alarm of the broker keeps it from being tried out whether quorum queues have a low limit.
+    #[error(
+        "each look may count against a delivery limit, and that cannot be tried out while an alarm of the broker blocks publishing"
+    )]
+    Alarm,
 }
 
 impl Opaque {
@@ -79,6 +84,9 @@ impl Opaque {
                 format!(
                     "rabbitmqctl set_policy -p {vhost} apt-ci-looks '^(debci-|apt-ci\\.)' '{limit}' --apply-to queues"
                 )
+            }
+            OpaqueReason::Alarm => {
+                "wait until the broker has room again; `apt-ci queues purge` works meanwhile".to_owned()
             }
             OpaqueReason::UnknownType => {
                 "set queue-type = \"classic\" or \"quorum\" in apt-ci.toml, or let this user configure the queue"

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -40,6 +40,8 @@ const LONGEST_PAUSE_WITH_CLAIMS: Duration = Duration::from_secs(1);
 
 /// The way to a broker: a live connection, or how to get one.
 pub(super) struct Link {
+    /// For the connections that it hands out.
+    me: Weak<Self>,
     uri: AMQPUri,
     address: String,
     /// The type of the queues, where the site says it.
@@ -60,6 +62,7 @@ pub(super) struct Link {
 #[derive(Clone)]
 pub(super) struct Live {
     connection: Arc<Connection>,
+    link: Weak<Link>,
     /// Which connection of its link this is; the first is 1.
     pub(super) number: u64,
     /// When it was made.
@@ -111,10 +114,11 @@ fn destination(url: &str) -> Result<AMQPUri, String> {
 
 impl Link {
     /// The link to the broker of a URL; nothing is dialled yet.
-    pub(super) fn new(url: &AmqpUrl) -> Result<Self, BrokerError> {
+    pub(super) fn new(url: &AmqpUrl) -> Result<Arc<Self>, BrokerError> {
         let unusable = |reason: String| BrokerError::Unreachable { address: url.shown().to_owned(), reason };
         let uri = destination(url.full()).map_err(unusable)?;
-        Ok(Self {
+        Ok(Arc::new_cyclic(|me| Self {
+            me: me.clone(),
             frame_max: uri.query.frame_max.is_none().then(|| AtomicU32::new(FRAME_MAX)),
             uri,
             address: url.shown().to_owned(),
@@ -125,7 +129,7 @@ impl Link {
             publishing: tokio::sync::Mutex::new(None),
             closed: CancellationToken::new(),
             roll: Roll::default(),
-        })
+        }))
     }
 
     /// The live connection, if there is one now.
@@ -193,7 +197,7 @@ impl Link {
                 if dialling.dialled > 1 {
                     tracing::info!("connected to the queue server {} again", self.address);
                 }
-                let live = Live::new(connection, dialling.dialled, self.queue_type);
+                let live = Live::new(connection, self, dialling.dialled);
                 *self.live.lock().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
                 Ok(live)
             }
@@ -248,7 +252,7 @@ impl Link {
             return Err(self.unreachable("the connection was closed"));
         }
         let connection = self.connect().await?;
-        Ok(publishing.insert(Live::new(connection, 1, self.queue_type)).clone())
+        Ok(publishing.insert(Live::new(connection, self, 1)).clone())
     }
 
     fn unreachable(&self, reason: impl Into<String>) -> BrokerError {
@@ -276,11 +280,12 @@ impl Link {
 }
 
 impl Live {
-    fn new(connection: Connection, number: u64, queue_type: Option<QueueType>) -> Self {
+    fn new(connection: Connection, link: &Link, number: u64) -> Self {
         let health = Health::of(&connection);
         let (connection, since) = (Arc::new(connection), Instant::now());
         Self {
             connection,
+            link: link.me.clone(),
             number,
             since,
             health,
@@ -288,7 +293,7 @@ impl Live {
             makes_none: Arc::default(),
             has_delays: Arc::default(),
             looks: Arc::default(),
-            kinds: Arc::new(Kinds::new(queue_type)),
+            kinds: Arc::new(Kinds::new(link.queue_type)),
         }
     }
 
@@ -322,6 +327,12 @@ impl Live {
         self.given_up.store(true, Ordering::Relaxed);
         let left = self.clone();
         tokio::spawn(async move { left.say_goodbye().await });
+    }
+
+    /// The connection of the same link over which something may be published: see [`Link::publishing`].
+    pub(super) async fn publishing(&self) -> Result<Self, Fault> {
+        let link = self.link.upgrade().ok_or_else(|| Fault::Away("the connection was closed".to_owned()))?;
+        link.publishing().await.map_err(|error| Fault::Away(error.to_string()))
     }
 
     /// Waits until the connection has ended, however it ended. Cancel-safe.

@@ -151,17 +151,20 @@ async fn kind(live: &Live, queue: &ShortString) -> Result<Option<Kind>, Fault> {
 /// Whether an existing queue may be looked into, and how its messages are given back.
 pub(super) async fn allowed(live: &Live, queue: &ShortString) -> Result<Result<GiveBack, Opaque>, Fault> {
     let opaque = |reason| Err(Opaque { queue: queue.to_string(), reason, vhost: live.vhost() });
-    let (way, reason) = match kind(live, queue).await {
+    let (kind, reason) = match kind(live, queue).await {
         // A queue that no longer exists has no messages to harm.
         Err(Fault::Missing(_)) => return Ok(Ok(GiveBack::Close)),
         Err(fault) => return Err(fault),
         Ok(Some(Kind { queue_type: QueueType::Classic, .. })) => return Ok(Ok(GiveBack::Close)),
-        Ok(Some(Kind { queue_type: QueueType::Quorum, limit })) => {
-            (harmless(live, queue.clone(), limit).await?, OpaqueReason::Limited)
-        }
-        Ok(None) => (harmless(live, ShortString::default(), None).await?, OpaqueReason::UnknownType),
+        Ok(Some(Kind { queue_type: QueueType::Quorum, limit })) => ((queue.clone(), limit), OpaqueReason::Limited),
+        Ok(None) => ((ShortString::default(), None), OpaqueReason::UnknownType),
     };
-    Ok(way.map_or_else(|| opaque(reason), Ok))
+    let (name, limit) = kind;
+    match harmless(live, name, limit).await {
+        Ok(way) => Ok(way.map_or_else(|| opaque(reason), Ok)),
+        Err(Fault::Blocked(_)) => Ok(opaque(OpaqueReason::Alarm)),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// How messages of a queue are given back where that may count: the way that is harmless on more brokers.
@@ -234,10 +237,19 @@ async fn harmless(live: &Live, queue: ShortString, limit: Option<i32>) -> Result
         return Ok(way);
     }
     let trial = names::trial_queue(&queue);
-    let channel = in_time(live.confirming_channel()).await?;
-    let way = match in_time(survives(&channel, &trial, limit)).await {
+    // The connection that looks never publishes: while an alarm is on, the broker would read nothing more from it.
+    let publishing = live.publishing().await?;
+    let channel = publishing.confirming_channel().await?;
+    let survives = async {
+        tokio::select! {
+            alarm = publishing.blocked() => Err(alarm),
+            survives = survives(&channel, &trial, limit) => survives,
+        }
+    };
+    let way = match publishing.in_time(survives).await {
         Ok(way) => way,
-        Err(fault @ Fault::Away(_)) => return Err(fault),
+        // The broker removes what is left of the trial.
+        Err(fault @ (Fault::Blocked(_) | Fault::Away(_))) => return Err(fault),
         // Whoever may not try it out cannot know it.
         Err(refusal) => {
             tracing::debug!("cannot learn the delivery limit of {queue}: {refusal}");

@@ -78,7 +78,7 @@ impl AmqpBroker {
     /// # Errors
     /// [`BrokerError::Unreachable`] within [`super::CONNECT_TIMEOUT`].
     pub async fn connect(url: &AmqpUrl) -> Result<Self, BrokerError> {
-        let link = Arc::new(Link::new(url)?);
+        let link = Link::new(url)?;
         link.live().await?;
         Ok(Self { link, announcer: Box::default(), presence: Mutex::default() })
     }
