@@ -13,7 +13,7 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::channel::ANSWER_TIMEOUT;
+use super::channel::{self, ANSWER_TIMEOUT};
 use super::fault::{self, Fault, OTHERS_HOLD};
 use super::health::Health;
 use super::kinds::Kinds;
@@ -348,6 +348,16 @@ impl Live {
     /// Waits for an alarm; indefinitely when none comes. Cancel-safe.
     pub(super) async fn blocked(&self) -> Fault {
         self.health.blocked().await
+    }
+
+    /// Closes a channel on which something was published. While an alarm is on, the broker does not hear of it, and is not waited for: who has
+    /// published may be told of the alarm a moment later.
+    pub(super) async fn close(&self, channel: &Channel) {
+        tokio::select! {
+            biased;
+            _ = self.blocked() => {}
+            () = channel::close(channel) => {}
+        }
     }
 
     /// Waits until no alarm blocks publications, or the connection has ended. Cancel-safe.

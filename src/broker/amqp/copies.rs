@@ -12,7 +12,6 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, PublisherConfirm};
 use tokio::time::Instant;
 
-use super::channel::close;
 use super::connection::{Link, Live};
 use super::fault::{Fault, OTHERS_HOLD};
 use super::{names, publish};
@@ -82,17 +81,19 @@ impl Copies {
     }
 
     pub(super) async fn end(self) {
-        if self.live.alarm().is_some() {
-            self.live.leave();
-            return;
-        }
         let reservation = names::copying_queue(&self.queue);
         let removed =
             async { Ok(self.channel.queue_delete(reservation, QueueDeleteOptions::default()).await.map(drop)?) };
-        if let Err(fault) = self.live.in_time(removed).await {
-            tracing::debug!("others may copy to {} when this connection ends: {fault}", self.queue);
+        tokio::select! {
+            biased;
+            _ = self.live.blocked() => self.live.leave(),
+            removed = self.live.in_time(removed) => {
+                if let Err(fault) = removed {
+                    tracing::debug!("others may copy to {} when this connection ends: {fault}", self.queue);
+                }
+                self.live.close(&self.channel).await;
+            }
         }
-        close(&self.channel).await;
     }
 }
 

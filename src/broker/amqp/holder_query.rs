@@ -173,10 +173,7 @@ async fn ask_everybody(
             break;
         }
     }
-    // While an alarm is on, the broker does not hear of it: then the connection is not used again.
-    if asking.alarm().is_none() {
-        close(&channel).await;
-    }
+    asking.close(&channel).await;
     Ok(incomplete)
 }
 

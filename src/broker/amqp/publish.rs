@@ -10,7 +10,7 @@ use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation, PublisherConfirm};
 
-use super::channel::{close, flush};
+use super::channel::flush;
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::names;
@@ -94,10 +94,7 @@ pub(super) async fn submit(
         Pipeline { live, channel, sent_before, waiting: VecDeque::new(), sent: 0, confirmed: 0, progress };
     let outcome = pipeline.run(submissions).await;
     let Pipeline { live, channel, sent, confirmed, .. } = pipeline;
-    // While an alarm is on, the broker does not hear of it.
-    if live.alarm().is_none() {
-        close(&channel).await;
-    }
+    live.close(&channel).await;
     match outcome {
         Ok(()) => Ok(()),
         Err((Fault::Missing(_), submission)) if total == 1 => {
@@ -130,7 +127,7 @@ pub(super) async fn probe(link: &Link) -> Result<(), BrokerError> {
             alarm = live.blocked() => return Err(alarm),
             flushed = flush(&channel) => flushed?,
         }
-        close(&channel).await;
+        live.close(&channel).await;
         Ok(())
     };
     live.in_time(probe).await.map_err(|fault| link.error("take requests", fault))

@@ -61,7 +61,7 @@ pub(super) async fn correct(link: &Link) {
                 channel.queue_purge(names::TYPE_NOTE.into(), QueuePurgeOptions::default()).await?;
             }
         }
-        close(&channel).await;
+        live.close(&channel).await;
         Ok::<(), Fault>(())
     };
     match tokio::time::timeout(PATIENCE, correction).await {
