@@ -172,12 +172,14 @@ impl Session {
             }
             credentials.confirm(&missing)?;
         }
-        if let Some(one) = credentials.first_without_role()? {
-            self.ui.warn(format!(
-                "{one} has no role, and opens every secret, as do the other keys without one; \
-                 `apt-ci credentials recipients add '{}' --role worker:HOST` gives it one",
-                one.key_line()
-            ));
+        let all = credentials.untold_without_role()?;
+        if !all.is_empty() {
+            self.ui.warn(
+                "a key without a role opens every secret; give each of these its own: operator, web or worker:HOST",
+            );
+            for one in all {
+                self.ui.note(format!("  apt-ci credentials recipients add '{}' --role ROLE", one.key_line()));
+            }
         }
         Ok(())
     }

@@ -262,19 +262,22 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(site(&["credentials", "recipients", "confirm", "--yes"], "").status.success());
     let set = |arguments: &[&str]| site(&[&["credentials", "set"], arguments].concat(), SECRET);
     let warned = set(&["github-hook", "me/x"]);
-    assert!(
-        warned.status.success() && warned.err.contains("me@here has no role, and opens every secret"),
-        "{warned:#?}"
-    );
-    assert!(!set(&["github-hook", "me/x"]).err.contains("has no role"), "it is said once");
+    assert!(warned.status.success() && warned.err.contains("a key without a role opens every secret"), "{warned:#?}");
+    assert!(warned.err.lines().any(|line| line.ends_with(" me@here' --role ROLE")), "{}", warned.err);
+    assert!(!set(&["github-hook", "me/x"]).err.contains("without a role"), "it is said once");
     let add = |file: &str, role: &str| site(&["credentials", "recipients", "add", file, "--role", role], "");
     assert!(add(own.to_str().expect("UTF-8"), "operator").status.success());
     let (host, web) = (key(&home, "host1", ""), key(&home, "web", ""));
-    let added = add(&host, "worker:host1");
-    assert!(added.err.contains("host1@here opens what worker:host1 needs now"), "{added:#?}");
-    assert!(add(&web, "web").status.success());
     let mq = ["--server", "amqps://mq.example"];
-    assert!(set(&[&["queue", "host1"][..], &mq].concat()).status.success());
+    for name in ["host1", "early"] {
+        assert!(set(&[&["queue", name][..], &mq].concat()).status.success());
+    }
+    let added = add(&host, "worker:host1");
+    assert!(added.err.contains("host1@here opens what worker:host1 needs: queue host1."), "{added:#?}");
+    assert!(added.err.contains("  apt-ci credentials bind queue early --for ROLE\n"), "{added:#?}");
+    let narrowed = add(&host, "worker:host2");
+    assert!(narrowed.err.contains("rotate:\n  apt-ci credentials rotate queue host1\n"), "{narrowed:#?}");
+    assert!(add(&host, "worker:host1").status.success() && add(&web, "web").status.success());
     assert!(set(&[&["queue", "all", "--for", "worker"][..], &mq].concat()).status.success());
     let unsaid = set(&[&["queue", "someone"][..], &mq].concat());
     assert!(unsaid.status.code() == Some(2) && unsaid.err.contains("--for worker:HOST"), "{unsaid:#?}");

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use apt_ci::forge::hook::Hook;
 use apt_ci::site::Site;
-use apt_ci::site::credentials::{Credentials, KnownRecipient, Recipient, Role};
+use apt_ci::site::credentials::{Added, Credentials, Entry, KnownRecipient, Recipient, Role};
 use serde_json::json;
 
 use super::{Recipients, roles, rotations};
@@ -22,7 +23,7 @@ pub async fn run(
 ) -> anyhow::Result<ExitStatus> {
     match command {
         Recipients::List => list(&credentials.known_recipients()?, session)?,
-        Recipients::Add { key, roles } => add(&key, roles, credentials, session).await?,
+        Recipients::Add { key, roles } => add(&key, roles, site, credentials, session).await?,
         Recipients::Confirm { yes } => return confirm(yes, credentials, session).await,
         Recipients::Remove { name } => {
             // What can be wrong is found before anything is changed.
@@ -31,13 +32,21 @@ pub async fn run(
             session.ui.note(format!("{removed} opens no secret that is stored from now on."));
             if !known.is_empty() {
                 session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
-                for command in known.iter().flat_map(|entry| rotations(entry, &hooks)) {
-                    session.ui.note(format!("  {command}"));
-                }
+                name_rotations(&known, &hooks, session);
             }
         }
     }
     Ok(ExitStatus::Success)
+}
+
+fn name_rotations(known: &[Entry], hooks: &[Hook], session: &Session) {
+    for command in known.iter().flat_map(|entry| rotations(entry, hooks)) {
+        session.ui.note(format!("  {command}"));
+    }
+}
+
+fn named(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|entry| format!("{} {}", entry.kind, entry.name)).collect()
 }
 
 fn shown_roles(recipient: &Recipient) -> String {
@@ -64,11 +73,10 @@ fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> 
         session.ui.note("There are no recipients: secrets are in clear, for their owner alone.");
     }
     let row = |KnownRecipient { recipient, opens, is_confirmed }: &KnownRecipient| {
-        let opens: Vec<String> = opens.iter().map(|entry| format!("{} {}", entry.kind, entry.name)).collect();
         vec![
             Cell::new(recipient).for_programs(recipient.key_line()),
             Cell::new(shown_roles(recipient)),
-            Cell::new(opens.join(", ")),
+            Cell::new(named(opens).join(", ")),
             Cell::new(if *is_confirmed { "yes" } else { "no" }),
         ]
     };
@@ -76,7 +84,13 @@ fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> 
     table::print(&session.ui, &["KEY", "ROLES", "OPENS", "CONFIRMED"].map(Column::new), &rows)
 }
 
-async fn add(key: &[String], given: Vec<Role>, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
+async fn add(
+    key: &[String],
+    given: Vec<Role>,
+    site: &Site,
+    credentials: &Credentials,
+    session: &Session,
+) -> anyhow::Result<()> {
     let is_file = |word: &String| !word.contains(' ') && !word.starts_with("ssh-");
     let text = match key {
         [one] if is_file(one) || Path::new(one).is_file() => read_text(Path::new(one))?,
@@ -100,16 +114,31 @@ async fn add(key: &[String], given: Vec<Role>, credentials: &Credentials, sessio
         }
         None => recipient.with_roles([Role::Operator].into()),
     };
+    // What can be wrong is found before anything is changed.
+    let hooks = site.hooks()?;
     session.confirm_others(credentials, &recipient).await?;
     let shown = recipient.to_string();
     let what = match recipient.roles() {
-        Some(roles) if !roles.contains(&Role::Operator) => format!("what {} needs", super::roles(roles)),
-        _ => "all credentials".to_owned(),
+        Some(roles) if !roles.contains(&Role::Operator) => Some(super::roles(roles)),
+        _ => None,
     };
-    if credentials.add_recipient(recipient)? {
-        session.ui.note(format!("{shown} opens {what} now."));
-    } else {
-        session.ui.note(format!("{shown} was a recipient before."));
+    let Added { is_new, opens, lost, unsaid } = credentials.add_recipient(recipient)?;
+    let now = named(&opens).join(", ");
+    session.ui.note(match (is_new, what) {
+        (false, _) => format!("{shown} was a recipient before."),
+        (true, None) => format!("{shown} opens all credentials now."),
+        (true, Some(roles)) if now.is_empty() => format!("{shown} opens what {roles} needs: nothing yet."),
+        (true, Some(roles)) => format!("{shown} opens what {roles} needs: {now}."),
+    });
+    if !lost.is_empty() {
+        session.ui.warn("fewer keys open these secrets now, and the others may have kept them; rotate:");
+        name_rotations(&lost, &hooks, session);
+    }
+    if !unsaid.is_empty() {
+        session.ui.note("Only operators open these, because nobody has said who needs them:");
+        for entry in named(&unsaid) {
+            session.ui.note(format!("  apt-ci credentials bind {entry} --for ROLE"));
+        }
     }
     Ok(())
 }

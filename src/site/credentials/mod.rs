@@ -33,7 +33,7 @@ pub use self::exchange::{read_secrets, read_tokens, write_secrets, write_tokens}
 pub use self::keys::{AskPassphrase, Keys};
 pub use self::kind::{InvalidEntry, Kind};
 pub use self::payload::Opened;
-pub use self::recipients::KnownRecipient;
+pub use self::recipients::{Added, KnownRecipient};
 pub use self::role::{InvalidRole, Role};
 pub use self::sealed::Recipient;
 

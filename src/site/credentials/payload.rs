@@ -72,10 +72,10 @@ impl Opened {
         format!("{MAGIC}{}", serde_json::to_string(&payload).unwrap_or_default()).into()
     }
 
-    /// What is to be encrypted to keep this as it is, bound or not.
-    pub(super) fn same_payload(&self) -> SecretString {
+    /// What is to be encrypted to keep this, bound or not. The entry of one that is bound may have got readers.
+    pub(super) fn same_payload(&self, entry: &Entry) -> SecretString {
         match self.binding {
-            Some(_) => Self::payload(&self.entry, &self.secret),
+            Some(_) => Self::payload(entry, &self.secret),
             None => self.secret.clone(),
         }
     }

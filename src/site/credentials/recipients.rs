@@ -22,6 +22,19 @@ pub struct KnownRecipient {
     pub is_confirmed: bool,
 }
 
+/// What another key, or another role of a known one, has changed.
+#[derive(Debug)]
+pub struct Added {
+    /// Whether anything has changed.
+    pub is_new: bool,
+    /// What the key opens now.
+    pub opens: Vec<Entry>,
+    /// What this key or another one has opened before and opens no more: whoever has it may have kept that.
+    pub lost: Vec<Entry>,
+    /// What operators alone open because nobody has said who needs it.
+    pub unsaid: Vec<Entry>,
+}
+
 /// Encrypts what is in an entry to operators and the roles that need it. Of one that is not bound its file alone says what it is for, which a
 /// commit may have changed: that is for operators until they bind it.
 pub(super) fn seal_for(
@@ -40,6 +53,25 @@ fn decisions_in(text: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| Some(line.parse::<Recipient>().ok()?.decision())).collect()
 }
 
+fn roles_of(recipients: &[Recipient]) -> impl Iterator<Item = &Role> {
+    recipients.iter().filter_map(Recipient::roles).flatten()
+}
+
+/// The role that a login's name tells, if a recipient has it.
+fn readers_by_name(name: &Name, recipients: &[Recipient]) -> Option<BTreeSet<Role>> {
+    let role = role::of_name(name);
+    roles_of(recipients).any(|known| *known == role).then(|| [role].into())
+}
+
+fn is_same_entry(one: &Entry, other: &Entry) -> bool {
+    (one.kind, &one.name) == (other.kind, &other.name)
+}
+
+/// Whether it is a login of which nobody has said who needs it.
+fn is_unsaid(entry: &Entry) -> bool {
+    entry.readers.is_none() && matches!(entry.kind, Kind::Queue | Kind::Swift)
+}
+
 impl Credentials {
     /// The recipients, each with what its key opens. Read from the ciphertexts, for which no key is needed.
     ///
@@ -47,6 +79,17 @@ impl Credentials {
     /// When a file cannot be read.
     pub fn known_recipients(&self) -> Result<Vec<KnownRecipient>, CredentialsError> {
         let confirmed = self.confirmed()?;
+        let all = self.tagged()?;
+        let known = |recipient: Recipient| {
+            let opens = all.iter().filter(|(_, tags)| recipient.is_tagged(tags)).map(|(entry, _)| entry.clone());
+            let (opens, is_confirmed) = (opens.collect(), confirmed.contains(&recipient.decision()));
+            KnownRecipient { recipient, opens, is_confirmed }
+        };
+        Ok(self.recipients()?.into_iter().map(known).collect())
+    }
+
+    /// The encrypted entries, each with the tags of the keys that open it.
+    fn tagged(&self) -> Result<Vec<(Entry, Vec<String>)>, CredentialsError> {
         let mut all = Vec::new();
         for kind in Kind::ALL {
             for path in files::below(&self.root, &self.sealed().join(kind.as_str()))? {
@@ -55,12 +98,24 @@ impl Credentials {
                 all.push((entry, sealed::tags(&armour).map_err(reason)?));
             }
         }
-        let known = |recipient: Recipient| {
-            let opens = all.iter().filter(|(_, tags)| recipient.is_tagged(tags)).map(|(entry, _)| entry.clone());
-            let (opens, is_confirmed) = (opens.collect(), confirmed.contains(&recipient.decision()));
-            KnownRecipient { recipient, opens, is_confirmed }
-        };
-        Ok(self.recipients()?.into_iter().map(known).collect())
+        Ok(all)
+    }
+
+    /// What each key opens as the ciphertexts are now, and as its roles say: a process that died may have encrypted some of them anew.
+    fn opened_by<'a>(
+        &self,
+        recipients: impl IntoIterator<Item = &'a Recipient> + Clone,
+    ) -> Result<Vec<(Recipient, Entry)>, CredentialsError> {
+        let mut opened = Vec::new();
+        for (entry, tags) in self.tagged()? {
+            let readers = entry.needed_by();
+            // Without a server it is not bound, and for operators alone whatever its file says.
+            let is_bound = entry.server.is_some() || !entry.kind.is_sent();
+            let openers =
+                recipients.clone().into_iter().filter(|one| one.is_tagged(&tags) || is_bound && one.opens(&readers));
+            opened.extend(openers.map(|one| (one.clone(), entry.clone())));
+        }
+        Ok(opened)
     }
 
     /// The recipients that this user has not confirmed, such as those that came with a pulled commit. Nothing is encrypted before they are.
@@ -111,43 +166,39 @@ impl Credentials {
         if missing.is_empty() { Ok(()) } else { Err(CredentialsError::Unconfirmed(missing)) }
     }
 
-    /// The roles that need a secret about which nothing is said: none where no recipient has a role of its own.
+    /// The roles that need a secret about which nothing is said: none where no recipient has a role of its own. Such a secret is for
+    /// operators until somebody says more, or a role comes that has its name.
     pub(super) fn usual_readers(&self, kind: Kind, name: &Name) -> Result<Option<BTreeSet<Role>>, CredentialsError> {
         let recipients = self.recipients()?;
-        let mut roles = recipients.iter().filter_map(Recipient::roles).flatten();
         if !matches!(kind, Kind::Queue | Kind::Swift) {
             return Ok(Some(role::of_kind(kind)));
         }
-        let of_name = match name.as_str() {
-            "web" => Role::Web,
-            name => Role::Worker(Some(name.to_owned())),
-        };
-        if roles.clone().any(|role| *role == of_name) {
-            return Ok(Some([of_name].into()));
+        if let Some(readers) = readers_by_name(name, &recipients) {
+            return Ok(Some(readers));
         }
-        if roles.any(|role| *role != Role::Operator) {
+        if roles_of(&recipients).any(|role| *role != Role::Operator) {
             return Err(CredentialsError::NoReaders(kind, name.clone()));
         }
         Ok(None)
     }
 
     /// Lets a key open the secrets that its roles need, or gives a known one other roles. The secrets are encrypted again; the first
-    /// recipient moves them from the clear folder into git. Returns whether anything has changed.
+    /// recipient moves them from the clear folder into git.
     ///
     /// # Errors
     /// [`CredentialsError::LastRecipient`] without an operator, or when a secret cannot be opened or written.
-    pub fn add_recipient(&self, recipient: Recipient) -> Result<bool, CredentialsError> {
+    pub fn add_recipient(&self, recipient: Recipient) -> Result<Added, CredentialsError> {
         let _lock = self.lock()?;
         let mut recipients = self.recipients()?;
         let lines = |recipients: &[Recipient]| recipients.iter().map(Recipient::line).collect::<Vec<_>>();
-        let before = lines(&recipients);
+        let (old_lines, before) = (lines(&recipients), self.opened_by(&recipients)?);
         // Every line of the key goes: a commit can have added one with another role.
         let place = recipients.iter().position(|known| known.is_same(&recipient));
         recipients.retain(|known| !known.is_same(&recipient));
         self.check_confirmed(&recipients)?;
         let message = format!("Let {recipient} read the credentials");
         recipients.insert(place.unwrap_or(recipients.len()), recipient.clone());
-        let is_new = lines(&recipients) != before;
+        let is_new = lines(&recipients) != old_lines;
         if !recipients.iter().any(Recipient::opens_all) {
             return Err(CredentialsError::LastRecipient(recipient.to_string()));
         }
@@ -159,9 +210,20 @@ impl Credentials {
             self.commit_all(&message)?;
         }
         // Not before it is in the list: what is not there is not confirmed, and neither is the role that it had.
-        self.confirm(&[recipient])?;
+        self.confirm(std::slice::from_ref(&recipient))?;
         self.confirmed()?;
-        Ok(is_new)
+        let after = self.tagged()?;
+        let opens = |key: &Recipient, entry: &Entry| {
+            after.iter().any(|(other, tags)| is_same_entry(other, entry) && key.is_tagged(tags))
+        };
+        let mut lost: Vec<Entry> =
+            before.into_iter().filter(|(key, entry)| !opens(key, entry)).map(|(_, entry)| entry).collect();
+        lost.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+        lost.dedup_by(|a, b| is_same_entry(a, b));
+        let has_roles = roles_of(&recipients).any(|role| *role != Role::Operator);
+        let entries = after.iter().map(|(entry, _)| entry.clone());
+        let unsaid = entries.clone().filter(|entry| has_roles && is_unsaid(entry)).collect();
+        Ok(Added { is_new, opens: entries.filter(|entry| opens(&recipient, entry)).collect(), lost, unsaid })
     }
 
     fn commit_all(&self, message: &str) -> Result<(), CredentialsError> {
@@ -199,8 +261,8 @@ impl Credentials {
             return Err(CredentialsError::LastRecipient(name.to_owned()));
         }
         self.check_confirmed(&remaining)?;
-        let mut known = self.list()?;
-        known.retain(|entry| removed.iter().any(|removed| removed.opens(&entry.needed_by())));
+        let mut known: Vec<Entry> = self.opened_by(&removed)?.into_iter().map(|(_, entry)| entry).collect();
+        known.dedup_by(|a, b| is_same_entry(a, b));
         let Some(removed) = removed.into_iter().next() else {
             return Err(CredentialsError::NoRecipient(name.to_owned()));
         };
@@ -234,8 +296,11 @@ impl Credentials {
         }
         let mut changed = vec![self.recipients_file()];
         for opened in &all {
-            let entry = opened.entry();
-            let sealed = seal_for(entry, opened.is_bound(), &opened.same_payload(), recipients)?;
+            let mut entry = opened.entry().clone();
+            if opened.is_bound() && is_unsaid(&entry) {
+                entry.readers = readers_by_name(&entry.name, recipients);
+            }
+            let sealed = seal_for(&entry, opened.is_bound(), &opened.same_payload(&entry), recipients)?;
             let path = self.sealed().join(entry.file());
             files::write(&self.root, &path, &entry.to_json(&sealed), 0o644)?;
             changed.push(path);
@@ -254,14 +319,16 @@ impl Credentials {
         self.commit(&changed, message)
     }
 
-    /// Whether a recipient is from before there were roles, and this user has not been told yet. Tells of it once.
+    /// The recipients from before there were roles, if this user has not been told yet. Tells of them once.
     ///
     /// # Errors
     /// When a file cannot be read or written.
-    pub fn first_without_role(&self) -> Result<Option<Recipient>, CredentialsError> {
-        let Some(one) = self.recipients()?.into_iter().find(|recipient| recipient.roles().is_none()) else {
-            return Ok(None);
-        };
-        Ok(self.trust.is_told_first(&self.root, "recipients without roles")?.then_some(one))
+    pub fn untold_without_role(&self) -> Result<Vec<Recipient>, CredentialsError> {
+        let mut all = self.recipients()?;
+        all.retain(|recipient| recipient.roles().is_none());
+        if !all.is_empty() && !self.trust.is_told_first(&self.root, "recipients without roles")? {
+            all.clear();
+        }
+        Ok(all)
     }
 }

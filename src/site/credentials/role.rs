@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::Name;
 use super::kind::Kind;
 
 /// What the holder of a key does. Its text is `operator`, `web`, `worker` or `worker:HOST`.
@@ -87,13 +88,21 @@ pub(super) fn opens_all(roles: Option<&BTreeSet<Role>>) -> bool {
     roles.is_none_or(|roles| roles.contains(&Role::Operator))
 }
 
-/// The roles that need a secret of a kind, unless the secret says otherwise.
+/// The roles that need a secret of a kind, unless the secret says otherwise: of a login nobody can tell, so it is for operators.
 pub(super) fn of_kind(kind: Kind) -> BTreeSet<Role> {
     match kind {
-        Kind::Queue | Kind::Swift | Kind::Launchpad => [Role::Web, Role::Worker(None)].into(),
+        Kind::Queue | Kind::Swift | Kind::Launchpad => [Role::Operator].into(),
         Kind::GithubHook | Kind::GithubStatus | Kind::GitlabHook | Kind::GitlabStatus | Kind::ApiKey => {
             [Role::Web].into()
         }
+    }
+}
+
+/// The role that a login's name tells: that of the web service, or of the host with this name.
+pub(super) fn of_name(name: &Name) -> Role {
+    match name.as_str() {
+        "web" => Role::Web,
+        name => Role::Worker(Some(name.to_owned())),
     }
 }
 
