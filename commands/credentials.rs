@@ -336,10 +336,10 @@ fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
         Column::new("KIND"),
         Column::new("NAME"),
         Column::new("NOTE").cut(),
-        Column::new("CREATED"),
-        Column::new("ROTATED"),
-        Column::new("SERVER"),
-        Column::new("FOR"),
+        Column::new("CREATED").spare(),
+        Column::new("ROTATED").spare(),
+        Column::new("SERVER").cut(),
+        Column::new("FOR").cut(),
     ];
     table::print(&session.ui, &COLUMNS, &rows)
 }

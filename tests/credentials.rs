@@ -10,7 +10,7 @@ use libtest_mimic::{Failed, Trial};
 
 use crate::support::site::{Finished, TestSite, finish};
 use crate::support::{Services, Story, stories};
-use crate::terminal::{answering, typing};
+use crate::terminal::{answering, on_terminal, typing};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
@@ -22,6 +22,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_password_for_swift_is_read_from_the_credentials", swift_password),
         ("a_recipient_that_came_with_a_commit_is_confirmed_first", confirmed),
         ("a_host_opens_what_it_needs", roles),
+        ("a_narrow_terminal_shows_all_recipients", narrow),
         ("a_passphrase_is_typed_on_a_terminal", passphrase),
     ];
     stories("credentials", services, all)
@@ -315,6 +316,29 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(pasted.status.code() == Some(2) && pasted.err.contains("is a private key"), "{pasted:#?}");
     let secret = text.lines().nth(1).expect("a line of the key");
     assert!(!pasted.err.contains(secret) && !pasted.out.contains(secret), "{pasted:#?}");
+    Ok(())
+}
+
+fn narrow(_: &Services) -> Result<(), Failed> {
+    let home = TestSite::local();
+    let root = repository(&home);
+    let site = |arguments: &[&str]| with_input(&home, &[&["--site", &root, "credentials"], arguments].concat(), SECRET);
+    let own = home.path().join("home/.ssh/id_ed25519.pub").display().to_string();
+    site(&["recipients", "add", &own]);
+    for name in ["one", "two", "three", "four", "five"] {
+        let name = format!("{name}/a-project-with-a-name");
+        for verb in ["set", "rotate"] {
+            assert!(site(&[verb, "github-hook", &name, "--note", "a note of some words"]).status.success());
+        }
+    }
+    for (list, all) in [(&["recipients", "list"][..], 6), (&["list"], 6)] {
+        let shown =
+            on_terminal(&home, 80, &[("NO_COLOR", "1")], &[&["--site", &root, "credentials"], list].concat()).out;
+        let lines: Vec<&str> = shown.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), all, "{shown}");
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{shown}");
+        assert!(lines[5].contains("two/a-project-with-a-name"), "{shown}");
+    }
     Ok(())
 }
 

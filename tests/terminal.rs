@@ -23,7 +23,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 }
 
 /// Runs the program with its output on a terminal that is so many columns wide.
-fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
+pub fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], arguments: &[&str]) -> Finished {
     finish(terminal(site, columns, variables, arguments))
 }
 

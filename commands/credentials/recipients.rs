@@ -72,16 +72,24 @@ fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> 
     if recipients.is_empty() {
         session.ui.note("There are no recipients: secrets are in clear, for their owner alone.");
     }
-    let row = |KnownRecipient { recipient, opens, is_confirmed }: &KnownRecipient| {
-        vec![
-            Cell::new(recipient).for_programs(recipient.key_line()),
-            Cell::new(shown_roles(recipient)),
-            Cell::new(named(opens).join(", ")),
-            Cell::new(if *is_confirmed { "yes" } else { "no" }),
-        ]
-    };
-    let rows: Vec<Vec<Cell>> = recipients.iter().map(row).collect();
-    table::print(&session.ui, &["KEY", "ROLES", "OPENS", "CONFIRMED"].map(Column::new), &rows)
+    let rows = recipients.iter().flat_map(|one| rows(one, session.ui.terminal)).collect::<Vec<_>>();
+    const COLUMNS: [Column<'_>; 4] =
+        [Column::new("KEY").cut(), Column::new("ROLES").cut(), Column::new("OPENS").cut(), Column::new("CONFIRMED")];
+    table::print(&session.ui, &COLUMNS, &rows)
+}
+
+/// A recipient's row; on a terminal, a line for each secret, so that none of them is cut away.
+fn rows(KnownRecipient { recipient, opens, is_confirmed }: &KnownRecipient, is_terminal: bool) -> Vec<Vec<Cell>> {
+    let opens = named(opens);
+    let mut lines = if is_terminal { opens } else { vec![opens.join(", ")] }.into_iter();
+    let first = vec![
+        Cell::new(recipient).for_programs(recipient.key_line()),
+        Cell::new(shown_roles(recipient)),
+        Cell::new(lines.next().unwrap_or_default()),
+        Cell::new(if *is_confirmed { "yes" } else { "no" }),
+    ];
+    let further = lines.map(|line| ["", "", &line, ""].map(Cell::new).into());
+    std::iter::once(first).chain(further).collect()
 }
 
 async fn add(

@@ -403,8 +403,11 @@ impl Credentials {
 }
 
 fn recipients_in(text: &str) -> Result<Vec<Recipient>, String> {
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(str::parse).collect()
+    let lines = text.lines().map(str::trim).enumerate();
+    let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    let read =
+        |(place, line): (usize, &str)| line.parse().map_err(|reason: String| format!("line {}: {reason}", place + 1));
+    lines.map(read).collect()
 }
 
 #[cfg(test)]

@@ -378,3 +378,13 @@ fn a_passphrase_is_asked_for_once_and_only_for_the_key_that_opens() {
     assert!(reason(None).contains("on a terminal only (ssh-agent cannot decrypt)"));
     assert!(reason(Some("wrong")).contains("its passphrase is another one"));
 }
+
+#[test]
+fn a_bad_line_among_the_recipients_is_named() {
+    let scene = Scene::new();
+    fs::create_dir(scene.root().join("credentials")).unwrap();
+    let text = format!("# these\n{}\nssh-dss AAAA x\n", scene.key("ann").line());
+    fs::write(scene.root().join("credentials/recipients"), text).unwrap();
+    let error = scene.of("ann").unwrap().recipients().err().expect("a fault");
+    assert!(error.to_string().contains("recipients: line 3: a recipient is an SSH key"), "{error}");
+}
