@@ -18,7 +18,7 @@ pub struct InitArgs {
 pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let created = apt_ci::site::create(&std::path::absolute(&args.dir)?)?;
     // What was just made here is no stranger's.
-    if let Err(error) = TrustStore::of_user(&session.environment).trust(&created.root) {
+    if let Err(error) = TrustStore::of_user(&session.environment).trust_new(&created.root) {
         session.ui.warn(format!("the site is made, but not trusted ({error}): name it with --site"));
     }
     if session.ui.json {

@@ -113,6 +113,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
                         | CredentialsError::OtherService { .. }
                         | CredentialsError::NoServer(..)
                         | CredentialsError::NoReaders(..)
+                        | CredentialsError::NoRecipients(_)
                         | CredentialsError::Unconfirmed(_)
                 )
             )
@@ -268,6 +269,10 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
         CredentialsError::NoReaders(..) => {
             Some("say it with --for web, --for worker:HOST, --for worker (every worker) or --for operator".to_owned())
         }
+        CredentialsError::NoRecipients(path) => Some(format!(
+            "`git log -- {}` shows who has changed it; take it back from there, or begin anew with `apt-ci credentials recipients add`",
+            shell_word(path)
+        )),
         CredentialsError::Unconfirmed(_) => {
             Some("look at who added them, then run `apt-ci credentials recipients confirm`".to_owned())
         }

@@ -39,6 +39,9 @@ struct Decisions {
     /// The recipients that secrets of a site may be encrypted to.
     #[serde(default)]
     recipients: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// The sites with confirmed recipients, also after these are gone: nothing is stored in clear there.
+    #[serde(default)]
+    encrypted: BTreeSet<PathBuf>,
     /// The commit of each site up to which the recipients were looked at.
     #[serde(default)]
     seen: BTreeMap<PathBuf, String>,
@@ -88,6 +91,7 @@ impl TrustStore {
             decisions.trusted.retain(|known| known.path != path);
             was_trusted = decisions.trusted.len() < before;
             decisions.recipients.remove(&path);
+            decisions.encrypted.remove(&path);
             decisions.seen.remove(&path);
         })?;
         Ok(was_trusted)
@@ -136,7 +140,8 @@ impl TrustStore {
         let is_news = head.is_some() && head != seen && (seen.is_some() || !confirmed.is_empty());
         if is_news || !confirmed.is_subset(present) {
             self.change(|decisions| {
-                if let Some(known) = decisions.recipients.get_mut(&path) {
+                if let Some(known) = decisions.recipients.get_mut(&path).filter(|known| !known.is_empty()) {
+                    decisions.encrypted.insert(path.clone());
                     known.retain(|recipient| present.contains(recipient));
                 }
                 decisions.seen.extend(head.map(|head| (path, head.to_owned())));
@@ -154,12 +159,38 @@ impl TrustStore {
     ) -> Result<(), SiteError> {
         let path = canonical(dir)?;
         self.change(|decisions| {
-            decisions.recipients.entry(path.clone()).or_default().extend(recipients);
+            let known = decisions.recipients.entry(path.clone()).or_default();
+            known.extend(recipients);
+            if !known.is_empty() {
+                decisions.encrypted.insert(path.clone());
+            }
             // Later commits than those that were looked at count as well.
             if let Some(head) = head {
                 decisions.seen.entry(path).or_insert(head);
             }
         })
+    }
+
+    /// Whether this user has ever confirmed recipients of the site in `dir`.
+    pub(super) fn was_encrypted(&self, dir: &Path) -> Result<bool, SiteError> {
+        Ok(self.read()?.encrypted.contains(&canonical(dir)?))
+    }
+
+    /// Trusts the site that was just made in `dir`: what was decided about another one, which was there before, does not count.
+    ///
+    /// # Errors
+    /// As [`TrustStore::trust`].
+    pub fn trust_new(&self, dir: &Path) -> Result<TrustedSite, SiteError> {
+        let path = canonical(dir)?;
+        if self.file.exists() {
+            self.change(|decisions| {
+                decisions.recipients.remove(&path);
+                decisions.encrypted.remove(&path);
+                decisions.seen.remove(&path);
+                decisions.told.remove(&path);
+            })?;
+        }
+        self.trust(dir)
     }
 
     /// Whether the user is told something about the site in `dir` for the first time. It counts as told then.

@@ -80,6 +80,9 @@ pub enum CredentialsError {
     /// Keys that this user has not confirmed would open what is encrypted.
     #[error("not confirmed yet, and would open what is stored: {}", .0.join("; "))]
     Unconfirmed(Vec<String>),
+    /// The list of recipients is gone: secrets would be in clear where they were encrypted.
+    #[error("{} names no recipient, and secrets of this site were encrypted: it would be in clear", .0.display())]
+    NoRecipients(PathBuf),
     /// No key of this user opens the secret.
     #[error("no SSH key here opens the secret of {0}: {1}")]
     Sealed(String, String),

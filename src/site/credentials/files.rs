@@ -74,10 +74,8 @@ pub(super) fn below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Credenti
 pub(super) fn make_closed(root: &Path, folder: &Path) -> Result<(), CredentialsError> {
     check_links(root, folder)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fault(folder, &error))?;
-    let ignore = folder.join(".gitignore");
-    if !ignore.exists() {
-        write(root, &ignore, "*\n", 0o600)?;
-    }
+    // Also where there is one: a commit may have emptied it.
+    write(root, &folder.join(".gitignore"), "*\n", 0o600)?;
     check_closed(folder)
 }
 

@@ -349,12 +349,17 @@ impl Credentials {
     fn write(&self, entries: &[(Entry, SecretString)], message: &str) -> Result<(), CredentialsError> {
         let recipients = self.recipients()?;
         self.check_confirmed(&recipients)?;
+        self.check_clear(&recipients)?;
         let mut changed = Vec::new();
         for (entry, secret) in entries {
             let payload = Opened::payload(entry, secret);
             if recipients.is_empty() {
                 files::make_closed(&self.root, &self.plain())?;
                 let path = self.plain().join(entry.file());
+                // The next commit of everything that has changed would hold it.
+                if repository::committed(&self.root, &path)?.is_some() {
+                    return Err(CredentialsError::Clear(path));
+                }
                 files::write(&self.root, &path, &entry.to_json(payload.expose_secret()), 0o600)?;
             } else {
                 let sealed = recipients::seal_for(entry, true, &payload, &recipients)?;
@@ -368,6 +373,18 @@ impl Credentials {
             }
         }
         self.commit(&changed, message)
+    }
+
+    /// Refuses to store in clear where secrets were encrypted: a commit can take the list of recipients away.
+    fn check_clear(&self, recipients: &[Recipient]) -> Result<(), CredentialsError> {
+        if !recipients.is_empty() {
+            return Ok(());
+        }
+        let mut were_encrypted = self.trust.was_encrypted(&self.root)?;
+        for kind in Kind::ALL {
+            were_encrypted |= !files::below(&self.root, &self.sealed().join(kind.as_str()))?.is_empty();
+        }
+        if were_encrypted { Err(CredentialsError::NoRecipients(self.recipients_file())) } else { Ok(()) }
     }
 
     fn commit(&self, changed: &[PathBuf], message: &str) -> Result<(), CredentialsError> {

@@ -11,6 +11,7 @@ use crate::environment::Environment;
 use crate::site::Lookup;
 
 mod binding;
+mod clear;
 mod recipients;
 mod roles;
 
@@ -163,6 +164,7 @@ fn nobody_is_locked_out() {
     let error = ann.add_recipient(scene.key("bob")).unwrap_err();
     assert!(matches!(error, CredentialsError::Unopenable(_)), "{error}");
     assert!(ann.recipients().unwrap().is_empty(), "nothing is changed");
+    ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
     assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().reveal().expose_secret(), SECRET);
     // A process that dies in the middle of encrypting leaves both: what is encrypted counts, and the rest is made up for.
     let plain = scene.root().join(".credentials/queue/me.json");
