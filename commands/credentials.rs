@@ -4,17 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use apt_ci::broker::QueueUrl;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::key_digest;
-use apt_ci::server_url::ServerIdentity;
-use apt_ci::site::Site;
 use apt_ci::site::credentials::{
-    Credentials, CredentialsError, Details, Entry, Kind, Name, Opened, Role, read_secrets, read_tokens, write_secrets,
-    write_tokens,
+    Credentials, Entry, Kind, Name, Role, read_secrets, read_tokens, write_secrets, write_tokens,
 };
-use apt_ci::store::swift;
 use clap::Subcommand;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -27,10 +22,13 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::plain::plain;
 use crate::ui::secret::{self, read_text};
 use crate::ui::table::{self, Cell, Column};
-use crate::ui::unquoted::Unquoted;
 use crate::ui::when;
 
+mod bind;
+mod purpose;
 mod recipients;
+
+use self::purpose::{Around, Purpose};
 
 /// The shortest key of the web service: so long that nobody guesses it from its digest.
 const KEY_LENGTH: usize = 32;
@@ -68,7 +66,7 @@ enum Command {
     Set(SetArgs),
     /// Replace a secret that is there
     Rotate(SetArgs),
-    /// Bind secrets from before they were bound to a server, or whose server has changed
+    /// Bind secrets from before they were bound to a server, or whose server or readers have changed
     Bind {
         /// The kind; without kind and name, all that are not bound
         #[arg(requires = "name")]
@@ -143,98 +141,6 @@ struct SetArgs {
     generate: bool,
 }
 
-/// What a secret is for.
-#[derive(clap::Args)]
-struct Purpose {
-    /// The server that alone may get it [default: as before, or the site's queue, the login of Swift, or the hook's forge]
-    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
-    server: Option<ServerIdentity>,
-    /// The web service that GitLab may send a hook's secret to [default: as before, or the site's]
-    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
-    service: Option<ServerIdentity>,
-    /// A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)
-    #[arg(long = "for", value_name = "ROLE")]
-    readers: Vec<Role>,
-}
-
-impl Purpose {
-    /// What is said, or else what the site says about a secret that is new.
-    fn details(&self, kind: Kind, name: &Name, note: Option<String>, around: &Around<'_>) -> anyhow::Result<Details> {
-        let readers: BTreeSet<Role> = self.readers.iter().cloned().collect();
-        let server = match &self.server {
-            Some(server) => Some(server.clone()),
-            None => match around.bound_server(kind, name) {
-                Some(server) => Some(server),
-                None => around.usual_server(kind, name)?,
-            },
-        };
-        if server.is_none() && kind.is_sent() {
-            return Err(CredentialsError::NoServer(kind, name.clone()).into());
-        }
-        if self.service.is_some() && !kind.is_delivered() {
-            let message = format!("no forge sends a credential of the kind {kind} to a web service");
-            return Err(BadInput { message, hint: None }.into());
-        }
-        let usual = || around.site.web_url.as_ref().map(|setting| setting.value.server());
-        let service = self.service.clone().or_else(|| around.bound_service(kind, name)).or_else(usual);
-        let readers = Some(readers).filter(|readers| !readers.is_empty());
-        Ok(Details { note, server, service: service.filter(|_| kind.is_delivered()), readers })
-    }
-}
-
-/// What these commands work with.
-struct Around<'a> {
-    site: &'a Site,
-    credentials: &'a Credentials,
-    session: &'a Session,
-}
-
-impl Around<'_> {
-    /// The server that a stored secret is bound to.
-    fn bound_server(&self, kind: Kind, name: &Name) -> Option<ServerIdentity> {
-        let opened = self.credentials.get(kind, name).ok().flatten()?;
-        opened.is_bound().then(|| opened.entry().server.clone())?
-    }
-
-    /// The web service that a stored secret is bound to.
-    fn bound_service(&self, kind: Kind, name: &Name) -> Option<ServerIdentity> {
-        let opened = self.credentials.get(kind, name).ok().flatten()?;
-        opened.is_bound().then(|| opened.entry().service.clone())?
-    }
-
-    /// The server that the site's settings lead to.
-    fn usual_server(&self, kind: Kind, name: &Name) -> anyhow::Result<Option<ServerIdentity>> {
-        let forge = match kind {
-            Kind::Queue => {
-                return Ok(match &self.site.queue.value {
-                    QueueUrl::Amqp(url) => Some(url.server().clone()),
-                    QueueUrl::Local(_) => None,
-                });
-            }
-            // Without a login in the environment, --server says it.
-            Kind::Swift => {
-                let login = swift::login(&self.site.swift, &self.session.environment).ok().flatten();
-                return Ok(login.map(|login| login.server));
-            }
-            Kind::Launchpad | Kind::ApiKey => return Ok(None),
-            Kind::GithubHook | Kind::GithubStatus => Forge::GitHub,
-            Kind::GitlabHook | Kind::GitlabStatus => Forge::GitLab,
-        };
-        let project = name.as_str().strip_suffix("+next").unwrap_or(name.as_str());
-        let hooks = self.site.hooks()?;
-        let uses_it =
-            |hook: &&Hook| hook.forge == forge && (hook.project.is(project) || hook.package.as_str() == project);
-        let servers: BTreeSet<ServerIdentity> = hooks.iter().filter(uses_it).map(|hook| hook.api.server()).collect();
-        let mut servers = servers.into_iter();
-        match (servers.next(), servers.next()) {
-            (None, _) => Ok(Some(forge.api().server())),
-            (Some(one), None) => Ok(Some(one)),
-            // Which of them is not for us to choose.
-            (Some(_), Some(_)) => Ok(None),
-        }
-    }
-}
-
 #[derive(clap::Args)]
 struct Form {
     /// Which of the two it is [default: by the file's ending, .json or .txt]
@@ -279,7 +185,7 @@ pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<Exi
         Command::List => list(&credentials, session)?,
         Command::Set(args) => set(args, false, &around).await?,
         Command::Rotate(args) => set(args, true, &around).await?,
-        Command::Bind { kind, name, purpose, yes } => return bind(kind.zip(name), &purpose, yes, &around).await,
+        Command::Bind { kind, name, purpose, yes } => return bind::bind(kind.zip(name), &purpose, yes, &around).await,
         Command::Show { which, reveal } => show(&which, reveal, &credentials, session)?,
         Command::Remove { which: Which { kind, name }, yes } => {
             let is_there = credentials.list()?.iter().any(|entry| entry.kind == kind && entry.name == name);
@@ -363,7 +269,6 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
         }
         .into());
     }
-    let details = purpose.details(kind, &name, note, around)?;
     if is_rotation {
         let entry = known(credentials, kind, &name)?;
         if matches!(kind, Kind::GithubHook | Kind::GitlabHook) {
@@ -379,12 +284,16 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
             format!("{name}: a name of this kind has no colon, which separates names in github-status-credentials.txt");
         return Err(BadInput { message, hint: None }.into());
     }
+    let details = purpose.details(kind, &name, note, around)?;
     // What can be wrong is found before the secret is typed.
     session.confirm_recipients(credentials).await?;
+    let planned = around.agreed(kind, &name, &details).await?;
+    purpose.warn(around)?;
     let secret: SecretString = if generate {
         secret::random()
     } else {
-        secret::read(file.as_deref(), &format!("The {kind} credential of {name}")).await?
+        let server = planned.server.map(|server| format!(" for {server}")).unwrap_or_default();
+        secret::read(file.as_deref(), &format!("The {kind} credential of {name}{server}")).await?
     };
     let form = secret.expose_secret();
     if kind == Kind::GithubStatus
@@ -418,61 +327,6 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
     let server = entry.server.map(|server| format!(" for {server}")).unwrap_or_default();
     session.ui.note(format!("{verb} the {kind} credential of {name}{server}: {place}."));
     Ok(())
-}
-
-/// Binds one secret, or all that are not bound. Each is named with its server before.
-async fn bind(
-    one: Option<(Kind, Name)>,
-    purpose: &Purpose,
-    yes: bool,
-    around: &Around<'_>,
-) -> anyhow::Result<ExitStatus> {
-    let Around { site, credentials, session } = around;
-    let mut meant = Vec::new();
-    match &one {
-        Some((kind, name)) => meant.push(known(credentials, *kind, name)?),
-        None => {
-            for entry in credentials.list()? {
-                let needs_service =
-                    |opened: &Opened| opened.needs_service() && (site.web_url.is_some() || purpose.service.is_some());
-                let opened = credentials.get(entry.kind, &entry.name)?;
-                if opened.is_some_and(|opened| !opened.is_bound() || needs_service(&opened)) {
-                    meant.push(entry);
-                }
-            }
-        }
-    }
-    let mut steps = Vec::new();
-    for Entry { kind, name, .. } in meant {
-        let details = purpose.details(kind, &name, None, around)?;
-        let shown = match (&details.server, &details.service) {
-            (Some(server), Some(service)) => {
-                format!("the {kind} credential of {name}: for {server}, which sends it to {service}")
-            }
-            (Some(server), None) => format!("the {kind} credential of {name}: for {server}"),
-            (None, _) => format!("the {kind} credential of {name}"),
-        };
-        session.ui.note(format!("  {shown}"));
-        steps.push((kind, name, details));
-    }
-    if steps.is_empty() {
-        session.ui.note("Every credential is bound.");
-        return Ok(ExitStatus::Success);
-    }
-    session.confirm_recipients(credentials).await?;
-    if !yes {
-        ask::somebody_to_say_yes()?;
-        if !ask::confirm("Bind so?".to_owned()).await? {
-            session.ui.note("Nothing was changed.");
-            return Ok(ExitStatus::Failure);
-        }
-    }
-    for (kind, name, details) in steps {
-        let entry = credentials.bind(kind, &name, &details)?;
-        let server = entry.server.map_or("no server".to_owned(), |server| server.to_string());
-        session.ui.note(format!("Bound the {kind} credential of {name} to {server}."));
-    }
-    Ok(ExitStatus::Success)
 }
 
 fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
@@ -535,12 +389,14 @@ async fn import(file: &Path, kind: &Form, purpose: &Purpose, around: &Around<'_>
     if secrets.is_empty() {
         return Err(BadInput { message: format!("{} holds no credentials", file.display()), hint: None }.into());
     }
+    session.confirm_recipients(credentials).await?;
     let mut all = Vec::new();
     for (name, secret) in secrets {
         let details = purpose.details(kind, &name, None, around)?;
+        around.agreed(kind, &name, &details).await?;
         all.push((name, secret, details));
     }
-    session.confirm_recipients(credentials).await?;
+    purpose.warn(around)?;
     credentials.set_all(kind, &all, Timestamp::now())?;
     session.ui.note(format!("Stored {} {kind} credentials. The file still holds them in clear.", all.len()));
     Ok(())

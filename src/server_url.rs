@@ -62,6 +62,11 @@ impl ServerIdentity {
         Self { scheme, host, port }
     }
 
+    /// Whether it is a broker, and not asked over HTTP.
+    pub fn is_broker(&self) -> bool {
+        matches!(self.scheme.as_str(), "amqps" | "amqp")
+    }
+
     /// Whether nobody on the way can read what is sent there: by TLS, or because there is no way.
     pub fn is_private(&self) -> bool {
         matches!(self.scheme.as_str(), "https" | "amqps") || self.is_loopback()

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use libtest_mimic::{Failed, Trial};
+use serde_json::json;
 
 use crate::support::site::{Finished, TestSite, finish};
 use crate::support::{Services, Story, stories};
@@ -22,6 +24,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_password_for_swift_is_read_from_the_credentials", swift_password),
         ("a_recipient_that_came_with_a_commit_is_confirmed_first", confirmed),
         ("a_host_opens_what_it_needs", roles),
+        ("what_was_not_bound_is_bound", bound),
+        ("a_commit_sends_the_next_secret_nowhere_else", forged),
         ("a_narrow_terminal_shows_all_recipients", narrow),
         ("a_passphrase_is_typed_on_a_terminal", passphrase),
     ];
@@ -316,6 +320,111 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(pasted.status.code() == Some(2) && pasted.err.contains("is a private key"), "{pasted:#?}");
     let secret = text.lines().nth(1).expect("a line of the key");
     assert!(!pasted.err.contains(secret) && !pasted.out.contains(secret), "{pasted:#?}");
+    Ok(())
+}
+
+/// Stores a secret as it was before secrets were bound.
+fn unbound(root: &Path, kind: &str, name: &str) {
+    let folder = root.join(".credentials").join(kind);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).expect("a folder");
+    let entry = json!({"kind": kind, "name": name, "created": "2025-01-01T00:00:00Z", "secret": SECRET});
+    let file = folder.join(format!("{}.json", name.replace('/', "%2F")));
+    fs::write(&file, entry.to_string()).expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("its mode");
+}
+
+fn bound(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    for (kind, name) in [("queue", "me"), ("github-hook", "me/x"), ("github-status", "me/x")] {
+        unbound(site.path(), kind, name);
+    }
+    let bind = |arguments: &[&str]| with_input(&site, &[&["credentials", "bind"], arguments].concat(), "");
+    let asked = bind(&[]);
+    assert!(asked.status.code() == Some(2) && asked.err.contains("--yes"), "{asked:#?}");
+    // One whose server nobody knows keeps none of the others back.
+    let all = bind(&["--yes"]);
+    assert_eq!(all.status.code(), Some(1), "{all:#?}");
+    for line in [
+        "Bound the github-hook credential of me/x to https://api.github.com, for web.",
+        "Bound the github-status credential of me/x to https://api.github.com, for web.",
+        "  apt-ci credentials bind queue me --server URL",
+    ] {
+        assert!(all.err.lines().any(|said| said == line), "{line}: {}", all.err);
+    }
+    for (arguments, code, said) in [
+        (&["queue", "nosuch", "--yes"][..], 1, "there is no queue credential of nosuch"),
+        (&["queue", "me", "--yes"], 2, "--server"),
+        (&["queue", "me", "--server", "https://mq.example", "--yes"], 2, "begins with amqps:// or amqp://"),
+        (&["github-hook", "me/x", "--server", "amqps://mq.example", "--yes"], 2, "begins with https:// or http://"),
+        (
+            &["queue", "me", "--server", "amqp://mq.example", "--yes"],
+            0,
+            "nothing is sent to amqp://mq.example in plain",
+        ),
+        (&["queue", "me", "--server", "amqps://mq.example", "--yes"], 0, "to amqps://mq.example, for operator."),
+        (&["--yes"], 0, "Every credential is bound."),
+    ] {
+        let finished = bind(arguments);
+        assert_eq!(finished.status.code(), Some(code), "{arguments:?}: {finished:#?}");
+        assert!(finished.err.contains(said), "{arguments:?}: {}", finished.err);
+    }
+    assert_eq!(site.ok(&["credentials", "show", "queue", "me", "--reveal"]), format!("{SECRET}\n"));
+    let missing = with_input(&site, &["credentials", "rotate", "queue", "nosuch"], SECRET);
+    assert!(missing.status.code() == Some(1) && missing.err.contains("there is no queue"), "{missing:#?}");
+    // Who needs it is asked before anything else.
+    let home = TestSite::local();
+    let root = repository(&home);
+    let site = |arguments: &[&str]| with_input(&home, &[&["--site", &root, "credentials"], arguments].concat(), "");
+    let own = home.path().join("home/.ssh/id_ed25519.pub");
+    site(&["recipients", "add", own.to_str().expect("UTF-8")]);
+    site(&["recipients", "add", &key(&home, "host1", ""), "--role", "worker:host1"]);
+    unbound(Path::new(&root), "queue", "late");
+    let bind = ["bind", "queue", "late", "--server", "amqps://mq.example"];
+    let unsaid = site(&bind);
+    assert!(unsaid.status.code() == Some(2) && unsaid.err.contains("--for worker:HOST"), "{unsaid:#?}");
+    let unknown = site(&[&bind[..], &["--for", "worker:nohost", "--yes"]].concat());
+    assert!(
+        unknown.status.success() && unknown.err.contains("no recipient has the role worker:nohost"),
+        "{unknown:#?}"
+    );
+    Ok(())
+}
+
+fn forged(_: &Services) -> Result<(), Failed> {
+    // Somebody with a site of their own knows my public key.
+    let (home, theirs) = (TestSite::local(), TestSite::local());
+    let (root, other) = (repository(&home), repository(&theirs));
+    let site = |arguments: &[&str], input: &str| with_input(&home, &[&["--site", &root], arguments].concat(), input);
+    let mine = home.path().join("home/.ssh/id_ed25519.pub").display().to_string();
+    assert!(site(&["credentials", "recipients", "add", &mine], "").status.success());
+    assert!(site(&["credentials", "set", "queue", "me", "--server", "amqps://mq.example"], SECRET).status.success());
+    let their =
+        |arguments: &[&str]| with_input(&theirs, &[&["--site", &other, "credentials"], arguments].concat(), "theirs");
+    let own = theirs.path().join("home/.ssh/id_ed25519.pub").display().to_string();
+    for key in [&own, &mine] {
+        assert!(their(&["recipients", "add", key]).status.success());
+    }
+    let evil = "amqps://evil.example";
+    assert!(their(&["set", "queue", "me", "--server", evil, "--for", "operator"]).status.success());
+    let stored = "credentials/queue/me.json";
+    fs::copy(format!("{other}/{stored}"), format!("{root}/{stored}"))?;
+    let before = fs::read_to_string(format!("{root}/{stored}"))?;
+    let refused = site(&["credentials", "rotate", "queue", "me"], "new-secret");
+    assert_eq!(refused.status.code(), Some(2), "{refused:#?}");
+    for said in
+        [evil, "amqps://mq.example", "`apt-ci credentials bind queue me --server amqps://evil.example --for operator`"]
+    {
+        assert!(refused.err.contains(said), "{said}: {}", refused.err);
+    }
+    // A person is asked, before the secret is typed.
+    let shown = typing(&home, "n\n", &["--site", &root, "credentials", "rotate", "queue", "me", "--generate"]);
+    assert!(shown.out.contains(evil) && shown.out.contains("Is that right?"), "{shown:#?}");
+    assert_eq!(fs::read_to_string(format!("{root}/{stored}"))?, before);
+    // Nor does a commit that takes the recipients away have it stored in clear.
+    fs::remove_file(format!("{root}/credentials/recipients"))?;
+    let clear = site(&["credentials", "rotate", "queue", "me"], "new-secret");
+    assert!(clear.status.code() == Some(2) && clear.err.contains("it would be in clear"), "{clear:#?}");
+    assert!(!Path::new(&root).join(".credentials").exists());
     Ok(())
 }
 

@@ -104,6 +104,9 @@ fn next_secret(
     session: &Session,
 ) -> anyhow::Result<SecretString> {
     let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
+    // What the last step would refuse is found before the forge is asked to change anything.
+    let own = hook.project.as_str().parse::<Name>()?;
+    credentials.planned(kind, &own, &secrets::details(hook, service), Timestamp::now())?.check()?;
     if let Some(secret) = secrets::kept(name.as_str(), hook, service, credentials)? {
         session.ui.note("Going on with the secret of an earlier call.");
         return Ok(secret);

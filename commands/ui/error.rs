@@ -114,6 +114,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
                         | CredentialsError::NoServer(..)
                         | CredentialsError::NoReaders(..)
                         | CredentialsError::NoRecipients(_)
+                        | CredentialsError::Unagreed { .. }
                         | CredentialsError::Unconfirmed(_)
                 )
             )
@@ -273,6 +274,16 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
             "`git log -- {}` shows who has changed it; take it back from there, or begin anew with `apt-ci credentials recipients add`",
             shell_word(path)
         )),
+        CredentialsError::Unagreed { entry, is_there, .. } => {
+            let server = entry.server.as_ref().map(|server| format!(" --server {server}")).unwrap_or_default();
+            let service = entry.service.as_ref().map(|service| format!(" --service {service}")).unwrap_or_default();
+            let readers: String = entry.needed_by().iter().map(|role| format!(" --for {role}")).collect();
+            let verb = if *is_there { "bind" } else { "set" };
+            Some(format!(
+                "look at who has changed it; if it is right, `apt-ci credentials {verb} {} {}{server}{service}{readers}` says so",
+                entry.kind, entry.name
+            ))
+        }
         CredentialsError::Unconfirmed(_) => {
             Some("look at who added them, then run `apt-ci credentials recipients confirm`".to_owned())
         }

@@ -39,6 +39,9 @@ struct Decisions {
     /// The recipients that secrets of a site may be encrypted to.
     #[serde(default)]
     recipients: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// What the secrets of a site are for.
+    #[serde(default)]
+    agreed: BTreeMap<PathBuf, BTreeMap<String, String>>,
     /// The sites with confirmed recipients, also after these are gone: nothing is stored in clear there.
     #[serde(default)]
     encrypted: BTreeSet<PathBuf>,
@@ -91,6 +94,7 @@ impl TrustStore {
             decisions.trusted.retain(|known| known.path != path);
             was_trusted = decisions.trusted.len() < before;
             decisions.recipients.remove(&path);
+            decisions.agreed.remove(&path);
             decisions.encrypted.remove(&path);
             decisions.seen.remove(&path);
         })?;
@@ -176,6 +180,20 @@ impl TrustStore {
         Ok(self.read()?.encrypted.contains(&canonical(dir)?))
     }
 
+    /// What this user has confirmed about the secrets of the site in `dir`.
+    pub(super) fn agreed(&self, dir: &Path) -> Result<BTreeMap<String, String>, SiteError> {
+        Ok(self.read()?.agreed.remove(&canonical(dir)?).unwrap_or_default())
+    }
+
+    /// Confirms more about the secrets of the site in `dir`.
+    pub(super) fn agree(&self, dir: &Path, what: impl Iterator<Item = (String, String)>) -> Result<(), SiteError> {
+        let (path, what): (_, Vec<_>) = (canonical(dir)?, what.collect());
+        if what.is_empty() {
+            return Ok(());
+        }
+        self.change(|decisions| decisions.agreed.entry(path).or_default().extend(what))
+    }
+
     /// Trusts the site that was just made in `dir`: what was decided about another one, which was there before, does not count.
     ///
     /// # Errors
@@ -185,6 +203,7 @@ impl TrustStore {
         if self.file.exists() {
             self.change(|decisions| {
                 decisions.recipients.remove(&path);
+                decisions.agreed.remove(&path);
                 decisions.encrypted.remove(&path);
                 decisions.seen.remove(&path);
                 decisions.told.remove(&path);

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::entry::Name;
+use super::entry::{Entry, Name};
 use super::kind::Kind;
+use super::purpose;
 use crate::server_url::ServerIdentity;
 use crate::site::SiteError;
 
@@ -74,6 +75,20 @@ pub enum CredentialsError {
     /// Nothing says which server may get a secret.
     #[error("nothing says which server the {0} credential of {1} is for")]
     NoServer(Kind, Name),
+    /// A secret would get a purpose that this user has neither said nor confirmed: a commit may have changed it.
+    #[error(
+        "the {} credential of {} would be for {}, which you have not confirmed{}",
+        entry.kind, entry.name, purpose::shown(entry),
+        before.as_ref().map_or(String::new(), |before| format!("; you have stored it for {before}"))
+    )]
+    Unagreed {
+        /// What would be stored.
+        entry: Box<Entry>,
+        /// What this user has confirmed before.
+        before: Option<String>,
+        /// Whether there is such an entry.
+        is_there: bool,
+    },
     /// Nothing says which roles need a secret.
     #[error("nothing says who needs the {0} credential of {1}")]
     NoReaders(Kind, Name),

@@ -13,14 +13,14 @@ mod files;
 mod keys;
 mod kind;
 mod payload;
+mod purpose;
 mod recipients;
 mod role;
 mod sealed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::repository;
@@ -33,6 +33,7 @@ pub use self::exchange::{read_secrets, read_tokens, write_secrets, write_tokens}
 pub use self::keys::{AskPassphrase, Keys};
 pub use self::kind::{InvalidEntry, Kind};
 pub use self::payload::Opened;
+pub use self::purpose::{Details, Planned};
 pub use self::recipients::{Added, KnownRecipient};
 pub use self::role::{InvalidRole, Role};
 pub use self::sealed::Recipient;
@@ -43,26 +44,6 @@ pub struct Stamp {
     inode: u64,
     changed: (i64, i64),
     length: u64,
-}
-
-/// What is said about a secret when it is stored; what is not said stays as it was.
-#[derive(Debug, Clone, Default)]
-pub struct Details {
-    /// What somebody writes about it.
-    pub note: Option<String>,
-    /// The server that alone may get it.
-    pub server: Option<ServerIdentity>,
-    /// The web service that the server may send it to, of a kind that [is sent there](Kind::is_delivered).
-    pub service: Option<ServerIdentity>,
-    /// The roles that need it, beside operators.
-    pub readers: Option<BTreeSet<Role>>,
-}
-
-impl Details {
-    /// For this server.
-    pub fn for_server(server: ServerIdentity) -> Self {
-        Self { server: Some(server), ..Self::default() }
-    }
 }
 
 /// The credentials of a site.
@@ -220,88 +201,6 @@ impl Credentials {
         Ok(lock)
     }
 
-    /// Stores a secret: a new entry, or another secret of an old one, which keeps what `details` do not say. Commits it if it is
-    /// encrypted.
-    ///
-    /// # Errors
-    /// When nothing says which server may get it or who needs it, a recipient is not confirmed, or it cannot be written.
-    pub fn set(
-        &self,
-        kind: Kind,
-        name: &Name,
-        secret: &SecretString,
-        details: &Details,
-        now: Timestamp,
-    ) -> Result<Entry, CredentialsError> {
-        let _lock = self.lock()?;
-        let entry = self.entry(kind, name, details, now)?;
-        let action = if entry.rotated.is_some() { "Rotate" } else { "Add" };
-        self.write(&[(entry.clone(), secret.clone())], &format!("{action} the {kind} credential of {name}"))?;
-        Ok(entry)
-    }
-
-    /// What is known about a secret once it is stored: a new entry, or what the former one leaves.
-    fn entry(&self, kind: Kind, name: &Name, details: &Details, now: Timestamp) -> Result<Entry, CredentialsError> {
-        // A file that cannot be used is replaced.
-        let former = self.path_of(kind, name).and_then(|path| self.read(&path).ok()).map(|(entry, _)| entry);
-        let former = former.as_ref();
-        // What a file says in clear about server and readers, a commit may have changed: only what was encrypted counts.
-        let opened = self.get(kind, name).ok().flatten().filter(Opened::is_bound);
-        let bound = opened.as_ref().map(Opened::entry);
-        let Details { note, server, service, readers } = details.clone();
-        let server = server.or_else(|| bound?.server.clone()).filter(|_| kind.is_sent());
-        let service = service.or_else(|| bound?.service.clone()).filter(|_| kind.is_delivered());
-        if server.is_none() && kind.is_sent() {
-            return Err(CredentialsError::NoServer(kind, name.clone()));
-        }
-        Ok(Entry {
-            kind,
-            name: name.clone(),
-            server,
-            service,
-            readers: match readers.or_else(|| bound?.readers.clone()) {
-                Some(readers) => Some(readers),
-                None => self.usual_readers(kind, name)?,
-            },
-            note: note.or_else(|| former?.note.clone()),
-            created: former.map_or(now, |former| former.created),
-            rotated: former.is_some().then_some(now),
-        })
-    }
-
-    /// Binds a secret from before secrets were bound, or one whose server has changed.
-    ///
-    /// # Errors
-    /// [`CredentialsError::Missing`], or as [`Credentials::set`].
-    pub fn bind(&self, kind: Kind, name: &Name, details: &Details) -> Result<Entry, CredentialsError> {
-        let _lock = self.lock()?;
-        let missing = || CredentialsError::Missing(format!("{kind} credential of {name}"));
-        let opened = self.get(kind, name)?.ok_or_else(missing)?;
-        let former = opened.entry();
-        let entry = Entry { rotated: former.rotated, ..self.entry(kind, name, details, former.created)? };
-        let message = format!("Bind the {kind} credential of {name} to its server");
-        self.write(&[(entry.clone(), opened.reveal().clone())], &message)?;
-        Ok(entry)
-    }
-
-    /// Stores several, with one commit for all.
-    ///
-    /// # Errors
-    /// When one of them cannot be encrypted or written.
-    pub fn set_all(
-        &self,
-        kind: Kind,
-        secrets: &[(Name, SecretString, Details)],
-        now: Timestamp,
-    ) -> Result<(), CredentialsError> {
-        let _lock = self.lock()?;
-        let mut entries = Vec::new();
-        for (name, secret, details) in secrets {
-            entries.push((self.entry(kind, name, details, now)?, secret.clone()));
-        }
-        self.write(&entries, &format!("Import {} {kind} credentials", entries.len()))
-    }
-
     /// Removes an entry. What git has kept of it stays in its history, encrypted.
     ///
     /// # Errors
@@ -350,6 +249,7 @@ impl Credentials {
         let recipients = self.recipients()?;
         self.check_confirmed(&recipients)?;
         self.check_clear(&recipients)?;
+        self.agree(entries.iter().map(|(entry, _)| entry))?;
         let mut changed = Vec::new();
         for (entry, secret) in entries {
             let payload = Opened::payload(entry, secret);

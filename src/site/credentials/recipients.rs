@@ -299,6 +299,7 @@ impl Credentials {
             let mut entry = opened.entry().clone();
             if opened.is_bound() && is_unsaid(&entry) {
                 entry.readers = readers_by_name(&entry.name, recipients);
+                self.agree(std::iter::once(&entry).filter(|entry| entry.readers.is_some()))?;
             }
             let sealed = seal_for(&entry, opened.is_bound(), &opened.same_payload(&entry), recipients)?;
             let path = self.sealed().join(entry.file());

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -12,6 +14,7 @@ use crate::site::Lookup;
 
 mod binding;
 mod clear;
+mod purposes;
 mod recipients;
 mod roles;
 
@@ -330,6 +333,13 @@ fn no_link_leads_out_of_the_site() {
             fs::read_dir(&elsewhere).unwrap().count() + fs::read_dir(elsewhere.join("queue")).unwrap().count();
         assert_eq!(written, 1, "{link}: something was written there");
     }
+    let scene = Scene::new();
+    let ann = scene.of("ann").unwrap();
+    ann.add_recipient(scene.key("ann")).unwrap();
+    fs::create_dir(scene.root().join("credentials/queue")).unwrap();
+    symlink(scene.folder.path().join("x"), scene.root().join("credentials/queue/me.json")).unwrap();
+    let planned = ann.planned(Kind::Queue, &name("me"), &Details::default(), Timestamp::now());
+    assert!(matches!(planned, Err(CredentialsError::Link(_))), "it is not that nothing says its server");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! `apt-ci credentials bind`: what stored secrets are for.
+
+use apt_ci::site::credentials::{CredentialsError, Entry, Kind, Name, Opened};
+use jiff::Timestamp;
+
+use super::purpose::{Around, Purpose};
+use super::{known, roles};
+use crate::ui::ask;
+use crate::ui::exit::ExitStatus;
+
+/// Binds one secret, or all that are not bound. Each is named with its purpose before. What cannot be bound keeps none of the others back.
+pub async fn bind(
+    one: Option<(Kind, Name)>,
+    purpose: &Purpose,
+    yes: bool,
+    around: &Around<'_>,
+) -> anyhow::Result<ExitStatus> {
+    let Around { site, credentials, session } = around;
+    let is_service_known = site.web_url.is_some() || purpose.service.is_some();
+    let is_done = |opened: &Opened| opened.is_bound() && !(opened.needs_service() && is_service_known);
+    let mut unopened = 0;
+    let mut meant = Vec::new();
+    match &one {
+        Some((kind, name)) => meant.push(known(credentials, *kind, name)?),
+        None => {
+            for entry in credentials.list()? {
+                match credentials.get(entry.kind, &entry.name) {
+                    Ok(opened) if opened.as_ref().is_none_or(is_done) => {}
+                    Ok(_) => meant.push(entry),
+                    Err(error) => {
+                        session.ui.warn(error);
+                        unopened += 1;
+                    }
+                }
+            }
+        }
+    }
+    session.confirm_recipients(credentials).await?;
+    let (mut steps, mut unclear) = (Vec::new(), Vec::new());
+    for Entry { kind, name, .. } in meant {
+        let details = purpose.details(kind, &name, None, around)?;
+        match credentials.planned(kind, &name, &details, Timestamp::now()) {
+            Ok(planned) => steps.push((planned.entry, details)),
+            Err(CredentialsError::NoServer(..)) if one.is_none() => unclear.push((kind, name, "--server URL")),
+            Err(CredentialsError::NoReaders(..)) if one.is_none() => unclear.push((kind, name, "--for ROLE")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if steps.is_empty() && unclear.is_empty() && unopened == 0 {
+        session.ui.note("Every credential is bound.");
+        return Ok(ExitStatus::Success);
+    }
+    if !steps.is_empty() {
+        for (entry, _) in &steps {
+            session.ui.note(format!("  {}", shown(entry)));
+        }
+        purpose.warn(around)?;
+        if !yes {
+            ask::somebody_to_say_yes()?;
+            if !ask::confirm("Bind so?".to_owned()).await? {
+                session.ui.note("Nothing was changed.");
+                return Ok(ExitStatus::Failure);
+            }
+        }
+        for (Entry { kind, name, .. }, details) in &steps {
+            let entry = credentials.bind(*kind, name, details)?;
+            session.ui.note(format!("Bound {}.", shown(&entry)));
+        }
+    }
+    if !unclear.is_empty() {
+        session.ui.warn("nothing says what these are for; say it:");
+        for (kind, name, missing) in &unclear {
+            session.ui.note(format!("  apt-ci credentials bind {kind} {name} {missing}"));
+        }
+    }
+    Ok(if unclear.is_empty() && unopened == 0 { ExitStatus::Success } else { ExitStatus::Failure })
+}
+
+/// An entry with its purpose.
+fn shown(entry: &Entry) -> String {
+    let Entry { kind, name, server, service, .. } = entry;
+    let server = server.as_ref().map_or("no server".to_owned(), ToString::to_string);
+    let service = service.as_ref().map(|service| format!(", which sends it to {service}")).unwrap_or_default();
+    format!("the {kind} credential of {name} to {server}{service}, for {}", roles(&entry.needed_by()))
+}

@@ -1,0 +1,148 @@
+//! What a secret is for: what the flags say, or else the site.
+
+use std::collections::BTreeSet;
+
+use apt_ci::broker::QueueUrl;
+use apt_ci::forge::Forge;
+use apt_ci::forge::hook::Hook;
+use apt_ci::server_url::ServerIdentity;
+use apt_ci::site::credentials::{Credentials, Details, Entry, Kind, Name, Opened, Recipient, Role};
+use apt_ci::site::{PlainText, Site};
+use apt_ci::store::swift;
+use jiff::Timestamp;
+
+use crate::session::Session;
+use crate::ui::ask;
+use crate::ui::error::BadInput;
+use crate::ui::unquoted::Unquoted;
+
+/// What a secret is for.
+#[derive(clap::Args)]
+pub struct Purpose {
+    /// The server that alone may get it [default: as before, or the site's queue, the login of Swift, or the hook's forge]
+    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
+    server: Option<ServerIdentity>,
+    /// The web service that GitLab may send a hook's secret to [default: as before, or the site's]
+    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
+    pub service: Option<ServerIdentity>,
+    /// A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)
+    #[arg(long = "for", value_name = "ROLE")]
+    readers: Vec<Role>,
+}
+
+impl Purpose {
+    /// What is said, and what the site says about a secret that is new.
+    pub fn details(
+        &self,
+        kind: Kind,
+        name: &Name,
+        note: Option<String>,
+        around: &Around<'_>,
+    ) -> anyhow::Result<Details> {
+        if let Some(server) = self.server.as_ref().filter(|server| server.is_broker() != (kind == Kind::Queue)) {
+            let schemes = if kind == Kind::Queue { "amqps:// or amqp://" } else { "https:// or http://" };
+            let message = format!("{server} gets no {kind} credential: its address begins with {schemes}");
+            return Err(BadInput { message, hint: None }.into());
+        }
+        if self.service.is_some() && !kind.is_delivered() {
+            let message = format!("no forge sends a credential of the kind {kind} to a web service");
+            return Err(BadInput { message, hint: None }.into());
+        }
+        let readers: BTreeSet<Role> = self.readers.iter().cloned().collect();
+        let usual = if self.server.is_some() || around.is_bound(kind, name) {
+            None
+        } else {
+            around.usual_server(kind, name)?
+        };
+        let readers = Some(readers).filter(|readers| !readers.is_empty());
+        let usual_service = around.site.web_url.as_ref().map(|setting| setting.value.server());
+        Ok(Details { note, server: self.server.clone(), usual, service: self.service.clone(), usual_service, readers })
+    }
+
+    /// Warns of what is said and cannot work yet.
+    pub fn warn(&self, around: &Around<'_>) -> anyhow::Result<()> {
+        let Around { site, credentials, session } = around;
+        let is_plain = |server: &&ServerIdentity| !server.is_private() && site.plain_text.value != PlainText::Allow;
+        if let Some(server) = self.server.as_ref().filter(is_plain) {
+            session.ui.warn(format!(
+                "nothing is sent to {server} in plain text, unless the site says plain-text-passwords = \"allow\""
+            ));
+        }
+        let recipients = credentials.recipients()?;
+        let has = |recipient: &Recipient, role: &Role| {
+            let is_it = |known: &Role| match role {
+                Role::Worker(None) => matches!(known, Role::Worker(_)),
+                role => known == role,
+            };
+            recipient.roles().is_none_or(|roles| roles.iter().any(is_it))
+        };
+        for role in self.readers.iter().filter(|role| **role != Role::Operator && !recipients.is_empty()) {
+            if !recipients.iter().any(|recipient| has(recipient, role)) {
+                session.ui.warn(format!("no recipient has the role {role} yet"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What these commands work with.
+pub struct Around<'a> {
+    pub site: &'a Site,
+    pub credentials: &'a Credentials,
+    pub session: &'a Session,
+}
+
+impl Around<'_> {
+    /// What would be stored. A purpose that this user has neither said nor confirmed is named, and asked for.
+    pub async fn agreed(&self, kind: Kind, name: &Name, details: &Details) -> anyhow::Result<Entry> {
+        let planned = self.credentials.planned(kind, name, details, Timestamp::now())?;
+        if let Err(unagreed) = planned.check() {
+            if ask::somebody().is_err() {
+                return Err(unagreed.into());
+            }
+            self.session.ui.warn(&unagreed);
+            if !ask::confirm("Is that right?".to_owned()).await? {
+                return Err(unagreed.into());
+            }
+            self.credentials.agree(std::iter::once(&planned.entry))?;
+        }
+        Ok(planned.entry)
+    }
+
+    /// Whether a stored secret says for itself which server it is for.
+    fn is_bound(&self, kind: Kind, name: &Name) -> bool {
+        self.credentials.get(kind, name).ok().flatten().as_ref().is_some_and(Opened::is_bound)
+    }
+
+    /// The server that the site's settings lead to.
+    fn usual_server(&self, kind: Kind, name: &Name) -> anyhow::Result<Option<ServerIdentity>> {
+        let forge = match kind {
+            Kind::Queue => {
+                return Ok(match &self.site.queue.value {
+                    QueueUrl::Amqp(url) => Some(url.server().clone()),
+                    QueueUrl::Local(_) => None,
+                });
+            }
+            // Without a login in the environment, --server says it.
+            Kind::Swift => {
+                let login = swift::login(&self.site.swift, &self.session.environment).ok().flatten();
+                return Ok(login.map(|login| login.server));
+            }
+            Kind::Launchpad | Kind::ApiKey => return Ok(None),
+            Kind::GithubHook | Kind::GithubStatus => Forge::GitHub,
+            Kind::GitlabHook | Kind::GitlabStatus => Forge::GitLab,
+        };
+        let project = name.as_str().strip_suffix("+next").unwrap_or(name.as_str());
+        let hooks = self.site.hooks()?;
+        let uses_it =
+            |hook: &&Hook| hook.forge == forge && (hook.project.is(project) || hook.package.as_str() == project);
+        let servers: BTreeSet<ServerIdentity> = hooks.iter().filter(uses_it).map(|hook| hook.api.server()).collect();
+        let mut servers = servers.into_iter();
+        match (servers.next(), servers.next()) {
+            (None, _) => Ok(Some(forge.api().server())),
+            (Some(one), None) => Ok(Some(one)),
+            // Which of them is not for us to choose.
+            (Some(_), Some(_)) => Ok(None),
+        }
+    }
+}

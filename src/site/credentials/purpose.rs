@@ -1,0 +1,227 @@
+//! What a secret is for when it is stored: as somebody says, as it was before, or as its name and the site tell.
+//!
+//! Anybody can encrypt to public keys: what is inside a ciphertext, a committer may have chosen. So servers and readers of a secret that takes
+//! another one's place count only if this user says them, or has stored, bound or confirmed them before.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use super::entry::{self, Entry, Name};
+use super::kind::Kind;
+use super::payload::Opened;
+use super::role::{self, Role};
+use super::{Credentials, CredentialsError, files};
+use crate::server_url::ServerIdentity;
+
+/// What is said about a secret when it is stored; what is not said stays as it was.
+#[derive(Debug, Clone, Default)]
+pub struct Details {
+    /// What somebody writes about it.
+    pub note: Option<String>,
+    /// The server that alone may get it.
+    pub server: Option<ServerIdentity>,
+    /// The server that the site's settings lead to, where nothing else says one.
+    pub usual: Option<ServerIdentity>,
+    /// The web service that the server may send it to, of a kind that [is sent there](Kind::is_delivered).
+    pub service: Option<ServerIdentity>,
+    /// The web service of the site, where nothing else says one.
+    pub usual_service: Option<ServerIdentity>,
+    /// The roles that need it, beside operators.
+    pub readers: Option<BTreeSet<Role>>,
+}
+
+impl Details {
+    /// For this server.
+    pub fn for_server(server: ServerIdentity) -> Self {
+        Self { server: Some(server), ..Self::default() }
+    }
+}
+
+/// What would be known about a secret once it is stored.
+#[derive(Debug, Clone)]
+pub struct Planned {
+    /// The entry.
+    pub entry: Entry,
+    is_agreed: bool,
+    before: Option<String>,
+    is_there: bool,
+}
+
+impl Planned {
+    /// Refuses a purpose that this user has neither said nor confirmed.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Unagreed`].
+    pub fn check(&self) -> Result<(), CredentialsError> {
+        let Self { entry, is_agreed, before, is_there } = self.clone();
+        if is_agreed { Ok(()) } else { Err(CredentialsError::Unagreed { entry: Box::new(entry), before, is_there }) }
+    }
+}
+
+/// A purpose for people: `amqps://mq.example and worker:host1`.
+pub(super) fn shown(entry: &Entry) -> String {
+    joined(text(entry.server.as_ref()), text(entry.service.as_ref()), &roles(entry))
+}
+
+fn joined(server: Option<String>, service: Option<String>, roles: &str) -> String {
+    match (server, service) {
+        (Some(server), Some(service)) => format!("{server}, which sends it to {service}, and {roles}"),
+        (Some(server), None) => format!("{server} and {roles}"),
+        (None, _) => roles.to_owned(),
+    }
+}
+
+fn text(server: Option<&ServerIdentity>) -> Option<String> {
+    server.map(ToString::to_string)
+}
+
+fn roles(entry: &Entry) -> String {
+    role::joined(&entry.needed_by())
+}
+
+/// Under which words this user's decisions about an entry are kept.
+fn words(kind: Kind, name: &Name) -> [String; 3] {
+    ["server", "service", "readers"].map(|what| format!("{what} of {kind} {name}"))
+}
+
+impl Credentials {
+    /// What storing a secret would make of its entry; nothing is changed.
+    ///
+    /// # Errors
+    /// When nothing says which server may get it or who needs it, or it would be in clear where secrets are encrypted.
+    pub fn planned(
+        &self,
+        kind: Kind,
+        name: &Name,
+        details: &Details,
+        now: Timestamp,
+    ) -> Result<Planned, CredentialsError> {
+        for folder in [self.sealed(), self.plain()] {
+            files::check_links(&self.root, &folder.join(entry::file(kind, name)))?;
+        }
+        let recipients = self.recipients()?;
+        self.check_clear(&recipients)?;
+        let path = self.path_of(kind, name);
+        // A file that cannot be used is replaced.
+        let former = path.as_ref().and_then(|path| self.read(path).ok()).map(|(entry, _)| entry);
+        let former = former.as_ref();
+        // What a file says in clear about servers and readers, a commit may have changed.
+        let opened = self.get(kind, name).ok().flatten().filter(Opened::is_bound);
+        let bound = opened.as_ref().map(Opened::entry);
+        let server = details.server.clone().or_else(|| bound?.server.clone()).or_else(|| details.usual.clone());
+        let server = server.filter(|_| kind.is_sent());
+        if server.is_none() && kind.is_sent() {
+            return Err(CredentialsError::NoServer(kind, name.clone()));
+        }
+        let service = details.service.clone().or_else(|| bound?.service.clone());
+        let service = service.or_else(|| details.usual_service.clone()).filter(|_| kind.is_delivered());
+        let usual = self.usual_readers(kind, name);
+        let entry = Entry {
+            kind,
+            name: name.clone(),
+            server,
+            service,
+            readers: match details.readers.clone().or_else(|| bound?.readers.clone()) {
+                Some(readers) => Some(readers),
+                None => usual.as_ref().map_err(|_| CredentialsError::NoReaders(kind, name.clone()))?.clone(),
+            },
+            note: details.note.clone().or_else(|| former?.note.clone()),
+            created: former.map_or(now, |former| former.created),
+            rotated: former.is_some().then_some(now),
+        };
+        let agreed = self.trust.agreed(&self.root)?;
+        let [known_server, known_service, known_readers] = words(kind, name).map(|word| agreed.get(&word).cloned());
+        let is_first = known_readers.is_none() && path.is_none();
+        let is_server_agreed =
+            !kind.is_sent() || details.server.is_some() || known_server == text(entry.server.as_ref()) || is_first;
+        let is_service_agreed = entry.service.is_none()
+            || details.service.is_some()
+            || known_service == text(entry.service.as_ref())
+            || is_first;
+        let are_usual =
+            usual.is_ok_and(|usual| Entry { readers: usual, ..entry.clone() }.needed_by() == entry.needed_by());
+        let are_readers_agreed =
+            details.readers.is_some() || are_usual || known_readers.as_ref() == Some(&roles(&entry)) || is_first;
+        Ok(Planned {
+            is_agreed: is_server_agreed && is_service_agreed && are_readers_agreed,
+            before: known_readers.map(|readers| joined(known_server, known_service, &readers)),
+            is_there: path.is_some(),
+            entry,
+        })
+    }
+
+    /// Confirms for this user what these secrets are for.
+    ///
+    /// # Errors
+    /// When the decision cannot be written.
+    pub fn agree<'a>(&self, entries: impl Iterator<Item = &'a Entry>) -> Result<(), CredentialsError> {
+        let decisions = entries.flat_map(|entry| {
+            let [server, service, readers] = words(entry.kind, &entry.name);
+            let said = |word, value: &Option<ServerIdentity>| text(value.as_ref()).map(|value| (word, value));
+            let servers = [said(server, &entry.server), said(service, &entry.service)];
+            servers.into_iter().flatten().chain([(readers, roles(entry))])
+        });
+        Ok(self.trust.agree(&self.root, decisions)?)
+    }
+
+    /// Stores a secret: a new entry, or another secret of an old one, which keeps what `details` do not say. Commits it if it is
+    /// encrypted.
+    ///
+    /// # Errors
+    /// As [`Credentials::planned`]; [`CredentialsError::Unagreed`]; when a recipient is not confirmed, or it cannot be written.
+    pub fn set(
+        &self,
+        kind: Kind,
+        name: &Name,
+        secret: &SecretString,
+        details: &Details,
+        now: Timestamp,
+    ) -> Result<Entry, CredentialsError> {
+        let _lock = self.lock()?;
+        let planned = self.planned(kind, name, details, now)?;
+        planned.check()?;
+        let entry = planned.entry;
+        let action = if entry.rotated.is_some() { "Rotate" } else { "Add" };
+        self.write(&[(entry.clone(), secret.clone())], &format!("{action} the {kind} credential of {name}"))?;
+        Ok(entry)
+    }
+
+    /// Binds a secret from before secrets were bound, or one whose server has changed.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Missing`], or as [`Credentials::set`].
+    pub fn bind(&self, kind: Kind, name: &Name, details: &Details) -> Result<Entry, CredentialsError> {
+        let _lock = self.lock()?;
+        let missing = || CredentialsError::Missing(format!("{kind} credential of {name}"));
+        let opened = self.get(kind, name)?.ok_or_else(missing)?;
+        let former = opened.entry();
+        // It keeps its secret: whoever has chosen its purpose has that already.
+        let planned = self.planned(kind, name, details, former.created)?;
+        let entry = Entry { rotated: former.rotated, ..planned.entry };
+        let message = format!("Bind the {kind} credential of {name} to its server");
+        self.write(&[(entry.clone(), opened.reveal().clone())], &message)?;
+        Ok(entry)
+    }
+
+    /// Stores several, with one commit for all.
+    ///
+    /// # Errors
+    /// When one of them cannot be encrypted or written, or as [`Credentials::set`].
+    pub fn set_all(
+        &self,
+        kind: Kind,
+        secrets: &[(Name, SecretString, Details)],
+        now: Timestamp,
+    ) -> Result<(), CredentialsError> {
+        let _lock = self.lock()?;
+        let mut entries = Vec::new();
+        for (name, secret, details) in secrets {
+            let planned = self.planned(kind, name, details, now)?;
+            planned.check()?;
+            entries.push((planned.entry, secret.clone()));
+        }
+        self.write(&entries, &format!("Import {} {kind} credentials", entries.len()))
+    }
+}
