@@ -300,7 +300,7 @@ fn roles(_: &Services) -> Result<(), Failed> {
     // Under another name it keeps its role; one that a commit gave it is confirmed first.
     let line = fs::read_to_string(&host)?.trim().replace("host1@here", "root@host1");
     let renamed = site(&["credentials", "recipients", "add", &line], "");
-    assert!(renamed.err.contains("root@host1 opens what worker:host1 needs now"), "{renamed:#?}");
+    assert!(renamed.err.contains("root@host1 opens what worker:host1 needs: queue all, queue host1."), "{renamed:#?}");
     let file = format!("{root}/credentials/recipients");
     let list = fs::read_to_string(&file)?;
     fs::write(&file, list.replace("worker:host1", "operator"))?;
@@ -309,7 +309,7 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(opens("queue", "host1") && !opens("github-hook", "me/x"));
     fs::write(&file, list)?;
     let whole = site(&["credentials", "recipients", "add", &format!("worker:ssh-gw1 {line}")], "");
-    assert!(whole.err.contains("root@host1 opens what worker:ssh-gw1 needs now"), "{whole:#?}");
+    assert!(whole.err.contains("root@host1 opens what worker:ssh-gw1 needs: queue all."), "{whole:#?}");
     let listed = site(&["credentials", "recipients", "list"], "").out;
     assert!(listed.lines().any(|line| line.ends_with("root@host1\tworker:ssh-gw1\tqueue all\tyes")), "{listed}");
     let private = site(&["credentials", "recipients", "add", host.trim_end_matches(".pub")], "");
