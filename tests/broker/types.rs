@@ -88,14 +88,15 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
     stage.waits(&broker, std::slice::from_ref(&queue)).await;
     submit(&broker, &queue, &requests("q", 1)).await;
     let taken = waiting.await.unwrap();
-    let filled = || {
-        let queues = services.rabbitmq().filled_queues(&stage.vhost());
-        queues.into_iter().filter(|(name, _)| name.starts_with("apt-ci.claim.") || name.starts_with("apt-ci.delay."))
+    let filled = async || {
+        let mut queues = services.rabbitmq().filled_queues(&stage.vhost()).await;
+        queues.retain(|(name, _)| name.starts_with("apt-ci.claim.") || name.starts_with("apt-ci.delay."));
+        queues
     };
     // One was claimed afterwards; the other one moves with its next renewal.
     eventually("both claims are in quorum queues", async || {
-        let types: Vec<String> = filled().map(|(_, queue_type)| queue_type).collect();
-        (types.len() == 2 && types.iter().all(|one| one == "quorum")).then_some(())
+        let filled = filled().await;
+        (filled.len() == 2 && filled.iter().all(|(_, queue_type)| queue_type == "quorum")).then_some(())
     })
     .await;
     assert!(!held.was_interrupted());
@@ -104,8 +105,7 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
     stage.has_one_delayed(&broker, &queue).await;
     // The broker counts what is in quorum queues now and then.
     eventually("it is in a quorum queue", async || {
-        let delayed: Vec<(String, String)> = filled().collect();
-        matches!(delayed.as_slice(), [(name, queue_type)] if name.starts_with("apt-ci.delay.") && queue_type == "quorum")
+        matches!(filled().await.as_slice(), [(name, queue_type)] if name.starts_with("apt-ci.delay.") && queue_type == "quorum")
             .then_some(())
     })
     .await;
@@ -168,7 +168,7 @@ async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(servi
         let held = take(&mut slot).await;
         // The broker counts what is in quorum queues now and then.
         eventually("both are in quorum queues", async || {
-            let filled = services.rabbitmq().filled_queues(&stage.vhost());
+            let filled = services.rabbitmq().filled_queues(&stage.vhost()).await;
             let mut ours = filled.iter().filter(|(name, _)| name.starts_with("apt-ci."));
             (ours.clone().count() == 2 && ours.all(|(_, queue_type)| queue_type == "quorum")).then_some(())
         })

@@ -141,8 +141,14 @@ impl RabbitMq {
     }
 
     /// The queues of a virtual host that hold messages, each with its type.
-    pub fn filled_queues(&self, vhost: &str) -> Vec<(String, String)> {
-        let list = self.control(&["list_queues", "-q", "--no-table-headers", "-p", vhost, "name", "type", "messages"]);
+    ///
+    /// Claims are renewed meanwhile: they may belong to the task that asks.
+    pub async fn filled_queues(&self, vhost: &str) -> Vec<(String, String)> {
+        let mut command = tokio::process::Command::from(self.controller());
+        command.args(["list_queues", "-q", "--no-table-headers", "-p", vhost, "name", "type", "messages"]);
+        let output = command.output().await.expect("rabbitmqctl");
+        assert!(output.status.success(), "rabbitmqctl: {}", String::from_utf8_lossy(&output.stderr));
+        let list = String::from_utf8_lossy(&output.stdout);
         let filled = list.lines().filter_map(|line| match line.split('\t').collect::<Vec<_>>()[..] {
             [name, queue_type, messages] if messages != "0" => Some((name.to_owned(), queue_type.to_owned())),
             _ => None,
@@ -195,12 +201,16 @@ impl RabbitMq {
         OWN_VHOST.with(|own| own.get_or_init(make).clone())
     }
 
-    fn control(&self, arguments: &[&str]) -> String {
+    fn controller(&self) -> Command {
         let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl");
         command.env("HOME", self.folder.path()).env("ERL_EPMD_PORT", self.epmd_port.to_string());
         command.env("RABBITMQ_CONF_ENV_FILE", "/dev/null").stdin(Stdio::null());
-        let output = command.args(["-n", &format!("test{}@localhost", self.port)]).args(arguments).output();
-        let output = output.expect("rabbitmqctl");
+        command.args(["-n", &format!("test{}@localhost", self.port)]);
+        command
+    }
+
+    fn control(&self, arguments: &[&str]) -> String {
+        let output = self.controller().args(arguments).output().expect("rabbitmqctl");
         assert!(output.status.success(), "rabbitmqctl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
