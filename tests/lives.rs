@@ -310,7 +310,7 @@ fn under_fire(site: TestSite) -> Result<(), Failed> {
         let done = site.finished().len();
         // Nobody gets on who is killed again and again before he could do anything: on a busy machine there are fewer shots.
         let progress = done_then.is_none_or(|then| done >= then + 4);
-        if done < count && progress && last_shot.elapsed() > Duration::from_millis(1000) {
+        if done < count && progress && last_shot.elapsed() > Duration::from_millis(500) {
             workers.remove(0).kill();
             workers.push(site.start(&["worker"]));
             fire += 1;
