@@ -150,8 +150,13 @@ pub async fn take_package(slot: &mut Slot) -> String {
 }
 
 /// Waits for a condition that must come true.
-pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(60);
+pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_within(Duration::from_secs(60), what, condition).await
+}
+
+/// Waits for a condition that may take longer to come true than others.
+pub async fn eventually_within<T>(limit: Duration, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(value) = condition().await {
             return value;

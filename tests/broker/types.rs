@@ -100,8 +100,9 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
         queues.retain(|(name, _)| name.starts_with("apt-ci.claim.") || name.starts_with("apt-ci.delay."));
         queues
     };
-    // One was claimed afterwards; the other one moves with its next renewal.
-    eventually("both claims are in quorum queues", async || {
+    // One was claimed afterwards; the other one moves with its next renewal after a minute, in which the former type is believed.
+    let limit = std::time::Duration::from_secs(150);
+    helper::eventually_within(limit, "both claims are in quorum queues", async || {
         let filled = filled().await;
         (filled.len() == 2 && filled.iter().all(|(_, queue_type)| queue_type == "quorum")).then_some(())
     })
