@@ -673,6 +673,16 @@ async fn looking_into_a_queue_changes_nothing(stage: &Stage) {
         assert_eq!(ready, sent[1..(1 + limit).min(12)]);
         assert_eq!(Request::parse(&contents.claimed[0]).unwrap(), sent[0]);
     }
+    if !stage.keeps_places {
+        // A quorum queue has back what was looked at a moment later, and keeps no places while others take from it.
+        let (_connection, channel) = amqp::stranger(&stage.address()).await;
+        let passive = lapin::options::QueueDeclareOptions { passive: true, ..Default::default() };
+        eventually("all are back", async || {
+            let state = channel.queue_declare(queue.to_string().into(), passive, Default::default()).await.unwrap();
+            (state.message_count() as usize == sent.len() - 1).then_some(())
+        })
+        .await;
+    }
     held.settle(Verdict::Done).await.unwrap();
     for request in &sent[1..] {
         assert_eq!(take_package(&mut slot).await, request.package().as_str());
