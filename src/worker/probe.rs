@@ -143,7 +143,8 @@ impl Slot<'_> {
     async fn store_in_vain(&self, place: &Place, bundle: &Bundle) -> Result<Probe, StoreError> {
         let (store, container) = (self.worker.store, &place.container);
         let file = bundle.commit_mark();
-        let object = format!("{PACKAGE}/{}", RequestId::random());
+        // One name for each host: what a worker that dies here leaves is replaced and removed by the next probe.
+        let object = format!("{PACKAGE}/{}", host::name());
         let stored = async {
             store.ensure_container(container, &place.access).await?;
             let end = store.put(container, &object, &file.path, &file.headers).await;
