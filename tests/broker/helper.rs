@@ -45,6 +45,12 @@ impl Stage {
         Self { keeps_places: !matches!(backend, Backend::Quorum), ..Self::at(address, story) }
     }
 
+    /// A stage at the shared RabbitMQ, in a virtual host that holds nothing of other stories.
+    pub fn apart(services: &Services) -> Self {
+        let stage = Self::set(services, Backend::RabbitMq);
+        Self { address: services.rabbitmq().url_in(&services.rabbitmq().empty_vhost()), ..stage }
+    }
+
     /// A stage at this address.
     pub fn at(address: String, story: u32) -> Self {
         Self { address, keeps_places: true, story, next: AtomicU32::new(0) }

@@ -82,7 +82,7 @@ async fn looks_notice_that_a_queue_was_made_again_with_another_type(services: &S
 }
 
 async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: &Services) {
-    let stage = Stage::set(services, Backend::RabbitMq);
+    let stage = Stage::apart(services);
     let (broker, queue) = stage.broker_with_queue().await;
     let worker = stage.broker().await;
     submit(&broker, &queue, &requests("p", 1)).await;
@@ -160,7 +160,7 @@ async fn delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen(services
 
 /// At a restart of the broker, classic queues hand over what has expired only once, and a quorum queue may not be ready for it.
 async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(services: &Services) {
-    let stage = Stage::set(services, Backend::RabbitMq);
+    let stage = Stage::apart(services);
     let operator = stage.broker().await;
     let queues = stage.queues(2);
     make(&stage, &queues[1].to_string(), false, quorum(None)).await.unwrap();
@@ -168,7 +168,7 @@ async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(servi
     // As README has it: the request queues are not a worker's to configure.
     let name = format!("worker-{}", queues[0]);
     let own = r"^(apt-ci\..*|amq\.(gen.*|default))$";
-    let worker = helper::connect(&services.rabbitmq().user(&name, [own, own, ".*"])).await;
+    let worker = helper::connect(&services.rabbitmq().user_in(&stage.vhost(), &name, [own, own, ".*"])).await;
     for queue in &queues {
         submit(&operator, queue, &requests("p", 2)).await;
         let mut slot = worker.slot(vec![queue.clone()]).await.unwrap();

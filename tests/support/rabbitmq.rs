@@ -123,8 +123,17 @@ impl RabbitMq {
 
     /// Makes a virtual host where queues are quorum queues unless somebody asks for another type.
     pub fn quorum_vhost(&self) -> String {
-        let name = format!("quorum-{}", uuid::Uuid::new_v4().simple());
-        self.control(&["add_vhost", &name, "--default-queue-type", "quorum"]);
+        self.make_vhost("quorum", &["--default-queue-type", "quorum"])
+    }
+
+    /// Makes a virtual host that no other story uses. It holds nothing that they have left.
+    pub fn empty_vhost(&self) -> String {
+        self.make_vhost("story", &[])
+    }
+
+    fn make_vhost(&self, purpose: &str, options: &[&str]) -> String {
+        let name = format!("{purpose}-{}", uuid::Uuid::new_v4().simple());
+        self.control(&[&["add_vhost", &name], options].concat());
         self.control(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]);
         name
     }
@@ -174,9 +183,13 @@ impl RabbitMq {
 
     /// Makes a user of this name who may configure, write and read what these patterns say, and gives where it connects.
     pub fn user(&self, name: &str, permissions: [&str; 3]) -> String {
+        self.user_in(&self.vhost(), name, permissions)
+    }
+
+    /// The same in this virtual host.
+    pub fn user_in(&self, vhost: &str, name: &str, permissions: [&str; 3]) -> String {
         self.control(&["add_user", name, "secret"]);
-        let vhost = self.vhost();
-        let decoded = if vhost == DEFAULT_VHOST { "/" } else { &vhost };
+        let decoded = if vhost == DEFAULT_VHOST { "/" } else { vhost };
         self.control(&[&["set_permissions", "-p", decoded, name][..], &permissions].concat());
         format!("amqp://{name}:secret@127.0.0.1:{}/{vhost}", self.port)
     }
@@ -192,13 +205,7 @@ impl RabbitMq {
         if !self.is_shared {
             return DEFAULT_VHOST.to_owned();
         }
-        let make = || {
-            let name = format!("story-{}", uuid::Uuid::new_v4().simple());
-            self.control(&["add_vhost", &name]);
-            self.control(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]);
-            name
-        };
-        OWN_VHOST.with(|own| own.get_or_init(make).clone())
+        OWN_VHOST.with(|own| own.get_or_init(|| self.empty_vhost()).clone())
     }
 
     fn controller(&self) -> Command {
