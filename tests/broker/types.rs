@@ -24,6 +24,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         };
     }
     stories![
+        looks_stop_before_a_high_limit_is_near,
         looks_notice_that_a_queue_was_made_again_with_another_type,
         workers_notice_that_a_queue_was_made_again_with_another_type,
         a_look_makes_the_queue_of_dead_letters_as_a_worker_does,
@@ -78,6 +79,32 @@ async fn looks_notice_that_a_queue_was_made_again_with_another_type(services: &S
             (broker.inspect(std::slice::from_ref(&queue)).await.unwrap()[0].ready == 0).then_some(())
         })
         .await;
+    }
+}
+
+/// Each look is made by a process of its own, as commands are. Users who may not configure a queue cannot try its policies out.
+async fn looks_stop_before_a_high_limit_is_near(services: &Services) {
+    let stage = Stage::apart(services);
+    let (broker, queue) = stage.broker_with_queue().await;
+    let (rabbitmq, name) = (services.rabbitmq(), queue.to_string());
+    let watcher = rabbitmq.user_in(&stage.vhost(), &format!("watcher-{name}"), [r"^(apt-ci\..*|amq\..*)$", ".*", ".*"]);
+    let operator = stage.address();
+    for (limit, address) in [(40, &operator), (40, &watcher)] {
+        rabbitmq.limit_deliveries(&stage.vhost(), "^debci-.*-amd64$", limit);
+        make(&stage, &name, true, quorum(None)).await.unwrap();
+        submit(&broker, &queue, &requests("p", 3)).await;
+        let mut shown = 0;
+        for _ in 0..limit + 10 {
+            let looker = helper::connect(address).await;
+            let contents = looker.visible_contents(&queue, 10).await.unwrap();
+            assert!(contents.hidden.is_some() || contents.ready.len() == 3, "after {shown} looks");
+            shown += u32::from(contents.hidden.is_none());
+            looker.close().await;
+        }
+        // The default limit of RabbitMQ 4.0 is enough to show nothing to who cannot try the policy out.
+        assert!(shown >= 10 || *address == watcher, "shown {shown} times with a limit of {limit}");
+        let everything: Choice = Box::new(|messages| Ok((0..messages.len()).collect()));
+        assert_eq!(broker.take_everything(&queue, Pile::Ready, None, everything).await.unwrap(), 3);
     }
 }
 

@@ -25,6 +25,7 @@ use super::copies::Copies;
 use super::fault::{Fault, OTHERS_HOLD};
 use super::kinds::GiveBack;
 use super::queues::Looking;
+use super::returns;
 
 /// Between two questions whether anything is left.
 const ASK_EVERY: Duration = Duration::from_millis(1);
@@ -75,6 +76,9 @@ impl Held {
         let ready = looking.look(queue.clone()).await?.map_or(0, |lengths| lengths.ready);
         let held = Self::take(live, &queue, at_most(ready, limit), Some(give_back), &mut looking).await;
         looking.end().await;
+        if let (Ok(held), GiveBack::Nack) = (&held, give_back) {
+            returns::note_needed(live, &queue, &held.messages).await;
+        }
         held
     }
 

@@ -9,6 +9,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use tokio::time::Instant;
 
 use super::names;
+use super::returns::FIRST_TRIAL;
 use crate::broker::queue_type::QueueType;
 
 /// Time for which an answer is believed.
@@ -73,6 +74,20 @@ impl Kind {
     }
 }
 
+/// What becomes of a message of a quorum queue of our own that is given back again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trial {
+    /// It is lost, or that could not be tried out.
+    Lost,
+    /// It stays, and the broker counts how often it was given back.
+    Counted,
+    /// It stays, and the broker does not count.
+    NotCounted,
+}
+
+/// What a trial depends on: the queue whose policies apply, the empty name for none; its limit; and how often a message is given back.
+pub(super) type TrialOf = (ShortString, Option<i32>, u32);
+
 /// An observation and its time.
 struct Seen<T>(T, Instant);
 
@@ -114,8 +129,13 @@ struct Known {
     default: Option<Seen<QueueType>>,
     /// This user may not ask for the kind of request queues.
     denied: Option<Seen<()>>,
-    /// How to give back without harm in a quorum queue with this limit, if at all; the empty name stands for queues without a policy.
-    harmless: HashMap<(ShortString, Option<i32>), Seen<Option<GiveBack>>>,
+    trials: HashMap<TrialOf, Seen<Trial>>,
+    /// How many returns must be tried out before the next look into a queue.
+    needed: HashMap<String, u32>,
+    /// Trials that others have made, and the message stayed: see [`super::returns`].
+    tried: HashSet<String>,
+    /// When the notes of all processes were read.
+    notes_read: Option<Seen<()>>,
     /// Queues of our own that exist.
     made: HashSet<ShortString>,
 }
@@ -243,12 +263,43 @@ impl Kinds {
         }
     }
 
-    pub(super) fn harmless(&self, queue: &ShortString, limit: Option<i32>) -> Option<Option<GiveBack>> {
-        self.known().harmless.get(&(queue.clone(), limit))?.believed()
+    /// Returns what was tried out a short time ago.
+    pub(super) fn trial(&self, of: &TrialOf) -> Option<Trial> {
+        self.known().trials.get(of)?.believed()
     }
 
-    pub(super) fn note_harmless(&self, queue: ShortString, limit: Option<i32>, way: Option<GiveBack>) {
-        self.known().harmless.insert((queue, limit), Seen::now(way));
+    pub(super) fn note_trial(&self, of: TrialOf, trial: Trial) {
+        self.known().trials.insert(of, Seen::now(trial));
+    }
+
+    /// Returns whether some process has tried this out, and the message stayed.
+    pub(super) fn was_tried(&self, trial: &str) -> bool {
+        self.known().tried.contains(trial)
+    }
+
+    /// Returns how many returns must be tried out before the next look into a queue, as far as that is known.
+    pub(super) fn needed(&self, queue: &ShortString) -> u32 {
+        self.known().needed.get(queue.as_str()).copied().unwrap_or(FIRST_TRIAL)
+    }
+
+    pub(super) fn note_needed(&self, queue: &ShortString, returns: u32) {
+        self.known().needed.insert(queue.to_string(), returns);
+    }
+
+    /// Returns whether the notes of all processes were read a short time ago.
+    pub(super) fn has_read_notes(&self) -> bool {
+        self.known().notes_read.as_ref().is_some_and(|seen| seen.believed().is_some())
+    }
+
+    /// Takes over what all processes have noted. What this one has seen itself counts as well.
+    pub(super) fn take_notes(&self, notes: HashMap<String, u32>, tried: HashSet<String>) {
+        let mut known = self.known();
+        known.tried = tried;
+        for (queue, returns) in notes {
+            let needed = known.needed.entry(queue).or_default();
+            *needed = returns.max(*needed);
+        }
+        known.notes_read = Some(Seen::now(()));
     }
 
     pub(super) fn is_made(&self, queue: &ShortString) -> bool {
@@ -303,13 +354,15 @@ mod tests {
         kinds.note_default_type(QueueType::Classic);
         kinds.note_denied(&queue);
         kinds.note_unnamed(&queue);
-        kinds.note_harmless(queue.clone(), None, Some(GiveBack::Nack));
+        kinds.note_trial((queue.clone(), None, FIRST_TRIAL), Trial::Counted);
+        kinds.take_notes(HashMap::new(), HashSet::new());
         let is_believed = || {
             let believed = kinds.believed(&queue).is_some();
             assert_eq!(believed, kinds.default_type().is_some());
             assert_eq!(believed, kinds.is_denied(&queue));
             assert_eq!(believed, kinds.is_unnamed(&queue));
-            assert_eq!(believed, kinds.harmless(&queue, None).is_some());
+            assert_eq!(believed, kinds.trial(&(queue.clone(), None, FIRST_TRIAL)).is_some());
+            assert_eq!(believed, kinds.has_read_notes());
             believed
         };
         assert!(is_believed());
@@ -317,7 +370,8 @@ mod tests {
             let mut known = kinds.known();
             known.kinds.values_mut().for_each(|seen| seen.1 -= KIND_TTL);
             known.unnamed.values_mut().for_each(|seen| seen.1 -= KIND_TTL);
-            known.harmless.values_mut().for_each(|seen| seen.1 -= KIND_TTL);
+            known.trials.values_mut().for_each(|seen| seen.1 -= KIND_TTL);
+            known.notes_read.iter_mut().for_each(|seen| seen.1 -= KIND_TTL);
             known.default.iter_mut().for_each(|seen| seen.1 -= KIND_TTL);
             known.denied.iter_mut().for_each(|seen| seen.1 -= KIND_TTL);
         }
@@ -330,5 +384,19 @@ mod tests {
         let kinds = Kinds::new(Some(QueueType::Quorum));
         assert_eq!(kinds.believed(&"debci-sid-amd64".into()), Some(QUORUM));
         assert_eq!(kinds.believed(&"apt-ci.dead.debci-sid-amd64".into()), None);
+    }
+
+    #[test]
+    fn what_was_seen_here_counts_beside_the_notes_of_others() {
+        let kinds = Kinds::new(None);
+        let queue = ShortString::from("debci-sid-amd64");
+        assert_eq!(kinds.needed(&queue), FIRST_TRIAL);
+        kinds.note_needed(&queue, 400);
+        kinds.take_notes(
+            HashMap::from([(queue.to_string(), 100), ("debci-trixie-amd64".to_owned(), 100)]),
+            HashSet::new(),
+        );
+        assert_eq!(kinds.needed(&queue), 400);
+        assert_eq!(kinds.needed(&"debci-trixie-amd64".into()), 100);
     }
 }

@@ -6,10 +6,12 @@
 //! - The kind: declaring a queue that exists with the type and limit that it has changes nothing; with others it is refused, and the broker
 //!   names them. What was seen last, also by the process before, is tried first, because a refusal is a line in the broker's log. Before
 //!   each look it is asked for again: the queue may have been made anew.
-//! - The limit: a message is given back more often than the default limit allows, in a queue of our own whose name begins like the
-//!   queue's, so that the same policy applies to it.
+//! - The limit: a message is given back more often than the default limit allows, in a queue of our own whose name begins and ends like the
+//!   queue's, so that the same policy applies to it; and more often than any message of the queue was, if that is known (see [`returns`]).
 //!
 //! `docs/queue-types.md` has the measurements.
+
+use std::collections::{HashMap, HashSet};
 
 use lapin::Channel;
 use lapin::message::BasicGetMessage;
@@ -19,12 +21,12 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
-use super::kinds::{GiveBack, Kind};
-use super::{names, publish, type_note};
+use super::held::Held;
+use super::kinds::{GiveBack, Kind, Trial, TrialOf};
+use super::returns::{FIRST_TRIAL, LAST_TRIAL};
+use super::{names, publish, returns, type_note};
 use crate::broker::queue_type::{Opaque, OpaqueReason, QueueType};
 
-/// How often a message is given back to learn whether there is a low limit. RabbitMQ's own is 20.
-const RETURNS: usize = 25;
 /// A queue for trying out that was left behind by a process that died is removed by the broker. Milliseconds.
 const TRIAL_EXPIRES: i32 = 60_000;
 /// Maximum number of guesses: the broker names a wrong type first, then a wrong limit.
@@ -160,11 +162,63 @@ pub(super) async fn allowed(live: &Live, queue: &ShortString) -> Result<Result<G
         Ok(None) => ((ShortString::default(), None), OpaqueReason::UnknownType),
     };
     let (name, limit) = kind;
-    match harmless(live, name, limit).await {
-        Ok(way) => Ok(way.map_or_else(|| opaque(reason), Ok)),
+    match is_harmless(live, queue, &name, limit).await {
+        Ok(true) => Ok(Ok(GiveBack::Nack)),
+        Ok(false) => Ok(opaque(reason)),
         Err(Fault::Blocked(_)) => Ok(opaque(OpaqueReason::Alarm)),
         Err(fault) => Err(fault),
     }
+}
+
+/// Whether a quorum queue keeps what is given back as often as its messages are, after one more look. The trial's queue is named after `name`
+/// and has `limit`.
+async fn is_harmless(live: &Live, queue: &ShortString, name: &ShortString, limit: Option<i32>) -> Result<bool, Fault> {
+    match try_out(live, (name.clone(), limit, FIRST_TRIAL)).await? {
+        Trial::Lost => return Ok(false),
+        Trial::NotCounted => return Ok(true),
+        Trial::Counted => {}
+    }
+    if !live.kinds.has_read_notes() {
+        match read_notes(live).await {
+            Ok((needed, tried)) => live.kinds.take_notes(needed, tried),
+            Err(fault @ (Fault::Away(_) | Fault::Blocked(_))) => return Err(fault),
+            Err(fault) => {
+                tracing::debug!("cannot read how often messages were given back: {fault}");
+                live.kinds.note_needed(queue, LAST_TRIAL);
+            }
+        }
+    }
+    let needed = live.kinds.needed(queue);
+    if needed == FIRST_TRIAL {
+        return Ok(true);
+    }
+    // A trial to which the queue's policies do not apply proves no more than that the limit is not the default one.
+    if name.as_str().is_empty() {
+        return Ok(false);
+    }
+    let trial = (name.clone(), limit, needed);
+    if live.kinds.was_tried(&returns::shown(&trial)) {
+        return Ok(true);
+    }
+    let is_harmless = try_out(live, trial.clone()).await? != Trial::Lost;
+    if is_harmless {
+        returns::note_tried(live, &trial).await;
+    }
+    Ok(is_harmless)
+}
+
+/// What all processes have noted: how many returns messages of queues need, and what was tried out.
+async fn read_notes(live: &Live) -> Result<(HashMap<String, u32>, HashSet<String>), Fault> {
+    let needed = returns::parse_needed(&notes_in(live, returns::NEEDED).await?);
+    Ok((needed, notes_in(live, returns::TRIED).await?.into_iter().collect()))
+}
+
+async fn notes_in(live: &Live, notes: returns::Notes) -> Result<Vec<String>, Fault> {
+    let channel = in_time(live.channel()).await?;
+    let length = in_time(notes.declare(&channel)).await?;
+    close(&channel).await;
+    let found = if length == 0 { Vec::new() } else { Held::look(live, notes.queue.into(), usize::MAX, None).await? };
+    Ok(found.iter().map(|note| String::from_utf8_lossy(&note.data).into_owned()).collect())
 }
 
 /// How messages of a queue are given back where that may count: the way that is harmless on more brokers.
@@ -230,52 +284,62 @@ async fn default_type(live: &Live) -> Result<QueueType, Fault> {
     Ok(found)
 }
 
-/// How a quorum queue with this name and limit is given back what was looked at, if it keeps what is given back often. With the empty name:
-/// one to which no policy for request queues applies.
-async fn harmless(live: &Live, queue: ShortString, limit: Option<i32>) -> Result<Option<GiveBack>, Fault> {
-    if let Some(way) = live.kinds.harmless(&queue, limit) {
-        return Ok(way);
+/// What a quorum queue with this name and limit does with a message that is given back so often. With the empty name: one to which no policy
+/// for request queues applies.
+async fn try_out(live: &Live, of: TrialOf) -> Result<Trial, Fault> {
+    if let Some(trial) = live.kinds.trial(&of) {
+        return Ok(trial);
     }
-    let trial = names::trial_queue(&queue);
+    let (queue, limit, returns) = &of;
+    let own = names::trial_queue(queue);
     // The connection that looks never publishes: while an alarm is on, the broker would read nothing more from it.
     let publishing = live.publishing().await?;
     let channel = publishing.confirming_channel().await?;
-    let survives = async {
+    let trial = async {
         tokio::select! {
             alarm = publishing.blocked() => Err(alarm),
-            survives = survives(&channel, &trial, limit) => survives,
+            trial = give_back_often(&channel, &own, *limit, *returns) => trial,
         }
     };
-    let way = match publishing.in_time(survives).await {
-        Ok(way) => way,
+    let trial = match publishing.in_time(trial).await {
+        Ok(trial) => trial,
         // The broker removes what is left of the trial.
         Err(fault @ (Fault::Blocked(_) | Fault::Away(_))) => return Err(fault),
         // Whoever may not try it out cannot know it.
         Err(refusal) => {
             tracing::debug!("cannot learn the delivery limit of {queue}: {refusal}");
-            None
+            Trial::Lost
         }
     };
     if channel.status().connected() {
-        let _ = in_time(async { Ok(channel.queue_delete(trial, QueueDeleteOptions::default()).await?) }).await;
+        let _ = in_time(async { Ok(channel.queue_delete(own, QueueDeleteOptions::default()).await?) }).await;
         close(&channel).await;
     }
-    live.kinds.note_harmless(queue, limit, way);
-    Ok(way)
+    live.kinds.note_trial(of, trial);
+    Ok(trial)
 }
 
 /// Gives a message of a new quorum queue back many times, and looks whether it is still there.
-async fn survives(channel: &Channel, trial: &ShortString, limit: Option<i32>) -> Result<Option<GiveBack>, Fault> {
+async fn give_back_often(
+    channel: &Channel,
+    own: &ShortString,
+    limit: Option<i32>,
+    returns: u32,
+) -> Result<Trial, Fault> {
     let mut arguments = Kind { queue_type: QueueType::Quorum, limit }.arguments();
     arguments.insert("x-expires".into(), AMQPValue::LongInt(TRIAL_EXPIRES));
-    channel.queue_declare(trial.clone(), DURABLE, arguments).await?;
-    publish::confirmed(channel, trial.clone(), b"", publish::persistent()).await?;
-    let get = async || channel.basic_get(trial.clone(), BasicGetOptions::default()).await;
+    channel.queue_declare(own.clone(), DURABLE, arguments).await?;
+    publish::confirmed(channel, own.clone(), b"", publish::persistent()).await?;
+    let get = async || channel.basic_get(own.clone(), BasicGetOptions::default()).await;
     let requeue = BasicNackOptions { requeue: true, ..Default::default() };
-    for _ in 0..RETURNS {
+    for _ in 0..returns {
         // An empty answer is sure: the broker has worked off the return before it, on the same channel.
-        let Some(BasicGetMessage { delivery, .. }) = get().await? else { return Ok(None) };
+        let Some(BasicGetMessage { delivery, .. }) = get().await? else { return Ok(Trial::Lost) };
         channel.basic_nack(delivery.delivery_tag, requeue).await?;
     }
-    Ok(get().await?.map(|_| GiveBack::Nack))
+    Ok(match get().await? {
+        None => Trial::Lost,
+        Some(BasicGetMessage { delivery, .. }) if returns::count(&delivery) > 0 => Trial::Counted,
+        Some(_) => Trial::NotCounted,
+    })
 }

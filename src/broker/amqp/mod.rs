@@ -34,6 +34,7 @@ mod message;
 mod names;
 mod publish;
 mod queues;
+mod returns;
 mod rights;
 mod roll_call;
 mod slot;

@@ -35,6 +35,10 @@ pub(super) const CANCEL: &str = "x-apt-ci-cancel";
 pub(super) const PRESENCE: &str = "apt-ci.presence";
 /// The queue that is not empty if request queues were last seen to be quorum queues.
 pub(super) const TYPE_NOTE: &str = "apt-ci.queue-type";
+/// The queue of notes about how many returns must be tried out before the next look into a quorum queue.
+pub(super) const RETURNS_NEEDED: &str = "apt-ci.returns-needed";
+/// The queue of notes about how many returns were tried out.
+pub(super) const RETURNS_TRIED: &str = "apt-ci.returns-tried";
 /// The exchange through which every worker's connection can be asked for the claims that it holds.
 pub(super) const ROLL_CALL: &str = "apt-ci.roll-call";
 /// RabbitMQ's pseudo-queue for answers to the asking channel alone.
@@ -85,13 +89,16 @@ pub(super) fn quorum_delay_queue(delay: Duration) -> ShortString {
     format!("apt-ci.delay.quorum.{}", delay.as_secs()).into()
 }
 
-/// A queue of our own in which it is tried out what the broker does with a message that is given back. Policies for the queue's name apply
-/// to it as well, unless they are for that name alone; for the empty name, those for our own queues.
+/// A queue of our own in which it is tried out what the broker does with a message that is given back. It begins and ends as the queue's name,
+/// so policies for that apply to it as well, unless they are for that name alone; for the empty name, those for our own queues.
 pub(super) fn trial_queue(queue: &ShortString) -> ShortString {
     let random = uuid::Uuid::new_v4().simple().to_string();
     match queue.as_str() {
         "" => format!("apt-ci.look.{random}").into(),
-        queue => format!("{queue}.apt-ci-look.{random}").into(),
+        queue => {
+            let architecture = queue.rsplit('-').next().unwrap_or_default();
+            format!("{queue}.apt-ci-look.{}-{architecture}", &random[..12]).into()
+        }
     }
 }
 

@@ -1,0 +1,153 @@
+//! How often the messages of quorum queues were given back, as far as it matters. A look is harmless while it is tried out that a message can
+//! be given back more often than any that was seen. So that all processes know what one has seen and tried out, it is noted at the broker.
+//!
+//! The notes are messages in queues of our own: the name of a queue, and how many returns must be tried out before the next look into it; and
+//! what was tried out. A short trial is made by each process; a long one takes seconds, so that its outcome is believed for an hour.
+
+use std::collections::HashMap;
+
+use lapin::Channel;
+use lapin::message::Delivery;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, ShortString};
+
+use super::connection::Live;
+use super::fault::Fault;
+use super::kinds::{Kind, TrialOf};
+use super::{names, publish};
+
+/// How many returns are tried out: the first of these that is sufficient. A limit above the last one counts as none.
+const TRIALS: [u32; 3] = [25, 100, 400];
+/// Before messages have so few returns left of those that were tried out, more are tried out. So many processes may look at the same time
+/// before one of them has noted that.
+const RESERVE: u32 = 15;
+/// Header: how often a quorum queue has had the message back.
+const DELIVERY_COUNT: &str = "x-delivery-count";
+/// More notes than there are queues.
+const MAX_NOTES: i32 = 10_000;
+
+/// A queue of notes.
+#[derive(Clone, Copy)]
+pub(super) struct Notes {
+    pub(super) queue: &'static str,
+    /// How long a note is believed. Milliseconds.
+    ttl: i32,
+}
+
+/// Notes that are a queue's name and a number. What waits in a queue for longer is noted once more: a week.
+pub(super) const NEEDED: Notes = Notes { queue: names::RETURNS_NEEDED, ttl: 7 * 24 * 3_600_000 };
+/// Notes that are trials, as they are [`shown`].
+pub(super) const TRIED: Notes = Notes { queue: names::RETURNS_TRIED, ttl: 3_600_000 };
+
+/// How many returns are tried out for messages that were never given back.
+pub(super) const FIRST_TRIAL: u32 = TRIALS[0];
+/// How many returns are tried out at most.
+pub(super) const LAST_TRIAL: u32 = TRIALS[TRIALS.len() - 1];
+
+/// Returns how often a message was given back.
+pub(super) fn count(message: &Delivery) -> u32 {
+    let headers = message.properties.headers().as_ref();
+    let count = match headers.and_then(|headers| headers.inner().get(DELIVERY_COUNT)) {
+        Some(AMQPValue::LongLongInt(count)) => *count,
+        Some(AMQPValue::LongInt(count)) => (*count).into(),
+        Some(AMQPValue::LongUInt(count)) => (*count).into(),
+        Some(AMQPValue::ShortInt(count)) => (*count).into(),
+        Some(AMQPValue::ShortUInt(count)) => (*count).into(),
+        Some(AMQPValue::ShortShortInt(count)) => (*count).into(),
+        Some(AMQPValue::ShortShortUInt(count)) => (*count).into(),
+        _ => 0,
+    };
+    // Whoever publishes a message can put anything there.
+    u32::try_from(count.max(0)).unwrap_or(u32::MAX)
+}
+
+/// Returns how many returns must be tried out before messages may be looked at that were given back so often.
+fn trial_for(count: u32) -> u32 {
+    TRIALS.into_iter().find(|returns| count.saturating_add(RESERVE) <= *returns).unwrap_or(LAST_TRIAL)
+}
+
+/// Returns a trial as it is noted.
+pub(super) fn shown((queue, limit, returns): &TrialOf) -> String {
+    let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+    format!("{queue} {limit} {returns}")
+}
+
+/// Notes what messages that are in our hands need, before they go back. Where that fails, this process knows it all the same.
+pub(super) async fn note_needed(live: &Live, queue: &ShortString, messages: &[Delivery]) {
+    let needed = trial_for(messages.iter().map(count).max().unwrap_or_default());
+    if needed > live.kinds.needed(queue) {
+        live.kinds.note_needed(queue, needed);
+        NEEDED.note(live, &format!("{queue} {needed}")).await;
+    }
+}
+
+/// Notes that a message stayed in this trial.
+pub(super) async fn note_tried(live: &Live, trial: &TrialOf) {
+    TRIED.note(live, &shown(trial)).await;
+}
+
+impl Notes {
+    async fn note(self, live: &Live, note: &str) {
+        if let Err(fault) = self.write(live, note).await {
+            tracing::debug!("{note:?} is not noted in {}: {fault}", self.queue);
+        }
+    }
+
+    async fn write(self, live: &Live, note: &str) -> Result<(), Fault> {
+        // The connection that looks never publishes: while an alarm is on, the broker would read nothing more from it.
+        let publishing = live.publishing().await?;
+        let channel = publishing.confirming_channel().await?;
+        let written = async {
+            tokio::select! {
+                alarm = publishing.blocked() => Err(alarm),
+                written = async {
+                    self.declare(&channel).await?;
+                    publish::confirmed(&channel, self.queue.into(), note.as_bytes(), publish::persistent()).await
+                } => written,
+            }
+        };
+        let written = publishing.in_time(written).await;
+        publishing.close(&channel).await;
+        written
+    }
+
+    /// Makes the queue exist; how many notes there are.
+    pub(super) async fn declare(self, channel: &Channel) -> Result<u32, Fault> {
+        let options = QueueDeclareOptions { durable: true, ..Default::default() };
+        let mut arguments = Kind::CLASSIC.arguments();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(MAX_NOTES));
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(self.ttl));
+        Ok(channel.queue_declare(self.queue.into(), options, arguments).await?.message_count())
+    }
+}
+
+/// Reads what messages need: the largest number for each queue. What is no note is left alone.
+pub(super) fn parse_needed(notes: &[String]) -> HashMap<String, u32> {
+    let mut needed = HashMap::new();
+    for (queue, returns) in notes.iter().filter_map(|note| note.rsplit_once(' ')) {
+        let Ok(returns) = returns.parse::<u32>() else { continue };
+        let highest = needed.entry(queue.to_owned()).or_default();
+        *highest = returns.min(LAST_TRIAL).max(*highest);
+    }
+    needed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_is_tried_out_before_the_limit_of_the_trial_is_near() {
+        for (count, returns) in [(0, 25), (10, 25), (11, 100), (85, 100), (86, 400), (385, 400), (u32::MAX, 400)] {
+            assert_eq!(trial_for(count), returns, "{count}");
+        }
+    }
+
+    #[test]
+    fn the_largest_note_of_a_queue_counts_and_strange_ones_do_not() {
+        let notes = ["q 100", "q 400", "q 100", "r 25", "x", "q many", "r -1", "s 4294967295", ""].map(str::to_owned);
+        let mut needed: Vec<_> = parse_needed(&notes).into_iter().collect();
+        needed.sort();
+        assert_eq!(needed, [("q".to_owned(), 400), ("r".to_owned(), 25), ("s".to_owned(), LAST_TRIAL)]);
+    }
+}
