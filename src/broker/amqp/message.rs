@@ -76,7 +76,7 @@ impl Subject {
             Err(error) => (Err(error), delivery.data.clone()),
         };
         let uuid = request.as_ref().ok().and_then(|request| request.uuid().cloned());
-        let headers = taken_over(&came_with, |name| DROPPED.contains(&name));
+        let headers = taken_over(origin.to_string().as_str(), &came_with, |name| DROPPED.contains(&name));
         (Self { origin, uuid, body, history, headers }, request, redelivered)
     }
 
@@ -114,7 +114,7 @@ impl Subject {
 /// The headers of the copy that a worker makes of a request with these headers. They fit into one frame, whatever the request came with.
 #[must_use]
 pub fn headers_of_copy(came_with: &FieldTable) -> FieldTable {
-    with_history(taken_over(came_with, |name| DROPPED.contains(&name)), &claimed_history(came_with))
+    with_history(taken_over("", came_with, |name| DROPPED.contains(&name)), &claimed_history(came_with))
 }
 
 /// The history that a request's headers tell, with the attempt that begins now.
@@ -137,7 +137,10 @@ fn with_history(mut headers: FieldTable, history: &History) -> FieldTable {
 
 /// The properties of a request that an operator moves to another queue: it keeps its history.
 pub(super) fn moved_properties(delivery: &Delivery) -> BasicProperties {
-    let mut headers = taken_over(&delivery.properties.headers().clone().unwrap_or_default(), |_| false);
+    let mut headers =
+        taken_over(delivery.routing_key.as_str(), &delivery.properties.headers().clone().unwrap_or_default(), |_| {
+            false
+        });
     headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
     carried(delivery, headers)
 }
@@ -146,7 +149,7 @@ pub(super) fn moved_properties(delivery: &Delivery) -> BasicProperties {
 pub(super) fn revived_properties(delivery: &Delivery) -> BasicProperties {
     let came_with = delivery.properties.headers().clone().unwrap_or_default();
     let of_its_death = |name: &str| DROPPED.contains(&name) || [names::REASON, names::ORIGIN].contains(&name);
-    let mut headers = taken_over(&came_with, of_its_death);
+    let mut headers = taken_over(delivery.routing_key.as_str(), &came_with, of_its_death);
     headers.insert(names::MOVED.into(), AMQPValue::Boolean(true));
     carried(delivery, headers)
 }
@@ -161,13 +164,16 @@ fn carried(delivery: &Delivery, headers: FieldTable) -> BasicProperties {
 
 /// The headers of a message that its copy keeps. A request does not depend on those of other programs: they are kept as long as they are
 /// not too large in all. With ours added they must fit into one frame, so that none of ours may be large, either: anybody can send one.
-fn taken_over(headers: &FieldTable, is_dropped: impl Fn(&str) -> bool) -> FieldTable {
+///
+/// The name of the queue is for the warning when some are not kept.
+fn taken_over(queue: &str, headers: &FieldTable, is_dropped: impl Fn(&str) -> bool) -> FieldTable {
     let kept = || headers.inner().iter().filter(|(name, _)| !is_dropped(name.as_str()));
     let is_ours = |name: &str| OURS.contains(&name);
     let foreign = kept().filter(|(name, _)| !is_ours(name.as_str()));
     let foreign_size: usize = foreign.map(|(name, value)| name.as_str().len() + size(value)).sum();
     if foreign_size > MAX_FOREIGN_HEADERS {
         tracing::warn!(
+            queue,
             "a message's headers of {foreign_size} bytes are dropped: they are of another program, and too large"
         );
     }

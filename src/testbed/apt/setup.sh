@@ -138,13 +138,15 @@ update() {
 
 # Prints what the indexes have of the sources named in $apt_work/sources: KIND SRC VERSION BINARY VERSION ARCH SUITE URL.
 read_indexes() {
+    end_of_index='the end of the index'
     format='$(CREATED_BY)|$(REPO_URI)|$(RELEASE)|$(FILENAME)'
     apt-get indextargets --format "$format" >"$apt_work/targets" 2>/dev/null || return 0
     while IFS='|' read -r kind url suite file; do
         case "$kind" in Packages | Sources) ;; *) continue ;; esac
         url=$(printf '%s\n' "$url" | without_login)
-        echo "$kind $suite $url" >>"$apt_work/indexes"
-        /usr/lib/apt/apt-helper cat-file "$file" 2>/dev/null | awk -v kind="$kind" -v suite="$suite" -v url="$url" '
+        # An index counts as read when it was read to its end.
+        { /usr/lib/apt/apt-helper cat-file "$file" 2>/dev/null && printf '\n%s\n' "$end_of_index"; } |
+            awk -v kind="$kind" -v suite="$suite" -v url="$url" -v end="$end_of_index" -v indexes="$apt_work/indexes" '
             function finish() {
                 if (package != "" && version != "") {
                     if (source == "") source = package
@@ -155,6 +157,7 @@ read_indexes() {
                 package = version = source = source_version = architecture = ""
             }
             FILENAME != "-" { wanted[$1] = 1; next }
+            $0 == end { print kind, suite, url >>indexes }
             /^Package: / { package = $2 }
             /^Version: / { version = $2 }
             /^Source: / { source = $2; source_version = $3; gsub(/[()]/, "", source_version) }
