@@ -9,7 +9,6 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use tokio::time::Instant;
 
 use super::names;
-use super::returns::FIRST_TRIAL;
 use crate::broker::queue_type::QueueType;
 
 /// Time for which an answer is believed.
@@ -278,8 +277,8 @@ impl Kinds {
     }
 
     /// Returns how many returns must be tried out before the next look into a queue, as far as that is known.
-    pub(super) fn needed(&self, queue: &ShortString) -> u32 {
-        self.known().needed.get(queue.as_str()).copied().unwrap_or(FIRST_TRIAL)
+    pub(super) fn needed(&self, queue: &ShortString) -> Option<u32> {
+        self.known().needed.get(queue.as_str()).copied()
     }
 
     pub(super) fn note_needed(&self, queue: &ShortString, returns: u32) {
@@ -354,14 +353,14 @@ mod tests {
         kinds.note_default_type(QueueType::Classic);
         kinds.note_denied(&queue);
         kinds.note_unnamed(&queue);
-        kinds.note_trial((queue.clone(), None, FIRST_TRIAL), Trial::Counted);
+        kinds.note_trial((queue.clone(), None, 25), Trial::Counted);
         kinds.take_notes(HashMap::new(), HashSet::new());
         let is_believed = || {
             let believed = kinds.believed(&queue).is_some();
             assert_eq!(believed, kinds.default_type().is_some());
             assert_eq!(believed, kinds.is_denied(&queue));
             assert_eq!(believed, kinds.is_unnamed(&queue));
-            assert_eq!(believed, kinds.trial(&(queue.clone(), None, FIRST_TRIAL)).is_some());
+            assert_eq!(believed, kinds.trial(&(queue.clone(), None, 25)).is_some());
             assert_eq!(believed, kinds.has_read_notes());
             believed
         };
@@ -390,13 +389,13 @@ mod tests {
     fn what_was_seen_here_counts_beside_the_notes_of_others() {
         let kinds = Kinds::new(None);
         let queue = ShortString::from("debci-sid-amd64");
-        assert_eq!(kinds.needed(&queue), FIRST_TRIAL);
+        assert_eq!(kinds.needed(&queue), None);
         kinds.note_needed(&queue, 400);
         kinds.take_notes(
             HashMap::from([(queue.to_string(), 100), ("debci-trixie-amd64".to_owned(), 100)]),
             HashSet::new(),
         );
-        assert_eq!(kinds.needed(&queue), 400);
-        assert_eq!(kinds.needed(&"debci-trixie-amd64".into()), 100);
+        assert_eq!(kinds.needed(&queue), Some(400));
+        assert_eq!(kinds.needed(&"debci-trixie-amd64".into()), Some(100));
     }
 }

@@ -188,7 +188,7 @@ async fn is_harmless(live: &Live, queue: &ShortString, name: &ShortString, limit
             }
         }
     }
-    let needed = live.kinds.needed(queue);
+    let needed = live.kinds.needed(queue).unwrap_or(FIRST_TRIAL);
     if needed == FIRST_TRIAL {
         return Ok(true);
     }

@@ -75,7 +75,7 @@ pub(super) fn shown((queue, limit, returns): &TrialOf) -> String {
 /// Notes what messages that are in our hands need, before they go back. Where that fails, this process knows it all the same.
 pub(super) async fn note_needed(live: &Live, queue: &ShortString, messages: &[Delivery]) {
     let needed = trial_for(messages.iter().map(count).max().unwrap_or_default());
-    if needed > live.kinds.needed(queue) {
+    if needed > live.kinds.needed(queue).unwrap_or(FIRST_TRIAL) {
         live.kinds.note_needed(queue, needed);
         NEEDED.note(live, &format!("{queue} {needed}")).await;
     }
