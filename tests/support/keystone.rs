@@ -159,7 +159,7 @@ impl Keystone {
         block_on(async {
             let token = self.log_in(Self::USER, Self::PASSWORD, Self::PROJECT).await;
             let path = format!("/users/{}/application_credentials", self.user_id);
-            let wanted = json!({"application_credential": {"name": name, "roles": [{"name": Self::ROLE}]}});
+            let wanted = json!({"application_credential": {"name": name, "roles": [{"id": self.role_id}]}});
             let (_, made) = self.call(Method::POST, &path, Some(&token), wanted).await;
             let text = |key: &str| made["application_credential"][key].as_str().expect("a credential").to_owned();
             (text("id"), text("secret"))
