@@ -17,39 +17,39 @@ use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
 use crate::ui::when::Since;
 
-/// Run tests again: the same requests as those of past runs
+/// Re-run tests, using the requests of earlier runs
 #[derive(clap::Args)]
 #[command(after_help = "\
-A retry has the parameters of the run's own request: triggers, PPAs, environment and so on; it has a new id. All runs are \
-looked up before anything is queued.
+A retry has the same parameters as the run's own request (triggers, PPAs, environment and so on) and a new id. All runs \
+are looked up before anything is queued.
 
 Examples:
   apt-ci retry 20261123_112202_ece40@
   apt-ci retry --outcome tmpfail --since 2d -s noble")]
 pub struct RetryArgs {
-    /// Runs: their ids, their paths RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or their logs' URLs
+    /// Runs: ids, paths (RELEASE/ARCH/PREFIX/PACKAGE/RUN@) or log URLs
     #[arg(value_name = "RUN", required_unless_present_any = ["outcomes", "since"])]
     runs: Vec<String>,
-    /// Instead of named runs, all that ended so; several with commas
+    /// Retry all runs with this outcome (comma-separated for several)
     #[arg(long = "outcome", value_name = "OUTCOME", conflicts_with = "runs", value_delimiter = ',', value_parser = outcome)]
     outcomes: Vec<Outcome>,
-    /// Instead of named runs, all that ended since then: `2d`, `12h`, or a time
+    /// Retry all runs published since TIME, such as `2d`, `12h` or `2026-11-23`
     #[arg(long, value_name = "TIME", conflicts_with = "runs")]
     since: Option<Since>,
-    /// Of these, only this package's
+    /// Only this package (with --outcome or --since)
     #[arg(long, value_name = "PACKAGE", conflicts_with = "runs")]
     package: Option<SourcePackage>,
     #[command(flatten)]
     place: Where,
-    /// Who asks for it
+    /// Name recorded as the requester
     #[arg(long, value_name = "NAME")]
     requester: Option<Text>,
-    /// Print the requests instead of queueing them, in the form that `run --batch` reads
+    /// Print the requests in `run --batch` format instead of queueing them
     #[arg(short = 'n', long)]
     dry_run: bool,
     #[command(flatten)]
     submit: SubmitArgs,
-    /// Do not ask, however many requests there are
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 }

@@ -23,9 +23,9 @@ use crate::wait;
 /// Request tests of packages
 #[derive(clap::Args)]
 #[command(after_help = "\
-Everything is checked before anything is queued: one bad argument or line, and nothing is.
-A request that waits or runs already is not sent again: all parameters but who asks, when, and the id are the same.
-Prints one line per request: queue, package and the request's id.
+All input is validated first; if anything is invalid, nothing is queued.
+A request identical to one already queued or running (ignoring requester, submit time and id) is not submitted again.
+Prints one line per request: queue, package and request id.
 
 Examples:
   apt-ci run -s noble --trigger glib2.0/2.80.0-6 libpng udisks2
@@ -35,7 +35,7 @@ Examples:
   apt-ci run -s noble --trigger gzip/1.12-1 --wait gzip && echo it passed
   echo 'debci-noble-amd64:gzip {\"triggers\": [\"glibc/2.39-1\"]}' | apt-ci run --batch -")]
 pub struct RunArgs {
-    /// The release to test on
+    /// Release to test on
     #[arg(
         short = 's',
         long = "release",
@@ -44,71 +44,71 @@ pub struct RunArgs {
         required_unless_present_any = ["batch", "watch"]
     )]
     release: Option<Release>,
-    /// An architecture to test on; repeat for more [default: all that the site configures for the release]
+    /// Architecture to test on (can be repeated) [default: all configured for the release]
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architectures: Vec<Architecture>,
-    /// The package and version that causes the test; repeat for packages that must land together
+    /// Package version that triggers the test (repeat if several must migrate together)
     #[arg(
         long = "trigger",
         value_name = "SRC/VERSION",
         required_unless_present_any = ["batch", "watch", "baseline", "ppas", "test_git", "build_git", "test_bzr"]
     )]
     triggers: Vec<Trigger>,
-    /// Test the release as it is, to compare others with: the trigger migration-reference/0
+    /// Run a baseline: test the release as it is (trigger migration-reference/0)
     #[arg(long, conflicts_with_all = ["triggers", "ppas", "all_proposed", "batch"])]
     baseline: bool,
-    /// A package archive to take packages from; repeat for more. One with a token is given by --batch alone
+    /// PPA to take packages from (can be repeated); PPAs with a token require --batch
     #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]", conflicts_with = "batch")]
     // Parsed by us: what clap refuses, it quotes.
     ppas: Vec<String>,
-    /// Take the test from this git branch, the packages from the archive
+    /// Git branch to take the test from; packages come from the archive
     #[arg(long, value_name = "URL[#BRANCH]", group = "source", conflicts_with = "batch")]
     test_git: Option<GitSource>,
-    /// Build and test this git branch
+    /// Git branch to build and test
     #[arg(long, value_name = "URL[#BRANCH]", group = "source", conflicts_with = "batch")]
     build_git: Option<GitSource>,
-    /// Take the test from this Bazaar branch
+    /// Bazaar branch to take the test from
     #[arg(long, value_name = "URL", group = "source", conflicts_with = "batch")]
     test_bzr: Option<BzrSource>,
     /// Make the run private: only this user of the store may read its result
     #[arg(long, value_name = "USER", conflicts_with = "batch")]
     swiftuser: Option<UserName>,
-    /// Who else may read the result of a private run, on web pages; repeat for more
+    /// Another user who may read a private result on web pages (can be repeated)
     #[arg(long, value_name = "USER", conflicts_with = "batch")]
     readable_by: Vec<UserName>,
-    /// Bulk work, which holds up no other: the same as --context huge
+    /// Use the low-priority queue (same as --context huge)
     #[arg(long, conflicts_with_all = ["context", "batch"])]
     bulk: bool,
-    /// The queues to use: distribution, huge, ppa or upstream [default: ppa with a PPA, upstream with a branch, else distribution]
+    /// Queue context: distribution, huge, ppa or upstream [default: ppa with a PPA, upstream with a branch, else distribution]
     #[arg(long, value_name = "CONTEXT", conflicts_with = "batch")]
     context: Option<Context>,
-    /// A variable for the test's environment; repeat for more
+    /// Environment variable for the test (can be repeated)
     #[arg(long, value_name = "VAR=VALUE")]
     env: Vec<EnvVar>,
-    /// Take every package from the proposed pocket, not only the triggers
+    /// Take all packages from the proposed pocket, not only the triggers
     #[arg(long)]
     all_proposed: bool,
     /// Run only this test of the package
     #[arg(long, value_name = "TEST")]
     testname: Option<TestName>,
-    /// Who asks for it, for those who look at the results
+    /// Name recorded as the requester
     #[arg(long, value_name = "NAME")]
     requester: Option<Text>,
     #[command(flatten)]
     submit: SubmitArgs,
-    /// Ask for nothing; watch these requests until their tests have ended, as --wait does
+    /// Submit nothing; wait for these existing requests, as with --wait
     #[arg(long, value_name = "REQUEST", num_args = 1.., conflicts_with_all = ["release", "triggers", "packages", "batch", "dry_run"])]
     watch: Vec<RequestId>,
-    /// Ask Launchpad whether the triggers are published in the release, and refuse those that are not
+    /// Refuse triggers that are not published in the release, according to Launchpad
     #[arg(long)]
     check: bool,
-    /// Print the requests instead of queueing them, in the form that --batch reads
+    /// Print the requests in --batch format instead of queueing them
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Read requests from a file, or from standard input with `-`: lines of the form QUEUE:SRC {json}
+    /// Read requests from FILE (`-` for standard input), one QUEUE:SRC {json} per line
     #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "architectures", "triggers", "env", "all_proposed", "testname", "packages"])]
     batch: Option<PathBuf>,
-    /// The source packages whose tests to run
+    /// Source packages to test
     #[arg(value_name = "PACKAGE", required_unless_present_any = ["batch", "watch"])]
     packages: Vec<SourcePackage>,
 }

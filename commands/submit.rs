@@ -48,10 +48,10 @@ pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Re
 /// How requests are queued.
 #[derive(clap::Args)]
 pub struct SubmitArgs {
-    /// Ask for a test even if the same request waits or runs already
+    /// Submit even if an identical request is already queued or running
     #[arg(long)]
     force: bool,
-    /// Wait until the tests have ended, and tell how; Ctrl-C ends the waiting alone
+    /// Wait for the tests and report the outcome; Ctrl-C stops waiting, not the tests
     #[arg(long)]
     wait: bool,
     /// The ids of requests that came with one: they may have been sent before.

@@ -21,81 +21,81 @@ use crate::ui::table::{self, Cell, Column};
 /// Maximum number of left out entries that are named.
 const NAMED: usize = 20;
 
-/// Run the tests again that keep new versions out of a release
+/// Re-run the tests that block packages from migrating
 #[derive(clap::Args)]
 #[command(after_help = "\
-Reads proposed-migration's excuses from the site's [excuses], or from --excuses. Selects tests by all conditions together, \
-and requests each once per trigger; with --group, once with all its triggers.
+Reads proposed-migration's excuses from --excuses or the site's [excuses]. Selects tests that meet all conditions, and \
+requests each once per trigger; with --group, once with all its triggers.
 
---only-infra: the newest result with a trigger of the test is a testbed failure (tmpfail).
---only-flaky: among the newest 20 results of the tested version, the test passed and failed with the same triggers.
-Entries that cannot be understood are left out with a warning; the command does the rest, and ends with 1. A baseline (migration-reference/0) is \
-asked for alone, without --all-proposed, --add-trigger or --group.
---urls: as retry-autopkgtest-regressions prints them, one per test and architecture, with all triggers.
+--only-infra: the latest result with a trigger of the test is a testbed failure (tmpfail).
+--only-flaky: among the latest 20 results of the tested version, the test passed and failed with the same triggers.
+Invalid entries are skipped with a warning; the others are processed, and the exit code is 1. A baseline \
+(migration-reference/0) is requested alone, without --all-proposed, --add-trigger or --group.
+--urls: the format of retry-autopkgtest-regressions, one URL per test and architecture, with all triggers.
 
 Examples:
   apt-ci retry-regressions -s noble --blocks glibc --dry-run
   apt-ci retry-regressions -s noble --only-infra --limit 10
   apt-ci retry-regressions -s noble --excuses update_excuses.yaml.xz --state RUNNING --min-age 3 --urls")]
 pub struct RetryRegressionsArgs {
-    /// The release [default: the only one with excuses]
+    /// Release [default: the only one with excuses]
     #[arg(short = 's', long = "series", visible_alias = "release", value_name = "RELEASE")]
     release: Option<Release>,
-    /// Where the excuses are: update_excuses.yaml[.xz], its URL, or `-` for standard input [default: the site's]
+    /// Excuses: update_excuses.yaml[.xz], its URL, or `-` for standard input [default: the site's]
     #[arg(long, value_name = "FILE|URL")]
     excuses: Option<String>,
     /// Only tests in these states [default: REGRESSION]
     #[arg(long = "state", value_name = "STATE", num_args = 1..)]
     states: Vec<State>,
-    /// Only for versions that wait for at least so many days; those of unknown age count
+    /// Only versions at least DAYS days old (unknown age is included)
     #[arg(long, value_name = "DAYS")]
     min_age: Option<f64>,
-    /// Only for versions that wait for at most so many days; those of unknown age count
+    /// Only versions at most DAYS days old (unknown age is included)
     #[arg(long, value_name = "DAYS")]
     max_age: Option<f64>,
-    /// Only tests that this package's new version causes
+    /// Only tests triggered by this package's new version
     #[arg(long, value_name = "PACKAGE")]
     blocks: Option<SourcePackage>,
-    /// Only tests whose cause waits for this package to migrate
+    /// Only tests triggered by a package that waits for this package to migrate
     #[arg(long, value_name = "PACKAGE")]
     blocked_by: Option<SourcePackage>,
-    /// Only this package's tests; repeat for more
+    /// Only tests of this package (can be repeated)
     #[arg(long = "test", visible_alias = "blocked-by-tests", value_name = "PACKAGE")]
     packages: Vec<SourcePackage>,
-    /// Only on this architecture; repeat for more
+    /// Only this architecture (can be repeated)
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architectures: Vec<Architecture>,
     /// Only tests whose tested version is "unknown"
     #[arg(long)]
     only_unknown: bool,
-    /// Only tests with a line in their log that matches this regular expression
+    /// Only tests whose log has a line that matches this regular expression
     #[arg(long, value_name = "REGEX")]
     log_regex: Option<regex::bytes::Regex>,
-    /// Only tests whose newest result is a failure of the testbed
+    /// Only tests whose latest result is a testbed failure
     #[arg(long)]
     only_infra: bool,
-    /// Only tests that both pass and fail
+    /// Only tests that both passed and failed
     #[arg(long)]
     only_flaky: bool,
-    /// Test against the release alone, for a new baseline
+    /// Test the release alone, for a new baseline
     #[arg(long, conflicts_with = "all_proposed")]
     no_proposed: bool,
-    /// Take every package from the proposed pocket, not only the triggers
+    /// Take all packages from the proposed pocket, not only the triggers
     #[arg(long)]
     all_proposed: bool,
-    /// A further trigger for every test; repeat for more
+    /// Additional trigger for every test (can be repeated)
     #[arg(long = "add-trigger", value_name = "SRC/VERSION")]
     further: Vec<Trigger>,
-    /// One request per test and architecture, with all its triggers
+    /// Make one request per test and architecture, with all its triggers
     #[arg(long)]
     group: bool,
-    /// How many requests at most
+    /// Maximum number of requests
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Who asks for it
+    /// Name recorded as the requester
     #[arg(long, value_name = "NAME")]
     requester: Option<Text>,
-    /// Print request.cgi URLs instead
+    /// Print request.cgi URLs instead of submitting requests
     #[arg(long, conflicts_with = "dry_run")]
     urls: bool,
     /// Show what would be requested
@@ -103,7 +103,7 @@ pub struct RetryRegressionsArgs {
     dry_run: bool,
     #[command(flatten)]
     submit: SubmitArgs,
-    /// Do not ask, however many requests there are
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 }
