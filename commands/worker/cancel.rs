@@ -17,29 +17,29 @@ use crate::ui::exit::ExitStatus;
 /// How often one looks whether a test has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// End tests that run on this host
+/// Cancel running tests on this host
 #[derive(clap::Args)]
 #[command(after_help = "\
-A cancelled request goes to the dead letters of its queue, with who cancelled it; it has no result.
-Returns when the worker has confirmed it. Ends with 1 when no such test runs here, or when a worker does not answer.
+A cancelled request moves to the dead letters of its queue, with the name of the user who cancelled it; it has no result.
+Returns when the worker has confirmed the command. Exits with 1 if no such test runs here, or if a worker does not answer.
 
 Examples:
-  apt-ci worker cancel 7e89460a             end the test that `apt-ci worker status` shows so
-  apt-ci worker cancel --requeue 7e89460a   end it, and let it be run again
-  apt-ci worker cancel --all --wait         end all tests and workers; the requests go back")]
+  apt-ci worker cancel 7e89460a             cancel a test, by its id in `apt-ci worker status`
+  apt-ci worker cancel --requeue 7e89460a   stop it, and let it run again
+  apt-ci worker cancel --all --wait         stop all tests and workers; requests are requeued")]
 pub struct CancelArgs {
-    /// The request whose test to end: its id, or the beginning of it
+    /// Request whose test to cancel: its id, or a prefix of the id
     #[arg(value_name = "REQUEST", required_unless_present = "all")]
     requests: Vec<String>,
-    /// Put the request back into its queue, instead of to the dead letters
+    /// Put the request back into its queue instead of the dead letters
     #[arg(long, conflicts_with = "all")]
     requeue: bool,
-    /// End all tests and the workers with them; the requests go back to their queues
+    /// Stop all tests and the workers; requests return to their queues
     #[arg(long, conflicts_with = "requests")]
     all: bool,
     #[command(flatten)]
     which: Which,
-    /// Return when the tests, or with --all the workers, have ended
+    /// Wait until the tests, or with --all the workers, have stopped
     #[arg(long)]
     wait: bool,
 }

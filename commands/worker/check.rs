@@ -14,10 +14,10 @@ use crate::session::Session;
 use crate::ui::error::hint;
 use crate::ui::exit::ExitStatus;
 
-/// Tell what is wrong with worker.conf, the override files, this host's autopkgtest, the queue and the store
+/// Check worker.conf, the override files, this host's autopkgtest, the queue and the store
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints each fault as FILE:LINE: MESSAGE, and ends with 1 when there is one.
+Prints each problem as FILE:LINE: MESSAGE, and exits with 1 if there is any.
 
 Examples:
   apt-ci worker check

@@ -8,10 +8,10 @@ use apt_ci::testbed::{ConfError, Configuration, Definition, Definitions};
 /// The testbed's configuration.
 #[derive(clap::Args)]
 pub struct ConfArgs {
-    /// The testbed's configuration [default: the site's worker.conf; without one, tests run on this host with `null`]
+    /// Testbed configuration [default: the site's worker.conf; without it, tests run on this host with `null`]
     #[arg(short, long = "config", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Define a $KEY for worker.conf; repeat for more
+    /// Define $KEY for worker.conf (can be repeated)
     #[arg(long = "variable", value_name = "KEY=VALUE")]
     variables: Vec<Definition>,
 }

@@ -17,49 +17,49 @@ use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// Show the command line, time limits and container of a package's test, and which line decided each
+/// Show the command line, time limits and container of a test, and where they come from
 #[derive(clap::Args)]
 #[command(after_help = "\
-Nothing is run, queued or looked up. UUID stands for the request's id.
+Nothing is run, queued or looked up. UUID stands for the request id.
 
 Examples:
   apt-ci worker explain gzip
   apt-ci worker explain -s noble -a riscv64 --trigger glibc/2.39-1 gzip
   apt-ci worker explain --ppa owner/name --json gzip")]
 pub struct ExplainArgs {
-    /// The release to test on [default: the only one that is served]
+    /// Release to test on [default: the only release served]
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     release: Option<Release>,
-    /// The architecture to test on [default: worker.conf's first, else this host's]
+    /// Architecture to test on [default: worker.conf's first, else this host's]
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architecture: Option<Architecture>,
-    /// The package and version that causes the test; repeat for more
+    /// Package version that triggers the test (can be repeated)
     #[arg(long = "trigger", value_name = "SRC/VERSION")]
     triggers: Vec<Trigger>,
-    /// A package archive to take packages from; repeat for more
+    /// PPA to take packages from (can be repeated)
     #[arg(long = "ppa", value_name = "OWNER/NAME", value_parser = public_ppa)]
     ppas: Vec<Ppa>,
-    /// A variable for the test's environment; repeat for more
+    /// Environment variable for the test (can be repeated)
     #[arg(long, value_name = "VAR=VALUE")]
     env: Vec<EnvVar>,
-    /// Take every package from the proposed pocket, not only the triggers
+    /// Take all packages from the proposed pocket, not only the triggers
     #[arg(long)]
     all_proposed: bool,
     /// Run only this test of the package
     #[arg(long, value_name = "TEST")]
     testname: Option<TestName>,
-    /// Test a git branch against the archive's packages
+    /// Git branch to take the test from; packages come from the archive
     #[arg(long, value_name = "URL#BRANCH", conflicts_with_all = ["build_git", "test_bzr"])]
     test_git: Option<GitSource>,
-    /// Test a git branch against the packages that are built from it
+    /// Git branch to build and test
     #[arg(long, value_name = "URL#BRANCH", conflicts_with = "test_bzr")]
     build_git: Option<GitSource>,
-    /// Test a Bazaar branch against the archive's packages
+    /// Bazaar branch to take the test from; packages come from the archive
     #[arg(long, value_name = "URL")]
     test_bzr: Option<BzrSource>,
     #[command(flatten)]
     conf: ConfArgs,
-    /// The source package
+    /// Source package
     #[arg(value_name = "PACKAGE")]
     package: SourcePackage,
 }

@@ -14,7 +14,7 @@ use crate::ui::exit::ExitStatus;
 /// Which workers are meant.
 #[derive(clap::Args)]
 pub struct Which {
-    /// The worker with this process id; repeat for more [default: every worker of the site on this host]
+    /// Only the worker with this process id (can be repeated) [default: all workers of the site on this host]
     #[arg(long = "pid", value_name = "PID")]
     pids: Vec<u32>,
 }

@@ -17,7 +17,7 @@ use crate::ui::exit::ExitStatus;
 
 pub use serve::work_folder;
 
-/// Run the tests that wait in the queues, or steer the workers of this host
+/// Run queued tests, or control the workers on this host
 #[derive(clap::Args)]
 #[command(after_help = serve::HELP)]
 pub struct WorkerArgs {

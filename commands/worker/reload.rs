@@ -7,12 +7,12 @@ use super::live::{self, Found, Which};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Make the workers of this host read worker.conf and the override files again
+/// Make the workers on this host re-read worker.conf and the override files
 #[derive(clap::Args)]
 #[command(after_help = "\
-Tests that run are not disturbed. A worker that finds a fault says so, here and in its status.
-Ends with 1 when there is a fault, when no worker runs for this site on this host, \
-or when one does not answer.")]
+Running tests are not affected. Errors in the files are reported here and in the worker's status.
+Exits with 1 if there is an error, if no worker runs for this site on this host, \
+or if one does not answer.")]
 pub struct ReloadArgs {
     #[command(flatten)]
     which: Which,

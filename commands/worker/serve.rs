@@ -24,10 +24,10 @@ use crate::ui::exit::ExitStatus;
 
 /// What `apt-ci worker --help` ends with.
 pub const HELP: &str = "\
-SIGTERM or Ctrl-C: finish the tests that run, then end with 0. SIGHUP: the same, and end with 10.
-A second signal ends the tests; their requests go back to their queues. A third one ends the worker at once.
+SIGTERM or Ctrl-C: finish running tests, then exit with 0. SIGHUP: finish running tests, then exit with 10.
+A second signal stops the tests and returns their requests to the queues. A third signal exits at once.
 
-worker.conf and its override files are read again when they change.
+worker.conf and its override files are re-read when they change.
 
 Examples:
   apt-ci worker --drain
@@ -40,19 +40,19 @@ Examples:
 pub struct ServeArgs {
     #[command(flatten)]
     conf: ConfArgs,
-    /// An architecture to serve; repeat for more [default: worker.conf's, else this host's]
+    /// Architecture to serve (can be repeated) [default: worker.conf's, else this host's]
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architectures: Vec<Architecture>,
-    /// How many tests to run at the same time [default: 1]
+    /// Number of tests to run in parallel [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     slots: Option<u16>,
-    /// The worker's name in results and messages [default: this host's]
+    /// Worker name in results and messages [default: this host's]
     #[arg(long, value_name = "NAME", value_parser = name)]
     name: Option<String>,
-    /// End when nothing waits in the queues
+    /// Exit when the queues are empty
     #[arg(long, conflicts_with = "once")]
     drain: bool,
-    /// End after one request
+    /// Exit after one request
     #[arg(long, conflicts_with = "slots")]
     once: bool,
 }

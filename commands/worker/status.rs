@@ -12,15 +12,15 @@ use crate::ui::when::duration;
 /// How much of a request's id tells it from others; `cancel` understands it.
 const SHORT_ID: usize = 8;
 
-/// Show what the workers of this host do
+/// Show what the workers on this host are doing
 #[derive(clap::Args)]
 #[command(after_help = "\
-One line per slot. Private tests show neither package nor log.
-A pipe gets, separated by tabs: process id, slot, state, package, release, architecture, \
-seconds that the test has run or the pause still lasts, request, \
-and the last line of the test's log or the reason of the pause.
+Shows one line per slot. Package and log of private tests are hidden.
+Piped output is tab-separated: process id, slot, state, package, release, architecture, \
+seconds since the start of the test or until the end of the pause, request, \
+last line of the test's log or reason for the pause.
 
-Ends with 1 when no worker runs for this site on this host, or when one does not answer.")]
+Exits with 1 if no worker runs for this site on this host, or if one does not answer.")]
 pub struct StatusArgs {
     #[command(flatten)]
     which: Which,

@@ -7,18 +7,18 @@ use super::live::{self, Found, Which};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Let the workers of this host finish their tests, and end
+/// Stop the workers on this host after their running tests
 #[derive(clap::Args)]
 #[command(after_help = "\
-Returns when the workers have confirmed it; their tests may go on for hours.
-Ends with 1 when no worker runs for this site on this host, or when one does not answer.")]
+Returns when the workers have confirmed the command; their tests may continue for hours.
+Exits with 1 if no worker runs for this site on this host, or if one does not answer.")]
 pub struct StopArgs {
     #[command(flatten)]
     which: Which,
-    /// Make them end with 10, as after SIGHUP: their unit starts them again
+    /// Make them exit with 10, as after SIGHUP, so that systemd restarts them
     #[arg(long)]
     restart: bool,
-    /// Return when they have ended
+    /// Wait until the workers have exited
     #[arg(long)]
     wait: bool,
 }
