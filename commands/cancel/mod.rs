@@ -28,33 +28,33 @@ const SHOWN: usize = 20;
 /// Between two such looks.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// End tests, on whatever host they run, or take requests out of their queues
+/// Cancel running tests on any host, or remove requests from their queues
 #[derive(clap::Args)]
 #[command(after_help = "\
-The request of a test that runs goes to the dead letters of its queue, with who cancelled it; it has no result, and is not reported as \
-failed. Every worker of this version obeys whoever may use the queue.
-A request that waits is taken out of its queue. It is written down before, in a file that `apt-ci run --batch` puts back.
-Ends with 1 when a request was not found, or when its result was on its way already.
+The request of a running test moves to the dead letters of its queue, with the name of the user who cancelled it; it has \
+no result, and is not reported as failed. Anyone with access to the queue can cancel any test on workers of this version.
+A queued request is saved to a file and removed from its queue; restore it with `apt-ci run --batch FILE`.
+Exits with 1 if a request was not found, or if its result was already being published.
 
 Examples:
-  apt-ci cancel 7e89460a             end the test that `apt-ci running` shows so
-  apt-ci cancel --requeue 7e89460a   end it, and let it be run again
-  apt-ci cancel --dry-run 7e89460a   only say what would be done
+  apt-ci cancel 7e89460a             cancel a test, by its id in `apt-ci running`
+  apt-ci cancel --requeue 7e89460a   stop it, and let it run again
+  apt-ci cancel --dry-run 7e89460a   show what would be done
   apt-ci cancel --match 'trigger=glibc/*' --match package=gzip")]
 pub struct CancelArgs {
-    /// The request to cancel: its id, or the beginning of it
+    /// Request to cancel: its id, or a prefix of the id
     #[arg(value_name = "REQUEST", required_unless_present = "criteria")]
     requests: Vec<String>,
-    /// All that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match
+    /// Cancel requests matching KEY=PATTERN, e.g. `trigger=glibc/*`; with several, all must match
     #[arg(short, long = "match", value_name = "KEY=PATTERN", conflicts_with = "requests")]
     criteria: Vec<Criterion>,
-    /// Do not ask, with --match
+    /// Do not ask for confirmation (with --match)
     #[arg(short, long)]
     yes: bool,
-    /// Put the request of a running test back into its queue; one that waits is left there
+    /// Put requests of running tests back into their queues; leave queued ones there
     #[arg(long)]
     requeue: bool,
-    /// Only say what would be done
+    /// Show what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
 }

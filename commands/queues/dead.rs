@@ -19,13 +19,13 @@ use crate::ui::table::{self, Cell, Column};
 
 const DEAD: &[Pile] = &[Pile::Dead];
 
-/// Show dead letters with their reasons, put them back, or remove them
+/// Show dead letters and their reasons, requeue them, or remove them
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-A dead letter was no request, killed its workers, or was cancelled.
-A pipe gets, separated by tabs: queue, package, triggers, request, reason.
+A dead letter is a request that was malformed, killed its workers, or was cancelled.
+Piped output is tab-separated: queue, package, triggers, request, reason.
 
 Examples:
   apt-ci queues dead
@@ -35,22 +35,22 @@ Examples:
 pub struct DeadArgs {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The queues [default: all of the site]
+    /// Queues [default: all queues of the site]
     #[arg(value_name = "QUEUE")]
     queues: Vec<QueueName>,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Put dead letters that are requests back into their queues; their attempts begin anew
+    /// Requeue dead letters that are valid requests; their attempt count is reset
     Requeue(PickArgs),
-    /// Remove dead letters; they are written to a file before
+    /// Remove dead letters after saving them to a file
     Drop(PickArgs),
 }
 
 #[derive(clap::Args)]
 struct PickArgs {
-    /// The queues [default: all of the site]
+    /// Queues [default: all queues of the site]
     #[arg(value_name = "QUEUE")]
     queues: Vec<QueueName>,
     #[command(flatten)]

@@ -23,13 +23,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
 pub struct LengthsArgs {
-    /// Show them again every two seconds, until Ctrl-C
+    /// Refresh every two seconds until Ctrl-C
     #[arg(short, long)]
     watch: bool,
-    /// Say when the last request of each queue will be done, from how long its packages took and how many slots there are; reads the store
+    /// Estimate when each queue will be empty, from past durations and available slots (reads the store)
     #[arg(long)]
     estimate: bool,
-    /// On a terminal, show the queues in which nothing is, too
+    /// On a terminal, also show empty queues
     #[arg(long)]
     all: bool,
 }

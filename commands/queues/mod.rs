@@ -17,31 +17,31 @@ use clap::Subcommand;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Show the queues, or the requests of one; take requests out
+/// Show queues and their requests; remove or move requests
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-A delayed request waits to be tried again after an infrastructure failure. A dead one is not run any more: it never \
-was a request, killed its workers, or was cancelled; `apt-ci queues dead` tells which.
-A pipe gets, separated by tabs: queue, ready, running, idle slots, dead, delayed, when the oldest was submitted, \
-seconds until the last one is done (with --estimate).
+A delayed request waits to be retried after an infrastructure failure. A dead request is no longer run: it was \
+malformed, killed its workers, or was cancelled; `apt-ci queues dead` shows the reason.
+Piped output is tab-separated: queue, ready, running, idle slots, dead, delayed, submit time of the oldest request, \
+seconds until the last request is done (with --estimate).
 
 Examples:
-  apt-ci queues debci-noble-amd64     the requests of one
+  apt-ci queues debci-noble-amd64     show the requests of a queue
   apt-ci queues remove debci-noble-amd64 --match 'trigger=glibc/*' --dry-run
-  apt-ci queues supersede             drop what a newer version has made needless"
+  apt-ci queues supersede             remove requests superseded by a newer version"
 )]
 pub struct QueuesArgs {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
     lengths: lengths::LengthsArgs,
-    /// The queue whose requests to show, as `queues show` does
+    /// Queue whose requests to show, as with `queues show`
     // Not called `queue`: that is the global option's name.
     #[arg(value_name = "QUEUE", conflicts_with_all = ["watch", "estimate", "all"])]
     name: Option<QueueName>,
-    /// How many of its requests to show at most, of each kind
+    /// Maximum number of requests to show in each state
     #[arg(long, default_value_t = show::LIMIT, value_name = "N", requires = "name")]
     limit: usize,
 }

@@ -17,10 +17,10 @@ pub const WAITING: &[Pile] = &[Pile::Delayed, Pile::Ready];
 /// Which requests are meant.
 #[derive(Default, clap::Args)]
 pub struct Meant {
-    /// Those that match KEY=PATTERN, such as `trigger=glibc/*`; every one that is given has to match
+    /// Only requests matching KEY=PATTERN, e.g. `trigger=glibc/*`; with several, all must match
     #[arg(short, long = "match", value_name = "KEY=PATTERN")]
     criteria: Vec<Criterion>,
-    /// The one with this id; repeat for more
+    /// Only the request with this id (can be repeated)
     #[arg(long = "uuid", value_name = "ID", conflicts_with = "criteria")]
     ids: Vec<RequestId>,
 }
@@ -44,22 +44,23 @@ impl Meant {
     }
 }
 
-/// Remove requests that wait in a queue
+/// Remove queued requests
 #[derive(clap::Args)]
 #[command(
     // Not to say which would mean everything.
     group = clap::ArgGroup::new("which").required(true).multiple(true).args(["criteria", "ids"]),
     after_help = "\
-The keys are package, trigger, ppa, env, testname, git, requester and uuid; in a pattern * stands for any text, ? for one character.
-What is removed is written to a file before, which `apt-ci run --batch` puts back. Workers go on meanwhile, and what stays keeps its order.
-A pipe gets, separated by tabs: queue, package, triggers, request.
+Keys are package, trigger, ppa, env, testname, git, requester and uuid; in a pattern, * matches any text and ? one character.
+Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`. Workers keep running meanwhile, \
+and the remaining requests keep their order.
+Piped output is tab-separated: queue, package, triggers, request.
 
 Examples:
   apt-ci queues remove debci-noble-amd64 --match 'trigger=glibc/*' --match package=gzip
   apt-ci queues remove debci-noble-amd64 --uuid 7e89460a-1234-4321-aaaa-0123456789ab --yes"
 )]
 pub struct RemoveArgs {
-    /// The queues
+    /// Queues to remove requests from
     #[arg(value_name = "QUEUE", required = true)]
     queues: Vec<QueueName>,
     #[command(flatten)]
@@ -79,12 +80,13 @@ pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow:
     taking::run(errand, &args.taking, session, site).await
 }
 
-/// Remove everything that waits in a queue
+/// Remove all queued requests
 #[derive(clap::Args)]
 #[command(after_help = "\
-What is removed is written to a file before, which `apt-ci run --batch` puts back. What runs goes on, and dead letters stay.")]
+Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`. Running tests and dead letters \
+are not affected.")]
 pub struct PurgeArgs {
-    /// The queues
+    /// Queues to remove requests from
     #[arg(value_name = "QUEUE", required = true)]
     queues: Vec<QueueName>,
     #[command(flatten)]

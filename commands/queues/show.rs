@@ -20,16 +20,17 @@ pub const LIMIT: usize = 1000;
 /// Show the requests of a queue
 #[derive(clap::Args)]
 #[command(after_help = "\
-Nothing is taken away: every request keeps its place. RabbitMQ can show a queue only by handing it out, so workers find nothing in it \
-for that moment, which is milliseconds for thousands of requests; how long it was is said afterwards. A quorum queue that counts looks \
-against a delivery limit is not looked into; what it holds is counted, and the command that changes this is said (exit code 1).
-A pipe gets, separated by tabs: state, package, triggers, request, reason of a dead letter.")]
+Nothing is removed: every request keeps its place. RabbitMQ can list a queue only by delivering its requests, so workers \
+find the queue empty for that moment (milliseconds for thousands of requests); the duration is reported afterwards. A quorum \
+queue that counts such deliveries against a delivery limit is not listed: its requests are only counted, the command that \
+changes this is printed, and the exit code is 1.
+Piped output is tab-separated: state, package, triggers, request, reason of a dead letter.")]
 pub struct ShowArgs {
-    /// The queue
+    /// Queue whose requests to show
     // Not called `queue`: that is the global option's name.
     #[arg(value_name = "QUEUE")]
     name: QueueName,
-    /// How many requests to show at most, of each kind
+    /// Maximum number of requests to show in each state
     #[arg(long, default_value_t = LIMIT, value_name = "N")]
     limit: usize,
 }

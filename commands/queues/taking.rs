@@ -30,10 +30,10 @@ const SHOWN: usize = 20;
 
 #[derive(clap::Args)]
 pub struct TakingArgs {
-    /// Only say what would be done
+    /// Show what would be done
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 }

@@ -11,21 +11,21 @@ use super::taking::{self, Destination, Errand, Named, TakingArgs};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Remove requests that ask for the same test as one before them in the queue
+/// Remove requests that duplicate an earlier request in the queue
 #[derive(clap::Args)]
 #[command(after_help = "\
-The same: package and all parameters but who asks, when, and the id. The first one stays.
-What is removed is written to a file before, which `apt-ci run --batch --force` puts back.")]
+Duplicates have the same package and parameters (ignoring requester, submit time and id). The first request is kept.
+Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE --force`.")]
 pub struct DedupeArgs {
     #[command(flatten)]
     common: TidyArgs,
 }
 
-/// Remove requests that a newer one in the queue makes needless
+/// Remove requests superseded by a newer request in the queue
 #[derive(clap::Args)]
 #[command(after_help = "\
-Needless: the same test waits because of a newer version of the same trigger, or, for a pull request, for a newer commit.
-What is removed is written to a file before, which `apt-ci run --batch` puts back.")]
+Superseded: the same test is queued for a newer version of the same trigger or, for a pull request, for a newer commit.
+Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`.")]
 pub struct SupersedeArgs {
     #[command(flatten)]
     common: TidyArgs,
@@ -33,7 +33,7 @@ pub struct SupersedeArgs {
 
 #[derive(clap::Args)]
 struct TidyArgs {
-    /// The queues [default: all of the site]
+    /// Queues [default: all queues of the site]
     #[arg(value_name = "QUEUE")]
     queues: Vec<QueueName>,
     #[command(flatten)]

@@ -9,17 +9,18 @@ use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 
-/// Move what waits in a queue to the end of another
+/// Move queued requests to the end of another queue
 #[derive(clap::Args)]
 #[command(after_help = "\
-Requests keep their ids, attempts and order. What runs goes on; if it comes back, it does so to the queue that it came from.
+Requests keep their ids, attempt counts and order. Running tests are not affected; if their requests return to a queue, it \
+is the one that they came from.
 
 Examples:
   apt-ci queues move debci-noble-amd64 debci-huge-noble-amd64 --match 'trigger=glibc/*'")]
 pub struct MoveArgs {
-    /// The queue to take from
+    /// Queue to take requests from
     from: QueueName,
-    /// The queue to put into
+    /// Queue to add requests to
     to: QueueName,
     #[command(flatten)]
     meant: Meant,

@@ -20,32 +20,32 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
-/// Show what runs now, or follow the log of a test
+/// Show running tests, or follow the log of one
 #[derive(clap::Args)]
 #[command(after_help = "\
-Asks every worker of the queue. Workers of other programs do not answer: they tell what they run every ten seconds, and \
---listen waits for that. A private run shows as `private-test`.
-A pipe gets, separated by tabs: package, release, architecture, worker, slot, seconds, phase, request, last line of the log.
+Asks every worker of the queue. Workers of other programs do not answer, but announce their tests every ten seconds; \
+--listen waits for that. A private run is shown as `private-test`.
+Piped output is tab-separated: package, release, architecture, worker, slot, seconds, phase, request, last line of the log.
 --json is Ubuntu's running.json: package, parameters, release, architecture, [parameters, seconds, log].
 
 Examples:
   apt-ci running
-  apt-ci running -f gzip -a arm64    see its log grow; Ctrl-C ends only the watching
+  apt-ci running -f gzip -a arm64    follow its log; Ctrl-C stops following, not the test
   apt-ci running --listen 11 --json")]
 pub struct RunningArgs {
-    /// Only this source package's tests; with -f, this one or the beginning of a request's id
+    /// Only tests of this package; with -f, a package or a prefix of a request id
     #[arg(value_name = "PACKAGE", required_if_eq("follow", "true"))]
     package: Option<String>,
-    /// Only this release's
+    /// Only this release
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     release: Option<Release>,
-    /// Only this architecture's
+    /// Only this architecture
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architecture: Option<Architecture>,
-    /// Print the test's log as it grows, until the test ends
+    /// Follow the test's log until the test ends
     #[arg(short, long, conflicts_with = "listen")]
     follow: bool,
-    /// Listen for so many seconds to what workers of other programs tell
+    /// Wait SECONDS seconds for announcements of other programs' workers
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     listen: Option<u64>,
 }
