@@ -9,28 +9,28 @@ use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// Show or unpack the artifacts of a run, or of a package's latest one
+/// List or unpack the artifacts of a run, or of a package's latest run
 #[derive(clap::Args)]
 #[command(after_help = "\
-A test decides what is in its artifacts: nothing is written outside of the folder, and links and devices are left out.
-A pipe gets, separated by tabs: path, bytes, and why it is left out.
+Artifacts are untrusted: nothing is written outside of the output directory, and links and devices are skipped.
+Piped output is tab-separated: path, bytes, reason if skipped.
 
 Examples:
   apt-ci artifacts gzip --list
   apt-ci artifacts 20261123_112202_ece40@ -o gzip-artifacts")]
 pub struct ArtifactsArgs {
-    /// A run (its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL), or a source package
+    /// Run (id, path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or log URL) or source package
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
     #[command(flatten)]
     place: Where,
-    /// Only show what is there
+    /// Only list the artifacts
     #[arg(long, conflicts_with = "output")]
     list: bool,
-    /// The folder to unpack to, which is made if it is missing, and has to be empty [default: PACKAGE-RUN]
+    /// Directory to unpack to, empty or not yet existing [default: PACKAGE-RUN]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// How much to unpack at most, in MiB
+    /// Maximum size to unpack, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 10_240)]
     limit: u64,
 }

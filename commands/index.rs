@@ -46,42 +46,42 @@ const REFRESH_AFTER_LOSS: Duration = Duration::from_secs(30);
 /// After a failure.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
-/// Copy what the store tells about results into a file that answers at once
+/// Build a local index of the store's results for fast queries
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-The index is filled from the listings of the store's containers; results that do not tell there how they ended are fetched. What is known is not fetched again. \
-It can be ended at any time, and goes on where it was. `apt-ci results` uses it while it is fresh.
-Who may not list the store's account, such as who reads without credentials, gets the public containers of the releases.
-A pipe gets, separated by tabs: container, new runs, removed runs, fetched results, damaged results.
+The index is built from the listings of the store's containers; results whose outcome is not listed are fetched. Indexed \
+results are not fetched again. Indexing can be interrupted; the next run resumes. `apt-ci results` uses the index while it is up to date.
+Without permission to list the store's account, for example without credentials, only public containers of the releases are indexed.
+Piped output is tab-separated: container, new runs, removed runs, fetched results, damaged results.
 
 Examples:
   apt-ci index -s noble
-  apt-ci index --follow            stay, and take over what workers announce
+  apt-ci index --follow            keep running, and index results as workers announce them
   apt-ci index export /srv/www/autopkgtest.db"
 )]
 pub struct IndexArgs {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Only this release's containers, those of its PPAs included; repeat for more
+    /// Only containers of this release and its PPAs (can be repeated)
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     releases: Vec<Release>,
-    /// Take over what is known already, too
+    /// Re-read everything, including what is already indexed
     #[arg(long)]
     rebuild: bool,
-    /// Stay, take over what workers announce, and look through everything every quarter of an hour, until Ctrl-C; with the embedded queue, every ten seconds
+    /// Keep running until Ctrl-C: index results as workers announce them, and rescan everything every 15 minutes (every 10 seconds with the embedded queue)
     #[arg(short, long)]
     follow: bool,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write the database that proposed-migration and web pages read, with its checksum in FILE.sha256
+    /// Write the database for proposed-migration and web pages, and its checksum
     ///
-    /// The results of public containers of releases, as they are in the index.
+    /// It has the indexed results of the releases' public containers. The checksum is written to FILE.sha256.
     Export {
-        /// Where to; replaced at once
+        /// Output file (replaced atomically)
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },

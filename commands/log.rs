@@ -15,28 +15,28 @@ use crate::ui::pager;
 /// Longest log that goes into a JSON document, in bytes: that is in memory as a whole.
 const JSON_LIMIT: u64 = 64 << 20;
 
-/// Show the log of a run, or of a package's latest one
+/// Show the log of a run, or of a package's latest run
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   apt-ci log gzip -s bookworm
   apt-ci log 20261123_112202_ece40@ --failed
-  apt-ci log -f gzip                 the log of the test that runs now, while it grows
+  apt-ci log -f gzip                 follow the log of the running test
 
-On a terminal, the log goes through APT_CI_PAGER, PAGER, or less.")]
+On a terminal, the log is shown with APT_CI_PAGER, PAGER, or less.")]
 pub struct LogArgs {
-    /// A run (its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL), or a source package
+    /// Run (id, path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or log URL) or source package
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
     #[command(flatten)]
     place: Where,
-    /// Only the section of this test; repeat for more
+    /// Only the section of this test (can be repeated)
     #[arg(long = "test", value_name = "NAME", conflicts_with = "failed")]
     tests: Vec<String>,
-    /// Only the sections of tests that failed
+    /// Only the sections of failed tests
     #[arg(long)]
     failed: bool,
-    /// Follow the log of the package's test that runs now
+    /// Follow the log of the package's running test
     #[arg(short, long, conflicts_with_all = ["tests", "failed", "json"])]
     follow: bool,
 }

@@ -22,28 +22,28 @@ const FRESH: Duration = Duration::from_secs(15);
 /// Which runs are meant.
 #[derive(clap::Args)]
 pub struct Conditions {
-    /// Only this release's; repeat for more [default: every release that the site configures]
+    /// Only this release (can be repeated) [default: all releases of the site]
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     pub releases: Vec<Release>,
-    /// Only this architecture's
+    /// Only this architecture
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     pub architecture: Option<Architecture>,
-    /// Only those with this trigger, in any version or in this one
+    /// Only runs with this trigger, in the given or any version
     #[arg(long, value_name = "SRC[/VERSION]")]
     pub trigger: Option<TriggerPattern>,
-    /// Only those that this one has asked for
+    /// Only runs requested by NAME
     #[arg(long, value_name = "NAME")]
     pub requester: Option<String>,
-    /// Only those that ended so; several with commas
+    /// Only runs with this outcome (comma-separated for several)
     #[arg(long = "outcome", value_name = "OUTCOME", value_delimiter = ',', value_parser = outcome)]
     pub outcomes: Vec<Outcome>,
-    /// Only those published since then: `2d`, `12h`, or a time
+    /// Only runs published since TIME, such as `2d`, `12h` or `2026-11-23`
     #[arg(long, value_name = "TIME")]
     pub since: Option<Since>,
-    /// Only those published before then
+    /// Only runs published before TIME
     #[arg(long, value_name = "TIME")]
     pub until: Option<Since>,
-    /// Those with packages from this PPA instead
+    /// Show runs with packages from this PPA instead
     // Checked later: what clap refuses, it repeats, and this may hold a token.
     #[arg(long, value_name = "OWNER/NAME")]
     pub ppa: Option<String>,

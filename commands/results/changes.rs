@@ -19,35 +19,35 @@ use crate::ui::plain::plain;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
-/// Compare two runs: versions, triggers, packages in the testbed, tests
+/// Compare two runs: versions, triggers, testbed packages and tests
 #[derive(clap::Args)]
 #[command(after_help = "\
-A pipe gets, separated by tabs: what (trigger, package or test), its name, before, after.
+Piped output is tab-separated: what (trigger, package or test), name, before, after.
 
 Example:
   apt-ci results diff 20261101_112202_ece40@ 20261123_112202_ece40@")]
 pub struct DiffArgs {
-    /// The earlier run: its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL
+    /// Earlier run: id, path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or log URL
     #[arg(value_name = "RUN")]
     before: String,
-    /// The later one
+    /// Later run
     #[arg(value_name = "RUN")]
     after: String,
     #[command(flatten)]
     place: Where,
 }
 
-/// Find out what broke a package's tests
+/// Find what broke a package's tests
 #[derive(clap::Args)]
 #[command(after_help = "\
-Looks for the first failure after the last pass, and compares these two runs. Runs whose testbed failed do not count.
-Ends with 1 when nothing has turned: the newest run passed, or none ever did.
-A pipe gets what `apt-ci results diff` gives it.
+Compares the last pass with the first failure after it. Testbed failures are ignored.
+Exits with 1 if there is no pass-to-fail transition: the newest run passed, or no run ever did.
+Piped output is that of `apt-ci results diff`.
 
 Example:
   apt-ci results blame gzip -s noble -a amd64")]
 pub struct BlameArgs {
-    /// The source package
+    /// Source package
     package: SourcePackage,
     #[command(flatten)]
     place: Where,

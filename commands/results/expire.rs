@@ -25,33 +25,33 @@ const PIECE: usize = 1000;
 /// Remove old runs from the store
 #[derive(clap::Args)]
 #[command(after_help = "\
-Of each package and architecture in each container, the newest runs stay, however old they are. Runs without a result, such as a \
-worker leaves when it dies while publishing, go like the others. It can be ended at any time, and called again.
-A pipe gets, separated by tabs: container, runs, objects, bytes.
+The newest runs of each package and architecture in each container are kept, however old they are. Old runs without a \
+result, such as those of workers that died while publishing, are removed, too. The command can be interrupted and run again.
+Piped output is tab-separated: container, runs, objects, bytes.
 
 Example:
   apt-ci results expire -s noble --older-than 180d --keep-latest 20 --dry-run")]
 pub struct ExpireArgs {
-    /// The release
+    /// Release whose runs to remove
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     release: Release,
-    /// Only runs published before then: `180d`, `26w`, `6mo`, `1y`, `12h`, or a time
+    /// Only runs published before TIME: `180d`, `26w`, `6mo`, `1y`, `12h` or a date
     #[arg(long, value_name = "TIME")]
     older_than: Since,
-    /// How many complete runs of each package and architecture stay in any case
+    /// Number of complete runs of each package and architecture to keep in any case
     #[arg(long, value_name = "N", default_value_t = 5)]
     keep_latest: usize,
     #[command(flatten)]
     certainty: Certainty,
 }
 
-/// Remove a release with all of its results, those with PPAs and private ones included
+/// Remove a release and all its results, including PPA and private results
 #[derive(clap::Args)]
 #[command(after_help = "\
-For a release that is not supported any more. It can be ended at any time, and called again.
-A pipe gets, separated by tabs: container, runs, objects, bytes.")]
+For a release that is no longer supported. The command can be interrupted and run again.
+Piped output is tab-separated: container, runs, objects, bytes.")]
 pub struct DropArgs {
-    /// The release
+    /// Release to remove
     release: Release,
     #[command(flatten)]
     certainty: Certainty,
@@ -59,10 +59,10 @@ pub struct DropArgs {
 
 #[derive(clap::Args)]
 struct Certainty {
-    /// Only say what would be removed
+    /// Show what would be removed
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Do not ask: the release's name once more
+    /// Do not ask for confirmation; must repeat the release's name
     #[arg(long, value_name = "RELEASE", conflicts_with = "dry_run")]
     confirm: Option<String>,
 }

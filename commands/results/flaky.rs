@@ -18,15 +18,15 @@ use crate::ui::when::{self, Since};
 /// Show tests that both passed and failed with the same versions
 #[derive(clap::Args)]
 #[command(after_help = "\
-The same versions: of the tested package and of its triggers. Failures of testbeds are counted apart: they are not the test's.
-A pipe gets, separated by tabs: release, package, architecture, share of failures, passed, failed, testbed failures, version, time of the newest run.")]
+The versions are those of the tested package and of its triggers. Testbed failures are counted separately.
+Piped output is tab-separated: release, package, architecture, failure rate, passed, failed, testbed failures, version, time of the newest run.")]
 pub struct FlakyArgs {
     #[command(flatten)]
     place: Where,
-    /// Since when
+    /// Only runs published since TIME
     #[arg(long, value_name = "TIME", default_value = "90d")]
     since: Since,
-    /// How many to show at most, the worst first
+    /// Maximum number of tests to show, worst first
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: usize,
 }

@@ -18,17 +18,17 @@ use crate::ui::when;
 
 #[derive(clap::Args)]
 pub struct ListArgs {
-    /// Only this source package's
+    /// Only this source package
     package: Option<SourcePackage>,
     #[command(flatten)]
     conditions: Conditions,
-    /// Only the latest of each package, release and architecture
+    /// Only the latest result of each package, release and architecture
     #[arg(long)]
     latest: bool,
-    /// A package's latest outcomes: releases by architectures
+    /// Show a package's latest outcomes as a table of releases and architectures
     #[arg(long, requires = "package", conflicts_with = "latest")]
     matrix: bool,
-    /// How many to show at most
+    /// Maximum number of results to show
     #[arg(long, default_value_t = 20, value_name = "N", conflicts_with = "matrix")]
     limit: usize,
 }

@@ -15,17 +15,17 @@ use clap::Subcommand;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Show results, newest first; explain, compare and count them
+/// List results, newest first; explain, compare and count them
 #[derive(clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-The index is asked if it tells all (`apt-ci index`), and otherwise the store itself.
-A pipe gets: outcome, package, version, release, architecture, triggers, seconds, time, run.
+Uses the index (`apt-ci index`) when it is up to date, otherwise queries the store.
+Piped output is tab-separated: outcome, package, version, release, architecture, triggers, seconds, time, run.
 
 Examples:
   apt-ci results -s noble --trigger glibc --outcome fail,tmpfail --since 2d
-  apt-ci results gzip -s bookworm --store swift:https://HOST/v1/AUTH_x   # public"
+  apt-ci results gzip -s bookworm --store swift:https://HOST/v1/AUTH_x   public results"
 )]
 pub struct ResultsArgs {
     #[command(subcommand)]

@@ -16,10 +16,10 @@ use crate::ui::error::{BadInput, NotFound};
 /// Where to look for a run that is named by its id or its package alone.
 #[derive(clap::Args)]
 pub struct Where {
-    /// Only this release's runs
+    /// Only this release
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     pub release: Option<Release>,
-    /// Only this architecture's runs
+    /// Only this architecture
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     pub architecture: Option<Architecture>,
 }

@@ -22,22 +22,22 @@ use crate::ui::when;
 /// What is usual is learned from so many runs.
 const USUAL: usize = 20;
 
-/// Show everything about a run, or about a package's latest one
+/// Show the details of a run, or of a package's latest run
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   apt-ci results show gzip -s noble
   apt-ci results show 20261123_112202_ece40@ --reproduce")]
 pub struct ShowArgs {
-    /// A run (its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL), or a source package
+    /// Run (id, path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or log URL) or source package
     #[arg(value_name = "RUN|PACKAGE")]
     run: String,
     #[command(flatten)]
     place: Where,
-    /// Print only the command that tests the same by hand
+    /// Print only the command that reproduces the test by hand
     #[arg(long)]
     reproduce: bool,
-    /// The testbed in that command: autopkgtest's virt server and its arguments [default: qemu autopkgtest-RELEASE-ARCH.img]
+    /// Testbed for that command: autopkgtest virt server and arguments [default: qemu autopkgtest-RELEASE-ARCH.img]
     #[arg(long, value_name = "WORDS", value_delimiter = ' ')]
     testbed: Vec<String>,
 }

@@ -24,15 +24,15 @@ const WIDEST: usize = 60;
 /// Count runs by release, architecture and day
 #[derive(clap::Args)]
 #[command(after_help = "\
-A pipe gets, separated by tabs: release, day, architecture, runs, pass, neutral, fail, tmpfail, error, denylisted, the share of tmpfail, then in seconds the time that half and nine \
-of ten of the runs took at most, and the longest.")]
+Piped output is tab-separated: release, day, architecture, runs, pass, neutral, fail, tmpfail, error, denylisted, \
+tmpfail rate, then the median, 90th percentile and maximum duration in seconds.")]
 pub struct StatsArgs {
     #[command(flatten)]
     place: Where,
-    /// Since when
+    /// Only runs published since TIME
     #[arg(long, value_name = "TIME", default_value = "14d")]
     since: Since,
-    /// Draw the days instead
+    /// Draw a bar chart by day instead
     #[arg(long, conflicts_with = "json")]
     plot: bool,
 }
