@@ -33,22 +33,24 @@ use self::purpose::{Around, Purpose};
 /// The shortest key of the web service: so long that nobody guesses it from its digest.
 const KEY_LENGTH: usize = 32;
 
-/// Keep the site's secrets: passwords, tokens, hooks' secrets
+/// Manage the site's secrets: passwords, tokens and hook secrets
 #[derive(clap::Args)]
 #[command(after_help = "\
-With recipients, secrets are encrypted to the SSH keys that need them and committed to the site's repository; without, they are in clear in a folder of the \
-site that git ignores, for their owner alone. Secrets are read from a hidden prompt, a file or standard input, never from an argument.
+With recipients, secrets are encrypted to the SSH keys that need them and committed to the site's repository; without \
+recipients, they are stored unencrypted in a directory of the site that git ignores and only its owner can read. Secrets \
+are read from a hidden prompt, a file or standard input, never from an argument.
 
-A secret is bound to its kind, its name and the server that may get it: no other server does, whatever the site's files say.
+A secret is bound to its kind, its name and the server that may receive it: it is sent to no other server, whatever the site's files say.
 
-Keys that open secrets: APT_CI_IDENTITY, or else ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host's own in /etc/ssh. A passphrase is asked for on a terminal.
+Secrets are decrypted with APT_CI_IDENTITY, or else with ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host keys in /etc/ssh. \
+Passphrases are prompted for on a terminal.
 
 Examples:
   apt-ci credentials recipients add ~/.ssh/id_ed25519.pub
   apt-ci credentials recipients add ssh_host_ed25519_key.pub --role worker:host1
   apt-ci credentials set queue host1 --for worker:host1
   apt-ci credentials set github-hook OWNER/REPO --note 'hook of the main branch'
-  apt-ci credentials set api-key ann --generate     a key for the web service, of which only a digest is stored
+  apt-ci credentials set api-key ann --generate     web service key; only its digest is stored
   apt-ci credentials show github-hook OWNER/REPO --reveal
   apt-ci credentials import github-secrets.json")]
 pub struct CredentialsArgs {
@@ -58,60 +60,60 @@ pub struct CredentialsArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show which secrets there are, without them
+    /// List secrets (not their values)
     ///
-    /// A pipe gets, separated by tabs: kind, name, note, created, rotated, server, the roles that need it.
+    /// Piped output is tab-separated: kind, name, note, created, rotated, server, roles that need it.
     List,
-    /// Store a secret: a new one, or another one for a name
+    /// Store a secret, or replace an existing one
     Set(SetArgs),
-    /// Replace a secret that is there
+    /// Replace an existing secret
     Rotate(SetArgs),
-    /// Bind secrets from before they were bound to a server, or whose server or readers have changed
+    /// Bind unbound secrets to a server, or change the server or readers of a secret
     Bind {
-        /// The kind; without kind and name, all that are not bound
+        /// Kind; without kind and name, all unbound secrets
         #[arg(requires = "name")]
         kind: Option<Kind>,
-        /// Whose it is
+        /// User or project (such as OWNER/REPO) that the secret belongs to
         name: Option<Name>,
         #[command(flatten)]
         purpose: Purpose,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
-    /// Show what is known about a secret
+    /// Show the details of a secret
     Show {
         #[command(flatten)]
         which: Which,
-        /// Show the secret, too
+        /// Also show the secret itself
         #[arg(long)]
         reveal: bool,
     },
-    /// Remove a secret; what git has kept of it stays in its history, encrypted
+    /// Remove a secret; its encrypted form stays in git history
     Remove {
         #[command(flatten)]
         which: Which,
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
-    /// Take over the secrets of github-secrets.json or github-status-credentials.txt
+    /// Import secrets from github-secrets.json or github-status-credentials.txt
     Import {
-        /// The file
+        /// File to import
         file: PathBuf,
         #[command(flatten)]
         form: Form,
         #[command(flatten)]
         purpose: Purpose,
     },
-    /// Write github-secrets.json or github-status-credentials.txt, for its owner alone
+    /// Write github-secrets.json or github-status-credentials.txt, readable only by you
     Export {
-        /// The file
+        /// File to write; must not exist yet
         file: PathBuf,
         #[command(flatten)]
         form: Form,
     },
-    /// Show and change whose SSH keys open the secrets
+    /// Manage the SSH keys that can decrypt the secrets
     #[command(subcommand)]
     Recipients(Recipients),
 }
@@ -120,7 +122,7 @@ enum Command {
 struct Which {
     /// queue, swift, github-hook, github-status, gitlab-hook, gitlab-status or api-key
     kind: Kind,
-    /// Whose it is: a user, or a project such as OWNER/REPO
+    /// User or project (such as OWNER/REPO) that the secret belongs to
     name: Name,
 }
 
@@ -128,50 +130,50 @@ struct Which {
 struct SetArgs {
     #[command(flatten)]
     which: Which,
-    /// What to know about it, which is not encrypted; stays as it is without this
+    /// Note (not encrypted); unchanged if omitted
     #[arg(long)]
     note: Option<String>,
     #[command(flatten)]
     purpose: Purpose,
-    /// Read the secret from this file; its last line end does not count
+    /// Read the secret from FILE (a trailing newline is ignored)
     #[arg(long, value_name = "FILE", conflicts_with = "generate")]
     file: Option<PathBuf>,
-    /// Make a random one, and print it
+    /// Generate a random secret and print it
     #[arg(long)]
     generate: bool,
 }
 
 #[derive(clap::Args)]
 struct Form {
-    /// Which of the two it is [default: by the file's ending, .json or .txt]
+    /// github-hook (.json) or github-status (.txt) [default: by the file extension]
     #[arg(long, value_name = "KIND")]
     kind: Option<Kind>,
 }
 
 #[derive(Subcommand)]
 enum Recipients {
-    /// Show whose keys open the secrets, and which
+    /// List recipients and the secrets that they can decrypt
     ///
-    /// A pipe gets, separated by tabs: the key, its roles, what it opens, and whether you have confirmed it.
+    /// Piped output is tab-separated: key, roles, secrets that it decrypts, whether you have confirmed it.
     List,
-    /// Let a key open the secrets that its roles need
+    /// Let a key decrypt the secrets that its roles need
     Add {
-        /// An SSH key (ssh-ed25519 or ssh-rsa), or a file with one, such as ~/.ssh/id_ed25519.pub
+        /// SSH key (ssh-ed25519 or ssh-rsa), or a file with one, such as ~/.ssh/id_ed25519.pub
         #[arg(value_name = "KEY|FILE", num_args = 1.., required = true)]
         key: Vec<String>,
-        /// operator (opens all), web, worker or worker:HOST (can be repeated) [default: as before, or operator]
+        /// operator (decrypts all), web, worker or worker:HOST (can be repeated) [default: as before, or operator]
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<Role>,
     },
-    /// Confirm recipients that came with the site's files
+    /// Confirm recipients that were added in the site's files
     Confirm {
-        /// Do not ask
+        /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
-    /// Encrypt all secrets without a key; what it knew must be rotated
+    /// Remove a key and re-encrypt all secrets; rotate those that it could decrypt
     Remove {
-        /// Its comment, such as ann@example, or the key itself
+        /// Comment of the key, such as ann@example, or the key itself
         #[arg(value_name = "COMMENT|KEY")]
         name: String,
     },

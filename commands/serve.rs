@@ -13,24 +13,25 @@ use tokio_util::sync::CancellationToken;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Take requests over the web, and test and report what GitHub and GitLab deliver
+/// Run the web service for test requests and for GitHub and GitLab webhooks
 #[derive(clap::Args)]
 #[command(after_help = "\
-POST /request.cgi        what `apt-ci run` does, for who has a key (`apt-ci credentials set api-key USER --generate`),
-                         and the deliveries of hooks, whose addresses have the same parameters
-POST /webhooks/github    deliveries without parameters: all tests that are declared for the project
-POST /webhooks/gitlab    the same of GitLab
-GET  /requests/ID        where a request is, or on to its log
-GET  /healthz            200 when requests can be queued, otherwise 503
-GET  /metrics            figures for Prometheus
+POST /request.cgi        test requests, as with `apt-ci run`, for holders of an API key
+                         (`apt-ci credentials set api-key USER --generate`);
+                         webhook deliveries whose URLs have the same parameters
+POST /webhooks/github    GitHub deliveries without parameters: all tests declared for the project
+POST /webhooks/gitlab    GitLab deliveries, likewise
+GET  /requests/ID        status of a request, or redirect to its log
+GET  /healthz            200 if requests can be queued, otherwise 503
+GET  /metrics            metrics for Prometheus
 
-It speaks HTTP: a server in front of it does TLS. Its public address is `url` in the section [web] of apt-ci.toml.
-SIGTERM or Ctrl-C: answer what has come in, then end. It can be killed at any time, and loses nothing.
+It serves plain HTTP; TLS needs a reverse proxy. Its public URL is `url` in the section [web] of apt-ci.toml.
+SIGTERM or Ctrl-C: finish open requests, then exit. It can be killed at any time without losing anything.
 
 Example:
   curl -H 'Authorization: Bearer KEY' -d 'release=noble&arch=amd64&package=gzip&trigger=glibc/2.39-1' https://HOST/request.cgi")]
 pub struct ServeArgs {
-    /// Where to listen; port 0 takes a free one [default: the site's, else 127.0.0.1:8870]
+    /// Address to listen on (port 0: a free one) [default: the site's, else 127.0.0.1:8870]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
 }

@@ -19,13 +19,13 @@ use crate::ui::unquoted::Unquoted;
 /// What a secret is for.
 #[derive(clap::Args)]
 pub struct Purpose {
-    /// The server that alone may get it [default: as before, or the site's queue, the login of Swift, or the hook's forge]
+    /// Only server that may receive it [default: as before, or the site's queue, the Swift login, or the hook's forge]
     #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
     server: Option<ServerIdentity>,
-    /// The web service that GitLab may send a hook's secret to [default: as before, or the site's]
+    /// Web service that GitLab may send a hook's secret to [default: as before, or the site's]
     #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
     pub service: Option<ServerIdentity>,
-    /// A role that needs it, beside operators: web, worker, worker:HOST, or operator for nobody else (can be repeated)
+    /// Role that needs it besides operators: web, worker, worker:HOST, or operator for no other (can be repeated)
     #[arg(long = "for", value_name = "ROLE")]
     readers: Vec<Role>,
 }

@@ -30,10 +30,10 @@ const LOOK: Duration = Duration::from_millis(300);
 /// The token for what an administrator of a project does, and the server that it is for.
 #[derive(clap::Args)]
 pub struct TokenFile {
-    /// The API of another server than the best-known one; where hooks are at several, only those there
+    /// API URL of a server other than github.com/gitlab.com; only hooks there are used
     #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerUrl>::new())]
     pub api_url: Option<ServerUrl>,
-    /// Read the administrator's token from this file [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]
+    /// Read the administrator's token from FILE [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 }
@@ -92,10 +92,10 @@ pub struct Chosen {
     /// Only hooks for this release
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     pub release: Option<Release>,
-    /// Only hooks, and tests, for this architecture; repeat for more
+    /// Only hooks and tests for this architecture (can be repeated)
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     pub architectures: Vec<Architecture>,
-    /// Only hooks whose results have this name
+    /// Only hooks with this package name in results
     #[arg(long, value_name = "NAME")]
     pub package: Option<SourcePackage>,
 }

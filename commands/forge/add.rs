@@ -20,44 +20,44 @@ use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::unquoted::Unquoted;
 
-/// Have a project's pull requests tested
+/// Start testing a project's pull requests
 ///
-/// Makes a secret, declares the hook, makes it at the forge, and pings it. What is missing is asked for on a terminal.
+/// Generates a secret, declares the hook, creates it on the forge, and pings it. Prompts for missing values on a terminal.
 #[derive(clap::Args)]
 pub struct AddArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,
-    /// The release to test on
+    /// Release to test on
     #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
     release: Option<Release>,
-    /// An architecture to test on; repeat for more
+    /// Architecture to test on (can be repeated)
     #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
     architectures: Vec<Architecture>,
-    /// What the results are called [default: the project's name]
+    /// Package name in results [default: the project's name]
     #[arg(long, value_name = "NAME")]
     package: Option<SourcePackage>,
-    /// Build and test this branch, which finds the pull request by itself [default: the pull request]
+    /// Branch to build and test; it must fetch the pull request itself [default: the pull request]
     #[arg(long, value_name = "URL[#BRANCH]", value_parser = Unquoted::<GitSource>::new())]
     build_git: Option<GitSource>,
-    /// A package archive to take packages from; repeat for more
+    /// PPA to take packages from (can be repeated)
     #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]")]
     ppas: Vec<String>,
-    /// A variable for the tests' environment; repeat for more
+    /// Environment variable for the tests (can be repeated)
     #[arg(long, value_name = "VAR=VALUE")]
     env: Vec<EnvVar>,
-    /// What else the hook's address may set, such as CFLAGS=-O*; repeat for more
+    /// Variable that the hook's URL may set, such as CFLAGS=-O* (can be repeated)
     #[arg(long, value_name = "VAR=PATTERN")]
     env_allowed: Vec<EnvPattern>,
     /// Run only this test of the package
     #[arg(long, value_name = "TEST")]
     testname: Option<TestName>,
-    /// Take deliveries that are only signed with SHA-1
+    /// Accept deliveries that are signed only with SHA-1
     #[arg(long)]
     legacy: bool,
-    /// Store the token for the statuses, too: from this file, or a hidden prompt
+    /// Also store the token for statuses, from FILE or a hidden prompt
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
     status_token: Option<PathBuf>,
-    /// Do not make it at the forge: print what its administrator has to enter there
+    /// Print what the project's administrator must enter, instead of creating the hook
     #[arg(long, conflicts_with = "token_file")]
     manual: bool,
     #[command(flatten)]

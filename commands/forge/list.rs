@@ -14,12 +14,13 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
-/// Show the hooks: those that are declared, whether they are at the forge, and how their last delivery ended
+/// List hooks, whether they are declared and exist on the forge, and their last delivery
 ///
-/// Without a token, only what is declared is shown. A pipe gets, separated by tabs: project, tests, state, last delivery, when, address.
+/// Without a token, shows only what is declared. Piped output is tab-separated: project, tests, state, last delivery,
+/// time, URL.
 #[derive(clap::Args)]
 pub struct ListArgs {
-    /// Only those of this project
+    /// Only hooks of this project
     project: Option<Project>,
     #[command(flatten)]
     token: TokenFile,

@@ -19,11 +19,11 @@ use clap::Subcommand;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Test the pull requests of projects at GitHub, and show the results there
+/// Test the pull requests of GitHub projects, and report the results there
 #[derive(clap::Args)]
 #[command(after_help = "\
-A hook is declared in hooks.toml of the site, present at GitHub, and its secret is among the credentials. `apt-ci serve` takes what it sends.
-What changes hooks at GitHub needs a token with the scope admin:repo_hook: the variable GITHUB_TOKEN, --token-file, or a hidden prompt. It is not stored.
+A hook is declared in the site's hooks.toml and exists on GitHub; its secret is among the credentials. `apt-ci serve` receives its deliveries.
+Commands that change hooks on GitHub need a token with the scope admin:repo_hook, from GITHUB_TOKEN, --token-file or a hidden prompt. It is not stored.
 
 Examples:
   apt-ci github add-hook OWNER/REPO -s noble -a amd64 --ppa me/tools
@@ -35,11 +35,11 @@ pub struct GitHubArgs {
     command: Command,
 }
 
-/// Test the merge requests of projects at GitLab, and show the results there
+/// Test the merge requests of GitLab projects, and report the results there
 #[derive(clap::Args)]
 #[command(after_help = "\
-A hook is declared in hooks.toml of the site, present at GitLab, and its secret is among the credentials. `apt-ci serve` takes what it sends.
-What changes hooks at GitLab needs a maintainer's token with the scope api: the variable GITLAB_TOKEN, --token-file, or a hidden prompt. It is not stored.
+A hook is declared in the site's hooks.toml and exists on GitLab; its secret is among the credentials. `apt-ci serve` receives its deliveries.
+Commands that change hooks on GitLab need a maintainer's token with the scope api, from GITLAB_TOKEN, --token-file or a hidden prompt. It is not stored.
 
 Examples:
   apt-ci gitlab add-hook GROUP/PROJECT -s bookworm -a amd64 --api-url https://salsa.debian.org/api/v4

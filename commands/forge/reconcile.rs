@@ -15,13 +15,13 @@ use crate::session::Session;
 use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
 
-/// Close the statuses that are pending although their tests have ended
+/// Close pending statuses whose tests have ended
 ///
-/// Looks at the queues, the running tests, the results, and the forge itself; `apt-ci serve` does the same all the time. Ends with 1 when something
-/// could not be looked at, or shown.
+/// Checks the queues, the running tests, the results and the forge itself; `apt-ci serve` does this continuously. Exits
+/// with 1 if something could not be checked, or a status could not be set.
 #[derive(clap::Args)]
 pub struct ReconcileArgs {
-    /// How many days back pull requests are looked at
+    /// Number of days to look back for pull requests
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]
     days: u16,
 }

@@ -16,19 +16,19 @@ use crate::ui::ask;
 use crate::ui::error::{BadInput, NotFound, Unable};
 use crate::ui::exit::ExitStatus;
 
-/// Test a project's pull requests no more
+/// Stop testing a project's pull requests
 ///
-/// Removes the hook at the forge, its declaration, and with the project's last hook its secret.
+/// Removes the hook from the forge, its declaration, and with the project's last hook its secret.
 #[derive(clap::Args)]
 pub struct RemoveArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,
     #[command(flatten)]
     chosen: Chosen,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
-    /// Leave the forge alone: its administrator removes it there
+    /// Do not change the forge; the project's administrator removes the hook there
     #[arg(long, conflicts_with = "token_file")]
     manual: bool,
     #[command(flatten)]

@@ -22,17 +22,18 @@ use crate::ui::table::{self, Cell, Column};
 /// How long the service may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Test a pull request again
+/// Re-test a pull request
 ///
-/// Asks the forge which commit is its newest, and sends the service what the forge would send. Prints a line for each request: queue, package, id.
+/// Asks the forge for the newest commit, and sends the service the event that the forge would send. Prints one line per
+/// request: queue, package, request id.
 #[derive(clap::Args)]
 pub struct RetryArgs {
-    /// Its address, or OWNER/REPO#NUMBER
+    /// URL of the pull request, or OWNER/REPO#NUMBER
     #[arg(value_name = "PULL-REQUEST")]
     pull: PullName,
     #[command(flatten)]
     chosen: Chosen,
-    /// Queue the requests from here, without the service
+    /// Queue the requests directly, without the service
     #[arg(long)]
     direct: bool,
     #[command(flatten)]

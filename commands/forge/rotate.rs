@@ -18,17 +18,18 @@ use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
 use crate::ui::secret;
 
-/// Give a project's hooks another secret
+/// Rotate the secret of a project's hooks
 ///
-/// Both secrets are good until the service has seen a delivery of each hook that was signed with the new one. What was interrupted is gone on with.
+/// Both secrets are valid until the service has received a delivery from each hook signed with the new one.
+/// An interrupted rotation is resumed.
 #[derive(clap::Args)]
 pub struct RotateArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,
-    /// Take the old secret away even if no delivery with the new one was seen
+    /// Remove the old secret even if no delivery signed with the new one was received
     #[arg(long)]
     force: bool,
-    /// Do not change it at the forge: print the new one, for its administrator; with --force, end that
+    /// Print the new secret for manual entry; with --force, finish a manual rotation
     #[arg(long, conflicts_with = "token_file")]
     manual: bool,
     #[command(flatten)]

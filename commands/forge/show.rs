@@ -24,12 +24,12 @@ use crate::ui::table::{self, Cell, Column};
 /// Results that are older are not looked at.
 const SINCE: SignedDuration = SignedDuration::from_hours(24 * 90);
 
-/// Show the tests of a pull request: what the forge shows, and where their requests and results are
+/// Show the tests of a pull request: status on the forge, request and result
 ///
-/// A pipe gets, separated by tabs: context, status, description, place, request, link.
+/// Piped output is tab-separated: context, status, description, place, request, link.
 #[derive(clap::Args)]
 pub struct ShowArgs {
-    /// Its address, or OWNER/REPO#NUMBER
+    /// URL of the pull request, or OWNER/REPO#NUMBER
     #[arg(value_name = "PULL-REQUEST")]
     pull: PullName,
     #[command(flatten)]

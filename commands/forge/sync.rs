@@ -18,16 +18,16 @@ use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
 
-/// Make the forge agree with what the site declares
+/// Make the hooks on the forge match those that the site declares
 ///
-/// Makes the hooks that are missing, mends those that differ, and removes those that send to this service and are not declared, also of
-/// projects of which nothing but a secret is left. Prints what it does, one line each.
+/// Creates missing hooks, fixes those that differ, and removes undeclared hooks that send to this service, including
+/// those of projects of which only a secret is left. Prints one line per change.
 #[derive(clap::Args)]
 pub struct SyncArgs {
-    /// Only say what would be done
+    /// Show what would be done
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]

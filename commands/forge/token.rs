@@ -18,17 +18,17 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::secret;
 use crate::ui::unquoted::Unquoted;
 
-/// Store the token that a project's statuses are set with
+/// Store the token used to set a project's statuses
 ///
-/// It is read from a hidden prompt, a file or standard input, and tried before it is stored.
+/// Reads the token from a hidden prompt, a file or standard input, and tests it before storing it.
 #[derive(clap::Args)]
 pub struct TokenArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,
-    /// Read the token from this file
+    /// Read the token from FILE
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The API of another server than the one of the project's hooks, or the best-known one
+    /// API URL [default: that of the project's hooks, else of github.com/gitlab.com]
     #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerUrl>::new())]
     api_url: Option<ServerUrl>,
 }
