@@ -6,10 +6,10 @@ use clap_complete::Shell;
 
 use crate::ui::{self, exit::ExitStatus};
 
-/// Print the completions for a shell
+/// Print shell completions
 #[derive(clap::Args)]
 pub struct CompletionsArgs {
-    /// The shell
+    /// Shell to print completions for
     shell: Shell,
 }
 

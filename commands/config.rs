@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// Show each setting with the place it comes from; passwords are hidden
+/// Show each setting and its origin; passwords are hidden
 #[derive(clap::Args)]
 pub struct ConfigArgs {}
 

@@ -7,10 +7,10 @@ use apt_ci::site::{TrustStore, shell_word};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Make a new site: a git repository with a commented configuration
+/// Create a site: a git repository with a commented configuration
 #[derive(clap::Args)]
 pub struct InitArgs {
-    /// The folder, which is made if it is not there
+    /// Directory of the site; created if missing
     #[arg(default_value = ".")]
     dir: PathBuf,
 }

@@ -18,7 +18,7 @@ use crate::ui::{ColorChoice, Ui, ask};
 /// Options that every subcommand takes.
 #[derive(clap::Args)]
 pub struct GlobalArgs {
-    /// The site's folder [default: APT_CI_SITE, or searched upwards from here]
+    /// Site directory [default: APT_CI_SITE, or searched upwards from here]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     site: Option<PathBuf>,
     /// amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site's]
@@ -27,16 +27,16 @@ pub struct GlobalArgs {
     /// swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site's]
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     store: Option<String>,
-    /// Print JSON, the stable form for programs
+    /// Print JSON, the stable format for programs
     #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
-    /// Print less: no notes, no progress
+    /// Do not print notes or progress
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     quiet: bool,
-    /// Log what happens; twice: in detail
+    /// Increase verbosity (can be repeated)
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     verbose: u8,
-    /// Colours: always, never, or auto (the default): on a terminal without NO_COLOR
+    /// When to use colours: always, never, or auto (the default; honours NO_COLOR)
     #[arg(
         long,
         global = true,

@@ -12,12 +12,13 @@ use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// Trust sites that are found in the working directory
+/// Manage trust in sites found in or above the working directory
 #[derive(clap::Args)]
 #[command(after_help = "\
-A site names servers that get passwords and programs that are executed. One that is found in the working directory, or above it, is used only after it was \
-trusted, and only while nobody but you and root can change its files, those that they name, or a folder above them. Sites that --site or APT_CI_SITE name, and those in ~/.config/apt-ci and \
-/etc/apt-ci, need no trust; `apt-ci init` trusts what it makes.
+A site names servers that receive passwords and programs that are executed. A site found in or above the working \
+directory is therefore used only if you trust it, and only while nobody except you and root can change its files, the \
+files that they name, or a directory above them. Sites named by --site or APT_CI_SITE, and those in ~/.config/apt-ci \
+and /etc/apt-ci, do not need to be trusted; `apt-ci init` trusts the site that it creates.
 
 Examples:
   apt-ci site trust ~/ci-site
@@ -29,17 +30,17 @@ pub struct SiteArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Trust a site, or list the trusted ones
+    /// Trust a site, or list trusted sites
     Trust {
-        /// The site's folder, or its apt-ci.toml [default: the site found from here]
+        /// Site directory, or its apt-ci.toml [default: the site found from here]
         dir: Option<PathBuf>,
-        /// List the trusted sites; a pipe gets path and owner's user id, separated by a tab
+        /// List trusted sites (piped output is tab-separated: path, user id of the owner)
         #[arg(long, conflicts_with = "dir")]
         list: bool,
     },
     /// Stop trusting a site
     Untrust {
-        /// The site's folder, or its apt-ci.toml [default: the site found from here]
+        /// Site directory, or its apt-ci.toml [default: the site found from here]
         dir: Option<PathBuf>,
     },
 }

@@ -9,11 +9,11 @@ pub enum ExitStatus {
     Success,
     /// It could not.
     Failure,
-    /// The input breaks a rule; nothing was changed. clap uses the same code.
+    /// Invalid input; nothing was changed. clap uses the same code.
     BadInput,
-    /// A test that was waited for has failed.
+    /// A test that was waited for failed.
     TestFailed,
-    /// A test that was waited for came to no verdict: an infrastructure failure, or its request was cancelled or removed.
+    /// A test that was waited for was inconclusive: an infrastructure failure, or its request was cancelled or removed.
     NoVerdict,
     /// Ctrl-C ended the waiting, as a shell counts signals.
     Interrupted,
@@ -23,17 +23,17 @@ pub enum ExitStatus {
 
 /// The codes, as `--help` shows them, after what a first reader wants to know.
 pub const HELP: &str = "\
-Queue and results live in the user's data folder, or where the site says that `apt-ci init` makes.
+By default, queue and results are in your data directory; a site (`apt-ci init`) can change that.
+
 Examples:
   apt-ci run -s bookworm --trigger gzip/1.12-1 gzip   request a test
-  apt-ci worker --drain                               run the tests that wait
-  apt-ci log gzip                                     read what the last one said
+  apt-ci worker --drain                               run the queued tests
+  apt-ci log gzip                                     read the log of the latest run
 
 Exit codes:
-  0   done; 10: a worker ended after SIGHUP and wants to be started again
-  1   failed: a server was away, something was not found, a worker took itself out of service
-  2   the input breaks a rule; nothing was changed
-  3   a test that was waited for has failed; 4: it came to no verdict, or was cancelled";
+  0  success                             3   test failed (--wait, --watch)
+  1  failed, e.g. server unreachable     4   test inconclusive or cancelled
+  2  invalid input; nothing was changed  10  worker should be restarted (SIGHUP)";
 
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
