@@ -18,9 +18,12 @@ static PRESSED: Notify = Notify::const_new();
 pub struct Waiting(());
 
 impl Waiting {
-    /// From now on somebody sees to it.
+    /// From now on somebody sees to it. Until the program has asked to be told of it, it would end the program at once, with the terminal as
+    /// a question has left it: so this comes before the question.
     pub fn begin() -> Self {
         WAITING.fetch_add(1, Ordering::SeqCst);
+        // Who waits for it learns why that is not possible.
+        let _ = listen();
         Self(())
     }
 }
@@ -36,9 +39,16 @@ impl Drop for Waiting {
 /// # Errors
 /// When the system does not tell of it.
 pub async fn ctrl_c() -> io::Result<()> {
-    static BEGUN: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
     let pressed = PRESSED.notified();
     let _waiting = Waiting::begin();
+    listen()?;
+    pressed.await;
+    Ok(())
+}
+
+/// Has the program told of it, if it is not yet.
+fn listen() -> io::Result<()> {
+    static BEGUN: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
     let begun = BEGUN.get_or_init(|| {
         let (told, telling) = mpsc::channel();
         // A thread of its own: the others may be busy.
@@ -48,9 +58,7 @@ pub async fn ctrl_c() -> io::Result<()> {
             .map_err(|error| error.kind())?;
         telling.recv().unwrap_or(Err(io::ErrorKind::Other))
     });
-    (*begun)?;
-    pressed.await;
-    Ok(())
+    Ok((*begun)?)
 }
 
 /// Hears of Ctrl-C from when it has told so, as long as the program runs.
