@@ -19,7 +19,7 @@ pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     if let (Some(root), Some(FoundBy::WorkingDir)) = (&site.root, site.found_by)
         && let Err(error) = TrustStore::of_user(&session.environment).check(root)
     {
-        session.ui.warn(format!("{error}: other commands refuse it"));
+        session.ui.warn(format!("{error}; other commands refuse to use it"));
         session.ui.note(error.hint().unwrap_or_default());
     }
     // The keys of the file, between what is no key but decides as well.

@@ -212,7 +212,7 @@ pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<Exi
 fn known(credentials: &Credentials, kind: Kind, name: &Name) -> anyhow::Result<Entry> {
     let entry = credentials.list()?.into_iter().find(|entry| entry.kind == kind && entry.name == *name);
     let message = format!("there is no {kind} credential of {name}");
-    Ok(entry.ok_or(NotFound { message, hint: "`apt-ci credentials list` shows what is there" })?)
+    Ok(entry.ok_or(NotFound { message, hint: "run `apt-ci credentials list` to list the credentials" })?)
 }
 
 fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
@@ -221,7 +221,7 @@ fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
         return session.ui.json(&entries);
     }
     if entries.is_empty() {
-        session.ui.note("There are no credentials yet; `apt-ci credentials set KIND NAME` stores one.");
+        session.ui.note("No credentials yet; run `apt-ci credentials set KIND NAME` to store one.");
     }
     let now = Timestamp::now();
     let time =
@@ -263,11 +263,10 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
     let SetArgs { which: Which { kind, name }, note, purpose, file, generate } = args;
     if kind == Kind::Launchpad {
         let message =
-            "nothing reads a credential of the kind launchpad: a request brings the token of its private archive"
-                .to_owned();
+            "credentials of the kind launchpad are not used: a request carries the token of its private PPA".to_owned();
         return Err(BadInput {
             message,
-            hint: Some("write it into the request, as in USER:TOKEN@OWNER/NAME".to_owned()),
+            hint: Some("put the token into the request, as in USER:TOKEN@OWNER/NAME".to_owned()),
         }
         .into());
     }
@@ -276,14 +275,15 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
         if matches!(kind, Kind::GithubHook | Kind::GitlabHook) {
             let replace: Vec<String> = rotations(&entry, &site.hooks()?)
                 .iter()
-                .map(|command| format!("; `{command}` replaces both"))
+                .map(|command| format!("; run `{command}` to replace both"))
                 .collect();
-            session.ui.warn(format!("the forge keeps the old one{}", replace.concat()));
+            session.ui.warn(format!("the forge still uses the old secret{}", replace.concat()));
         }
     }
     if kind == Kind::GithubStatus && name.as_str().contains(':') {
-        let message =
-            format!("{name}: a name of this kind has no colon, which separates names in github-status-credentials.txt");
+        let message = format!(
+            "{name}: a name of this kind must not contain a colon, the separator in github-status-credentials.txt"
+        );
         return Err(BadInput { message, hint: None }.into());
     }
     let details = purpose.details(kind, &name, note, around)?;
@@ -301,12 +301,12 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
     if kind == Kind::GithubStatus
         && (form.contains('\n') || form.split_once(':').is_none_or(|(user, token)| user.is_empty() || token.is_empty()))
     {
-        let message = "what sets statuses at GitHub has the form USER:TOKEN".to_owned();
+        let message = "a GitHub status credential must have the form USER:TOKEN".to_owned();
         return Err(BadInput { message, hint: None }.into());
     }
     if kind == Kind::ApiKey && form.len() < KEY_LENGTH {
-        let message = format!("a key of the web service has at least {KEY_LENGTH} characters");
-        return Err(BadInput { message, hint: Some("--generate makes one, and prints it".to_owned()) }.into());
+        let message = format!("an API key must have at least {KEY_LENGTH} characters");
+        return Err(BadInput { message, hint: Some("use --generate to create and print one".to_owned()) }.into());
     }
     // Of a key nobody but its user needs more than its digest.
     let stored = if kind == Kind::ApiKey { key_digest(form).into() } else { secret.clone() };
@@ -321,8 +321,10 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
         session.ui.data(secret.expose_secret())?;
     }
     let place = match (credentials.recipients()?.is_empty(), credentials.are_committed()?) {
-        (true, _) => "in clear, for their owner alone; `apt-ci credentials recipients add` encrypts them",
-        (false, true) => "encrypted, and committed",
+        (true, _) => {
+            "unencrypted, readable only by their owner; run `apt-ci credentials recipients add` to encrypt them"
+        }
+        (false, true) => "encrypted and committed",
         (false, false) => "encrypted",
     };
     let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
@@ -360,7 +362,7 @@ fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Sessio
     line("note", entry.note.as_deref().unwrap_or_default())?;
     line("created", &entry.created.to_string())?;
     line("rotated", &entry.rotated.map(|time| time.to_string()).unwrap_or_default())?;
-    line("secret", secret.unwrap_or("hidden; --reveal shows it"))?;
+    line("secret", secret.unwrap_or("hidden; use --reveal to show it"))?;
     Ok(())
 }
 
@@ -374,9 +376,9 @@ fn form(file: &Path, form: &Form) -> anyhow::Result<Kind> {
     match form.kind.or(by_ending) {
         Some(kind @ (Kind::GithubHook | Kind::GithubStatus)) => Ok(kind),
         _ => {
-            let message = format!("what {} holds is not clear", file.display());
-            let hint =
-                "--kind github-hook is github-secrets.json, --kind github-status is github-status-credentials.txt";
+            let message = format!("cannot tell the type of {}", file.display());
+            let hint = "use --kind github-hook for github-secrets.json, --kind github-status for \
+                 github-status-credentials.txt";
             Err(BadInput { message, hint: Some(hint.to_owned()) }.into())
         }
     }
@@ -389,7 +391,7 @@ async fn import(file: &Path, kind: &Form, purpose: &Purpose, around: &Around<'_>
     let read = if kind == Kind::GithubHook { read_secrets(&text) } else { read_tokens(&text) };
     let secrets = read.map_err(|reason| BadInput { message: format!("{}: {reason}", file.display()), hint: None })?;
     if secrets.is_empty() {
-        return Err(BadInput { message: format!("{} holds no credentials", file.display()), hint: None }.into());
+        return Err(BadInput { message: format!("{} contains no credentials", file.display()), hint: None }.into());
     }
     session.confirm_recipients(credentials).await?;
     let mut all = Vec::new();
@@ -400,7 +402,7 @@ async fn import(file: &Path, kind: &Form, purpose: &Purpose, around: &Around<'_>
     }
     purpose.warn(around)?;
     credentials.set_all(kind, &all, Timestamp::now())?;
-    session.ui.note(format!("Stored {} {kind} credentials. The file still holds them in clear.", all.len()));
+    session.ui.note(format!("Stored {} {kind} credentials. The file still contains them unencrypted.", all.len()));
     Ok(())
 }
 
@@ -415,12 +417,14 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
         }
     }
     let text = if kind == Kind::GithubHook { write_secrets(&secrets) } else { write_tokens(&secrets) };
-    let unwritable = || format!("{} cannot be written", file.display());
+    let unwritable = || format!("cannot write {}", file.display());
     // A new file: an old one may be one that others can read.
     let mut open = match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let message = format!("{} exists already, and may be one that others can read", file.display());
-            return Err(BadInput { message, hint: Some("name a new file, or remove that one first".to_owned()) }.into());
+            let message = format!("{} already exists and might be readable by others", file.display());
+            return Err(
+                BadInput { message, hint: Some("give a new file name, or remove that file first".to_owned()) }.into()
+            );
         }
         other => other.with_context(unwritable)?,
     };
@@ -430,7 +434,7 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
         return Err(error).with_context(unwritable);
     }
     session.ui.note(format!(
-        "Wrote {} {kind} credentials to {}, in clear, for its owner alone.",
+        "Wrote {} {kind} credentials to {}, unencrypted, readable only by its owner.",
         secrets.len(),
         file.display()
     ));

@@ -19,7 +19,7 @@ pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let created = apt_ci::site::create(&std::path::absolute(&args.dir)?)?;
     // What was just made here is no stranger's.
     if let Err(error) = TrustStore::of_user(&session.environment).trust_new(&created.root) {
-        session.ui.warn(format!("the site is made, but not trusted ({error}): name it with --site"));
+        session.ui.warn(format!("created the site, but cannot trust it ({error}); name it with --site"));
     }
     if session.ui.json {
         session
@@ -30,7 +30,7 @@ pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     session.ui.data(created.root.display())?;
     let files: Vec<String> = created.files.iter().map(|file| file.display().to_string()).collect();
     session.ui.note(format!(
-        "Committed {} as {}. Next: edit apt-ci.toml, then see what counts with `apt-ci --site {} config`.",
+        "Committed {} as {}. Next: edit apt-ci.toml, then check the settings with `apt-ci --site {} config`.",
         files.join(", "),
         created.commit.get(..7).unwrap_or(&created.commit),
         shell_word(&args.dir),

@@ -56,19 +56,17 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     let broker = session.broker(&site).await?;
     broker.declare(&site.queues()).await?;
     let address = args.listen.unwrap_or(site.web_listen.value);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened at"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
     let address = listener.local_addr()?;
     let url = match &site.web_url {
         Some(url) => url.value.clone(),
         None => {
-            session
-                .ui
-                .log_warning("there is no `url` in the section [web] of apt-ci.toml: links lead to this machine alone");
+            session.ui.log_warning("`url` is not set in section [web] of apt-ci.toml; links work only on this machine");
             format!("http://{address}").parse()?
         }
     };
     // Its reader may not read yet.
-    session.ui.log_note(format!("Listening at http://{address} for {url}."));
+    session.ui.log_note(format!("Listening on http://{address} for {url}."));
     let parts = Parts { site, hooks, url, broker, store, journal, keyring: Keyring::new(credentials) };
     web::serve(listener, parts, stop).await;
     Ok(ExitStatus::Success)

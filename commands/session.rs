@@ -81,7 +81,7 @@ impl Session {
     }
 
     fn lookup(&self, find: impl FnOnce(&Lookup<'_>) -> Result<Site, SiteError>) -> anyhow::Result<Site> {
-        let working_dir = std::env::current_dir().context("the working directory is gone")?;
+        let working_dir = std::env::current_dir().context("cannot get the working directory")?;
         Ok(find(&Lookup {
             site: self.global.site.as_deref(),
             queue: self.global.queue.as_deref(),
@@ -163,7 +163,7 @@ impl Session {
             if ask::somebody().is_err() {
                 return Err(CredentialsError::Unconfirmed(lines).into());
             }
-            self.ui.note("These keys would open what is stored, and you have not confirmed them:");
+            self.ui.note("These keys could decrypt what is stored, and you have not confirmed them:");
             for line in &lines {
                 self.ui.note(format!("  {line}"));
             }
@@ -175,7 +175,8 @@ impl Session {
         let all = credentials.untold_without_role()?;
         if !all.is_empty() {
             self.ui.warn(
-                "a key without a role opens every secret; give each of these its own: operator, web or worker:HOST",
+                "a key without a role can decrypt every secret; give each of these keys a role (operator, web or \
+                 worker:HOST):",
             );
             for one in all {
                 self.ui.note(format!("  apt-ci credentials recipients add '{}' --role ROLE", one.key_line()));
@@ -192,7 +193,11 @@ impl Session {
             && !folder.is_dir()
         {
             let message = format!("the store {} is not a folder", folder.display());
-            return Err(BadInput { message, hint: Some(format!("it is named by {}", site.store.origin)) }.into());
+            return Err(BadInput {
+                message,
+                hint: Some(format!("the store is set by {}; run `apt-ci config` to check it", site.store.origin)),
+            }
+            .into());
         }
         let password = match &site.store.value {
             StoreUrl::Swift(_) => self.swift_password(site)?,

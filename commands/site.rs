@@ -52,9 +52,11 @@ pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         Command::Trust { dir, list: false } => {
             let dir = folder(dir, session)?;
             if !dir.join(SITE_FILE).is_file() {
-                let message = format!("there is no site at {}", dir.display());
-                let hint =
-                    format!("a site is a folder with an {SITE_FILE}: `apt-ci init {}` makes one", shell_word(&dir));
+                let message = format!("no site at {}", dir.display());
+                let hint = format!(
+                    "a site is a folder with an {SITE_FILE}; run `apt-ci init {}` to create one",
+                    shell_word(&dir)
+                );
                 return Err(BadInput { message, hint: Some(hint) }.into());
             }
             let TrustedSite { path, owner } = store.trust(&dir)?;
@@ -67,7 +69,9 @@ pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
             let dir = folder(dir, session)?;
             if !store.untrust(&dir)? {
                 let message = format!("the site {} is not trusted", dir.display());
-                return Err(NotFound { message, hint: "`apt-ci site trust --list` shows those that are" }.into());
+                return Err(
+                    NotFound { message, hint: "run `apt-ci site trust --list` to list the trusted sites" }.into()
+                );
             }
             session.ui.note(format!("No longer trusting the site {}.", dir.display()));
         }
@@ -84,8 +88,8 @@ fn folder(given: Option<PathBuf>, session: &Session) -> anyhow::Result<PathBuf> 
         return Ok(dir.parent().filter(|_| is_file).map_or_else(|| dir.clone(), Path::to_owned));
     }
     session.inspected_site()?.root.ok_or_else(|| {
-        let message = "there is no site here".to_owned();
-        BadInput { message, hint: Some("name its folder".to_owned()) }.into()
+        let message = "no site here".to_owned();
+        BadInput { message, hint: Some("give the site's folder".to_owned()) }.into()
     })
 }
 
@@ -94,7 +98,7 @@ fn list(sites: &[TrustedSite], session: &Session) -> anyhow::Result<()> {
         return session.ui.json(&sites);
     }
     if sites.is_empty() {
-        session.ui.note("No site is trusted; `apt-ci site trust DIR` trusts one.");
+        session.ui.note("No trusted sites; run `apt-ci site trust DIR` to trust one.");
     }
     let rows: Vec<Vec<Cell>> =
         sites.iter().map(|site| vec![Cell::new(site.path.display()), Cell::new(site.owner)]).collect();

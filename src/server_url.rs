@@ -93,15 +93,15 @@ impl FromStr for ServerIdentity {
     type Err = InvalidServerUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidServerUrl> {
-        let url = Url::parse(text).map_err(|_| InvalidServerUrl("it is no URL"))?;
+        let url = Url::parse(text).map_err(|_| InvalidServerUrl("it is not a URL"))?;
         if !matches!(url.scheme(), "https" | "http" | "amqps" | "amqp") {
-            return Err(InvalidServerUrl("it begins with https://, http://, amqps:// or amqp://"));
+            return Err(InvalidServerUrl("it must begin with https://, http://, amqps:// or amqp://"));
         }
         if url.host_str().is_none_or(str::is_empty) {
             return Err(InvalidServerUrl("it names no host"));
         }
         if url.password().is_some() {
-            return Err(InvalidServerUrl("a password does not belong into it"));
+            return Err(InvalidServerUrl("it must not contain a password"));
         }
         Ok(Self::of(&url))
     }
@@ -136,15 +136,15 @@ impl FromStr for ServerUrl {
     type Err = InvalidServerUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidServerUrl> {
-        let url = Url::parse(text).map_err(|_| InvalidServerUrl("it is no URL"))?;
+        let url = Url::parse(text).map_err(|_| InvalidServerUrl("it is not a URL"))?;
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(InvalidServerUrl("it begins with https:// or http://"));
+            return Err(InvalidServerUrl("it must begin with https:// or http://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(InvalidServerUrl("a user or password does not belong into it"));
+            return Err(InvalidServerUrl("it must not contain a user or password"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidServerUrl("nothing may stand after its path"));
+            return Err(InvalidServerUrl("it must end with its path"));
         }
         let mut url = url;
         let path = url.path().trim_end_matches('/').to_owned();
@@ -208,11 +208,11 @@ mod tests {
     #[test]
     fn only_http_without_secrets_is_taken() {
         let reason = |text: &str| text.parse::<ServerUrl>().unwrap_err().0;
-        assert_eq!(reason("launchpad"), "it is no URL");
-        assert_eq!(reason("file:///etc"), "it begins with https:// or http://");
-        assert_eq!(reason("ftp://h"), "it begins with https:// or http://");
-        assert_eq!(reason("https://me:hunter2@h"), "a user or password does not belong into it");
-        assert_eq!(reason("https://h/?x=1"), "nothing may stand after its path");
-        assert_eq!(reason("https://"), "it is no URL");
+        assert_eq!(reason("launchpad"), "it is not a URL");
+        assert_eq!(reason("file:///etc"), "it must begin with https:// or http://");
+        assert_eq!(reason("ftp://h"), "it must begin with https:// or http://");
+        assert_eq!(reason("https://me:hunter2@h"), "it must not contain a user or password");
+        assert_eq!(reason("https://h/?x=1"), "it must end with its path");
+        assert_eq!(reason("https://"), "it is not a URL");
     }
 }

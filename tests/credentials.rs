@@ -69,12 +69,12 @@ fn kept(_: &Services) -> Result<(), Failed> {
             "there is no github-hook credential of me/y",
         ),
         (&["credentials", "show", "github-hook", "me/y"], 1, "credentials list"),
-        (&["credentials", "set", "password", "me"], 2, "the kinds are queue, swift"),
+        (&["credentials", "set", "password", "me"], 2, "expected one of: queue, swift"),
         (&["credentials", "set", "queue", "a b"], 2, "a name has"),
         (&["credentials", "set", "queue", "me", "--server", "amqps://mq.example"], 2, "the secret is empty"),
         (&["credentials", "set", "queue", "me"], 2, "--server"),
-        (&["credentials", "set", "launchpad", "me"], 2, "nothing reads a credential of the kind launchpad"),
-        (&["credentials", "remove", "github-hook", "me/x"], 2, "nobody can be asked"),
+        (&["credentials", "set", "launchpad", "me"], 2, "credentials of the kind launchpad are not used"),
+        (&["credentials", "remove", "github-hook", "me/x"], 2, "cannot ask for confirmation"),
     ] {
         let finished = with_input(&site, arguments, "");
         assert_eq!(finished.status.code(), Some(code), "{arguments:?}: {finished:#?}");
@@ -120,9 +120,9 @@ fn opens_queue(services: &Services) -> Result<(), Failed> {
     assert_eq!(without.status.code(), Some(1), "{without:#?}");
     let key = home.path().join("home/.ssh/id_ed25519.pub");
     let added = site(&["credentials", "recipients", "add", key.to_str().expect("UTF-8")], "");
-    assert!(added.err.contains("me@here opens all credentials now"), "{added:#?}");
+    assert!(added.err.contains("me@here can now decrypt all credentials"), "{added:#?}");
     let set = site(&["credentials", "set", "queue", &name], "secret\n");
-    assert!(set.err.contains("encrypted, and committed"), "{set:#?}");
+    assert!(set.err.contains("encrypted and committed"), "{set:#?}");
     let with = site(&["queues"], "");
     assert!(with.status.success(), "{with:#?}");
     let stored = fs::read_to_string(format!("{root}/credentials/queue/{name}.json"))?;
@@ -164,7 +164,7 @@ fn taken_over(_: &Services) -> Result<(), Failed> {
     assert_eq!(fs::metadata(path("out.json"))?.permissions().mode() & 0o777, 0o600);
     let twice = site.run(&["credentials", "export", &path("out.json")]);
     assert!(
-        twice.status.code() == Some(2) && twice.err.contains("exists already"),
+        twice.status.code() == Some(2) && twice.err.contains("already exists"),
         "nothing is overwritten: {twice:#?}"
     );
     fs::write(path("broken.txt"), "systemd:hunter2\n")?;
@@ -267,7 +267,10 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(site(&["credentials", "recipients", "confirm", "--yes"], "").status.success());
     let set = |arguments: &[&str]| site(&[&["credentials", "set"], arguments].concat(), SECRET);
     let warned = set(&["github-hook", "me/x"]);
-    assert!(warned.status.success() && warned.err.contains("a key without a role opens every secret"), "{warned:#?}");
+    assert!(
+        warned.status.success() && warned.err.contains("a key without a role can decrypt every secret"),
+        "{warned:#?}"
+    );
     assert!(warned.err.lines().any(|line| line.ends_with(" me@here' --role ROLE")), "{}", warned.err);
     assert!(!set(&["github-hook", "me/x"]).err.contains("without a role"), "it is said once");
     let add = |file: &str, role: &str| site(&["credentials", "recipients", "add", file, "--role", role], "");
@@ -278,7 +281,7 @@ fn roles(_: &Services) -> Result<(), Failed> {
         assert!(set(&[&["queue", name][..], &mq].concat()).status.success());
     }
     let added = add(&host, "worker:host1");
-    assert!(added.err.contains("host1@here opens what worker:host1 needs: queue host1."), "{added:#?}");
+    assert!(added.err.contains("host1@here can now decrypt what worker:host1 needs: queue host1."), "{added:#?}");
     assert!(added.err.contains("  apt-ci credentials bind queue early --for ROLE\n"), "{added:#?}");
     let narrowed = add(&host, "worker:host2");
     assert!(narrowed.err.contains("rotate:\n  apt-ci credentials rotate queue host1\n"), "{narrowed:#?}");
@@ -300,7 +303,10 @@ fn roles(_: &Services) -> Result<(), Failed> {
     // Under another name it keeps its role; one that a commit gave it is confirmed first.
     let line = fs::read_to_string(&host)?.trim().replace("host1@here", "root@host1");
     let renamed = site(&["credentials", "recipients", "add", &line], "");
-    assert!(renamed.err.contains("root@host1 opens what worker:host1 needs: queue all, queue host1."), "{renamed:#?}");
+    assert!(
+        renamed.err.contains("root@host1 can now decrypt what worker:host1 needs: queue all, queue host1."),
+        "{renamed:#?}"
+    );
     let file = format!("{root}/credentials/recipients");
     let list = fs::read_to_string(&file)?;
     fs::write(&file, list.replace("worker:host1", "operator"))?;
@@ -309,7 +315,7 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(opens("queue", "host1") && !opens("github-hook", "me/x"));
     fs::write(&file, list)?;
     let whole = site(&["credentials", "recipients", "add", &format!("worker:ssh-gw1 {line}")], "");
-    assert!(whole.err.contains("root@host1 opens what worker:ssh-gw1 needs: queue all."), "{whole:#?}");
+    assert!(whole.err.contains("root@host1 can now decrypt what worker:ssh-gw1 needs: queue all."), "{whole:#?}");
     let listed = site(&["credentials", "recipients", "list"], "").out;
     assert!(listed.lines().any(|line| line.ends_with("root@host1\tworker:ssh-gw1\tqueue all\tyes")), "{listed}");
     let private = site(&["credentials", "recipients", "add", host.trim_end_matches(".pub")], "");
@@ -354,15 +360,11 @@ fn bound(_: &Services) -> Result<(), Failed> {
     for (arguments, code, said) in [
         (&["queue", "nosuch", "--yes"][..], 1, "there is no queue credential of nosuch"),
         (&["queue", "me", "--yes"], 2, "--server"),
-        (&["queue", "me", "--server", "https://mq.example", "--yes"], 2, "begins with amqps:// or amqp://"),
-        (&["github-hook", "me/x", "--server", "amqps://mq.example", "--yes"], 2, "begins with https:// or http://"),
-        (
-            &["queue", "me", "--server", "amqp://mq.example", "--yes"],
-            0,
-            "nothing is sent to amqp://mq.example in plain",
-        ),
+        (&["queue", "me", "--server", "https://mq.example", "--yes"], 2, "must begin with amqps:// or amqp://"),
+        (&["github-hook", "me/x", "--server", "amqps://mq.example", "--yes"], 2, "must begin with https:// or http://"),
+        (&["queue", "me", "--server", "amqp://mq.example", "--yes"], 0, "is not sent to amqp://mq.example in plain"),
         (&["queue", "me", "--server", "amqps://mq.example", "--yes"], 0, "to amqps://mq.example, for operator."),
-        (&["--yes"], 0, "Every credential is bound."),
+        (&["--yes"], 0, "All credentials are bound."),
     ] {
         let finished = bind(arguments);
         assert_eq!(finished.status.code(), Some(code), "{arguments:?}: {finished:#?}");
@@ -418,12 +420,15 @@ fn forged(_: &Services) -> Result<(), Failed> {
     }
     // A person is asked, before the secret is typed.
     let shown = typing(&home, "n\n", &["--site", &root, "credentials", "rotate", "queue", "me", "--generate"]);
-    assert!(shown.out.contains(evil) && shown.out.contains("Is that right?"), "{shown:#?}");
+    assert!(shown.out.contains(evil) && shown.out.contains("Is this correct?"), "{shown:#?}");
     assert_eq!(fs::read_to_string(format!("{root}/{stored}"))?, before);
     // Nor does a commit that takes the recipients away have it stored in clear.
     fs::remove_file(format!("{root}/credentials/recipients"))?;
     let clear = site(&["credentials", "rotate", "queue", "me"], "new-secret");
-    assert!(clear.status.code() == Some(2) && clear.err.contains("it would be in clear"), "{clear:#?}");
+    assert!(
+        clear.status.code() == Some(2) && clear.err.contains("refusing to store a secret unencrypted"),
+        "{clear:#?}"
+    );
     assert!(!Path::new(&root).join(".credentials").exists());
     Ok(())
 }

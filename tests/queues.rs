@@ -107,7 +107,7 @@ fn unasked(services: &Services) -> Result<(), Failed> {
     for site in both(services) {
         let queue = site.queue_name();
         site.request("gzip", &[]);
-        let nobody = "nobody can be asked";
+        let nobody = "cannot ask for confirmation";
         refused(&site, &["queues", "remove", &queue], "--match <KEY=PATTERN>|--uuid <ID>");
         refused(&site, &["queues", "remove", &queue, "--match", "trigger=gzip", "-y"], "perhaps trigger=gzip/*");
         refused(&site, &["queues", "remove", &queue, "--match", "pkg=gzip", "-y"], "the keys are package, trigger");

@@ -269,7 +269,7 @@ fn no_folder(_: &Services) -> Result<(), Failed> {
     assert!(finished.err.contains("hint: may you make and write that folder?"), "{}", finished.err);
     for forms in ["mq.example", "http://mq.example"] {
         let finished = refused(&site, &["queues", "--queue", forms]);
-        assert!(finished.err.contains("it begins with amqp://, amqps:// or local:"), "{}", finished.err);
+        assert!(finished.err.contains("it must begin with amqp://, amqps:// or local:"), "{}", finished.err);
     }
     Ok(())
 }

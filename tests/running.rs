@@ -207,7 +207,7 @@ fn matching(services: &Services) -> Result<(), Failed> {
         let criterion = ["cancel", "--match", "package=gzip"];
         let nobody = site.run(&criterion);
         assert_eq!(nobody.status.code(), Some(2), "{nobody:#?}");
-        assert!(nobody.err.contains("nobody can be asked"), "{nobody:#?}");
+        assert!(nobody.err.contains("cannot ask for confirmation"), "{nobody:#?}");
         let planned = site.run(&[&criterion[..], &["--dry-run"]].concat());
         assert!(
             planned.err.contains("Would end the test of gzip") && planned.err.contains("Would take gzip"),

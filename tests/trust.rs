@@ -201,7 +201,7 @@ fn trusted(_: &Services) -> Result<(), Failed> {
     let hostile = Hostile::new(TestSite::local(), "queue = \"local:queue\"\n");
     hostile.refuses(&[], &[&["queues"]]);
     let nothing = hostile.run(&[], &["site", "trust", "nowhere"]);
-    assert!(nothing.status.code() == Some(2) && nothing.err.contains("there is no site at"), "{nothing:#?}");
+    assert!(nothing.status.code() == Some(2) && nothing.err.contains("no site at"), "{nothing:#?}");
     assert!(nothing.err.contains("hint: ") && nothing.err.contains("`apt-ci init "), "{}", nothing.err);
     // As --site, it takes the folder or the file.
     for arguments in [&["site", "trust", "../apt-ci.toml"][..], &["site", "trust"]] {

@@ -47,7 +47,7 @@ pub async fn bind(
         }
     }
     if steps.is_empty() && unclear.is_empty() && unopened == 0 {
-        session.ui.note("Every credential is bound.");
+        session.ui.note("All credentials are bound.");
         return Ok(ExitStatus::Success);
     }
     if !steps.is_empty() {
@@ -57,7 +57,7 @@ pub async fn bind(
         purpose.warn(around)?;
         if !yes {
             ask::somebody_to_say_yes()?;
-            if !ask::confirm("Bind so?".to_owned()).await? {
+            if !ask::confirm("Bind them this way?".to_owned()).await? {
                 session.ui.note("Nothing was changed.");
                 return Ok(ExitStatus::Failure);
             }
@@ -68,7 +68,7 @@ pub async fn bind(
         }
     }
     if !unclear.is_empty() {
-        session.ui.warn("nothing says what these are for; say it:");
+        session.ui.warn("the purpose of these credentials is unknown; set it with:");
         for (kind, name, missing) in &unclear {
             session.ui.note(format!("  apt-ci credentials bind {kind} {name} {missing}"));
         }

@@ -41,11 +41,11 @@ impl Purpose {
     ) -> anyhow::Result<Details> {
         if let Some(server) = self.server.as_ref().filter(|server| server.is_broker() != (kind == Kind::Queue)) {
             let schemes = if kind == Kind::Queue { "amqps:// or amqp://" } else { "https:// or http://" };
-            let message = format!("{server} gets no {kind} credential: its address begins with {schemes}");
+            let message = format!("cannot use {server} for a {kind} credential: the address must begin with {schemes}");
             return Err(BadInput { message, hint: None }.into());
         }
         if self.service.is_some() && !kind.is_delivered() {
-            let message = format!("no forge sends a credential of the kind {kind} to a web service");
+            let message = format!("--service does not apply: no forge sends a {kind} credential to a web service");
             return Err(BadInput { message, hint: None }.into());
         }
         let readers: BTreeSet<Role> = self.readers.iter().cloned().collect();
@@ -65,7 +65,8 @@ impl Purpose {
         let is_plain = |server: &&ServerIdentity| !server.is_private() && site.plain_text.value != PlainText::Allow;
         if let Some(server) = self.server.as_ref().filter(is_plain) {
             session.ui.warn(format!(
-                "nothing is sent to {server} in plain text, unless the site says plain-text-passwords = \"allow\""
+                "the credential is not sent to {server} in plain text unless the site sets plain-text-passwords = \
+                 \"allow\""
             ));
         }
         let recipients = credentials.recipients()?;
@@ -101,7 +102,7 @@ impl Around<'_> {
                 return Err(unagreed.into());
             }
             self.session.ui.warn(&unagreed);
-            if !ask::confirm("Is that right?".to_owned()).await? {
+            if !ask::confirm("Is this correct?".to_owned()).await? {
                 return Err(unagreed.into());
             }
             self.credentials.agree(std::iter::once(&planned.entry))?;

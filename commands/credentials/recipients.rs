@@ -29,9 +29,9 @@ pub async fn run(
             // What can be wrong is found before anything is changed.
             let hooks = site.hooks()?;
             let (removed, known) = credentials.remove_recipient(&name)?;
-            session.ui.note(format!("{removed} opens no secret that is stored from now on."));
+            session.ui.note(format!("{removed} can no longer decrypt new secrets."));
             if !known.is_empty() {
-                session.ui.warn("it may have kept what it knew, and git's history keeps it for it; rotate:");
+                session.ui.warn("its owner may still know the old secrets (also in git history); rotate:");
                 name_rotations(&known, &hooks, session);
             }
         }
@@ -70,7 +70,7 @@ fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> 
         return session.ui.json(&all);
     }
     if recipients.is_empty() {
-        session.ui.note("There are no recipients: secrets are in clear, for their owner alone.");
+        session.ui.note("No recipients: secrets are stored unencrypted, readable only by their owner.");
     }
     let rows = recipients.iter().flat_map(|one| rows(one, session.ui.terminal)).collect::<Vec<_>>();
     const COLUMNS: [Column<'_>; 4] =
@@ -103,8 +103,8 @@ async fn add(
     let text = match key {
         [one] if is_file(one) || Path::new(one).is_file() => read_text(Path::new(one))?,
         [first, _, ..] if is_file(first) => {
-            let message = "these are several files, or words".to_owned();
-            let hint = "add one key at a time: a file with it, or the key itself".to_owned();
+            let message = "expected one key, but got several files or words".to_owned();
+            let hint = "add one key at a time: give its file, or the key itself".to_owned();
             return Err(BadInput { message, hint: Some(hint) }.into());
         }
         words => words.join(" "),
@@ -133,17 +133,21 @@ async fn add(
     let Added { is_new, opens, lost, unsaid } = credentials.add_recipient(recipient)?;
     let now = named(&opens).join(", ");
     session.ui.note(match (is_new, what) {
-        (false, _) => format!("{shown} was a recipient before."),
-        (true, None) => format!("{shown} opens all credentials now."),
-        (true, Some(roles)) if now.is_empty() => format!("{shown} opens what {roles} needs: nothing yet."),
-        (true, Some(roles)) => format!("{shown} opens what {roles} needs: {now}."),
+        (false, _) => format!("{shown} was already a recipient."),
+        (true, None) => format!("{shown} can now decrypt all credentials."),
+        (true, Some(roles)) if now.is_empty() => format!("{shown} can now decrypt what {roles} needs: nothing yet."),
+        (true, Some(roles)) => format!("{shown} can now decrypt what {roles} needs: {now}."),
     });
     if !lost.is_empty() {
-        session.ui.warn("fewer keys open these secrets now, and the others may have kept them; rotate:");
+        session.ui.warn(
+            "fewer keys can decrypt these secrets now, but the owners of the others may still know them; rotate:",
+        );
         name_rotations(&lost, &hooks, session);
     }
     if !unsaid.is_empty() {
-        session.ui.note("Only operators open these, because nobody has said who needs them:");
+        session
+            .ui
+            .note("Only operators can decrypt these credentials, because nothing says who needs them; set it with:");
         for entry in named(&unsaid) {
             session.ui.note(format!("  apt-ci credentials bind {entry} --for ROLE"));
         }
@@ -154,7 +158,7 @@ async fn add(
 async fn confirm(yes: bool, credentials: &Credentials, session: &Session) -> anyhow::Result<ExitStatus> {
     let missing = credentials.unconfirmed()?;
     if missing.is_empty() {
-        session.ui.note("Every recipient is confirmed.");
+        session.ui.note("All recipients are confirmed.");
         return Ok(ExitStatus::Success);
     }
     for recipient in &missing {

@@ -45,7 +45,7 @@ impl TokenFile {
             let text = secret::read_text(file)?;
             let token = text.trim();
             if token.is_empty() {
-                return Err(BadInput { message: format!("{} holds no token", file.display()), hint: None }.into());
+                return Err(BadInput { message: format!("{} contains no token", file.display()), hint: None }.into());
             }
             return Ok(Some(token.to_owned().into()));
         }
@@ -62,19 +62,19 @@ impl TokenFile {
             return Ok(token);
         }
         if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
-            let token = ask::secret(format!("Token of an administrator of the project at {}", forge.title())).await?;
+            let token = ask::secret(format!("Token of a project administrator at {}", forge.title())).await?;
             let token = token.trim();
             if !token.is_empty() {
                 return Ok(token.to_owned().into());
             }
         }
         if session.environment.get(variable(forge)).is_some() {
-            let message = format!("{} is not sent to {api}, which the site names", variable(forge));
-            let hint = format!("--api-url {api} sends it there");
+            let message = format!("refusing to send {} to {api}, a server that only the site names", variable(forge));
+            let hint = format!("use --api-url {api} to send it there");
             return Err(BadInput { message, hint: Some(hint) }.into());
         }
-        let message = format!("there is no token for {}", forge.title());
-        let hint = format!("set {}, or name a file with --token-file", variable(forge));
+        let message = format!("no token for {}", forge.title());
+        let hint = format!("set {}, or give a file with --token-file", variable(forge));
         Err(BadInput { message, hint: Some(hint) }.into())
     }
 }
@@ -113,8 +113,8 @@ impl Chosen {
 pub fn service(site: &Site) -> Result<ServerUrl, BadInput> {
     let url = site.web_url.as_ref().map(|setting| setting.value.clone());
     url.ok_or_else(|| BadInput {
-        message: "the site does not say where forges find its web service".to_owned(),
-        hint: Some("write url = \"https://HOST\" into the section [web] of apt-ci.toml".to_owned()),
+        message: "the address of the site's web service is not configured".to_owned(),
+        hint: Some("set url = \"https://HOST\" in section [web] of apt-ci.toml".to_owned()),
     })
 }
 
@@ -142,10 +142,10 @@ pub fn hooks_of_project(
 
 /// The error of who names a hook that is not declared.
 pub fn no_such_hook(forge: Forge, project: &Project) -> NotFound {
-    let message = format!("no such hook of {project} is declared");
+    let message = format!("no matching hook of {project} is declared");
     let hint = match forge {
-        Forge::GitHub => "`apt-ci github list-hooks` shows those that are",
-        Forge::GitLab => "`apt-ci gitlab list-hooks` shows those that are",
+        Forge::GitHub => "run `apt-ci github list-hooks` to list the declared hooks",
+        Forge::GitLab => "run `apt-ci gitlab list-hooks` to list the declared hooks",
     };
     NotFound { message, hint }
 }
@@ -181,18 +181,15 @@ pub fn at_one_server(mut hooks: Vec<Hook>, token: &TokenFile) -> Result<Vec<Hook
         return Ok(hooks);
     }
     let servers: Vec<String> = servers.into_iter().collect();
-    let message = format!("there are hooks at several servers: {}", servers.join(", "));
-    Err(BadInput {
-        message,
-        hint: Some("name the one that is meant with --api-url: each has its own token".to_owned()),
-    })
+    let message = format!("the hooks are at several servers: {}", servers.join(", "));
+    Err(BadInput { message, hint: Some("choose one with --api-url; each server has its own token".to_owned()) })
 }
 
 /// The error of who names no server, where no declared hook does: a token for one server is not told to another.
 pub fn no_server(project: &Project) -> BadInput {
     BadInput {
-        message: format!("nothing says any more at which server {project} is"),
-        hint: Some("name it with --api-url".to_owned()),
+        message: format!("no hook names the server of {project} any longer"),
+        hint: Some("give the server with --api-url".to_owned()),
     }
 }
 
@@ -226,19 +223,25 @@ pub fn tell_ping(delivered: Option<&Delivered>, forge: Forge, session: &Session)
     match delivered {
         Some(delivered) if delivered.trouble().is_some() => {
             let trouble = delivered.trouble().unwrap_or_default();
-            session.ui.warn(format!("the service has taken what {title} has sent to it, and says: {trouble}"));
+            session.ui.warn(format!("the service has accepted the delivery from {title}, but reports: {trouble}"));
         }
         Some(delivered) if delivered.is_good() => {
-            session.ui.note(format!("{title} has sent a {} to it, and the service has taken it.", delivered.event));
+            session.ui.note(format!("The service has accepted a {} from {title}.", delivered.event));
             return true;
         }
         Some(Delivered { status: Some(status), .. }) => {
-            session.ui.warn(format!("{title} has sent something to it, and was answered {status}: does `apt-ci serve` there have the site as it is now?"));
+            session.ui.warn(format!(
+                "the service has answered a delivery from {title} with {status}; check that `apt-ci serve` there \
+                 uses the current site"
+            ));
         }
         Some(_) => {
-            session.ui.warn(format!("{title} could not reach it: is `apt-ci serve` running, and the address right?"));
+            session.ui.warn(format!(
+                "{title} could not reach the service; check that `apt-ci serve` is running and that the address is \
+                 correct"
+            ));
         }
-        None => session.ui.warn(format!("{title} has not told yet whether what it sent has arrived")),
+        None => session.ui.warn(format!("{title} has not reported yet whether its delivery has arrived")),
     }
     false
 }

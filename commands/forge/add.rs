@@ -74,15 +74,18 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     let at_another_server = |other: &&Hook| other.project.is(hook.project.as_str()) && other.api != hook.api;
     if let Some(other) = declared.iter().find(at_another_server) {
         let message = format!(
-            "{} is at {} here: its secret and its token, which have its name, would go to both servers",
+            "hooks of {} are already declared at {}: the secret and the token are stored under the project's name \
+             and would go to both servers",
             other.project, other.api
         );
         return Err(BadInput { message, hint: None }.into());
     }
     if let Some(other) = declared.iter().find(|other| other.collides(&hook) && !is_declared) {
-        let message = format!("another hook of {} asks for {} already", hook.project, other.title());
-        let hint =
-            format!("`apt-ci {forge} remove-hook {}` removes it; --package gives this one another name", hook.project);
+        let message = format!("another hook of {} already requests {}", hook.project, other.title());
+        let hint = format!(
+            "remove it with `apt-ci {forge} remove-hook {}`, or give this hook another name with --package",
+            hook.project
+        );
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
     // Everything that can be wrong is found before anything is changed.
@@ -106,7 +109,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     }
     if hook.ppas.is_empty() {
         session.ui.warn(format!(
-            "without --ppa the results are among those of {}'s own packages, under the name {}",
+            "without --ppa, the results are stored among those of {}'s own packages, as package {}",
             hook.release, hook.package
         ));
     }
@@ -123,7 +126,10 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         None => {
             let made = client.create_hook(&hook.project, &url, &secret).await;
             made.map_err(|error| {
-                let again = format!("the hook is declared; `apt-ci {forge} sync` makes it at {} later", forge.title());
+                let again = format!(
+                    "the hook is declared, but not created; run `apt-ci {forge} sync` to create it at {} later",
+                    forge.title()
+                );
                 anyhow::Error::from(error).context(again)
             })?
             .id
@@ -131,13 +137,13 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     };
     if !session.ui.json {
         session.ui.data(&url)?;
-        session.ui.note(format!("{} of {} are tested: {}.", changes(forge), hook.project, hook.title()));
+        session.ui.note(format!("{} of {} are now tested: {}.", changes(forge), hook.project, hook.title()));
     }
     let pinged = access::ping(&client, &hook.project, id).await;
     let taken = match &pinged {
         Ok(delivered) => access::tell_ping(delivered.as_ref(), forge, session),
         Err(error) => {
-            session.ui.warn(format!("the hook is made; whether what it sends arrives is not known: {error}"));
+            session.ui.warn(format!("the hook is created, but cannot check whether its deliveries arrive: {error}"));
             false
         }
     };
@@ -147,10 +153,9 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     }
     let keyring = access::keyring(session, &site)?;
     if keyring.token(forge, &hook.api, &hook.project, &hook.package)?.is_none() {
-        session.ui.warn(format!(
-            "there is no token for statuses yet; `apt-ci {forge} set-token {}` stores one",
-            hook.project
-        ));
+        session
+            .ui
+            .warn(format!("no token for statuses yet; run `apt-ci {forge} set-token {}` to store one", hook.project));
     }
     Ok(if taken { ExitStatus::Success } else { ExitStatus::Failure })
 }
@@ -163,8 +168,10 @@ fn changes(forge: Forge) -> String {
 
 fn missing(error: ForgeError, forge: Forge) -> anyhow::Error {
     let scope = match forge {
-        Forge::GitHub => "does the token have the scope admin:repo_hook, and may its owner administer the project?",
-        Forge::GitLab => "does the token have the scope api, and is its owner a maintainer of the project?",
+        Forge::GitHub => {
+            "check that the token has the scope admin:repo_hook and that its owner may administer the project"
+        }
+        Forge::GitLab => "check that the token has the scope api and that its owner is a maintainer of the project",
     };
     match error {
         ForgeError::NotFound { .. } | ForgeError::NotAllowed { .. } => {
@@ -177,7 +184,9 @@ fn missing(error: ForgeError, forge: Forge) -> anyhow::Error {
 /// The hook that the arguments, and who is asked, describe.
 async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook> {
     if forge == Forge::GitHub && args.project.as_str().matches('/').count() != 1 {
-        return Err(BadInput { message: format!("{} is not OWNER/REPO", args.project), hint: None }.into());
+        return Err(
+            BadInput { message: format!("{} does not have the form OWNER/REPO", args.project), hint: None }.into()
+        );
     }
     let known: Vec<&Release> = site.releases.value.keys().collect();
     let release = match &args.release {
@@ -189,7 +198,7 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
     };
     let Some(configured) = site.architectures(&release) else {
         let names: Vec<&str> = known.iter().map(|release| release.as_str()).collect();
-        let message = format!("release {release} is not configured ({})", names.join(", "));
+        let message = format!("unknown release {release}; known: {}", names.join(", "));
         return Err(BadInput { message, hint: Some(format!("add {release} to [releases] in apt-ci.toml")) }.into());
     };
     let architectures = match args.architectures.as_slice() {
@@ -203,20 +212,21 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
     };
     if let Some(unknown) = architectures.iter().find(|one| !configured.contains(one)) {
         let names: Vec<&str> = configured.iter().map(Architecture::as_str).collect();
-        let message = format!("{release} is not tested on {unknown} here, but on {}", names.join(", "));
+        let message = format!("{release} is not tested on {unknown}; known architectures: {}", names.join(", "));
         return Err(BadInput { message, hint: None }.into());
     }
     let package = match &args.package {
         Some(package) => package.clone(),
         None => args.project.name().to_ascii_lowercase().replace('_', "-").parse().map_err(|error| BadInput {
-            message: format!("the project's name is no name for results: {error}"),
-            hint: Some("give one with --package".to_owned()),
+            message: format!("the project's name cannot be used as a package name: {error}"),
+            hint: Some("give a package name with --package".to_owned()),
         })?,
     };
     let ppas = args.ppas.iter().map(|text| crate::run::public_ppa(text)).collect::<anyhow::Result<Vec<Ppa>>>()?;
     let ppas = once(&ppas);
     if let Some(variable) = args.env.iter().find(|variable| variable.as_str().contains(';')) {
-        let message = format!("{} has a semicolon, which separates variables in a hook's address", variable.name());
+        let message =
+            format!("{} contains a semicolon, the separator of variables in a hook's address", variable.name());
         return Err(BadInput { message, hint: None }.into());
     }
     let api = args.token.api_url.clone().unwrap_or_else(|| forge.api());

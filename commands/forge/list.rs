@@ -46,7 +46,7 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
         hooks = access::at_one_server(hooks, &args.token)?;
     }
     if token.is_none() && !hooks.is_empty() {
-        session.ui.note(format!("Without an administrator's token it cannot be seen which are at {}.", forge.title()));
+        session.ui.note(format!("Without an administrator's token, the hooks at {} cannot be checked.", forge.title()));
     }
     let mut lines = Vec::new();
     let mut exit = ExitStatus::Success;
@@ -107,7 +107,7 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
     }
     if lines.is_empty() {
         let of = args.project.as_ref().map(|project| format!(" of {project}")).unwrap_or_default();
-        session.ui.note(format!("No hook{of} is declared; `apt-ci {forge} add-hook` adds one."));
+        session.ui.note(format!("No hooks{of} are declared; run `apt-ci {forge} add-hook` to add one."));
     }
     const COLUMNS: [Column<'_>; 6] = [
         Column::new("PROJECT"),

@@ -33,7 +33,7 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     let hooks = access::hooks_of(forge, &site)?;
     let journal = match Journal::open(&Journal::path(&site.state_dir)) {
         Err(error @ JournalError::Busy(_)) => {
-            let hint = "`apt-ci serve` runs here, and closes statuses by itself; its log tells what it cannot do";
+            let hint = "`apt-ci serve` is running here and updates statuses by itself; see its log for failures";
             return Err(Unable { message: error.to_string(), hint }.into());
         }
         other => other?,
@@ -56,7 +56,7 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     let mut found = 0;
     match rebuild::from_queues(&hooks, &around, now).await {
         Ok(some) => found += some,
-        Err(failure) => could_not("some queues could not be looked through", &failure),
+        Err(failure) => could_not("cannot search some queues", &failure),
     }
     for hooks in by_project(&hooks) {
         match rebuild::from_forge(&hooks, &around, since, now).await {
@@ -68,13 +68,13 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
         }
     }
     if let Err(failure) = withdraw::withdraw(&journal, &broker).await {
-        could_not("some needless requests stay in their queues", &failure);
+        could_not("cannot remove some superseded requests from their queues", &failure);
     }
     looks.push(watch::results(&journal, &store, None).await?);
     looks.push(watch::requests(&journal, &broker, &store, &[Stage::Queued], Timestamp::now()).await?);
     let ended: usize = looks.iter().map(|looked| looked.ended).sum();
     for failure in looks.iter().filter_map(|looked| looked.failure.as_ref()) {
-        could_not("some tests could not be looked for", failure);
+        could_not("cannot look up some tests", failure);
     }
     let told = Shower::new(journal.clone(), keyring, service.clone()).show().await?;
     let counts = journal.counts().await?;
@@ -86,12 +86,13 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
             .json(&json!({"found": found, "ended": ended, "shown": told.taken, "failed": told.failed, "open": open}))?;
     } else {
         session.ui.note(format!(
-            "Found {found} tests that were not known here; {ended} have ended, {open} wait or run. Showed {} statuses.",
+            "Found {found} previously unknown tests; {ended} have finished, {open} are queued or running. Reported \
+             {} statuses.",
             told.taken
         ));
     }
     if told.failed > 0 {
-        session.ui.warn(format!("{} statuses were not taken; they come again", told.failed));
+        session.ui.warn(format!("cannot report {} statuses; they are tried again later", told.failed));
         exit = ExitStatus::Failure;
     }
     Ok(exit)

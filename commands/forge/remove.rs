@@ -50,8 +50,8 @@ pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::R
         session.ui.note(format!("{}: {}", hook.project, hook.title()));
         let chosen = &args.chosen.architectures;
         if !chosen.is_empty() && !hook.architectures.iter().all(|one| chosen.contains(one)) {
-            let message = format!("this hook is for other architectures as well: {}", hook.title());
-            let hint = "take the architecture out of hooks.toml, commit, and call sync".to_owned();
+            let message = format!("this hook also covers other architectures: {}", hook.title());
+            let hint = "remove the architecture from hooks.toml, commit, and run sync".to_owned();
             return Err(BadInput { message, hint: Some(hint) }.into());
         }
     }
@@ -75,11 +75,11 @@ pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::R
             }
         }
         site.forget_hook(hook)?;
-        session.ui.note(format!("{} is tested no more: {}.", hook.project, hook.title()));
+        session.ui.note(format!("{} is no longer tested: {}.", hook.project, hook.title()));
     }
     if let Some(hook) = hooks.first().filter(|_| rest.is_empty()) {
         secrets::forget(&secrets(&hook.project, &hooks, &declared), forge, &credentials)?;
-        session.ui.note("It was the project's last hook: its secret is removed, too.");
+        session.ui.note("Removed the project's secret as well: this was its last hook.");
     }
     Ok(ExitStatus::Success)
 }
@@ -120,14 +120,14 @@ async fn rest(
     if !is_uncommitted && names.is_empty() {
         return Err(access::no_such_hook(forge, &args.project).into());
     }
-    session.ui.note(format!("No such hook of {project} is declared any more."));
+    session.ui.note(format!("No matching hook of {project} is declared any longer."));
     let left = if args.manual {
         None
     } else {
         let known = gone.first().or_else(|| declared.iter().find(|hook| is_meant(hook)));
         let api = args.token.api_url.clone().or_else(|| Some(known?.api.clone()));
         let api = api.ok_or_else(|| BadInput {
-            hint: Some("name it with --api-url; --manual leaves the forge alone".to_owned()),
+            hint: Some("give the server with --api-url, or use --manual to leave the forge unchanged".to_owned()),
             ..access::no_server(project)
         })?;
         let client = Client::new(forge, &api, Some(args.token.needed(forge, &api, session).await?))?;
@@ -143,7 +143,7 @@ async fn rest(
         }
         Some((client, left))
     };
-    if !is_wanted(args, "Remove what is left of it?", session).await? {
+    if !is_wanted(args, "Remove the remains of this hook?", session).await? {
         return Ok(ExitStatus::Failure);
     }
     if let Some((client, left)) = left {
@@ -157,12 +157,15 @@ async fn rest(
         }
     }
     secrets::forget(&names, forge, credentials)?;
-    session.ui.note(format!("What was left of the hooks of {project} is removed."));
+    session.ui.note(format!("Removed the remains of the hooks of {project}."));
     Ok(ExitStatus::Success)
 }
 
 fn later(error: ForgeError) -> Unable {
-    Unable { message: error.to_string(), hint: "call this again when it can be asked; --manual leaves the forge alone" }
+    Unable {
+        message: error.to_string(),
+        hint: "run this again when the forge is reachable, or use --manual to leave the forge unchanged",
+    }
 }
 
 /// That a hook is not there any more is what is wanted.

@@ -62,28 +62,30 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
         let mut submissions = Vec::new();
         for hook in &hooks {
             let now = Timestamp::now();
-            let requests = hook.requests(&pull, &nonce).context("the pull request cannot be tested")?;
+            let requests = hook.requests(&pull, &nonce).context("cannot test the pull request")?;
             submissions
                 .extend(requests.into_iter().map(|one| Submission { request: one.request.submitted_at(now), ..one }));
         }
         return submit(submissions, &args.submit, session, &site).await;
     }
     if args.submit.needs_queue() {
-        let message = "--force and --wait look at the queue, which only --direct uses".to_owned();
+        let message = "--force and --wait need access to the queue and work only with --direct".to_owned();
         return Err(BadInput { message, hint: Some("add --direct".to_owned()) }.into());
     }
     let service = access::service(&site)?;
     if forge == Forge::GitLab && !service.is_private() {
-        let message = format!("{service} is asked without TLS: the hook's secret is not sent there");
-        let hint = "write its https:// address into apt-ci.toml; --direct queues the requests without it".to_owned();
+        let message = format!("refusing to send the hook's secret to {service} without TLS");
+        let hint =
+            "set its https:// address in apt-ci.toml, or use --direct to queue the requests without it".to_owned();
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
     let mut rows = Vec::new();
     let mut answers = Vec::new();
     for hook in &hooks {
         let secret = secrets::of(hook, &service, credentials)?.ok_or_else(|| Unable {
-            message: format!("there is no secret of {}", hook.project),
-            hint: "`apt-ci credentials list` shows what is there; `sync` makes one and tells the forge",
+            message: format!("no secret for {}", hook.project),
+            hint: "run `apt-ci credentials list` to list the credentials, or `sync` to create a secret and set it at \
+                 the forge",
         })?;
         let answer = match deliver(hook, &hook.payload_url(&service), &pull, &secret).await {
             Ok(answer) => answer,
@@ -102,7 +104,7 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
         answers.push(answer);
     }
     if rows.is_empty() {
-        session.ui.note("Nothing was queued: this commit waits already.");
+        session.ui.note("Nothing was queued: this commit is already queued.");
     }
     show(rows, &answers, session)?;
     Ok(ExitStatus::Success)
@@ -139,8 +141,8 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
             .header("x-gitlab-token", secret.expose_secret()),
     };
     let response = request.body(body).send().await.map_err(|error| Unable {
-        message: format!("the service at {} cannot be reached: {}", host(url), innermost(&error)),
-        hint: "is `apt-ci serve` running there? --direct queues the requests without it",
+        message: format!("cannot reach the service at {}: {}", host(url), innermost(&error)),
+        hint: "check that `apt-ci serve` is running there, or use --direct to queue the requests without it",
     })?;
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
@@ -150,8 +152,8 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
     }
     let reason = answer.get("error").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
     Err(Unable {
-        message: format!("the service at {} answers {}: {reason}", host(url), status.as_u16()),
-        hint: "its log tells more; --direct queues the requests without it",
+        message: format!("the service at {} answered {}: {reason}", host(url), status.as_u16()),
+        hint: "see its log for details, or use --direct to queue the requests without it",
     }
     .into())
 }

@@ -56,8 +56,8 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         && args.force
         && credentials.get(hook_kind(forge), &next_name(&first.project).parse::<Name>()?)?.is_none()
     {
-        let message = format!("no new secret of {} was given out yet", first.project);
-        return Err(Unable { message, hint: "call it with --manual alone first, which prints one" }.into());
+        let message = format!("no new secret for {} has been created yet", first.project);
+        return Err(Unable { message, hint: "run it with --manual alone first to create and print one" }.into());
     }
     let next = next_secret(first, &service, &credentials, session)?;
     let Some(client) = client else {
@@ -68,7 +68,8 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         } else {
             session.ui.data(next.expose_secret())?;
             session.ui.note(format!(
-                "Enter it as the secret of the project's hooks; then `apt-ci {forge} rotate-secret {} --manual --force` takes the old one away.",
+                "Enter it as the secret of the project's hooks; then run `apt-ci {forge} rotate-secret {} --manual \
+                 --force` to remove the old secret.",
                 first.project
             ));
         }
@@ -78,7 +79,11 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     for hook in &hooks {
         let Some(found) = counterpart::find(hook, &service, &present) else {
             // Nothing there signs with the old one.
-            session.ui.warn(format!("{} is not at {}: `apt-ci {forge} sync` makes it", hook.title(), forge.title()));
+            session.ui.warn(format!(
+                "{} does not exist at {}; run `apt-ci {forge} sync` to create it",
+                hook.title(),
+                forge.title()
+            ));
             continue;
         };
         for (found, url) in found.addresses() {
@@ -88,8 +93,9 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     }
     if !seen_everywhere && !args.force {
         return Err(Unable {
-            message: "the service has not seen a delivery with the new secret yet: both stay good".to_owned(),
-            hint: "give the service the site as it is now, and call this again; --force takes the old secret away at once",
+            message: "the service has not received a delivery with the new secret yet; both secrets stay valid"
+                .to_owned(),
+            hint: "give the service the current site and run this again, or use --force to remove the old secret now",
         }
         .into());
     }
@@ -109,7 +115,7 @@ fn next_secret(
     let own = hook.project.as_str().parse::<Name>()?;
     credentials.planned(kind, &own, &secrets::details(hook, service), Timestamp::now())?.check()?;
     if let Some(secret) = secrets::kept(name.as_str(), hook, service, credentials)? {
-        session.ui.note("Going on with the secret of an earlier call.");
+        session.ui.note("Continuing an earlier rotation with its secret.");
         return Ok(secret);
     }
     let secret = secret::random();
@@ -149,6 +155,6 @@ fn finish(
     let mut old = secrets::own_packages(hooks, &access::hooks_of(*forge, site)?);
     old.push(next_name(project));
     secrets::forget(&old, *forge, credentials)?;
-    session.ui.note(format!("{project} has another secret; the old one is good no more."));
+    session.ui.note(format!("{project} has a new secret; the old one is no longer valid."));
     Ok(())
 }

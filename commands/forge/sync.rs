@@ -68,7 +68,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
         (Some(api), _) if !hooks.is_empty() || !forgotten.is_empty() => api,
         (None, Some(project)) => return Err(access::no_server(project).into()),
         _ => {
-            session.ui.note("No hook is declared: there is no project to look at.");
+            session.ui.note("No hooks are declared; nothing to synchronize.");
             return Ok(ExitStatus::Success);
         }
     };
@@ -115,7 +115,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
             // It may be at another server, or be gone.
             Err(ForgeError::NotFound { .. }) => {}
             Err(error) => {
-                session.ui.warn(format!("{project}, of which only a secret is left, is not looked at: {error}"));
+                session.ui.warn(format!("cannot check {project}, of which only a secret is left: {error}"));
                 is_all_known = false;
             }
         }
@@ -123,8 +123,8 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     tell(&steps, session)?;
     let exit = if is_all_known { ExitStatus::Success } else { ExitStatus::Failure };
     if steps.is_empty() {
-        let of = if is_all_known { "" } else { " in what could be looked at" };
-        session.ui.note(format!("{} agrees with the site{of}.", forge.title()));
+        let of = if is_all_known { "" } else { ", as far as could be checked" };
+        session.ui.note(format!("{} matches the site{of}.", forge.title()));
         return Ok(exit);
     }
     if args.dry_run {
@@ -132,7 +132,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     }
     if !args.yes {
         ask::somebody()?;
-        if !ask::confirm("Do this?".to_owned()).await? {
+        if !ask::confirm("Make these changes?".to_owned()).await? {
             session.ui.note("Nothing was changed.");
             return Ok(ExitStatus::Failure);
         }
@@ -140,10 +140,10 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     session.confirm_recipients(&credentials).await?;
     let mut all_taken = true;
     for (done, step) in steps.iter().enumerate() {
-        let so_far = || format!("{done} of {} steps were done; call it again for the rest", steps.len());
+        let so_far = || format!("{done} of {} changes were made; run this again for the rest", steps.len());
         all_taken &= take(step, &client, &service, &declared, &credentials, session).await.with_context(so_far)?;
     }
-    session.ui.note(format!("{} agrees with the site now.", forge.title()));
+    session.ui.note(format!("{} now matches the site.", forge.title()));
     Ok(if all_taken { exit } else { ExitStatus::Failure })
 }
 

@@ -47,7 +47,7 @@ pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Re
     let token = read(forge, &api, project, args.file.as_deref(), session).await?;
     let entry = store(forge, &api, project, &token, &credentials)?;
     let verb = if entry.rotated.is_some() { "Replaced" } else { "Stored" };
-    session.ui.note(format!("{verb} the token for statuses of {project}."));
+    session.ui.note(format!("{verb} the status token of {project}."));
     Ok(ExitStatus::Success)
 }
 
@@ -61,14 +61,16 @@ pub async fn read(
 ) -> anyhow::Result<SecretString> {
     // An option without its value asks.
     let file = file.filter(|file| !file.as_os_str().is_empty());
-    let token = secret::read(file, &format!("Token for the statuses of {project}")).await?;
+    let token = secret::read(file, &format!("Status token of {project}")).await?;
     let token: SecretString = token.expose_secret().trim().to_owned().into();
     let facts = match Client::new(forge, api, Some(token.clone()))?.token().await {
         Err(ForgeError::NotAllowed { address, status: 401, .. }) => {
-            let message = format!("{address} does not know this token");
-            return Err(
-                BadInput { message, hint: Some("has it expired, or is it of another server?".to_owned()) }.into()
-            );
+            let message = format!("{address} does not accept this token");
+            return Err(BadInput {
+                message,
+                hint: Some("check that it has not expired and that it belongs to this server".to_owned()),
+            }
+            .into());
         }
         other => other?,
     };
@@ -79,10 +81,10 @@ pub async fn read(
     match &facts.scopes {
         None => session
             .ui
-            .note("What this token may do cannot be seen: it needs to write commit statuses, and nothing else."),
+            .note("Cannot check the permissions of this token; it needs only permission to write commit statuses."),
         Some(scopes) if !scopes.iter().any(|scope| enough.contains(&scope.as_str())) => {
             let has = if scopes.is_empty() { "none".to_owned() } else { scopes.join(", ") };
-            let message = format!("this token may not set statuses: it needs the scope {}, and has {has}", enough[0]);
+            let message = format!("this token may not set statuses: it needs the scope {}, but has {has}", enough[0]);
             return Err(BadInput { message, hint: None }.into());
         }
         Some(scopes) => {
@@ -90,7 +92,9 @@ pub async fn read(
                 scopes.iter().map(String::as_str).filter(|scope| !more_than_enough.contains(scope)).collect();
             if !others.is_empty() {
                 let others = others.join(", ");
-                session.ui.warn(format!("this token can do more than it needs to ({others}): {} is enough", enough[0]));
+                session
+                    .ui
+                    .warn(format!("this token has more permissions than needed ({others}); {} is enough", enough[0]));
             }
         }
     }

@@ -19,8 +19,8 @@ pub fn somebody() -> Result<(), BadInput> {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         return Ok(());
     }
-    let message = "nobody can be asked, because this is no terminal".to_owned();
-    Err(BadInput { message, hint: Some("--dry-run shows what would be done; --yes does it".to_owned()) })
+    let message = "cannot ask for confirmation: not a terminal".to_owned();
+    Err(BadInput { message, hint: Some("use --dry-run to see what would be done, or --yes to do it".to_owned()) })
 }
 
 /// That somebody is there to be asked, by a command that shows nothing before.
@@ -28,7 +28,7 @@ pub fn somebody() -> Result<(), BadInput> {
 /// # Errors
 /// When nobody is.
 pub fn somebody_to_say_yes() -> Result<(), BadInput> {
-    somebody().map_err(|error| BadInput { hint: Some("say it with --yes".to_owned()), ..error })
+    somebody().map_err(|error| BadInput { hint: Some("use --yes to confirm".to_owned()), ..error })
 }
 
 /// Asks a question, to which `y` is yes. The question waits beside everything else: connections are kept meanwhile.
@@ -71,7 +71,7 @@ pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Res
     let (question, choices) = (plain(question).into_owned(), shown(names));
     let place =
         answer(move || dialoguer::Select::new().with_prompt(question).items(&choices).default(0).interact()).await?;
-    names.get(place).cloned().context("there was no answer")
+    names.get(place).cloned().context("no answer given")
 }
 
 /// Asks for some of several names: all of them are proposed.
@@ -80,14 +80,14 @@ pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Res
 /// When nobody is there to choose, or nothing is chosen: then `flag` is what names them.
 pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<Vec<String>> {
     somebody_to_choose(question, flag)?;
-    let (prompt, choices) = (plain(&format!("{question} (space changes, return ends)")).into_owned(), shown(names));
+    let (prompt, choices) = (plain(&format!("{question} (space toggles, return confirms)")).into_owned(), shown(names));
     let all = vec![true; choices.len()];
     let places =
         answer(move || dialoguer::MultiSelect::new().with_prompt(prompt).items(&choices).defaults(&all).interact())
             .await?;
     let chosen: Vec<String> = places.into_iter().filter_map(|place| names.get(place).cloned()).collect();
     if chosen.is_empty() {
-        return Err(BadInput { message: format!("{question}: none was chosen"), hint: None }.into());
+        return Err(BadInput { message: format!("{question}: nothing chosen"), hint: None }.into());
     }
     Ok(chosen)
 }
@@ -114,7 +114,7 @@ async fn answer<T: Send + 'static>(
     match answered {
         // Some questions see the key themselves.
         Some(Err(dialoguer::Error::IO(error))) if error.kind() == std::io::ErrorKind::Interrupted => {}
-        Some(answered) => return answered.context("there was no answer"),
+        Some(answered) => return answered.context("no answer given"),
         None => {}
     }
     // What cannot be put right stays as it is.
@@ -128,7 +128,7 @@ async fn answer<T: Send + 'static>(
 
 fn somebody_to_choose(question: &str, flag: &str) -> Result<(), BadInput> {
     somebody().map_err(|_| BadInput {
-        message: format!("{question}: it is not given, and nobody can be asked, because this is no terminal"),
-        hint: Some(format!("give it with {flag}")),
+        message: format!("{question}: no value given, and cannot ask: not a terminal"),
+        hint: Some(format!("set it with {flag}")),
     })
 }

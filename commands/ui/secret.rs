@@ -20,9 +20,10 @@ pub fn refuse_private_keys(arguments: impl IntoIterator<Item = OsString>) -> Res
     if !(is_meant && arguments.iter().any(|argument| is_key(&argument.to_string_lossy()))) {
         return Ok(());
     }
-    let message = "an argument is a private key, which belongs to nobody else: the public one is wanted, in the file of the same name \
-                   with the ending .pub";
-    let hint = "other users of this machine may have seen it among its processes, and the shell's history may keep it";
+    let message = "an argument is a private key, which must stay secret: give the public key, from the file with \
+                   the same name and the ending .pub";
+    let hint = "replace that key: other users of this machine may have seen it in the process list, \
+                and the shell history may keep it";
     Err(BadInput { message: message.to_owned(), hint: Some(hint.to_owned()) })
 }
 
@@ -37,7 +38,7 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
         Some(path) => read_text(path)?,
         None if std::io::stdin().is_terminal() => {
             if !std::io::stderr().is_terminal() {
-                let message = "nobody can be asked, because standard error is no terminal".to_owned();
+                let message = "cannot ask for the secret: standard error is not a terminal".to_owned();
                 let hint = Some("give the secret on standard input or with --file".to_owned());
                 return Err(BadInput { message, hint }.into());
             }
@@ -45,7 +46,7 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
         }
         None => {
             let mut text = String::new();
-            std::io::stdin().take(LIMIT + 1).read_to_string(&mut text).context("the secret cannot be read")?;
+            std::io::stdin().take(LIMIT + 1).read_to_string(&mut text).context("cannot read the secret")?;
             text
         }
     };
@@ -63,7 +64,7 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
 
 /// A file's text.
 pub fn read_text(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl AmqpUrl {
     pub fn with_password(&self, password: &SecretString) -> Result<Self, InvalidQueueUrl> {
         let mut url = parse(self.full())?;
         if url.username().is_empty() {
-            return Err(InvalidQueueUrl("it names no user that the password belongs to".to_owned()));
+            return Err(InvalidQueueUrl("it has a password, but no user".to_owned()));
         }
         let invalid = |()| InvalidQueueUrl("it cannot hold a password".to_owned());
         // Escaped whole: a `%` of its own would be read as the beginning of an escape.
@@ -89,7 +89,7 @@ impl AmqpUrl {
     }
 }
 
-const FORMS: &str = "it begins with amqp://, amqps:// or local:";
+const FORMS: &str = "it must begin with amqp://, amqps:// or local:";
 
 fn parse(text: &str) -> Result<url::Url, InvalidQueueUrl> {
     url::Url::parse(text).map_err(|error| match error {

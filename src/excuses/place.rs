@@ -27,7 +27,7 @@ pub enum Place {
 
 /// A place that cannot be used, and why. Its text is left out: it may hold a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a place of excuses: {0}")]
+#[error("not a file or address of excuses: {0}")]
 pub struct InvalidPlace(&'static str);
 
 impl FromStr for Place {
@@ -37,12 +37,12 @@ impl FromStr for Place {
         if !text.contains("://") {
             return if text.is_empty() { Err(InvalidPlace("it is empty")) } else { Ok(Self::File(text.into())) };
         }
-        let url = Url::parse(text).map_err(|_| InvalidPlace("it is no URL"))?;
+        let url = Url::parse(text).map_err(|_| InvalidPlace("it is not a URL"))?;
         if !matches!(url.scheme(), "https" | "http") {
-            return Err(InvalidPlace("an address begins with https:// or http://"));
+            return Err(InvalidPlace("an address must begin with https:// or http://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(InvalidPlace("a user or password does not belong into it"));
+            return Err(InvalidPlace("it must not contain a user or password"));
         }
         Ok(Self::Web(url))
     }

@@ -9,7 +9,7 @@ use reqwest::header::HeaderMap;
 #[derive(Debug, thiserror::Error)]
 pub enum ForgeError {
     /// It cannot be reached, or does not answer.
-    #[error("{address} cannot be reached: {reason}")]
+    #[error("cannot reach {address}: {reason}")]
     Unreachable {
         /// The address of its API.
         address: String,
@@ -17,7 +17,7 @@ pub enum ForgeError {
         reason: String,
     },
     /// It is out of order: asking again later may help.
-    #[error("{address} answers {status}: {message}")]
+    #[error("{address} answered {status}: {message}")]
     Unwell {
         /// The address of its API.
         address: String,
@@ -29,7 +29,7 @@ pub enum ForgeError {
         after: Option<Duration>,
     },
     /// It was asked too often.
-    #[error("{address} takes no more questions for {} seconds", after.as_secs())]
+    #[error("{address} accepts no more requests for {} seconds", after.as_secs())]
     Limited {
         /// The address of its API.
         address: String,
@@ -37,7 +37,7 @@ pub enum ForgeError {
         after: Duration,
     },
     /// The token is wrong, has expired, or may not do this.
-    #[error("{address} does not let the token do this ({status}): {message}")]
+    #[error("{address} does not allow this with the token ({status}): {message}")]
     NotAllowed {
         /// The address of its API.
         address: String,
@@ -47,7 +47,7 @@ pub enum ForgeError {
         message: String,
     },
     /// There is no such thing, or the token may not see it.
-    #[error("{address} knows no {what}, or does not show it to this token")]
+    #[error("{address} has no {what}, or does not show it to this token")]
     NotFound {
         /// The address of its API.
         address: String,
@@ -55,7 +55,7 @@ pub enum ForgeError {
         what: String,
     },
     /// The project has another name now.
-    #[error("{address} has {what} under another name now")]
+    #[error("{address} has renamed {what}")]
     Moved {
         /// The address of its API.
         address: String,
@@ -63,13 +63,13 @@ pub enum ForgeError {
         what: String,
     },
     /// A token would be readable for everybody on the way.
-    #[error("{0} is asked without TLS: a token is not sent there")]
+    #[error("refusing to send a token to {0} without TLS")]
     Insecure(String),
     /// What was given as a token cannot be sent: no token has such characters.
-    #[error("what was given is no token: it has characters that no token has")]
+    #[error("not a token: it contains characters that no token contains")]
     NoToken,
     /// It understood, and refuses.
-    #[error("{address} refuses ({status}): {message}")]
+    #[error("{address} refused ({status}): {message}")]
     Refused {
         /// The address of its API.
         address: String,
@@ -79,7 +79,7 @@ pub enum ForgeError {
         message: String,
     },
     /// Its answer has not the documented form.
-    #[error("the answer of {address} to {what} cannot be read: {reason}")]
+    #[error("cannot read the answer of {address} to {what}: {reason}")]
     Unexpected {
         /// The address of its API.
         address: String,

@@ -159,7 +159,7 @@ impl FromStr for Project {
         if text.len() <= 100 && (2..=20).contains(&parts) && text.split('/').all(is_part) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidForgeName("project", "one is OWNER/REPO, of letters, digits and the characters . _ -"))
+            Err(InvalidForgeName("project", "it must be OWNER/REPO, of letters, digits and the characters . _ -"))
         }
     }
 }
@@ -208,7 +208,7 @@ impl FromStr for Commit {
         if matches!(text.len(), 40 | 64) && text.chars().all(|c| c.is_ascii_hexdigit()) {
             Ok(Self(text.to_ascii_lowercase()))
         } else {
-            Err(InvalidForgeName("commit", "one has 40 or 64 hexadecimal digits"))
+            Err(InvalidForgeName("commit", "it must have 40 or 64 hexadecimal digits"))
         }
     }
 }
@@ -258,7 +258,8 @@ impl FromStr for PullName {
     type Err = InvalidForgeName;
 
     fn from_str(text: &str) -> Result<Self, InvalidForgeName> {
-        const RULE: &str = "one is https://HOST/OWNER/REPO/pull/NUMBER, https://HOST/GROUP/PROJECT/-/merge_requests/NUMBER, or OWNER/REPO#NUMBER";
+        const RULE: &str = "it must be https://HOST/OWNER/REPO/pull/NUMBER, \
+                            https://HOST/GROUP/PROJECT/-/merge_requests/NUMBER, or OWNER/REPO#NUMBER";
         let wrong = || InvalidForgeName("pull request", RULE);
         let short = text.split_once(['#', '!']).filter(|_| !text.contains("://"));
         let (server, project, number) = match short {

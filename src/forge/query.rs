@@ -72,7 +72,7 @@ impl Query {
     /// When a parameter is unknown, given twice or breaks its rule.
     pub fn parse(text: &str) -> Result<Self, InvalidQuery> {
         if text.len() > MAX_LENGTH {
-            let message = format!("there are {} bytes of parameters; at most {MAX_LENGTH} are taken", text.len());
+            let message = format!("too many parameters: {} bytes; at most {MAX_LENGTH} are accepted", text.len());
             return Err(InvalidQuery(message));
         }
         let mut query = Self::default();
@@ -81,7 +81,7 @@ impl Query {
             let value = value.trim();
             if !NAMES.contains(&name.as_ref()) {
                 let name: String = name.chars().filter(|c| !c.is_control()).take(40).collect();
-                return Err(InvalidQuery(format!("unknown parameter {name:?}; there are {}", NAMES.join(", "))));
+                return Err(InvalidQuery(format!("unknown parameter {name:?}; known: {}", NAMES.join(", "))));
             }
             if !value.is_empty() {
                 query.put(&name, value, &mut seen)?;
@@ -105,7 +105,7 @@ impl Query {
             "ppa" => {
                 if value.contains('@') {
                     // A URL is in the logs of every server on its way.
-                    return Err(InvalidQuery("ppa: a private PPA's token has no place in a URL".to_owned()));
+                    return Err(InvalidQuery("ppa: a private PPA's token must not be in a URL".to_owned()));
                 }
                 seen.add(name, &mut self.ppas, read(value)?, with_fingerprint)
             }
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let wrong = |text: &str| Query::parse(text).unwrap_err().to_string();
-        assert!(wrong("realease=noble").starts_with("unknown parameter \"realease\"; there are release, "));
+        assert!(wrong("realease=noble").starts_with("unknown parameter \"realease\"; known: release, "));
         assert_eq!(wrong("release=noble&release=jammy"), "release is given twice");
         assert_eq!(wrong("build-git=https://h/x&test-git=https://h/x"), "source is given twice");
         assert_eq!(wrong("env=A=1;A=2"), "env: A is given twice");
@@ -260,7 +260,7 @@ mod tests {
         let spaced = format!("trigger={}", vec!["a/1"; 50_000].join("+"));
         assert_eq!(Query::parse(&spaced).unwrap().triggers.len(), 1);
         let error = Query::parse(&"&trigger=a/1".repeat(100_000)).unwrap_err().to_string();
-        assert_eq!(error, format!("there are 1200000 bytes of parameters; at most {MAX_LENGTH} are taken"));
+        assert_eq!(error, format!("too many parameters: 1200000 bytes; at most {MAX_LENGTH} are accepted"));
     }
 
     proptest! {

@@ -88,7 +88,7 @@ impl Keyring {
             let (stored, name) = match opened {
                 Ok(opened) => opened,
                 Err(failure) => {
-                    warn!("the key of a user is left out: {failure}");
+                    warn!("skipped the key of a user: {failure}");
                     continue;
                 }
             };

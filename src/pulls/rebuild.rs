@@ -81,7 +81,7 @@ pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timesta
         match around.broker.contents(&state.queue, usize::MAX).await {
             Err(BrokerError::NoSuchQueue { .. }) => {}
             Err(BrokerError::Opaque(opaque)) => {
-                tracing::warn!("requests that wait are not taken up: {}", opaque.line());
+                tracing::warn!("cannot check the queued requests: {}", opaque.line());
             }
             // One queue keeps no other one from being looked into.
             Err(error) => failure = failure.or(Some(error)),

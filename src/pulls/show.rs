@@ -134,7 +134,7 @@ impl Shower {
             .map_err(|error| Trouble::NoToken(error.to_string()))?;
         let token = token.ok_or_else(|| {
             let forge = test.forge;
-            Trouble::NoToken(format!("there is no token; `apt-ci {forge} set-token {}` stores one", test.project))
+            Trouble::NoToken(format!("no token; run `apt-ci {forge} set-token {}` to store one", test.project))
         })?;
         let client = self.client(test.forge, &test.api, token)?;
         client.set_status(&test.project, test.number, &test.commit, &test.status(&self.service)).await?;

@@ -31,7 +31,7 @@ pub enum SiteError {
         reason: String,
     },
     /// The site that a flag or variable names does not exist.
-    #[error("{origin}: there is no site at {}", path.display())]
+    #[error("{origin}: no site at {}", path.display())]
     Missing {
         /// The flag or variable.
         origin: Origin,
@@ -104,7 +104,7 @@ impl SiteError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fault { hint, .. } | Self::PasswordFile { hint, .. } => hint.clone(),
-            Self::Missing { path, .. } => Some(format!("`apt-ci init {}` makes one", shell_word(path))),
+            Self::Missing { path, .. } => Some(format!("run `apt-ci init {}` to create one", shell_word(path))),
             Self::Occupied { hint, .. } => Some((*hint).to_owned()),
             Self::Untrusted { path, .. } => Some(format!(
                 "it can name servers that get your passwords and programs that are executed: look at its files, then run `apt-ci site trust {}`; \
@@ -116,7 +116,10 @@ impl SiteError {
                 Some("a site in such a place is used only when --site or APT_CI_SITE names it; both can name your own as well, or work in another folder".to_owned())
             }
             Self::Git { lock: Some(lock), .. } => {
-                Some(format!("call this again; if no git works there, one has died: `rm {}` first", shell_word(lock)))
+                Some(format!(
+                    "run this again; if no git is running there, one has died: run `rm {}` first",
+                    shell_word(lock)
+                ))
             }
             Self::PlainText(_) => Some(PLAIN_TEXT_HINT.to_owned()),
             Self::Value { .. } | Self::Io { .. } | Self::Git { .. } => None,

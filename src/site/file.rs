@@ -191,15 +191,16 @@ impl Reader<'_> {
         };
         let fault = |message: &str, hint: &str| Err(self.fault(key.span().start, message, Some(hint.to_owned())));
         match file.queue.as_ref().map(|queue| &queue.value) {
-            None => {
-                fault("`queue-password-file` without `queue`", "say which queue it belongs to: queue = \"amqps://…\"")
-            }
+            None => fault(
+                "`queue-password-file` without `queue`",
+                "add the queue that it belongs to: queue = \"amqps://…\"",
+            ),
             Some(QueueUrl::Local(_)) => fault("a local queue has no password", "remove this line"),
             Some(QueueUrl::Amqp(url)) if url.has_password() => {
                 fault("the queue has two passwords: here and in its URL", "take the one in the URL out")
             }
             Some(QueueUrl::Amqp(url)) if url.with_password(&String::new().into()).is_err() => {
-                fault("the queue's URL names no user that the password belongs to", "write amqps://USER@HOST")
+                fault("the queue's URL names no user for the password", "write amqps://USER@HOST")
             }
             Some(QueueUrl::Amqp(_)) => Ok(()),
         }
@@ -421,7 +422,7 @@ impl Reader<'_> {
     }
 
     fn unknown(&self, item: &Item<'_>, known: &[&str], section: &str) -> SiteError {
-        let hint = did_you_mean(item.key, known).or_else(|| Some(format!("the keys here are {}", known.join(", "))));
+        let hint = did_you_mean(item.key, known).or_else(|| Some(format!("known keys here: {}", known.join(", "))));
         self.fault(item.key_at, format!("unknown key `{section}{}`", item.key), hint)
     }
 
@@ -429,9 +430,8 @@ impl Reader<'_> {
     fn misplaced(&self, item: &Item<'_>) -> Option<SiteError> {
         let belongs_at_top = KEYS.contains(&item.key) && item.value.is_str();
         let hint = "move it up, before the first [section]";
-        belongs_at_top.then(|| {
-            self.fault(item.key_at, format!("`{}` does not belong into a section", item.key), Some(hint.to_owned()))
-        })
+        belongs_at_top
+            .then(|| self.fault(item.key_at, format!("`{}` must not be in a section", item.key), Some(hint.to_owned())))
     }
 }
 

@@ -162,7 +162,7 @@ fn read(path: &Path, text: &str) -> Result<Vec<Hook>, SiteError> {
         let offset = written.span().start;
         let hook = hook(written.into_inner()).map_err(|message| fault(path, text, offset, message))?;
         if hooks.iter().any(|other| other.collides(&hook)) {
-            let message = format!("another hook of {} asks for {} as well", hook.project, hook.title());
+            let message = format!("another hook of {} also requests {}", hook.project, hook.title());
             return Err(fault(path, text, offset, message));
         }
         let is_elsewhere = |other: &&Hook| other.forge == hook.forge && other.project.is(hook.project.as_str());
@@ -177,7 +177,7 @@ fn read(path: &Path, text: &str) -> Result<Vec<Hook>, SiteError> {
 /// Why a project cannot be at two servers.
 fn elsewhere(one: &Hook, other: &Hook) -> String {
     format!(
-        "{} is at {} and at {}; its secret and its token, which have its name, would go to both",
+        "{} is declared at {} and at {}; its secret and token are stored under its name and would go to both",
         one.project, one.api, other.api
     )
 }
@@ -187,14 +187,14 @@ fn hook(written: WrittenHook) -> Result<Hook, String> {
     let api = written.api.as_deref().map(|text| one("api", text)).transpose()?.unwrap_or_else(|| forge.api());
     let project: Project = one("project", &written.project)?;
     if forge == Forge::GitHub && project.as_str().matches('/').count() != 1 {
-        return Err(format!("project: {project} is no project of GitHub, which is OWNER/REPO"));
+        return Err(format!("project: {project} is not a project of GitHub; it must be OWNER/REPO"));
     }
     if written.architectures.is_empty() {
-        return Err("architectures: there is none".to_owned());
+        return Err("architectures: the list is empty".to_owned());
     }
     let ppas: Vec<crate::request::Ppa> = all("ppas", &written.ppas)?;
     if ppas.iter().any(|ppa| ppa.login().is_some()) {
-        return Err("ppas: a private PPA's token has no place here, where everybody sees it".to_owned());
+        return Err("ppas: a private PPA's token must not be stored here, where everybody can see it".to_owned());
     }
     let hook = Hook {
         forge,
@@ -316,7 +316,7 @@ package = "thing"
             "{}",
             wrong("\"xenial\"", "\"Xenial\"")
         );
-        assert!(wrong("[\"amd64\"]", "[]").contains("architectures: there is none"));
+        assert!(wrong("[\"amd64\"]", "[]").contains("architectures: the list is empty"));
         assert!(wrong("release = \"xenial\"", "relaese = \"xenial\"").starts_with("hooks.toml:5:1: unknown field"));
         assert!(wrong("TEST_UPSTREAM=1", "A=1;B=2").contains("has a semicolon"));
         assert!(wrong("systemd/systemd\"", "a/b/c\"").contains("OWNER/REPO"));
@@ -328,10 +328,13 @@ package = "thing"
             "github\"\napi = \"https://ghe.example/api/v3\"\nproject = \"Systemd/systemd",
         );
         let error = read(Path::new("hooks.toml"), &mirror).unwrap_err().to_string();
-        assert!(error.contains("is at https://api.github.com and at https://ghe.example/api/v3"), "{error}");
+        assert!(error.contains("is declared at https://api.github.com and at https://ghe.example/api/v3"), "{error}");
         let twice = format!("{TEXT}{}", &TEXT[7..TEXT.find("\n# theirs").unwrap()]);
         let error = read(Path::new("hooks.toml"), &twice).unwrap_err().to_string();
-        assert!(error.contains("another hook of systemd/systemd asks for systemd-upstream on xenial amd64"), "{error}");
+        assert!(
+            error.contains("another hook of systemd/systemd also requests systemd-upstream on xenial amd64"),
+            "{error}"
+        );
     }
 
     #[test]

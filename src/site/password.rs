@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, root: Option<&Path>) -> Result<SecretString, Sit
     file.take(LIMIT).read_to_string(&mut text).map_err(io)?;
     let password = text.trim_end_matches(['\r', '\n']);
     if password.is_empty() || password.contains('\n') {
-        return Err(refuse("holds no password, which is one line".to_owned(), None));
+        return Err(refuse("contains no password (one line)".to_owned(), None));
     }
     Ok(password.to_owned().into())
 }

@@ -140,10 +140,10 @@ fn a_named_site_must_exist() {
     machine.variable("APT_CI_SITE", machine.path("nowhere").display().to_string());
     let error = machine.find().unwrap_err();
     let path = machine.path("nowhere");
-    assert_eq!(error.to_string(), format!("APT_CI_SITE: there is no site at {}", path.display()));
-    assert_eq!(error.hint().unwrap(), format!("`apt-ci init {}` makes one", path.display()));
+    assert_eq!(error.to_string(), format!("APT_CI_SITE: no site at {}", path.display()));
+    assert_eq!(error.hint().unwrap(), format!("run `apt-ci init {}` to create one", path.display()));
     machine.site = Some("down".into());
-    assert!(machine.find().unwrap_err().to_string().starts_with("--site: there is no site at /"), "an empty folder");
+    assert!(machine.find().unwrap_err().to_string().starts_with("--site: no site at /"), "an empty folder");
 }
 
 #[test]
@@ -170,11 +170,14 @@ fn a_wrong_flag_or_variable_is_named_without_its_secrets() {
     let mut machine = Machine::new();
     machine.variable("APT_CI_QUEUE", "http://me:hunter2@mq.example");
     let error = machine.find().unwrap_err();
-    assert_eq!(error.to_string(), "APT_CI_QUEUE: not a queue URL: it begins with amqp://, amqps:// or local:");
+    assert_eq!(error.to_string(), "APT_CI_QUEUE: not a queue URL: it must begin with amqp://, amqps:// or local:");
     assert!(!format!("{error:?}").contains("hunter2"));
     machine.queue = Some("local:q");
     machine.store = Some("s3:bucket");
-    assert_eq!(machine.find().unwrap_err().to_string(), "--store: not a store URL: it begins with swift: or folder:");
+    assert_eq!(
+        machine.find().unwrap_err().to_string(),
+        "--store: not a store URL: it must begin with swift: or folder:"
+    );
 }
 
 const FULL: &str = r#"queue = "amqps://ci@mq.example/ci"
@@ -303,7 +306,7 @@ fn the_password_is_read_from_a_private_file_and_never_shown() {
 
     for text in ["", "\n", "two\nlines\n"] {
         fs::write(&file, text).unwrap();
-        assert!(refusal(&machine).0.ends_with("holds no password, which is one line"));
+        assert!(refusal(&machine).0.ends_with("contains no password (one line)"));
     }
     machine.queue = Some("amqp://me@other.example");
     machine.find().unwrap().queue_url().expect("the file's password is not for another server, and is not read");
@@ -337,7 +340,7 @@ fn unknown_keys_are_refused_with_the_one_that_was_meant() {
     assert_eq!(fault("[swift]\ncluod = \"x\""), "2:1: unknown key `swift.cluod` | did you mean `cloud`?");
     assert_eq!(
         fault("colour = true"),
-        "1:1: unknown key `colour` | the keys here are queue, queue-password-file, queue-type, store, worker-conf, plain-text-passwords, releases, excuses, swift, launchpad, web"
+        "1:1: unknown key `colour` | known keys here: queue, queue-password-file, queue-type, store, worker-conf, plain-text-passwords, releases, excuses, swift, launchpad, web"
     );
 }
 
@@ -346,9 +349,9 @@ fn keys_below_a_section_are_told_where_they_belong() {
     let hint = "move it up, before the first [section]";
     assert_eq!(
         fault("[releases]\nwily = [\"amd64\"]\nstore = \"swift:\""),
-        format!("3:1: `store` does not belong into a section | {hint}")
+        format!("3:1: `store` must not be in a section | {hint}")
     );
-    assert_eq!(fault("[swift]\nqueue = \"local:q\""), format!("2:1: `queue` does not belong into a section | {hint}"));
+    assert_eq!(fault("[swift]\nqueue = \"local:q\""), format!("2:1: `queue` must not be in a section | {hint}"));
 }
 
 #[test]
@@ -379,10 +382,12 @@ fn bad_names_and_urls_are_refused_with_their_rule() {
     assert!(fault("[releases]\nwily = [\"a\", \"a\"]").starts_with("2:14: a is in this list twice"));
     assert!(fault("[releases]").starts_with("1:2: `[releases]` names no release | remove the section"));
     let url = fault("# ä\nqueue = \"http://me:hunter2@mq.example\"");
-    assert!(url.starts_with("2:9: `queue`: not a queue URL: it begins with amqp://"), "{url}");
+    assert!(url.starts_with("2:9: `queue`: not a queue URL: it must begin with amqp://"), "{url}");
     assert!(url.ends_with("| a queue is \"amqps://USER@HOST/VHOST\", \"amqp://…\" or \"local:FOLDER\""), "{url}");
     assert!(!url.contains("hunter2"));
-    assert!(fault("store = \"swift:ftp://x\"").starts_with("1:9: `store`: not a store URL: after swift: comes"));
+    assert!(
+        fault("store = \"swift:ftp://x\"").starts_with("1:9: `store`: not a store URL: swift: must be followed by")
+    );
 }
 
 #[test]
@@ -445,9 +450,9 @@ fn excuses_are_a_file_of_the_site_or_an_address() {
     let secret = fault("[excuses]\nwily = \"https://me:hunter2@h/x\"");
     assert_eq!(
         secret,
-        format!("2:8: `wily`: not a place of excuses: a user or password does not belong into it | {hint}")
+        format!("2:8: `wily`: not a file or address of excuses: it must not contain a user or password | {hint}")
     );
-    assert!(fault("[excuses]\nwily = \"ftp://h/x\"").contains("begins with https:// or http://"));
+    assert!(fault("[excuses]\nwily = \"ftp://h/x\"").contains("begin with https:// or http://"));
     assert!(fault("[excuses]\nWily = \"x\"").starts_with("2:1: release \"Wily\""));
     assert_eq!(
         fault("[excuses]\nwily = 5"),
@@ -460,17 +465,20 @@ fn only_servers_of_the_web_are_launchpads() {
     let forms = "a server is \"https://HOST\" or \"http://HOST\", perhaps with a port and a path";
     assert_eq!(
         fault("[launchpad]\napi = \"https://lp.example\"\narchive = \"ftp://lp.example\""),
-        format!("3:11: `archive`: not the address of a server: it begins with https:// or http:// | {forms}")
+        format!("3:11: `archive`: not the address of a server: it must begin with https:// or http:// | {forms}")
     );
     let secret = fault("[launchpad]\nkeyserver = \"https://me:hunter2@keys.example\"");
-    assert!(secret.starts_with("2:13: `keyserver`: not the address of a server: a user or password"), "{secret}");
+    assert!(
+        secret.starts_with("2:13: `keyserver`: not the address of a server: it must not contain a user"),
+        "{secret}"
+    );
     assert!(!secret.contains("hunter2"), "{secret}");
     assert_eq!(
         fault("[launchpad]\nkey-server = \"https://keys.example\""),
         "2:1: unknown key `launchpad.key-server` | did you mean `keyserver`?"
     );
     assert_eq!(fault("[launchpad]\napi = 5"), "2:7: `api` is a text, not a number | write api = \"https://HOST\"");
-    assert!(fault("[launchpad]\nstore = \"swift:\"").contains("`store` does not belong into a section"));
+    assert!(fault("[launchpad]\nstore = \"swift:\"").contains("`store` must not be in a section"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub enum StoreError {
     #[error("{0} does not exist in the store")]
     NotFound(String),
     /// No answer, or an answer that asks to come again later. Trying again may help.
-    #[error("the store {address} cannot be reached: {reason}")]
+    #[error("cannot reach the store {address}: {reason}")]
     Unreachable {
         /// The store's address.
         address: String,

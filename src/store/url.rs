@@ -32,14 +32,14 @@ impl FromStr for StoreUrl {
             Some(("swift", url)) => {
                 let url = Url::parse(url).map_err(|error| InvalidStoreUrl(error.to_string()))?;
                 if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-                    return invalid("after swift: comes a storage URL, as in swift:https://HOST/v1/AUTH_x");
+                    return invalid("swift: must be followed by a storage URL, as in swift:https://HOST/v1/AUTH_x");
                 }
                 if !url.username().is_empty() || url.password().is_some() {
-                    return invalid("a storage URL holds no user and no password: use the OS_ or ST_ variables");
+                    return invalid("a storage URL must not contain a user or password: use the OS_ or ST_ variables");
                 }
                 Ok(Self::Swift(Some(url)))
             }
-            _ => invalid("it begins with swift: or folder:"),
+            _ => invalid("it must begin with swift: or folder:"),
         }
     }
 }

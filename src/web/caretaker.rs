@@ -80,7 +80,7 @@ async fn withdrawing(service: &Service, changed: &watch::Sender<()>) {
                     sleep(WITHDRAW_PAUSE).await;
                 }
                 Err(failure) => {
-                    warn!("needless requests stay in their queues for now: {failure}");
+                    warn!("cannot remove superseded requests from their queues now: {failure}");
                     sleep(PAUSE).await;
                     continue;
                 }
@@ -132,7 +132,7 @@ async fn look_for_results(service: &Service, about: Option<&Completed>, changed:
     let looked = ends::results(&service.journal, &service.store, about).await;
     let Looked { ended, failure } = looked.unwrap_or_else(|failure| Looked { ended: 0, failure: Some(failure) });
     if let Some(failure) = failure {
-        warn!("some results cannot be looked for now: {failure}");
+        warn!("cannot look up some results now: {failure}");
     }
     if ended > 0 {
         tell(changed);
@@ -153,7 +153,7 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
         let pause = match ends::requests(journal, broker, store, if is_time { ALL } else { UNCERTAIN }, before).await {
             Ok(Looked { ended, failure }) => {
                 if let Some(failure) = failure {
-                    warn!("some requests cannot be looked for now: {failure}");
+                    warn!("cannot look up some requests now: {failure}");
                 }
                 if ended > 0 || looked_at_all.is_none() {
                     tell(changed);
@@ -164,7 +164,7 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
                 UNCERTAIN_EVERY
             }
             Err(failure) => {
-                warn!("requests cannot be looked for now: {failure}");
+                warn!("cannot look up requests now: {failure}");
                 PAUSE
             }
         };
@@ -172,7 +172,7 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
         looked.cancel();
         let settled = asked::settle(journal, broker, store, before).await;
         if let Some(failure) = settled.map_or_else(Some, |looked| looked.failure) {
-            warn!("some requests of users cannot be looked for now: {failure}");
+            warn!("cannot look up some requests of users now: {failure}");
         }
         sleep(pause).await;
     }
@@ -192,7 +192,7 @@ async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &Ca
             match ends::requests(journal, &service.broker, store, &[Stage::Queued], now).await {
                 Ok(Looked { failure: None, .. }) => {}
                 Ok(Looked { failure: Some(failure), .. }) | Err(failure) => {
-                    warn!("requests cannot be looked for now: {failure}");
+                    warn!("cannot look up requests now: {failure}");
                 }
             }
             tell(changed);
@@ -248,7 +248,7 @@ async fn remember(service: &Service, due: &Due) -> (usize, HashSet<String>) {
         match rebuild::from_queues(&hooks, &around, now).await {
             Ok(some) => found += some,
             Err(failure) => {
-                warn!("the queues cannot be looked through now: {failure}");
+                warn!("cannot search the queues now: {failure}");
                 failed.insert(QUEUES.to_owned());
             }
         }
@@ -262,7 +262,7 @@ async fn remember(service: &Service, due: &Due) -> (usize, HashSet<String>) {
         match of_project(service, &name, &hooks, &around, now).await {
             Ok(some) => found += some,
             Err(failure) => {
-                warn!("pending statuses of {} cannot be looked for now: {failure}", first.project);
+                warn!("cannot look up pending statuses of {} now: {failure}", first.project);
                 failed.insert(name);
             }
         }

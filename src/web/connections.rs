@@ -144,7 +144,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!("no connection could be taken: {error}");
+                warn!("cannot accept a connection: {error}");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }

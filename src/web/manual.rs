@@ -184,20 +184,20 @@ async fn note(requests: &[Submission], notes: &Notes, broker: &Broker) {
 
 /// One request for each architecture, by the rules of `apt-ci run`. The error is for who has asked.
 fn requests(query: &Query, site: &Site) -> Result<Vec<Submission>, String> {
-    let release = query.release.as_ref().ok_or("release: there is none")?;
-    let package = query.package.as_ref().ok_or("package: there is none")?;
+    let release = query.release.as_ref().ok_or("release is missing")?;
+    let package = query.package.as_ref().ok_or("package is missing")?;
     let configured = site.architectures(release);
     let known = || {
         let names: Vec<&str> = site.releases.value.keys().map(|release| release.as_str()).collect();
-        format!("release: {release} is not tested here; there are {}", names.join(", "))
+        format!("release: {release} is not tested here; known: {}", names.join(", "))
     };
     let configured = configured.ok_or_else(known)?;
     if let Some(unknown) = query.architectures.iter().find(|one| !configured.contains(one)) {
         let names: Vec<&str> = configured.iter().map(|one| one.as_str()).collect();
-        return Err(format!("arch: {release} is not tested on {unknown} here, but on {}", names.join(", ")));
+        return Err(format!("arch: {release} is not tested on {unknown} here; known: {}", names.join(", ")));
     }
     if query.triggers.is_empty() && query.ppas.is_empty() && query.source.is_none() {
-        return Err("trigger: there is none, and neither a ppa, a build-git nor a test-git".to_owned());
+        return Err("trigger is missing: give a trigger, ppa, build-git or test-git".to_owned());
     }
     if let Some(TestSource::BuildGit(source) | TestSource::TestGit(source)) = &query.source {
         let border = Border::new(site.allowed_git_hosts());

@@ -37,7 +37,8 @@ impl Reply {
 
     /// Nobody has said who asks.
     pub(super) fn unknown_user() -> Self {
-        let message = "who asks is not known: send `Authorization: Bearer KEY`, with a key that the site has given you";
+        let message =
+            "missing or unknown API key: send `Authorization: Bearer KEY` with a key that the site has given you";
         let mut reply = Self::error(StatusCode::UNAUTHORIZED, message);
         reply.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         reply

@@ -63,8 +63,8 @@ fn added(_: &Services) -> Result<(), Failed> {
         );
         assert_eq!(added.out, format!("{address}\n"));
         assert_eq!(scene.forge.hooks(PROJECT), std::slice::from_ref(&address));
-        assert!(added.err.contains("and the service has taken it"), "{added:#?}");
-        assert!(added.err.contains("there is no token for statuses yet"), "{added:#?}");
+        assert!(added.err.contains("The service has accepted a "), "{added:#?}");
+        assert!(added.err.contains("no token for statuses yet"), "{added:#?}");
         let subject = git(&["log", "-1", "--format=%s", "--", "hooks.toml"]);
         assert_eq!(subject, format!("Test {PROJECT} {}s: thing on {release} amd64\n", kind.change()));
         let history = git(&["log", "-p", "--all"]);
@@ -78,10 +78,10 @@ fn added(_: &Services) -> Result<(), Failed> {
         assert_eq!(scene.forge.hooks(PROJECT).len(), 2);
         assert_eq!(scene.forge.secrets(PROJECT)[0], scene.forge.secrets(PROJECT)[1]);
         let removed = scene.admin(&["remove-hook", PROJECT, "--package", "other", "--yes"]);
-        assert!(removed.err.contains("is tested no more: other"), "{removed:#?}");
+        assert!(removed.err.contains("is no longer tested: other"), "{removed:#?}");
         assert_eq!(scene.forge.hooks(PROJECT), [address]);
         let refused = scene.command(&["remove-hook", PROJECT]);
-        assert!(refused.status.code() == Some(2) && refused.err.contains("say it with --yes"), "{refused:#?}");
+        assert!(refused.status.code() == Some(2) && refused.err.contains("use --yes to confirm"), "{refused:#?}");
         scene.admin(&["remove-hook", PROJECT, "--yes"]);
         assert!(scene.forge.hooks(PROJECT).is_empty());
         assert!(scene.site.ok(&["credentials", "list"]).is_empty(), "the secret went with the last hook");
@@ -102,7 +102,7 @@ fn by_hand(_: &Services) -> Result<(), Failed> {
     }
     assert!(scene.forge.asked().is_empty());
     let early = scene.command(&["rotate-secret", PROJECT, "--manual", "--force"]);
-    assert!(early.status.code() == Some(1) && early.err.contains("was given out yet"), "{early:#?}");
+    assert!(early.status.code() == Some(1) && early.err.contains("has been created yet"), "{early:#?}");
     let rotated = scene.command(&["rotate-secret", PROJECT, "--manual"]);
     assert!(rotated.status.success() && rotated.out.trim().len() == 64, "{rotated:#?}");
     let ended = scene.command(&["rotate-secret", PROJECT, "--manual", "--force"]);
@@ -123,13 +123,17 @@ fn wrong(_: &Services) -> Result<(), Failed> {
         |scene: &Scene, further: &[&str]| scene.command(&[&["add-hook", PROJECT, "--api-url", &api], further].concat());
     let admin = ["--token-file", "admin-token"];
     for (arguments, code, text) in [
-        (vec!["-s", "noble", "--token-file", "admin-token"], 2, "release noble is not configured"),
-        (vec!["-s", &release, "-a", "arm64", "--token-file", "admin-token"], 2, "is not tested on arm64 here"),
-        (vec!["--token-file", "admin-token"], 2, "give it with -s RELEASE"),
-        (vec!["-s", &release], 2, "set GITHUB_TOKEN, or name a file with --token-file"),
+        (vec!["-s", "noble", "--token-file", "admin-token"], 2, "unknown release noble; known: "),
+        (
+            vec!["-s", &release, "-a", "arm64", "--token-file", "admin-token"],
+            2,
+            "is not tested on arm64; known architectures: ",
+        ),
+        (vec!["--token-file", "admin-token"], 2, "set it with -s RELEASE"),
+        (vec!["-s", &release], 2, "set GITHUB_TOKEN, or give a file with --token-file"),
         (vec!["-s", &release, "--token-file", "weak-token"], 2, "the scope admin:repo_hook"),
-        (vec!["-s", &release, "--token-file", "bad-token"], 2, "does not let the token do this (401)"),
-        (vec!["-s", &release, "--token-file", "no-such-file"], 1, "no-such-file cannot be read"),
+        (vec!["-s", &release, "--token-file", "bad-token"], 2, "does not allow this with the token (401)"),
+        (vec!["-s", &release, "--token-file", "no-such-file"], 1, "cannot read no-such-file"),
         (vec!["-s", &release, "--env", "A=1;B=2", "--token-file", "admin-token"], 2, "a semicolon"),
         (vec!["-s", &release, "--env-allowed", "UPSTREAM_PULL_REQUEST=*"], 2, "is set from the pull request"),
         (
@@ -141,7 +145,7 @@ fn wrong(_: &Services) -> Result<(), Failed> {
         (vec!["-s", &release, "--build-git", "https://me:TOKEN@h/x"], 2, "build-git"),
         (vec!["-s", &release, "--env", "A=1", "--env", "A=2", "--token-file", "admin-token"], 2, "A is given twice"),
         (vec!["-s", &release, "--env", "A=1 ", "--token-file", "admin-token"], 2, "ends with a space"),
-        (vec!["-s", &release, "--token-file", "two-lines"], 2, "is no token"),
+        (vec!["-s", &release, "--token-file", "two-lines"], 2, "not a token"),
     ] {
         let finished = add(&scene, &arguments);
         assert_eq!(finished.status.code(), Some(code), "{arguments:?}: {finished:#?}");
@@ -153,10 +157,10 @@ fn wrong(_: &Services) -> Result<(), Failed> {
         assert!(finished.status.code() == Some(2) && !finished.err.contains("TOKEN"), "{finished:#?}");
     }
     let three = scene.command(&["add-hook", "a/b/c", "-s", &release, "--token-file", "admin-token"]);
-    assert!(three.status.code() == Some(2) && three.err.contains("is not OWNER/REPO"), "{three:#?}");
+    assert!(three.status.code() == Some(2) && three.err.contains("does not have the form OWNER/REPO"), "{three:#?}");
     scene.forge.away(true);
     let away = add(&scene, &[&["-s", &release], admin.as_slice()].concat());
-    assert!(away.status.code() == Some(1) && away.err.contains("answers 503"), "{away:#?}");
+    assert!(away.status.code() == Some(1) && away.err.contains("answered 503"), "{away:#?}");
     scene.forge.away(false);
     assert!(!scene.site.path().join("hooks.toml").exists());
     assert!(scene.site.ok(&["credentials", "list"]).is_empty());
@@ -164,10 +168,10 @@ fn wrong(_: &Services) -> Result<(), Failed> {
     // A service that is not there is told of; the hook stays.
     scene.kill_service();
     let unseen = add(&scene, &[&["-s", &release, "--build-git", BRANCH], admin.as_slice()].concat());
-    assert!(unseen.status.code() == Some(1) && unseen.err.contains("could not reach it"), "{unseen:#?}");
+    assert!(unseen.status.code() == Some(1) && unseen.err.contains("could not reach the service"), "{unseen:#?}");
     assert_eq!(scene.forge.hooks(PROJECT).len(), 1);
     let twice = add(&scene, &[&["-s", &release, "--env", "A=1"], admin.as_slice()].concat());
-    assert!(twice.status.code() == Some(2) && twice.err.contains("asks for thing on"), "{twice:#?}");
+    assert!(twice.status.code() == Some(2) && twice.err.contains("already requests thing on"), "{twice:#?}");
     // Its secret and its token would be another server's as well.
     let mirror = ["add-hook", PROJECT, "-s", &release, "--package", "mirror", "--api-url", "https://forge.example"];
     let mirror = scene.command(&[mirror.as_slice(), &admin].concat());
@@ -177,7 +181,10 @@ fn wrong(_: &Services) -> Result<(), Failed> {
     let finished = bare.run(&["github", "list-hooks"]);
     assert!(finished.status.code() == Some(2) && finished.err.contains("section [web]"), "{finished:#?}");
     let gone = scene.command(&["status", "you/other#1"]);
-    assert!(gone.status.code() == Some(1) && gone.err.contains("no such hook of you/other is declared"), "{gone:#?}");
+    assert!(
+        gone.status.code() == Some(1) && gone.err.contains("no matching hook of you/other is declared"),
+        "{gone:#?}"
+    );
     let elsewhere = scene.command(&["status", &format!("https://forge.example/{PROJECT}/pull/7")]);
     assert!(elsewhere.status.code() == Some(2) && elsewhere.err.contains("are not at forge.example"), "{elsewhere:#?}");
     let name = scene.command(&["status", "other"]);
@@ -190,14 +197,17 @@ fn asked(_: &Services) -> Result<(), Failed> {
     let release = scene.site.release.clone();
     let api = scene.forge.api();
     let arguments = ["github", "add-hook", PROJECT, "-s", &release, "--build-git", BRANCH, "--api-url", &api];
-    let (shown, code) = answering(&scene.site, "Token of an administrator", "admin\n", &arguments);
-    assert!(code == Some(0) && !shown.contains("admin\n") && shown.contains("has taken it"), "{shown}");
-    let (shown, code) = answering(&scene.site, "Token for the statuses", "status\n", &["github", "set-token", PROJECT]);
-    assert!(code == Some(0) && shown.contains("Stored the token for statuses of me/thing"), "{shown}");
+    let (shown, code) = answering(&scene.site, "Token of a project administrator", "admin\n", &arguments);
+    assert!(code == Some(0) && !shown.contains("admin\n") && shown.contains("The service has accepted a "), "{shown}");
+    let (shown, code) = answering(&scene.site, "Status token of", "status\n", &["github", "set-token", PROJECT]);
+    assert!(code == Some(0) && shown.contains("Stored the status token of me/thing"), "{shown}");
     // Ctrl-C changes nothing, and gives the cursor back.
     for (prompt, arguments) in [
         ("Release to test on", vec!["github", "add-hook", "you/other", "--api-url", &api]),
-        ("Token of an administrator", vec!["github", "add-hook", "you/other", "-s", &release, "--api-url", &api]),
+        (
+            "Token of a project administrator",
+            vec!["github", "add-hook", "you/other", "-s", &release, "--api-url", &api],
+        ),
     ] {
         let (shown, code) = answering(&scene.site, prompt, "\u{3}", &arguments);
         assert!(code == Some(130) && shown.trim_end().ends_with("\u{1b}[?25h"), "{code:?} {shown:?}");
@@ -256,14 +266,11 @@ fn synced(_: &Services) -> Result<(), Failed> {
         let left = scene.forge.hooks(PROJECT);
         assert!(left.len() == 2 && left.iter().any(|url| url.contains("package=renamed")), "{left:?}");
         let unasked = scene.command(&["sync", "--token-file", "admin-token"]);
-        assert!(unasked.status.success() && unasked.err.contains("agrees with the site"), "{unasked:#?}");
+        assert!(unasked.status.success() && unasked.err.contains("matches the site"), "{unasked:#?}");
         // The last one.
         fs::write(&file, "")?;
         let unnamed = scene.command(&["sync", "--yes", "--token-file", "admin-token"]);
-        assert!(
-            unnamed.status.code() == Some(2) && unnamed.err.contains("at which server me/thing is"),
-            "{unnamed:#?}"
-        );
+        assert!(unnamed.status.code() == Some(2) && unnamed.err.contains("the server of me/thing"), "{unnamed:#?}");
         let api = scene.forge.api();
         assert_eq!(steps(&scene, &["--yes", "--api-url", &api]), ["remove"]);
         assert_eq!(scene.forge.hooks(PROJECT).len(), 1, "another service's");
@@ -284,7 +291,7 @@ fn retried(_: &Services) -> Result<(), Failed> {
         assert_eq!(scene.waiting(), 1);
         scene.forge.wait_for(PROJECT, &sha, &scene.context("thing"), "pending");
         let again = scene.command(&["retry", &name]);
-        assert!(again.status.success() && again.err.contains("this commit waits already"), "{again:#?}");
+        assert!(again.status.success() && again.err.contains("this commit is already queued"), "{again:#?}");
         scene.site.ok(&["worker", "--drain"]);
         scene.forge.wait_for(PROJECT, &sha, &scene.context("thing"), "success");
         // What has ended is tested once more.
@@ -301,7 +308,7 @@ fn retried(_: &Services) -> Result<(), Failed> {
         let other = scene.command(&["retry", &name, "-a", "arm64"]);
         assert_eq!(other.status.code(), Some(1), "{other:#?}");
         let unknown = scene.command(&["retry", &format!("{PROJECT}#99")]);
-        assert!(unknown.status.code() == Some(1) && unknown.err.contains("knows no"), "{unknown:#?}");
+        assert!(unknown.status.code() == Some(1) && unknown.err.contains("has no"), "{unknown:#?}");
         let elsewhere = scene.command(&["retry", &url.replace("127.0.0.1", "192.0.2.1")]);
         assert!(elsewhere.status.code() == Some(2) && elsewhere.err.contains("are not at 192.0.2.1"), "{elsewhere:#?}");
         if kind == Forge::GitLab {
@@ -343,12 +350,12 @@ fn tokens(_: &Services) -> Result<(), Failed> {
     scene.forge.token("weak", &["gist"]);
     let stored = scene.set_token("mighty");
     assert!(
-        stored.status.success() && stored.err.contains("can do more than it needs to (repo, admin:org)"),
+        stored.status.success() && stored.err.contains("has more permissions than needed (repo, admin:org)"),
         "{stored:#?}"
     );
     for (token, text) in [
-        ("weak", "needs the scope repo:status, and has gist"),
-        ("unknown", "does not know this token"),
+        ("weak", "needs the scope repo:status, but has gist"),
+        ("unknown", "does not accept this token"),
         ("", "the secret is empty"),
     ] {
         let refused = scene.set_token(token);
@@ -423,9 +430,9 @@ fn interrupted(_: &Services) -> Result<(), Failed> {
     fs::remove_file(&lock)?;
     assert!(!left("hooks.toml").is_empty() && !scene.site.ok(&["credentials", "list"]).is_empty());
     let unasked = scene.command(&["remove-hook", PROJECT, "--token-file", "admin-token"]);
-    assert!(unasked.status.code() == Some(2) && unasked.err.contains("say it with --yes"), "{unasked:#?}");
+    assert!(unasked.status.code() == Some(2) && unasked.err.contains("use --yes to confirm"), "{unasked:#?}");
     let ended = scene.command(&removing);
-    assert!(ended.status.success() && ended.err.contains("What was left of the hooks"), "{ended:#?}");
+    assert!(ended.status.success() && ended.err.contains("Removed the remains of the hooks"), "{ended:#?}");
     assert_eq!(left("hooks.toml") + &left("credentials"), "");
     assert!(scene.site.ok(&["credentials", "list"]).is_empty());
     // The declaration was taken out by hand, and the secret was removed without a commit.
@@ -445,7 +452,10 @@ fn interrupted(_: &Services) -> Result<(), Failed> {
     assert!(ended.status.success() && scene.forge.hooks(PROJECT).is_empty(), "{ended:#?}");
     assert_eq!(left("hooks.toml") + &left("credentials"), "");
     let over = scene.command(&removing);
-    assert!(over.status.code() == Some(1) && over.err.contains("no such hook of me/thing is declared"), "{over:#?}");
+    assert!(
+        over.status.code() == Some(1) && over.err.contains("no matching hook of me/thing is declared"),
+        "{over:#?}"
+    );
     Ok(())
 }
 
@@ -456,7 +466,7 @@ fn secrets(_: &Services) -> Result<(), Failed> {
         fs::write(&file, text).expect("a file");
         scene.site.run(&["credentials", "import", "github-secrets.json", "--server", &scene.forge.api()])
     };
-    for (text, reason) in [(r#"{"thing": ""}"#, "the secret of thing is empty"), ("{}", "holds no credentials")] {
+    for (text, reason) in [(r#"{"thing": ""}"#, "the secret of thing is empty"), ("{}", "contains no credentials")] {
         let refused = import(text);
         assert!(refused.status.code() == Some(2) && refused.err.contains(reason), "{refused:#?}");
     }
@@ -478,7 +488,7 @@ fn secrets(_: &Services) -> Result<(), Failed> {
     assert_eq!(scene.site.ok(&["credentials", "list"]).lines().count(), 2);
     // The one that was brought is nobody's any more.
     let rotated = scene.admin(&["rotate-secret", PROJECT]);
-    assert!(rotated.err.contains("the old one is good no more"), "{rotated:#?}");
+    assert!(rotated.err.contains("the old one is no longer valid"), "{rotated:#?}");
     let names = scene.site.json(&["credentials", "list"]);
     assert_eq!((names.as_array().map(Vec::len), names[0]["name"].as_str()), (Some(1), Some(PROJECT)), "{names}");
     Ok(())

@@ -126,13 +126,13 @@ fn lost_disk(_: &Services) -> Result<(), Failed> {
     scene.forge.open(PROJECT, 9, &commit('c'));
     scene.forge.wait_for(PROJECT, &commit('c'), &context, "pending");
     let busy = scene.command(&["reconcile"]);
-    assert!(busy.status.code() == Some(1) && busy.err.contains("`apt-ci serve` runs here"), "{busy:#?}");
+    assert!(busy.status.code() == Some(1) && busy.err.contains("`apt-ci serve` is running here"), "{busy:#?}");
     lose(&mut scene);
     scene.site.ok(&["worker", "--drain"]);
     let reconciled = scene.command(&["reconcile"]);
     assert!(reconciled.status.success(), "{reconciled:#?}");
     assert!(
-        reconciled.err.contains("Found 1 tests") && reconciled.err.contains("Showed 1 statuses"),
+        reconciled.err.contains("Found 1 previously unknown tests") && reconciled.err.contains("Reported 1 statuses"),
         "{reconciled:#?}"
     );
     assert_eq!(scene.forge.states(PROJECT, &commit('c'), &context), ["pending", "success"]);
@@ -183,11 +183,11 @@ fn while_rotating(_: &Services) -> Result<(), Failed> {
     scene.kill_service();
     let unseen = scene.command(&["rotate-secret", PROJECT, "--token-file", "admin-token"]);
     assert_eq!(unseen.status.code(), Some(1), "{unseen:#?}");
-    assert!(unseen.err.contains("both stay good"), "{unseen:#?}");
+    assert!(unseen.err.contains("both secrets stay valid"), "{unseen:#?}");
     scene.serve();
     assert_eq!(ping_with(&scene, &old), 200);
     let ended = scene.admin(&["rotate-secret", PROJECT]);
-    assert!(ended.err.contains("Going on with the secret of an earlier call"), "{ended:#?}");
+    assert!(ended.err.contains("Continuing an earlier rotation"), "{ended:#?}");
     assert_eq!((ping_with(&scene, &new), ping_with(&scene, &old)), (200, 403));
     let secret = scene.site.ok(&["credentials", "show", "github-hook", PROJECT, "--reveal"]);
     assert_eq!(secret.trim(), new);

@@ -180,7 +180,7 @@ fn broken_token(_: &Services) -> Result<(), Failed> {
     let good = format!("autopkgtest/good/{release}/amd64");
     scene.forge.wait_for("you/good", &sha, &good, "success");
     assert!(scene.forge.statuses(PROJECT, &sha).is_empty());
-    until("the log says why", || scene.log().contains("does not let the token do this (401)"));
+    until("the log says why", || scene.log().contains("does not allow this with the token (401)"));
     assert!(!scene.log().contains("expiring"), "{}", scene.log());
     scene.forge.refuse("POST /repos/me/thing/statuses", "403 Forbidden", "Retry-After: 1\r\n");
     assert!(scene.set_token("status").status.success());
@@ -211,14 +211,14 @@ fn keys(_: &Services) -> Result<(), Failed> {
     };
     let good = format!("release={release}&package=gzip&trigger=glibc%2F2.39-1&env=A%3D1%3BB%3D2&all-proposed=1");
     for (key, parameters, status, text) in [
-        ("wrong", good.as_str(), 401, "who asks is not known"),
-        ("", &good, 401, "who asks is not known"),
+        ("wrong", good.as_str(), 401, "missing or unknown API key"),
+        ("", &good, 401, "missing or unknown API key"),
         (key, "release=noble&package=gzip&trigger=a/1", 400, "noble is not tested here"),
-        (key, &format!("release={release}&package=gzip"), 400, "trigger: there is none"),
-        (key, &format!("release={release}&trigger=a/1"), 400, "package: there is none"),
+        (key, &format!("release={release}&package=gzip"), 400, "trigger is missing"),
+        (key, &format!("release={release}&trigger=a/1"), 400, "package is missing"),
         (key, &format!("release={release}&package=gzip&trigger=a/1&arch=arm64"), 400, "is not tested on arm64"),
         (key, &format!("release={release}&package=gzip&trigger=a/1&shell=x"), 400, "unknown parameter"),
-        (key, &format!("release={release}&package=gzip&ppa=me:TOKEN@me/x"), 400, "no place in a URL"),
+        (key, &format!("release={release}&package=gzip&ppa=me:TOKEN@me/x"), 400, "must not be in a URL"),
         (key, &format!("release={release}n0&package=gzip&trigger=a/1&all-proposed=1"), 400, "has no pocket"),
     ] {
         let (answered, answer) = ask(key, parameters);

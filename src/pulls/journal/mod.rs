@@ -48,7 +48,7 @@ const AWAITED: i64 = 7 * 86_400;
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be used.
-    #[error("the journal of pull requests {} cannot be used: {reason}", path.display())]
+    #[error("cannot use the journal of pull requests {}: {reason}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum JournalError {
         reason: String,
     },
     /// Another process has it.
-    #[error("another process works with the journal of pull requests {}", .0.display())]
+    #[error("another process is using the journal of pull requests {}", .0.display())]
     Busy(PathBuf),
 }
 
@@ -119,7 +119,8 @@ impl Journal {
             .map_err(|error| unusable(&error))?;
         if version != SCHEMA_VERSION {
             return Err(unusable(&format!(
-                "it has the form {version}, and this program knows the form {SCHEMA_VERSION}; without it, what matters is found again"
+                "its format is {version}, but this program supports format {SCHEMA_VERSION}; it can be removed, \
+                 because what matters is found again"
             )));
         }
         let (connections, renewed) = (Arc::new(Mutex::new(connections)), Arc::default());

@@ -12,7 +12,7 @@ use crate::site::SiteError;
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// Nobody has made a site.
-    #[error("credentials belong to a site, and there is none here")]
+    #[error("credentials belong to a site, but no site was found")]
     NoSite,
     /// Others can read a file with secrets.
     #[error("{} can be read by others than its owner", path.display())]
@@ -34,10 +34,10 @@ pub enum CredentialsError {
     #[error("{} is a symbolic link, which could lead anywhere", .0.display())]
     Link(PathBuf),
     /// A secret in clear in a folder that git knows.
-    #[error("{} holds a secret in clear, in a folder that git knows", .0.display())]
+    #[error("{} contains an unencrypted secret, in a folder that git tracks", .0.display())]
     Clear(PathBuf),
     /// A file holds what was encrypted for something else.
-    #[error("the file of {0} holds {1}: somebody has copied or changed it")]
+    #[error("the file of {0} contains {1}: it was copied or changed")]
     Foreign(String, String),
     /// A secret from before secrets were bound to what they are for.
     #[error("the {0} credential of {1} is not bound to a server yet")]
@@ -73,7 +73,7 @@ pub enum CredentialsError {
         service: Box<ServerIdentity>,
     },
     /// Nothing says which server may get a secret.
-    #[error("nothing says which server the {0} credential of {1} is for")]
+    #[error("the server of the {0} credential of {1} is unknown")]
     NoServer(Kind, Name),
     /// A secret would get a purpose that this user has neither said nor confirmed: a commit may have changed it.
     #[error(
@@ -90,25 +90,28 @@ pub enum CredentialsError {
         is_there: bool,
     },
     /// Nothing says which roles need a secret.
-    #[error("nothing says who needs the {0} credential of {1}")]
+    #[error("the roles that need the {0} credential of {1} are unknown")]
     NoReaders(Kind, Name),
     /// Keys that this user has not confirmed would open what is encrypted.
-    #[error("not confirmed yet, and would open what is stored: {}", .0.join("; "))]
+    #[error("keys that are not confirmed yet could decrypt what is stored: {}", .0.join("; "))]
     Unconfirmed(Vec<String>),
     /// The list of recipients is gone: secrets would be in clear where they were encrypted.
-    #[error("{} names no recipient, and secrets of this site were encrypted: it would be in clear", .0.display())]
+    #[error(
+        "{} names no recipient, but secrets of this site were encrypted; refusing to store a secret unencrypted",
+        .0.display()
+    )]
     NoRecipients(PathBuf),
     /// No key of this user opens the secret.
-    #[error("no SSH key here opens the secret of {0}: {1}")]
+    #[error("no SSH key here can decrypt the secret of {0}: {1}")]
     Sealed(String, String),
     /// Nobody here could open the secrets any more.
-    #[error("no SSH key here would open the secrets then: {0}")]
+    #[error("no SSH key here could decrypt the secrets afterwards: {0}")]
     Unopenable(String),
     /// A key that secrets cannot be encrypted to.
     #[error("not a key that secrets can be encrypted to: {0}")]
     Recipient(String),
     /// Without it, secrets would be in clear.
-    #[error("{0} is the last operator: without it nobody could read all secrets, or they would be in clear")]
+    #[error("{0} is the last operator: without it, nobody could decrypt all secrets, or they would be unencrypted")]
     LastRecipient(String),
     /// Several keys have this comment.
     #[error("several recipients are called {0}")]
@@ -117,7 +120,7 @@ pub enum CredentialsError {
     #[error("there is no {0}")]
     Missing(String),
     /// There is no such recipient.
-    #[error("there is no recipient {0:?}")]
+    #[error("unknown recipient {0:?}")]
     NoRecipient(String),
     /// git failed.
     #[error(transparent)]

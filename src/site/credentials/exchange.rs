@@ -14,7 +14,7 @@ use super::Name;
 /// When it is no such file.
 pub fn read_secrets(text: &str) -> Result<Vec<(Name, SecretString)>, String> {
     let secrets: BTreeMap<String, String> = serde_json::from_str(text)
-        .map_err(|error| format!("it is no JSON object of texts: line {}, column {}", error.line(), error.column()))?;
+        .map_err(|error| format!("not a JSON object of strings: line {}, column {}", error.line(), error.column()))?;
     let read = |(name, secret): (String, String)| {
         let name: Name = name.parse().map_err(|error| format!("{error}"))?;
         // Everybody could sign with it.
@@ -41,7 +41,7 @@ pub fn read_tokens(text: &str) -> Result<Vec<(Name, SecretString)>, String> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let fault = || format!("line {} has not the form project:user:token", number + 1);
+        let fault = || format!("line {} does not have the form project:user:token", number + 1);
         let (project, rest) = line.split_once(':').ok_or_else(fault)?;
         let (user, token) = rest.split_once(':').ok_or_else(fault)?;
         if user.is_empty() || token.is_empty() {

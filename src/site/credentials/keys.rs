@@ -88,7 +88,7 @@ impl Keys {
         };
         let name = Some(path.display().to_string());
         match Identity::from_buffer(BufReader::new(file.take(KEY_LIMIT)), name) {
-            Ok(Identity::Unsupported(_)) => Err("keys of its type open no secrets".to_owned()),
+            Ok(Identity::Unsupported(_)) => Err("keys of its type cannot decrypt secrets".to_owned()),
             Ok(identity) => Ok(Some(identity)),
             Err(error) => Err(error.to_string()),
         }
@@ -108,7 +108,7 @@ impl Keys {
                 return Ok(identity);
             }
         }
-        Err("its passphrase is another one".to_owned())
+        Err("wrong passphrase".to_owned())
     }
 }
 

@@ -82,6 +82,6 @@ impl FromStr for Kind {
 
     fn from_str(text: &str) -> Result<Self, InvalidEntry> {
         let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        found.ok_or_else(|| InvalidEntry(format!("the kinds are {}", Self::ALL.map(Self::as_str).join(", "))))
+        found.ok_or_else(|| InvalidEntry(format!("expected one of: {}", Self::ALL.map(Self::as_str).join(", "))))
     }
 }

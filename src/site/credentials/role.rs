@@ -23,7 +23,7 @@ pub enum Role {
 
 /// A text that is no role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a role is operator, web, worker or worker:HOST")]
+#[error("a role must be operator, web, worker or worker:HOST")]
 pub struct InvalidRole;
 
 impl Role {

@@ -104,9 +104,11 @@ impl FromStr for Recipient {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.contains("PRIVATE KEY-----") {
-            return Err("this is a private key, which belongs to nobody else: the public one is wanted, in the file of the same name \
-                        with the ending .pub"
-                .to_owned());
+            return Err(
+                "this is a private key, which must stay secret: give the public key, from the file with the same name \
+                 and the ending .pub"
+                    .to_owned(),
+            );
         }
         if text.trim().lines().count() > 1 {
             return Err("there are several keys in it: add them one by one".to_owned());

@@ -388,7 +388,7 @@ fn a_passphrase_is_asked_for_once_and_only_for_the_key_that_opens() {
         other => panic!("{:?}", other.err()),
     };
     assert!(reason(None).contains("on a terminal only (ssh-agent cannot decrypt)"));
-    assert!(reason(Some("wrong")).contains("its passphrase is another one"));
+    assert!(reason(Some("wrong")).contains("wrong passphrase"));
 }
 
 #[test]

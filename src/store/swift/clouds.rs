@@ -92,7 +92,7 @@ impl Cloud {
         let Some((file, mut clouds)) = read_first(&places)? else {
             let places: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
             return Err(StoreError::Misconfigured(format!(
-                "the cloud {name:?} is asked for, but there is no clouds.yaml; looked at {}",
+                "no clouds.yaml found for the cloud {name:?}; looked at {}",
                 places.join(", ")
             )));
         };

@@ -69,7 +69,7 @@ impl Session {
             builder = builder.tls_certs_only(certificates(file)?);
         }
         let client = builder.build().map_err(|error| {
-            StoreError::Misconfigured(format!("no HTTP client for the store can be made: {}", error.without_url()))
+            StoreError::Misconfigured(format!("cannot create an HTTP client for the store: {}", error.without_url()))
         })?;
         Ok(Self {
             client,
@@ -126,7 +126,7 @@ impl Session {
             Login::Anonymous => {
                 "without credentials only public containers can be read: set OS_CLOUD, or the OS_ or ST_ variables"
             }
-            Login::Token(_) => "the token in OS_AUTH_TOKEN is not good for this, or no longer",
+            Login::Token(_) => "the token in OS_AUTH_TOKEN is not valid for this, or no longer valid",
             Login::TempAuth(_) | Login::Keystone(_) => "this user has no right to do that in this account",
         }
     }
@@ -167,7 +167,7 @@ impl Session {
         let without_login = |token: Option<&str>| {
             let storage = storage.ok_or_else(|| Failure::Misconfigured("the storage URL is not set".to_owned()))?;
             Grant::new(&storage.url, token, None)
-                .ok_or_else(|| Failure::Misconfigured("OS_AUTH_TOKEN is no token".to_owned()))
+                .ok_or_else(|| Failure::Misconfigured("OS_AUTH_TOKEN is not a token".to_owned()))
         };
         let grant = match &self.account.login {
             Login::Anonymous => without_login(None),

@@ -165,7 +165,7 @@ fn a_cloud_of_the_working_directory_does_not_count() {
     let error = Account::resolve(None, &settings, &variables, None).unwrap_err();
     assert!(error.to_string().contains("password (cloud ci in"), "{error}");
     let error = Account::resolve(None, &SwiftSettings::default(), &variables, None).unwrap_err();
-    assert!(error.to_string().contains("there is no clouds.yaml"), "{error}");
+    assert!(error.to_string().contains("no clouds.yaml found"), "{error}");
     assert!(!error.to_string().contains(" ./clouds.yaml"), "{error}");
 }
 
