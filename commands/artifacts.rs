@@ -51,14 +51,14 @@ pub async fn run(args: ArtifactsArgs, session: &Session) -> anyhow::Result<ExitS
     }
     let left_out: Vec<&Member> = members.iter().filter(|member| member.left_out.is_some()).collect();
     match folder {
-        None if members.is_empty() => session.ui.note("There are no artifacts beside the log."),
+        None if members.is_empty() => session.ui.note("This run has no artifacts besides its log."),
         None => show(&members, session)?,
         Some(folder) => {
             let count = members.len() - left_out.len();
             session.ui.note(format!("Unpacked {count} files of {} to {}.", run.id, folder.display()));
             for member in left_out {
                 let reason = member.left_out.as_deref().unwrap_or_default();
-                session.ui.warn(format!("{} is left out: {reason}", member.path));
+                session.ui.warn(format!("skipped {}: {reason}", member.path));
             }
         }
     }

@@ -92,11 +92,11 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     let store = session.store(&site)?;
     let path = Index::path(&site.cache_dir, &store);
     if let Some(Command::Export { file }) = &args.command {
-        let message = format!("there is no index of {} yet", store.address());
-        let index = Index::open(&path)?.ok_or(NotFound { message, hint: "`apt-ci index` makes it" })?;
+        let message = format!("no index of {} yet", store.address());
+        let index = Index::open(&path)?.ok_or(NotFound { message, hint: "run `apt-ci index` to create it" })?;
         let exported = index.export(file)?;
         session.ui.note(format!(
-            "Wrote {} results to {}, and their checksum to {}.",
+            "Wrote {} results to {} and their checksum to {}.",
             exported.results,
             file.display(),
             exported.checksum_file.display()
@@ -109,9 +109,7 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     let index = match Index::fill(&path) {
         Err(error @ IndexError::Busy(_)) => {
             let message = error.to_string();
-            return Err(
-                Unable { message, hint: "wait for it, or let it go on: what it fills is used meanwhile" }.into()
-            );
+            return Err(Unable { message, hint: "wait for it; queries already use what it has indexed" }.into());
         }
         other => other?,
     };
@@ -130,7 +128,7 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     tokio::select! {
         outcome = filling => outcome.map(|()| ExitStatus::Success),
         _ = &mut ctrl_c => {
-            session.ui.note("What was taken over stays; `apt-ci index` goes on there.");
+            session.ui.note("Progress is saved; run `apt-ci index` to continue.");
             Ok(if args.follow { ExitStatus::Success } else { ExitStatus::Interrupted })
         }
     }
@@ -192,10 +190,10 @@ async fn refresh(
     }
     let last = failures.pop();
     for (name, error) in failures {
-        session.ui.warn(format!("the index of {name} is not complete: {error}"));
+        session.ui.warn(format!("the index of {name} is incomplete: {error}"));
     }
     if let Some((name, error)) = last {
-        let message = format!("the index of {name} is not complete; `apt-ci index` goes on where it is");
+        let message = format!("the index of {name} is incomplete; run `apt-ci index` to continue");
         return Err(anyhow::Error::from(error).context(message));
     }
     Ok(refreshed.into_iter().map(|(name, _)| name).collect())
@@ -220,7 +218,7 @@ fn show(refreshed: &[(String, Refreshed)], session: &Session) -> anyhow::Result<
         .collect();
     table::print(&session.ui, &["CONTAINER", "NEW", "REMOVED", "FETCHED", "DAMAGED"].map(Column::new), &rows)?;
     match (refreshed.len(), changed.len()) {
-        (0, _) => session.ui.note("The store has no containers with results of these releases."),
+        (0, _) => session.ui.note("The store has no containers with results for these releases."),
         (_, 0) => session.ui.note("The index was up to date."),
         _ => {}
     }
@@ -248,7 +246,7 @@ fn is_meant(name: &str, releases: &[Release]) -> bool {
 
 /// Takes over what workers announce. What fails is told, and tried again.
 async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, session: &Session) {
-    session.ui.note("Following; Ctrl-C ends it.");
+    session.ui.note("Following new results; press Ctrl-C to stop.");
     let mut pause = TRY_AGAIN;
     loop {
         let listening = async {

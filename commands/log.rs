@@ -55,9 +55,12 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
             None => {
                 let note = match run.outcome() {
                     Outcome::Fail => {
-                        format!("{} failed, but its result names no test that did; its whole log may tell why.", run.id)
+                        format!(
+                            "{} failed, but its result lists no failed test; see the whole log for the reason.",
+                            run.id
+                        )
                     }
-                    outcome => format!("No test of {} has failed: {outcome}.", run.id),
+                    outcome => format!("No test of {} failed: {outcome}.", run.id),
                 };
                 if session.ui.json {
                     let mut document = serde_json::to_value(&run)?;
@@ -74,10 +77,10 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
     if session.ui.json {
         let mut log = Vec::new();
         let reading = (&mut text).take(JSON_LIMIT + 1).read_to_end(&mut log).await;
-        reading.with_context(|| format!("the log of {} cannot be read", run.object("")))?;
+        reading.with_context(|| format!("cannot read the log of {}", run.object("")))?;
         if log.len() as u64 > JSON_LIMIT {
             let message = format!("the log of {} is too long for --json: over {} MiB", run.id, JSON_LIMIT >> 20);
-            return Err(Unable { message, hint: "without --json, it is written out while it is read" }.into());
+            return Err(Unable { message, hint: "leave out --json to stream the log" }.into());
         }
         let mut document = serde_json::to_value(&run)?;
         document["log"] = String::from_utf8_lossy(&log).into();
@@ -104,8 +107,10 @@ async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Res
             && !details.tests.is_empty()
         {
             let names: Vec<&str> = details.tests.iter().map(|test| test.name.as_str()).collect();
-            let message = format!("{} has no test {missing}; it has {}", run.id, names.join(", "));
-            return Err(NotFound { message, hint: "`apt-ci results show RUN` shows how each of them ended" }.into());
+            let message = format!("{} has no test {missing}; its tests are {}", run.id, names.join(", "));
+            return Err(
+                NotFound { message, hint: "run `apt-ci results show RUN` to see the result of each test" }.into()
+            );
         }
         args.tests.clone()
     };
@@ -116,11 +121,10 @@ async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Res
     let mut text = run.sections(store, move |test| wanted.iter().any(|name| name == test)).await?;
     // What was skipped has no section.
     let mut first = vec![0; 4096];
-    let length =
-        text.read(&mut first).await.with_context(|| format!("the log of {} cannot be read", run.object("")))?;
+    let length = text.read(&mut first).await.with_context(|| format!("cannot read the log of {}", run.object("")))?;
     if length == 0 {
         let message = format!("the log of {} has no section of {names}", run.id);
-        return Err(NotFound { message, hint: "`apt-ci log RUN` shows all of it" }.into());
+        return Err(NotFound { message, hint: "run `apt-ci log RUN` to see the whole log" }.into());
     }
     first.truncate(length);
     Ok(Some(Box::new(std::io::Cursor::new(first).chain(text))))

@@ -89,15 +89,17 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
         let name = run.path.folder(&run.id);
         let Recorded { submission: Submission { queue, request }, whole, .. } = match run.request(&store).await {
             Ok(recorded) => recorded,
-            Err(RecordedError::Store(error)) => return Err(error).with_context(|| format!("the result of {name}")),
+            Err(RecordedError::Store(error)) => {
+                return Err(error).with_context(|| format!("cannot read the result of {name}"));
+            }
             // One of many that cannot be retried keeps nobody from the others.
             Err(error) if args.runs.is_empty() => {
-                session.ui.warn(format!("{name} is left out: {error}"));
+                session.ui.warn(format!("skipped {name}: {error}"));
                 continue;
             }
             Err(error) => {
-                let message = format!("{name} cannot be retried: {error}");
-                let hint = "ask for the test anew: `apt-ci run`";
+                let message = format!("cannot retry {name}: {error}");
+                let hint = "request the test with `apt-ci run` instead";
                 return Err(Unable { message, hint }.into());
             }
         };
@@ -114,11 +116,12 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
     }
     if incomplete > 0 {
         session.ui.warn(format!(
-            "the results of {incomplete} runs tell only triggers and environment: other parameters, if there were any, are missing"
+            "the results of {incomplete} runs record only triggers and environment; any other parameters of \
+             their requests are lost"
         ));
     }
     if submissions.is_empty() {
-        session.ui.note("No run is meant by all these conditions.");
+        session.ui.note("No runs match.");
         return Ok(ExitStatus::Success);
     }
     if args.dry_run {

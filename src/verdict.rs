@@ -70,7 +70,7 @@ impl Verdict {
             return verdict(Meaning::Infrastructure, "its result is damaged".to_owned());
         }
         if !run.is_evidence() {
-            return verdict(Meaning::Infrastructure, "the testbed lacked what was asked for".to_owned());
+            return verdict(Meaning::Infrastructure, "the testbed lacked requested packages".to_owned());
         }
         match run.outcome() {
             Outcome::Pass => return verdict(Meaning::Pass, "it passed".to_owned()),
@@ -80,7 +80,7 @@ impl Verdict {
                 let reason = format!("autopkgtest ended with {}", run.summary.exitcode);
                 return verdict(Meaning::Infrastructure, reason);
             }
-            Outcome::Denylisted => return verdict(Meaning::NotRun, "it is never to be run".to_owned()),
+            Outcome::Denylisted => return verdict(Meaning::NotRun, "the package is listed in never_run".to_owned()),
             Outcome::Fail => {}
         }
         let mut others: Vec<&StoredRun> =
@@ -104,7 +104,7 @@ impl Verdict {
         {
             return match baseline.outcome() {
                 Outcome::Fail => {
-                    citing(baseline, Meaning::AlwaysFailed, format!("so does the baseline, {}", baseline.id))
+                    citing(baseline, Meaning::AlwaysFailed, format!("the baseline, {}, failed as well", baseline.id))
                 }
                 _ => citing(baseline, Meaning::Regression, format!("the baseline, {}, passed", baseline.id)),
             };
@@ -224,8 +224,8 @@ mod tests {
                 (fails(), cut_baseline.as_slice(), Meaning::AlwaysFailed, "not passed before"),
                 (damaged(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "damaged"),
                 // Nor is one whose testbed lacked what was asked for.
-                (refuted(run(9, 16, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked what was asked for"),
-                (refuted(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked what was asked for"),
+                (refuted(run(9, 16, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked requested packages"),
+                (refuted(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked requested packages"),
             ]);
         for (run, others, meaning, reason) in cases {
             let verdict = Verdict::of(&run, others);

@@ -86,9 +86,9 @@ fn not_there(_: &Services) -> Result<(), Failed> {
     let site = with_a_run();
     let missing = site.run(&["log", "grep", "-s", &site.release]);
     assert_eq!(missing.status.code(), Some(1), "{missing:#?}");
-    assert!(missing.err.contains(&format!("holds no run \"grep\" on {}", site.release)), "{}", missing.err);
-    assert!(missing.err.contains("hint: `apt-ci results`"), "{}", missing.err);
-    assert_eq!(site.run(&["results", "--limit", "0"]).err, "There are more; show them with --limit.\n");
+    assert!(missing.err.contains(&format!("has no results for package grep on {}", site.release)), "{}", missing.err);
+    assert!(missing.err.contains("hint: run `apt-ci results`"), "{}", missing.err);
+    assert_eq!(site.run(&["results", "--limit", "0"]).err, "More results exist; raise --limit.\n");
     fs::write(site.path().join("file"), "")?;
     let no_folder = site.run(&["results", "--store", "folder:file"]);
     assert_eq!(no_folder.status.code(), Some(2), "{no_folder:#?}");
@@ -107,7 +107,7 @@ fn full_output(_: &Services) -> Result<(), Failed> {
         let finished = command.spawn()?.wait_with_output()?;
         let err = String::from_utf8_lossy(&finished.stderr);
         assert_eq!(finished.status.code(), Some(1), "{arguments:?}: {err}");
-        assert!(err.contains("standard output cannot be written: No space left"), "{arguments:?}: {err}");
+        assert!(err.contains("cannot write to standard output: No space left"), "{arguments:?}: {err}");
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ fn pager(_: &Services) -> Result<(), Failed> {
     assert_eq!((interrupted.status.code(), interrupted.out.as_str()), (Some(0), "still there\n"));
     let mistyped = through(&[("PAGER", "no-such-pager")]);
     assert_eq!(mistyped.status.code(), Some(1), "{mistyped:#?}");
-    assert!(mistyped.out.contains("set PAGER to another one"), "{}", mistyped.out);
+    assert!(mistyped.out.contains("set PAGER to another program"), "{}", mistyped.out);
     // What a test writes cannot steer the terminal, whatever shows it; a file gets it as it is.
     let steering = "evil/1\u{1b}]52;c;cm0gLXJmIC8=\u{7}\u{1b}[2J\u{9b}5n\u{202e}\u{1b}[32mgreen\u{1b}[0m\n";
     let path = site.json(&["results", "show", "gzip"])["path"].as_str().expect("a path").to_owned();

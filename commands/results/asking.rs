@@ -70,14 +70,14 @@ impl Conditions {
 /// An outcome by its word.
 pub fn outcome(text: &str) -> Result<Outcome, String> {
     let known = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text);
-    known.ok_or_else(|| format!("the outcomes are {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
+    known.ok_or_else(|| format!("expected one of: {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
 }
 
 fn ppa(text: &str) -> anyhow::Result<Origin> {
     let ppa: apt_ci::request::Ppa = text.trim_start_matches("ppa:").parse()?;
     if ppa.login().is_some() {
-        let message = "a PPA's token does not belong on a command line, and is not needed here".to_owned();
-        return Err(BadInput { message, hint: Some("name the PPA alone: OWNER/NAME".to_owned()) }.into());
+        let message = "a PPA's token must not be given on the command line, and is not needed here".to_owned();
+        return Err(BadInput { message, hint: Some("give the PPA only as OWNER/NAME".to_owned()) }.into());
     }
     Ok(Origin::ppa(ppa.owner(), ppa.name()))
 }
@@ -88,7 +88,7 @@ pub fn releases(named: &[Release], site: &Site) -> anyhow::Result<Vec<Release>> 
         if named.is_empty() { site.releases.value.keys().cloned().collect() } else { named.to_vec() };
     if releases.is_empty() {
         let message = format!("no releases are configured ({})", site.releases.origin);
-        let hint = Some("name one with -s, or name them under [releases] in apt-ci.toml".to_owned());
+        let hint = Some("give one with -s, or add releases to [releases] in apt-ci.toml".to_owned());
         return Err(BadInput { message, hint }.into());
     }
     Ok(releases)
@@ -166,7 +166,7 @@ pub async fn from_index<T>(
         Err(error) => {
             // A command may ask more than once.
             static TOLD: Once = Once::new();
-            TOLD.call_once(|| session.ui.warn(format!("{error}; asking the store")));
+            TOLD.call_once(|| session.ui.warn(format!("{error}; querying the store instead")));
             None
         }
     }
@@ -206,7 +206,7 @@ async fn fresh_index(
             let age = when::ago(oldest, now);
             TOLD.call_once(|| {
                 session.ui.note(format!(
-                    "The index is from {age}, and there may be newer results: asking the store. `apt-ci index` refreshes it."
+                    "The index was updated {age}; querying the store instead. Run `apt-ci index` to refresh it."
                 ));
             });
         }

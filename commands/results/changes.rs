@@ -77,15 +77,15 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
     places.sort();
     places.dedup();
     if let [_, _, ..] = places.as_slice() {
-        let message = format!("{} has runs in several places", args.package);
-        return Err(BadInput { message, hint: Some(format!("name one: {}", places.join(", "))) }.into());
+        let message = format!("{} exists for several releases or architectures", args.package);
+        return Err(BadInput { message, hint: Some(format!("choose one: {}", places.join(", "))) }.into());
     }
     if runs.is_empty() {
         known::check_places(&args.place.release, args.place.architecture.as_ref(), site)?;
     }
     let Some(turn) = Turn::find_read(&mut runs, &store).await? else {
-        let message = format!("{} holds no run of {} that passed or failed", store.address(), args.package);
-        return Err(NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into());
+        let message = format!("{} contains no run of {} that passed or failed", store.address(), args.package);
+        return Err(NotFound { message, hint: "run `apt-ci results` to list the available runs" }.into());
     };
     match turn {
         Turn::Passes(run) => {
@@ -101,7 +101,7 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
             }
             session
                 .ui
-                .note(format!("{} has not passed in any run that is there; the first is {}.", args.package, run.id));
+                .note(format!("{} has not passed in any available run; the first one is {}.", args.package, run.id));
             Ok(ExitStatus::Failure)
         }
         Turn::Turned { good, bad, failures } => {
@@ -154,7 +154,7 @@ async fn tell(
         if let Some(Blamed { failures, verdict }) = blamed {
             session.ui.data(format!("{}: {}.", verdict.meaning, verdict.reason))?;
             let since = if *failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
-            session.ui.data(format!("It has failed {since} since it passed."))?;
+            session.ui.data(format!("It has failed {since} since then."))?;
         }
         session.ui.data("")?;
     }
@@ -206,9 +206,7 @@ async fn tell(
         );
     }
     if rows.is_empty() {
-        session.ui.note(
-            "Nothing that the results tell is different: same triggers, same tests, same packages in the testbed.",
-        );
+        session.ui.note("No differences: same triggers, same tests, same packages in the testbed.");
     }
     let columns = [Column::new("WHAT"), Column::new("NAME"), Column::new("BEFORE").cut(), Column::new("AFTER").cut()];
     table::print(&session.ui, &columns, &rows)

@@ -86,7 +86,7 @@ pub async fn run(args: &ExpireArgs, session: &Session, site: &Site) -> anyhow::R
         known::check_release(&args.release, site)?;
     }
     let before = args.older_than;
-    session.ui.note(format!("Runs published before {} are old.", before.0.strftime("%Y-%m-%d %H:%M UTC")));
+    session.ui.note(format!("Runs published before {} expire.", before.0.strftime("%Y-%m-%d %H:%M UTC")));
     for container in containers {
         let objects = objects(&container, &store).await?;
         doomed.push((container, old(objects, before, args.keep_latest)));
@@ -108,10 +108,10 @@ pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> an
     }
     if doomed.is_empty() {
         known::check_release(&args.release, site)?;
-        let message = format!("{} has no containers of {}", store.address(), args.release);
+        let message = format!("{} has no containers for {}", store.address(), args.release);
         return Err(NotFound {
             message,
-            hint: "is the release's name right? `apt-ci results -s RELEASE` shows what is there",
+            hint: "check the release's name; run `apt-ci results -s RELEASE` to list its results",
         }
         .into());
     }
@@ -121,11 +121,11 @@ pub async fn drop_release(args: &DropArgs, session: &Session, site: &Site) -> an
 fn check(certainty: &Certainty, release: &Release) -> anyhow::Result<()> {
     match &certainty.confirm {
         Some(name) if name != release.as_str() => {
-            let message = format!("--confirm {name} is not the release {release}");
+            let message = format!("--confirm {name} does not match the release {release}");
             Err(BadInput { message, hint: None }.into())
         }
         None if !certainty.dry_run => ask::somebody().map_err(|BadInput { message, .. }| {
-            let hint = Some(format!("--dry-run shows what would be removed; --confirm {release} removes it"));
+            let hint = Some(format!("use --dry-run to see what would be removed, or --confirm {release} to remove it"));
             BadInput { message, hint }.into()
         }),
         _ => Ok(()),
@@ -189,7 +189,7 @@ async fn remove(
     let doomed: Vec<(String, Doomed)> =
         doomed.into_iter().filter(|(_, doomed)| doomed.whole || !doomed.objects.is_empty()).collect();
     if doomed.is_empty() {
-        session.ui.note("There is nothing to remove.");
+        session.ui.note("Nothing to remove.");
         return report(&doomed, session);
     }
     let runs: usize = doomed.iter().map(|(_, doomed)| doomed.runs).sum();
@@ -202,7 +202,7 @@ async fn remove(
         if !session.ui.json {
             report(&doomed, session)?;
         }
-        let said = ask::name(format!("To remove {runs} runs for ever, type {release}")).await?;
+        let said = ask::name(format!("To permanently remove {runs} runs, type {release}")).await?;
         if said.trim() != release.as_str() {
             session.ui.note("Nothing was changed.");
             return Ok(ExitStatus::Failure);
@@ -214,7 +214,7 @@ async fn remove(
         for piece in doomed.objects.chunks(PIECE) {
             let removing = store.delete_all(container, piece).await;
             removing.with_context(|| {
-                format!("{} of {total} objects were removed; call it again for the rest", bar.position())
+                format!("{} of {total} objects were removed; run this again for the rest", bar.position())
             })?;
             bar.inc(piece.len() as u64);
         }
@@ -241,7 +241,7 @@ async fn remove_container(container: &str, session: &Session, store: &Store) {
             }
         }
     }
-    session.ui.warn(format!("{container} is empty, but cannot be removed yet; calling this again later removes it"));
+    session.ui.warn(format!("cannot remove the empty container {container} yet; run this again later"));
 }
 
 fn report(doomed: &[(String, Doomed)], session: &Session) -> anyhow::Result<ExitStatus> {

@@ -86,7 +86,7 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
         })
         .collect();
     if rows.is_empty() {
-        session.ui.note("No test both passed and failed with the same versions.");
+        session.ui.note("No tests both passed and failed with the same versions.");
     }
     let columns = [
         Column::new("RELEASE"),
@@ -101,7 +101,7 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
     ];
     table::print(&session.ui, &columns, &rows)?;
     if all > found.len() {
-        session.ui.note(format!("{} more; show them with --limit.", all - found.len()));
+        session.ui.note(format!("{} more exist; raise --limit to see them.", all - found.len()));
     }
     Ok(ExitStatus::Success)
 }

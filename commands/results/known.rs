@@ -37,10 +37,9 @@ pub fn architectures(site: &Site) -> impl Iterator<Item = &Architecture> {
 /// Refuses a name that is not among the known ones, but so much like one of them that it is a typing error.
 pub fn check(what: &str, name: &str, known: &[&str]) -> Result<(), BadInput> {
     match nearest(name, known) {
-        Some(nearest) if !known.contains(&name) => Err(BadInput {
-            message: format!("there is no {what} {name}"),
-            hint: Some(format!("did you mean {nearest}?")),
-        }),
+        Some(nearest) if !known.contains(&name) => {
+            Err(BadInput { message: format!("unknown {what} {name}"), hint: Some(format!("did you mean {nearest}?")) })
+        }
         _ => Ok(()),
     }
 }

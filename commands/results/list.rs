@@ -57,13 +57,13 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
     let damaged: Vec<String> = runs.iter().filter(|run| run.damaged).map(StoredRun::location).collect();
     if !damaged.is_empty() {
         session.ui.warn(format!(
-            "{} of these results are damaged, count for nothing, and are shown as errors: {}",
+            "{} of these results are damaged; they are shown as errors and ignored otherwise: {}",
             damaged.len(),
             damaged[..damaged.len().min(5)].join(", ")
         ));
     }
     if more {
-        session.ui.note("There are more; show them with --limit.");
+        session.ui.note("More results exist; raise --limit.");
     }
     Ok(ExitStatus::Success)
 }
@@ -79,7 +79,7 @@ fn none(question: &Question, site: &Site, store: &Store) -> String {
         architecture: question.architecture.clone(),
         ..Question::default()
     };
-    let meets = if *question == bare { "" } else { " that meet all conditions" };
+    let meets = if *question == bare { "" } else { " matching all conditions" };
     let absent = match &site.store.value {
         StoreUrl::Folder(folder) if matches!(folder.try_exists(), Ok(false)) => ", which does not exist yet",
         _ => "",

@@ -60,9 +60,9 @@ fn is_run(text: &str) -> bool {
 pub async fn find_run(text: &str, place: &Where, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
     if !is_run(text) {
         let message =
-            format!("{text:?} is no run: a run is its id, its path RELEASE/ARCH/PREFIX/PACKAGE/RUN@, or its log's URL");
+            format!("{text:?} is not a run; give a run id, a path RELEASE/ARCH/PREFIX/PACKAGE/RUN@ or a log URL");
         return Err(
-            BadInput { message, hint: Some("`apt-ci results` shows the runs that are there".to_owned()) }.into()
+            BadInput { message, hint: Some("run `apt-ci results` to list the available runs".to_owned()) }.into()
         );
     }
     let meant = |run: &StoredRun| {
@@ -88,8 +88,8 @@ fn only(text: &str, mut found: Vec<StoredRun>) -> anyhow::Result<Option<StoredRu
     if found.len() > 1 {
         let paths: Vec<String> = found.iter().take(5).map(|run| run.path.folder(&run.id)).collect();
         let more = if found.len() > paths.len() { ", and others" } else { "" };
-        let message = format!("{} runs have the id {text}", found.len());
-        return Err(BadInput { message, hint: Some(format!("name its path: {}{more}", paths.join(", "))) }.into());
+        let message = format!("{} runs match {text}", found.len());
+        return Err(BadInput { message, hint: Some(format!("give its path: {}{more}", paths.join(", "))) }.into());
     }
     Ok(found.pop())
 }
@@ -101,6 +101,7 @@ fn not_found(text: &str, place: &Where, site: &Site, store: &Store) -> anyhow::E
     let on = |what: Option<String>| what.map(|name| format!(" on {name}")).unwrap_or_default();
     let (release, architecture) =
         (on(place.release.as_ref().map(ToString::to_string)), on(place.architecture.as_ref().map(ToString::to_string)));
-    let message = format!("{} holds no run {text:?}{release}{architecture}", store.address());
-    NotFound { message, hint: "`apt-ci results` shows the runs that are there" }.into()
+    let what = if is_run(text) { format!("run {text:?}") } else { format!("results for package {text}") };
+    let message = format!("{} has no {what}{release}{architecture}", store.address());
+    NotFound { message, hint: "run `apt-ci results` to list the available runs" }.into()
 }

@@ -104,11 +104,11 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     line("run", run.id.as_str())?;
     line("verdict", &format!("{}: {}", verdict.meaning, verdict.reason))?;
     if run.damaged {
-        let what = format!("{} cannot be read whole, and counts for nothing", run.location());
+        let what = format!("{} cannot be read completely and is ignored", run.location());
         line("damaged", &what)?;
     }
     let triggers = summary.triggers.as_deref().unwrap_or_default().join(" ");
-    line("triggers", if triggers.is_empty() { "not told" } else { &triggers })?;
+    line("triggers", if triggers.is_empty() { "unknown" } else { &triggers })?;
     for (number, text) in proof_lines(&proof).iter().enumerate() {
         line(if number == 0 { "proof" } else { "" }, text)?;
     }
@@ -116,7 +116,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         line("PPA", run.ppa().unwrap_or(ppa))?;
     }
     if run.is_branch() {
-        line("branch", "the tested source came from a branch, not from the archive")?;
+        line("branch", "the tested source is from a branch, not from the archive")?;
     }
     if let Some(requester) = &summary.requester {
         line("requester", requester)?;
@@ -144,12 +144,12 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
 /// What the testbed had of what was asked for: the verdict, and a line for each item.
 fn proof_lines(proof: &Proof) -> Vec<String> {
     let verdict = match (proof.verdict, proof.items.is_empty()) {
-        (ProofVerdict::None, _) => "not proven: the result has no record of what the testbed had".to_owned(),
-        (ProofVerdict::Proven, true) => "proven: tested the release as it is".to_owned(),
-        (ProofVerdict::Proven, false) => "proven: the testbed had what was asked for".to_owned(),
-        (ProofVerdict::Refuted, _) => "refuted: the testbed lacked what was asked for".to_owned(),
+        (ProofVerdict::None, _) => "not proven: the result does not record the testbed's packages".to_owned(),
+        (ProofVerdict::Proven, true) => "proven: the unchanged release was tested".to_owned(),
+        (ProofVerdict::Proven, false) => "proven: the testbed had the requested packages".to_owned(),
+        (ProofVerdict::Refuted, _) => "refuted: the testbed lacked requested packages".to_owned(),
     };
-    let fallback = "fallback: the triggers alone could not be installed; every package of the pocket was used";
+    let fallback = "fallback: the triggers alone could not be installed; all packages of the pocket were used";
     let fallback = proof.fallback.then(|| fallback.to_owned());
     [verdict].into_iter().chain(fallback).chain(proof.items.iter().map(ToString::to_string)).collect()
 }
@@ -202,15 +202,15 @@ fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
 }
 
 async fn command(args: &ShowArgs, run: &StoredRun, site: &Site, store: &Store) -> anyhow::Result<String> {
-    let unable = |message: String| Unable { message, hint: "`apt-ci log` shows the command that was run" };
+    let unable = |message: String| Unable { message, hint: "run `apt-ci log` to see the command of this run" };
     let recorded = match run.request(store).await {
         Err(RecordedError::Store(error)) => return Err(error.into()),
-        Err(error) => return Err(unable(format!("the run cannot be reproduced: {error}")).into()),
+        Err(error) => return Err(unable(format!("cannot reproduce the run: {error}")).into()),
         Ok(recorded) => recorded,
     };
     let testbed =
         if args.testbed.is_empty() { default_testbed(&recorded.submission.queue) } else { args.testbed.clone() };
     let pocket = recorded.pocket_or(site.pockets.of(&recorded.submission.queue.release));
     let command = reproduce(&recorded.submission, pocket.as_ref(), &testbed);
-    Ok(command.map_err(|error| unable(format!("the run cannot be reproduced: {error}")))?.to_string())
+    Ok(command.map_err(|error| unable(format!("cannot reproduce the run: {error}")))?.to_string())
 }

@@ -71,7 +71,7 @@ pub async fn run(args: &StatsArgs, session: &Session, site: &Site) -> anyhow::Re
         return Ok(ExitStatus::Success);
     }
     if is_empty {
-        session.ui.note("There are no results of that time.");
+        session.ui.note("No results in this period.");
         return Ok(ExitStatus::Success);
     }
     if args.plot {

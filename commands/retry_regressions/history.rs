@@ -49,7 +49,7 @@ pub async fn keep_by_log(retries: Vec<Retry>, pattern: &Regex, session: &Session
     session.use_one_tls_provider();
     let looked = stream::iter(retries).map(|retry| async {
         let Some(log) = &retry.log else { return Ok(None) };
-        let found = log_matches(log, pattern).await.with_context(|| format!("the log {log}"))?;
+        let found = log_matches(log, pattern).await.with_context(|| format!("cannot read the log {log}"))?;
         anyhow::Ok(found.then_some(retry))
     });
     looked.buffered(AT_A_TIME).try_filter_map(|retry| async { Ok(retry) }).try_collect().await

@@ -48,10 +48,10 @@ pub struct RetryRegressionsArgs {
     #[arg(long = "state", value_name = "STATE", num_args = 1..)]
     states: Vec<State>,
     /// Only versions at least DAYS days old (unknown age is included)
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
     min_age: Option<f64>,
     /// Only versions at most DAYS days old (unknown age is included)
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
     max_age: Option<f64>,
     /// Only tests triggered by this package's new version
     #[arg(long, value_name = "PACKAGE")]
@@ -108,10 +108,15 @@ pub struct RetryRegressionsArgs {
     yes: bool,
 }
 
+/// Parses an age in days.
+fn days(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "expected a number of days".to_owned())
+}
+
 pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     if args.further.iter().any(Trigger::is_baseline) {
-        let message = "--add-trigger migration-reference/0: a baseline has no other triggers".to_owned();
-        let hint = Some("`apt-ci run --baseline` asks for a baseline".to_owned());
+        let message = "--add-trigger migration-reference/0: a baseline cannot have other triggers".to_owned();
+        let hint = Some("run `apt-ci run --baseline` to request a baseline".to_owned());
         return Err(BadInput { message, hint }.into());
     }
     let site = session.site()?;
@@ -138,17 +143,17 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     let (place, input) = open(&args, &release, session, &site).await?;
     let read = move || selection.read(excuses::text(input)?, &manner);
     let Selected { mut retries, without_trigger, odd } =
-        tokio::task::spawn_blocking(read).await?.with_context(|| format!("the excuses {place}"))?;
+        tokio::task::spawn_blocking(read).await?.with_context(|| format!("cannot read the excuses from {place}"))?;
     if without_trigger > 0 {
-        session.ui.warn(format!(
-            "{without_trigger} tests are left out: the excuses do not tell the version that would be their trigger"
-        ));
+        session
+            .ui
+            .warn(format!("skipped {without_trigger} tests: the excuses do not name the version for their trigger"));
     }
     for Fault { line, message } in odd.iter().take(NAMED) {
-        session.ui.warn(format!("{place}, line {line}, is left out: {message}"));
+        session.ui.warn(format!("skipped {place}, line {line}: {message}"));
     }
     if odd.len() > NAMED {
-        session.ui.warn(format!("{} more entries of {place} are left out", odd.len() - NAMED));
+        session.ui.warn(format!("skipped {} more entries of {place}", odd.len() - NAMED));
     }
     let done = if odd.is_empty() { ExitStatus::Success } else { ExitStatus::Failure };
     if args.only_infra || args.only_flaky {
@@ -163,10 +168,10 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     let all = retries.len();
     retries.truncate(args.limit.unwrap_or(usize::MAX));
     if all > retries.len() {
-        session.ui.note(format!("{} more are left out by --limit.", all - retries.len()));
+        session.ui.note(format!("{} more exist; raise --limit to include them.", all - retries.len()));
     }
     if retries.is_empty() && !session.ui.json {
-        session.ui.note(format!("No test of {place} is meant by all these conditions."));
+        session.ui.note(format!("No tests in {place} match."));
         return Ok(done);
     }
     if args.urls {
@@ -206,8 +211,8 @@ fn release(args: &RetryRegressionsArgs, site: &Site) -> anyhow::Result<Release> 
         (several, known) => {
             let names = if several.is_empty() { known } else { several };
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            let message = "which release's excuses are meant is not clear".to_owned();
-            Err(BadInput { message, hint: Some(format!("name it with -s: {}", names.join(", "))) }.into())
+            let message = "several releases are configured; cannot choose the excuses".to_owned();
+            Err(BadInput { message, hint: Some(format!("choose a release with -s: {}", names.join(", "))) }.into())
         }
     }
 }
@@ -220,22 +225,22 @@ async fn open(
     site: &Site,
 ) -> anyhow::Result<(String, Box<dyn Read + Send>)> {
     if args.excuses.as_deref() == Some("-") {
-        return Ok(("of standard input".to_owned(), Box::new(std::io::stdin())));
+        return Ok(("standard input".to_owned(), Box::new(std::io::stdin())));
     }
     let place: Place = match (&args.excuses, site.excuses.get(release)) {
         (Some(text), _) => text.parse().map_err(|error| BadInput {
             message: format!("--excuses: {error}"),
-            hint: Some("name a file, an https:// or http:// address, or `-` for standard input".to_owned()),
+            hint: Some("give a file, an https:// or http:// address, or `-` for standard input".to_owned()),
         })?,
         (None, Some(setting)) => setting.value.clone(),
         (None, None) => {
-            let message = format!("where the excuses of {release} are is not configured");
-            let hint = format!("name them with --excuses, or write {release} = \"https://…\" into [excuses]");
+            let message = format!("no excuses file is configured for {release}");
+            let hint = format!("give it with --excuses, or add {release} = \"https://…\" to [excuses] in apt-ci.toml");
             return Err(BadInput { message, hint: Some(hint) }.into());
         }
     };
     session.use_one_tls_provider();
-    let input = place.open().await.with_context(|| format!("the excuses {place}"))?;
+    let input = place.open().await.with_context(|| format!("cannot read the excuses from {place}"))?;
     Ok((place.to_string(), input))
 }
 

@@ -138,5 +138,5 @@ pub fn say(message: std::fmt::Arguments<'_>) {
 
 /// Says which of the many files of a command failed; the end of a pipe's reader stays recognisable.
 pub fn unwritable(error: std::io::Error) -> std::io::Error {
-    std::io::Error::new(error.kind(), format!("standard output cannot be written: {error}"))
+    std::io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
 }

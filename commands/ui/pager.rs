@@ -24,7 +24,7 @@ pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead
         let mut out = tokio::io::stdout();
         let mut window = vec![0; WINDOW];
         loop {
-            let length = text.read(&mut window).await.context("the log cannot be read to its end")?;
+            let length = text.read(&mut window).await.context("cannot read the whole log")?;
             if length == 0 {
                 return Ok(out.flush().await.map_err(unwritable)?);
             }
@@ -54,7 +54,7 @@ pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead
     let status = child.wait().await?;
     // The shell's way to say that there is no such program.
     if status.code() == Some(127) {
-        anyhow::bail!("the pager {pager:?} cannot be started: set PAGER to another one, or to cat");
+        anyhow::bail!("cannot start the pager {pager:?}; set PAGER to another program, for example cat");
     }
     Ok(())
 }
@@ -68,7 +68,7 @@ enum Copying {
 impl Copying {
     fn into_error(self, unwritable: impl Fn(io::Error) -> io::Error) -> anyhow::Error {
         match self {
-            Self::Reading(error) => anyhow::Error::from(error).context("the log cannot be read to its end"),
+            Self::Reading(error) => anyhow::Error::from(error).context("cannot read the whole log"),
             Self::Writing(error) => unwritable(error).into(),
         }
     }

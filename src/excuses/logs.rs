@@ -28,7 +28,7 @@ pub async fn log_matches(address: &str, pattern: &Regex) -> Result<bool, Excuses
     match tokio::time::timeout(PATIENCE, search).await {
         Ok(Ok(found)) => found.map_err(|error| ExcusesError::Unopened(error.to_string())),
         Ok(Err(error)) => Err(ExcusesError::Unopened(error.to_string())),
-        Err(_) => Err(ExcusesError::Unopened(format!("not whole after {} seconds", PATIENCE.as_secs()))),
+        Err(_) => Err(ExcusesError::Unopened(format!("not complete after {} seconds", PATIENCE.as_secs()))),
     }
 }
 

@@ -42,13 +42,13 @@ pub enum ExcusesError {
     #[error("line {}: {}", .0.line, .0.message)]
     OddItem(Fault),
     /// There are none in it.
-    #[error("it has no list `sources`, so it is not proposed-migration's update_excuses.yaml")]
+    #[error("no list `sources`: this is not an update_excuses.yaml of proposed-migration")]
     NoSources,
     /// They cannot be had at all.
-    #[error("they cannot be read: {0}")]
+    #[error("{0}")]
     Unopened(String),
     /// They end, or are damaged, in the middle.
-    #[error("line {line} cannot be read: {source}")]
+    #[error("cannot read line {line}: {source}")]
     Unreadable {
         /// The line, from 1.
         line: usize,

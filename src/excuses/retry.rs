@@ -228,7 +228,7 @@ impl Asked {
         if is_again(address) {
             return Ok(Self::default());
         }
-        let (page, query) = address.split_once('?').ok_or("its address asks for nothing")?;
+        let (page, query) = address.split_once('?').ok_or("its address has no parameters")?;
         // Some write only what follows the server.
         let page = if page.contains("://") { page.to_owned() } else { format!("{SERVER}{PAGE}") };
         let mut asked = Self { page: Some(page), ..Self::default() };
@@ -244,7 +244,7 @@ impl Asked {
                 "ppa" => asked.ppas.push(value),
                 "all-proposed" => asked.all_proposed = !value.is_empty(),
                 // A test without it would be another one.
-                other => return Err(format!("its address has the parameter {other:?}, which is not known here")),
+                other => return Err(format!("its address has the unknown parameter {other:?}")),
             }
         }
         Ok(asked)

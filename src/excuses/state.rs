@@ -70,7 +70,7 @@ impl fmt::Display for State {
 
 /// A text that is no state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the states are {}", WORDS.map(|(_, word)| word).join(", "))]
+#[error("expected one of: {}", WORDS.map(|(_, word)| word).join(", "))]
 pub struct InvalidState;
 
 /// Reads what a person asks for: small letters will do, and an underscore is as good as a hyphen.

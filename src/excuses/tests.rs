@@ -211,7 +211,7 @@ fn excuses_of_another_release_are_refused() {
 #[test]
 fn faults_are_told_with_their_lines() {
     for text in ["", "<!DOCTYPE html>\n<p>\n", "x: 1\n"] {
-        assert!(fault(text).contains("has no list `sources`"), "{text}: {}", fault(text));
+        assert!(fault(text).contains("no list `sources`"), "{text}: {}", fault(text));
     }
     assert!(fault("sources: {}\n").starts_with("line 1: `sources` is not a list"));
     assert!(fault("sources:\n- item: a\n").starts_with("line 2: this item names no `source`"));

@@ -43,7 +43,7 @@ pub enum IndexError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The file cannot be used.
-    #[error("the index {path} cannot be used: {reason}")]
+    #[error("cannot use the index {path}: {reason}")]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum IndexError {
         reason: String,
     },
     /// A file beside the index cannot be written.
-    #[error("{path} cannot be written: {reason}")]
+    #[error("cannot write {path}: {reason}")]
     Unwritable {
         /// The file.
         path: PathBuf,
@@ -59,10 +59,10 @@ pub enum IndexError {
         reason: String,
     },
     /// It does not tell all of a container yet.
-    #[error("the index does not tell all of {0} yet")]
+    #[error("the index of {0} is incomplete")]
     Incomplete(String),
     /// Another process fills it.
-    #[error("another process fills the index {0}")]
+    #[error("another process is updating the index {0}")]
     Busy(PathBuf),
 }
 
@@ -185,7 +185,7 @@ impl Index {
             match renewed {
                 Ok(renewed) => *connection = renewed,
                 Err(failure) => {
-                    tracing::error!("the damaged index {} cannot be set aside: {failure}", self.path.display())
+                    tracing::error!("cannot set aside the damaged index {}: {failure}", self.path.display())
                 }
             }
         } else if owned::is_damaged(&error) {
@@ -243,14 +243,14 @@ fn prepare(mut connection: Connection) -> rusqlite::Result<Option<Connection>> {
 fn make(path: &Path) -> io::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open_whole(path, flags).and_then(prepare).map_err(io::Error::other)?;
-    connection.ok_or_else(|| io::Error::other("it cannot be made anew"))
+    connection.ok_or_else(|| io::Error::other("cannot create it again"))
 }
 
 /// Sets a damaged file aside and makes an empty one.
 fn set_aside(path: &Path, error: &rusqlite::Error) -> io::Result<Connection> {
     let aside = owned::set_aside(path)?;
     tracing::error!(
-        "the index {} is damaged ({error}) and is set aside as {}; what it tells is listed again",
+        "the index {} is damaged ({error}) and is set aside as {}; its contents are listed again",
         path.display(),
         aside.display(),
     );
@@ -264,7 +264,7 @@ fn found_damaged(path: &Path) -> PathBuf {
 
 /// What a reader does about a damaged file.
 fn report_damage(path: &Path, error: &rusqlite::Error) {
-    tracing::error!("the index {} is damaged ({error}); `apt-ci index` makes it again", path.display());
+    tracing::error!("the index {} is damaged ({error}); run `apt-ci index` to rebuild it", path.display());
     if let Err(failure) = File::create(found_damaged(path)) {
         tracing::debug!("that cannot be noted: {failure}");
     }

@@ -44,10 +44,10 @@ pub enum ArtifactsError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The archive is damaged, or the store broke off.
-    #[error("the artifacts cannot be read: {0}")]
+    #[error("cannot read the artifacts: {0}")]
     Damaged(io::Error),
     /// A file cannot be written here.
-    #[error("{} cannot be written: {source}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,

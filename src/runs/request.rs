@@ -37,20 +37,21 @@ pub enum RecordedError {
     Store(#[from] StoreError),
     /// It was a private run, or had parameters that this program does not know.
     #[error(
-        "no result holds all of its request: not secrets, such as the token of a PPA, nor parameters that are not known here"
+        "its result does not contain the whole request: it had secrets, such as a PPA's token, or parameters that \
+         this program does not know"
     )]
     SecretsLeftOut,
     /// Its result tells no triggers.
-    #[error("its result does not tell what caused it")]
+    #[error("its result does not record its triggers")]
     NoTriggers,
     /// It was stored by another program, with packages from somewhere else.
-    #[error("its result is in {0}, so that packages came from a PPA, and does not tell which they all were")]
+    #[error("its result is in {0}, so packages came from a PPA, but it does not record all PPAs")]
     Elsewhere(String),
     /// What it tells is no request.
-    #[error("its result tells a request that cannot be: {0}")]
+    #[error("its result records an invalid request: {0}")]
     Invalid(#[from] InvalidRequest),
     /// It is damaged.
-    #[error("its result is damaged: it has no testinfo.json that can be read")]
+    #[error("its result is damaged: it has no readable testinfo.json")]
     Damaged,
 }
 
