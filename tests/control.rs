@@ -145,7 +145,7 @@ fn options_before(_: &Services) -> Result<(), Failed> {
         let arguments: Vec<&str> = ["worker"].iter().chain(options).chain(&["check"]).copied().collect();
         let refused = site.run(&arguments);
         assert_eq!((refused.status.code(), refused.out.as_str()), (Some(2), ""), "{refused:#?}");
-        assert!(refused.err.contains("before check says how to run tests"), "{}", refused.err);
+        assert!(refused.err.contains("configures how tests are run, but check runs no tests"), "{}", refused.err);
     }
     Ok(())
 }
@@ -155,7 +155,10 @@ fn nobody_there(_: &Services) -> Result<(), Failed> {
     for command in ["status", "stop", "reload"] {
         let finished = site.run(&["worker", command]);
         assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
-        assert!(finished.err.starts_with("error: no worker runs for this site on this host\nhint: "), "{finished:#?}");
+        assert!(
+            finished.err.starts_with("error: no worker is running for this site on this host\nhint: "),
+            "{finished:#?}"
+        );
         assert_eq!(finished.out, "");
     }
     assert_eq!(site.run(&["worker", "status", "--json"]).out, "[]\n");
@@ -177,7 +180,7 @@ fn other_site(_: &Services) -> Result<(), Failed> {
     let other = other.to_str().expect("a path in UTF-8");
     let finished = site.run(&["--site", other, "worker", "stop"]);
     assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
-    assert!(finished.err.contains("1 of other sites do"), "{}", finished.err);
+    assert!(finished.err.contains("but 1 for other sites"), "{}", finished.err);
     assert_eq!(site.json(&["worker", "status"])[0]["told"], "serving");
     // Who names it means it.
     site.ok(&["--site", other, "worker", "stop", "--pid", &worker.id().to_string()]);
@@ -192,7 +195,10 @@ fn stop(_: &Services) -> Result<(), Failed> {
     let waiting = site.request("waits", &[]);
     let mut worker = worker_running(&site, "gzip");
     let finished = site.run(&["worker", "stop"]);
-    assert!(finished.status.success() && finished.err.contains("finishes its test, and ends"), "{finished:#?}");
+    assert!(
+        finished.status.success() && finished.err.contains("is finishing its test and then stops"),
+        "{finished:#?}"
+    );
     // Twice is not more than once: the test is still not ended.
     let answer = site.json(&["worker", "stop"]);
     assert_eq!((&answer[0]["told"], &answer[0]["running"]), (&"finishing".into(), &1.into()));
@@ -391,7 +397,7 @@ fn killed(_: &Services) -> Result<(), Failed> {
     worker.kill();
     assert!(left.exists(), "it could not tidy up");
     let finished = site.run(&["worker", "status"]);
-    assert!(finished.err.contains("no worker runs"), "{finished:#?}");
+    assert!(finished.err.contains("no worker is running"), "{finished:#?}");
     assert!(!left.exists(), "and that is done now");
     let next = worker_running(&site, "gzip");
     assert_eq!(site.json(&["worker", "status"])[0]["pid"], next.id());

@@ -107,7 +107,7 @@ fn what_a_ppa_changes(_: &Services) -> Result<(), Failed> {
     // A token is not wanted, and not repeated.
     let token = site.run(&["worker", "explain", "--ppa", "me:hunter2@me/one", "gzip"]);
     assert_eq!(token.status.code(), Some(2), "{token:#?}");
-    assert!(token.err.contains("no place on a command line"), "{}", token.err);
+    assert!(token.err.contains("must not be given on the command line"), "{}", token.err);
     Ok(())
 }
 
@@ -125,7 +125,7 @@ fn on_a_laptop(_: &Services) -> Result<(), Failed> {
     site.configure_with("local:queue", "folder:results", 1);
     let unclear = site.run(&["worker", "explain", "gzip"]);
     assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");
-    assert!(unclear.err.contains("name one with -s: ") && unclear.err.contains(&site.release), "{}", unclear.err);
+    assert!(unclear.err.contains("choose one with -s: ") && unclear.err.contains(&site.release), "{}", unclear.err);
     Ok(())
 }
 
@@ -253,7 +253,7 @@ fn typing_error(_: &Services) -> Result<(), Failed> {
     let site = site("args = lxd", &[("never_run", "gzip bash\n*//noble\n[a-z\n")]);
     let explained = site.run(&["worker", "explain", "gzip"]);
     assert_eq!(line(&explained.out, "never run"), ("no", "default"));
-    let warnings: Vec<&str> = explained.err.lines().filter(|line| line.contains("applies to no package")).collect();
+    let warnings: Vec<&str> = explained.err.lines().filter(|line| line.contains("the line is ignored")).collect();
     assert_eq!(warnings.len(), 3, "{}", explained.err);
     Ok(())
 }
@@ -262,7 +262,7 @@ fn variables(_: &Services) -> Result<(), Failed> {
     let site = site("args = lxd --remote $REMOTE $HOSTNAME/$UUID", &[]);
     let mistyped = site.run(&["worker", "explain", "gzip"]);
     assert_eq!(mistyped.status.code(), Some(2), "{mistyped:#?}");
-    assert!(mistyped.err.contains("$REMOTE stands for nothing"), "{}", mistyped.err);
+    assert!(mistyped.err.contains("unknown variable $REMOTE"), "{}", mistyped.err);
     let explained = site.ok(&["worker", "explain", "--variable", "REMOTE=two words", "gzip"]);
     let (server, _) = line(&explained, "virt server");
     let host = fs::read_to_string("/proc/sys/kernel/hostname")?;

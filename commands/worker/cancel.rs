@@ -66,12 +66,14 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
         match worker.ask(&command).await {
             Ok(Reply::Cancelled { uuid, requeue }) => {
                 let place = if requeue { "back to its queue" } else { "to the dead letters" };
-                session.ui.note(format!("Worker {} ends the test of {uuid}; the request goes {place}.", worker.pid));
+                session
+                    .ui
+                    .note(format!("Worker {} is cancelling the test of {uuid}; its request goes {place}.", worker.pid));
                 answers.push(json!({"pid": worker.pid, "uuid": uuid, "cancelled": true, "requeue": requeue}));
                 ending.push(test);
             }
             Ok(Reply::NotCancelled { uuid, too_late }) => {
-                let why = if too_late { "it has ended, and its result is on its way" } else { "it has ended" };
+                let why = if too_late { "it has finished; its result is being published" } else { "it has finished" };
                 session.ui.warn(format!("the test of {uuid} was not cancelled: {why}"));
                 answers.push(json!({"pid": worker.pid, "uuid": uuid, "cancelled": false, "requeue": false}));
                 exit = ExitStatus::Failure;
@@ -109,11 +111,11 @@ fn meant<'a>(text: &str, found: &'a [Found]) -> anyhow::Result<Meant<'a>> {
     }
     if tests.len() > 1 {
         let ids: Vec<&str> = tests.iter().map(|test| test.uuid.as_str()).collect();
-        let message = format!("{text} may mean several tests");
-        return Err(BadInput { message, hint: Some(format!("the ids are {}", ids.join(", "))) }.into());
+        let message = format!("{text} is ambiguous: several running tests have ids that begin with it");
+        return Err(BadInput { message, hint: Some(format!("give a full id: {}", ids.join(", "))) }.into());
     }
-    let message = || format!("no test of the request {text} runs on this host for this site");
-    let hint = "`apt-ci worker status` shows what runs; `apt-ci queues QUEUE` what waits";
+    let message = || format!("no test of request {text} is running on this host for this site");
+    let hint = "run `apt-ci worker status` to list running tests, `apt-ci queues QUEUE` to list queued requests";
     tests.pop().ok_or_else(|| NotFound { message: message(), hint }.into())
 }
 

@@ -55,8 +55,9 @@ pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatu
     };
     faults.extend(store(session, &site).await);
     faults.extend(queue(session, &site).await);
-    let name =
-        file.map_or("no worker.conf: tests run on this host with `null`".to_owned(), |file| file.display().to_string());
+    let name = file.map_or("no worker.conf: tests run on this host itself (virt server null)".to_owned(), |file| {
+        file.display().to_string()
+    });
     if session.ui.json {
         let list: Vec<_> = faults
             .iter()
@@ -89,7 +90,7 @@ async fn store(session: &Session, site: &Site) -> Option<Fault> {
             store_check::Fault::Away(reason) => reason,
         },
     };
-    let hint = "results would stay on this host until that is repaired".to_owned();
+    let hint = "fix this; until then, results stay on this host".to_owned();
     Some(Fault { file: None, line: None, message, hint: Some(hint) })
 }
 
@@ -125,7 +126,7 @@ async fn host(conf: &WorkerConf, session: &Session, faults: &mut Vec<Fault>) -> 
         Fault { file, line, message, hint }
     }));
     if !Path::new(SETPRIV).is_file() {
-        let message = format!("{SETPRIV} is missing: a test outlives its worker when that is killed");
+        let message = format!("{SETPRIV} is missing: when a worker is killed, its test keeps running");
         faults.push(Fault {
             file: None,
             line: None,

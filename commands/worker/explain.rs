@@ -68,7 +68,9 @@ pub struct ExplainArgs {
 fn public_ppa(text: &str) -> Result<Ppa, String> {
     let ppa: Ppa = text.parse().map_err(|error: apt_ci::request::InvalidRequest| error.rule)?;
     match ppa.login() {
-        Some(_) => Err("a token has no place on a command line, which everybody can see; leave it out".to_owned()),
+        Some(_) => {
+            Err("a token must not be given on the command line, which everybody can see; leave it out".to_owned())
+        }
         None => Ok(ppa),
     }
 }
@@ -85,7 +87,7 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
     let autopkgtest = match Autopkgtest::find(&settings.conf, session.environment.get("PATH")) {
         Ok(found) => found.probe().await?,
         Err(error) => {
-            session.ui.note(format!("note: {error}; this is what Debian 12's autopkgtest would be asked to do"));
+            session.ui.note(format!("note: {error}; showing what Debian 12's autopkgtest would be told to do"));
             Autopkgtest::elsewhere()
         }
     };
@@ -157,8 +159,8 @@ fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueNa
                 [only] => (*only).clone(),
                 several => {
                     let names: Vec<&str> = several.iter().map(|release| release.as_str()).collect();
-                    let message = "which release is meant is not clear".to_owned();
-                    return Err(BadInput { message, hint: Some(format!("name one with -s: {}", names.join(", "))) });
+                    let message = "several releases configured; cannot choose one".to_owned();
+                    return Err(BadInput { message, hint: Some(format!("choose one with -s: {}", names.join(", "))) });
                 }
             }
         }
@@ -170,8 +172,8 @@ fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueNa
     }
     let architecture = args.architecture.clone().or_else(|| settings.conf.architectures().first().cloned());
     let architecture = architecture.or_else(host::architecture).ok_or_else(|| BadInput {
-        message: "this host's architecture is not known".to_owned(),
-        hint: Some("name one with -a".to_owned()),
+        message: "this host's architecture is unknown".to_owned(),
+        hint: Some("give an architecture with -a".to_owned()),
     })?;
     let context = if args.ppas.is_empty() { Context::Distribution } else { Context::Ppa };
     Ok(QueueName::new(context, release, architecture))

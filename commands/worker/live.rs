@@ -42,7 +42,7 @@ pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Resu
     let workers = client::workers(&control::folder(&site.state_dir))?;
     for pid in &which.pids {
         if !workers.iter().any(|worker| worker.pid == *pid) {
-            return Err(none(format!("no worker with the process id {pid} runs on this host")));
+            return Err(none(format!("no worker with the process id {pid} is running on this host")));
         }
     }
     for worker in workers {
@@ -64,8 +64,10 @@ pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Resu
     }
     if found.is_empty() && !silent {
         let message = match others {
-            0 => "no worker runs for this site on this host".to_owned(),
-            _ => format!("no worker runs for this site on this host; {others} of other sites do: name one with --pid"),
+            0 => "no worker is running for this site on this host".to_owned(),
+            _ => format!(
+                "no worker is running for this site on this host, but {others} for other sites; choose one with --pid"
+            ),
         };
         return Err(none(message));
     }
@@ -74,8 +76,8 @@ pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Resu
 
 fn none(message: String) -> anyhow::Error {
     // sudo sets HOME to that of the user, below which the sockets are.
-    let hint =
-        "`apt-ci worker` starts one; one of another user is seen by that user: `sudo -u apt-ci apt-ci worker status`";
+    let hint = "run `apt-ci worker` to start one; workers of another user are visible only to that user: \
+                `sudo -u apt-ci apt-ci worker status`";
     NotFound { message, hint }.into()
 }
 
@@ -87,7 +89,7 @@ pub fn failed(session: &Session, error: ControlError) -> ExitStatus {
 
 /// What a worker did instead of giving the reply that belongs to the command.
 pub fn unexpected(worker: &LiveWorker, answer: Result<Reply, ControlError>) -> ControlError {
-    let reason = "answered what does not belong to the question".to_owned();
+    let reason = "sent an unexpected answer".to_owned();
     answer.err().unwrap_or(ControlError::Worker { pid: worker.pid, reason })
 }
 
@@ -95,6 +97,6 @@ pub fn unexpected(worker: &LiveWorker, answer: Result<Reply, ControlError>) -> C
 pub async fn wait(workers: &[Found], session: &Session) {
     for found in workers {
         found.worker.ended().await;
-        session.ui.note(format!("Worker {} has ended.", found.worker.pid));
+        session.ui.note(format!("Worker {} has exited.", found.worker.pid));
     }
 }

@@ -55,8 +55,8 @@ pub async fn run(args: WorkerArgs, session: &Session) -> anyhow::Result<ExitStat
     // clap could refuse these, but only together with the global options, which may stand anywhere.
     if let (Some(command), Some(option)) = (&args.command, args.serve.first_given()) {
         let command = command.name();
-        let message = format!("{option} before {command} says how to run tests, and {command} runs none");
-        let hint = format!("`apt-ci worker {command} --help` shows the options of {command}, which follow it");
+        let message = format!("{option} configures how tests are run, but {command} runs no tests");
+        let hint = format!("put the options of {command} after it; run `apt-ci worker {command} --help` to list them");
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
     match args.command {

@@ -32,9 +32,9 @@ pub async fn run(args: ReloadArgs, session: &Session) -> anyhow::Result<ExitStat
                         session.ui.warn(format!("worker {pid}: {fault}"));
                     }
                 } else if reloaded.changed {
-                    session.ui.note(format!("Worker {pid} has a new configuration."));
+                    session.ui.note(format!("Worker {pid} has loaded a new configuration."));
                 } else {
-                    session.ui.note(format!("Worker {pid}: nothing has changed."));
+                    session.ui.note(format!("Worker {pid}: the configuration has not changed."));
                 }
                 answers.push(json!({"pid": pid, "changed": reloaded.changed, "faults": reloaded.faults}));
             }

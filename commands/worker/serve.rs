@@ -75,7 +75,7 @@ impl ServeArgs {
 
 fn name(text: &str) -> Result<String, String> {
     let valid = !text.is_empty() && text.len() <= 100 && text.chars().all(|c| c.is_ascii_graphic());
-    if valid { Ok(text.to_owned()) } else { Err("a name is at most 100 visible ASCII characters".to_owned()) }
+    if valid { Ok(text.to_owned()) } else { Err("a name must have at most 100 visible ASCII characters".to_owned()) }
 }
 
 pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {
@@ -84,7 +84,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     let site = session.site()?;
     let configuration = args.conf.load(&site)?;
     for fault in configuration.faults() {
-        tracing::error!(target: "apt_ci::worker", "the configuration has a fault: {fault}");
+        tracing::error!(target: "apt_ci::worker", "error in the configuration: {fault}");
     }
     let store = session.store(&site)?;
     let name = args.name.unwrap_or_else(apt_ci::host::name);
@@ -99,7 +99,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     let served = Served { architectures: args.architectures, releases: site.releases.value.clone() };
     let orders = Orders::new(configuration, Box::new(move |conf| served.queues(conf)), board.clone());
     let orders = Arc::new(orders.map_err(|message| {
-        let hint = "set releases in worker.conf, or add the architecture to the site's [releases]".to_owned();
+        let hint = "set releases in worker.conf, or add the architecture to [releases] in apt-ci.toml".to_owned();
         BadInput { message, hint: Some(hint) }
     })?);
     let broker = session.broker(&site).await?;
@@ -141,7 +141,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     };
     if let Some(message) = worker.refused_queue().await {
         let hint =
-            "leave the architecture out of worker.conf or --arch, or install autopkgtest 5.43 or newer".to_owned();
+            "remove the architecture from worker.conf or --arch, or install autopkgtest 5.43 or newer".to_owned();
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
     let notifier = Notifier::new(&session.environment)
@@ -168,7 +168,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
         Ended::OutOfService(reason) => {
             let message =
                 format!("this worker took itself out of service after repeated failures; the last one: {reason}");
-            let hint = "`apt-ci worker check` looks for what is wrong with this host and its configuration";
+            let hint = "run `apt-ci worker check` to check this host and its configuration";
             Err(Unable { message, hint }.into())
         }
     }
@@ -219,7 +219,7 @@ impl Served {
             .collect();
         if queues.is_empty() {
             let names: Vec<String> = architectures.iter().map(ToString::to_string).collect();
-            return Err(format!("there is nothing to serve: no release has the architecture {}", names.join(", ")));
+            return Err(format!("nothing to serve: no release has the architecture {}", names.join(", ")));
         }
         Ok(queues)
     }

@@ -56,10 +56,12 @@ pub async fn run(args: StatusArgs, session: &Session) -> anyhow::Result<ExitStat
     for worker in &workers {
         match worker.told {
             Told::Serving => {}
-            Told::Finishing => {
-                session.ui.note(format!("Worker {} takes nothing new, and ends when its tests have.", worker.pid))
+            Told::Finishing => session
+                .ui
+                .note(format!("Worker {} takes no new requests and exits when its tests have finished.", worker.pid)),
+            Told::Cancelling => {
+                session.ui.note(format!("Worker {} is cancelling its tests and then exits.", worker.pid))
             }
-            Told::Cancelling => session.ui.note(format!("Worker {} cancels its tests, and ends.", worker.pid)),
         }
         for fault in &worker.faults {
             session.ui.warn(format!("worker {}: {fault}", worker.pid));

@@ -42,13 +42,15 @@ pub async fn tell(
         match worker.ask(command).await {
             Ok(Reply::Stopping { told, running }) => {
                 let what = match (command, running) {
-                    (_, 0) => "ends".to_owned(),
-                    (Command::CancelAll, 1) => "ends its test; the request goes back to its queue".to_owned(),
-                    (Command::CancelAll, _) => {
-                        format!("ends its {running} tests; the requests go back to their queues")
+                    (_, 0) => "is stopping".to_owned(),
+                    (Command::CancelAll, 1) => {
+                        "is cancelling its test and stopping; the request goes back to its queue".to_owned()
                     }
-                    (_, 1) => "finishes its test, and ends".to_owned(),
-                    _ => format!("finishes its {running} tests, and ends"),
+                    (Command::CancelAll, _) => {
+                        format!("is cancelling its {running} tests and stopping; the requests go back to their queues")
+                    }
+                    (_, 1) => "is finishing its test and then stops".to_owned(),
+                    _ => format!("is finishing its {running} tests and then stops"),
                 };
                 session.ui.note(format!("Worker {} {what}.", worker.pid));
                 answers.push(json!({"pid": worker.pid, "told": told, "running": running}));

@@ -59,7 +59,7 @@ pub(super) fn mistyped(folder: &Path) -> Vec<ConfError> {
             return None;
         }
         let hint = Some(format!("did you mean {meant}?"));
-        Some(ConfError { file, line: None, message: "no list has this name: it is not read".to_owned(), hint })
+        Some(ConfError { file, line: None, message: "not the name of a list; the file is ignored".to_owned(), hint })
     };
     files.into_iter().filter_map(fault).collect()
 }
@@ -138,7 +138,7 @@ impl List {
                 Err(why) => faults.push(ConfError {
                     file: file.to_owned(),
                     line: Some(line),
-                    message: format!("{why}; the line applies to no package"),
+                    message: format!("{why}; the line is ignored"),
                     hint: None,
                 }),
             }
@@ -166,7 +166,7 @@ impl List {
                 Self::default()
             }
             Err(error) => {
-                let message = format!("cannot be read: {error}; it applies to no package");
+                let message = format!("cannot be read: {error}; it is ignored");
                 faults.push(ConfError { file: file.to_owned(), line: None, message, hint: None });
                 Self::default()
             }
@@ -185,7 +185,7 @@ impl Overrides {
     pub fn load(folder: &Path) -> (Self, Vec<ConfError>) {
         let mut faults = Vec::new();
         if !folder.is_dir() {
-            let message = "per_package_config_dir is no folder; no package is special".to_owned();
+            let message = "per_package_config_dir is not a folder; no lists are read".to_owned();
             faults.push(ConfError { file: folder.to_owned(), line: None, message, hint: None });
             return (Self::default(), faults);
         }
@@ -312,17 +312,17 @@ mod tests {
         assert_eq!(
             faults,
             [
-                "never_run:1: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line applies to no package",
-                "never_run:2: the package is empty; the line applies to no package",
-                "never_run:3: there are too many slashes: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line applies to no package",
-                "never_run:4: the architecture is empty; the line applies to no package",
-                "never_run:5: the package has a [ without its ]; the line applies to no package",
-                "never_run:6: the line is not UTF-8; the line applies to no package",
-                "never_run:7: the package has ',', which no name has; the line applies to no package",
-                "never_run:8: the package has '#', which no name has; the line applies to no package",
-                "never_run:9: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line applies to no package",
+                "never_run:1: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line is ignored",
+                "never_run:2: the package is empty; the line is ignored",
+                "never_run:3: there are too many slashes: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line is ignored",
+                "never_run:4: the architecture is empty; the line is ignored",
+                "never_run:5: the package has a [ without its ]; the line is ignored",
+                "never_run:6: the line is not UTF-8; the line is ignored",
+                "never_run:7: the package has ',', which no name has; the line is ignored",
+                "never_run:8: the package has '#', which no name has; the line is ignored",
+                "never_run:9: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line is ignored",
                 // Of `all/riscv64`, for example.
-                "never_run:11: the line has no end (a newline): it may be half-written; the line applies to no package",
+                "never_run:11: the line has no end (a newline): it may be half-written; the line is ignored",
             ]
         );
         assert_eq!(line(&overrides, ListName::NeverRun, "gzip/amd64/noble"), None);
@@ -345,14 +345,14 @@ mod tests {
         );
         let faults = faults.iter().filter(|fault| !fault.starts_with("big_packages"));
         for (fault, expected) in faults.zip([
-            "never_run:0: cannot be read: it is not a file; it applies to no package",
-            "long_tests:0: cannot be read: it is not a file; it applies to no package",
-            "vm_packages:0: cannot be read: it is longer than 16 MiB; it applies to no package",
+            "never_run:0: cannot be read: it is not a file; it is ignored",
+            "long_tests:0: cannot be read: it is not a file; it is ignored",
+            "vm_packages:0: cannot be read: it is longer than 16 MiB; it is ignored",
         ]) {
             assert_eq!(fault, expected);
         }
         let (_, faults) = overrides(&folder.path().join("absent"));
-        assert_eq!(faults, ["absent:0: per_package_config_dir is no folder; no package is special"]);
+        assert_eq!(faults, ["absent:0: per_package_config_dir is not a folder; no lists are read"]);
     }
 
     proptest! {

@@ -411,7 +411,7 @@ impl Job<'_> {
             match answer {
                 Ok(published) => return Ok(published),
                 Err(error) if error.is_temporary() => {
-                    tracing::warn!("whether this request for {package} has a result already is not known yet: {error}");
+                    tracing::warn!("cannot check yet whether this request for {package} already has a result: {error}");
                 }
                 Err(error) => {
                     let reason =
@@ -490,7 +490,7 @@ impl Job<'_> {
             biased;
             settled = self.board.ticking(claim.settle(verdict)) => settled,
             () = self.stop.out_of_patience() => {
-                tracing::warn!("the queue server is away, and the worker was told to stop: the request goes back");
+                tracing::warn!("the queue server is unreachable and the worker is stopping: the request goes back");
                 return Ok(JobEnd::GivenBack);
             }
         };

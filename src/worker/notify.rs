@@ -29,7 +29,7 @@ pub struct Notifier {
 
 /// Why the service manager cannot be told anything.
 #[derive(Debug, thiserror::Error)]
-#[error("the service manager cannot be told anything at {address:?}: {source}")]
+#[error("cannot notify the service manager at {address:?}: {source}")]
 pub struct NotifyError {
     address: String,
     source: std::io::Error,

@@ -73,7 +73,7 @@ impl Orders {
         let mut state = self.state();
         let news = state.configuration.refresh();
         for fault in &news {
-            tracing::error!("the configuration has a fault: {fault}");
+            tracing::error!("error in the configuration: {fault}");
         }
         let settings = state.configuration.settings();
         let changed = settings != state.now.settings;

@@ -189,7 +189,7 @@ impl SpoolEntry {
         going.push(format!(".{}{GOING}", uuid::Uuid::new_v4().simple()));
         let removed = fs::rename(&self.folder, &going).and_then(|()| remove_busy(Path::new(&going)));
         if let Err(error) = removed {
-            tracing::warn!("{} cannot be removed: {error}", self.folder.display());
+            tracing::warn!("cannot remove {}: {error}", self.folder.display());
         }
     }
 }

@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
                 }
                 section => {
                     let hint = did_you_mean(section, known);
-                    self.note(line, format!("there is no section [{section}]"), hint);
+                    self.note(line, format!("unknown section [{section}]"), hint);
                 }
             }
         }
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
                 Some((section, _)) => Some(format!("it belongs in [{section}]")),
                 None => did_you_mean(key, keys),
             };
-            self.note(line, format!("[{section}] has no key {key}"), hint);
+            self.note(line, format!("unknown key {key} in [{section}]"), hint);
         }
     }
 
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
     /// A folder, which may be relative to the file's.
     fn path(&self, found: &Setting) -> Option<PathBuf> {
         if found.value.starts_with('~') {
-            let hint = "write the full path: a service's home folder is seldom the one that is meant".to_owned();
+            let hint = "write the full path: the home folder of a service is usually another one".to_owned();
             self.note(Some(found.line), format!("{} {:?} begins with ~", found.key, found.value), Some(hint));
             return None;
         }
@@ -240,7 +240,7 @@ impl<'a> Reader<'a> {
                 let hint = did_you_mean(&name, self.defined.names());
                 let all = format!("the variables are {}; $$ is a dollar sign", self.defined);
                 let hint = hint.map_or(all.clone(), |hint| format!("{hint} ({all})"));
-                self.note(Some(found.line), format!("{}: ${name} stands for nothing", found.key), Some(hint));
+                self.note(Some(found.line), format!("{}: unknown variable ${name}", found.key), Some(hint));
                 None
             }
         };
@@ -350,9 +350,9 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_refused_with_its_line_and_a_hint() {
         for (text, expected, hint) in [
-            ("[virt]\nargz = null\n", ":2: [virt] has no key argz", "did you mean args?"),
-            ("[vrt]\nargs = null\n", ":1: there is no section [vrt]", "did you mean virt?"),
-            ("[virt]\nreleases = sid\n", ":2: [virt] has no key releases", "it belongs in [autopkgtest]"),
+            ("[virt]\nargz = null\n", ":2: unknown key argz in [virt]", "did you mean args?"),
+            ("[vrt]\nargs = null\n", ":1: unknown section [vrt]", "did you mean virt?"),
+            ("[virt]\nreleases = sid\n", ":2: unknown key releases in [virt]", "it belongs in [autopkgtest]"),
             ("[amqp]\nhost = x\n", ":1: [amqp] belongs in apt-ci.toml", "queue ="),
             ("\n[swift]\n", ":2: [swift] belongs in apt-ci.toml", "store ="),
             ("[influx]\n", ":1: [influx] is not supported by this version", ""),
@@ -360,9 +360,9 @@ mod tests {
             ("[autopkgtest]\nper_package_config_dir = ~/a\n", ":2: per_package_config_dir \"~/a\" begins with ~", ""),
             ("[autopkgtest]\ntimeout_test = 0\n", ":2: timeout_test is a number of seconds from 1 to", ""),
             ("[autopkgtest]\nretry_delay = 1m\n", ":2: retry_delay is a number of seconds from 0 to", ""),
-            ("[autopkgtest]\nvm_args = x\n", ":2: [autopkgtest] has no key vm_args", "it belongs in [virt]"),
+            ("[autopkgtest]\nvm_args = x\n", ":2: unknown key vm_args in [autopkgtest]", "it belongs in [virt]"),
             ("[virt]\nargs = lxd\nvm_args = --x\n", ":3: vm_args begins with an option", "for example"),
-            ("[virt]\nargs = lxd $FLAVR\n", ":2: args: $FLAVR stands for nothing", "did you mean FLAVOR?"),
+            ("[virt]\nargs = lxd $FLAVR\n", ":2: args: unknown variable $FLAVR", "did you mean FLAVOR?"),
             (
                 "[autopkgtest]\nsetup_command2 = echo $PACKAGESIZE\n[virt]\nargs = lxd\n",
                 ":2: setup_command2 uses $PACKAGESIZE",
@@ -372,8 +372,8 @@ mod tests {
             ("[autopkgtest]\narchitectures = amd-64\n", ":2: architecture \"amd-64\": an arch", ""),
             ("[autopkgtest]\ncheckout_dir = ~/a\n", ":2: checkout_dir \"~/a\" begins with ~", "full path"),
             ("[autopkgtest]\nextra_args = 'a\n", ":2: extra_args: a single quotation mark is not closed", ""),
-            ("[virt]\nargs = lxd $RELEAS\n", ":2: args: $RELEAS stands for nothing", "did you mean RELEASE?"),
-            ("[virt]\nargs = lxd $\n", ":2: args: $ stands for nothing", "$$ is a dollar sign"),
+            ("[virt]\nargs = lxd $RELEAS\n", ":2: args: unknown variable $RELEAS", "did you mean RELEASE?"),
+            ("[virt]\nargs = lxd $\n", ":2: args: unknown variable $", "$$ is a dollar sign"),
             ("[virt]\nargs = qemu $PACKAGESIZE\n", ":2: args uses $PACKAGESIZE", "package_size_default"),
             ("[virt]\nargs = -- null\n", ":2: args begins with an option", "for example"),
             ("[virt]\nargs = null\nargs = null\n", ":3: \"args\" of [virt] is already on line 2", ""),

@@ -54,11 +54,11 @@ impl LiveWorker {
             Err(_) => Err(reason(format!("did not answer within {} seconds", PATIENCE.as_secs()))),
             Ok(Err(error)) if is_end(error.kind()) => Err(ControlError::Ended { pid: self.pid }),
             Ok(Err(error)) => Err(reason(format!("cannot be reached: {error}"))),
-            Ok(Ok(line)) if line.is_empty() => Err(reason("hung up without an answer".to_owned())),
+            Ok(Ok(line)) if line.is_empty() => Err(reason("closed the connection without an answer".to_owned())),
             Ok(Ok(line)) => match Reply::read(&line) {
-                Ok(Reply::Error { message }) => Err(reason(format!("does not understand: {message}"))),
+                Ok(Reply::Error { message }) => Err(reason(format!("rejected the command: {message}"))),
                 Ok(reply) => Ok(reply),
-                Err(fault) => Err(reason(format!("answered what this program does not understand: {fault}"))),
+                Err(fault) => Err(reason(format!("sent an answer that this program cannot parse: {fault}"))),
             },
         }
     }

@@ -40,7 +40,7 @@ pub struct Reloaded {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// The folder of the sockets.
-    #[error("the folder of the workers' sockets, {}, cannot be used: {source}", path.display())]
+    #[error("cannot use the folder of the workers' sockets, {}: {source}", path.display())]
     Folder {
         /// The folder, or a socket in it.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum ControlError {
         reason: String,
     },
     /// A worker has ended meanwhile.
-    #[error("the worker with the process id {pid} has ended")]
+    #[error("the worker with the process id {pid} has exited")]
     Ended {
         /// Its process.
         pid: u32,

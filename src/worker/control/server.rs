@@ -60,7 +60,7 @@ impl Drop for ControlSocket {
         if let Err(error) = fs::remove_file(path)
             && error.kind() != ErrorKind::NotFound
         {
-            tracing::warn!("the control socket cannot be removed: {error}");
+            tracing::warn!("cannot remove the control socket: {error}");
         }
     }
 }
