@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     stack::enlarge();
     match stack::run(begin) {
         Ok(code) => code,
-        Err(error) => ui::error::report(&anyhow::Error::new(error).context("the program cannot start")),
+        Err(error) => ui::error::report(&anyhow::Error::new(error).context("cannot start the program")),
     }
 }
 
@@ -90,7 +90,7 @@ fn begin() -> ExitCode {
     let runtime =
         match tokio::runtime::Builder::new_current_thread().thread_stack_size(BLOCKING_STACK).enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return ui::error::report(&anyhow::Error::new(error).context("the program cannot start")),
+            Err(error) => return ui::error::report(&anyhow::Error::new(error).context("cannot start the program")),
         };
     let end = runtime.block_on(dispatch(cli.command, &session));
     // A pending lookup of a host name must not hold up the exit.

@@ -11,7 +11,7 @@ use apt_ci::site::Site;
 use crate::session::Session;
 use crate::ui::error::{BadInput, Unable};
 
-const UNCHECKED: &str = "without --check the test is asked for all the same";
+const UNCHECKED: &str = "leave out --check to request the test anyway";
 
 /// Refuses a trigger that is not published in its release. With a PPA the trigger may be there, where is not looked.
 pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -> anyhow::Result<()> {
@@ -27,7 +27,7 @@ pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -
         }
     }
     if has_ppas {
-        session.ui.note("The triggers of requests with a PPA are not checked: they may be there.");
+        session.ui.note("Triggers of requests with a PPA are not checked, because the PPA may contain them.");
     }
     session.use_one_tls_provider();
     let unable = |error: LaunchpadError| Unable { message: error.to_string(), hint: UNCHECKED };

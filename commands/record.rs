@@ -54,8 +54,8 @@ impl Unfinished {
     pub fn said(&self) -> String {
         let file = self.requests.display();
         format!(
-            "An earlier call was killed. What it has removed is among the requests in {file}, which `apt-ci run --batch {file}` puts back; \
-             what it had not removed yet waits in its queue still."
+            "An earlier call was killed. The requests that it removed are recorded in {file}; run \
+             `apt-ci run --batch {file}` to restore them. Requests that it had not removed are still in their queue."
         )
     }
 
@@ -91,7 +91,7 @@ impl Record {
         if lock.is_none() {
             let folder = self.marker.parent().ok_or(io::ErrorKind::NotFound)?;
             let failed = |error: io::Error| {
-                let message = format!("{} cannot be written: {error}", self.requests.display());
+                let message = format!("cannot write {}: {error}", self.requests.display());
                 io::Error::new(error.kind(), message)
             };
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -142,8 +142,7 @@ fn append(file: &Path, text: &str) -> io::Result<()> {
     if text.is_empty() {
         return Ok(());
     }
-    let failed =
-        |error: io::Error| io::Error::new(error.kind(), format!("{} cannot be written: {error}", file.display()));
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("cannot write {}: {error}", file.display()));
     let folder = file.parent().ok_or(io::ErrorKind::NotFound)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let write = || {

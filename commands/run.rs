@@ -145,7 +145,7 @@ pub async fn run(mut args: RunArgs, session: &Session) -> anyhow::Result<ExitSta
 
 /// One request per package and architecture.
 fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
-    let release = args.release.clone().context("no release is given")?;
+    let release = args.release.clone().context("no release given")?;
     let architectures = match (&args.architectures, site.architectures(&release)) {
         (given, _) if !given.is_empty() => given.clone(),
         (_, Some(configured)) => configured.to_vec(),
@@ -191,8 +191,9 @@ pub fn public_ppa(text: &str) -> anyhow::Result<Ppa> {
     // Not parsed before: what is wrong with it is not quoted either.
     if text.contains('@') {
         let message =
-            "a PPA's token has no place on a command line, where every user of this machine sees it".to_owned();
-        let hint = "give the request to `apt-ci run --batch -`, on standard input".to_owned();
+            "a PPA's token must not be given on the command line, where every user of this machine can see it"
+                .to_owned();
+        let hint = "pass the request on standard input to `apt-ci run --batch -`".to_owned();
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
     Ok(text.parse()?)
@@ -202,14 +203,17 @@ fn unknown_release(release: &Release, site: &Site) -> BadInput {
     let known: Vec<String> = site.releases.value.keys().map(ToString::to_string).collect();
     BadInput {
         message: format!(
-            "release {release} is not configured ({}: {})",
+            "unknown release {release}; known: {1} ({0})",
             site.releases.origin,
-            if known.is_empty() { "no releases".to_owned() } else { known.join(", ") }
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
         ),
         hint: Some(match known.iter().find(|name| strsim::damerau_levenshtein(name, release.as_str()) <= 2) {
             Some(name) => format!("did you mean {name}?"),
             None => {
-                format!("name the architecture with -a if a queue for {release} exists, or add {release} to [releases]")
+                format!(
+                    "give the architecture with -a if a queue for {release} exists, or add {release} to [releases] \
+                     in apt-ci.toml"
+                )
             }
         }),
     }
@@ -223,10 +227,10 @@ async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> anyhow::Result<
     } else {
         tokio::fs::read(file).await.map(|content| bytes = content)
     };
-    read.with_context(|| format!("the batch {name} cannot be read"))?;
+    read.with_context(|| format!("cannot read the batch {name}"))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let lines = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        BadInput { message: format!("{name}, line {}: not a text in UTF-8", lines + 1), hint: None }
+        BadInput { message: format!("{name}, line {}: not UTF-8", lines + 1), hint: None }
     })?;
     let mut submissions = Vec::new();
     for (number, line) in text.lines().enumerate() {
@@ -241,7 +245,7 @@ async fn read_batch(file: &PathBuf, requester: Option<&Text>) -> anyhow::Result<
         submissions.push(Submission { queue, request });
     }
     if submissions.is_empty() {
-        return Err(BadInput { message: format!("{name} holds no requests"), hint: None }.into());
+        return Err(BadInput { message: format!("{name} contains no requests"), hint: None }.into());
     }
     Ok(submissions)
 }

@@ -37,7 +37,7 @@ pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Re
     if count <= UNASKED || yes {
         return Ok(true);
     }
-    ask::somebody().with_context(|| format!("{count} tests are not requested unasked"))?;
+    ask::somebody().with_context(|| format!("refusing to request {count} tests without confirmation"))?;
     let is_wanted = ask::confirm(format!("Request {count} tests?")).await?;
     if !is_wanted {
         session.ui.note("Nothing was requested.");
@@ -148,7 +148,7 @@ pub async fn submit(
         broker.close().await;
         return Ok(status);
     }
-    show(&new[..confirmed], &already, session).context("the requests are queued, but cannot be printed")?;
+    show(&new[..confirmed], &already, session).context("the requests are queued, but cannot print them")?;
     tell(&already, session);
     if let Err(error) = result {
         return Err(unconfirmed(error, &new, confirmed, args, site));
@@ -178,7 +178,9 @@ fn unconfirmed(
     let record = Record::of_now(site, "unconfirmed");
     let message = match error.is::<BrokerError>() {
         true => error.to_string(),
-        false => format!("{error}: the requests printed above are queued, and any of the other {} may be", rest.len()),
+        false => {
+            format!("{error}: the requests printed above are queued; any of the other {} may be queued", rest.len())
+        }
     };
     let written = rest.chunk_by(|one, next| one.queue == next.queue).try_for_each(|some| {
         let bodies: Vec<String> = some.iter().map(|one| one.request.to_wire()).collect();
@@ -191,13 +193,13 @@ fn unconfirmed(
         Ok(()) => OperationFailed {
             message,
             hint: format!(
-                "`apt-ci run {force}--batch {file}` submits those that were not confirmed again; they keep their ids, so none is \
-                 run twice"
+                "run `apt-ci run {force}--batch {file}` to submit the unconfirmed requests again; they keep their \
+                 ids, so none is run twice"
             ),
         },
         Err(failure) => OperationFailed {
-            message: format!("{message}; and those that were not confirmed cannot be written down: {failure}"),
-            hint: "`apt-ci queues QUEUE` shows which of them are queued".to_owned(),
+            message: format!("{message}; cannot record the unconfirmed requests: {failure}"),
+            hint: "run `apt-ci queues QUEUE` to see which of them are queued".to_owned(),
         },
     }
     .into()
@@ -221,10 +223,10 @@ fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<Followed>, Unab
     let one = |(Submission { queue, request }, duplicate): &(Submission, Duplicate)| {
         let id = duplicate.uuid.parse().map_err(|_| Unable {
             message: format!(
-                "{} in {queue} is there already, without an id by which to wait for it",
+                "{} in {queue} is already queued, but without an id; cannot wait for it",
                 request.package()
             ),
-            hint: "it gets one from the worker that takes it; --force asks for the test once more",
+            hint: "use --force to request the test once more; the queued request gets an id when a worker takes it",
         })?;
         Ok(Followed::new(id, request, queue))
     };
@@ -256,7 +258,7 @@ async fn duplicates(
     match duplicates::find(submissions, broker, notes).await {
         // Who may only send need not be able to look.
         Err(error @ (BrokerError::Refused { .. } | BrokerError::Denied { .. })) => {
-            session.ui.warn(format!("whether the requests are queued already cannot be seen: {error}"));
+            session.ui.warn(format!("cannot check whether the requests are already queued: {error}"));
             Ok(Vec::new())
         }
         other => {
@@ -300,10 +302,10 @@ fn tell(already: &[(Submission, Duplicate)], session: &Session) {
         session.ui.note(format!("{} in {queue} {}.", request.package(), said(duplicate, now)));
     }
     if already.len() > TOLD {
-        session.ui.note(format!("… and so are {} more.", already.len() - TOLD));
+        session.ui.note(format!("… and {} more.", already.len() - TOLD));
     }
     if !already.is_empty() {
-        session.ui.note("Not sent again; --force does that.");
+        session.ui.note("Not submitted again (use --force to submit anyway).");
     }
 }
 
@@ -313,9 +315,9 @@ fn said(duplicate: &Duplicate, now: Timestamp) -> String {
     match state {
         State::Queued => format!("is already queued as {uuid}"),
         State::Noted(time) => {
-            format!("was queued as {uuid} {}, and its queue cannot be looked into", when::ago(*time, now))
+            format!("was queued as {uuid} {}; its queue cannot be listed", when::ago(*time, now))
         }
-        State::AskedTwice => "is asked for twice".to_owned(),
+        State::AskedTwice => "is requested twice".to_owned(),
         State::Running(None) => format!("is already running as {uuid}"),
         State::Running(Some((since, worker))) => {
             let seconds = u64::try_from(now.as_second() - since.as_second()).unwrap_or_default();

@@ -64,11 +64,14 @@ pub async fn wait(
                 failures += 1;
                 if failures == FAILURES {
                     view.end();
-                    let again = format!("the tests go on; `apt-ci run --watch {}` watches again", open(&followed));
+                    let again = format!(
+                        "the tests continue; run `apt-ci run --watch {}` to wait for them again",
+                        open(&followed)
+                    );
                     return Err(anyhow::Error::from(error).context(again));
                 }
                 if failures == 1 {
-                    session.ui.warn(format!("cannot look for the requests now: {error}; trying again"));
+                    session.ui.warn(format!("cannot look up the requests: {error}; trying again"));
                 }
             }
         }
@@ -107,7 +110,7 @@ impl Unserved {
         let unserved = follower.unserved(followed).await.unwrap_or_default();
         for queue in unserved {
             if self.told.insert(queue.clone()) {
-                session.ui.warn(format!("no worker serves {queue} now: its requests wait until one does"));
+                session.ui.warn(format!("no worker serves {queue}; its requests wait until one does"));
             }
         }
     }
@@ -176,17 +179,18 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
         }
     }
     if let Some(opaque) = opaque {
-        let message = format!("request {id} does not run, has no result, and is not seen to wait");
+        let message = format!("request {id} is not running, has no result, and was not found in its queue");
         return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
     }
-    let message = format!("no request {id} waits or runs, and no result of it is among those of the site's releases");
-    let hint = "`apt-ci running` shows what runs, `apt-ci queues QUEUE` what waits, `apt-ci results` what has ended";
+    let message = format!("no request {id} is queued or running, and the site's releases have no result for it");
+    let hint = "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` for queued requests, \
+                `apt-ci results` for results";
     Err(NotFound { message, hint }.into())
 }
 
 fn interrupted(followed: &[Followed], view: View, session: &Session) -> anyhow::Result<ExitStatus> {
     view.end();
-    session.ui.note(format!("The tests go on. `apt-ci run --watch {}` watches again.", open(followed)));
+    session.ui.note(format!("The tests continue. Run `apt-ci run --watch {}` to wait for them again.", open(followed)));
     Ok(ExitStatus::Interrupted)
 }
 
@@ -287,10 +291,10 @@ fn event(one: &Followed) -> Value {
 fn said(one: &Followed) -> String {
     let Followed { package, queue, uuid, .. } = one;
     let state = match &one.stage {
-        Stage::Unseen if one.is_hidden() => format!("is queued as {uuid}, where nobody can look"),
-        Stage::Unseen => format!("was asked for as {uuid}"),
+        Stage::Unseen if one.is_hidden() => format!("is queued as {uuid}, in a queue that cannot be listed"),
+        Stage::Unseen => format!("was requested as {uuid}"),
         Stage::Queued { position, of } => format!("is queued as {uuid}, {position} of {of}"),
-        Stage::Delayed => "is tried again later, because of its testbed".to_owned(),
+        Stage::Delayed => "is tried again later, because its testbed failed".to_owned(),
         Stage::Running { worker, since, line } => {
             let on = worker.as_ref().map(|worker| format!(" on {worker}")).unwrap_or_default();
             let seconds = since.map(|since| Timestamp::now().as_second() - since.as_second());
@@ -299,8 +303,8 @@ fn said(one: &Followed) -> String {
         }
         Stage::Done { missing_test: Some(name), .. } => format!("was not tested: the package has no test {name}"),
         Stage::Done { run, .. } => format!("{} after {}", run.outcome(), when::duration(run.summary.duration)),
-        Stage::Dead { reason } => format!("is not run: {reason}"),
-        Stage::Gone => "was taken out of its queue".to_owned(),
+        Stage::Dead { reason } => format!("was not run: {reason}"),
+        Stage::Gone => "was removed from its queue".to_owned(),
     };
     // A log must not steer the terminal.
     plain(&format!("{package} in {queue} {state}")).into_owned()
@@ -309,7 +313,7 @@ fn said(one: &Followed) -> String {
 fn summary(followed: &[Followed]) -> String {
     let count = |is: fn(&Stage) -> bool| followed.iter().filter(|one| is(&one.stage)).count();
     format!(
-        "{} wait, {} run, {} of {} have ended",
+        "{} queued, {} running, {} of {} finished",
         count(|stage| matches!(stage, Stage::Unseen | Stage::Queued { .. } | Stage::Delayed)),
         count(|stage| matches!(stage, Stage::Running { .. })),
         count(Stage::is_end),

@@ -422,7 +422,7 @@ fn published(_: &Services) -> Result<(), Failed> {
     }
     let unknown = check("nowhere", "glibc/2.39-1");
     assert_eq!(unknown.status.code(), Some(1), "{unknown:#?}");
-    assert!(unknown.err.contains("knows no release nowhere"), "{unknown:#?}");
+    assert!(unknown.err.contains("has no release nowhere"), "{unknown:#?}");
     assert_eq!(site.queue()["ready"], 2, "nothing else is queued");
     Ok(())
 }

@@ -98,7 +98,7 @@ fn removed(services: &Services) -> Result<(), Failed> {
         all.sort();
         assert_eq!(site.finished(), all, "with the ids that they had");
         let nothing = site.run(&["queues", "remove", &queue, "--match", "package=a", "--yes"]);
-        assert!(nothing.status.success() && nothing.err.contains("There is no such request"), "{nothing:#?}");
+        assert!(nothing.status.success() && nothing.err.contains("No requests match"), "{nothing:#?}");
     }
     Ok(())
 }
@@ -117,7 +117,7 @@ fn unasked(services: &Services) -> Result<(), Failed> {
         refused(&site, &["queues", "dedupe"], nobody);
         refused(&site, &["queues", "supersede"], nobody);
         refused(&site, &["queues", "dead", "drop"], nobody);
-        refused(&site, &["queues", "move", &queue, &queue, "-y"], "is the queue to take from and the one to put into");
+        refused(&site, &["queues", "move", &queue, &queue, "-y"], "is both the source and the destination queue");
         let huge = format!("debci-huge-{}-amd64", site.release);
         refused(&site, &["queues", "move", &queue, &huge], nobody);
         refused(&site, &["queues", "move", &queue, "debci-nowhere-amd64", "-y"], "does not exist");
@@ -129,7 +129,7 @@ fn unasked(services: &Services) -> Result<(), Failed> {
         fs::write(state.join("removed"), "in the way")?;
         let finished = site.run(&["queues", "purge", &queue, "-y"]);
         assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
-        assert!(finished.err.contains("nothing was taken out") && finished.err.contains("removed"), "{}", finished.err);
+        assert!(finished.err.contains("nothing was changed") && finished.err.contains("removed"), "{}", finished.err);
         assert_eq!(waiting(&site), ["gzip"]);
     }
     Ok(())
@@ -325,12 +325,12 @@ fn dead(services: &Services) -> Result<(), Failed> {
         site.ok(&["worker", "--drain", "-q"]);
         assert_eq!(site.finished(), [id]);
         let dropped = site.run(&["queues", "dead", "drop", &queue, "--yes"]);
-        assert!(dropped.status.success() && dropped.err.contains("What was no request is kept in"), "{dropped:#?}");
+        assert!(dropped.status.success() && dropped.err.contains("Malformed messages are kept in"), "{dropped:#?}");
         let [record] = records(&site, "removed").try_into().expect("one file");
         let kept: Value = serde_json::from_str(&fs::read_to_string(&record)?)?;
         assert_eq!(kept, json!({"queue": queue, "message": "bm8gcmVxdWVzdCB7"}));
         let nothing = site.run(&["queues", "dead"]);
-        assert!(nothing.out.is_empty() && nothing.err.contains("There are no dead letters"), "{nothing:#?}");
+        assert!(nothing.out.is_empty() && nothing.err.contains("No dead letters"), "{nothing:#?}");
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ fn shows(looked: &Finished) -> bool {
     }
     assert_eq!(looked.status.code(), Some(1), "{looked:#?}");
     assert!(looked.err.contains("rabbitmqctl set_policy -p "), "{looked:#?}");
-    let said = looked.err.lines().filter(|line| line.contains("cannot look into")).count();
+    let said = looked.err.lines().filter(|line| line.contains("cannot list")).count();
     assert_eq!(said, 1, "in one line: {}", looked.err);
     false
 }
@@ -92,9 +92,9 @@ fn remedy(services: &Services) -> Result<(), Failed> {
     let queue = site.queue_name();
     let looked = site.run(&["queues", "show", &queue]);
     if !shows(&looked) {
-        assert!(looked.err.contains("1 more wait"), "{}", looked.err);
+        assert!(looked.err.contains("1 more requests are waiting"), "{}", looked.err);
         let lengths = site.run(&["queues"]);
-        assert!(lengths.status.success() && lengths.err.contains("OLDEST is not known"), "{lengths:#?}");
+        assert!(lengths.status.success() && lengths.err.contains("OLDEST is unknown"), "{lengths:#?}");
         let (_, command) = looked.err.split_once("rabbitmqctl ").expect("a command");
         let command = command.lines().next().expect("one line").trim_end_matches('`');
         services.rabbitmq().obey(&format!("rabbitmqctl {command} --priority 5"));
@@ -159,7 +159,7 @@ fn selecting(services: &Services) -> Result<(), Failed> {
     }
     // What runs can be cancelled all the same; what waits is said to be out of sight.
     let cancelled = site.run(&["cancel", &ids[1]]);
-    assert!(cancelled.status.success() || cancelled.err.contains("cannot look into"), "{cancelled:#?}");
+    assert!(cancelled.status.success() || cancelled.err.contains("cannot list"), "{cancelled:#?}");
     // Everything at once needs no look.
     let other = format!("debci-huge-{}-amd64", site.release);
     site.ok(&["queues", "move", &queue, &other, "--yes"]);
@@ -184,7 +184,7 @@ fn configured(services: &Services) -> Result<(), Failed> {
     fs::write(site.path().join("apt-ci.toml"), format!("queue-type = \"stream\"\n{text}"))?;
     let refused = site.run(&["queues"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:#?}");
-    assert!(refused.err.contains("1:14: a queue type is `classic` or `quorum`"), "{refused:#?}");
+    assert!(refused.err.contains("1:14: the queue type must be `classic` or `quorum`"), "{refused:#?}");
     Ok(())
 }
 

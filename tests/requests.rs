@@ -115,7 +115,7 @@ fn parameters(_: &Services) -> Result<(), Failed> {
         (&["--test-git", "ssh://host/x"], "an address begins with"),
         (&["--trigger", "a/1", "--context", "bulk"], "the contexts are"),
         (&["--ppa", "me"], "a PPA has the form OWNER/NAME"),
-        (&["--ppa", "me:hunter2@me/private"], "a PPA's token has no place on a command line"),
+        (&["--ppa", "me:hunter2@me/private"], "a PPA's token must not be given on the command line"),
     ] {
         let finished = refused(&site, &[&["run", "-s", &release, "gzip"], wrong].concat());
         assert!(finished.err.contains(rule), "{wrong:?}: {}", finished.err);
@@ -149,7 +149,7 @@ fn duplicates(services: &Services) -> Result<(), Failed> {
         fs::write(site.path().join("batch"), line.repeat(3))?;
         let batch = site.run(&["run", "--batch", "batch"]);
         assert_eq!(batch.out.lines().count(), 1, "{batch:#?}");
-        assert!(batch.err.contains("is asked for twice"), "{}", batch.err);
+        assert!(batch.err.contains("is requested twice"), "{}", batch.err);
         site.ok(&["queues", "purge", &site.queue_name(), "--yes"]);
         let gate = site.path().join("gate");
         let wait = format!("STUB_WAIT={}", gate.display());
@@ -188,7 +188,7 @@ fn batch(_: &Services) -> Result<(), Failed> {
     }
     fs::write(&file, [good.as_bytes(), b"gzip\xff\n"].concat())?;
     let finished = refused(&site, &["run", "--batch", name]);
-    assert!(finished.err.contains("line 4: not a text in UTF-8"), "{}", finished.err);
+    assert!(finished.err.contains("line 4: not UTF-8"), "{}", finished.err);
     fs::write(&file, good)?;
     site.ok(&["run", "--batch", name, "--requester", "britney"]);
     let queued = site.json(&["queues", &queue]);
@@ -223,7 +223,7 @@ fn dry_run(_: &Services) -> Result<(), Failed> {
 fn mistyped_release(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
     let finished = refused(&site, &["run", "-s", "bokworm", "--trigger", "a/1", "gzip"]);
-    assert!(finished.err.contains("release bokworm is not configured"), "{}", finished.err);
+    assert!(finished.err.contains("unknown release bokworm"), "{}", finished.err);
     assert!(finished.err.contains(&site.release) && finished.err.contains("apt-ci.toml"), "{}", finished.err);
     assert!(finished.err.contains("add bokworm to [releases]"), "{}", finished.err);
     let finished = refused(&site, &["run", "-s", &site.release[..9], "--trigger", "a/1", "gzip"]);
@@ -265,8 +265,8 @@ fn no_folder(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
     let finished = site.run(&["queues", "--queue", "local:apt-ci.toml"]);
     assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
-    assert!(finished.err.contains("apt-ci.toml cannot be reached"), "{}", finished.err);
-    assert!(finished.err.contains("hint: may you make and write that folder?"), "{}", finished.err);
+    assert!(finished.err.contains("cannot reach the queue local:"), "{}", finished.err);
+    assert!(finished.err.contains("hint: check that you can create and write that folder"), "{}", finished.err);
     for forms in ["mq.example", "http://mq.example"] {
         let finished = refused(&site, &["queues", "--queue", forms]);
         assert!(finished.err.contains("it must begin with amqp://, amqps:// or local:"), "{}", finished.err);

@@ -249,7 +249,7 @@ fn many(_: &Services) -> Result<(), Failed> {
     let refused = retry(&site, &text, &[]);
     assert_eq!((refused.status.code(), refused.out.as_str()), (Some(2), ""), "{refused:#?}");
     assert!(
-        refused.err.contains("21 tests are not requested unasked") && refused.err.contains("--yes"),
+        refused.err.contains("refusing to request 21 tests without confirmation") && refused.err.contains("--yes"),
         "{}",
         refused.err
     );

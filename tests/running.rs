@@ -144,7 +144,10 @@ fn follow(services: &Services) -> Result<(), Failed> {
         let begin = "autopkgtest [stub]: starting gzip\nline 1\nline 2\nline 3\n";
         assert!(out == begin || out == format!("{begin}autopkgtest [stub]: the end\n"), "{out}");
         let run = site.result_of(&id);
-        assert!(err.contains("The test has ended: pass") && err.contains(run["run"].as_str().expect("a run")), "{err}");
+        assert!(
+            err.contains("The test has finished: pass") && err.contains(run["run"].as_str().expect("a run")),
+            "{err}"
+        );
         let nobody = site.run(&["running", "-f", "gzip", "-s", &site.release]);
         assert_eq!(nobody.status.code(), Some(1), "{nobody:#?}");
     }
@@ -158,7 +161,7 @@ fn cancel(services: &Services) -> Result<(), Failed> {
         let mut workers = [site.start(&["worker"]), site.start_elsewhere(&["worker"])];
         until("both run", || runs(&site, &one) && runs(&site, &two));
         let planned = site.run(&["cancel", "--dry-run", &one]);
-        assert!(planned.status.success() && planned.err.contains("Would end the test of one"), "{planned:#?}");
+        assert!(planned.status.success() && planned.err.contains("Would cancel the test of one"), "{planned:#?}");
         assert!(runs(&site, &one));
         // The beginning of its id is enough.
         let answer = site.json(&["cancel", &one[..13]]);
@@ -210,7 +213,7 @@ fn matching(services: &Services) -> Result<(), Failed> {
         assert!(nobody.err.contains("cannot ask for confirmation"), "{nobody:#?}");
         let planned = site.run(&[&criterion[..], &["--dry-run"]].concat());
         assert!(
-            planned.err.contains("Would end the test of gzip") && planned.err.contains("Would take gzip"),
+            planned.err.contains("Would cancel the test of gzip") && planned.err.contains("Would remove gzip"),
             "{planned:#?}"
         );
         let answers = site.json(&[&criterion[..], &["--yes"]].concat());
@@ -222,7 +225,7 @@ fn matching(services: &Services) -> Result<(), Failed> {
         assert!(runs(&site, &other), "the other one is not disturbed");
         open(&site, "bzip2");
         let nothing = site.run(&[&criterion[..], &["--yes"]].concat());
-        assert!(nothing.status.success() && nothing.err.contains("There is no such request"), "{nothing:#?}");
+        assert!(nothing.status.success() && nothing.err.contains("No requests match"), "{nothing:#?}");
     }
     Ok(())
 }
@@ -231,7 +234,7 @@ fn waiting(services: &Services) -> Result<(), Failed> {
     for site in [TestSite::local(), services.site_with_folder()] {
         let ids: Vec<String> = ["one", "two", "three"].iter().map(|package| site.request(package, &[])).collect();
         let planned = site.run(&["cancel", "--dry-run", &ids[1]]);
-        assert!(planned.status.success() && planned.err.contains("out of its queue"), "{planned:#?}");
+        assert!(planned.status.success() && planned.err.contains("from its queue"), "{planned:#?}");
         assert_eq!(site.queue()["ready"], 3);
         let left = site.json(&["cancel", "--requeue", &ids[1]]);
         assert_eq!((&left[0]["cancelled"], &left[0]["outcome"]), (&false.into(), &"waiting".into()));
@@ -269,7 +272,7 @@ fn meaning(_: &Services) -> Result<(), Failed> {
     until("both run", || ids.iter().all(|id| runs(&site, id)));
     let unclear = site.run(&["cancel", "aa-1", "aa"]);
     assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");
-    assert!(unclear.err.contains("aa may mean several requests") && unclear.err.contains("aa-2"), "{unclear:#?}");
+    assert!(unclear.err.contains("aa is ambiguous") && unclear.err.contains("aa-2"), "{unclear:#?}");
     assert_eq!(lines(&site).len(), 2, "nothing was cancelled");
     let unclear = site.run(&["running", "-f", "aa"]);
     assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");
@@ -286,7 +289,7 @@ fn broker_away(_: &Services) -> Result<(), Failed> {
     for arguments in [&["running"][..], &["running", "-f", "gzip"], &["cancel", "gzip"]] {
         let finished = site.run(arguments);
         assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
-        assert!(finished.err.contains("cannot be reached") && finished.err.contains("hint: "), "{finished:#?}");
+        assert!(finished.err.contains("cannot reach the queue") && finished.err.contains("hint: "), "{finished:#?}");
         assert_eq!(finished.out, "");
     }
     Ok(())

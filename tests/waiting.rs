@@ -101,7 +101,7 @@ fn attached_again(services: &Services) -> Result<(), Failed> {
         assert!(site.ok(&["run", "--watch", id]).starts_with("pass\tgzip\t"));
         let nobody = site.run(&["run", "--watch", "nobody"]);
         assert_eq!(nobody.status.code(), Some(1), "{nobody:#?}");
-        assert!(nobody.err.contains("no request nobody waits or runs"), "{nobody:#?}");
+        assert!(nobody.err.contains("no request nobody is queued or running"), "{nobody:#?}");
         assert_eq!(site.run(&["run", "--watch", id, "--trigger", "a/1"]).status.code(), Some(2));
     }
     Ok(())
@@ -119,7 +119,7 @@ fn taken_away(services: &Services) -> Result<(), Failed> {
         let _worker = site.start(&["worker"]);
         until("the other one runs", || !site.starts().is_empty());
         until("it is cancelled", || {
-            site.run(&["cancel", "--match", "package=one", "--yes"]).err.contains("being ended")
+            site.run(&["cancel", "--match", "package=one", "--yes"]).err.contains("Cancelling the test of one")
         });
         assert_eq!(waiting.wait()?.code(), Some(4));
         let text = fs::read_to_string(out)?;

@@ -125,19 +125,19 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
             Outcome::Planned => session.ui.note(plan(&found.place, &said, args.requeue)),
             Outcome::Cancelled => {
                 let place = if args.requeue { "back to its queue" } else { "to the dead letters" };
-                session.ui.note(format!("The test of {said} is being ended; the request goes {place}."));
+                session.ui.note(format!("Cancelling the test of {said}; its request goes {place}."));
             }
             Outcome::Removed => {
                 let record = canceller.record.path().display();
-                session.ui.note(format!("{said} is out of its queue. `apt-ci run --batch {record}` puts it back."));
+                session.ui.note(format!("Removed {said} from its queue. `apt-ci run --batch {record}` restores it."));
             }
-            Outcome::Waiting => session.ui.note(format!("{said} waits in its queue already.")),
+            Outcome::Waiting => session.ui.note(format!("{said} is already waiting in its queue.")),
             Outcome::TooLate => {
-                session.ui.warn(format!("the test of {said} has ended, and its result is on its way"));
+                session.ui.warn(format!("the test of {said} has finished; its result is being published"));
                 exit = ExitStatus::Failure;
             }
             Outcome::NotFound => {
-                session.ui.warn(format!("{said} neither runs nor waits any more"));
+                session.ui.warn(format!("{said} is no longer running or queued"));
                 exit = ExitStatus::Failure;
             }
         }
@@ -157,11 +157,11 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
 fn plan(place: &Place, said: &str, requeue: bool) -> String {
     match (place, requeue) {
         (Place::Running, false) => {
-            format!("Would end the test of {said}; the request would go to the dead letters.")
+            format!("Would cancel the test of {said}; its request would go to the dead letters.")
         }
-        (Place::Running, true) => format!("Would end the test of {said}; the request would go back to its queue."),
-        (Place::Queued(_), false) => format!("Would take {said} out of its queue."),
-        (Place::Queued(_), true) => format!("{said} waits in its queue already."),
+        (Place::Running, true) => format!("Would cancel the test of {said}; its request would go back to its queue."),
+        (Place::Queued(_), false) => format!("Would remove {said} from its queue."),
+        (Place::Queued(_), true) => format!("{said} is already waiting in its queue."),
     }
 }
 
@@ -250,14 +250,14 @@ async fn matching(
 ) -> anyhow::Result<Option<Vec<Found>>> {
     let Seen { requests: mut meant, opaque, blocked } = everything(broker, site).await?;
     if let Some(opaque) = opaque {
-        session.ui.warn_lines(format!("only running tests are found there: {}", opaque_lines(&opaque)));
+        session.ui.warn_lines(format!("not all queued requests can be searched: {}", opaque_lines(&opaque)));
     }
     if let Some(blocked) = blocked {
-        session.ui.warn(format!("only requests that wait are found: {blocked}"));
+        session.ui.warn(format!("running tests cannot be searched: {blocked}"));
     }
     meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
     if meant.is_empty() {
-        session.ui.note("There is no such request.");
+        session.ui.note("No requests match.");
     } else if !args.dry_run && !args.yes {
         for found in meant.iter().take(SHOWN) {
             session.ui.note(plan(&found.place, &format!("{} ({})", found.name, found.uuid), args.requeue));
@@ -265,7 +265,8 @@ async fn matching(
         if meant.len() > SHOWN {
             session.ui.note(format!("… and {} more", meant.len() - SHOWN));
         }
-        if !ask::confirm(format!("Cancel {}?", meant.len())).await? {
+        let requests = if meant.len() == 1 { "request" } else { "requests" };
+        if !ask::confirm(format!("Cancel {} {requests}?", meant.len())).await? {
             session.ui.note("Nothing was changed.");
             return Ok(None);
         }
@@ -297,14 +298,14 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
         };
         if look == LOOKS {
             if let Some(blocked) = seen.blocked {
-                return Err(anyhow::Error::from(blocked).context(format!("no request {missing} is seen to wait")));
+                return Err(anyhow::Error::from(blocked).context(format!("no queued request {missing} found")));
             }
             if let Some(opaque) = seen.opaque {
-                let message = format!("no request {missing} runs or is seen to wait in the site's queues");
+                let message = format!("no running or queued request {missing} found in the site's queues");
                 return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
             }
-            let message = format!("no request {missing} runs or waits in the site's queues");
-            let hint = "`apt-ci running` shows what runs; `apt-ci queues QUEUE` what waits";
+            let message = format!("no request {missing} is running or queued in the site's queues");
+            let hint = "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` to list queued requests";
             return Err(NotFound { message, hint }.into());
         }
         sleep(PAUSE).await;
@@ -365,8 +366,8 @@ fn one(text: &str, all: &[Found]) -> anyhow::Result<Option<usize>> {
     if meant.len() > 1 {
         let ids: Vec<&str> = meant.iter().take(10).map(|(_, found)| found.uuid.as_str()).collect();
         let more = if meant.len() > ids.len() { ", and others" } else { "" };
-        let message = format!("{text} may mean several requests");
-        return Err(BadInput { message, hint: Some(format!("the ids are {}{more}", ids.join(", "))) }.into());
+        let message = format!("{text} is ambiguous: several requests have ids that begin with it");
+        return Err(BadInput { message, hint: Some(format!("give a full id: {}{more}", ids.join(", "))) }.into());
     }
     Ok(meant.first().map(|(index, _)| *index))
 }

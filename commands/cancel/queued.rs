@@ -87,7 +87,8 @@ pub async fn take_out(
             }
             Err(error) => {
                 let path = record.path();
-                let told = path.exists().then(|| format!("; what {} tells may be there still", path.display()));
+                let told =
+                    path.exists().then(|| format!("; requests recorded in {} may still be there", path.display()));
                 let context = format!("at {queue}{}", told.unwrap_or_default());
                 return (taken, Err(anyhow::Error::from(error).context(context)));
             }

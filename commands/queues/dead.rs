@@ -113,7 +113,7 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
         return Ok(exit);
     }
     if rows.is_empty() && exit == ExitStatus::Success {
-        session.ui.note("There are no dead letters.");
+        session.ui.note("No dead letters.");
     }
     const COLUMNS: [Column; 5] = [
         Column::new("QUEUE"),

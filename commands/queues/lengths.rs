@@ -45,7 +45,7 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
     let known = super::all(&broker, session, site).await?;
     if known.is_empty() {
         let message = format!("no releases are configured ({})", site.releases.origin);
-        return Err(BadInput { message, hint: Some("name them under [releases] in apt-ci.toml".to_owned()) }.into());
+        return Err(BadInput { message, hint: Some("add them to [releases] in apt-ci.toml".to_owned()) }.into());
     }
     // One for all looks: it keeps what comes during them.
     let mut ctrl_c = pin!(interrupt::ctrl_c());
@@ -101,7 +101,7 @@ fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()
         return session.ui.json(&look.states.iter().map(document).collect::<Vec<_>>());
     }
     if look.states.is_empty() {
-        session.ui.note("None of the configured queues exists yet: the first request or worker makes them.");
+        session.ui.note("None of the configured queues exist yet; the first request or worker creates them.");
     }
     let (busy, quiet): (Vec<&QueueState>, Vec<&QueueState>) = look.states.iter().partition(|state| {
         args.all
@@ -127,11 +127,11 @@ fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()
     let opaque: Vec<_> = look.states.iter().filter_map(|state| state.opaque.as_ref()).collect();
     if let Some(first) = opaque.first() {
         let others = if opaque.len() > 1 { format!(" (and {} more)", opaque.len() - 1) } else { String::new() };
-        session.ui.note(format!("OLDEST is not known{others}: {}", opaque_lines(first)));
+        session.ui.note(format!("OLDEST is unknown{others}: {}", opaque_lines(first)));
     }
     if !quiet.is_empty() {
-        let (are, them) = if quiet.len() == 1 { ("queue is", "it") } else { ("queues are", "them") };
-        session.ui.note(format!("{} {are} empty, and no slot waits there; --all shows {them}.", quiet.len()));
+        let queues = if quiet.len() == 1 { "queue" } else { "queues" };
+        session.ui.note(format!("{} idle {queues} hidden (--all to show).", quiet.len()));
     }
     Ok(())
 }

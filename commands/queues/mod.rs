@@ -71,8 +71,8 @@ async fn all(broker: &Broker, session: &Session, site: &Site) -> anyhow::Result<
     }
     if matches!(broker, Broker::Amqp(_)) {
         session.ui.warn(
-            "without a site's [releases], only this host's queues and those in use can be seen: RabbitMQ does not list its \
-             queues; name a QUEUE, or a site with --site",
+            "without a site's [releases], only this host's queues and those in use are listed, because RabbitMQ does \
+             not list its queues; name a QUEUE, or a site with --site",
         );
     }
     Ok(queues)

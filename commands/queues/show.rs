@@ -87,10 +87,10 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     let lists = [&contents.ready, &contents.claimed, &contents.delayed].map(Vec::len);
     let longest = lists.into_iter().chain([contents.dead.len()]).max();
     if longest >= Some(limit) {
-        session.ui.note(format!("There may be more than {limit} of a kind; show them with --limit."));
+        session.ui.note(format!("There may be more than {limit} in one state; raise --limit to see them."));
     }
     if let Some(time) = handed_out {
-        session.ui.note(format!("Workers found nothing in {queue} for at most {} ms meanwhile.", time.as_millis()));
+        session.ui.note(format!("{queue} was locked for at most {} ms while listing.", time.as_millis()));
     }
     Ok(tell_hidden(&contents, state.as_ref(), session))
 }
@@ -98,7 +98,7 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
 /// Says what is not shown, and why.
 fn tell_hidden(contents: &QueueContents, state: Option<&QueueState>, session: &Session) -> ExitStatus {
     if let (Some(opaque), Some(state)) = (&contents.hidden, state) {
-        session.ui.note(format!("{} more wait in {}.", state.ready, state.queue));
+        session.ui.note(format!("{} more requests are waiting in {}.", state.ready, state.queue));
         session.ui.warn_lines(opaque_lines(opaque));
     }
     if let Some(opaque) = &contents.hidden_dead {

@@ -100,7 +100,7 @@ impl Plan {
 
     fn tell_unseen(&self, session: &Session) {
         for (count, opaque) in &self.unseen {
-            session.ui.note(format!("{count} of them are not shown: {}", opaque_lines(opaque)));
+            session.ui.note(format!("{count} of these requests are not shown: {}", opaque_lines(opaque)));
         }
     }
 }
@@ -124,7 +124,7 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     }
     let planned = plan(&errand, &broker, site).await?;
     if planned.count() == 0 {
-        session.ui.note("There is no such request.");
+        session.ui.note("No requests match.");
         report(&[], session)?;
         if !args.dry_run {
             unfinished.into_iter().for_each(Unfinished::forget);
@@ -164,10 +164,9 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     if let Err(error) = outcome {
         return Err(match (&errand.destination, taken.is_empty()) {
             (_, true) => error,
-            (Destination::Record, false) => {
-                error.context(format!("some of what {} tells may be in its queue still", record.path().display()))
-            }
-            (_, false) => error.context("some of them may be in their queue still"),
+            (Destination::Record, false) => error
+                .context(format!("some requests recorded in {} may still be in their queue", record.path().display())),
+            (_, false) => error.context("some of the requests may still be in their queue"),
         });
     }
     broker.close().await;
@@ -367,13 +366,16 @@ impl Words<'_> {
             Destination::Origin => format!("Put {} back.", requests(count)),
         };
         if let Some(gone) = planned.checked_sub(count).filter(|gone| *gone > 0) {
-            said.push_str(&format!(" Workers have taken {gone} meanwhile."));
+            said.push_str(&format!(" Workers took {gone} in the meantime."));
         }
         if record.path().exists() {
-            said.push_str(&format!(" `apt-ci run --batch {}` puts back what was removed.", record.path().display()));
+            said.push_str(&format!(
+                " Run `apt-ci run --batch {}` to restore what was removed.",
+                record.path().display()
+            ));
         }
         if record.others().exists() {
-            said.push_str(&format!(" What was no request is kept in {}.", record.others().display()));
+            said.push_str(&format!(" Malformed messages are kept in {}.", record.others().display()));
         }
         said
     }

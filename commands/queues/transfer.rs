@@ -30,7 +30,7 @@ pub struct MoveArgs {
 
 pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     if args.from == args.to {
-        let message = format!("{} is the queue to take from and the one to put into", args.from);
+        let message = format!("{} is both the source and the destination queue", args.from);
         return Err(BadInput { message, hint: None }.into());
     }
     let errand = Errand {

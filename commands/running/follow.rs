@@ -34,7 +34,7 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
         let shown = Shown::of(&test, Timestamp::now());
         let piece = log.add(&shown.logtail);
         if piece.gap {
-            session.ui.note("[a piece of the log is missing here: it grew too fast]");
+            session.ui.note("[part of the log is missing here: it grew too fast]");
         }
         write(piece.text)?;
         match again(&uuid, broker).await? {
@@ -72,13 +72,14 @@ fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<Running
             format!("{} {} {} {}", shown.package, shown.release, shown.architecture, shown.uuid)
         };
         let list: Vec<String> = meant.iter().map(line).collect();
-        let message = format!("{} tests that run are meant by {wanted}", list.len());
+        let message = format!("{} running tests match {wanted}", list.len());
         let hint = format!("choose one with -s, -a or the beginning of its id: {}", list.join(", "));
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
     let missing = || NotFound {
-        message: format!("no test of {wanted} runs"),
-        hint: "`apt-ci running` shows what runs, `apt-ci queues QUEUE` what waits, `apt-ci results` what has ended",
+        message: format!("no test of {wanted} is running"),
+        hint: "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` for queued requests, `apt-ci results` \
+             for results",
     };
     Ok(meant.pop().map(|(_, test)| test).ok_or_else(missing)?)
 }
@@ -106,16 +107,17 @@ async fn result(
 async fn ended(test: &RunningTest, uuid: &str, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
     match result(test, uuid, site, session).await {
         Ok(Some(run)) => session.ui.note(format!(
-            "The test has ended: {} after {}. Its whole log: apt-ci log {}",
+            "The test has finished: {} after {}. Whole log: apt-ci log {}",
             run.outcome(),
             ui::when::duration(run.summary.duration),
             run.id
         )),
         Ok(None) => session.ui.note(format!(
-            "The test has ended without a result: it was cancelled, or goes back to its queue. `apt-ci queues {}` tells.",
+            "The test has ended without a result: it was cancelled, or its request is back in its queue. Run `apt-ci \
+             queues {}` to check.",
             test.queue
         )),
-        Err(error) => session.ui.warn(format!("the test has ended; its result cannot be looked for: {error:#}")),
+        Err(error) => session.ui.warn(format!("the test has ended; cannot look up its result: {error:#}")),
     }
     Ok(ExitStatus::Success)
 }

@@ -181,7 +181,7 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
     }
     if tests.is_empty() {
         let of = args.package.as_ref().map(|package| format!(" of {package}")).unwrap_or_default();
-        session.ui.note(format!("No test{of} runs. `apt-ci queues` shows what waits."));
+        session.ui.note(format!("No tests{of} are running. Run `apt-ci queues` to see queued requests."));
     }
     show(&tests, session)?;
     Ok(ExitStatus::Success)
@@ -212,7 +212,7 @@ async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow:
         heard.remove(&test.key());
     }
     if heard.dropped > 0 {
-        session.ui.warn(format!("too many tests were announced: {} of them are left out", heard.dropped));
+        session.ui.warn(format!("too many running tests: {} of them are not shown", heard.dropped));
     }
     tests.extend(heard.into_tests());
     Ok(tests)

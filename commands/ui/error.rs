@@ -153,10 +153,11 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
             return Some(hint.clone());
         }
         match cause.downcast_ref::<IndexError>() {
-            Some(IndexError::Incomplete(_)) => return Some("`apt-ci index` completes it".to_owned()),
+            Some(IndexError::Incomplete(_)) => return Some("run `apt-ci index` to complete it".to_owned()),
             Some(IndexError::Unusable { .. }) => {
                 return Some(
-                    "it is a copy of what the store tells: remove it, and `apt-ci index` makes it anew".to_owned(),
+                    "the index is only a copy of data in the store; remove it and run `apt-ci index` to rebuild it"
+                        .to_owned(),
                 );
             }
             _ => {}
@@ -179,36 +180,44 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 
 fn broker_hint(error: &BrokerError) -> Option<String> {
     match error {
-        BrokerError::Unreachable { address, .. } if address.starts_with("local:") => {
-            Some("may you make and write that folder? `apt-ci config` shows where its name comes from".to_owned())
-        }
+        BrokerError::Unreachable { address, .. } if address.starts_with("local:") => Some(
+            "check that you can create and write that folder; run `apt-ci config` to see where it is configured"
+                .to_owned(),
+        ),
         BrokerError::Damaged { file, .. } => Some(format!(
-            "put a copy of it back; or move its folder away, and an empty queue is made: `mv {0} {0}.damaged`",
+            "restore a backup of it, or move its folder away to start with an empty queue: `mv {0} {0}.damaged`",
             shell_word(file.parent().unwrap_or(file))
         )),
         BrokerError::Unreachable { .. } => Some(
-            "is the server up, and is the address right? `apt-ci config` shows where the address comes from"
+            "check that the server is up and the address is correct; run `apt-ci config` to see where it is configured"
                 .to_owned(),
         ),
         BrokerError::Excluded { exclusion, .. } => Some(exclusion.hint()),
-        BrokerError::NoSuchQueue { nearest, .. } if nearest.is_empty() => {
-            Some("a queue exists once a worker serves it, or once the site's [releases] name it".to_owned())
-        }
+        BrokerError::NoSuchQueue { nearest, .. } if nearest.is_empty() => Some(
+            "a queue is created when a worker serves it, or when the site lists its release in [releases] in \
+                 apt-ci.toml"
+                .to_owned(),
+        ),
         BrokerError::NoSuchQueue { nearest, .. } => {
             let names: Vec<String> = nearest.iter().map(ToString::to_string).collect();
             let names = names.join(", ");
-            Some(format!("existing queues with similar names: {names}; what is new belongs into the site's [releases]"))
+            Some(format!(
+                "existing queues with similar names: {names}; add new releases or architectures to [releases] in \
+                 apt-ci.toml"
+            ))
         }
         BrokerError::Unconfirmed { .. } => {
             Some("the requests printed above are queued; submit the others again".to_owned())
         }
         BrokerError::InHand(_) => Some(
-            "try again in a moment; a command that was stopped while it looked at them, with Ctrl-Z for example, must be ended"
+            "try again in a moment; end any command that was suspended (for example with Ctrl-Z) while it listed the \
+             queue"
                 .to_owned(),
         ),
         BrokerError::Opaque(opaque) => Some(opaque.remedy()),
         BrokerError::Blocked { .. } => Some(
-            "the broker takes no requests until it has room again; `apt-ci queues` and `apt-ci queues purge` work meanwhile"
+            "free memory or disk space at the broker, which accepts no requests until then; `apt-ci queues` and \
+             `apt-ci queues purge` still work"
                 .to_owned(),
         ),
         BrokerError::Denied { denial, .. } => Some(denial.hint()),
@@ -219,18 +228,20 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
 fn forge_hint(error: &ForgeError) -> Option<String> {
     let hint = match error {
         ForgeError::Unreachable { .. } => {
-            "is the server up, and is its address right? a hook's `api` in hooks.toml, or --api-url, names another one"
+            "check that the server is up and its address is correct; set another one with `api` in hooks.toml or \
+             --api-url"
         }
         ForgeError::NotAllowed { .. } => {
-            "has the token expired, or does it lack a scope? `set-token` replaces the one for statuses"
+            "check that the token has not expired and has the needed scopes; use `set-token` to replace the status \
+             token"
         }
         ForgeError::NotFound { .. } => {
-            "a private project is shown only to a token that may see it: GITHUB_TOKEN or GITLAB_TOKEN"
+            "check the name; for a private project, set GITHUB_TOKEN or GITLAB_TOKEN to a token that may see it"
         }
-        ForgeError::Unwell { .. } | ForgeError::Limited { .. } => "nothing is wrong here: try again later",
-        ForgeError::Moved { .. } => "write its new name into hooks.toml, commit, and call sync",
-        ForgeError::Insecure(_) => "name its https:// address",
-        ForgeError::NoToken => "is it a token, and nothing else, that the variable, file or prompt was given?",
+        ForgeError::Unwell { .. } | ForgeError::Limited { .. } => "try again later; the cause is at the server",
+        ForgeError::Moved { .. } => "write its new name into hooks.toml, commit, and run sync",
+        ForgeError::Insecure(_) => "use its https:// address",
+        ForgeError::NoToken => "check that the variable, file or prompt contains only the token",
         ForgeError::Refused { .. } | ForgeError::Unexpected { .. } => return None,
     };
     Some(hint.to_owned())
@@ -238,40 +249,51 @@ fn forge_hint(error: &ForgeError) -> Option<String> {
 
 fn credentials_hint(error: &CredentialsError) -> Option<String> {
     match error {
-        CredentialsError::NoSite => Some("`apt-ci init DIR` makes one; --site names one".to_owned()),
+        CredentialsError::NoSite => Some("run `apt-ci init DIR` to create a site, or name one with --site".to_owned()),
         CredentialsError::Open { hint, .. } => Some(hint.clone()),
         CredentialsError::Sealed(..) => Some(
-            "APT_CI_IDENTITY names the file of another key; `apt-ci credentials recipients list` shows whose keys open it"
+            "set APT_CI_IDENTITY to the file of another key; run `apt-ci credentials recipients list` to see whose \
+             keys can decrypt it"
                 .to_owned(),
         ),
-        CredentialsError::Unopenable(_) => Some(
-            "make a key of your own an operator first, or name its file with APT_CI_IDENTITY".to_owned(),
-        ),
-        CredentialsError::Ambiguous(_) => {
-            Some("name the key itself: `apt-ci credentials recipients list` shows them".to_owned())
+        CredentialsError::Unopenable(_) => {
+            Some("make your own key an operator first, or set APT_CI_IDENTITY to its file".to_owned())
         }
-        CredentialsError::LastRecipient(_) => Some("add another one first: `apt-ci credentials recipients add`".to_owned()),
-        CredentialsError::Link(path) => Some(format!("look where it leads and who committed it; `rm {}` removes it", shell_word(path))),
+        CredentialsError::Ambiguous(_) => {
+            Some("give the key itself; run `apt-ci credentials recipients list` to see the keys".to_owned())
+        }
+        CredentialsError::LastRecipient(_) => {
+            Some("add another operator first with `apt-ci credentials recipients add`".to_owned())
+        }
+        CredentialsError::Link(path) => {
+            Some(format!("check where it leads and who committed it, then remove it with `rm {}`", shell_word(path)))
+        }
         CredentialsError::Clear(path) => Some(format!(
-            "everybody who can read the site knows this secret: `rm {}`, replace the secret, and store the new one with `apt-ci credentials set`",
+            "anyone who can read the site knows this secret: run `rm {}`, replace the secret, and store the new one \
+             with `apt-ci credentials set`",
             shell_word(path)
         )),
-        CredentialsError::Foreign(..) => Some(
-            "look at the site's history; `apt-ci credentials set` stores the right one".to_owned(),
-        ),
-        CredentialsError::Unbound(kind, name) => Some(format!("`apt-ci credentials bind {kind} {name}` binds it")),
+        CredentialsError::Foreign(..) => {
+            Some("check the site's git history, then store the correct secret with `apt-ci credentials set`".to_owned())
+        }
+        CredentialsError::Unbound(kind, name) => {
+            Some(format!("run `apt-ci credentials bind {kind} {name}` to bind it"))
+        }
         CredentialsError::OtherServer { kind, name, server, .. } => Some(format!(
-            "if {server} is right, `apt-ci credentials bind {kind} {name} --server {server}` lets it have the secret"
+            "if {server} is correct, run `apt-ci credentials bind {kind} {name} --server {server}` to send it the \
+             secret"
         )),
         CredentialsError::OtherService { kind, name, service, .. } => Some(format!(
-            "the forge would send it there; if {service} is right, `apt-ci credentials bind {kind} {name} --service {service}` allows it"
+            "the forge would send the secret there; if {service} is correct, run `apt-ci credentials bind {kind} \
+             {name} --service {service}` to allow it"
         )),
-        CredentialsError::NoServer(..) => Some("name it with --server, as in --server https://HOST".to_owned()),
+        CredentialsError::NoServer(..) => Some("give the server with --server, as in --server https://HOST".to_owned()),
         CredentialsError::NoReaders(..) => {
-            Some("say it with --for web, --for worker:HOST, --for worker (every worker) or --for operator".to_owned())
+            Some("set it with --for web, --for worker:HOST, --for worker (every worker) or --for operator".to_owned())
         }
         CredentialsError::NoRecipients(path) => Some(format!(
-            "`git log -- {}` shows who has changed it; take it back from there, or begin anew with `apt-ci credentials recipients add`",
+            "run `git log -- {}` to see who changed it; restore it from there, or start again with `apt-ci \
+             credentials recipients add`",
             shell_word(path)
         )),
         CredentialsError::Unagreed { entry, is_there, .. } => {
@@ -280,15 +302,16 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
             let readers: String = entry.needed_by().iter().map(|role| format!(" --for {role}")).collect();
             let verb = if *is_there { "bind" } else { "set" };
             Some(format!(
-                "look at who has changed it; if it is right, `apt-ci credentials {verb} {} {}{server}{service}{readers}` says so",
+                "check who changed it; if it is correct, confirm with `apt-ci credentials {verb} {} \
+                 {}{server}{service}{readers}`",
                 entry.kind, entry.name
             ))
         }
         CredentialsError::Unconfirmed(_) => {
-            Some("look at who added them, then run `apt-ci credentials recipients confirm`".to_owned())
+            Some("check who added them, then run `apt-ci credentials recipients confirm`".to_owned())
         }
-        CredentialsError::Missing(_) => Some("`apt-ci credentials list` shows what is there".to_owned()),
-        CredentialsError::NoRecipient(_) => Some("`apt-ci credentials recipients list` shows them".to_owned()),
+        CredentialsError::Missing(_) => Some("run `apt-ci credentials list` to list the credentials".to_owned()),
+        CredentialsError::NoRecipient(_) => Some("run `apt-ci credentials recipients list` to see them".to_owned()),
         CredentialsError::Site(error) => error.hint(),
         CredentialsError::File { .. } | CredentialsError::Recipient(_) => None,
     }
@@ -297,10 +320,11 @@ fn credentials_hint(error: &CredentialsError) -> Option<String> {
 fn store_hint(error: &StoreError) -> Option<String> {
     match error {
         StoreError::Unreachable { .. } => Some(
-            "is the server up, and is the address right? `apt-ci config` shows where the address comes from".to_owned(),
+            "check that the server is up and the address is correct; run `apt-ci config` to see where it is configured"
+                .to_owned(),
         ),
         StoreError::Refused { .. } => {
-            Some("`apt-ci config` shows where the address and the credentials come from".to_owned())
+            Some("run `apt-ci config` to see where the address and the credentials are configured".to_owned())
         }
         _ => None,
     }

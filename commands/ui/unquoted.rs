@@ -32,7 +32,7 @@ impl<T: FromStr<Err: Display> + Clone + Send + Sync + 'static> TypedValueParser 
             let name = argument.map(ToString::to_string).unwrap_or_default();
             Error::raw(ErrorKind::ValueValidation, format!("invalid value for '{name}': {reason}\n")).with_cmd(command)
         };
-        let text = value.to_str().ok_or_else(|| wrong(&"it is not in UTF-8"))?;
+        let text = value.to_str().ok_or_else(|| wrong(&"not UTF-8"))?;
         text.parse().map_err(|error: T::Err| wrong(&error))
     }
 }

@@ -13,7 +13,7 @@ impl FromStr for Since {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let rule =
-            || "a time is how long ago it is, such as 2d or 12h, or 2026-11-23 or 2026-11-23T12:00:00Z".to_owned();
+            || "expected an age such as 2d or 12h, or a time such as 2026-11-23 or 2026-11-23T12:00:00Z".to_owned();
         if let Ok(time) = text.parse::<Timestamp>() {
             return Ok(Self(time));
         }
@@ -25,7 +25,7 @@ impl FromStr for Since {
             .strip_suffix(['m', 'M'])
             .is_some_and(|rest| rest.trim_end().ends_with(|c: char| c.is_ascii_digit()));
         if ends_with_m {
-            return Err(format!("`{text}` can be months or minutes: write `mo` for months, `min` for minutes"));
+            return Err(format!("`{text}` could mean months or minutes: write `mo` for months, `min` for minutes"));
         }
         let span: Span = text.parse().map_err(|_| rule())?;
         Zoned::now().checked_sub(span.abs()).map(|time| Self(time.timestamp())).map_err(|_| rule())

@@ -64,7 +64,9 @@ impl NoPocket {
     /// What may help.
     pub fn hint(&self) -> String {
         let release = &self.release;
-        format!("name the pocket in the site's [releases]: {release} = {{ architectures = […], pocket = \"SUITE\" }}")
+        format!(
+            "set the pocket in [releases] of apt-ci.toml: {release} = {{ architectures = […], pocket = \"SUITE\" }}"
+        )
     }
 }
 

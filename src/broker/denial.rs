@@ -72,10 +72,10 @@ const OUR_NAMES: &str = "apt-ci.";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Exclusion {
     /// There is no such user, or it has another password.
-    #[error("it refuses user and password (ACCESS_REFUSED)")]
+    #[error("the server refuses the user and password (ACCESS_REFUSED)")]
     Login,
     /// There is no such virtual host.
-    #[error("it has no virtual host '{vhost}'")]
+    #[error("the server has no virtual host '{vhost}'")]
     NoVhost {
         /// The virtual host that the address names.
         vhost: String,
@@ -108,16 +108,17 @@ impl Exclusion {
 
     /// What to do about it, as an instruction.
     pub fn hint(&self) -> String {
-        let source = "`apt-ci config` shows where the address comes from";
+        let source = "run `apt-ci config` to see where the address is configured";
         match self {
-            Self::Login => format!("are user and password right? {source}"),
+            Self::Login => format!("check user and password; {source}"),
             Self::NoVhost { vhost } => format!(
-                "`rabbitmqctl list_vhosts` on the broker's host shows which there are, `rabbitmqctl add_vhost {}` makes it; {source}",
+                "on the broker's host, run `rabbitmqctl list_vhosts` to list the virtual hosts or `rabbitmqctl \
+                 add_vhost {}` to create it; {source}",
                 quoted(vhost)
             ),
             Self::Vhost { user, vhost } => format!(
-                "let the user do everything there, on the broker's host: `rabbitmqctl set_permissions -p {} {} '.*' '.*' '.*'`; \
-                 README.md has narrower patterns for workers",
+                "grant the user all permissions there, on the broker's host: `rabbitmqctl set_permissions -p {} {} \
+                 '.*' '.*' '.*'`; README.md has narrower patterns for workers",
                 quoted(vhost),
                 quoted(user)
             ),

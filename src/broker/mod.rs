@@ -42,7 +42,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// No answer, or no agreement, within [`CONNECT_TIMEOUT`]. The address has no password.
-    #[error("the queue {address} cannot be reached: {reason}")]
+    #[error("cannot reach the queue {address}: {reason}")]
     Unreachable {
         /// The broker's address, without its password.
         address: String,
@@ -58,7 +58,7 @@ pub enum BrokerError {
         reason: String,
     },
     /// The broker answers, and does not let this user in. The address has no password.
-    #[error("the queue {address} cannot be used: {exclusion}")]
+    #[error("cannot use the queue {address}: {exclusion}")]
     Excluded {
         /// The broker's address, without its password.
         address: String,
@@ -92,13 +92,13 @@ pub enum BrokerError {
     #[error("the claim was lost: {0}")]
     ClaimLost(String),
     /// What was chosen to be taken out of a queue could not be written down, so that all of it stayed there.
-    #[error("nothing was taken out of the queue: {0}")]
+    #[error("cannot take requests out of the queue; nothing was changed: {0}")]
     NotTaken(String),
     /// Somebody else has delayed requests in hand, and does not give them back: what there is cannot be told.
-    #[error("the delayed requests cannot be seen: somebody else has had them in hand for {} seconds", .0.as_secs())]
+    #[error("cannot list the delayed requests: another client has held them for {} seconds", .0.as_secs())]
     InHand(Duration),
     /// The broker's memory or disk alarm is on: it takes nothing that is published.
-    #[error("the queue does not {action} now: {reason}")]
+    #[error("cannot {action} now: {reason}")]
     Blocked {
         /// What was tried.
         action: String,
@@ -106,7 +106,7 @@ pub enum BrokerError {
         reason: String,
     },
     /// The user lacks a permission at the broker.
-    #[error("the queue refused to {action}: {denial}")]
+    #[error("cannot {action}: {denial}")]
     Denied {
         /// What was tried.
         action: String,
@@ -114,7 +114,7 @@ pub enum BrokerError {
         denial: Denial,
     },
     /// The broker refused an operation, or the file of the embedded broker cannot be used.
-    #[error("the queue refused to {action}: {reason}")]
+    #[error("cannot {action}: {reason}")]
     Refused {
         /// What was tried.
         action: String,
@@ -126,8 +126,8 @@ pub enum BrokerError {
 /// What an error says about requests that were sent and not confirmed.
 fn possibly(possible: usize) -> String {
     match possible {
-        0 => ", the others are not queued".to_owned(),
-        possible => format!(", up to {possible} more may be queued"),
+        0 => "; the others are not queued".to_owned(),
+        possible => format!("; up to {possible} more may be queued"),
     }
 }
 

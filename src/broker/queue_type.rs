@@ -14,7 +14,7 @@ pub enum QueueType {
 
 /// A text that names no [`QueueType`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a queue type is `classic` or `quorum`")]
+#[error("the queue type must be `classic` or `quorum`")]
 pub struct UnknownQueueType;
 
 impl FromStr for QueueType {
@@ -40,7 +40,7 @@ impl fmt::Display for QueueType {
 
 /// Why the messages of a queue cannot be shown. Displayed as one line without the command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot look into {queue}: {reason}")]
+#[error("cannot list {queue}: {reason}")]
 pub struct Opaque {
     /// The queue's name.
     pub queue: String,
@@ -54,16 +54,18 @@ pub struct Opaque {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpaqueReason {
     /// It is a quorum queue, and its delivery limit was seen to be low.
-    #[error("each look counts against the delivery limit of this quorum queue, which drops a request at the limit")]
+    #[error("each listing counts against the delivery limit of this quorum queue, which drops a request at the limit")]
     Limited,
     /// Its type cannot be learnt, and quorum queues of this broker have a low limit.
     #[error(
-        "its type cannot be learnt without the permission to configure it, and a quorum queue of this broker would drop requests that are looked at often"
+        "its type is unknown without the permission to configure it, and a quorum queue of this broker would drop \
+         requests that are listed often"
     )]
     UnknownType,
     /// An alarm of the broker keeps it from being tried out whether quorum queues have a low limit.
     #[error(
-        "each look may count against a delivery limit, and that cannot be tried out while an alarm of the broker blocks publishing"
+        "each listing may count against a delivery limit, which cannot be checked while an alarm of the broker \
+         blocks publishing"
     )]
     Alarm,
 }
@@ -71,7 +73,7 @@ pub enum OpaqueReason {
 impl Opaque {
     /// Returns one line with everything: what cannot be done, why, and what changes that.
     pub fn line(&self) -> String {
-        format!("{self}; what changes that: {}", self.remedy())
+        format!("{self}; to fix this: {}", self.remedy())
     }
 
     /// The command, or the setting, with which the queue can be looked into from then on.
@@ -85,9 +87,7 @@ impl Opaque {
                     "rabbitmqctl set_policy -p {vhost} apt-ci-looks '^(debci-|apt-ci\\.)' '{limit}' --apply-to queues"
                 )
             }
-            OpaqueReason::Alarm => {
-                "wait until the broker has room again; `apt-ci queues purge` works meanwhile".to_owned()
-            }
+            OpaqueReason::Alarm => "wait until the broker has room again; `apt-ci queues purge` still works".to_owned(),
             OpaqueReason::UnknownType => {
                 "set queue-type = \"classic\" or \"quorum\" in apt-ci.toml, or let this user configure the queue"
                     .to_owned()

@@ -19,7 +19,7 @@ pub enum LaunchpadError {
         reason: String,
     },
     /// A server is away or has trouble, when it is asked which versions there are.
-    #[error("{address} cannot be asked which versions are published: {reason}")]
+    #[error("cannot query {address} for published versions: {reason}")]
     Silent {
         /// The server.
         address: String,
@@ -27,7 +27,7 @@ pub enum LaunchpadError {
         reason: String,
     },
     /// Launchpad's answer about the published versions cannot be used.
-    #[error("{address} does not tell which versions are published: {reason}")]
+    #[error("cannot read the published versions from {address}: {reason}")]
     NotTold {
         /// The server.
         address: String,
@@ -35,7 +35,7 @@ pub enum LaunchpadError {
         reason: String,
     },
     /// Launchpad does not know the release.
-    #[error("{address} knows no release {release}")]
+    #[error("{address} has no release {release}")]
     NoRelease {
         /// The server.
         address: String,
@@ -127,7 +127,7 @@ pub enum LaunchpadError {
         address: String,
     },
     /// No client can be made on this machine.
-    #[error("no HTTP client for Launchpad can be made: {0}")]
+    #[error("cannot create an HTTP client for Launchpad: {0}")]
     Client(String),
 }
 

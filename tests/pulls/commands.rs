@@ -139,7 +139,7 @@ fn wrong(_: &Services) -> Result<(), Failed> {
         (
             vec!["-s", &release, "--ppa", "me:TOKEN@me/x", "--token-file", "admin-token"],
             2,
-            "no place on a command line",
+            "must not be given on the command line",
         ),
         (vec!["-s", &release, "--build-git", "ext::sh", "--token-file", "admin-token"], 2, "build-git"),
         (vec!["-s", &release, "--build-git", "https://me:TOKEN@h/x"], 2, "build-git"),

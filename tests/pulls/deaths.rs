@@ -204,7 +204,7 @@ fn no_queue(_: &Services) -> Result<(), Failed> {
     let sent = scene.forge.open(PROJECT, 7, &commit('a'));
     assert_eq!(sent[0].status, 503, "{sent:?}");
     let answer: Value = serde_json::from_str(&sent[0].answer)?;
-    assert!(answer["error"].as_str().expect("an error").contains("cannot be reached"), "{answer}");
+    assert!(answer["error"].as_str().expect("an error").contains("cannot reach the queue"), "{answer}");
     assert_eq!(scene.get("/healthz").expect("an answer").0, 503);
     rabbitmq.start_again();
     let again = scene.forge.deliver_again(PROJECT, &sent[0]);

@@ -56,7 +56,7 @@ impl Announcer {
 
 const TRANSIENT: u8 = 1;
 /// Completes "the broker refused to …".
-const ACTION: &str = "tell what is announced";
+const ACTION: &str = "receive announcements";
 const STATUS: &str = "teststatus.fanout";
 const COMPLETE: &str = "testcomplete.fanout";
 

@@ -437,7 +437,7 @@ impl Live {
                 outcome => return Ok(outcome?),
             }
         }
-        tracing::info!("the connection to the queue server has no channel numbers left; it is made anew");
+        tracing::info!("the connection to the queue server has no channel numbers left; reconnecting");
         let end = self.connection.close(200, "out of channel numbers".into());
         // Whether it ends in good order or not, it does not count as connected from now on.
         let _ = tokio::time::timeout(GOODBYE, end).await;

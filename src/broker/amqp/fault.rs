@@ -70,7 +70,7 @@ impl fmt::Display for Fault {
                 f.write_str(reason)
             }
             Self::Locked => f.write_str("another connection has exclusive use of it"),
-            Self::InHand => f.write_str("somebody else has the delayed requests in hand"),
+            Self::InHand => f.write_str("another client holds the delayed requests"),
             Self::Denied(denial) => denial.fmt(f),
         }
     }

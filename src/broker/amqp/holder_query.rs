@@ -158,7 +158,7 @@ async fn ask_everybody(
             Admission::Answer => {}
             Admission::Ignored => continue,
             Admission::TooMuch => {
-                tracing::warn!("more is answered than workers can hold: the further answers are ignored");
+                tracing::warn!("the workers sent more answers than they can hold requests; ignoring the rest");
                 incomplete = Some(Fault::Refused("too many answers".to_owned()));
                 break;
             }

@@ -128,7 +128,7 @@ pub(super) async fn contents(
 async fn claims(link: &Link, live: &Live) -> Result<Vec<HeldClaim>, Fault> {
     match holder_query::ask_all(link, live).await {
         Err(fault @ (Fault::Refused(_) | Fault::Denied(_))) => {
-            tracing::warn!("cannot ask the workers what they hold: {fault}");
+            tracing::warn!("cannot query the workers for running tests: {fault}");
             Ok(Vec::new())
         }
         Ok(answers) => {

@@ -109,7 +109,7 @@ impl AmqpHold {
             looking.end().await;
             Ok(lengths.map_or(0, |lengths| lengths.consumers) > self.rotation.waiting())
         };
-        in_time(look).await.map_err(|fault| self.link.error("tell who waits", fault))
+        in_time(look).await.map_err(|fault| self.link.error("check for waiting workers", fault))
     }
 
     /// Performs the verdict, waiting for the broker if it is away.
@@ -359,7 +359,7 @@ impl Keeping {
         let unlocked = copy.queue.locks.unlock(&self.keeper.subject).await;
         copy.close().await;
         if let Err(fault) = unlocked {
-            tracing::warn!("giving back {}: {fault}", self.name());
+            tracing::warn!("cannot give back {}: {fault}", self.name());
         }
     }
 

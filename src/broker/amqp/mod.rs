@@ -118,7 +118,7 @@ impl AmqpBroker {
     pub async fn check_rights(&self) -> Result<(), BrokerError> {
         self.takes_messages().await?;
         let live = self.link.live().await?;
-        rights::check(&live).await.map_err(|fault| self.link.error("let a worker hold requests", fault))
+        rights::check(&live).await.map_err(|fault| self.link.error("hold requests as a worker", fault))
     }
 
     /// Queues the requests in order; `confirmed` is told how many are durable. Those with the ids of `sent_before` are marked.
@@ -170,7 +170,7 @@ impl AmqpBroker {
     async fn states(&self, queues: &[QueueName], absent: Absent) -> Result<Vec<QueueState>, BrokerError> {
         let live = self.link.live().await?;
         let states = inspect::states(&self.link, &live, queues, absent).await;
-        states.map_err(|fault| self.link.error("tell the state of its queues", fault))
+        states.map_err(|fault| self.link.error("query the state of the queues", fault))
     }
 
     /// Whether looking into a queue may be impossible: see [`super::Broker::may_be_opaque`].
@@ -180,7 +180,7 @@ impl AmqpBroker {
     pub async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let live = self.link.live().await?;
         let asked = looks::may_be_quorum(&live, &names::short(queue)).await;
-        asked.map_err(|fault| self.link.error("tell the type of a queue", fault))
+        asked.map_err(|fault| self.link.error("query the type of a queue", fault))
     }
 
     /// What a queue holds: at most `limit` messages of each kind.
@@ -192,7 +192,7 @@ impl AmqpBroker {
         match inspect::contents(&self.link, &live, queue, limit).await {
             Ok(Some(contents)) => Ok(contents),
             Ok(None) => Err(BrokerError::NoSuchQueue { queue: queue.clone(), nearest: Vec::new() }),
-            Err(fault) => Err(self.link.error("show a queue", fault)),
+            Err(fault) => Err(self.link.error("list a queue", fault)),
         }
     }
 
@@ -218,7 +218,7 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
         let live = self.link.live().await?;
-        let error = |fault| self.link.error("ask the workers what they run", fault);
+        let error = |fault| self.link.error("query the workers for running tests", fault);
         let Answers { claims, incomplete, .. } = holder_query::ask_all(&self.link, &live).await.map_err(error)?;
         match incomplete {
             Some(fault @ Fault::Blocked(_)) => return Err(error(fault)),
@@ -238,7 +238,7 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn queues_in_use(&self) -> Result<Vec<QueueName>, BrokerError> {
         let live = self.link.live().await?;
-        let error = |fault| self.link.error("tell which queues are in use", fault);
+        let error = |fault| self.link.error("query which queues are in use", fault);
         let claims = holder_query::ask_all(&self.link, &live).await.map_err(error)?.claims;
         let delayed = delay::waiting(&live).await.map_err(error)?;
         let names = claims.iter().map(|claim| claim.origin.as_str());
@@ -252,7 +252,7 @@ impl AmqpBroker {
     /// When the broker cannot be asked.
     pub async fn is_served(&self, queue: &QueueName) -> Result<Option<bool>, BrokerError> {
         let live = self.link.live().await?;
-        let error = |fault| self.link.error("tell which queues are served", fault);
+        let error = |fault| self.link.error("query which queues are served", fault);
         let mut looking = Looking::at(&live);
         let lengths = looking.look(names::short(queue)).await.map_err(error)?;
         looking.end().await;
@@ -277,7 +277,7 @@ impl AmqpBroker {
         let live = self.link.live().await?;
         holder_query::cancel(&self.link, &live, wish)
             .await
-            .map_err(|fault| self.link.error("hand a wish to the workers", fault))
+            .map_err(|fault| self.link.error("send a cancellation to the workers", fault))
     }
 
     /// Listens at a topic from now on.
@@ -293,7 +293,7 @@ impl AmqpBroker {
     /// # Errors
     /// When the broker is away. Somebody else may be making a connection then; the next announcement uses it.
     pub async fn announce(&self, topic: Topic, message: &[u8]) -> Result<(), BrokerError> {
-        let action = "take an announcement";
+        let action = "publish an announcement";
         let Some(live) = self.link.current() else {
             let link = Arc::clone(&self.link);
             tokio::spawn(async move { link.live().await.map(drop) });

@@ -100,7 +100,7 @@ pub(super) async fn submit(
         Err((Fault::Missing(_), submission)) if total == 1 => {
             Err(BrokerError::NoSuchQueue { queue: submission.queue.clone(), nearest: Vec::new() })
         }
-        Err((fault @ Fault::Denied(_), _)) if confirmed == 0 => Err(link.error("take requests", fault)),
+        Err((fault @ Fault::Denied(_), _)) if confirmed == 0 => Err(link.error("submit requests", fault)),
         Err((fault, _)) => {
             let possible = sent.saturating_sub(confirmed);
             Err(BrokerError::Unconfirmed { confirmed, possible, total, reason: fault.to_string() })
@@ -130,7 +130,7 @@ pub(super) async fn probe(link: &Link) -> Result<(), BrokerError> {
         live.close(&channel).await;
         Ok(())
     };
-    live.in_time(probe).await.map_err(|fault| link.error("take requests", fault))
+    live.in_time(probe).await.map_err(|fault| link.error("submit requests", fault))
 }
 
 /// A request as a message. One that may have been sent before says so, and its result is looked for before it is run.
@@ -223,7 +223,7 @@ async fn bounded<T>(live: &Live, answer: impl Future<Output = Result<T, Fault>>)
         answer = answer => answer,
         // The first ones may be confirmed, or the alarm end, within a moment; but a submission does not wait for its end.
         () = tokio::time::sleep(PATIENCE) => Err(live.alarm().unwrap_or_else(|| {
-            Fault::Away(format!("the broker confirmed nothing for {} seconds", PATIENCE.as_secs()))
+            Fault::Away(format!("the broker sent no confirmation for {} seconds", PATIENCE.as_secs()))
         })),
         fault = live.ended() => Err(fault),
     }

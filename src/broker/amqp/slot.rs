@@ -177,7 +177,7 @@ impl AmqpSlot {
                 Fault::Blocked(reason) if wait == Wait::ForOne => {
                     tracing::warn!("no requests are taken for now: {reason}");
                 }
-                fault => return Err(self.link.error("hand out a request", fault)),
+                fault => return Err(self.link.error("take a request", fault)),
             }
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}

@@ -260,7 +260,7 @@ impl Taking<'_> {
                 return Ok(());
             }
         }
-        let reason = "what was taken out came back each time".to_owned();
+        let reason = "the requests came back to the queue each time".to_owned();
         Err(BrokerError::Refused { action: "take requests out of a queue".to_owned(), reason })
     }
 }

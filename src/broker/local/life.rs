@@ -72,7 +72,7 @@ impl SlotFolder {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return false,
             Err(error) => {
-                tracing::warn!(slot, %error, "cannot tell whether this slot lives");
+                tracing::warn!(slot, %error, "cannot tell whether this slot is alive");
                 return true;
             }
         };
@@ -81,7 +81,7 @@ impl SlotFolder {
             Ok(()) => false,
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => {
-                tracing::warn!(slot, %error, "cannot tell whether this slot lives");
+                tracing::warn!(slot, %error, "cannot tell whether this slot is alive");
                 true
             }
         }

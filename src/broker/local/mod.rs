@@ -93,7 +93,7 @@ impl Life {
 
     fn give_back(&self, desk: &mut Desk, row: i64) {
         if let Err(fault) = ledger::release(desk, &self.slot, row) {
-            tracing::warn!(%fault, "a request could not be given back now; trying again with the next claim");
+            tracing::warn!(%fault, "cannot give back a request now; trying again with the next claim");
             self.owed().push(row);
         }
     }
@@ -127,7 +127,7 @@ impl LocalBroker {
     /// When the file cannot be written.
     pub async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
         let queues = queues.to_vec();
-        self.database.run("make queues", move |desk| ledger::declare(desk, &queues)).await
+        self.database.run("create queues", move |desk| ledger::declare(desk, &queues)).await
     }
 
     /// Which of these queues exist.
@@ -150,7 +150,7 @@ impl LocalBroker {
     ) -> Result<(), BrokerError> {
         let count = submissions.len();
         let submissions = submissions.to_vec();
-        self.database.run("queue requests", move |desk| ledger::submit(desk, submissions)).await?;
+        self.database.run("submit requests", move |desk| ledger::submit(desk, submissions)).await?;
         confirmed(count);
         Ok(())
     }
@@ -176,7 +176,7 @@ impl LocalBroker {
     /// When the file cannot be read.
     pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
         let queues = queues.to_vec();
-        self.database.run("show its queues", move |desk| ledger::inspect(desk, queues)).await
+        self.database.run("query the state of the queues", move |desk| ledger::inspect(desk, queues)).await
     }
 
     /// What a queue holds: at most `limit` messages of each kind.
@@ -185,7 +185,7 @@ impl LocalBroker {
     /// [`BrokerError::NoSuchQueue`], or when the file cannot be read.
     pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         let queue = queue.clone();
-        self.database.run("show a queue", move |desk| ledger::contents(desk, queue, limit)).await
+        self.database.run("list a queue", move |desk| ledger::contents(desk, queue, limit)).await
     }
 
     /// Takes messages out of a queue: see [`super::Broker::take_out`].
@@ -209,7 +209,7 @@ impl LocalBroker {
     /// # Errors
     /// When the file cannot be read.
     pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
-        let held = self.database.run("tell what runs", ledger::held).await?;
+        let held = self.database.run("query running tests", ledger::held).await?;
         let folder = self.database.folder();
         let ask = async |held: ledger::Held| {
             let news = call::news(folder, &held.slot).await;
@@ -223,7 +223,7 @@ impl LocalBroker {
     /// # Errors
     /// When the file cannot be read.
     pub async fn queues(&self) -> Result<Vec<QueueName>, BrokerError> {
-        self.database.run("list its queues", ledger::queues).await
+        self.database.run("list the queues", ledger::queues).await
     }
 
     /// Whether a living worker serves this queue.
@@ -232,7 +232,7 @@ impl LocalBroker {
     /// When the file cannot be read.
     pub async fn is_served(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let queue = queue.clone();
-        self.database.run("tell which queues are served", move |desk| ledger::is_served(desk, &queue)).await
+        self.database.run("query which queues are served", move |desk| ledger::is_served(desk, &queue)).await
     }
 
     /// Has a test cancelled by the worker that runs it.
@@ -240,7 +240,7 @@ impl LocalBroker {
     /// # Errors
     /// When the file cannot be read, or the worker does not answer.
     pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
-        let held = self.database.run("tell what runs", ledger::held).await?;
+        let held = self.database.run("query running tests", ledger::held).await?;
         let mut outcome = Cancelled::NotFound;
         for held in held.into_iter().filter(|held| held.uuid.as_deref() == Some(wish.uuid.as_str())) {
             let answer = call::cancel(self.database.folder(), &held.slot, wish).await;
@@ -370,14 +370,15 @@ impl LocalSlot {
                 }
             })
         };
-        let look = self.life.database.run("hand out a request", work).await?;
+        let look = self.life.database.run("take a request", work).await?;
         self.shown_waiting = will_wait && matches!(look, Look::Nothing { .. });
         Ok(look)
     }
 
     async fn stop_waiting(&mut self) {
         let slot = self.life.slot.clone();
-        let result = self.life.database.run("end a wait", move |desk| ledger::stop_waiting(desk, &slot)).await;
+        let result =
+            self.life.database.run("stop waiting for requests", move |desk| ledger::stop_waiting(desk, &slot)).await;
         match result {
             Ok(()) => self.shown_waiting = false,
             // Only what `inspect` shows is wrong, until this slot's end.
@@ -402,7 +403,7 @@ impl LocalHold {
     pub async fn others_wait(&self) -> Result<bool, BrokerError> {
         let queue = self.queue.clone();
         let look = move |desk: &mut Desk| ledger::living_consumers(desk, &queue);
-        Ok(self.life.database.run("tell who waits", look).await? > self.rotation.waiting())
+        Ok(self.life.database.run("check for waiting workers", look).await? > self.rotation.waiting())
     }
 
     /// Performs the verdict. Waits while another process keeps the file locked.
