@@ -201,7 +201,7 @@ mod tests {
         let body = r#"{"message": "Validation Failed", "errors": [{"message": "Hook already exists"}, "x"]}"#;
         assert_eq!(
             error(refused, body).to_string(),
-            "https://api refuses (422): Validation Failed: Hook already exists: x"
+            "https://api refused (422): Validation Failed: Hook already exists: x"
         );
         let unwell = Answer { status: 502, ..Answer::default() };
         assert_eq!(error(unwell, "<html>").to_string(), "https://api answers 502: no reason given");

@@ -106,7 +106,7 @@ fn a_fault_in_worker_conf_leaves_the_former_in_force_and_is_told_of_once() {
     assert_eq!(
         told(&faults),
         [
-            "worker.conf:2: [virt] has no key argz",
+            "worker.conf:2: unknown key argz in [virt]",
             "worker.conf:0: [virt] args is missing: the virt server and its options"
         ]
     );
@@ -164,7 +164,7 @@ fn a_lint_tells_everything_at_once() {
         [
             "worker.conf:3: retry_delay is a number of seconds from 0 to 31622400, not \"x\"",
             "worker.conf:5: args uses $PACKAGESIZE, which has no value",
-            "never_run:1: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line applies to no package",
+            "never_run:1: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line is ignored",
             "vm_packages:2: vm_packages: worker.conf has no vm_args, so these packages run in the same testbed as all others",
             "big_packages:1: big_packages: worker.conf has no package_size_big, so these packages get a testbed of the usual size",
         ]
