@@ -204,6 +204,6 @@ mod tests {
             "https://api refused (422): Validation Failed: Hook already exists: x"
         );
         let unwell = Answer { status: 502, ..Answer::default() };
-        assert_eq!(error(unwell, "<html>").to_string(), "https://api answers 502: no reason given");
+        assert_eq!(error(unwell, "<html>").to_string(), "https://api answered 502: no reason given");
     }
 }
