@@ -62,6 +62,12 @@ pub enum OpaqueReason {
          requests that are listed often"
     )]
     UnknownType,
+    /// This user may not try its limit out.
+    #[error(
+        "each listing may count against the delivery limit of this quorum queue, which cannot be checked without the \
+         permission to configure queues whose names begin with its name"
+    )]
+    UnknownLimit,
     /// An alarm of the broker keeps it from being tried out whether quorum queues have a low limit.
     #[error(
         "each listing may count against a delivery limit, which cannot be checked while an alarm of the broker \
@@ -89,8 +95,12 @@ impl Opaque {
             }
             OpaqueReason::Alarm => "wait until the broker has room again; `apt-ci queues purge` still works".to_owned(),
             OpaqueReason::UnknownType => {
-                "set queue-type = \"classic\" or \"quorum\" in apt-ci.toml, or let this user configure the queue"
+                "let this user configure the queue, or set queue-type = \"classic\" in apt-ci.toml if it is a classic queue"
                     .to_owned()
+            }
+            OpaqueReason::UnknownLimit => {
+                let queue = &self.queue;
+                format!("let this user configure queues named {queue}.*, or list them as another user")
             }
         }
     }

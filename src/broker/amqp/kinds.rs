@@ -76,6 +76,8 @@ impl Kind {
 /// What becomes of a message of a quorum queue of our own that is given back again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trial {
+    /// This user may not try it out.
+    Denied,
     /// It is lost, or that could not be tried out.
     Lost,
     /// It stays, and the broker counts how often it was given back.
@@ -269,6 +271,11 @@ impl Kinds {
 
     pub(super) fn note_trial(&self, of: TrialOf, trial: Trial) {
         self.known().trials.insert(of, Seen::now(trial));
+    }
+
+    /// Returns whether the broker was seen to count how often messages are given back.
+    pub(super) fn are_returns_counted(&self) -> bool {
+        self.known().trials.values().any(|seen| seen.0 == Trial::Counted)
     }
 
     /// Returns whether some process has tried this out, and the message stayed.

@@ -163,19 +163,27 @@ pub(super) async fn allowed(live: &Live, queue: &ShortString) -> Result<Result<G
     };
     let (name, limit) = kind;
     match is_harmless(live, queue, &name, limit).await {
-        Ok(true) => Ok(Ok(GiveBack::Nack)),
-        Ok(false) => Ok(opaque(reason)),
+        Ok(Some(true)) => Ok(Ok(GiveBack::Nack)),
+        Ok(Some(false)) => Ok(opaque(reason)),
+        Ok(None) if reason == OpaqueReason::Limited => Ok(opaque(OpaqueReason::UnknownLimit)),
+        Ok(None) => Ok(opaque(reason)),
         Err(Fault::Blocked(_)) => Ok(opaque(OpaqueReason::Alarm)),
         Err(fault) => Err(fault),
     }
 }
 
-/// Whether a quorum queue keeps what is given back as often as its messages are, after one more look. The trial's queue is named after `name`
-/// and has `limit`.
-async fn is_harmless(live: &Live, queue: &ShortString, name: &ShortString, limit: Option<i32>) -> Result<bool, Fault> {
+/// Whether a quorum queue keeps what is given back as often as its messages are, after one more look; `None` when this user may not try it
+/// out. The trial's queue is named after `name` and has `limit`.
+async fn is_harmless(
+    live: &Live,
+    queue: &ShortString,
+    name: &ShortString,
+    limit: Option<i32>,
+) -> Result<Option<bool>, Fault> {
     match try_out(live, (name.clone(), limit, FIRST_TRIAL)).await? {
-        Trial::Lost => return Ok(false),
-        Trial::NotCounted => return Ok(true),
+        Trial::Denied => return Ok(None),
+        Trial::Lost => return Ok(Some(false)),
+        Trial::NotCounted => return Ok(Some(true)),
         Trial::Counted => {}
     }
     if !live.kinds.has_read_notes() {
@@ -190,21 +198,24 @@ async fn is_harmless(live: &Live, queue: &ShortString, name: &ShortString, limit
     }
     let needed = live.kinds.needed(queue).unwrap_or(FIRST_TRIAL);
     if needed == FIRST_TRIAL {
-        return Ok(true);
+        return Ok(Some(true));
     }
     // A trial to which the queue's policies do not apply proves no more than that the limit is not the default one.
     if name.as_str().is_empty() {
-        return Ok(false);
+        return Ok(Some(false));
     }
     let trial = (name.clone(), limit, needed);
     if live.kinds.was_tried(&returns::shown(&trial)) {
-        return Ok(true);
+        return Ok(Some(true));
     }
-    let is_harmless = try_out(live, trial.clone()).await? != Trial::Lost;
+    let is_harmless = match try_out(live, trial.clone()).await? {
+        Trial::Denied => return Ok(None),
+        outcome => outcome != Trial::Lost,
+    };
     if is_harmless {
         returns::note_tried(live, &trial).await;
     }
-    Ok(is_harmless)
+    Ok(Some(is_harmless))
 }
 
 /// What all processes have noted: how many returns messages of queues need, and what was tried out.
@@ -215,9 +226,9 @@ async fn read_notes(live: &Live) -> Result<(HashMap<String, u32>, HashSet<String
 
 async fn notes_in(live: &Live, notes: returns::Notes) -> Result<Vec<String>, Fault> {
     let channel = in_time(live.channel()).await?;
-    let length = in_time(notes.declare(&channel)).await?;
+    let has_notes = in_time(notes.declare(&channel)).await?;
     close(&channel).await;
-    let found = if length == 0 { Vec::new() } else { Held::look(live, notes.queue.into(), usize::MAX, None).await? };
+    let found = if has_notes { Held::look(live, notes.queue.into(), usize::MAX, None).await? } else { Vec::new() };
     Ok(found.iter().map(|note| String::from_utf8_lossy(&note.data).into_owned()).collect())
 }
 
@@ -305,7 +316,8 @@ async fn try_out(live: &Live, of: TrialOf) -> Result<Trial, Fault> {
         Ok(trial) => trial,
         // The broker removes what is left of the trial.
         Err(fault @ (Fault::Blocked(_) | Fault::Away(_))) => return Err(fault),
-        // Whoever may not try it out cannot know it.
+        Err(Fault::Denied(_)) => Trial::Denied,
+        // What cannot be tried out cannot be known.
         Err(refusal) => {
             tracing::debug!("cannot learn the delivery limit of {queue}: {refusal}");
             Trial::Lost

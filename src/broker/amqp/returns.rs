@@ -2,7 +2,7 @@
 //! be given back more often than any that was seen. So that all processes know what one has seen and tried out, it is noted at the broker.
 //!
 //! The notes are messages in queues of our own: the name of a queue, and how many returns must be tried out before the next look into it; and
-//! what was tried out. A short trial is made by each process; a long one takes seconds, so that its outcome is believed for an hour.
+//! what was tried out. A short trial is made by each process; a long one takes seconds, so that all processes believe its outcome for a minute.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use super::fault::Fault;
 use super::kinds::{Kind, TrialOf};
 use super::{names, publish};
 
-/// How many returns are tried out: the first of these that is sufficient. A limit above the last one counts as none.
+/// How many returns are tried out: the first of these that is sufficient. A limit that the last one does not exceed counts as none.
 const TRIALS: [u32; 3] = [25, 100, 400];
 /// Before messages have so few returns left of those that were tried out, more are tried out. So many processes may look at the same time
 /// before one of them has noted that.
@@ -25,6 +25,8 @@ const RESERVE: u32 = 15;
 const DELIVERY_COUNT: &str = "x-delivery-count";
 /// More notes than there are queues.
 const MAX_NOTES: i32 = 10_000;
+/// Maximum size of all notes, in bytes.
+const MAX_BYTES: i32 = 1024 * 1024;
 
 /// A queue of notes.
 #[derive(Clone, Copy)]
@@ -37,7 +39,7 @@ pub(super) struct Notes {
 /// Notes that are a queue's name and a number. What waits in a queue for longer is noted once more: a week.
 pub(super) const NEEDED: Notes = Notes { queue: names::RETURNS_NEEDED, ttl: 7 * 24 * 3_600_000 };
 /// Notes that are trials, as they are [`shown`].
-pub(super) const TRIED: Notes = Notes { queue: names::RETURNS_TRIED, ttl: 3_600_000 };
+pub(super) const TRIED: Notes = Notes { queue: names::RETURNS_TRIED, ttl: 60_000 };
 
 /// How many returns are tried out for messages that were never given back.
 pub(super) const FIRST_TRIAL: u32 = TRIALS[0];
@@ -72,8 +74,12 @@ pub(super) fn shown((queue, limit, returns): &TrialOf) -> String {
     format!("{queue} {limit} {returns}")
 }
 
-/// Notes what messages that are in our hands need, before they go back. Where that fails, this process knows it all the same.
+/// Notes what messages that are in our hands need, before they go back. Where that fails, this process knows it all the same. A process that
+/// is killed while it holds them has noted nothing.
 pub(super) async fn note_needed(live: &Live, queue: &ShortString, messages: &[Delivery]) {
+    if !live.kinds.are_returns_counted() {
+        return;
+    }
     let needed = trial_for(messages.iter().map(count).max().unwrap_or_default());
     if needed > live.kinds.needed(queue).unwrap_or(FIRST_TRIAL) {
         live.kinds.note_needed(queue, needed);
@@ -111,13 +117,15 @@ impl Notes {
         written
     }
 
-    /// Makes the queue exist; how many notes there are.
-    pub(super) async fn declare(self, channel: &Channel) -> Result<u32, Fault> {
+    /// Makes the queue exist. Returns whether there are notes: some may be in the hands of who reads them.
+    pub(super) async fn declare(self, channel: &Channel) -> Result<bool, Fault> {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         let mut arguments = Kind::CLASSIC.arguments();
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(MAX_NOTES));
+        arguments.insert("x-max-length-bytes".into(), AMQPValue::LongInt(MAX_BYTES));
         arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(self.ttl));
-        Ok(channel.queue_declare(self.queue.into(), options, arguments).await?.message_count())
+        let queue = channel.queue_declare(self.queue.into(), options, arguments).await?;
+        Ok(queue.message_count() > 0 || queue.consumer_count() > 0)
     }
 }
 
