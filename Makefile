@@ -12,7 +12,7 @@ help:
 	@echo 'make test-platforms  run the stories against the programs of newer Debian releases, in roots that it makes and keeps'
 	@echo 'make bench        measure worker, submission, queues, results and the web service against bare clients, side by side'
 	@echo 'make install      install the program, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
-	@echo 'make completions  write completions/ anew'
+	@echo 'make completions  regenerate completions/'
 
 demo:
 	scripts/install-packages demo

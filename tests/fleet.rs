@@ -162,10 +162,10 @@ fn hung_test(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What the README tells to set for the user of the workers.
+/// The permissions that the documentation gives to the workers' user.
 fn permissions(services: &Services) -> Result<(), Failed> {
-    let readme = include_str!("../README.md");
-    let line = readme.lines().find_map(|line| line.split_once("set_permissions -p ci worker ")).expect("the command").1;
+    let text = include_str!("../docs/reference/rabbitmq.md");
+    let line = text.lines().find_map(|line| line.split_once("set_permissions -p ci worker ")).expect("the command").1;
     let patterns: Vec<&str> = line.split(' ').map(|pattern| pattern.trim_matches('\'')).collect();
     let [configure, write, read] = patterns.as_slice() else { panic!("three patterns: {line}") };
     let url = services.rabbitmq().user("worker", [configure, write, read]);

@@ -118,7 +118,7 @@ impl Exclusion {
             ),
             Self::Vhost { user, vhost } => format!(
                 "grant the user all permissions there, on the broker's host: `rabbitmqctl set_permissions -p {} {} \
-                 '.*' '.*' '.*'`; README.md has narrower patterns for workers",
+                 '.*' '.*' '.*'`; docs/reference/rabbitmq.md has narrower patterns for workers",
                 quoted(vhost),
                 quoted(user)
             ),

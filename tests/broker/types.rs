@@ -203,7 +203,7 @@ async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(servi
     let queues = stage.queues(2);
     make(&stage, &queues[1].to_string(), false, quorum(None)).await.unwrap();
     operator.declare(&queues).await.unwrap();
-    // As README has it: the request queues are not a worker's to configure.
+    // As in docs/reference/rabbitmq.md: a worker may not configure the request queues.
     let name = format!("worker-{}", queues[0]);
     let own = r"^(apt-ci\..*|amq\.(gen.*|default))$";
     let worker = helper::connect(&services.rabbitmq().user_in(&stage.vhost(), &name, [own, own, ".*"])).await;

@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(lines, [2, 2, 3, 4, 7, 7, 8], "{faults:?}");
     }
 
-    /// What `apt-ci init` writes, and the README refers to.
+    /// The file that `apt-ci init` writes, and that `docs/reference/worker-conf.md` describes.
     const TEMPLATE: &str = include_str!("../../../templates/site/worker.conf");
 
     #[test]
