@@ -42,7 +42,7 @@ are read from a hidden prompt, a file or standard input, never from an argument.
 
 A secret is bound to its kind, its name and the server that may receive it: it is sent to no other server, whatever the site's files say.
 
-Secrets are decrypted with APT_CI_IDENTITY, or else with ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host keys in /etc/ssh. \
+Secrets are decrypted with the key file named by APT_CI_IDENTITY, or else with ~/.ssh/id_ed25519, ~/.ssh/id_rsa and the host keys in /etc/ssh. \
 Passphrases are prompted for on a terminal.
 
 Examples:
@@ -89,7 +89,7 @@ enum Command {
         #[arg(long)]
         reveal: bool,
     },
-    /// Remove a secret; its encrypted form stays in git history
+    /// Remove a secret; if it was committed, its encrypted form stays in git history
     Remove {
         #[command(flatten)]
         which: Which,
@@ -322,7 +322,7 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
     }
     let place = match (credentials.recipients()?.is_empty(), credentials.are_committed()?) {
         (true, _) => {
-            "unencrypted, readable only by their owner; run `apt-ci credentials recipients add` to encrypt them"
+            "unencrypted, readable only by its owner; run `apt-ci credentials recipients add` to encrypt the credentials"
         }
         (false, true) => "encrypted and committed",
         (false, false) => "encrypted",

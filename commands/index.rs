@@ -109,7 +109,11 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     let index = match Index::fill(&path) {
         Err(error @ IndexError::Busy(_)) => {
             let message = error.to_string();
-            return Err(Unable { message, hint: "wait for it; queries already use what it has indexed" }.into());
+            return Err(Unable {
+                message,
+                hint: "nothing needs to be done: until the index is complete, results are read from the store",
+            }
+            .into());
         }
         other => other?,
     };
@@ -193,7 +197,7 @@ async fn refresh(
         session.ui.warn(format!("the index of {name} is incomplete: {error}"));
     }
     if let Some((name, error)) = last {
-        let message = format!("the index of {name} is incomplete; run `apt-ci index` to continue");
+        let message = format!("the index of {name} is incomplete (`apt-ci index` continues)");
         return Err(anyhow::Error::from(error).context(message));
     }
     Ok(refreshed.into_iter().map(|(name, _)| name).collect())

@@ -148,7 +148,7 @@ pub async fn submit(
         broker.close().await;
         return Ok(status);
     }
-    show(&new[..confirmed], &already, session).context("the requests are queued, but cannot print them")?;
+    show(&new[..confirmed], &already, session).context("the requests are queued, but were not printed")?;
     tell(&already, session);
     if let Err(error) = result {
         return Err(unconfirmed(error, &new, confirmed, args, site));
@@ -317,7 +317,7 @@ fn said(duplicate: &Duplicate, now: Timestamp) -> String {
         State::Noted(time) => {
             format!("was queued as {uuid} {}; its queue cannot be listed", when::ago(*time, now))
         }
-        State::AskedTwice => "is requested twice".to_owned(),
+        State::AskedTwice => "is requested twice in this call".to_owned(),
         State::Running(None) => format!("is already running as {uuid}"),
         State::Running(Some((since, worker))) => {
             let seconds = u64::try_from(now.as_second() - since.as_second()).unwrap_or_default();

@@ -64,10 +64,8 @@ pub async fn wait(
                 failures += 1;
                 if failures == FAILURES {
                     view.end();
-                    let again = format!(
-                        "the tests continue; run `apt-ci run --watch {}` to wait for them again",
-                        open(&followed)
-                    );
+                    let again =
+                        format!("the tests continue (`apt-ci run --watch {}` waits for them again)", open(&followed));
                     return Err(anyhow::Error::from(error).context(again));
                 }
                 if failures == 1 {
@@ -179,7 +177,8 @@ async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> an
         }
     }
     if let Some(opaque) = opaque {
-        let message = format!("request {id} is not running, has no result, and was not found in its queue");
+        let message =
+            format!("request {id} is not running, has no result, and may be in a queue that cannot be listed");
         return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
     }
     let message = format!("no request {id} is queued or running, and the site's releases have no result for it");
@@ -303,7 +302,7 @@ fn said(one: &Followed) -> String {
         }
         Stage::Done { missing_test: Some(name), .. } => format!("was not tested: the package has no test {name}"),
         Stage::Done { run, .. } => format!("{} after {}", run.outcome(), when::duration(run.summary.duration)),
-        Stage::Dead { reason } => format!("was not run: {reason}"),
+        Stage::Dead { reason } => format!("has no result: {reason}"),
         Stage::Gone => "was removed from its queue".to_owned(),
     };
     // A log must not steer the terminal.

@@ -217,7 +217,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_see
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "show" -d 'Show the requests of a queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "remove" -d 'Remove queued requests'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "purge" -d 'Remove all queued requests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "purge" -d 'Remove all queued requests of the named queues'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "dedupe" -d 'Remove requests that duplicate an earlier request in the queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "supersede" -d 'Remove requests superseded by a newer request in the queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and not __fish_seen_subcommand_from show remove purge dedupe supersede move dead help" -a "move" -d 'Move queued requests to the end of another queue'
@@ -313,7 +313,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_su
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from dead" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the requests of a queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove queued requests'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "purge" -d 'Remove all queued requests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "purge" -d 'Remove all queued requests of the named queues'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "dedupe" -d 'Remove requests that duplicate an earlier request in the queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "supersede" -d 'Remove requests superseded by a newer request in the queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand queues; and __fish_seen_subcommand_from help" -f -a "move" -d 'Move queued requests to the end of another queue'
@@ -997,7 +997,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fis
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "rotate" -d 'Replace an existing secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "bind" -d 'Bind unbound secrets to a server, or change the server or readers of a secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "show" -d 'Show the details of a secret'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "remove" -d 'Remove a secret; its encrypted form stays in git history'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "remove" -d 'Remove a secret; if it was committed, its encrypted form stays in git history'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "import" -d 'Import secrets from github-secrets.json or github-status-credentials.txt'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, readable only by you'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and not __fish_seen_subcommand_from list set rotate bind show remove import export recipients help" -f -a "recipients" -d 'Manage the SSH keys that can decrypt the secrets'
@@ -1013,9 +1013,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Increase verbosity (can be repeated)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l note -d 'Note (not encrypted); unchanged if omitted' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l server -d 'Only server that may receive it [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l server -d 'The only server that may receive the secret [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l service -d 'Web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator for no other (can be repeated)' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator if nobody else needs it (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l file -d 'Read the secret from FILE (a trailing newline is ignored)' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l site -d 'Site directory [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -1029,9 +1029,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Increase verbosity (can be repeated)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l note -d 'Note (not encrypted); unchanged if omitted' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l server -d 'Only server that may receive it [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l server -d 'The only server that may receive the secret [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l service -d 'Web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator for no other (can be repeated)' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator if nobody else needs it (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l file -d 'Read the secret from FILE (a trailing newline is ignored)' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l site -d 'Site directory [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
@@ -1044,9 +1044,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s q -l quiet -d 'Do not print notes or progress'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s v -l verbose -d 'Increase verbosity (can be repeated)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from rotate" -s h -l help -d 'Print help'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l server -d 'Only server that may receive it [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l server -d 'The only server that may receive the secret [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l service -d 'Web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator for no other (can be repeated)' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator if nobody else needs it (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l site -d 'Site directory [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from bind" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -1081,9 +1081,9 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Increase verbosity (can be repeated)'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l kind -d 'github-hook (.json) or github-status (.txt) [default: by the file extension]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l server -d 'Only server that may receive it [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l server -d 'The only server that may receive the secret [default: as before, or the site\'s queue, the Swift login, or the hook\'s forge]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l service -d 'Web service that GitLab may send a hook\'s secret to [default: as before, or the site\'s]' -r
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator for no other (can be repeated)' -r
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l for -d 'Role that needs it besides operators: web, worker, worker:HOST, or operator if nobody else needs it (can be repeated)' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l site -d 'Site directory [default: APT_CI_SITE, or searched upwards from here]' -r -F
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l queue -d 'amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site\'s]' -r
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from import" -l store -d 'swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site\'s]' -r
@@ -1125,7 +1125,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_se
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "rotate" -d 'Replace an existing secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "bind" -d 'Bind unbound secrets to a server, or change the server or readers of a secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the details of a secret'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a secret; its encrypted form stays in git history'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Remove a secret; if it was committed, its encrypted form stays in git history'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "import" -d 'Import secrets from github-secrets.json or github-status-credentials.txt'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, readable only by you'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand credentials; and __fish_seen_subcommand_from help" -f -a "recipients" -d 'Manage the SSH keys that can decrypt the secrets'
@@ -1168,7 +1168,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subc
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from worker" -f -a "cancel" -d 'Cancel running tests on this host'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "show" -d 'Show the requests of a queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "remove" -d 'Remove queued requests'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "purge" -d 'Remove all queued requests'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "purge" -d 'Remove all queued requests of the named queues'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "dedupe" -d 'Remove requests that duplicate an earlier request in the queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "supersede" -d 'Remove requests superseded by a newer request in the queue'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from queues" -f -a "move" -d 'Move queued requests to the end of another queue'
@@ -1206,7 +1206,7 @@ complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subc
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "rotate" -d 'Replace an existing secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "bind" -d 'Bind unbound secrets to a server, or change the server or readers of a secret'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "show" -d 'Show the details of a secret'
-complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "remove" -d 'Remove a secret; its encrypted form stays in git history'
+complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "remove" -d 'Remove a secret; if it was committed, its encrypted form stays in git history'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "import" -d 'Import secrets from github-secrets.json or github-status-credentials.txt'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "export" -d 'Write github-secrets.json or github-status-credentials.txt, readable only by you'
 complete -c apt-ci -n "__fish_apt_ci_using_subcommand help; and __fish_seen_subcommand_from credentials" -f -a "recipients" -d 'Manage the SSH keys that can decrypt the secrets'

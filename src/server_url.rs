@@ -144,7 +144,7 @@ impl FromStr for ServerUrl {
             return Err(InvalidServerUrl("it must not contain a user or password"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(InvalidServerUrl("it must end with its path"));
+            return Err(InvalidServerUrl("it must not contain a query or fragment"));
         }
         let mut url = url;
         let path = url.path().trim_end_matches('/').to_owned();
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(reason("file:///etc"), "it must begin with https:// or http://");
         assert_eq!(reason("ftp://h"), "it must begin with https:// or http://");
         assert_eq!(reason("https://me:hunter2@h"), "it must not contain a user or password");
-        assert_eq!(reason("https://h/?x=1"), "it must end with its path");
+        assert_eq!(reason("https://h/?x=1"), "it must not contain a query or fragment");
         assert_eq!(reason("https://"), "it is not a URL");
     }
 }

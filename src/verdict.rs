@@ -80,7 +80,9 @@ impl Verdict {
                 let reason = format!("autopkgtest ended with {}", run.summary.exitcode);
                 return verdict(Meaning::Infrastructure, reason);
             }
-            Outcome::Denylisted => return verdict(Meaning::NotRun, "the package is listed in never_run".to_owned()),
+            Outcome::Denylisted => {
+                return verdict(Meaning::NotRun, "the worker's never_run list excludes it".to_owned());
+            }
             Outcome::Fail => {}
         }
         let mut others: Vec<&StoredRun> =

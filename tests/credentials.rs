@@ -281,7 +281,10 @@ fn roles(_: &Services) -> Result<(), Failed> {
         assert!(set(&[&["queue", name][..], &mq].concat()).status.success());
     }
     let added = add(&host, "worker:host1");
-    assert!(added.err.contains("host1@here can now decrypt what worker:host1 needs: queue host1."), "{added:#?}");
+    assert!(
+        added.err.contains("host1@here can now decrypt the credentials for worker:host1: queue host1."),
+        "{added:#?}"
+    );
     assert!(added.err.contains("  apt-ci credentials bind queue early --for ROLE\n"), "{added:#?}");
     let narrowed = add(&host, "worker:host2");
     assert!(narrowed.err.contains("rotate:\n  apt-ci credentials rotate queue host1\n"), "{narrowed:#?}");
@@ -304,7 +307,7 @@ fn roles(_: &Services) -> Result<(), Failed> {
     let line = fs::read_to_string(&host)?.trim().replace("host1@here", "root@host1");
     let renamed = site(&["credentials", "recipients", "add", &line], "");
     assert!(
-        renamed.err.contains("root@host1 can now decrypt what worker:host1 needs: queue all, queue host1."),
+        renamed.err.contains("root@host1 can now decrypt the credentials for worker:host1: queue all, queue host1."),
         "{renamed:#?}"
     );
     let file = format!("{root}/credentials/recipients");
@@ -315,7 +318,10 @@ fn roles(_: &Services) -> Result<(), Failed> {
     assert!(opens("queue", "host1") && !opens("github-hook", "me/x"));
     fs::write(&file, list)?;
     let whole = site(&["credentials", "recipients", "add", &format!("worker:ssh-gw1 {line}")], "");
-    assert!(whole.err.contains("root@host1 can now decrypt what worker:ssh-gw1 needs: queue all."), "{whole:#?}");
+    assert!(
+        whole.err.contains("root@host1 can now decrypt the credentials for worker:ssh-gw1: queue all."),
+        "{whole:#?}"
+    );
     let listed = site(&["credentials", "recipients", "list"], "").out;
     assert!(listed.lines().any(|line| line.ends_with("root@host1\tworker:ssh-gw1\tqueue all\tyes")), "{listed}");
     let private = site(&["credentials", "recipients", "add", host.trim_end_matches(".pub")], "");

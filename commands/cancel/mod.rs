@@ -253,7 +253,7 @@ async fn matching(
         session.ui.warn_lines(format!("not all queued requests can be searched: {}", opaque_lines(&opaque)));
     }
     if let Some(blocked) = blocked {
-        session.ui.warn(format!("running tests cannot be searched: {blocked}"));
+        session.ui.warn(format!("only queued requests are searched: {blocked}"));
     }
     meant.retain(|found| args.criteria.iter().all(|criterion| criterion.matches(&found.request)));
     if meant.is_empty() {
@@ -298,7 +298,8 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
         };
         if look == LOOKS {
             if let Some(blocked) = seen.blocked {
-                return Err(anyhow::Error::from(blocked).context(format!("no queued request {missing} found")));
+                return Err(anyhow::Error::from(blocked)
+                    .context(format!("request {missing} is not queued, and running tests cannot be searched now")));
             }
             if let Some(opaque) = seen.opaque {
                 let message = format!("no running or queued request {missing} found in the site's queues");

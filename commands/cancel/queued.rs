@@ -87,9 +87,10 @@ pub async fn take_out(
             }
             Err(error) => {
                 let path = record.path();
-                let told =
-                    path.exists().then(|| format!("; requests recorded in {} may still be there", path.display()));
-                let context = format!("at {queue}{}", told.unwrap_or_default());
+                let recorded = path
+                    .exists()
+                    .then(|| format!("some requests recorded in {} may still be in {queue}", path.display()));
+                let context = recorded.unwrap_or_else(|| format!("in queue {queue}"));
                 return (taken, Err(anyhow::Error::from(error).context(context)));
             }
         }

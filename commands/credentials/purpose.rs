@@ -19,13 +19,13 @@ use crate::ui::unquoted::Unquoted;
 /// What a secret is for.
 #[derive(clap::Args)]
 pub struct Purpose {
-    /// Only server that may receive it [default: as before, or the site's queue, the Swift login, or the hook's forge]
+    /// The only server that may receive the secret [default: as before, or the site's queue, the Swift login, or the hook's forge]
     #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
     server: Option<ServerIdentity>,
     /// Web service that GitLab may send a hook's secret to [default: as before, or the site's]
     #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
     pub service: Option<ServerIdentity>,
-    /// Role that needs it besides operators: web, worker, worker:HOST, or operator for no other (can be repeated)
+    /// Role that needs it besides operators: web, worker, worker:HOST, or operator if nobody else needs it (can be repeated)
     #[arg(long = "for", value_name = "ROLE")]
     readers: Vec<Role>,
 }

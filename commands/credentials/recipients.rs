@@ -135,13 +135,13 @@ async fn add(
     session.ui.note(match (is_new, what) {
         (false, _) => format!("{shown} was already a recipient."),
         (true, None) => format!("{shown} can now decrypt all credentials."),
-        (true, Some(roles)) if now.is_empty() => format!("{shown} can now decrypt what {roles} needs: nothing yet."),
-        (true, Some(roles)) => format!("{shown} can now decrypt what {roles} needs: {now}."),
+        (true, Some(roles)) if now.is_empty() => {
+            format!("{shown} is now a recipient for {roles}; no credentials are for it yet.")
+        }
+        (true, Some(roles)) => format!("{shown} can now decrypt the credentials for {roles}: {now}."),
     });
     if !lost.is_empty() {
-        session.ui.warn(
-            "fewer keys can decrypt these secrets now, but the owners of the others may still know them; rotate:",
-        );
+        session.ui.warn("some keys can no longer decrypt these secrets, but their owners may still know them; rotate:");
         name_rotations(&lost, &hooks, session);
     }
     if !unsaid.is_empty() {

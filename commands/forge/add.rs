@@ -127,7 +127,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
             let made = client.create_hook(&hook.project, &url, &secret).await;
             made.map_err(|error| {
                 let again = format!(
-                    "the hook is declared, but not created; run `apt-ci {forge} sync` to create it at {} later",
+                    "the hook is declared, but was not created at {} (`apt-ci {forge} sync` creates it)",
                     forge.title()
                 );
                 anyhow::Error::from(error).context(again)
@@ -198,7 +198,10 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
     };
     let Some(configured) = site.architectures(&release) else {
         let names: Vec<&str> = known.iter().map(|release| release.as_str()).collect();
-        let message = format!("unknown release {release}; known: {}", names.join(", "));
+        let message = format!(
+            "unknown release {release}; known: {}",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        );
         return Err(BadInput { message, hint: Some(format!("add {release} to [releases] in apt-ci.toml")) }.into());
     };
     let architectures = match args.architectures.as_slice() {

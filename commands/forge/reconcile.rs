@@ -33,7 +33,8 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     let hooks = access::hooks_of(forge, &site)?;
     let journal = match Journal::open(&Journal::path(&site.state_dir)) {
         Err(error @ JournalError::Busy(_)) => {
-            let hint = "`apt-ci serve` is running here and updates statuses by itself; see its log for failures";
+            let hint = "if `apt-ci serve` is running here, it updates statuses by itself (see its log); otherwise, wait for the \
+                 other `reconcile`";
             return Err(Unable { message: error.to_string(), hint }.into());
         }
         other => other?,
@@ -86,13 +87,15 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
             .json(&json!({"found": found, "ended": ended, "shown": told.taken, "failed": told.failed, "open": open}))?;
     } else {
         session.ui.note(format!(
-            "Found {found} previously unknown tests; {ended} have finished, {open} are queued or running. Reported \
-             {} statuses.",
+            "Previously unknown tests: {found}; finished: {ended}; queued or running: {open}; statuses reported: {}.",
             told.taken
         ));
     }
     if told.failed > 0 {
-        session.ui.warn(format!("cannot report {} statuses; they are tried again later", told.failed));
+        session.ui.warn(format!(
+            "could not report {} of the statuses; run this again, or leave them to `apt-ci serve`",
+            told.failed
+        ));
         exit = ExitStatus::Failure;
     }
     Ok(exit)

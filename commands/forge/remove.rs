@@ -51,7 +51,8 @@ pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::R
         let chosen = &args.chosen.architectures;
         if !chosen.is_empty() && !hook.architectures.iter().all(|one| chosen.contains(one)) {
             let message = format!("this hook also covers other architectures: {}", hook.title());
-            let hint = "remove the architecture from hooks.toml, commit, and run sync".to_owned();
+            let hint =
+                "remove the architecture from hooks.toml, commit, and run `apt-ci github sync` (or gitlab)".to_owned();
             return Err(BadInput { message, hint: Some(hint) }.into());
         }
     }

@@ -84,8 +84,8 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
     for hook in &hooks {
         let secret = secrets::of(hook, &service, credentials)?.ok_or_else(|| Unable {
             message: format!("no secret for {}", hook.project),
-            hint: "run `apt-ci credentials list` to list the credentials, or `sync` to create a secret and set it at \
-                 the forge",
+            hint: "run `apt-ci credentials list` to list the credentials, or `apt-ci github sync` (or \
+                 gitlab) to create a secret and set it at the forge",
         })?;
         let answer = match deliver(hook, &hook.payload_url(&service), &pull, &secret).await {
             Ok(answer) => answer,

@@ -84,7 +84,11 @@ pub fn made(
     }
     if others.len() > 1 {
         let message = format!("the hooks of {project} have different secrets");
-        return Err(Unable { message, hint: "run `rotate-secret` to give all of them the same secret" }.into());
+        return Err(Unable {
+            message,
+            hint: "run `apt-ci github rotate-secret` (or gitlab) to give all of them the same secret",
+        }
+        .into());
     }
     let secret = others.pop().unwrap_or_else(secret::random);
     let details = details(hook, service);

@@ -123,7 +123,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     tell(&steps, session)?;
     let exit = if is_all_known { ExitStatus::Success } else { ExitStatus::Failure };
     if steps.is_empty() {
-        let of = if is_all_known { "" } else { ", as far as could be checked" };
+        let of = if is_all_known { "" } else { " where it could be checked" };
         session.ui.note(format!("{} matches the site{of}.", forge.title()));
         return Ok(exit);
     }

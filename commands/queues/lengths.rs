@@ -126,12 +126,13 @@ fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()
     table::print(&session.ui, &columns, &rows)?;
     let opaque: Vec<_> = look.states.iter().filter_map(|state| state.opaque.as_ref()).collect();
     if let Some(first) = opaque.first() {
-        let others = if opaque.len() > 1 { format!(" (and {} more)", opaque.len() - 1) } else { String::new() };
+        let others =
+            if opaque.len() > 1 { format!(" for {} queues, for example", opaque.len()) } else { String::new() };
         session.ui.note(format!("OLDEST is unknown{others}: {}", opaque_lines(first)));
     }
     if !quiet.is_empty() {
         let queues = if quiet.len() == 1 { "queue" } else { "queues" };
-        session.ui.note(format!("{} idle {queues} hidden (--all to show).", quiet.len()));
+        session.ui.note(format!("{} empty {queues} without workers hidden (--all to show).", quiet.len()));
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow:
     taking::run(errand, &args.taking, session, site).await
 }
 
-/// Remove all queued requests
+/// Remove all queued requests of the named queues
 #[derive(clap::Args)]
 #[command(after_help = "\
 Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`. Running tests and dead letters \

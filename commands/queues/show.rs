@@ -90,7 +90,9 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
         session.ui.note(format!("There may be more than {limit} in one state; raise --limit to see them."));
     }
     if let Some(time) = handed_out {
-        session.ui.note(format!("{queue} was locked for at most {} ms while listing.", time.as_millis()));
+        session
+            .ui
+            .note(format!("Workers found {queue} empty for at most {} ms while it was listed.", time.as_millis()));
     }
     Ok(tell_hidden(&contents, state.as_ref(), session))
 }

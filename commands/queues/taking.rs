@@ -370,7 +370,7 @@ impl Words<'_> {
         }
         if record.path().exists() {
             said.push_str(&format!(
-                " Run `apt-ci run --batch {}` to restore what was removed.",
+                " Run `apt-ci run --batch {}` to restore what was removed (--force for duplicates).",
                 record.path().display()
             ));
         }

@@ -206,7 +206,8 @@ async fn fresh_index(
             let age = when::ago(oldest, now);
             TOLD.call_once(|| {
                 session.ui.note(format!(
-                    "The index was updated {age}; querying the store instead. Run `apt-ci index` to refresh it."
+                    "The store has changed since the index was updated ({age}); querying the store instead. Run `apt-ci \
+                     index` to refresh it."
                 ));
             });
         }

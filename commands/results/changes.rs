@@ -77,7 +77,7 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
     places.sort();
     places.dedup();
     if let [_, _, ..] = places.as_slice() {
-        let message = format!("{} exists for several releases or architectures", args.package);
+        let message = format!("{} has runs for several releases or architectures", args.package);
         return Err(BadInput { message, hint: Some(format!("choose one: {}", places.join(", "))) }.into());
     }
     if runs.is_empty() {
@@ -154,7 +154,7 @@ async fn tell(
         if let Some(Blamed { failures, verdict }) = blamed {
             session.ui.data(format!("{}: {}.", verdict.meaning, verdict.reason))?;
             let since = if *failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
-            session.ui.data(format!("It has failed {since} since then."))?;
+            session.ui.data(format!("It has failed {since} since it last passed."))?;
         }
         session.ui.data("")?;
     }

@@ -57,7 +57,7 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
     let damaged: Vec<String> = runs.iter().filter(|run| run.damaged).map(StoredRun::location).collect();
     if !damaged.is_empty() {
         session.ui.warn(format!(
-            "{} of these results are damaged; they are shown as errors and ignored otherwise: {}",
+            "damaged results, shown as errors and otherwise ignored ({}): {}",
             damaged.len(),
             damaged[..damaged.len().min(5)].join(", ")
         ));

@@ -211,7 +211,11 @@ fn release(args: &RetryRegressionsArgs, site: &Site) -> anyhow::Result<Release> 
         (several, known) => {
             let names = if several.is_empty() { known } else { several };
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-            let message = "several releases are configured; cannot choose the excuses".to_owned();
+            if names.is_empty() {
+                let message = "no release given, and none is configured".to_owned();
+                return Err(BadInput { message, hint: Some("give a release with -s".to_owned()) }.into());
+            }
+            let message = "several releases are possible; cannot choose one".to_owned();
             Err(BadInput { message, hint: Some(format!("choose a release with -s: {}", names.join(", "))) }.into())
         }
     }

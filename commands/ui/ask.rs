@@ -105,10 +105,10 @@ async fn answer<T: Send + 'static>(
     let before = termios::tcgetattr(std::io::stdin()).ok();
     // A question that sees the key itself may end before the key is heard of elsewhere, where it must not end the program before the terminal
     // is as it was.
-    let _waiting = interrupt::Waiting::begin();
+    let interrupt = interrupt::Waiting::begin();
     let asking = tokio::task::spawn_blocking(question);
     let answered = tokio::select! {
-        _ = interrupt::ctrl_c() => None,
+        _ = interrupt.pressed() => None,
         answered = asking => Some(answered?),
     };
     match answered {

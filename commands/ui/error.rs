@@ -194,8 +194,8 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
         ),
         BrokerError::Excluded { exclusion, .. } => Some(exclusion.hint()),
         BrokerError::NoSuchQueue { nearest, .. } if nearest.is_empty() => Some(
-            "a queue is created when a worker serves it, or when the site lists its release in [releases] in \
-                 apt-ci.toml"
+            "a queue is created by its first worker, or by `apt-ci run` once its release and architecture are in \
+                 [releases] in apt-ci.toml"
                 .to_owned(),
         ),
         BrokerError::NoSuchQueue { nearest, .. } => {
@@ -232,14 +232,16 @@ fn forge_hint(error: &ForgeError) -> Option<String> {
              --api-url"
         }
         ForgeError::NotAllowed { .. } => {
-            "check that the token has not expired and has the needed scopes; use `set-token` to replace the status \
-             token"
+            "check that the token has not expired and has the needed scopes; run `apt-ci github set-token PROJECT` \
+             (or gitlab) to replace the status token"
         }
         ForgeError::NotFound { .. } => {
             "check the name; for a private project, set GITHUB_TOKEN or GITLAB_TOKEN to a token that may see it"
         }
         ForgeError::Unwell { .. } | ForgeError::Limited { .. } => "try again later; the cause is at the server",
-        ForgeError::Moved { .. } => "write its new name into hooks.toml, commit, and run sync",
+        ForgeError::Moved { .. } => {
+            "write its new name into hooks.toml, commit, and run `apt-ci github sync` (or gitlab)"
+        }
         ForgeError::Insecure(_) => "use its https:// address",
         ForgeError::NoToken => "check that the variable, file or prompt contains only the token",
         ForgeError::Refused { .. } | ForgeError::Unexpected { .. } => return None,

@@ -11,20 +11,38 @@ use tokio::sync::Notify;
 
 /// How many wait for it.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// How often it was pressed since the program listens.
+static PRESSES: AtomicUsize = AtomicUsize::new(0);
 /// Tells those who wait.
 static PRESSED: Notify = Notify::const_new();
 
 /// As long as one of these lives, Ctrl-C does not end the program by itself.
-pub struct Waiting(());
+pub struct Waiting {
+    /// How often it had been pressed before.
+    before: usize,
+}
 
 impl Waiting {
-    /// From now on somebody sees to it. Until the program has asked to be told of it, it would end the program at once, with the terminal as
-    /// a question has left it: so this comes before the question.
+    /// Waits from now on, also while nobody polls. Until the program has asked to be told of Ctrl-C, it would end the program at once, with
+    /// the terminal as a question has left it: so this comes before the question.
     pub fn begin() -> Self {
         WAITING.fetch_add(1, Ordering::SeqCst);
-        // Who waits for it learns why that is not possible.
+        // Whoever waits for it learns why that is not possible.
         let _ = listen();
-        Self(())
+        Self { before: PRESSES.load(Ordering::SeqCst) }
+    }
+
+    /// Waits until it was pressed.
+    ///
+    /// # Errors
+    /// When the system does not tell of it.
+    pub async fn pressed(&self) -> io::Result<()> {
+        listen()?;
+        let pressed = PRESSED.notified();
+        if PRESSES.load(Ordering::SeqCst) == self.before {
+            pressed.await;
+        }
+        Ok(())
     }
 }
 
@@ -39,11 +57,7 @@ impl Drop for Waiting {
 /// # Errors
 /// When the system does not tell of it.
 pub async fn ctrl_c() -> io::Result<()> {
-    let pressed = PRESSED.notified();
-    let _waiting = Waiting::begin();
-    listen()?;
-    pressed.await;
-    Ok(())
+    Waiting::begin().pressed().await
 }
 
 /// Has the program told of it, if it is not yet.
@@ -78,6 +92,7 @@ fn hear(told: &mpsc::Sender<Result<(), io::ErrorKind>>) {
         };
         tell(Ok(()));
         while presses.recv().await.is_some() {
+            PRESSES.fetch_add(1, Ordering::SeqCst);
             if WAITING.load(Ordering::SeqCst) == 0 {
                 end();
             }

@@ -157,9 +157,13 @@ fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueNa
                 if served.is_empty() { site.releases.value.keys().collect() } else { served.iter().collect() };
             match known.as_slice() {
                 [only] => (*only).clone(),
+                [] => {
+                    let message = "no release given, and none is configured".to_owned();
+                    return Err(BadInput { message, hint: Some("give a release with -s".to_owned()) });
+                }
                 several => {
                     let names: Vec<&str> = several.iter().map(|release| release.as_str()).collect();
-                    let message = "several releases configured; cannot choose one".to_owned();
+                    let message = "several releases are served; cannot choose one".to_owned();
                     return Err(BadInput { message, hint: Some(format!("choose one with -s: {}", names.join(", "))) });
                 }
             }

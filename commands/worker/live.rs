@@ -65,9 +65,9 @@ pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Resu
     if found.is_empty() && !silent {
         let message = match others {
             0 => "no worker is running for this site on this host".to_owned(),
-            _ => format!(
-                "no worker is running for this site on this host, but {others} for other sites; choose one with --pid"
-            ),
+            _ => {
+                format!("no worker is running for this site on this host ({others} for other sites; choose with --pid)")
+            }
         };
         return Err(none(message));
     }

@@ -75,7 +75,11 @@ impl ServeArgs {
 
 fn name(text: &str) -> Result<String, String> {
     let valid = !text.is_empty() && text.len() <= 100 && text.chars().all(|c| c.is_ascii_graphic());
-    if valid { Ok(text.to_owned()) } else { Err("a name must have at most 100 visible ASCII characters".to_owned()) }
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("a name must be 1 to 100 visible ASCII characters, without spaces".to_owned())
+    }
 }
 
 pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatus> {

@@ -58,14 +58,14 @@ pub enum OpaqueReason {
     Limited,
     /// Its type cannot be learnt, and quorum queues of this broker have a low limit.
     #[error(
-        "its type is unknown without the permission to configure it, and a quorum queue of this broker would drop \
+        "its type cannot be determined (usually because this user may not configure it), and a quorum queue may drop \
          requests that are listed often"
     )]
     UnknownType,
     /// This user may not try its limit out.
     #[error(
-        "each listing may count against the delivery limit of this quorum queue, which cannot be checked without the \
-         permission to configure queues whose names begin with its name"
+        "each listing may count against the delivery limit of this quorum queue, and this user lacks the permissions \
+         to check that"
     )]
     UnknownLimit,
     /// An alarm of the broker keeps it from being tried out whether quorum queues have a low limit.
@@ -100,7 +100,10 @@ impl Opaque {
             }
             OpaqueReason::UnknownLimit => {
                 let queue = &self.queue;
-                format!("let this user configure queues named {queue}.*, or list them as another user")
+                format!(
+                    "let this user configure and read queues named {queue}.* and write to the exchange amq.default, or \
+                     list the queue as another user"
+                )
             }
         }
     }

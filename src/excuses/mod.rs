@@ -48,7 +48,7 @@ pub enum ExcusesError {
     #[error("{0}")]
     Unopened(String),
     /// They end, or are damaged, in the middle.
-    #[error("cannot read line {line}: {source}")]
+    #[error("line {line}: {source}")]
     Unreadable {
         /// The line, from 1.
         line: usize,

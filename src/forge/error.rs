@@ -37,7 +37,7 @@ pub enum ForgeError {
         after: Duration,
     },
     /// The token is wrong, has expired, or may not do this.
-    #[error("{address} does not allow this with the token ({status}): {message}")]
+    #[error("{address} rejected the token for this operation ({status}): {message}")]
     NotAllowed {
         /// The address of its API.
         address: String,

@@ -117,7 +117,8 @@ impl SiteError {
             }
             Self::Git { lock: Some(lock), .. } => {
                 Some(format!(
-                    "run this again; if no git is running there, one has died: run `rm {}` first",
+                    "run this again; if it fails again and no git is running there, a killed git left its lock: remove it with \
+                     `rm {}`",
                     shell_word(lock)
                 ))
             }

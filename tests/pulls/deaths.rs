@@ -132,7 +132,7 @@ fn lost_disk(_: &Services) -> Result<(), Failed> {
     let reconciled = scene.command(&["reconcile"]);
     assert!(reconciled.status.success(), "{reconciled:#?}");
     assert!(
-        reconciled.err.contains("Found 1 previously unknown tests") && reconciled.err.contains("Reported 1 statuses"),
+        reconciled.err.contains("Previously unknown tests: 1;") && reconciled.err.contains("statuses reported: 1."),
         "{reconciled:#?}"
     );
     assert_eq!(scene.forge.states(PROJECT, &commit('c'), &context), ["pending", "success"]);

@@ -180,7 +180,7 @@ fn broken_token(_: &Services) -> Result<(), Failed> {
     let good = format!("autopkgtest/good/{release}/amd64");
     scene.forge.wait_for("you/good", &sha, &good, "success");
     assert!(scene.forge.statuses(PROJECT, &sha).is_empty());
-    until("the log says why", || scene.log().contains("does not allow this with the token (401)"));
+    until("the log says why", || scene.log().contains("rejected the token for this operation (401)"));
     assert!(!scene.log().contains("expiring"), "{}", scene.log());
     scene.forge.refuse("POST /repos/me/thing/statuses", "403 Forbidden", "Retry-After: 1\r\n");
     assert!(scene.set_token("status").status.success());

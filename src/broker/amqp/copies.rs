@@ -44,7 +44,7 @@ impl Copies {
         publish::probe(link).await?;
         let live = link.publishing().await?;
         let reserved = reserve(&live, &queue).await;
-        let channel = reserved.map_err(|fault| link.error("list requests", fault))?;
+        let channel = reserved.map_err(|fault| link.error("move requests", fault))?;
         Ok(Self { live, channel, queue, properties })
     }
 
@@ -112,7 +112,7 @@ async fn reserve(live: &Live, queue: &ShortString) -> Result<Channel, Fault> {
             // Who may not make queues goes on without.
             Err(Fault::Denied(_)) => return live.confirming_channel().await,
             Err(Fault::Locked) => {
-                return Err(Fault::Refused(format!("another command is already listing {queue}")));
+                return Err(Fault::Refused(format!("another command is already moving requests to {queue}")));
             }
             Err(fault) => return Err(fault),
         }

@@ -158,7 +158,7 @@ async fn ask_everybody(
             Admission::Answer => {}
             Admission::Ignored => continue,
             Admission::TooMuch => {
-                tracing::warn!("the workers sent more answers than they can hold requests; ignoring the rest");
+                tracing::warn!("the workers sent implausibly many answers; ignoring the rest");
                 incomplete = Some(Fault::Refused("too many answers".to_owned()));
                 break;
             }

@@ -136,7 +136,7 @@ impl Taking<'_> {
     fn error(&self, fault: Fault) -> BrokerError {
         let action = match fault {
             // Only copies need the broker's room.
-            Fault::Blocked(_) => "take all of the requests' copies",
+            Fault::Blocked(_) => "copy all of the requests",
             _ => "take requests out of a queue",
         };
         self.link.error(action, fault)

@@ -119,8 +119,8 @@ impl Journal {
             .map_err(|error| unusable(&error))?;
         if version != SCHEMA_VERSION {
             return Err(unusable(&format!(
-                "its format is {version}, but this program supports format {SCHEMA_VERSION}; it can be removed, \
-                 because what matters is found again"
+                "its format is {version}, but this program supports format {SCHEMA_VERSION}; remove the \
+                 file: its contents are rebuilt from the queues, the results and the forges"
             )));
         }
         let (connections, renewed) = (Arc::new(Mutex::new(connections)), Arc::default());

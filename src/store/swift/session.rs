@@ -126,7 +126,7 @@ impl Session {
             Login::Anonymous => {
                 "without credentials only public containers can be read: set OS_CLOUD, or the OS_ or ST_ variables"
             }
-            Login::Token(_) => "the token in OS_AUTH_TOKEN is not valid for this, or no longer valid",
+            Login::Token(_) => "the token in OS_AUTH_TOKEN does not permit this, or has expired",
             Login::TempAuth(_) | Login::Keystone(_) => "this user has no right to do that in this account",
         }
     }
