@@ -404,7 +404,7 @@ fn interrupted(_: &Services) -> Result<(), Failed> {
     let adding =
         ["add-hook", PROJECT, "-s", &release, "--build-git", BRANCH, "--api-url", &api, "--token-file", "admin-token"];
     let locked = scene.command(&adding);
-    let is_told = locked.err.matches("locked").count() == 1 && locked.err.contains("/.git/index.lock` first");
+    let is_told = locked.err.matches("locked").count() == 1 && locked.err.contains("/.git/index.lock`");
     assert!(locked.status.code() == Some(1) && is_told, "{locked:#?}");
     assert!(scene.forge.hooks(PROJECT).is_empty());
     fs::remove_file(&lock)?;
