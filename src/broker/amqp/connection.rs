@@ -255,6 +255,26 @@ impl Link {
         Ok(publishing.insert(Live::new(connection, self, 1)).clone())
     }
 
+    /// A channel with confirmations on such a connection, and the connection. One on which something was just published may be blocked without our
+    /// having been told yet: then another one is made.
+    pub(super) async fn publishing_channel(&self) -> Result<(Live, Channel), Fault> {
+        let away = |error: BrokerError| Fault::Away(error.to_string());
+        let live = self.publishing().await.map_err(away)?;
+        let opened = tokio::select! {
+            biased;
+            channel = live.confirming_channel() => channel,
+            alarm = live.blocked() => Err(alarm),
+        };
+        match opened {
+            Err(Fault::Blocked(_)) => {
+                let live = self.publishing().await.map_err(away)?;
+                let channel = live.confirming_channel().await?;
+                Ok((live, channel))
+            }
+            channel => Ok((live, channel?)),
+        }
+    }
+
     fn unreachable(&self, reason: impl Into<String>) -> BrokerError {
         BrokerError::Unreachable { address: self.address.clone(), reason: reason.into() }
     }
@@ -329,10 +349,10 @@ impl Live {
         tokio::spawn(async move { left.say_goodbye().await });
     }
 
-    /// The connection of the same link over which something may be published: see [`Link::publishing`].
-    pub(super) async fn publishing(&self) -> Result<Self, Fault> {
+    /// A channel of the same link on which something may be published: see [`Link::publishing_channel`].
+    pub(super) async fn publishing_channel(&self) -> Result<(Self, Channel), Fault> {
         let link = self.link.upgrade().ok_or_else(|| Fault::Away("the connection was closed".to_owned()))?;
-        link.publishing().await.map_err(|error| Fault::Away(error.to_string()))
+        link.publishing_channel().await
     }
 
     /// Waits until the connection has ended, however it ended. Cancel-safe.

@@ -110,8 +110,7 @@ async fn ask_everybody(
     mut is_enough: impl FnMut(Answer) -> bool,
 ) -> Result<Option<Fault>, Fault> {
     // Who asks must publish, and goes on looking at queues while an alarm is on.
-    let asking = link.publishing().await.map_err(|error| Fault::Away(error.to_string()))?;
-    let channel = asking.confirming_channel().await?;
+    let (asking, channel) = link.publishing_channel().await?;
     declare_exchange(&channel).await?;
     let mut answers = consume_answers(&channel).await?;
     // Counted before the question: whoever is counted hears it.

@@ -304,8 +304,7 @@ async fn try_out(live: &Live, of: TrialOf) -> Result<Trial, Fault> {
     let (queue, limit, returns) = &of;
     let own = names::trial_queue(queue);
     // The connection that looks never publishes: while an alarm is on, the broker would read nothing more from it.
-    let publishing = live.publishing().await?;
-    let channel = publishing.confirming_channel().await?;
+    let (publishing, channel) = live.publishing_channel().await?;
     let trial = async {
         tokio::select! {
             alarm = publishing.blocked() => Err(alarm),

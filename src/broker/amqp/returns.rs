@@ -101,8 +101,7 @@ impl Notes {
 
     async fn write(self, live: &Live, note: &str) -> Result<(), Fault> {
         // The connection that looks never publishes: while an alarm is on, the broker would read nothing more from it.
-        let publishing = live.publishing().await?;
-        let channel = publishing.confirming_channel().await?;
+        let (publishing, channel) = live.publishing_channel().await?;
         let written = async {
             tokio::select! {
                 alarm = publishing.blocked() => Err(alarm),
