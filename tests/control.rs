@@ -180,7 +180,7 @@ fn other_site(_: &Services) -> Result<(), Failed> {
     let other = other.to_str().expect("a path in UTF-8");
     let finished = site.run(&["--site", other, "worker", "stop"]);
     assert_eq!(finished.status.code(), Some(1), "{finished:#?}");
-    assert!(finished.err.contains("but 1 for other sites"), "{}", finished.err);
+    assert!(finished.err.contains("(1 for other sites; choose with --pid)"), "{}", finished.err);
     assert_eq!(site.json(&["worker", "status"])[0]["told"], "serving");
     // Who names it means it.
     site.ok(&["--site", other, "worker", "stop", "--pid", &worker.id().to_string()]);
