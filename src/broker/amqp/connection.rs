@@ -377,6 +377,8 @@ impl Live {
             biased;
             _ = self.blocked() => {}
             () = channel::close(channel) => {}
+            // What was asked for is there: nothing is given up for a channel that is not closed in order.
+            () = tokio::time::sleep(GOODBYE) => {}
         }
     }
 
