@@ -108,7 +108,8 @@ async fn answer<T: Send + 'static>(
     let interrupt = interrupt::Waiting::begin();
     let asking = tokio::task::spawn_blocking(question);
     let answered = tokio::select! {
-        _ = interrupt.pressed() => None,
+        // Where the system does not tell of it, the question goes on.
+        Ok(()) = interrupt.pressed() => None,
         answered = asking => Some(answered?),
     };
     match answered {

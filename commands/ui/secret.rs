@@ -1,7 +1,7 @@
 //! Secrets that come in: from a hidden prompt, a file or standard input, never from an argument.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -11,6 +11,8 @@ use super::error::BadInput;
 
 /// More than any secret has, in bytes.
 const LIMIT: u64 = 64 << 10;
+/// Maximum size of a file with secrets or keys, in bytes.
+const FILE_LIMIT: u64 = 4 << 20;
 
 /// Refuses a private key among the arguments of `credentials`, before anything repeats it in a message.
 pub fn refuse_private_keys(arguments: impl IntoIterator<Item = OsString>) -> Result<(), BadInput> {
@@ -62,14 +64,28 @@ pub async fn read(file: Option<&Path>, what: &str) -> anyhow::Result<SecretStrin
     Ok(secret.to_owned().into())
 }
 
-/// A file's text.
+/// Returns the text of a file that the user has named, at most 4 MiB. It may be a pipe, as from another program.
 pub fn read_text(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+    let read = || -> std::io::Result<String> {
+        let mut text = String::new();
+        let length = std::fs::File::open(path)?.take(FILE_LIMIT + 1).read_to_string(&mut text)?;
+        if length as u64 > FILE_LIMIT {
+            return Err(std::io::Error::new(ErrorKind::FileTooLarge, "it is longer than 4 MiB"));
+        }
+        Ok(text)
+    };
+    read().with_context(|| format!("cannot read {}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_without_end_is_not_read_to_its_end() {
+        let error = read_text(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(format!("{error:#}"), "cannot read /dev/zero: it is longer than 4 MiB");
+    }
 
     #[test]
     fn a_private_key_among_the_arguments_is_refused_and_not_repeated() {

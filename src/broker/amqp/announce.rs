@@ -55,7 +55,7 @@ impl Announcer {
 }
 
 const TRANSIENT: u8 = 1;
-/// Completes "the broker refused to …".
+/// Completes "cannot …".
 const ACTION: &str = "receive announcements";
 const STATUS: &str = "teststatus.fanout";
 const COMPLETE: &str = "testcomplete.fanout";

@@ -130,6 +130,7 @@ struct Known {
     default: Option<Seen<QueueType>>,
     /// This user may not ask for the kind of request queues.
     denied: Option<Seen<()>>,
+    /// What was tried out here.
     trials: HashMap<TrialOf, Seen<Trial>>,
     /// How many returns must be tried out before the next look into a queue.
     needed: HashMap<String, u32>,

@@ -5,6 +5,7 @@
 //! what was tried out. A short trial is made by each process; a long one takes seconds, so that all processes believe its outcome for a minute.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use lapin::Channel;
 use lapin::message::Delivery;
@@ -23,6 +24,8 @@ const TRIALS: [u32; 3] = [25, 100, 400];
 const RESERVE: u32 = 15;
 /// Header: how often a quorum queue has had the message back.
 const DELIVERY_COUNT: &str = "x-delivery-count";
+/// Timeout for writing a note.
+const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
 /// More notes than there are queues.
 const MAX_NOTES: i32 = 10_000;
 /// Maximum size of all notes, in bytes.
@@ -94,8 +97,11 @@ pub(super) async fn note_tried(live: &Live, trial: &TrialOf) {
 
 impl Notes {
     async fn note(self, live: &Live, note: &str) {
-        if let Err(fault) = self.write(live, note).await {
-            tracing::debug!("{note:?} is not noted in {}: {fault}", self.queue);
+        // Messages may be in our hands meanwhile, which workers wait for.
+        match tokio::time::timeout(NOTE_TIMEOUT, self.write(live, note)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::debug!("{note:?} is not noted in {}: {fault}", self.queue),
+            Err(_) => tracing::debug!("{note:?} is not noted in {}: no answer", self.queue),
         }
     }
 

@@ -51,8 +51,7 @@ pub(super) async fn correct(link: &Link) {
     let Some(found) = link.current().and_then(|live| live.kinds.misnoted()) else { return };
     let correction = async {
         // Not on the connection that looks: see [`Link::publishing`].
-        let live = link.publishing().await.map_err(|error| Fault::Away(error.to_string()))?;
-        let channel = live.confirming_channel().await?;
+        let (live, channel) = link.publishing_channel().await?;
         match found {
             QueueType::Quorum => {
                 publish::confirmed(&channel, names::TYPE_NOTE.into(), b"", publish::persistent()).await?;
