@@ -1,14 +1,15 @@
 # Two commands work on a fresh Debian machine that has a Rust toolchain: `make demo` and `make test`.
 # Everything else they need, they install themselves, with sudo only when not root.
 
-.PHONY: help demo test test-long test-platforms bench completions install
+.PHONY: help demo test test-long test-platforms bench book completions install
 
 CARGO ?= cargo
 
 help:
 	@echo 'make demo         build, and test gzip on the embedded queue and store'
 	@echo 'make test         install the real services and run every check and test'
-	@echo 'make test-long    try every parser of foreign bytes with 100,000 inputs'
+	@echo 'make test-long    build the book, and try every parser of foreign bytes with 100,000 inputs'
+	@echo 'make book         build the documentation as a book in target/book (builds mdBook first)'
 	@echo 'make test-platforms  run the stories against the programs of newer Debian releases, in roots that it makes and keeps'
 	@echo 'make bench        measure worker, submission, queues, results and the web service against bare clients, side by side'
 	@echo 'make install      install the program, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
@@ -25,8 +26,17 @@ test:
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) test --locked
 
-test-long:
+test-long: book
 	APT_CI_TEST_CASES=100000 $(CARGO) test --locked --test system -- parsers::
+
+# mdBook is built once, below target/. Its warnings are errors here: it warns about what it left out.
+MDBOOK = target/tools/bin/mdbook
+book: $(MDBOOK)
+	$(MDBOOK) build 2>&1 | tee target/book.log
+	! grep -E 'WARN|ERROR' target/book.log
+
+$(MDBOOK):
+	$(CARGO) install --locked --quiet --root target/tools mdbook --version '^0.5'
 
 test-platforms:
 	scripts/install-packages test

@@ -33,6 +33,7 @@ mod store;
 mod storms;
 mod support;
 mod terminal;
+mod transcripts;
 mod trust;
 mod waiting;
 
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
         credentials::trials,
         explain::trials,
         terminal::trials,
+        transcripts::trials,
         trust::trials,
     ];
     let trials: Vec<Trial> = areas.into_iter().flat_map(|trials| trials(&services)).collect();

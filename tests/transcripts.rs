@@ -1,0 +1,307 @@
+//! The transcripts in the documents: each command is run in the situation that its chapter describes, and must print what
+//! the document shows. Ids, times, durations and folders may differ.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use libtest_mimic::{Failed, Trial};
+use regex::Regex;
+
+use crate::support::site::{TestSite, until};
+use crate::support::{Services, Story, stories};
+use crate::terminal::{answering, on_terminal};
+
+/// Width of the terminals from which the documents' transcripts were copied.
+const COLUMNS: usize = 112;
+
+pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let all: &[(&str, Story)] = &[
+        ("every_transcript_is_run_or_has_a_reason", all_are_known),
+        ("the_introduction", |_| first_test("README.md")),
+        ("the_first_test", |_| first_test("docs/guides/first-test.md")),
+        ("requesting", requesting),
+        ("queues", queues),
+        ("results", results),
+        ("retrying", retrying),
+    ];
+    stories("transcripts", services, all)
+}
+
+/// The chapters whose transcripts are run here.
+const RUN: [&str; 6] = [
+    "README.md",
+    "docs/guides/first-test.md",
+    "docs/guides/queues.md",
+    "docs/guides/requesting.md",
+    "docs/guides/results.md",
+    "docs/guides/retrying.md",
+];
+
+/// The chapters whose transcripts are not run, and why.
+const NOT_RUN: [(&str, &str); 5] = [
+    ("docs/guides/pull-requests.md", "GitHub answers; tests/pulls/ has the same commands against a server of its own"),
+    ("docs/guides/site.md", "a person types secrets; tests/credentials.rs has the same commands"),
+    ("docs/guides/worker-host.md", "a host with systemd, and a worker under load; tests/control.rs and tests/explain.rs"),
+    ("docs/reference/rabbitmq.md", "the permissions are those of tests/support/rabbitmq.rs"),
+    ("docs/reference/systemd.md", "a host with systemd"),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn all_are_known(_: &Services) -> Result<(), Failed> {
+    let mut folders = vec![root().join("docs")];
+    let mut files = vec![root().join("README.md")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path);
+            }
+        }
+    }
+    let mut with: Vec<String> = Vec::new();
+    for file in files {
+        if fs::read_to_string(&file)?.contains("```console") {
+            with.push(file.strip_prefix(root())?.to_string_lossy().into_owned());
+        }
+    }
+    with.sort();
+    let mut known: Vec<&str> = RUN.into_iter().chain(NOT_RUN.map(|(chapter, _)| chapter)).collect();
+    known.sort_unstable();
+    assert_eq!(with, known);
+    Ok(())
+}
+
+/// A command of a transcript with what it prints.
+struct Step {
+    command: String,
+    output: String,
+}
+
+/// Returns the transcripts of a chapter, each as its commands. A block without a command continues the one before it.
+fn transcripts(chapter: &str) -> Vec<Vec<Step>> {
+    let text = fs::read_to_string(root().join(chapter)).expect("a chapter");
+    let blocks = text.split("```console\n").skip(1).map(|rest| rest.split("```").next().expect("the end of a block"));
+    let mut transcripts = Vec::new();
+    for block in blocks {
+        let mut steps: Vec<Step> = Vec::new();
+        let mut continued = String::new();
+        for line in block.lines() {
+            match (line.strip_prefix("$ "), steps.last_mut()) {
+                (Some(command), _) => steps.push(Step { command: command.to_owned(), output: String::new() }),
+                (None, Some(step)) => step.output += &format!("{line}\n"),
+                (None, None) => continued += &format!("{line}\n"),
+            }
+        }
+        if !continued.is_empty() {
+            steps.push(Step { command: String::new(), output: continued });
+        }
+        transcripts.push(steps);
+    }
+    assert!(!transcripts.is_empty(), "{chapter} has no transcript");
+    transcripts
+}
+
+/// Returns the words of a transcript, with a placeholder for each that differs from run to run. White space does not
+/// count, because columns and folded lines depend on what differs.
+fn words(text: &str, site: &TestSite) -> String {
+    let folder = site.path().canonicalize().expect("the site's folder");
+    let home = folder.join("home");
+    let mut text = text.replace(&*home.to_string_lossy(), "/srv/demo").replace(&*folder.to_string_lossy(), "/srv/demo");
+    for (pattern, placeholder) in [
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
+        (r"\d{8}_\d{6}_[0-9a-f]{5}@", "RUN"),
+        (r"\d{8}-\d{6}-\d+\.requests", "FILE"),
+        (r"\b[0-9a-f]{8}\b", "ID"),
+        (r"\b\d\d:\d\d:\d\d\b", "TIME"),
+        (r"just now|\d+ (seconds?|minutes?) ago", "AGO"),
+        (r"\b(\d+m )?\d+ ?s\b", "DURATION"),
+        (r"\b\d+\.\d+ days\b", "DAYS"),
+        (r"\s+", " "),
+    ] {
+        text = Regex::new(pattern).expect("a pattern").replace_all(&text, placeholder).into_owned();
+    }
+    text.trim().to_owned()
+}
+
+/// Runs the commands of a transcript, and compares what they print.
+#[track_caller]
+fn replay(site: &TestSite, steps: &[Step]) {
+    for step in steps {
+        let shown = run(site, &step.command);
+        // A command without output in the document must only succeed.
+        if !step.output.is_empty() {
+            let (expected, printed) = (words(&step.output, site), words(&shown, site));
+            assert_eq!(printed, expected, "$ {}\nprinted:\n{shown}", step.command);
+        }
+    }
+}
+
+fn run(site: &TestSite, command: &str) -> String {
+    let arguments = arguments(command);
+    let finished = on_terminal(site, COLUMNS, &[("NO_COLOR", "1"), ("PAGER", "cat")], &arguments);
+    assert!(finished.status.success(), "$ {command}\n{finished:#?}");
+    finished.out
+}
+
+fn arguments(command: &str) -> Vec<&str> {
+    let mut words = command.split_whitespace();
+    assert_eq!(words.next(), Some("apt-ci"), "{command}");
+    words.collect()
+}
+
+/// Has the stub say that it tested this version.
+fn version(site: &TestSite, version: &str) {
+    fs::write(site.path().join("checkout/runner/version"), version).expect("a file");
+}
+
+fn first_test(chapter: &str) -> Result<(), Failed> {
+    let site = TestSite::local().of_release("bookworm");
+    version(&site, "1.12-1");
+    for transcript in transcripts(chapter) {
+        replay(&site, &transcript);
+    }
+    Ok(())
+}
+
+fn requesting(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local().of_release("noble");
+    let [simple, batch, duplicate, waiting, finished, key] =
+        transcripts("docs/guides/requesting.md").try_into().ok().expect("the transcripts of the chapter");
+    replay(&site, &simple);
+    // A shell gives the batch to the program.
+    let (echo, pipe) = batch[0].command.split_once(" | ").expect("a pipe");
+    let line = echo.trim_start_matches("echo '").trim_end_matches('\'');
+    assert_eq!(arguments(pipe), ["run", "--batch", "-"]);
+    assert_eq!(site.submit(&format!("{line}\n")).len(), 1);
+    site.ok(&["run", "-s", "noble", "--trigger", "glibc/2.39-2", "gzip"]);
+    replay(&site, &duplicate);
+    site.ok(&["queues", "purge", &site.queue_name(), "--yes"]);
+    // The lines that change while the tests run have their own stories; here the tests run, and the table is printed.
+    let mut worker = site.start(&["worker", "-n", "2"]);
+    let shown = run(&site, &waiting[0].command);
+    let table = shown.find("OUTCOME").map(|begin| &shown[begin..]).expect("the table at the end");
+    assert_eq!(words(table, &site), words(&finished[0].output, &site));
+    worker.signal(nix::sys::signal::Signal::SIGTERM);
+    worker.wait();
+    // Keys over the web have their own stories; what is shown once is a digest's text.
+    assert!(key[0].command.starts_with("apt-ci credentials set api-key"));
+    Ok(())
+}
+
+fn queues(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local().of_release("noble");
+    let [supersede, running] =
+        transcripts("docs/guides/queues.md").try_into().ok().expect("the transcripts of the chapter");
+    for (trigger, package) in [("glibc/2.39-1", "gzip"), ("glibc/2.39-2", "gzip"), ("perl/5.38-1", "tar")] {
+        site.ok(&["run", "-s", "noble", "--trigger", trigger, package]);
+    }
+    let [list, remove] = &supersede[..] else { panic!("two commands") };
+    let lengths = run(&site, &list.command);
+    // How old the oldest request is depends on the time in between.
+    assert_eq!(words(&lengths, &site), words(&list.output, &site));
+    let (shown, status) = answering(&site, "Remove 1 request?", "y", &arguments(&remove.command));
+    assert_eq!(status, Some(0), "{shown}");
+    let (before, _) = shown.split_once("Remove 1 request?").expect("the question");
+    let (_, after) = shown.rsplit_once("yes").expect("the answer");
+    let again = format!("{before}Remove 1 request? yes{after}");
+    let plain = Regex::new("\u{1b}\\[[0-9;?]*[a-zA-Z]").expect("a pattern").replace_all(&again, "").into_owned();
+    assert_eq!(words(&plain, &site), words(&remove.output, &site), "{shown:?}");
+    site.ok(&["queues", "purge", &site.queue_name(), "--yes"]);
+
+    let site = TestSite::local().of_release("bookworm");
+    let held = site.path().join("held");
+    let wait = format!("STUB_WAIT={}", held.display());
+    for package in ["glibc", "systemd"] {
+        site.request(package, &[&wait, "STUB_LINES=8"]);
+    }
+    let mut worker = site.start(&["worker", "-n", "2"]);
+    until("both tests run", || {
+        let running = site.ok(&["running"]);
+        running.matches("line 8").count() == 2
+    });
+    let [list, cancel, follow] = &running[..] else { panic!("three commands") };
+    // Which of them is asked first is not known.
+    let mut shown: Vec<String> = run(&site, &list.command).lines().map(|line| words(line, &site)).collect();
+    shown.sort();
+    let host = nix::unistd::gethostname().expect("a host name").to_string_lossy().into_owned();
+    let mut expected: Vec<String> = list.output.replace("host1", &host).lines().map(|line| words(line, &site)).collect();
+    expected.sort();
+    assert_eq!(shown, expected);
+    let id = site.json(&["running"])["systemd"].to_string();
+    let id = Regex::new("[0-9a-f]{8}-[0-9a-f-]{27}").expect("a pattern").find(&id).expect("its id").as_str().to_owned();
+    let cancelled = run(&site, &format!("apt-ci cancel {}", &id[..8]));
+    assert_eq!(words(&cancelled, &site), words(&cancel.output, &site));
+    // The log is followed to its end, which comes once it is followed.
+    std::thread::scope(|scope| {
+        let followed = scope.spawn(|| run(&site, &follow.command));
+        fs::write(&held, "").expect("a file");
+        let followed = followed.join().expect("the log's end");
+        assert_eq!(words(&followed, &site), words(&follow.output, &site));
+    });
+    worker.signal(nix::sys::signal::Signal::SIGTERM);
+    worker.wait();
+    Ok(())
+}
+
+fn results(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local().of_release("noble");
+    let [far, read, remove] =
+        transcripts("docs/guides/results.md").try_into().ok().expect("the transcripts of the chapter");
+    let run_with = |trigger: &str, variables: &[&str]| {
+        let mut arguments = vec!["run", "-s", "noble", "--trigger", trigger, "xz-utils"];
+        for variable in variables {
+            arguments.extend(["--env", variable]);
+        }
+        site.ok(&arguments);
+        site.ok(&["worker", "--drain", "-q"]);
+    };
+    run_with("glibc/2.38-4", &["STUB_TESTS=upstream", "STUB_PACKAGES=libc6=2.38-4"]);
+    let failing = ["STUB_TESTS=bad-upstream", "STUB_PACKAGES=libc6=2.39-1", "STUB_EXIT=4"];
+    run_with("glibc/2.39-1", &failing);
+    run_with("glibc/2.39-1", &["STUB_EXIT=16"]);
+    run_with("glibc/2.39-1", &failing);
+    replay(&site, &read);
+    // The same options, of a store that is here.
+    assert!(far[0].command.contains("--store swift:https://HOST/v1/AUTH_x"));
+    site.ok(&["results", "gzip", "-s", "noble", "--store", "folder:results"]);
+    let [expire, drop] = &remove[..] else { panic!("two commands") };
+    site.ok(&[&arguments(&expire.command)[..], &["--dry-run"]].concat());
+    assert_eq!(arguments(&drop.command), ["results", "drop-release", "xenial"]);
+    Ok(())
+}
+
+fn retrying(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local().of_release("noble");
+    let [retry, regressions] =
+        transcripts("docs/guides/retrying.md").try_into().ok().expect("the transcripts of the chapter");
+    site.ok(&["run", "-s", "noble", "--trigger", "perl/5.38-1", "--env", "STUB_EXIT=4", "tar"]);
+    site.ok(&["run", "-s", "noble", "--trigger", "glibc/2.39-1", "--env", "STUB_FAILURES=3", "gzip"]);
+    site.ok(&["worker", "--drain", "-q"]);
+    let mut worker = site.start(&["worker"]);
+    let shown = run(&site, &retry[0].command);
+    let table = shown.find("OUTCOME").map(|begin| &shown[begin..]).expect("the table at the end");
+    assert_eq!(words(table, &site), words(&retry[0].output, &site));
+    worker.signal(nix::sys::signal::Signal::SIGTERM);
+    worker.wait();
+    let excuse = |source: &str, new: &str, age: &str, package: &str, version: &str| {
+        format!(
+            "- source: {source}\n  new-version: {new}\n  old-version: '1'\n  policy_info:\n    age: {{current-age: {age}}}\n    \
+             autopkgtest:\n      {package}/{version}:\n        amd64: [REGRESSION, https://ci.example.org/log.gz, null, null, null]\n"
+        )
+    };
+    let excuses = format!(
+        "sources:\n{}{}",
+        excuse("glibc", "2.39-1", "3.4", "gzip", "1.12-1"),
+        excuse("perl", "5.38-1", "12.9", "tar", "1.35-3")
+    );
+    fs::write(site.path().join("excuses.yaml"), excuses)?;
+    site.configure_further("\n[excuses]\nnoble = \"excuses.yaml\"\n");
+    replay(&site, &regressions);
+    Ok(())
+}
