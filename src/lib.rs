@@ -26,6 +26,7 @@ pub mod runs;
 pub mod server_url;
 pub mod site;
 mod small_file;
+mod sqlite;
 pub mod status;
 pub mod store;
 pub mod submitted;

@@ -4,8 +4,8 @@
 //! The notes are a file of this user, beside the other state of the site. They hold digests of requests, no parameters and no tokens. They
 //! are a help, not a record: what cannot be noted or read is only asked for once more.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,17 +16,27 @@ use sha2::{Digest, Sha256};
 use crate::broker::QueueUrl;
 use crate::request::line::Submission;
 use crate::request::{Request, RequestId};
+use crate::sqlite::{self, FileKind, Migration, OpenError, Options, Unmarked};
 
 const FILE: &str = "submitted.sqlite";
 /// How long a note counts. Few requests wait longer.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Maximum number of notes; the oldest go first.
 const MAX_NOTES: i64 = 100_000;
-/// How long another process may write.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The file. Its first format had no number.
+static KIND: FileKind = FileKind {
+    name: "a list of submitted requests",
+    application_id: i32::from_be_bytes(*b"apts"),
+    tables: Migration { format: 1, sql: SCHEMA },
+    migrations: &[Migration { format: 1, sql: "" }],
+    unmarked: Some(Unmarked { table: "submitted", formats: 0..=0 }),
+};
+const OPTIONS: Options =
+    Options { busy_timeout: Duration::from_secs(5), has_wal: false, synchronous: "FULL", is_checked: false };
 
 const SCHEMA: &str = "
-    CREATE TABLE IF NOT EXISTS submitted (
+    CREATE TABLE submitted (
         broker TEXT NOT NULL,
         queue TEXT NOT NULL,
         test BLOB NOT NULL,
@@ -34,7 +44,7 @@ const SCHEMA: &str = "
         time INTEGER NOT NULL,
         PRIMARY KEY (broker, queue, test)
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS submitted_time ON submitted (time);";
+    CREATE INDEX submitted_time ON submitted (time);";
 
 /// The notes about one broker.
 #[derive(Debug, Clone)]
@@ -58,21 +68,18 @@ impl Notes {
         Self { file: state_dir.join(FILE), broker: queue.to_string() }
     }
 
-    fn open(&self) -> rusqlite::Result<Connection> {
-        // Other users need not know what is tested.
+    fn open(&self) -> Result<Connection, OpenError> {
+        // Other users need not know what is tested. A file that cannot be created cannot be opened either, which is reported.
         if let Some(folder) = self.file.parent() {
             let _ = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         }
-        let _ = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.file);
-        let connection = Connection::open(&self.file)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.execute_batch(SCHEMA)?;
-        Ok(connection)
+        let _ = sqlite::create(&self.file);
+        sqlite::open(&self.file, &KIND, &OPTIONS)
     }
 
     /// Notes that these are queued. The latest request for a test is the one that counts.
     pub fn add(&self, submissions: &[Submission], now: Timestamp) {
-        let add = || -> rusqlite::Result<()> {
+        let add = || -> Result<(), OpenError> {
             let mut connection = self.open()?;
             let transaction = connection.transaction()?;
             for Submission { queue, request } in submissions {
@@ -87,7 +94,7 @@ impl Notes {
                 "DELETE FROM submitted WHERE time <= (SELECT time FROM submitted ORDER BY time DESC LIMIT 1 OFFSET ?1)",
                 [MAX_NOTES],
             )?;
-            transaction.commit()
+            Ok(transaction.commit()?)
         };
         if let Err(error) = add() {
             tracing::warn!("cannot note what was queued in {}: {error}", self.file.display());
@@ -104,7 +111,7 @@ impl Notes {
         if !self.file.exists() {
             return vec![None; submissions.len()];
         }
-        let find = || -> rusqlite::Result<Vec<Option<Noted>>> {
+        let find = || -> Result<Vec<Option<Noted>>, OpenError> {
             let connection = self.open()?;
             let sql = "SELECT uuid, time FROM submitted WHERE broker = ?1 AND queue = ?2 AND test = ?3 AND time >= ?4";
             let mut select = connection.prepare(sql)?;
@@ -130,13 +137,13 @@ impl Notes {
         if !self.file.exists() {
             return;
         }
-        let forget = || -> rusqlite::Result<()> {
+        let forget = || -> Result<(), OpenError> {
             let mut connection = self.open()?;
             let transaction = connection.transaction()?;
             for id in ids {
                 transaction.prepare_cached("DELETE FROM submitted WHERE uuid = ?1")?.execute([id.as_str()])?;
             }
-            transaction.commit()
+            Ok(transaction.commit()?)
         };
         if let Err(error) = forget() {
             tracing::warn!("cannot forget what was removed in {}: {error}", self.file.display());
@@ -201,6 +208,18 @@ mod tests {
             assert!(!bytes.windows(secret.len()).any(|window| window == secret));
         }
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn notes_of_an_older_version_are_kept() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (one, now) = (submission("gzip"), Timestamp::now());
+        let notes = notes(folder.path());
+        notes.add(std::slice::from_ref(&one), now);
+        let file = Connection::open(folder.path().join(FILE)).unwrap();
+        file.execute_batch("PRAGMA application_id = 0; PRAGMA user_version = 0").unwrap();
+        assert!(notes.find([&one], now)[0].is_some());
+        assert_eq!(file.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0)), Ok(1));
     }
 
     #[test]

@@ -188,6 +188,10 @@ fn broker_hint(error: &BrokerError) -> Option<String> {
             "restore a backup of it, or move its folder away to start with an empty queue: `mv {0} {0}.damaged`",
             shell_word(file.parent().unwrap_or(file))
         )),
+        BrokerError::Incompatible(_) => Some(
+            "nothing was changed; install the newest apt-ci, or run `apt-ci config` to see where the queue is configured"
+                .to_owned(),
+        ),
         BrokerError::Unreachable { .. } => Some(
             "check that the server is up and the address is correct; run `apt-ci config` to see where it is configured"
                 .to_owned(),

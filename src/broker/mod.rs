@@ -57,6 +57,9 @@ pub enum BrokerError {
         /// What SQLite says.
         reason: String,
     },
+    /// The file of the embedded broker was written by a newer version of this program, or by another program.
+    #[error("cannot use the queue: {0}")]
+    Incompatible(String),
     /// The broker answers, and does not let this user in. The address has no password.
     #[error("cannot use the queue {address}: {exclusion}")]
     Excluded {

@@ -20,21 +20,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use crate::owned;
+use crate::sqlite::{self, FileKind, Migration, OpenError, Options};
 use crate::store::{Store, StoreError};
 
 pub use self::announced::{Announcement, Announcements};
 pub use self::export::Exported;
 pub use self::pass::{Refreshed, Step};
 
-const SCHEMA: &str = include_str!("schema.sql");
-/// Raise it with every change of schema.sql: a file of another version is made anew.
-const SCHEMA_VERSION: i32 = 3;
-/// Marks the file as ours: `apti`.
-const APPLICATION_ID: i32 = 0x6170_7469;
+/// The file. A change of schema.sql raises the number and needs no migration: the file is a copy, and is made again
+/// where it has another format.
+static KIND: FileKind = FileKind {
+    name: "an index of apt-ci",
+    application_id: i32::from_be_bytes(*b"apti"),
+    tables: Migration { format: 3, sql: include_str!("schema.sql") },
+    migrations: &[],
+    unmarked: None,
+};
+/// Timeout for the locks of other processes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How the file is filled, while readers go on. A power cut may take the last pages from it, and they are listed again.
+const FILLING: Options =
+    Options { busy_timeout: BUSY_TIMEOUT, has_wal: true, synchronous: "NORMAL", is_checked: false };
 
 /// What can go wrong with an index.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +60,9 @@ pub enum IndexError {
         /// Why.
         reason: String,
     },
+    /// The file is another program's.
+    #[error("cannot use the index: {0}")]
+    Foreign(String),
     /// A file beside the index cannot be written.
     #[error("cannot write {path}: {reason}")]
     Unwritable {
@@ -86,10 +99,10 @@ impl Index {
         folder.join("index").join(format!("{name}-{id}.sqlite"))
     }
 
-    /// Opens the file to fill it; makes it if it is missing, or of another version of this program. A damaged one is set aside.
+    /// Opens the file to fill it; creates it if it is missing or of another format. A damaged one is set aside.
     ///
     /// # Errors
-    /// [`IndexError::Busy`], or when the file cannot be made.
+    /// [`IndexError::Busy`], [`IndexError::Foreign`], or when the file cannot be created.
     pub fn fill(path: &Path) -> Result<Self, IndexError> {
         let unusable = |error: &dyn std::fmt::Display| Self::unusable(path, error);
         // It tells of private runs, too.
@@ -97,18 +110,20 @@ impl Index {
         let lock = lock.ok_or_else(|| IndexError::Busy(path.to_owned()))?;
         let marker = found_damaged(path);
         let opened = match marker.exists() {
-            true => Err(damage("a reader has found it damaged")),
-            false => open_whole(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(prepare),
+            true => Err(sqlite::damage("a reader has found it damaged").into()),
+            false => open_to_fill(path),
         };
         // Nothing is lost in either case: it is a copy.
         let connection = match opened {
-            Ok(Some(connection)) => connection,
-            Ok(None) => {
-                remove(path).map_err(|error| unusable(&error))?;
-                make(path).map_err(|error| unusable(&error))?
+            Ok(connection) => connection,
+            Err(OpenError::Newer { .. } | OpenError::TooOld { .. }) => {
+                owned::replace(path).map_err(|error| unusable(&error))?;
+                open_to_fill(path).map_err(|error| unusable(&error))?
             }
-            Err(error) if owned::is_damaged(&error) => set_aside(path, &error).map_err(|error| unusable(&error))?,
-            Err(error) => return Err(unusable(&error)),
+            Err(OpenError::Sqlite(error)) if sqlite::is_damaged(&error) => {
+                set_aside(path, &error).map_err(|error| unusable(&error))?
+            }
+            Err(error) => return Err(Self::unopened(path, &error)),
         };
         match std::fs::remove_file(&marker) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&error)),
@@ -117,27 +132,29 @@ impl Index {
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)), _lock: Some(Arc::new(lock)) })
     }
 
-    /// Opens the file to ask it. `None` when it does not exist, is damaged, or was made by another version of this program.
+    /// Opens the file to ask it. `None` when it does not exist, is damaged, or has another format.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// [`IndexError::Foreign`], or when it cannot be read.
     pub fn open(path: &Path) -> Result<Option<Self>, IndexError> {
         if !path.exists() {
             return Ok(None);
         }
-        // Who reads needs to write as well: SQLite notes beside the file who reads what.
-        let opened = open_whole(path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
-            let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            // Whoever counts millions of runs reads much of the file: without copying it.
-            connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
-            Ok((version == SCHEMA_VERSION).then_some(connection))
+        let opened = sqlite::open_current(path, &KIND, BUSY_TIMEOUT).and_then(|connection| {
+            if let Some(connection) = &connection {
+                // Counting millions of runs reads much of the file: without copying it.
+                connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
+            }
+            Ok(connection)
         });
         let connection = match opened {
-            Err(error) if owned::is_damaged(&error) => {
+            Ok(connection) => connection,
+            Err(OpenError::Newer { .. } | OpenError::TooOld { .. }) => None,
+            Err(OpenError::Sqlite(error)) if sqlite::is_damaged(&error) => {
                 report_damage(path, &error);
                 None
             }
-            opened => opened.map_err(|error| Self::unusable(path, &error))?,
+            Err(error) => return Err(Self::unopened(path, &error)),
         };
         Ok(connection.map(|connection| Self {
             path: path.into(),
@@ -176,7 +193,7 @@ impl Index {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        if owned::is_damaged(&error) && self._lock.is_some() {
+        if sqlite::is_damaged(&error) && self._lock.is_some() {
             // It has to be closed before it is set aside. What was listed is listed again.
             let renewed = Connection::open_in_memory().map_err(io::Error::other).and_then(|closed| {
                 *connection = closed;
@@ -188,7 +205,7 @@ impl Index {
                     tracing::error!("cannot set aside the damaged index {}: {failure}", self.path.display())
                 }
             }
-        } else if owned::is_damaged(&error) {
+        } else if sqlite::is_damaged(&error) {
             report_damage(&self.path, &error);
         }
         Err(Self::unusable(&self.path, &error))
@@ -204,46 +221,25 @@ impl Index {
         done.unwrap_or_else(|panic| Err(Self::unusable(&self.path, &panic)))
     }
 
+    fn unopened(path: &Path, error: &OpenError) -> IndexError {
+        match error {
+            OpenError::Foreign { .. } => IndexError::Foreign(error.to_string()),
+            error => Self::unusable(path, error),
+        }
+    }
+
     fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> IndexError {
         IndexError::Unusable { path: path.to_owned(), reason: reason.to_string() }
     }
 }
 
-fn open_whole(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    Ok(connection)
-}
-
-/// Makes the tables if there are none. `None`: they are those of another version.
-fn prepare(mut connection: Connection) -> rusqlite::Result<Option<Connection>> {
-    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let application: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    // Readers go on while it is filled. A crash of the machine may take the last pages from it, and they are listed again.
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "normal")?;
-    // New runs belong everywhere in it: with 64 MiB in memory and seldom copied from the log into the file, most pages are written once.
+fn open_to_fill(path: &Path) -> Result<Connection, OpenError> {
+    let connection = sqlite::open(path, &KIND, &FILLING)?;
+    // New runs belong everywhere in it: with 64 MiB in memory, and seldom copied from the log into the file, most pages
+    // are written once.
     connection.pragma_update(None, "cache_size", -65_536)?;
     connection.pragma_update(None, "wal_autocheckpoint", 8_192)?;
-    match (version, application) {
-        (SCHEMA_VERSION, APPLICATION_ID) => Ok(Some(connection)),
-        (0, 0) => {
-            let transaction = connection.transaction()?;
-            transaction.execute_batch(SCHEMA)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.commit()?;
-            Ok(Some(connection))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// Makes the tables in an empty file, or one that is missing.
-fn make(path: &Path) -> io::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-    let connection = open_whole(path, flags).and_then(prepare).map_err(io::Error::other)?;
-    connection.ok_or_else(|| io::Error::other("cannot create it again"))
+    Ok(connection)
 }
 
 /// Sets a damaged file aside and makes an empty one.
@@ -254,7 +250,7 @@ fn set_aside(path: &Path, error: &rusqlite::Error) -> io::Result<Connection> {
         path.display(),
         aside.display(),
     );
-    make(path)
+    open_to_fill(path).map_err(io::Error::other)
 }
 
 /// The file by which readers tell who fills an index that it is damaged: they cannot replace it.
@@ -268,22 +264,6 @@ fn report_damage(path: &Path, error: &rusqlite::Error) {
     if let Err(failure) = File::create(found_damaged(path)) {
         tracing::debug!("that cannot be noted: {failure}");
     }
-}
-
-fn damage(reason: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT), Some(reason.to_owned()))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        match std::fs::remove_file(name) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

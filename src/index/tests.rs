@@ -211,6 +211,20 @@ fn only_one_process_fills_it_and_a_foreign_file_is_made_anew() {
     assert!(Index::fill(&scene.file()).unwrap().containers().unwrap().is_empty());
 }
 
+#[test]
+fn a_database_of_another_program_is_refused_and_kept() {
+    let scene = Scene::new();
+    Connection::open(scene.file()).unwrap().execute_batch("CREATE TABLE note (text TEXT)").unwrap();
+    let before = fs::read(scene.file()).unwrap();
+    for opened in [Index::fill(&scene.file()).map(drop), Index::open(&scene.file()).map(drop)] {
+        let error = opened.unwrap_err();
+        assert!(matches!(error, IndexError::Foreign(_)), "{error}");
+        let expected = "index.sqlite is not an index of apt-ci, but another program's database";
+        assert!(error.to_string().ends_with(expected), "{error}");
+    }
+    assert_eq!(fs::read(scene.file()).unwrap(), before);
+}
+
 #[tokio::test]
 async fn a_known_result_that_was_cut_counts_no_more() {
     let scene = Scene::new();
@@ -291,7 +305,7 @@ fn a_damaged_file_is_set_aside_by_who_fills_it() {
             .filter(|name| name.to_string_lossy().contains(".damaged-") && name.to_string_lossy().ends_with('Z'))
             .count()
     };
-    let damage = |_: &mut Connection| Err::<(), _>(super::damage("for the test"));
+    let damage = |_: &mut Connection| Err::<(), _>(sqlite::damage("for the test"));
     fs::create_dir_all(scene.file().parent().unwrap()).unwrap();
     fs::write(scene.file(), "no database at all, but long enough to be taken for one".repeat(100)).unwrap();
     assert!(Index::open(&scene.file()).unwrap().is_none(), "a reader goes without it");

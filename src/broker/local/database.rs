@@ -3,27 +3,32 @@
 //! Every change waits for the disk; on a thread of its own it does not hold up the rest of the program. The thread ends
 //! when the last [`Database`] is dropped, after what was handed to it before.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::DirBuilder;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::life::SlotFolder;
 use crate::broker::{BrokerError, CONNECT_TIMEOUT};
-use crate::owned;
 use crate::release::QueueName;
+use crate::sqlite::{self, FileKind, Migration, OpenError, Options};
 
 const FILE: &str = "queue.sqlite";
-/// Marks the file as ours: `aptq`.
-const APPLICATION_ID: i32 = 0x6170_7471;
-/// Raise it with every change of schema.sql, and bring older files up to it in [`migrate`].
-const SCHEMA_VERSION: i32 = 2;
-/// Brings a file of version 1 up to version 2.
+
+/// The file. Each change of schema.sql needs a migration, and the new number at both.
+static KIND: FileKind = FileKind {
+    name: "a queue of apt-ci",
+    application_id: i32::from_be_bytes(*b"aptq"),
+    tables: Migration { format: 2, sql: include_str!("schema.sql") },
+    migrations: &[Migration { format: 2, sql: DELAYS }],
+    unmarked: None,
+};
+
+/// Lets requests wait out a delay.
 const DELAYS: &str = "
     ALTER TABLE request ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE request ADD COLUMN failures TEXT NOT NULL DEFAULT '[]';
@@ -31,13 +36,17 @@ const DELAYS: &str = "
     ALTER TABLE request ADD COLUMN delayed_until INTEGER;
     CREATE INDEX request_delayed ON request (queue) WHERE delayed_until IS NOT NULL;";
 
-/// What the thread works with.
+/// How the file is used: a confirmed request survives a power cut.
+const OPTIONS: Options =
+    Options { busy_timeout: CONNECT_TIMEOUT, has_wal: true, synchronous: "FULL", is_checked: false };
+
+/// The thread's access to the file and to the slots.
 pub(super) struct Desk {
     pub(super) connection: Connection,
     pub(super) slots: SlotFolder,
 }
 
-/// Why work on the file failed.
+/// Reasons why work on the file failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("{0}")]
@@ -46,25 +55,27 @@ pub(super) enum Fault {
     Io(#[from] io::Error),
     #[error("{0}")]
     Unusable(String),
+    /// The file is of a newer format, or another program's.
+    #[error("{0}")]
+    Incompatible(String),
     #[error("{0} does not exist")]
     NoSuchQueue(QueueName),
     #[error("another worker has it")]
     ClaimLost,
-    /// Why nothing was taken out.
+    /// The caller's choice failed, and nothing was taken out.
     #[error("{0}")]
     NotTaken(io::Error),
 }
 
 impl Fault {
-    /// Whether another process was in the way, so that trying again helps.
+    /// Whether another process has locked the file, so that another attempt may succeed.
     fn is_busy(&self) -> bool {
-        let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
-        matches!(error.code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+        matches!(self, Self::Sqlite(error) if sqlite::is_busy(error))
     }
 
-    /// Whether the file itself is at fault.
+    /// Whether the file itself is damaged.
     fn is_damage(&self) -> bool {
-        matches!(self, Self::Sqlite(error) if owned::is_damaged(error))
+        matches!(self, Self::Sqlite(error) if sqlite::is_damaged(error))
     }
 }
 
@@ -79,14 +90,15 @@ pub(super) struct Database {
 }
 
 impl Desk {
-    /// A transaction that may write: it waits for other writers now, not half-way.
+    /// Begins a transaction that may write. It waits for other writers now, not half-way.
     pub(super) fn write(&mut self) -> Result<Transaction<'_>, rusqlite::Error> {
         self.connection.transaction_with_behavior(TransactionBehavior::Immediate)
     }
 }
 
 impl Database {
-    /// Opens the file in this folder. Both are made if they are missing, for this user alone: requests may hold tokens.
+    /// Opens the file in this folder. Creates both if they are missing, for this user alone, because requests may hold
+    /// tokens.
     pub(super) async fn open(folder: &Path) -> Result<Self, BrokerError> {
         let folder = folder.to_owned();
         let unreachable = |reason: String| BrokerError::Unreachable { address: address(&folder), reason };
@@ -105,6 +117,7 @@ impl Database {
         match result.await {
             Ok(Ok(slots)) => Ok(Self { folder, slots, jobs }),
             Ok(Err(fault)) if fault.is_damage() => Err(damaged(&folder, &fault)),
+            Ok(Err(Fault::Incompatible(reason))) => Err(BrokerError::Incompatible(reason)),
             Ok(Err(fault)) => Err(unreachable(explain(&fault))),
             Err(_) => Err(unreachable("its thread ended".to_owned())),
         }
@@ -118,14 +131,14 @@ impl Database {
         &self.slots
     }
 
-    /// Has work done on the file. `action` completes "the queue refused to …".
+    /// Lets the thread do work on the file, and returns its result. `action` completes "the queue refused to …".
     pub(super) async fn run<T: Send + 'static>(
         &self,
         action: &str,
         work: impl FnOnce(&mut Desk) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, BrokerError> {
         let (done, result) = oneshot::channel();
-        // If nobody waits for the result any more it is dropped here, which gives a claim back.
+        // A result that is no longer awaited is dropped here, which gives a claim back.
         self.post(move |desk| drop(done.send(work(desk))));
         match result.await {
             Ok(Ok(value)) => Ok(value),
@@ -146,9 +159,9 @@ impl Database {
         BrokerError::Refused { action: action.to_owned(), reason }
     }
 
-    /// Hands over work that nobody waits for.
+    /// Lets the thread do work in the background.
     pub(super) fn post(&self, work: impl FnOnce(&mut Desk) + Send + 'static) {
-        // It fails only when the thread has panicked: then nothing can be done here.
+        // This fails only when the thread has panicked, and then nothing can be done here.
         drop(self.jobs.send(Box::new(work)));
     }
 }
@@ -170,72 +183,22 @@ fn open(folder: &Path) -> Result<Desk, Fault> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, &error))?;
     let slots = SlotFolder::open(folder).map_err(|error| at(&folder.join("slots"), &error))?;
     let file = folder.join(FILE);
-    // Made by us, because SQLite would let the group and others read it.
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file) {
-        Ok(_) => File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| at(folder, &error))?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(at(&file, &error)),
-    }
-    let deadline = Instant::now() + CONNECT_TIMEOUT;
-    let connection = loop {
-        match connect(&file) {
-            // Several processes that make the file at the same time: SQLite does not wait for the change to WAL mode.
-            Err(fault) if fault.is_busy() && Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(fault) if fault.is_busy() || fault.is_damage() => return Err(fault),
-            result => break result.map_err(|fault| at(&file, &fault))?,
-        }
+    sqlite::create(&file).map_err(|error| at(&file, &error))?;
+    let fault = |error| match Fault::Sqlite(error) {
+        fault if fault.is_busy() || fault.is_damage() => fault,
+        fault => at(&file, &fault),
     };
+    let connection = sqlite::open(&file, &KIND, &OPTIONS).map_err(|error| match error {
+        OpenError::Sqlite(error) => fault(error),
+        error => Fault::Incompatible(error.to_string()),
+    })?;
+    set_up(&connection).map_err(fault)?;
     Ok(Desk { connection, slots })
 }
 
-fn connect(file: &Path) -> Result<Connection, Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let mut connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(CONNECT_TIMEOUT)?;
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    if mode != "wal" {
-        connection.busy_timeout(Duration::from_millis(100))?;
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-        connection.busy_timeout(CONNECT_TIMEOUT)?;
-    }
-    // FULL: a confirmed request survives a power cut.
-    connection.pragma_update(None, "synchronous", "FULL")?;
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update_and_check(None, "secure_delete", true, |_| Ok(()))?;
     connection.set_prepared_statement_cache_capacity(64);
-    migrate(&mut connection)?;
-    Ok(connection)
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), Fault> {
-    let number = |connection: &Connection, name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    if number(connection, "user_version")? == SCHEMA_VERSION && number(connection, "application_id")? == APPLICATION_ID
-    {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))?;
-    match (number(&transaction, "user_version")?, number(&transaction, "application_id")?) {
-        (0, 0) if tables == 0 => {
-            transaction.execute_batch(include_str!("schema.sql"))?;
-            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            transaction.commit()?;
-            Ok(())
-        }
-        (1, APPLICATION_ID) => {
-            transaction.execute_batch(DELAYS)?;
-            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-            transaction.commit()?;
-            Ok(())
-        }
-        // Another process has made it meanwhile.
-        (SCHEMA_VERSION, APPLICATION_ID) => Ok(()),
-        (version, APPLICATION_ID) => Err(Fault::Unusable(format!(
-            "made by another version of apt-ci (its format is {version}, this program's {SCHEMA_VERSION})"
-        ))),
-        _ => Err(Fault::Unusable("this is not a queue of apt-ci, but another program's database".to_owned())),
-    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -23,17 +24,31 @@ use super::{PullTest, Stage};
 use crate::owned;
 use crate::release::QueueName;
 use crate::request::RequestId;
+use crate::sqlite::{self, FileKind, Migration, OpenError, Options, Unmarked};
 
 pub use self::asked::AskedRequest;
 pub use self::deliveries::{Begun, Delivered, TICK, Wish};
 use self::statuses::UNSHOWN;
 
-/// The form of the file.
-const SCHEMA_VERSION: i32 = 5;
-/// The form before [`AskedRequest`]s were noted, from which a file is taken over.
-const WITHOUT_ASKED: i32 = 3;
-/// The form before such a request was written down as long as it may not be queued.
-const WITHOUT_DOUBT: i32 = 4;
+/// The file. Each change of its tables is a further migration.
+static KIND: FileKind = FileKind {
+    name: "a journal of pull requests",
+    application_id: i32::from_be_bytes(*b"aptj"),
+    tables: Migration { format: 3, sql: include_str!("schema.sql") },
+    migrations: &[
+        Migration { format: 4, sql: include_str!("asked.sql") },
+        Migration { format: 5, sql: include_str!("asked_in_doubt.sql") },
+    ],
+    unmarked: Some(Unmarked { table: "delivery", formats: 3..=5 }),
+};
+
+/// How deliveries are written: they are on the disk before they are answered for. The file is small, so all of it is
+/// checked: damage that is found only later would be believed until then.
+const DURABLE: Options =
+    Options { busy_timeout: Duration::from_secs(10), has_wal: true, synchronous: "FULL", is_checked: true };
+
+/// How everything else is written, which is found out again after a power cut.
+const QUICK: Options = Options { synchronous: "NORMAL", is_checked: false, ..DURABLE };
 
 /// For how long deliveries are remembered, in seconds: a year. Who has caught one could send it again after that. As long is tried to show a
 /// state that a forge does not take.
@@ -55,6 +70,9 @@ pub enum JournalError {
         /// Why.
         reason: String,
     },
+    /// The file was written by a newer version of this program, or by another program.
+    #[error("cannot use the journal of pull requests: {0}")]
+    Incompatible(String),
     /// Another process has it.
     #[error("another process is using the journal of pull requests {}", .0.display())]
     Busy(PathBuf),
@@ -95,34 +113,27 @@ impl Journal {
         folder.join("pulls").join("journal.sqlite")
     }
 
-    /// Opens the file; makes it if it is missing. A damaged one is set aside: [`super::rebuild`] finds again what matters.
+    /// Opens the file; creates it if it is missing. A damaged one is set aside: [`super::rebuild`] finds again what matters.
     ///
     /// # Errors
-    /// [`JournalError::Busy`], or when the file cannot be made or has another form.
+    /// [`JournalError::Busy`], [`JournalError::Incompatible`], or when the file cannot be created.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         let unusable =
             |error: &dyn std::fmt::Display| JournalError::Unusable { path: path.to_owned(), reason: error.to_string() };
         let lock = owned::claim(path).map_err(|error| unusable(&error))?;
         let lock = lock.ok_or_else(|| JournalError::Busy(path.to_owned()))?;
         let connections = match Connections::open(path) {
-            Err(error) if owned::is_damaged(&error) => {
+            Err(OpenError::Sqlite(error)) if sqlite::is_damaged(&error) => {
                 let aside = owned::set_aside(path).map_err(|error| unusable(&error))?;
                 warn_of_damage(path, &aside, &error);
                 Connections::open(path)
             }
             other => other,
         };
-        let connections = connections.map_err(|error| unusable(&error))?;
-        let version: i32 = connections
-            .durable
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .map_err(|error| unusable(&error))?;
-        if version != SCHEMA_VERSION {
-            return Err(unusable(&format!(
-                "its format is {version}, but this program supports format {SCHEMA_VERSION}; remove the \
-                 file: its contents are rebuilt from the queues, the results and the forges"
-            )));
-        }
+        let connections = connections.map_err(|error| match error {
+            OpenError::Sqlite(error) => unusable(&error),
+            error => JournalError::Incompatible(error.to_string()),
+        })?;
         let (connections, renewed) = (Arc::new(Mutex::new(connections)), Arc::default());
         Ok(Self { path: path.into(), connections, renewed, _lock: Arc::new(lock) })
     }
@@ -160,7 +171,7 @@ impl Journal {
             let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
             let worked = in_transaction(which(&mut connections), work);
             if let Err(error) = &worked
-                && owned::is_damaged(error)
+                && sqlite::is_damaged(error)
             {
                 match connections.renew(&path) {
                     Ok(aside) => {
@@ -352,8 +363,9 @@ fn in_transaction<T>(
 }
 
 impl Connections {
-    fn open(path: &Path) -> rusqlite::Result<Self> {
-        Ok(Self { durable: prepare(path)?, quick: open(path, "NORMAL")? })
+    fn open(path: &Path) -> Result<Self, OpenError> {
+        let durable = sqlite::open(path, &KIND, &DURABLE)?;
+        Ok(Self { durable, quick: sqlite::open(path, &KIND, &QUICK)? })
     }
 
     /// Sets a damaged file aside and goes on with an empty one. Gives where the damaged one is.
@@ -364,38 +376,6 @@ impl Connections {
         *self = Self::open(path)?;
         Ok(aside)
     }
-}
-
-fn open(path: &Path, synchronous: &str) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", synchronous)?;
-    Ok(connection)
-}
-
-fn prepare(path: &Path) -> rusqlite::Result<Connection> {
-    let mut connection = open(path, "FULL")?;
-    // It is small, and damage that shows only later would be taken for the truth until then.
-    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if found != "ok" {
-        let damage = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-        return Err(rusqlite::Error::SqliteFailure(damage, Some(found)));
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        transaction.execute_batch(include_str!("schema.sql"))?;
-    }
-    if matches!(version, 0 | WITHOUT_ASKED) {
-        transaction.execute_batch(include_str!("asked.sql"))?;
-    }
-    if matches!(version, 0 | WITHOUT_ASKED | WITHOUT_DOUBT) {
-        transaction.execute_batch(include_str!("asked_in_doubt.sql"))?;
-        transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    }
-    transaction.commit()?;
-    Ok(connection)
 }
 
 #[cfg(test)]

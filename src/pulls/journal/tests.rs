@@ -389,13 +389,13 @@ fn a_request_of_a_user_is_in_doubt_until_it_is_queued_or_certainly_not() {
 #[test]
 fn files_of_former_forms_are_taken_over() {
     let folder = tempfile::TempDir::new().unwrap();
-    let asked = include_str!("asked.sql");
-    for (version, further) in [(WITHOUT_ASKED, ""), (WITHOUT_DOUBT, asked)] {
+    let (asked, in_doubt) = (include_str!("asked.sql"), include_str!("asked_in_doubt.sql"));
+    for (version, further) in [(3, String::new()), (4, asked.to_owned()), (5, format!("{asked}{in_doubt}"))] {
         let path = Journal::path(&folder.path().join(version.to_string()));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let former = Connection::open(&path).unwrap();
         former.execute_batch(include_str!("schema.sql")).unwrap();
-        former.execute_batch(further).unwrap();
+        former.execute_batch(&further).unwrap();
         former.execute("INSERT INTO looked (project, at) VALUES ('p', 7)", []).unwrap();
         former.pragma_update(None, "user_version", version).unwrap();
         drop(former);
@@ -414,5 +414,36 @@ fn files_of_former_forms_are_taken_over() {
             journal.sweep(now() + jiff::SignedDuration::from_hours(24 * 40)).await.unwrap();
             assert_eq!(journal.asked(uuid).await.unwrap(), None);
         });
+        drop(journal);
+        let mark =
+            Connection::open(&path).unwrap().pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+        assert_eq!(mark, Ok(KIND.application_id));
     }
+}
+
+#[test]
+fn files_of_newer_and_other_programs_are_refused_and_kept() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = Journal::path(folder.path());
+    let refused = |sql: &str, expected: &str| {
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = loop {
+            match Journal::open(&path).map(drop).unwrap_err() {
+                // A process that another test starts at this moment holds a copy of the lock until it has begun.
+                JournalError::Busy(_) => std::thread::sleep(Duration::from_millis(20)),
+                error => break error,
+            }
+        };
+        assert!(matches!(&error, JournalError::Incompatible(reason) if reason.ends_with(expected)), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    };
+    let journal = Journal::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now())).unwrap();
+    drop(journal);
+    refused("PRAGMA user_version = 9", "journal.sqlite was written by a newer apt-ci (format 9, this program knows 5)");
+    let foreign = "journal.sqlite is not a journal of pull requests, but another program's database";
+    refused("PRAGMA application_id = 7", foreign);
+    refused("PRAGMA application_id = 0; PRAGMA user_version = 5; DROP TABLE delivery", foreign);
 }
