@@ -7,6 +7,7 @@ use apt_ci::broker::{Listener, Topic};
 use apt_ci::index::{Announcements, Index, IndexError, Refreshed, Step};
 use apt_ci::release::Release;
 use apt_ci::result::Place;
+use apt_ci::retry::{self, RetryPolicy};
 use apt_ci::runs::Origin;
 use apt_ci::site::Site;
 use apt_ci::store::{Store, StoreError};
@@ -43,8 +44,9 @@ const LOOKED_FOR: usize = 16;
 const BURST: usize = 1000;
 /// Delay before everything is looked through when announced results were not found.
 const REFRESH_AFTER_LOSS: Duration = Duration::from_secs(30);
-/// After a failure.
-const TRY_AGAIN: Duration = Duration::from_secs(5);
+/// Delays after failures.
+const TRY_AGAIN: RetryPolicy =
+    RetryPolicy { first_delay: Duration::from_secs(5), max_delay: REFRESH_EVERY, has_jitter: false, ..retry::ENDLESS };
 
 /// Build a local index of the store's results for fast queries
 #[derive(clap::Args)]
@@ -251,7 +253,7 @@ fn is_meant(name: &str, releases: &[Release]) -> bool {
 /// Takes over what workers announce. What fails is told, and tried again.
 async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, session: &Session) {
     session.ui.note("Following new results; press Ctrl-C to stop.");
-    let mut pause = TRY_AGAIN;
+    let mut delays = TRY_AGAIN.delays();
     loop {
         let listening = async {
             let broker = session.broker(site).await?;
@@ -259,7 +261,7 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
         };
         let outcome = match listening.await {
             Ok(listener) => {
-                pause = TRY_AGAIN;
+                delays = TRY_AGAIN.delays();
                 // What was announced before somebody listened.
                 match refresh(args, index, store, site, session, false).await {
                     Ok(containers) => heed(listener, &containers, index, store).await,
@@ -270,9 +272,9 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
             Err(error) => refresh(args, index, store, site, session, false).await.and(Err(error)),
         };
         if let Err(error) = outcome {
-            session.ui.warn(format!("{error:#}; trying again in {} s", pause.as_secs()));
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(REFRESH_EVERY);
+            let delay = delays.next_delay();
+            session.ui.warn(format!("{error:#}; trying again in {} s", delay.as_secs()));
+            tokio::time::sleep(delay).await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is the same about every HTTP server that we ask.
+//! HTTP clients: what all of them have in common, and what their failures mean.
 
 use std::error::Error;
 use std::time::Duration;
@@ -7,22 +7,53 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Proxy, StatusCode};
 use url::Url;
 
 use crate::server_url::ServerIdentity;
 
-/// Whether this answer means "later".
-pub(crate) fn is_passing(status: StatusCode) -> bool {
+/// Timeouts of a client, for each attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For an answer.
+    pub answer: AnswerTimeout,
+}
+
+/// Timeout for an answer.
+#[derive(Debug, Clone, Copy)]
+pub enum AnswerTimeout {
+    /// From the beginning of the request to the last byte of the answer.
+    Whole(Duration),
+    /// For each further piece of an answer, which may be of any size.
+    Piece(Duration),
+}
+
+impl Timeouts {
+    /// Returns why there was no answer. URLs are left out, because a query may hold secrets.
+    pub fn reason(&self, error: reqwest::Error) -> String {
+        if !error.is_timeout() {
+            return innermost(&error.without_url());
+        }
+        let (AnswerTimeout::Whole(answer) | AnswerTimeout::Piece(answer)) = self.answer;
+        let (what, limit) = if error.is_connect() { ("connection", self.connect) } else { ("answer", answer) };
+        format!("no {what} within {} seconds", limit.as_secs())
+    }
+}
+
+/// Whether an answer says that the same request may succeed later.
+pub(crate) fn is_transient(status: StatusCode) -> bool {
     status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
-/// `Retry-After` in seconds. The other form, a date, is not worth trusting two clocks for.
+/// Reads `Retry-After`, in seconds. The other form, a date, is not worth trusting two clocks for.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The innermost cause of a client's error: the others only say that asking failed.
+/// Returns the innermost cause of a client's error. The others only say that the request failed.
 pub(crate) fn innermost(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -31,16 +62,25 @@ pub(crate) fn innermost(error: &dyn Error) -> String {
     cause.to_string()
 }
 
-/// What every client is built from. It asks through the proxies of the environment, except for servers on this machine: a login that
-/// goes in clear to one of them would be read by the proxy, which would also look for the server on its own machine.
+/// Begins a client. Its requests go through the proxies of the environment, except to servers on this machine: a login
+/// that is sent in clear to one of them would be read by the proxy, which would also look for the server on its own
+/// machine.
 #[expect(clippy::disallowed_methods, reason = "all others begin here")]
-pub fn client_builder() -> ClientBuilder {
+pub fn client_builder(timeouts: &Timeouts, redirects: Policy) -> ClientBuilder {
     let proxies = Matcher::from_system();
     let proxy = Proxy::custom(move |url| proxy_for(&proxies, url));
-    Client::builder().user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION"))).proxy(proxy)
+    let builder = Client::builder()
+        .user_agent(concat!("apt-ci/", env!("CARGO_PKG_VERSION")))
+        .proxy(proxy)
+        .connect_timeout(timeouts.connect)
+        .redirect(redirects);
+    match timeouts.answer {
+        AnswerTimeout::Whole(limit) => builder.timeout(limit),
+        AnswerTimeout::Piece(limit) => builder.read_timeout(limit),
+    }
 }
 
-/// The proxy through which a server is asked, with its login.
+/// Returns the proxy for requests to a server, with its login.
 fn proxy_for(proxies: &Matcher, server: &Url) -> Option<Url> {
     if ServerIdentity::of(server).is_loopback() {
         return None;
@@ -59,11 +99,6 @@ fn basic_login(header: &HeaderValue) -> Option<(String, String)> {
     let text = BASE64_STANDARD.decode(header.to_str().ok()?.strip_prefix("Basic ")?).ok()?;
     let text = String::from_utf8(text).ok()?;
     text.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
-}
-
-/// A client for large answers: it waits so long for a connection, and for each further piece of an answer.
-pub(crate) fn patient_client(patience: Duration) -> Result<Client, reqwest::Error> {
-    client_builder().connect_timeout(patience).read_timeout(patience).build()
 }
 
 #[cfg(test)]

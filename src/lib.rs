@@ -22,6 +22,7 @@ pub mod pulls;
 pub mod release;
 pub mod request;
 pub mod result;
+pub mod retry;
 pub mod runs;
 pub mod server_url;
 pub mod site;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::{Forge, PullName, PullRequest, signature};
-use apt_ci::http::client_builder;
+use apt_ci::http::{AnswerTimeout, Timeouts, client_builder};
 use apt_ci::request::line::Submission;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,8 +19,9 @@ use crate::ui::error::{BadInput, Unable};
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// How long the service may take to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout for the service's answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Whole(TIMEOUT) };
 
 /// Re-test a pull request
 ///
@@ -128,7 +129,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
     let id = uuid::Uuid::new_v4().to_string();
     let body = payload(hook, pull, &id).to_string();
     // A secret goes to nobody whom the service may point to.
-    let client = client_builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build()?;
+    let client = client_builder(&TIMEOUTS, reqwest::redirect::Policy::none()).build()?;
     let request = client.post(url).header("content-type", "application/json");
     let request = match hook.forge {
         Forge::GitHub => request
@@ -141,7 +142,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
             .header("x-gitlab-token", secret.expose_secret()),
     };
     let response = request.body(body).send().await.map_err(|error| Unable {
-        message: format!("cannot reach the service at {}: {}", host(url), innermost(&error)),
+        message: format!("cannot reach the service at {}: {}", host(url), TIMEOUTS.reason(error)),
         hint: "check that `apt-ci serve` is running there, or use --direct to queue the requests without it",
     })?;
     let status = response.status();
@@ -156,11 +157,6 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
         hint: "see its log for details, or use --direct to queue the requests without it",
     }
     .into())
-}
-
-/// The innermost cause of an error: the others only say that asking failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 fn host(url: &str) -> &str {

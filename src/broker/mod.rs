@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Request, RequestId};
+use crate::retry::{ClassifyFailure, Transient};
 
 pub use self::claim_step::{CLAIM_LOG_TARGET, ClaimStep};
 pub use self::contact::{Cancel, Cancelled, Contact, News, RunningTest};
@@ -124,6 +125,12 @@ pub enum BrokerError {
         /// Why it failed.
         reason: String,
     },
+}
+
+impl ClassifyFailure for BrokerError {
+    fn transient(&self) -> Option<Transient> {
+        matches!(self, Self::Unreachable { .. }).then(Transient::default)
+    }
 }
 
 /// What an error says about requests that were sent and not confirmed.

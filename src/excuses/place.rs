@@ -7,14 +7,16 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use reqwest::redirect::Policy;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use url::Url;
 
 use super::ExcusesError;
-use crate::http::innermost;
+use crate::http::{AnswerTimeout, Timeouts, client_builder};
 
-/// How long a server may take to answer at all, and between two pieces of its answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout for a connection, and for each further piece of an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Piece(TIMEOUT) };
 
 /// A place that excuses are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,16 +74,13 @@ impl Place {
             }
             Self::Web(url) => url,
         };
-        let failed = |error: &reqwest::Error| match error.is_timeout() {
-            true => ExcusesError::Unopened(format!("no answer within {} seconds", PATIENCE.as_secs())),
-            false => ExcusesError::Unopened(innermost(error)),
-        };
-        let client = crate::http::patient_client(PATIENCE).map_err(|error| failed(&error))?;
-        let response = client.get(url.clone()).send().await.map_err(|error| failed(&error))?;
+        let failed = |error: reqwest::Error| ExcusesError::Unopened(TIMEOUTS.reason(error));
+        let client = client_builder(&TIMEOUTS, Policy::default()).build().map_err(failed)?;
+        let response = client.get(url.clone()).send().await.map_err(failed)?;
         if !response.status().is_success() {
             return Err(ExcusesError::Unopened(format!("the server answered {}", response.status())));
         }
-        let bytes = response.bytes_stream().map_err(|error| io::Error::other(innermost(&error)));
+        let bytes = response.bytes_stream().map_err(|error| io::Error::other(TIMEOUTS.reason(error)));
         Ok(Box::new(SyncIoBridge::new(StreamReader::new(bytes))))
     }
 }

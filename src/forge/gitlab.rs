@@ -13,11 +13,12 @@ use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::error::{Answer, ForgeError};
 use super::status::{State, Status};
 use super::{Commit, Forge, Project, PullRequest};
-use crate::http::{client_builder, innermost};
+use crate::http::{AnswerTimeout, Timeouts, client_builder};
 use crate::server_url::ServerUrl;
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout for an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Whole(TIMEOUT) };
 /// As many as GitLab gives in one page.
 const PAGE: usize = 100;
 /// So many pages are read.
@@ -114,12 +115,10 @@ fn hook_body(url: &str, secret: &SecretString) -> Value {
 
 impl GitLab {
     pub(super) fn new(api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
-        let client = client_builder()
-            .timeout(PATIENCE)
-            // The token goes to nobody else.
-            .redirect(reqwest::redirect::Policy::none())
+        // The token goes to no other server.
+        let client = client_builder(&TIMEOUTS, reqwest::redirect::Policy::none())
             .build()
-            .map_err(|error| ForgeError::Unreachable { address: api.to_string(), reason: innermost(&error) })?;
+            .map_err(|error| ForgeError::Unreachable { address: api.to_string(), reason: TIMEOUTS.reason(error) })?;
         Ok(Self { client, api: api.clone(), token })
     }
 
@@ -302,7 +301,7 @@ impl GitLab {
     async fn send(&self, method: Method, address: Url, body: Option<&Value>) -> Result<String, ForgeError> {
         let unreachable = |error: reqwest::Error| ForgeError::Unreachable {
             address: self.api.to_string(),
-            reason: innermost(&error),
+            reason: TIMEOUTS.reason(error),
         };
         let what = address.path().trim_start_matches('/').to_owned();
         let mut request = self.client.request(method, address);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use reqwest::header::ACCEPT;
 use reqwest::redirect::{Action, Attempt, Policy};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -10,16 +9,22 @@ use secrecy::ExposeSecret;
 use tracing::debug;
 use url::Url;
 
-use crate::http::{client_builder, innermost, is_passing, retry_after};
+use crate::http::{AnswerTimeout, Timeouts, client_builder, innermost, is_transient, retry_after};
 use crate::request::Login;
+use crate::retry::{ClassifyFailure, RetryPolicy, Transient, retry};
 
-/// How long one try may take, from the connection to the last byte.
+/// Timeout of one attempt, from the connection to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// How often a question is asked again.
-const RETRIES: usize = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(300);
-/// The longest pause, whatever the server asks for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Whole(TIMEOUT) };
+/// How a question is asked again.
+const RETRIES: RetryPolicy = RetryPolicy {
+    first_delay: Duration::from_millis(300),
+    max_delay: Duration::from_secs(15),
+    max_retries: Some(3),
+    connect_limit: None,
+    total_limit: None,
+    has_jitter: true,
+};
 /// The most bytes that an answer may have. A key with a thousand signatures has less.
 const LIMIT: usize = 1024 * 1024;
 const REDIRECTS: usize = 4;
@@ -35,9 +40,16 @@ pub(super) enum Fault {
     Unusable(String),
 }
 
+impl ClassifyFailure for Fault {
+    fn transient(&self) -> Option<Transient> {
+        let Self::Passing { after, .. } = self else { return None };
+        Some(Transient { is_connecting: false, after: *after })
+    }
+}
+
 /// A client that sends no secrets but those that it is given for a question.
 pub(super) fn client() -> Result<Client, reqwest::Error> {
-    client_builder().timeout(TIMEOUT).redirect(Policy::custom(redirect)).build()
+    client_builder(&TIMEOUTS, Policy::custom(redirect)).build()
 }
 
 fn redirect(attempt: Attempt<'_>) -> Action {
@@ -82,20 +94,7 @@ async fn patiently<T, F: Future<Output = Result<T, Fault>>>(
     url: &Url,
     question: impl FnMut() -> F,
 ) -> Result<T, Fault> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(FIRST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_max_times(RETRIES)
-        .with_jitter();
-    question
-        .retry(backoff)
-        .when(|fault| matches!(fault, Fault::Passing { .. }))
-        .adjust(|fault, pause| {
-            let Fault::Passing { after, .. } = fault else { return None };
-            Some(pause?.max(after.unwrap_or_default()).min(LONGEST_PAUSE))
-        })
-        .notify(|fault, pause| debug!(%url, ?fault, ?pause, "asking again"))
-        .await
+    retry(&RETRIES, question, |fault, delay| debug!(%url, ?fault, ?delay, "asking again")).await
 }
 
 async fn ask(request: RequestBuilder) -> Result<Response, Fault> {
@@ -105,7 +104,7 @@ async fn ask(request: RequestBuilder) -> Result<Response, Fault> {
     if status.is_success() {
         return Ok(response);
     }
-    if is_passing(status) {
+    if is_transient(status) {
         let after = retry_after(response.headers());
         return Err(Fault::Passing { reason: format!("it answered {status}"), after });
     }
@@ -128,12 +127,7 @@ fn of_client(error: reqwest::Error) -> Fault {
     if error.is_redirect() {
         return Fault::Unusable(innermost(&error.without_url()));
     }
-    let reason = if error.is_timeout() {
-        format!("no answer within {} seconds", TIMEOUT.as_secs())
-    } else {
-        innermost(&error.without_url())
-    };
-    Fault::Passing { reason, after: None }
+    Fault::Passing { reason: TIMEOUTS.reason(error), after: None }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::broker::{self, BrokerError, Claim, ClaimStep, Contact, FAILURES, Fail
 use crate::request::{Request, RequestId};
 use crate::result::layout::{ARTIFACTS, LOG, READABLE_BY, RESULT};
 use crate::result::{Bundle, Place, Redactor, RunId};
+use crate::retry::{self, RetryPolicy};
 use crate::runs;
 use crate::status::PRIVATE_LOG;
 use crate::store::StoreError;
@@ -38,8 +39,13 @@ const LONGEST_WAIT_FOR_FOLDER: Duration = Duration::from_secs(120);
 /// Between two looks at a folder that another worker keeps.
 const FOLDER_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long a worker waits between two attempts to publish, at most.
-const LONGEST_PUBLISH_DELAY: Duration = Duration::from_secs(60);
+/// Delays between attempts at a store that is unreachable.
+const STORE_OUTAGE: RetryPolicy = RetryPolicy {
+    first_delay: Duration::from_secs(1),
+    max_delay: Duration::from_secs(60),
+    has_jitter: false,
+    ..retry::ENDLESS
+};
 
 /// What became of a claim.
 pub enum JobEnd {
@@ -401,7 +407,7 @@ impl Job<'_> {
         cancellable: &mut Cancellable,
     ) -> Result<Published, JobEnd> {
         let package = request.package();
-        let mut delay = Duration::from_secs(1);
+        let mut delays = STORE_OUTAGE.delays();
         loop {
             let answer = tokio::select! {
                 answer = self.published(place, request) => answer,
@@ -420,13 +426,12 @@ impl Job<'_> {
                 }
             }
             tokio::select! {
-                () = pause(delay, &self.stop.finish) => {}
+                () = pause(delays.next_delay(), &self.stop.finish) => {}
                 _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
             }
             if self.stop.finish.is_cancelled() {
                 return Err(JobEnd::GivenBack);
             }
-            delay = (delay * 2).min(LONGEST_PUBLISH_DELAY);
         }
     }
 
@@ -453,7 +458,7 @@ impl Job<'_> {
         request: &Request,
         claim: &mut Claim,
     ) -> Result<Option<RunId>, PublishError> {
-        let mut delay = Duration::from_secs(1);
+        let mut delays = STORE_OUTAGE.delays();
         let mut bundle = bundle.clone();
         let Worker { store, containers, turns, .. } = self.worker;
         let to = Destination { store, containers, turns };
@@ -473,8 +478,7 @@ impl Job<'_> {
                 }
                 end => return end,
             }
-            pause(delay, &self.stop.finish).await;
-            delay = (delay * 2).min(LONGEST_PUBLISH_DELAY);
+            pause(delays.next_delay(), &self.stop.finish).await;
         }
     }
 

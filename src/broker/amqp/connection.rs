@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures_util::future::{Either, join_all, select};
 use lapin::options::ConfirmSelectOptions;
 use lapin::uri::AMQPUri;
@@ -22,6 +21,7 @@ use super::roll_call::Roll;
 use crate::broker::queue_type::QueueType;
 use crate::broker::url::AmqpUrl;
 use crate::broker::{BrokerError, CONNECT_TIMEOUT, Exclusion};
+use crate::retry::{self, Delays};
 
 /// Both sides tell each other at least this often that they are there, unless the URL says otherwise. Seconds.
 const HEARTBEAT: u16 = 30;
@@ -82,18 +82,8 @@ pub(super) struct Live {
 
 struct Dialling {
     dialled: u64,
-    pauses: ExponentialBackoff,
+    pauses: Delays,
     not_before: Instant,
-}
-
-fn pauses() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(10))
-        .with_factor(2.0)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 /// Where and how to connect. What the URL's query sets, stays.
@@ -125,7 +115,11 @@ impl Link {
             queue_type: url.queue_type(),
             name: format!("apt-ci {}", names::slot_id()),
             live: Mutex::new(None),
-            dialling: tokio::sync::Mutex::new(Dialling { dialled: 0, pauses: pauses(), not_before: Instant::now() }),
+            dialling: tokio::sync::Mutex::new(Dialling {
+                dialled: 0,
+                pauses: retry::ENDLESS.delays(),
+                not_before: Instant::now(),
+            }),
             publishing: tokio::sync::Mutex::new(None),
             closed: CancellationToken::new(),
             roll: Roll::default(),
@@ -191,7 +185,7 @@ impl Link {
         match outcome {
             Ok(connection) => {
                 dialling.dialled += 1;
-                dialling.pauses = pauses();
+                dialling.pauses = retry::ENDLESS.delays();
                 // A connection that is lost as soon as it is made does not make us dial in a tight loop.
                 dialling.not_before = Instant::now() + Duration::from_millis(200);
                 if dialling.dialled > 1 {
@@ -203,7 +197,7 @@ impl Link {
             }
             Err(error) => {
                 let longest = if self.roll.is_empty() { Duration::MAX } else { LONGEST_PAUSE_WITH_CLAIMS };
-                let pause = dialling.pauses.next().unwrap_or(LONGEST_PAUSE_WITH_CLAIMS).min(longest);
+                let pause = dialling.pauses.next_delay().min(longest);
                 dialling.not_before = Instant::now() + pause;
                 Err(error)
             }
@@ -502,12 +496,5 @@ mod tests {
             let uri = destination(url).unwrap();
             assert_eq!((uri.authority.host.as_str(), uri.authority.port, uri.vhost.as_str()), (host, port, vhost));
         }
-    }
-
-    #[test]
-    fn pauses_between_attempts_grow_up_to_a_limit() {
-        let pauses: Vec<Duration> = pauses().take(20).collect();
-        assert!(pauses[0] < Duration::from_millis(500));
-        assert!(pauses[10..].iter().all(|pause| (10..=20).contains(&pause.as_secs())), "{pauses:?}");
     }
 }

@@ -19,7 +19,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder, Retryable};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +32,7 @@ use super::history::History;
 use super::{BrokerError, Choice, Claim, Hold, Pile, QueueContents, QueueState, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 use crate::request::line::Submission;
+use crate::retry::{self, retry};
 
 /// A connection to the embedded broker.
 pub struct LocalBroker {
@@ -261,15 +261,6 @@ impl LocalBroker {
     }
 }
 
-/// The pauses while another process keeps the file locked; each try has waited by itself before.
-fn backoff() -> ExponentialBuilder {
-    ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(100))
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter()
-        .without_max_times()
-}
-
 fn log_retry(error: &BrokerError, pause: Duration) {
     tracing::warn!(%error, ?pause, "trying again");
 }
@@ -291,7 +282,7 @@ impl LocalSlot {
         }
         let _waiting = self.rotation.wait();
         let mut bell = self.listen()?;
-        let mut pauses = backoff().build();
+        let mut pauses = retry::ENDLESS.delays();
         loop {
             let (pause, listens) = match self.take(true).await {
                 Ok(Look::Claim(claim)) => return Ok(Some(*claim)),
@@ -300,11 +291,11 @@ impl LocalSlot {
                     return Ok(None);
                 }
                 Ok(Look::Nothing { due }) => {
-                    pauses = backoff().build();
+                    pauses = retry::ENDLESS.delays();
                     (due, true)
                 }
                 Err(error @ BrokerError::Unreachable { .. }) => {
-                    let pause = pauses.next().unwrap_or(Duration::from_secs(10));
+                    let pause = pauses.next_delay();
                     log_retry(&error, pause);
                     (Some(pause), false)
                 }
@@ -419,11 +410,7 @@ impl LocalHold {
                 ledger::settle(desk, &Settlement { slot: &slot, row, verdict: &verdict, history: &history })
             })
         };
-        try_once
-            .retry(backoff())
-            .when(|error| matches!(error, BrokerError::Unreachable { .. }))
-            .notify(log_retry)
-            .await?;
+        retry(&retry::ENDLESS, try_once, log_retry).await?;
         self.settled = true;
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION};
 
-use super::{CONNECT_TIMEOUT, IDLE_TIMEOUT};
-use crate::http::{self, innermost, retry_after};
+use super::TIMEOUTS;
+use crate::http::{self, retry_after};
 use crate::store::StoreError;
 
 /// Why a try failed. Unlike [`StoreError`] it can be given to everyone who waited for the same try.
@@ -45,13 +45,7 @@ impl Failure {
     /// What the HTTP client says, without the URL: the address names the place, and a query is nobody's business.
     pub(super) fn of_client(address: &str, error: reqwest::Error) -> Self {
         let connecting = error.is_connect();
-        let reason = if error.is_timeout() {
-            let (what, limit) = if connecting { ("connection", CONNECT_TIMEOUT) } else { ("answer", IDLE_TIMEOUT) };
-            format!("no {what} within {} seconds", limit.as_secs())
-        } else {
-            innermost(&error.without_url())
-        };
-        Self::Passing { address: address.to_owned(), reason, connecting, after: None }
+        Self::Passing { address: address.to_owned(), reason: TIMEOUTS.reason(error), connecting, after: None }
     }
 
     /// What an answer says that is no success.
@@ -74,7 +68,7 @@ impl Failure {
                 let to = headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("another place");
                 refused(format!("it answered {status} and points to {to}; if that is right, name that URL"))
             }
-            _ if is_passing(status) => Self::Passing {
+            _ if is_transient(status) => Self::Passing {
                 address: address.to_owned(),
                 reason: format!("it answered {status}"),
                 connecting: false,
@@ -103,8 +97,8 @@ impl From<Failure> for StoreError {
 }
 
 /// Swift has two more answers that mean "later": 422 for bytes that arrived damaged, 498 for a rate limit.
-fn is_passing(status: StatusCode) -> bool {
-    http::is_passing(status) || matches!(status.as_u16(), 422 | 498)
+fn is_transient(status: StatusCode) -> bool {
+    http::is_transient(status) || matches!(status.as_u16(), 422 | 498)
 }
 
 #[cfg(test)]

@@ -32,17 +32,20 @@ use tracing::{debug, warn};
 use self::account::Account;
 pub use self::account::{CREDENTIAL_VARIABLES, SwiftLogin, login};
 use self::failure::Failure;
-use self::retry::{LONG, Patience, SHORT, persist};
+use self::retry::persist;
 use self::session::{Ask, Session};
 use self::upload::Upload;
 use super::names::{check_container, check_object};
 use super::{Access, Amount, Entry, ObjectHeaders, ObjectReader, Query, StoreError};
 use crate::environment::Environment;
+use crate::http::{AnswerTimeout, Timeouts};
+use crate::retry::{LONG, RetryPolicy, SHORT};
 
 /// How long a connection may take. With a short second try, an unreachable store is reported within ten seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long the store may be silent. There is no limit for a whole transfer: artifacts may be large and lines slow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUTS: Timeouts = Timeouts { connect: CONNECT_TIMEOUT, answer: AnswerTimeout::Piece(IDLE_TIMEOUT) };
 /// How many connections stay open while nobody uses them.
 const IDLE_CONNECTIONS: usize = 4;
 /// How many objects are removed with one request. Swift takes 10,000, and answers when all are gone.
@@ -386,8 +389,8 @@ impl SwiftStore {
         }
     }
 
-    async fn request(&self, patience: Patience, ask: &Ask<'_>) -> Result<Response, StoreError> {
-        persist(patience, || self.session.attempt(ask)).await
+    async fn request(&self, policy: RetryPolicy, ask: &Ask<'_>) -> Result<Response, StoreError> {
+        persist(policy, || self.session.attempt(ask)).await
     }
 
     /// One page of a listing. It is read whole inside the same try, so that one that breaks off is asked for again. Its rows

@@ -1,46 +1,23 @@
-//! Trying again: one helper for every request.
+//! Retries of requests to Swift.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
 use reqwest::Response;
 use tokio::time::timeout;
 use tracing::debug;
 
 use super::CONNECT_TIMEOUT;
 use super::failure::Failure;
+use crate::retry::{ClassifyFailure, RetryPolicy, Transient, retry};
 use crate::store::StoreError;
 
-/// How long to go on trying.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// How long a store that cannot even be connected to is tried again. A single try can take
-    /// [`CONNECT_TIMEOUT`](super::CONNECT_TIMEOUT) more.
-    connecting: Duration,
-    /// How long everything else is tried again.
-    total: Duration,
-    /// How many times, at most, it is tried again.
-    times: usize,
-    /// The longest pause, whatever the store asks for.
-    pause: Duration,
+impl ClassifyFailure for Failure {
+    fn transient(&self) -> Option<Transient> {
+        let Self::Passing { connecting, after, .. } = self else { return None };
+        Some(Transient { is_connecting: *connecting, after: *after })
+    }
 }
-
-/// Somebody waits for the answer: an unreachable store is reported within ten seconds.
-pub(super) const SHORT: Patience = Patience {
-    connecting: Duration::from_millis(1500),
-    total: Duration::from_secs(45),
-    times: 4,
-    pause: Duration::from_secs(5),
-};
-
-/// Bytes that took hours to make: a store that restarts is waited for.
-pub(super) const LONG: Patience = Patience {
-    connecting: Duration::from_secs(30),
-    total: Duration::from_secs(180),
-    times: 12,
-    pause: Duration::from_secs(15),
-};
 
 /// Sends a request to a server that has not answered yet. One that takes the connection and then says nothing is no better than one
 /// that is not there, and is reported as soon.
@@ -60,38 +37,22 @@ pub(super) async fn first_answer(
     }
 }
 
-/// Tries until it works, fails for good, or patience ends. `work` begins anew each time.
-pub(super) async fn persist<T, F>(patience: Patience, work: impl FnMut() -> F) -> Result<T, StoreError>
+/// Performs work until it succeeds, fails for good, or the policy ends. `work` begins from the start each time.
+pub(super) async fn persist<T, F>(policy: RetryPolicy, work: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, Failure>>,
 {
-    let begin = Instant::now();
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(patience.pause)
-        .with_max_times(patience.times)
-        .with_jitter();
-    let result = work
-        .retry(backoff)
-        .when(|failure| matches!(failure, Failure::Passing { .. }))
-        .adjust(|failure, pause| {
-            let Failure::Passing { connecting, after, .. } = failure else { return None };
-            // Jitter is added to the longest pause too; the store's wish counts as far as patience goes.
-            let pause = pause?.max(after.unwrap_or_default()).min(patience.pause);
-            let limit = if *connecting { patience.connecting } else { patience.total };
-            // Patience is used up to its end: the last pause may be a shorter one.
-            limit.checked_sub(begin.elapsed()).filter(|left| !left.is_zero()).map(|left| pause.min(left))
-        })
-        .notify(|failure, pause| debug!(?failure, ?pause, "trying again"))
-        .await;
-    result.map_err(StoreError::from)
+    let log = |failure: &Failure, delay: Duration| debug!(?failure, ?delay, "trying again");
+    retry(&policy, work, log).await.map_err(StoreError::from)
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::time::Instant;
 
     use super::*;
+    use crate::retry::{LONG, SHORT};
 
     fn passing(connecting: bool, after: Option<Duration>) -> Failure {
         Failure::Passing { address: "http://s".into(), reason: "busy".into(), connecting, after }
@@ -128,7 +89,7 @@ mod tests {
         let error = run(persist(SHORT, || async { Err::<(), _>(passing(true, None)) })).unwrap_err();
         assert!(matches!(error, StoreError::Unreachable { .. }));
         // Long before a store would be given up that is waited for; a busy machine may take its time.
-        assert!(begin.elapsed() < LONG.connecting / 2, "{:?}", begin.elapsed());
+        assert!(begin.elapsed() < LONG.connect_limit.unwrap() / 2, "{:?}", begin.elapsed());
     }
 
     #[test]

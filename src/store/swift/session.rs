@@ -18,7 +18,7 @@ use super::grant::Grant;
 use super::retry::first_answer;
 use super::upload::Upload;
 use super::url::shown;
-use super::{CONNECT_TIMEOUT, IDLE_CONNECTIONS, IDLE_TIMEOUT};
+use super::{IDLE_CONNECTIONS, TIMEOUTS};
 use crate::http::client_builder;
 use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 use crate::store::StoreError;
@@ -58,13 +58,10 @@ struct State {
 
 impl Session {
     pub(super) fn new(account: Account) -> Result<Self, StoreError> {
-        let mut builder = client_builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(IDLE_TIMEOUT)
+        // A token must not follow a redirect to another server.
+        let mut builder = client_builder(&TIMEOUTS, reqwest::redirect::Policy::none())
             // A worker uploads a few results at a time; what more was open once need not stay open.
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            // A token must not follow a redirect to another server.
-            .redirect(reqwest::redirect::Policy::none());
+            .pool_max_idle_per_host(IDLE_CONNECTIONS);
         if let Some(file) = &account.cacert {
             builder = builder.tls_certs_only(certificates(file)?);
         }
