@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
+use crate::http;
+
 /// Why a forge did not do what it was asked. No text holds a token.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgeError {
@@ -129,7 +131,7 @@ impl Answer {
         let limit = |name: &str| text(&format!("x-ratelimit-{name}")).or_else(|| text(&format!("ratelimit-{name}")));
         Self {
             status: status.as_u16(),
-            retry_after: text("retry-after").and_then(|seconds| seconds.parse().ok()),
+            retry_after: http::retry_after(headers).map(|after| after.as_secs()),
             remaining: limit("remaining").and_then(|number| number.parse().ok()),
             reset: limit("reset").and_then(|second| second.parse().ok()),
         }
@@ -157,7 +159,9 @@ impl Answer {
             }
             401 | 403 => ForgeError::NotAllowed { address, status, message },
             404 | 410 => ForgeError::NotFound { address, what: what.to_owned() },
-            408 | 425 | 500.. => ForgeError::Unwell { address, status, message, after },
+            _ if StatusCode::from_u16(status).is_ok_and(http::is_transient) => {
+                ForgeError::Unwell { address, status, message, after }
+            }
             _ => ForgeError::Refused { address, status, message },
         }
     }

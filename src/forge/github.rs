@@ -1,25 +1,21 @@
 //! GitHub's API, version 2022-11-28.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use octocrab::Octocrab;
-use reqwest::Method;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderName};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::api::Api;
 use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
-use super::error::{Answer, ForgeError};
+use super::error::ForgeError;
 use super::event::GitHubPull;
 use super::status::{State, Status};
 use super::{Commit, Project, PullRequest};
 use crate::server_url::ServerUrl;
 
-/// How long GitHub may take for a connection, and for each piece of an answer.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// As many as GitHub gives in one page.
 const PAGE: usize = 100;
 /// So many pages are read: nobody has more hooks, and older pull requests are of no interest.
@@ -31,8 +27,7 @@ const EVENTS: [&str; 2] = ["push", "pull_request"];
 
 /// A way to GitHub.
 pub struct GitHub {
-    client: Octocrab,
-    address: String,
+    api: Api,
 }
 
 #[derive(Deserialize)]
@@ -93,20 +88,11 @@ fn config(url: &str, secret: &SecretString) -> Value {
 
 impl GitHub {
     pub(super) fn new(api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
-        let address = api.to_string();
-        let unusable = |error: octocrab::Error| unreachable(&address, &error);
-        let mut builder = Octocrab::builder()
-            .base_uri(address.as_str())
-            .map_err(unusable)?
-            .set_connect_timeout(Some(PATIENCE))
-            .set_read_timeout(Some(PATIENCE))
-            .set_write_timeout(Some(PATIENCE))
-            .add_header(ACCEPT, JSON.to_owned())
-            .add_header(HeaderName::from_static("x-github-api-version"), "2022-11-28".to_owned());
-        if let Some(token) = token {
-            builder = builder.personal_token(token.expose_secret().to_owned());
-        }
-        Ok(Self { client: builder.build().map_err(unusable)?, address })
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static(JSON));
+        headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
+        let token = token.map(|token| (AUTHORIZATION, format!("Bearer {}", token.expose_secret()).into()));
+        Ok(Self { api: Api::new(api, headers, token)? })
     }
 
     pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
@@ -260,39 +246,16 @@ impl GitHub {
         path: &str,
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<(HeaderMap, String), ForgeError> {
-        let unreachable = |error: octocrab::Error| unreachable(&self.address, &error);
-        let client = &self.client;
-        let exchange = async {
-            let response = match method {
-                Method::GET => client._get(path).await,
-                Method::POST => client._post(path, body).await,
-                Method::PATCH => client._patch(path, body).await,
-                _ => client._delete(path, body).await,
-            };
-            let response = response.map_err(unreachable)?;
-            let (status, headers) = (response.status(), response.headers().clone());
-            Ok((status, headers, client.body_to_string(response).await.map_err(unreachable)?))
-        };
-        let late = || ForgeError::Unreachable {
-            address: self.address.clone(),
-            reason: format!("it has not answered for {} seconds", 2 * PATIENCE.as_secs()),
-        };
-        let (status, headers, text) = tokio::time::timeout(2 * PATIENCE, exchange).await.map_err(|_| late())??;
-        if status.is_success() {
-            return Ok((headers, text));
-        }
-        Err(Answer::read(status, &headers).error(&self.address, what(path), &text))
+        let url = Url::parse(&format!("{}{path}", self.api.address()));
+        let url = url.map_err(|error| self.unexpected(path, &error))?;
+        self.api.send(method, url, body, what(path)).await
     }
 
     fn unexpected(&self, path: &str, error: &dyn std::fmt::Display) -> ForgeError {
-        ForgeError::Unexpected { address: self.address.clone(), what: what(path).to_owned(), reason: error.to_string() }
+        ForgeError::Unexpected { address: self.api.address(), what: what(path).to_owned(), reason: error.to_string() }
     }
 }
 
 fn what(path: &str) -> &str {
     path.split('?').next().unwrap_or(path).trim_start_matches('/')
-}
-
-fn unreachable(address: &str, error: &octocrab::Error) -> ForgeError {
-    ForgeError::Unreachable { address: address.to_owned(), reason: crate::http::innermost(error) }
 }

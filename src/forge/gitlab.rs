@@ -1,24 +1,20 @@
 //! GitLab's API, version 4.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
+use reqwest::header::{HeaderMap, HeaderName};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::api::Api;
 use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
-use super::error::{Answer, ForgeError};
+use super::error::ForgeError;
 use super::status::{State, Status};
 use super::{Commit, Forge, Project, PullRequest};
-use crate::http::{AnswerTimeout, Timeouts, client_builder};
 use crate::server_url::ServerUrl;
 
-/// Timeout for an answer.
-const TIMEOUT: Duration = Duration::from_secs(30);
-const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Whole(TIMEOUT) };
 /// As many as GitLab gives in one page.
 const PAGE: usize = 100;
 /// So many pages are read.
@@ -26,9 +22,7 @@ const PAGES: usize = 20;
 
 /// A way to GitLab.
 pub struct GitLab {
-    client: reqwest::Client,
-    api: ServerUrl,
-    token: Option<SecretString>,
+    api: Api,
 }
 
 #[derive(Deserialize)]
@@ -115,11 +109,8 @@ fn hook_body(url: &str, secret: &SecretString) -> Value {
 
 impl GitLab {
     pub(super) fn new(api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
-        // The token goes to no other server.
-        let client = client_builder(&TIMEOUTS, reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| ForgeError::Unreachable { address: api.to_string(), reason: TIMEOUTS.reason(error) })?;
-        Ok(Self { client, api: api.clone(), token })
+        let token = token.map(|token| (HeaderName::from_static("private-token"), token));
+        Ok(Self { api: Api::new(api, HeaderMap::new(), token)? })
     }
 
     fn project_url(&self, project: &Project, below: &[&str]) -> Url {
@@ -299,31 +290,11 @@ impl GitLab {
     }
 
     async fn send(&self, method: Method, address: Url, body: Option<&Value>) -> Result<String, ForgeError> {
-        let unreachable = |error: reqwest::Error| ForgeError::Unreachable {
-            address: self.api.to_string(),
-            reason: TIMEOUTS.reason(error),
-        };
         let what = address.path().trim_start_matches('/').to_owned();
-        let mut request = self.client.request(method, address);
-        if let Some(token) = &self.token {
-            let mut value = reqwest::header::HeaderValue::from_str(token.expose_secret())
-                .map_err(|_| self.unexpected(&what, &"the token has characters that no token has"))?;
-            value.set_sensitive(true);
-            request = request.header("private-token", value);
-        }
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = request.send().await.map_err(unreachable)?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.map_err(unreachable)?;
-        if status.is_success() {
-            return Ok(text);
-        }
-        Err(Answer::read(status, &headers).error(&self.api.to_string(), &what, &text))
+        self.api.send(method, address, body, &what).await.map(|(_, text)| text)
     }
 
     fn unexpected(&self, what: &str, error: &dyn std::fmt::Display) -> ForgeError {
-        ForgeError::Unexpected { address: self.api.to_string(), what: what.to_owned(), reason: error.to_string() }
+        ForgeError::Unexpected { address: self.api.address(), what: what.to_owned(), reason: error.to_string() }
     }
 }

@@ -3,6 +3,7 @@
 //! A project's hook sends a delivery ([`delivery`]), which is signed ([`signature`]) and tells of an [`event`]; the [`hook`] that the site
 //! declares says which tests it asks for. [`client`] asks the forge itself: about hooks and pull requests, and to show a [`status`].
 
+mod api;
 pub mod client;
 pub mod delivery;
 pub mod error;
