@@ -18,6 +18,7 @@ pub mod http;
 pub mod index;
 pub mod launchpad;
 mod owned;
+mod pattern;
 pub mod pulls;
 pub mod release;
 pub mod request;

@@ -19,6 +19,7 @@ use crate::ui::ask;
 use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
+use crate::ui::unquoted::Unquoted;
 use queued::Queued;
 
 /// A request may be between two hands when it is looked for: so often one looks again.
@@ -46,7 +47,8 @@ pub struct CancelArgs {
     #[arg(value_name = "REQUEST", required_unless_present = "criteria")]
     requests: Vec<String>,
     /// Cancel requests matching KEY=PATTERN, e.g. `trigger=glibc/*`; with several, all must match
-    #[arg(short, long = "match", value_name = "KEY=PATTERN", conflicts_with = "requests")]
+    #[arg(short, long = "match", value_name = "KEY=PATTERN", conflicts_with = "requests",
+        value_parser = Unquoted::<Criterion>::new())]
     criteria: Vec<Criterion>,
     /// Do not ask for confirmation (with --match)
     #[arg(short, long)]

@@ -10,6 +10,7 @@ use apt_ci::site::Site;
 use super::taking::{self, Destination, Errand, Named, Rule, TakingArgs};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
+use crate::ui::unquoted::Unquoted;
 
 /// What waits, a delay or a worker.
 pub const WAITING: &[Pile] = &[Pile::Delayed, Pile::Ready];
@@ -18,7 +19,7 @@ pub const WAITING: &[Pile] = &[Pile::Delayed, Pile::Ready];
 #[derive(Default, clap::Args)]
 pub struct Meant {
     /// Only requests matching KEY=PATTERN, e.g. `trigger=glibc/*`; with several, all must match
-    #[arg(short, long = "match", value_name = "KEY=PATTERN")]
+    #[arg(short, long = "match", value_name = "KEY=PATTERN", value_parser = Unquoted::<Criterion>::new())]
     criteria: Vec<Criterion>,
     /// Only the request with this id (can be repeated)
     #[arg(long = "uuid", value_name = "ID", conflicts_with = "criteria")]
@@ -50,7 +51,8 @@ impl Meant {
     // Not to say which would mean everything.
     group = clap::ArgGroup::new("which").required(true).multiple(true).args(["criteria", "ids"]),
     after_help = "\
-Keys are package, trigger, ppa, env, testname, git, requester and uuid; in a pattern, * matches any text and ? one character.
+Keys are package, trigger, ppa, env, testname, git, requester and uuid; in a pattern, * matches any text, ? one character \
+and [a-z] one of a set.
 Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`. Workers keep running meanwhile, \
 and the remaining requests keep their order.
 Piped output is tab-separated: queue, package, triggers, request.

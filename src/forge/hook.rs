@@ -5,6 +5,7 @@ use url::Url;
 use super::event::InvalidEvent;
 use super::query::{Query, with_fingerprint};
 use super::{Forge, Project, PullRequest, status};
+use crate::pattern::{Alphabet, Pattern};
 use crate::release::{Architecture, Context, QueueName, Release};
 use crate::request::line::Submission;
 use crate::request::{
@@ -42,18 +43,19 @@ pub struct Hook {
     pub legacy: bool,
 }
 
-/// Which values a variable may have: `NAME=PATTERN`, where `*` in the pattern stands for any text.
+/// Which values a variable may have: `NAME=PATTERN`, with a shell pattern.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EnvPattern(String, wildmatch::WildMatchPattern<'*', '\u{0}'>);
+pub struct EnvPattern(Pattern);
 
 impl EnvPattern {
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     fn allows(&self, variable: &EnvVar) -> bool {
-        self.1.matches(variable.as_str())
+        self.0.matches(variable.as_str())
+    }
+}
+
+impl std::fmt::Display for EnvPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -61,14 +63,15 @@ impl std::str::FromStr for EnvPattern {
     type Err = InvalidRequest;
 
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
-        // The name is the variable's own; of the value any text.
+        // The name is the variable's own.
         let variable: EnvVar = text.parse().map_err(|error| InvalidRequest { field: "env-allowed", ..error })?;
         if variable.name() == PULL_REQUEST
             || [Forge::GitHub, Forge::GitLab].iter().any(|forge| variable.name() == forge.statuses_variable())
         {
             return Err(InvalidRequest::new("env-allowed", text, "this variable is set from the pull request"));
         }
-        Ok(Self(text.to_owned(), wildmatch::WildMatchPattern::new(text)))
+        let pattern = Pattern::read(text, Alphabet::Text);
+        pattern.map(Self).map_err(|why| InvalidRequest::new("env-allowed", text, format!("the pattern {why}")))
     }
 }
 
@@ -371,5 +374,16 @@ mod tests {
         assert!("UPSTREAM_PULL_REQUEST=*".parse::<EnvPattern>().is_err());
         assert!("GITHUB_STATUSES_URL=*".parse::<EnvPattern>().is_err());
         assert!("NAME".parse::<EnvPattern>().is_err());
+    }
+
+    #[test]
+    fn values_are_allowed_by_shell_patterns() {
+        let allows =
+            |pattern: &str, variable: &str| pattern.parse::<EnvPattern>().unwrap().allows(&variable.parse().unwrap());
+        assert!(allows("CFLAGS=-O[0-3]", "CFLAGS=-O2") && !allows("CFLAGS=-O[0-3]", "CFLAGS=-Os"));
+        assert!(allows("A=b?", "A=bc") && !allows("A=b[?]", "A=bc") && allows("A=b[?]", "A=b?"));
+        assert!(!allows("A=*", "B=1") && !allows("A=b", "A=bc"));
+        let error = "A=[".parse::<EnvPattern>().unwrap_err().to_string();
+        assert_eq!(error, r#"env-allowed "A=[": the pattern has a [ without its ]"#);
     }
 }

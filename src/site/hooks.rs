@@ -243,7 +243,7 @@ fn written(hook: &Hook) -> Table {
     };
     put("ppas", hook.ppa_texts());
     put("env", hook.env.iter().map(ToString::to_string).collect());
-    put("env-allowed", hook.env_allowed.iter().map(|pattern| pattern.as_str().to_owned()).collect());
+    put("env-allowed", hook.env_allowed.iter().map(ToString::to_string).collect());
     if let Some(name) = &hook.testname {
         table["testname"] = value(name.as_str());
     }

@@ -14,7 +14,6 @@ mod ini;
 pub mod limits;
 pub mod log;
 pub mod overrides;
-mod pattern;
 pub mod ppa;
 pub mod process;
 pub mod prove;

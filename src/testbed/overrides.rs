@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::conf::ConfError;
 use super::decision::Origin;
-use super::pattern::Pattern;
+use crate::pattern::{NAMES, Pattern};
 use crate::release::{Architecture, Release};
 use crate::request::SourcePackage;
 
@@ -96,7 +96,7 @@ impl Entry {
         let mut next = |what: &str| match parts.next() {
             None => Ok(None),
             Some("all") => Ok(Some(Pattern::everything())),
-            Some(part) => Pattern::read(part).map(Some).map_err(|why| format!("the {what} {why}")),
+            Some(part) => Pattern::read(part, NAMES).map(Some).map_err(|why| format!("the {what} {why}")),
         };
         let package = next("package")?.unwrap_or_else(Pattern::everything);
         let architecture = next("architecture")?.unwrap_or_else(Pattern::everything);

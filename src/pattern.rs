@@ -1,8 +1,14 @@
-//! A shell pattern that a name either matches or does not.
+//! Shell patterns: `*` matches any text, `?` one character, `[a-z]` one of a set, and `[!a-z]` one outside of it.
+//! Everything else matches itself, and so does a special character as a set: `[?]`.
 
-/// A shell pattern: `*` stands for any text, `?` for one character, `[a-z]` for one of a set, `[!a-z]` for one outside it.
+use std::fmt;
+
+/// A shell pattern that a whole text matches or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern(Vec<Piece>);
+pub(crate) struct Pattern {
+    text: String,
+    pieces: Vec<Piece>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -12,18 +18,41 @@ enum Piece {
     Set { negated: bool, ranges: Vec<(char, char)> },
 }
 
+/// The characters of the texts that a pattern is for. A pattern with another character could match none of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Alphabet {
+    /// All but control characters.
+    Text,
+    /// ASCII letters, digits, and the characters of `extra`. `noun` is what such a text is.
+    Word { noun: &'static str, extra: &'static str },
+}
+
+/// Names of packages, architectures and releases.
+pub(crate) const NAMES: Alphabet = Alphabet::Word { noun: "name", extra: ".+-" };
+
+impl Alphabet {
+    fn check(self, character: char) -> Result<char, String> {
+        match self {
+            Self::Text if !character.is_control() => Ok(character),
+            Self::Text => Err(format!("has the control character {character:?}")),
+            Self::Word { extra, .. } if character.is_ascii_alphanumeric() || extra.contains(character) => Ok(character),
+            Self::Word { noun, .. } => Err(format!("has {character:?}, which no {noun} has")),
+        }
+    }
+}
+
 impl Pattern {
     /// The pattern that everything matches.
-    pub(super) fn everything() -> Self {
-        Self(vec![Piece::AnyText])
+    pub(crate) fn everything() -> Self {
+        Self { text: "*".to_owned(), pieces: vec![Piece::AnyText] }
     }
 
-    /// Reads a pattern for names of packages, architectures and releases.
+    /// Reads a pattern for texts of an alphabet.
     ///
     /// # Errors
-    /// Says what is wrong: a set that is not closed, empty or turned around, or a character that no name has, with which the pattern
-    /// could match nothing.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
+    /// Says what is wrong, as in "the pattern …": a set that is not closed, empty or turned around, or a character
+    /// outside of the alphabet.
+    pub(crate) fn read(text: &str, alphabet: Alphabet) -> Result<Self, String> {
         if text.is_empty() {
             return Err("is empty".to_owned());
         }
@@ -33,21 +62,21 @@ impl Pattern {
             pieces.push(match character {
                 '*' => Piece::AnyText,
                 '?' => Piece::Any,
-                '[' => Self::read_set(&mut characters)?,
-                character => Piece::Character(checked(character)?),
+                '[' => Self::read_set(&mut characters, alphabet)?,
+                character => Piece::Character(alphabet.check(character)?),
             });
         }
-        Ok(Self(pieces))
+        Ok(Self { text: text.to_owned(), pieces })
     }
 
-    fn read_set(characters: &mut std::str::Chars<'_>) -> Result<Piece, String> {
+    fn read_set(characters: &mut std::str::Chars<'_>, alphabet: Alphabet) -> Result<Piece, String> {
         let (inside, rest) = characters.as_str().split_once(']').ok_or("has a [ without its ]")?;
         *characters = rest.chars();
         let (negated, inside) = match inside.strip_prefix(['!', '^']) {
             Some(inside) => (true, inside),
             None => (false, inside),
         };
-        let members: Vec<char> = inside.chars().map(checked).collect::<Result<_, _>>()?;
+        let members: Vec<char> = inside.chars().map(|character| alphabet.check(character)).collect::<Result<_, _>>()?;
         let mut ranges = Vec::new();
         let mut rest = members.as_slice();
         loop {
@@ -73,14 +102,14 @@ impl Pattern {
         Ok(Piece::Set { negated, ranges })
     }
 
-    /// Whether the whole name matches. Takes at most the product of both lengths.
-    pub(super) fn matches(&self, name: &str) -> bool {
-        let name: Vec<char> = name.chars().collect();
+    /// Whether the whole text matches. Takes at most the product of both lengths.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let text: Vec<char> = text.chars().collect();
         let (mut piece, mut at) = (0, 0);
         // Where to go on when the text of the last `*` turns out too short.
         let mut again: Option<(usize, usize)> = None;
         loop {
-            let fits = match (self.0.get(piece), name.get(at)) {
+            let fits = match (self.pieces.get(piece), text.get(at)) {
                 (None, None) => return true,
                 (Some(Piece::AnyText), _) => {
                     again = Some((piece, at));
@@ -93,7 +122,7 @@ impl Pattern {
             if fits {
                 piece += 1;
                 at += 1;
-            } else if let Some((star, from)) = again.filter(|(_, from)| *from < name.len()) {
+            } else if let Some((star, from)) = again.filter(|(_, from)| *from < text.len()) {
                 again = Some((star, from + 1));
                 piece = star + 1;
                 at = from + 1;
@@ -116,11 +145,9 @@ impl Piece {
     }
 }
 
-fn checked(character: char) -> Result<char, String> {
-    if character.is_ascii_alphanumeric() || ".+-".contains(character) {
-        Ok(character)
-    } else {
-        Err(format!("has {character:?}, which no name has"))
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -143,7 +170,7 @@ mod tests {
             ("a**b", &["ab", "axxb"], &["a"]),
             ("g++", &["g++"], &["gg"]),
         ] {
-            let read = Pattern::read(pattern).unwrap();
+            let read = Pattern::read(pattern, NAMES).unwrap();
             for name in names {
                 assert!(read.matches(name), "{pattern} and {name}");
             }
@@ -156,15 +183,46 @@ mod tests {
     #[test]
     fn a_pattern_that_means_nothing_is_refused() {
         for text in ["", "[", "a[b", "[]", "[!]", "[z-a]", "a_b", "a,b", "ä", "a b", "{a}"] {
-            assert!(Pattern::read(text).is_err(), "{text}");
+            assert!(Pattern::read(text, NAMES).is_err(), "{text}");
         }
     }
 
     #[test]
+    fn special_characters_in_sets_are_themselves() {
+        for (pattern, text, other) in [
+            ("A=[?]", "A=?", "A=b"),
+            ("A=[*]b", "A=*b", "A=xb"),
+            ("[[]a]", "[a]", "a"),
+            ("A=ä ?", "A=ä ö", "A=ä "),
+            ("-O[0-3s]", "-O2", "-O4"),
+        ] {
+            let read = Pattern::read(pattern, Alphabet::Text).unwrap();
+            assert!(read.matches(text) && !read.matches(other), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_reason_of_a_refusal_is_told() {
+        const TRIGGERS: Alphabet = Alphabet::Word { noun: "trigger", extra: ".+-/:~" };
+        for (text, alphabet, reason) in [
+            ("", Alphabet::Text, "is empty"),
+            ("a[b", Alphabet::Text, "has a [ without its ]"),
+            ("a[]b", Alphabet::Text, "has a set [] with nothing in it"),
+            ("[z-a]", Alphabet::Text, "has the range z-a, in which nothing is"),
+            ("a\nb", Alphabet::Text, "has the control character '\\n'"),
+            ("a_b", NAMES, "has '_', which no name has"),
+            ("a/1_0", TRIGGERS, "has '_', which no trigger has"),
+        ] {
+            assert_eq!(Pattern::read(text, alphabet).unwrap_err(), reason, "{text:?}");
+        }
+        assert!(Pattern::read("glibc/1:2.39~rc[12]*", TRIGGERS).is_ok());
+    }
+
+    #[test]
     fn a_pattern_of_many_stars_is_not_slow() {
-        let pattern = Pattern::read(&"a*".repeat(100)).unwrap();
+        let pattern = Pattern::read(&"a*".repeat(100), NAMES).unwrap();
         assert!(!pattern.matches(&"b".repeat(10_000)));
-        assert!(!Pattern::read(&format!("{}b", "*a".repeat(100))).unwrap().matches(&"a".repeat(2000)));
+        assert!(!Pattern::read(&format!("{}b", "*a".repeat(100)), NAMES).unwrap().matches(&"a".repeat(2000)));
     }
 
     /// The obvious way, slow and without anything to get wrong.
@@ -182,14 +240,19 @@ mod tests {
     proptest! {
         #[test]
         fn both_ways_of_matching_agree(text in "([ab*?]|\\[!?[ab]\\]){1,8}", name in "[ab]{0,8}") {
-            let pattern = Pattern::read(&text).unwrap();
+            let pattern = Pattern::read(&text, NAMES).unwrap();
             let characters: Vec<char> = name.chars().collect();
-            prop_assert_eq!(pattern.matches(&name), by_recursion(&pattern.0, &characters));
+            prop_assert_eq!(pattern.matches(&name), by_recursion(&pattern.pieces, &characters));
         }
 
         #[test]
         fn no_text_makes_the_reader_panic(text in "\\PC*|[a*?!^\\[\\]-]*", name in "\\PC*") {
-            let _ = Pattern::read(&text).map(|pattern| pattern.matches(&name));
+            for alphabet in [NAMES, Alphabet::Text] {
+                if let Ok(pattern) = Pattern::read(&text, alphabet) {
+                    pattern.matches(&name);
+                    prop_assert_eq!(pattern.to_string(), text.as_str());
+                }
+            }
         }
     }
 }
