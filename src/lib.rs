@@ -11,6 +11,7 @@ pub mod compare;
 pub mod duplicates;
 pub mod environment;
 pub mod excuses;
+pub mod exit_code;
 pub mod follow;
 pub mod forge;
 pub mod host;

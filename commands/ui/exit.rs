@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use apt_ci::exit_code::command;
+
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
@@ -38,13 +40,28 @@ Exit codes:
 impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(match status {
-            ExitStatus::Success => 0,
-            ExitStatus::Failure => 1,
-            ExitStatus::BadInput => 2,
-            ExitStatus::TestFailed => 3,
-            ExitStatus::NoVerdict => 4,
-            ExitStatus::Interrupted => 130,
-            ExitStatus::Restart => 10,
+            ExitStatus::Success => command::SUCCESS,
+            ExitStatus::Failure => command::FAILURE,
+            ExitStatus::BadInput => command::BAD_INPUT,
+            ExitStatus::TestFailed => command::TEST_FAILED,
+            ExitStatus::NoVerdict => command::INCONCLUSIVE,
+            ExitStatus::Interrupted => command::INTERRUPTED,
+            ExitStatus::Restart => command::RESTART,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_lists_the_codes() {
+        let codes = HELP.split_once("Exit codes:\n").unwrap().1;
+        let numbers: Vec<u8> = codes.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        for (code, meaning) in command::ALL {
+            // Ctrl-C is the user's own doing.
+            assert_eq!(numbers.contains(&code), code != command::INTERRUPTED, "{code}: {meaning}");
+        }
     }
 }

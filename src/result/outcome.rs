@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::exit_code::autopkgtest;
+
 /// How a run ended.
 ///
 /// | outcome | exit codes | proposed-migration | a pull request's status |
@@ -36,16 +38,29 @@ impl Outcome {
     pub const ALL: [Self; 6] = [Self::Pass, Self::Neutral, Self::Fail, Self::Tmpfail, Self::Error, Self::Denylisted];
 
     /// The exit codes that mean something else than an error.
-    pub(crate) const CODES: [i32; 9] = [0, 2, 8, 4, 6, 12, 14, 16, 99];
+    pub(crate) const CODES: [i32; 9] = [
+        autopkgtest::PASSED,
+        autopkgtest::PASSED_SOME_SKIPPED,
+        autopkgtest::NO_TESTS,
+        autopkgtest::FAILED,
+        autopkgtest::FAILED_SOME_SKIPPED,
+        autopkgtest::BAD_PACKAGE,
+        autopkgtest::BAD_PACKAGE_SOME_SKIPPED,
+        autopkgtest::TESTBED_FAILED,
+        autopkgtest::DENYLISTED,
+    ];
 
-    /// What an exit code of autopkgtest means. This is the only table of exit codes.
+    /// The outcome of an exit code of autopkgtest. Nothing else decides this.
     pub fn from_exit_code(exit_code: i32) -> Self {
         match exit_code {
-            0 | 2 => Self::Pass,
-            8 => Self::Neutral,
-            4 | 6 | 12 | 14 => Self::Fail,
-            16 => Self::Tmpfail,
-            99 => Self::Denylisted,
+            autopkgtest::PASSED | autopkgtest::PASSED_SOME_SKIPPED => Self::Pass,
+            autopkgtest::NO_TESTS => Self::Neutral,
+            autopkgtest::FAILED
+            | autopkgtest::FAILED_SOME_SKIPPED
+            | autopkgtest::BAD_PACKAGE
+            | autopkgtest::BAD_PACKAGE_SOME_SKIPPED => Self::Fail,
+            autopkgtest::TESTBED_FAILED => Self::Tmpfail,
+            autopkgtest::DENYLISTED => Self::Denylisted,
             _ => Self::Error,
         }
     }
@@ -72,7 +87,7 @@ impl fmt::Display for Outcome {
 /// Whether an exit code is certainly not the package's doing: 16, a testbed that failed, and 1, a crash of autopkgtest
 /// itself. Such a run is tried again, within bounds, before its result is believed.
 pub fn is_infrastructure(exit_code: i32) -> bool {
-    matches!(exit_code, 1 | 16)
+    matches!(exit_code, autopkgtest::CRASHED | autopkgtest::TESTBED_FAILED)
 }
 
 #[cfg(test)]

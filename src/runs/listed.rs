@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{StoredRun, members};
+use crate::exit_code::autopkgtest;
 use crate::request::SourcePackage;
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, parse_object};
 use crate::result::listing::{RunSummary, is_changed};
@@ -87,7 +88,7 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
 
 /// Exit codes of runs that may end before autopkgtest knows the version under test. proposed-migration takes these results without
 /// one, and waits for them.
-const WITHOUT_VERSION: [i32; 3] = [4, 12, 20];
+const WITHOUT_VERSION: [i32; 3] = [autopkgtest::FAILED, autopkgtest::BAD_PACKAGE, autopkgtest::UNEXPECTED];
 
 /// Reads a package's result.tar as far as it can be read. Returns also whether it is damaged: cut, or without a part that proposed-migration
 /// needs.
@@ -115,7 +116,7 @@ pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary,
     let needs_version = exitcode.is_none_or(|code| !WITHOUT_VERSION.contains(&code));
     let damaged = !is_whole || exitcode.is_none() || !has_testinfo || version.is_none() && needs_version;
     let summary = RunSummary {
-        exitcode: exitcode.unwrap_or(20),
+        exitcode: exitcode.unwrap_or(autopkgtest::UNEXPECTED),
         version: version.unwrap_or_else(|| UNKNOWN.to_owned()),
         duration,
         triggers: Some(triggers),

@@ -4,8 +4,7 @@
 //! downloads, upgrades and time limits, which older versions use for requests that cannot be run. So the text of the last error
 //! decides. The texts below are those of 5.28, 5.49 and 6.0.
 
-/// autopkgtest's exit code for an error that it blames neither on the package nor on the testbed.
-const UNEXPECTED: i32 = 20;
+use crate::exit_code::autopkgtest::UNEXPECTED;
 
 /// How autopkgtest marks its last words in the log.
 const ERROR: &str = "]: ERROR: ";

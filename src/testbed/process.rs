@@ -17,6 +17,7 @@ use tracing::warn;
 
 use super::TestbedError;
 use super::command::CommandLine;
+use crate::exit_code::autopkgtest;
 
 /// The file with what the test's process writes to its standard output and error. autopkgtest has a log of its own in the
 /// output folder; this one matters when it crashes.
@@ -47,7 +48,7 @@ impl Exit {
     pub fn exit_code(self) -> i32 {
         match self {
             Self::Code(code) => code,
-            Self::Signal(_) => 1,
+            Self::Signal(_) => autopkgtest::CRASHED,
         }
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::slot::Slot;
 use super::spool::SpoolEntry;
+use crate::exit_code::autopkgtest;
 use crate::host;
 use crate::release::QueueName;
 use crate::request::{Parameters, Request, RequestId};
@@ -119,7 +120,7 @@ impl Slot<'_> {
             end(&mut process).await;
             return Ok(Probe::Stopped);
         };
-        if exit != Exit::Code(0) {
+        if exit != Exit::Code(autopkgtest::PASSED) {
             let said = last_words(&output.join("log")).or_else(|| last_words(&entry.folder().join(CONSOLE)));
             let said = said.unwrap_or_else(|| "it said nothing".to_owned());
             let said = Redactor::new(&request, &[]).text(&said).into_owned();

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::run::{TESTBED_FAILURE, TestRun, Verdict};
+use super::run::{TestRun, Verdict};
+use crate::exit_code::autopkgtest;
 use crate::result::{KEEP_HEAD, Proof, ProofItem, ProofVerdict};
 use crate::testbed::apt::Take;
 use crate::testbed::evidence::Evidence;
@@ -104,7 +105,7 @@ impl TestRun<'_> {
         if judgement.is_superseded {
             let note = self.without_secrets(&format!("apt-ci: {package} was not tested as asked: {reason}"));
             tracing::warn!("{note}");
-            return Verdict::Result(TESTBED_FAILURE, Some(note));
+            return Verdict::Result(autopkgtest::TESTBED_FAILED, Some(note));
         }
         Verdict::Unproven(self.without_secrets(&format!("{package} was not tested as asked: {reason}")))
     }

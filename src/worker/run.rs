@@ -14,6 +14,7 @@ use super::job::Job;
 use super::prove::{Prepared, Tested};
 use super::spool::SpoolEntry;
 use crate::broker::{Claim, Contact};
+use crate::exit_code::autopkgtest;
 use crate::host;
 use crate::release::QueueName;
 use crate::request::Request;
@@ -28,21 +29,9 @@ use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedErr
 /// A testbed that fails says nothing about the package: so many attempts before that becomes the result.
 const TESTBED_ATTEMPTS: usize = 3;
 
-/// autopkgtest's exit code for a testbed failure.
-pub(super) const TESTBED_FAILURE: i32 = 16;
-
-/// autopkgtest's exit code for a package that is at fault itself.
-const BAD_PACKAGE: i32 = 12;
-
 /// What autopkgtest says, before it blames the package, when git ended with its code for trouble of its own: the server is away, or
 /// there is no such branch.
 const NOT_FETCHED: &str = "rules extract failed with exit code 128";
-
-/// The exit code of a test that could not be run as it was asked for.
-const ERROR: i32 = 20;
-
-/// The exit code of a test that is not to be run.
-const DENYLISTED: i32 = 99;
 
 /// What the log says of a test that took more of the pocket than its triggers.
 const FALLBACK_NOTE: &str =
@@ -150,10 +139,10 @@ impl TestRun<'_> {
             Verdict::Unproven(reason) if failed_before + 1 < TESTBED_ATTEMPTS => return RunEnd::Unproven(reason),
             Verdict::Unproven(reason) => {
                 tracing::warn!("{reason}, for the {TESTBED_ATTEMPTS}rd time: that is its result");
-                (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), None)
+                (autopkgtest::TESTBED_FAILED, Some(format!("apt-ci: {reason}")), None)
             }
             // Its slot tells of it, as of every failure that may be the host's.
-            Verdict::Failed(reason) => (TESTBED_FAILURE, Some(format!("apt-ci: {reason}")), Some(reason)),
+            Verdict::Failed(reason) => (autopkgtest::TESTBED_FAILED, Some(format!("apt-ci: {reason}")), Some(reason)),
         };
         let is_fallback = proof.as_ref().is_some_and(|proof| proof.fallback);
         let note = if is_fallback { Some([FALLBACK_NOTE, &note.unwrap_or_default()].join("\n")) } else { note };
@@ -213,7 +202,7 @@ impl TestRun<'_> {
         if let Some(origin) = settings.never_run(package, &queue.architecture, &queue.release) {
             tracing::info!("{package} is not to be run: {origin}");
             let note = format!("apt-ci: {package} is not to be run: {origin}");
-            return Ok(Verdict::Result(DENYLISTED, Some(note)).into());
+            return Ok(Verdict::Result(autopkgtest::DENYLISTED, Some(note)).into());
         }
         let host = |what: &str, error: &dyn std::fmt::Display| RunEnd::Host(format!("{what}: {error}"));
         let autopkgtest = match worker.autopkgtest(settings).await {
@@ -332,7 +321,7 @@ impl TestRun<'_> {
     fn refused(&self, reason: &dyn std::fmt::Display) -> Verdict {
         let reason = self.without_secrets(&reason.to_string());
         tracing::warn!("{} is not run: {reason}", self.request.package());
-        Verdict::Result(ERROR, Some(format!("apt-ci: the test was not run: {reason}")))
+        Verdict::Result(autopkgtest::UNEXPECTED, Some(format!("apt-ci: the test was not run: {reason}")))
     }
 
     /// Follows the test to its end, and tells the world of it.
@@ -391,7 +380,7 @@ impl TestRun<'_> {
 
     /// What it means that autopkgtest ended so.
     fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> Verdict {
-        if exit == Exit::Code(BAD_PACKAGE)
+        if exit == Exit::Code(autopkgtest::BAD_PACKAGE)
             && let Some(verdict) = self.not_fetched(log, output)
         {
             return verdict;
