@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use apt_ci::result::bundle::{Material, pack};
-use apt_ci::result::{PackagePath, ProofVerdict, RunSummary};
+use apt_ci::result::{Material, PackagePath, ProofVerdict, RunSummary, pack};
 use apt_ci::store::{Access, ObjectHeaders};
 use futures_util::{StreamExt, stream};
 use tempfile::TempDir;

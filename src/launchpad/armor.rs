@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::key::MalformedKey;
+use super::error::MalformedKey;
 
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
@@ -61,7 +61,10 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::launchpad::key::tests::{ED25519, RSA2048};
+
+    /// Keys that gpg made.
+    pub(in super::super) const ED25519: &str = include_str!("test-keys/ed25519.asc");
+    pub(in super::super) const RSA2048: &str = include_str!("test-keys/rsa2048.asc");
 
     const LINE: usize = 64;
 

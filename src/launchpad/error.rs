@@ -1,9 +1,13 @@
 //! What can go wrong on the way to a key.
 
-use super::key::MalformedKey;
 use crate::release::Release;
 use crate::request::Fingerprint;
 use crate::server_url::PLAIN_TEXT_HINT;
+
+/// Data that is no single OpenPGP public key of version 4, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MalformedKey(pub(super) &'static str);
 
 /// Why an archive cannot be used: there is no signing key, or nothing to take.
 #[derive(Debug, Clone, thiserror::Error)]

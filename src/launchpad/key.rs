@@ -3,12 +3,8 @@
 use sha1::{Digest, Sha1};
 
 use super::armor;
+use super::error::MalformedKey;
 use crate::request::Fingerprint;
-
-/// Data that is no single OpenPGP public key of version 4, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct MalformedKey(pub(super) &'static str);
 
 /// The public key that an archive's indexes are signed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,23 +104,22 @@ fn take<'a>(rest: &mut &'a [u8], octets: usize) -> Option<&'a [u8]> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::launchpad::armor::tests::{ED25519, RSA2048, wrap};
 
-    /// Two keys that gpg made, with the fingerprints that gpg told.
-    pub(in super::super) const ED25519: &str = include_str!("test-keys/ed25519.asc");
-    pub(in super::super) const RSA2048: &str = include_str!("test-keys/rsa2048.asc");
-    pub(in super::super) const ED25519_IS: &str = "E190F6E7C9A80C54874DE47CB181550D2AD9CC98";
-    pub(in super::super) const RSA2048_IS: &str = "27686EE6D6F5065281351925C7640B7BD0780958";
+    /// Their fingerprints, as gpg reports them.
+    const ED25519_IS: &str = "E190F6E7C9A80C54874DE47CB181550D2AD9CC98";
+    const RSA2048_IS: &str = "27686EE6D6F5065281351925C7640B7BD0780958";
 
     fn bytes_of(key: &str) -> Vec<u8> {
         armor::unwrap(key).unwrap()
     }
 
     fn reason(bytes: &[u8]) -> &'static str {
-        SigningKey::from_armored(&armor::tests::wrap(bytes)).unwrap_err().0
+        SigningKey::from_armored(&wrap(bytes)).unwrap_err().0
     }
 
     /// The head of the first packet, in octets, and the length of its body.

@@ -15,9 +15,9 @@ use serde::Deserialize;
 use tracing::warn;
 use url::Url;
 
-pub use self::error::LaunchpadError;
+pub use self::error::{LaunchpadError, MalformedKey};
 use self::fetch::Fault;
-pub use self::key::{MalformedKey, SigningKey};
+pub use self::key::SigningKey;
 pub use self::publications::Publication;
 pub use self::settings::LaunchpadSettings;
 use crate::release::Release;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::bundle::Material;
 use super::listing::RunSummary;
+use super::material::Material;
 use super::options::RunOptions;
 use super::outcome::Outcome;
 use super::record::{self, RequestRecord};

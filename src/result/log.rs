@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::bundle::Material;
+use super::material::Material;
 use super::redact::Redactor;
 use super::sources::open_regular;
 

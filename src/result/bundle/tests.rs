@@ -2,8 +2,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
+use std::time::Duration;
 
 use flate2::read::GzDecoder;
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::account::{Source, Storage};
 use super::failure::Failure;
 use super::grant::Grant;
 use super::retry::first_answer;
+use super::source::Source;
+use super::storage::Storage;
 use super::url::shown;
 use crate::server_url::ServerIdentity;
 use crate::store::StoreError;

@@ -12,6 +12,8 @@ mod keystone;
 mod listing;
 mod retry;
 mod session;
+mod source;
+mod storage;
 mod tempauth;
 mod upload;
 mod url;

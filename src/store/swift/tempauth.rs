@@ -6,10 +6,10 @@ use reqwest::header::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::account::Storage;
 use super::failure::Failure;
 use super::grant::Grant;
 use super::retry::first_answer;
+use super::storage::Storage;
 use super::url::shown;
 use crate::server_url::ServerIdentity;
 
