@@ -1,4 +1,4 @@
-//! artifacts.tar.gz: what a test left beside its log and the facts about it.
+//! artifacts.tar.gz: everything that a test left except its log and the facts about it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
@@ -14,16 +14,16 @@ use super::redact::Redactor;
 use super::sources::Promised;
 use crate::beneath::Folder;
 
-/// The list of what could not be kept.
+/// Archive member that lists what could not be kept.
 const LEFT_OUT: &str = "left-out";
-/// The most text that the list has, in bytes. The rest is only counted.
+/// Maximum size of the list, in bytes. Entries beyond it are only counted.
 const LONGEST_LIST: usize = 1 << 20;
 
 /// Writes everything under `root` to an archive, in the order of names, except the top-level names in `except`.
 ///
-/// When the files together have more than `room` bytes, the largest are left out until the rest fits. Symbolic links are kept as links.
-/// What is left out, what is not a file, folder or link, and what cannot be read, is named in a last member `left-out`. An error is
-/// always one of writing: reading never ends the archive.
+/// When all files together have more than `room` bytes, the largest are left out until the rest fits. Symbolic links
+/// are kept as links. A last member `left-out` names everything that is left out, is not a file, folder or link, or
+/// cannot be read. Errors come only from writing: a read error never ends the archive.
 pub(super) fn write<W: Write>(
     root: &Path,
     except: &[&str],
@@ -70,7 +70,7 @@ pub(super) fn write<W: Write>(
     Ok((archive.tar.into_inner()?, archive.inventory))
 }
 
-/// Writes an archive of which everything was left out, for this reason.
+/// Writes an archive that contains only the reason why everything was left out.
 pub(super) fn write_nothing<W: Write>(reason: &str, writer: W) -> io::Result<W> {
     let mut tar = Builder::new(writer);
     append_text(&mut tar, LEFT_OUT, &format!("{reason}\n"))?;
@@ -84,17 +84,17 @@ fn append_text<W: Write>(tar: &mut Builder<W>, name: &str, text: &str) -> io::Re
     tar.append_data(&mut header, name, text.as_bytes())
 }
 
-/// A folder or file of which something cannot be read.
+/// Path that cannot be read completely, and the error.
 type Fault = (PathBuf, io::Error);
 
-/// What is at the top of the output, last name first.
+/// Returns the top-level paths of the output, last name first.
 fn top(root: &Folder, except: &[&str], faults: &mut Vec<Fault>) -> Vec<PathBuf> {
     let mut paths = children(root, Path::new(""), faults);
     paths.retain(|path| !except.iter().any(|name| path == Path::new(name)));
     paths
 }
 
-/// What is in a folder, last name first: the paths are a stack, next one last.
+/// Returns the paths in a folder, last name first: the caller uses them as a stack.
 fn children(root: &Folder, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
     let (mut names, fault) = root.names(path);
     faults.extend(fault.map(|fault| (path.to_owned(), fault)));
@@ -102,22 +102,22 @@ fn children(root: &Folder, path: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf>
     names.into_iter().map(|name| path.join(name)).collect()
 }
 
-/// How much may be kept, and of which files.
+/// Space for files, and which of them fit.
 #[derive(Default)]
 struct Room {
-    /// What the files may have together, in bytes.
+    /// Maximum size of all files together, in bytes.
     all: u64,
     left: u64,
-    /// The size of the largest files that are kept. Of those, so many.
+    /// Size of the largest files that are kept, and the number of files of this size that are kept.
     largest: (u64, usize),
 }
 
 impl Room {
-    /// Looks at all sizes. Keeping the smallest files as long as they fit is leaving out the largest ones.
+    /// Measures all files and decides which are kept: the smallest ones, as long as they fit.
     fn measure(root: &Folder, except: &[&str], room: u64) -> Self {
         let mut sizes = Vec::new();
         let mut total: u64 = 0;
-        // What cannot be read is named when the archive is written.
+        // Errors are ignored here: `write` names what cannot be read.
         let mut faults = Vec::new();
         let mut pending = top(root, except, &mut faults);
         while let Some(path) = pending.pop() {
@@ -146,7 +146,7 @@ impl Room {
         Self { largest, ..everything }
     }
 
-    /// Whether a file of this size is kept. A file may have grown since it was measured: what is promised is that it fits.
+    /// Returns whether a file of this size is kept. It must still fit, because it may have grown since it was measured.
     fn take(&mut self, size: u64) -> bool {
         let (largest, count) = &mut self.largest;
         let fits = size <= self.left && (size < *largest || (size == *largest && *count > 0));
@@ -160,7 +160,7 @@ impl Room {
     }
 }
 
-/// The text of the list.
+/// Text of the member `left-out`.
 #[derive(Default)]
 struct LeftOut {
     text: String,
@@ -201,7 +201,7 @@ impl<W: Write> Archive<'_, W> {
         self.inventory.leave_out(&name, size, &reason);
     }
 
-    /// A path for people.
+    /// Returns a path in a form for people, redacted.
     fn name(&self, path: &Path) -> String {
         self.redacted(path.as_os_str()).display().to_string()
     }
@@ -212,7 +212,7 @@ impl<W: Write> Archive<'_, W> {
         OsString::from_vec(bytes).into()
     }
 
-    /// Appends one thing, and tells whether it is a folder with more.
+    /// Appends a file, folder or link, and returns whether it is a folder whose contents follow.
     fn append(&mut self, root: &Folder, path: &Path) -> io::Result<bool> {
         let metadata = match root.metadata(path) {
             Ok(metadata) => metadata,
@@ -260,7 +260,7 @@ impl<W: Write> Archive<'_, W> {
     }
 }
 
-/// A member's header. Owners are left out, they mean nothing elsewhere, and so are the set-uid bits.
+/// Returns a member's header, without owners, which mean nothing elsewhere, and without set-uid bits.
 fn header(metadata: &Metadata, kind: EntryType, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
@@ -288,7 +288,7 @@ mod tests {
             let mut limits = Room::measure(&Folder::open(folder.path()).unwrap(), &[], room);
             let kept: Vec<u64> = sizes.iter().copied().filter(|size| limits.take(*size)).collect();
             prop_assert!(kept.iter().sum::<u64>() <= room);
-            // The next larger one would not have fitted, and nothing larger is kept.
+            // The next larger file would not have fit, and no larger one is kept.
             let mut left_out = sizes.clone();
             for size in &kept {
                 left_out.remove(left_out.iter().position(|one| one == size).unwrap());

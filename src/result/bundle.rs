@@ -1,5 +1,5 @@
-//! A run's result as three or four files in a folder of this machine, ready to be published, and complete or not there at all. None of
-//! them, and nothing else in the folder, holds a secret of the request.
+//! A run's result as three or four files in a local folder, ready to be published. A bundle is complete or does not
+//! exist. Neither its files nor anything else in the folder contain a secret of the request.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -26,59 +26,58 @@ use super::sources::{Promised, open_regular};
 use crate::request::Request;
 use crate::store::ObjectHeaders;
 
-/// Marks a complete bundle, and says what is in it.
+/// File that marks a bundle as complete and describes it.
 const MARK: &str = "bundle.json";
-/// Another run id than the mark's, when the bundle is published under another one. It is there before anything is stored under it.
+/// File with the run id, if it is not the one in [`MARK`]. It is written before anything is stored under that id.
 const RUN_ID: &str = "run-id";
-/// The run id under which the bundle is known to be published.
+/// File with the run id under which the bundle is known to be published.
 const CONFIRMED: &str = "confirmed";
-/// autopkgtest's own files that go into result.tar as they are, unless they are larger than this: every reader fetches
-/// result.tar.
+/// Maximum size of autopkgtest's own files that are copied into result.tar, in bytes. Every reader fetches result.tar.
 const SMALL: u64 = 4 << 20;
 const COPIED: [&str; 2] = ["testbed-packages", "summary"];
 
-/// How much of a run's artifacts is published, in bytes before compression. Of more, the largest files are left out.
+/// Maximum size of a run's published artifacts, in bytes before compression. Beyond it, the largest files are left out.
 pub const ARTIFACTS_LIMIT: u64 = 4 << 30;
 
-/// What a bundle may hold, in bytes.
+/// Maximum sizes of a bundle's parts, in bytes.
 #[derive(Clone, Copy)]
 struct Limits {
     /// All artifacts, before compression.
     artifacts: u64,
-    /// The compressed archive of them. Swift takes no larger object, and a result that nobody can store would go round from worker to
-    /// worker for ever.
+    /// The compressed archive of the artifacts. Swift takes no larger object, and workers would hand over a result that
+    /// cannot be stored indefinitely.
     archive: u64,
-    /// The log's beginning and end.
+    /// The beginning and the end of the log.
     log: (u64, u64),
 }
 
 const LIMITS: Limits = Limits { artifacts: ARTIFACTS_LIMIT, archive: 5 << 30, log: (log::KEEP_HEAD, log::KEEP_TAIL) };
 
-/// What can go wrong with a bundle.
+/// Error while a bundle is written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// There is no room for it.
+    /// The disk is full.
     #[error("the disk is full: {} cannot be written: {source}", path.display())]
     DiskFull {
         /// The file that did not fit.
         path: PathBuf,
-        /// In the system's words.
+        /// The system's error.
         source: io::Error,
     },
     /// A file cannot be used.
     #[error("{action} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The failed operation.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// The system's error.
         source: io::Error,
     },
-    /// A bundle that is not what it was when it was written.
+    /// The bundle is not as it was written.
     #[error("the bundle {} is damaged: {reason}", dir.display())]
     Damaged {
-        /// Its folder.
+        /// The bundle's folder.
         dir: PathBuf,
         /// What is wrong.
         reason: String,
@@ -101,24 +100,25 @@ impl BundleError {
     }
 }
 
-/// A complete result in a folder of this machine.
+/// A complete result in a local folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     /// The folder.
     pub dir: PathBuf,
-    /// What the store's listing will tell.
+    /// The summary that the store's listing will contain.
     pub summary: RunSummary,
-    /// The size of result.tar, in bytes.
+    /// Size of result.tar, in bytes.
     length: u64,
-    /// The request that it is the result of. `None` when an older version has made the bundle.
+    /// The request of this result. `None` when an older version wrote the bundle.
     request: Option<RequestRecord>,
     given_up: Vec<RunId>,
-    /// Whether the request names who may read the result.
+    /// Whether the request names readers of the result.
     has_readers: bool,
-    /// Whether the archives of the request's PPAs have let it in, with its tokens or without: autopkgtest starts only then.
+    /// Whether the archives of all the request's PPAs gave access, with a token or without one: otherwise autopkgtest
+    /// does not start.
     pub is_admitted: bool,
-    /// The run id that it got when it was packed, as long as nothing is stored under it. A bundle of a worker that has died has none:
-    /// nobody knows how far that one came.
+    /// The run id from when the bundle was packed, as long as nothing is stored under it. `None` for a bundle that was
+    /// opened again: the worker that packed it may have stored files.
     pub unused_id: Option<RunId>,
 }
 
@@ -127,24 +127,24 @@ pub struct Bundle {
 pub struct BundleFile {
     /// Its name in the store.
     pub name: &'static str,
-    /// Where it is.
+    /// Its local path.
     pub path: PathBuf,
-    /// How it presents itself in the store.
+    /// Its headers in the store.
     pub headers: ObjectHeaders,
 }
 
-/// The text of [`MARK`].
+/// Contents of [`MARK`].
 #[derive(Serialize, Deserialize)]
 struct Mark {
     summary: RunSummary,
     sizes: Sizes,
-    /// The first id for its run. Absent when an older version has made the bundle.
+    /// The run's first id. Absent when an older version wrote the bundle.
     #[serde(default)]
     run: Option<String>,
-    /// The request. Absent when an older version has made the bundle.
+    /// The request. Absent when an older version wrote the bundle.
     #[serde(default)]
     request: Option<RequestRecord>,
-    /// Absent when an older version has made the bundle, which did not ask.
+    /// See [`Bundle::is_admitted`]. Absent when an older version wrote the bundle.
     #[serde(default)]
     admitted: Option<bool>,
 }
@@ -157,7 +157,7 @@ impl Mark {
     }
 }
 
-/// The files' sizes in bytes.
+/// Sizes of the files, in bytes.
 #[derive(Serialize, Deserialize)]
 struct Sizes {
     log: u64,
@@ -168,15 +168,15 @@ struct Sizes {
     readable_by: Option<u64>,
 }
 
-/// Makes a bundle in the folder `destination`, which must not lie in the output folder. Blocks; reads and writes in small
-/// pieces, however large the artifacts are. What was there of an older attempt at the same bundle is replaced.
+/// Writes a bundle to the folder `destination`, which must not be inside the output folder. Files of an earlier attempt
+/// are replaced. Blocks; uses little memory, however large the artifacts are.
 ///
 /// When this returns, the bundle survives a crash of the machine.
 ///
 /// # Errors
-/// [`BundleError::DiskFull`], or when a file cannot be written. What cannot be read of the output is named in the archive
-/// instead, and so is what is left out: the largest of more than [`ARTIFACTS_LIMIT`], or everything when the rest has more than 5 GiB
-/// even when it is compressed, which no store takes.
+/// [`BundleError::DiskFull`], or when a file cannot be written. Output that cannot be read is named in the archive
+/// instead, and so is output that is left out: the largest files when there are more than [`ARTIFACTS_LIMIT`] bytes, or
+/// everything when the compressed archive has more than 5 GiB, which no store accepts.
 pub fn pack(material: &Material<'_>, destination: &Path) -> Result<Bundle, BundleError> {
     pack_within(&LIMITS, material, destination)
 }
@@ -224,7 +224,7 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
     let run = RunId::stamp(jiff::Timestamp::now(), None);
     let sizes = Sizes { log, artifacts, result, readable_by };
     let request = Some(RequestRecord::of(material.request));
-    // Without a token, too: an archive that turns it away is somebody else's.
+    // Also without a token: an archive that refuses access belongs to another owner.
     let admitted = material.request.parameters().ppas.is_empty() || material.output.join("log").exists();
     let mark = Mark { summary: facts.summary, sizes, run: Some(run.to_string()), request, admitted: Some(admitted) };
     let text = serde_json::to_vec(&mark).map_err(|error| BundleError::damaged(destination, error.to_string()))?;
@@ -242,10 +242,10 @@ fn pack_within(limits: &Limits, material: &Material<'_>, destination: &Path) -> 
 }
 
 impl Bundle {
-    /// Opens a complete bundle; `None` when there is none, or only a half-made one.
+    /// Opens a complete bundle. Returns `None` when there is none, or only an incomplete one.
     ///
     /// # Errors
-    /// When it is there and cannot be read, or is damaged.
+    /// When it exists and cannot be read, or is damaged.
     pub fn open(dir: &Path) -> Result<Option<Self>, BundleError> {
         let Some(mark) = Mark::read(dir)? else { return Ok(None) };
         let Sizes { log, artifacts, result, readable_by } = mark.sizes;
@@ -274,17 +274,17 @@ impl Bundle {
         }))
     }
 
-    /// Whether this is a result of this very request, and not of another one with the same id.
+    /// Returns whether this is a result of this very request, not of another one with the same id.
     pub fn is_of(&self, request: &Request) -> bool {
         self.request.as_ref() == Some(&RequestRecord::of(request))
     }
 
-    /// All files, in the order in which they are published: result.tar last.
+    /// Returns all files in the order in which they are published: result.tar last.
     pub fn files(&self) -> Vec<BundleFile> {
         self.attachments().into_iter().chain([self.commit_mark()]).collect()
     }
 
-    /// The files that are published before result.tar.
+    /// Returns the files that are published before result.tar.
     pub fn attachments(&self) -> Vec<BundleFile> {
         let log = self.file(LOG, "text/plain; charset=UTF-8", Some("gzip"));
         let artifacts = self.file(ARTIFACTS, "application/gzip", None);
@@ -292,7 +292,7 @@ impl Bundle {
         [log, artifacts].into_iter().chain(readable_by).collect()
     }
 
-    /// result.tar, whose presence in the store says that the result is complete.
+    /// Returns result.tar, whose presence in the store marks the result as complete.
     pub fn commit_mark(&self) -> BundleFile {
         self.file(RESULT, &with_length(self.summary.to_content_type(), self.length), None)
     }
@@ -302,10 +302,10 @@ impl Bundle {
         BundleFile { name, path: self.dir.join(name), headers }
     }
 
-    /// The run id under which this bundle is, or was to be, published.
+    /// Returns the run id under which this bundle is, or will be, published.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When it is recorded and cannot be read.
     pub fn run_id(&self) -> Result<Option<RunId>, BundleError> {
         let text = match read_if_there(&self.dir.join(RUN_ID))? {
             Some(text) => Some(text),
@@ -318,40 +318,41 @@ impl Bundle {
         }
     }
 
-    /// Remembers another run id before the first file is published under it, so that a publication that is cut short goes on under
-    /// the same id; and the ids that are given up. Survives a crash of the machine.
+    /// Stores another run id, and the ids that were given up, before the first file is published under it. An interrupted
+    /// publication can then continue under the same id. Survives a crash of the machine.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn remember_run_id(&mut self, run: &RunId) -> Result<(), BundleError> {
         self.unused_id = None;
         let text: String = [run].into_iter().chain(&self.given_up).map(|id| format!("{id}\n")).collect();
         Draft::new(&self.dir).complete(RUN_ID, text.as_bytes())
     }
 
-    /// The ids under which the bundle may be in the store, and is to be removed once it is published under its own.
+    /// Returns ids under which the store may have the bundle. They have to be removed after it is published under its
+    /// own id.
     pub fn given_up(&self) -> &[RunId] {
         &self.given_up
     }
 
-    /// Gives up an id under which the bundle may be in the store. [`Bundle::remember_run_id`] keeps that on the disk.
+    /// Marks an id, under which the store may have the bundle, as given up. [`Bundle::remember_run_id`] stores that.
     pub fn give_up(&mut self, run: RunId) {
         if !self.given_up.contains(&run) {
             self.given_up.push(run);
         }
     }
 
-    /// Notes that the bundle is published under this id, and that no reader has missed it.
+    /// Records that the bundle is published under this id, and that no reader has missed it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When the file cannot be written.
     pub fn confirm(&self, run: &RunId) -> Result<(), BundleError> {
-        // Should a crash of the machine undo this, the bundle gets another id.
+        // Not synced: if a crash of the machine undoes this, the bundle only gets another id.
         let path = self.dir.join(CONFIRMED);
         fs::write(&path, run.as_str()).map_err(|error| BundleError::new("writing", &path, error))
     }
 
-    /// Whether the bundle is known to be published under this id.
+    /// Returns whether the bundle is known to be published under this id.
     pub fn is_confirmed(&self, run: &RunId) -> bool {
         fs::read_to_string(self.dir.join(CONFIRMED)).is_ok_and(|text| text == run.as_str())
     }
@@ -365,15 +366,15 @@ fn read_if_there(path: &Path) -> Result<Option<String>, BundleError> {
     }
 }
 
-/// The ids after the first one of [`RUN_ID`].
+/// Returns the ids after the first line of [`RUN_ID`].
 fn read_given_up(dir: &Path) -> Result<Vec<RunId>, BundleError> {
     let text = read_if_there(&dir.join(RUN_ID))?.unwrap_or_default();
     let ids = text.lines().skip(1).map(str::parse);
     ids.collect::<Result<_, _>>().map_err(|error| BundleError::damaged(dir, format!("its run ids: {error}")))
 }
 
-/// Files that are written one after the other and brought to the disk together. For a file system with a journal that is about as much
-/// work for all of them as for one.
+/// Files that are written one after the other and synced together. A file system with a journal syncs all of them for
+/// about the cost of one.
 struct Draft<'a> {
     folder: &'a Path,
     files: Vec<(PathBuf, File)>,
@@ -384,7 +385,7 @@ impl<'a> Draft<'a> {
         Self { folder, files: Vec::new() }
     }
 
-    /// Writes a file. Gives back what the writing gave, and the file's size.
+    /// Writes a file. Returns the result of `write` and the file's size.
     fn write<T>(
         &mut self,
         name: &str,
@@ -403,7 +404,7 @@ impl<'a> Draft<'a> {
         Ok((given, size))
     }
 
-    /// Writes a last, small file that is there with its whole text or not at all, and only when the disk has all the others.
+    /// Writes the last, small file: atomically, and only after all others are synced.
     fn complete(mut self, name: &str, text: &[u8]) -> Result<(), BundleError> {
         let new = format!("{name}.new");
         self.write(&new, |file| file.write_all(text))?;
@@ -413,7 +414,7 @@ impl<'a> Draft<'a> {
         let (new, path) = (self.folder.join(new), self.folder.join(name));
         fs::rename(&new, &path).map_err(|error| BundleError::new("renaming", &new, error))?;
         sync_folder(self.folder)?;
-        // The folder itself may be new, too.
+        // The folder itself may be new.
         match self.folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Some(parent) => sync_folder(parent),
             None => Ok(()),
@@ -426,7 +427,7 @@ fn sync_folder(folder: &Path) -> Result<(), BundleError> {
     sync().map_err(|error| BundleError::new("writing", folder, error))
 }
 
-/// Writes artifacts.tar.gz. Gives back its size before and after compression, and what is in it.
+/// Writes artifacts.tar.gz. Returns its size before and after compression, and the inventory.
 fn write_artifacts(
     limits: &Limits,
     material: &Material<'_>,
@@ -453,7 +454,7 @@ fn write_artifacts(
     Ok((size, stored, inventory))
 }
 
-/// Compresses what is written, and counts it.
+/// Compressing writer that counts the bytes before compression.
 struct Counted<W: Write> {
     inner: GzEncoder<W>,
     bytes: u64,
@@ -477,7 +478,7 @@ impl<W: Write> Write for Counted<W> {
     }
 }
 
-/// autopkgtest's own files that are copied into result.tar. They are opened now: what is not in result.tar is an artifact.
+/// Opens autopkgtest's own files that are copied into result.tar. Files that cannot be opened become artifacts.
 fn copied(material: &Material<'_>) -> Vec<(&'static str, File, Metadata)> {
     let open = |name| open_regular(&material.output.join(name)).ok().map(|(file, metadata)| (name, file, metadata));
     COPIED.into_iter().filter_map(open).filter(|(_, _, metadata)| metadata.len() <= SMALL).collect()

@@ -2,9 +2,9 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
 
-/// Characters that some proxy or parser of header parameters changes or misreads.
+/// Characters that some proxies or parsers of header parameters change or misread.
 pub(super) const QUOTED: &AsciiSet = &CONTROLS.add(b'"').add(b'\\').add(b';').add(b',').add(b'%');
-/// The same for one word of a list whose words are separated by spaces.
+/// [`QUOTED`] for one word of a list that is separated by spaces.
 pub(super) const WORD: &AsciiSet = &QUOTED.add(b' ');
 
 /// Returns the text without percent-encoding.

@@ -1,5 +1,5 @@
-//! What result.tar says about a run. proposed-migration ignores a result that lacks the exit code, the tested version or
-//! the triggers, and then waits for ever: so they are always there, made up from the request when autopkgtest left none.
+//! Facts in result.tar about a run. proposed-migration ignores a result without exit code, tested version or triggers,
+//! and then waits indefinitely. They are therefore always written, derived from the request when autopkgtest left none.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use super::record::{self, RequestRecord};
 use super::redact::Redactor;
 use super::sources::read_text;
 
-/// autopkgtest's files are far smaller; what is larger is not autopkgtest's own.
+/// Maximum size of autopkgtest's own JSON files, in bytes. They are far smaller; a larger file is not autopkgtest's.
 const TEXT_LIMIT: u64 = 1 << 20;
 const TRIGGERS_VARIABLE: &str = "ADT_TEST_TRIGGERS";
-/// Our own member of testinfo.json.
+/// Member of testinfo.json with what apt-ci adds.
 const OWN: &str = "apt-ci";
 
 /// The facts about a run.
@@ -24,12 +24,12 @@ pub(super) struct Facts {
     pub(super) summary: RunSummary,
     /// The text of `testinfo.json`.
     pub(super) testinfo: String,
-    /// Files of the output folder that are told here, so that the artifacts need not repeat them.
+    /// Files of the output folder whose contents are in the facts, so that the artifacts need not repeat them.
     pub(super) told: Vec<&'static str>,
 }
 
 impl Facts {
-    /// Learns them. They are redacted, but for the request's id: that is public, and requests are known by it.
+    /// Reads the facts from the output and redacts them, except for the request's id, which is public.
     pub(super) fn gather(material: &Material<'_>, redactor: &Redactor) -> Self {
         let mut told = Vec::new();
         let version = tested_version(material.output);
@@ -67,7 +67,7 @@ impl Facts {
     }
 }
 
-/// The version that autopkgtest tested, from its `SRC VERSION` line.
+/// Returns the version that autopkgtest tested, from the line `SRC VERSION`.
 fn tested_version(output: &Path) -> Option<String> {
     let text = read_text(&output.join("testpkg-version"), 4096)?;
     let mut words = text.split_ascii_whitespace();
@@ -82,7 +82,7 @@ fn tested_version(output: &Path) -> Option<String> {
     is_version.then(|| version.to_owned())
 }
 
-/// autopkgtest's own testinfo.json, if it is what it should be.
+/// Returns autopkgtest's own testinfo.json, if it is a JSON object.
 fn testinfo(output: &Path) -> Option<Map<String, Value>> {
     match serde_json::from_str(&read_text(&output.join("testinfo.json"), TEXT_LIMIT)?) {
         Ok(Value::Object(map)) => Some(map),
@@ -90,10 +90,11 @@ fn testinfo(output: &Path) -> Option<Map<String, Value>> {
     }
 }
 
-/// autopkgtest's testinfo.json with what readers need of the request, and with an object of our own, `apt-ci`: `uuid` and
-/// `attempt`; `worker`, who ran it; `triggers` and `ppas`, as lists; `failures`, why earlier attempts came to no result; `proof`,
-/// [what was tested](super::proof), if there is a record; and `request`, the request's parameters, so that it can be made again.
-/// With `secrets-left-out` these are not all of it; `other-parameters` names those that are not known here.
+/// Returns autopkgtest's testinfo.json with the parts of the request that readers need, and with an object `apt-ci`:
+/// `uuid` and `attempt`; `worker`, the worker's name; `triggers` and `ppas`, as lists; `failures`, why earlier attempts
+/// had no result; `proof`, the [record of what was tested](super::proof), if there is one; and `request`, the request's
+/// parameters, so that it can be submitted again. `secrets-left-out` says that these are incomplete; `other-parameters`
+/// names parameters that this version does not know.
 fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'_>, redactor: &Redactor) -> String {
     let parameters = material.request.parameters();
     let mut testinfo = testinfo.unwrap_or_default();
@@ -101,7 +102,7 @@ fn complete_testinfo(testinfo: Option<Map<String, Value>>, material: &Material<'
         Some(list) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         None => parameters.env.iter().map(ToString::to_string).collect(),
     };
-    // The request knows its triggers best: readers match results and requests by them.
+    // The triggers come from the request, because readers match results and requests by them.
     environment.retain(|entry| entry.split_once('=').is_none_or(|(name, _)| name != TRIGGERS_VARIABLE));
     let triggers: Vec<String> = parameters.triggers.iter().map(ToString::to_string).collect();
     if !triggers.is_empty() {

@@ -1,4 +1,4 @@
-//! Where a result lives in the store: container, path, run id, and the names of its files.
+//! Locations of results in the store: container, path, run id, and file names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,7 +11,8 @@ use crate::release::{Architecture, QueueName, Release};
 use crate::request::{Request, SourcePackage};
 use crate::store::Access;
 
-/// The file with everything that programs want to know about a run. It is stored last: its presence marks a complete result.
+/// The file with everything that programs need to know about a run. It is stored last, so that its presence marks a
+/// complete result.
 pub const RESULT: &str = "result.tar";
 /// autopkgtest's log, compressed.
 pub const LOG: &str = "log.gz";
@@ -22,30 +23,31 @@ const SECONDS: &str = "%Y%m%d_%H%M%S";
 /// The largest number of five hexadecimal digits.
 const MAX_DIGITS: u32 = 0xf_ffff;
 
-/// Who else may read a private run, one user's name per line. Only there when the request names somebody.
+/// Names of users who may read a private run, one per line. Exists only if the request names any.
 pub const READABLE_BY: &str = "readable-by";
 
-/// What the name of a private container begins with.
+/// Prefix of the names of private containers.
 const PRIVATE: &str = "private-";
 
-/// The public container with the results of a release's own packages.
+/// Returns the public container for the results of a release's own packages.
 pub fn container(release: &Release) -> String {
     format!("autopkgtest-{release}")
 }
 
-/// Where the results of a request are: in which container, who may read that, and where in it.
+/// Location of a request's results: the container, who may read it, and the path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// `[private-]autopkgtest-RELEASE[-OWNER-PPANAME]`: the last PPA of a request names its container.
     pub container: String,
-    /// Who may read the container. Nobody but the store's owner when a private run names no user of the store.
+    /// Who may read the container. When the request of a private run names no user of the store, only the store's
+    /// owner.
     pub access: Access,
-    /// The package's place in the container.
+    /// The package's path in the container.
     pub path: PackagePath,
 }
 
 impl Place {
-    /// The place of the results of a request that came from this queue.
+    /// Returns the location for results of a request from this queue.
     pub fn of(request: &Request, queue: &QueueName) -> Self {
         let parameters = request.parameters();
         let mut name = container(&queue.release);
@@ -66,34 +68,34 @@ impl Place {
         Self { container: name, access, path }
     }
 
-    /// The private container of a release, which says nothing about whose the run is.
+    /// Returns the private container of a release, whose name does not reveal whose the run is.
     pub fn anonymous_container(release: &Release) -> String {
         format!("{PRIVATE}{}", container(release))
     }
 
-    /// Whether a container, by its name, is closed to the public.
+    /// Returns whether a container is closed to the public, by its name.
     pub fn is_private(name: &str) -> bool {
         name.starts_with(PRIVATE)
     }
 
-    /// What a container's name tells of the runs in it: the release, and, of tests with packages from a PPA, `OWNER-PPANAME`. `None`
-    /// when it is no container with results.
+    /// Returns the release of the runs in a container and, for tests with packages from a PPA, `OWNER-PPANAME`. `None`
+    /// when the name is not that of a container with results.
     pub fn of_container(name: &str) -> Option<(Release, Option<&str>)> {
         let rest = name.strip_prefix(PRIVATE).unwrap_or(name).strip_prefix("autopkgtest-")?;
         let (release, ppa) = rest.split_once('-').map_or((rest, None), |(release, ppa)| (release, Some(ppa)));
         Some((release.parse().ok()?, ppa.filter(|ppa| !ppa.is_empty())))
     }
 
-    /// Whether a text is the name of a container with results.
+    /// Returns whether this is the name of a container with results.
     pub fn is_container(name: &str) -> bool {
         name.strip_prefix(PRIVATE).unwrap_or(name).strip_prefix("autopkgtest-").is_some_and(|rest| !rest.is_empty())
     }
 }
 
-/// Identifies a run of a package on a release and architecture: `YYYYMMDD_HHMMSS_xxxxx@`, the second (UTC) in which its
-/// result was published and five hexadecimal digits, the microsecond. Other programs write random digits, older ones none.
+/// Id of a run of a package on a release and architecture: `YYYYMMDD_HHMMSS_xxxxx@`, the second (UTC) when its result
+/// was published, and the microsecond as five hexadecimal digits. Other programs write random digits, older ones none.
 ///
-/// The order of run ids is the order of their texts, which is how stores list them.
+/// Run ids are ordered like their texts, which is how stores list them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
 
@@ -103,8 +105,9 @@ pub struct RunId(String);
 pub struct InvalidRunId(String);
 
 impl RunId {
-    /// A new id for a result that is published now. It comes after `newest`, the package's newest id so far, even when the
-    /// clock went back: readers ask for what comes after the newest run that they know, and must not miss one.
+    /// Returns a new id for a result that is published now. It is greater than `newest`, the package's newest id so
+    /// far, even if the clock went back: readers ask for runs after the newest one that they know, and must not miss
+    /// one.
     pub fn stamp(now: Timestamp, newest: Option<&Self>) -> Self {
         let now = now.to_zoned(TimeZone::UTC).datetime();
         let now = Self::at(now, u32::try_from(now.subsec_nanosecond() / 1000).unwrap_or_default());
@@ -118,7 +121,7 @@ impl RunId {
         Self(format!("{}_{digits:05x}@", second.strftime(SECONDS)))
     }
 
-    /// The next id, as little later as can be: a burst of results must not lead into the future.
+    /// Returns the next id, as little later as possible: a burst of results must not lead into the future.
     fn next(&self) -> Self {
         let second = self.second();
         // An id without digits comes before all others of its second.
@@ -129,18 +132,18 @@ impl RunId {
         }
     }
 
-    /// The id as text, with its `@`.
+    /// Returns the id as text, with its `@`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// When the result was published, in UTC.
+    /// Returns when the result was published, in UTC.
     pub fn published(&self) -> Timestamp {
         self.second().to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     fn second(&self) -> DateTime {
-        // Checked when the id was read.
+        // Was checked when the id was parsed.
         self.0.get(..15).and_then(read_second).unwrap_or(DateTime::MIN)
     }
 }
@@ -187,7 +190,7 @@ impl fmt::Display for RunId {
     }
 }
 
-/// The place of a package's runs on one release and architecture.
+/// Path of a package's runs on one release and architecture.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackagePath {
     /// The release that the tests ran on.
@@ -199,30 +202,32 @@ pub struct PackagePath {
 }
 
 impl PackagePath {
-    /// What the names of the package's objects begin with: `bookworm/amd64/g/gzip/`, `bookworm/amd64/libp/libpng/`.
+    /// Returns the prefix of the package's object names: `bookworm/amd64/g/gzip/`, `bookworm/amd64/libp/libpng/`.
     pub fn prefix(&self) -> String {
         let Self { release, architecture, package } = self;
         format!("{release}/{architecture}/{}/{package}/", shelf(package.as_str()))
     }
 
-    /// The folder of one run, without a slash at its end: `bookworm/amd64/g/gzip/20261123_084000_0a1b2@`.
+    /// Returns the folder of one run, without a slash at its end: `bookworm/amd64/g/gzip/20261123_084000_0a1b2@`.
     pub fn folder(&self, run: &RunId) -> String {
         format!("{}{run}", self.prefix())
     }
 
-    /// The name of one of a run's objects.
+    /// Returns the name of one of a run's objects.
     pub fn object(&self, run: &RunId, file: &str) -> String {
         format!("{}{run}/{file}", self.prefix())
     }
 }
 
-/// The archive's usual subfolder of a package: its first letter, or the first four when its name begins with `lib`.
+/// Returns the archive's usual subfolder of a package: its first letter, or the first four when its name begins with
+/// `lib`.
 fn shelf(package: &str) -> &str {
     let length = if package.starts_with("lib") { 4 } else { 1 };
     package.get(..length).unwrap_or(package)
 }
 
-/// Takes an object's name apart: package, run, and the file's name. `None` when it is not a run's object.
+/// Splits an object's name into package, run, and file name. Returns `None` for an object that does not belong to a
+/// run.
 pub fn parse_object(name: &str) -> Option<(PackagePath, RunId, &str)> {
     let mut parts = name.splitn(6, '/');
     let path = PackagePath {
@@ -279,7 +284,7 @@ mod tests {
             (r#"{"swiftuser": "ann"}"#, "private-autopkgtest-noble", private(&["ann"])),
             (r#"{"ppas": ["u:t@o/n", "o.x/p+q"]}"#, "private-autopkgtest-noble-o.x-p+q", private(&[])),
             (r#"{"swiftuser": "ann", "ppas": ["u:t@o/n"]}"#, "private-autopkgtest-noble-o-n", private(&["ann"])),
-            // The readers of web pages are no users of the store.
+            // Readers of web pages are not users of the store.
             (r#"{"swiftuser": "ann", "readable-by": ["bob"]}"#, "private-autopkgtest-noble", private(&["ann"])),
         ] {
             let request = Request::parse(format!("libpng {parameters}").as_bytes()).unwrap();

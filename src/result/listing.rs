@@ -1,12 +1,13 @@
-//! What a store's listing tells about a run: the Content-Type of its result.tar carries the outcome as parameters, so that
-//! one page of a listing describes thousands of runs without fetching any of them.
+//! A run's summary in the store's listing. The Content-Type of result.tar has the outcome as parameters, so that one page of
+//! a listing describes thousands of runs without fetching any of them.
 //!
 //! ```text
 //! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…; proof=proven; tested=archive
 //! ```
 //!
-//! `tested` is `archive` or `branch`. `ppas="OWNER/NAME …"`, `all-proposed=1` and `testname=` follow where the request had them.
-//! The last one is `length=`, the size of result.tar in bytes: one of another size was cut after it was stored.
+//! `tested` is `archive` or `branch`. `ppas="OWNER/NAME …"`, `all-proposed=1` and `testname=` follow if the request had
+//! them. The last parameter is `length=`, the size of result.tar in bytes: a file of another size was changed after it was
+//! stored.
 
 use std::fmt::Write as _;
 
@@ -18,48 +19,49 @@ use super::options::{OptionsReader, RunOptions};
 use super::outcome::Outcome;
 use super::proof::ProofVerdict;
 
-/// Longer Content-Types are not written: servers and proxies limit a header, often to 4 kB or 8 kB.
+/// Maximum size of a Content-Type with triggers, in bytes: servers and proxies limit a header, often to 4 kB or 8 kB.
 const LIMIT: usize = 3000;
-/// More of a single text is not written.
+/// Maximum size of one encoded text, in bytes. The rest is cut off.
 const TEXT_LIMIT: usize = 600;
 
 const MEDIA_TYPE: &str = "application/x-tar";
 const LENGTH: &str = "length";
 
-/// What there is to know about a run without fetching it.
+/// Summary of a run, which is known without fetching its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSummary {
     /// autopkgtest's exit code.
     pub exitcode: i32,
-    /// The tested version; `unknown` when the run did not come so far, `blacklisted` when it was not to be run.
+    /// The tested version; `unknown` when the run did not get so far, `blacklisted` when it was not allowed to run.
     pub version: String,
-    /// How long the run took, in seconds.
+    /// Duration of the run, in seconds.
     pub duration: u64,
-    /// What caused the run, each `SRC/VERSION`. `None`: too many for a listing, or a listing without them; result.tar has them.
+    /// What caused the run, each `SRC/VERSION`. `None` when a listing has none or had no room for them; result.tar has
+    /// them.
     pub triggers: Option<Vec<String>>,
-    /// Who asked for it.
+    /// The requester.
     pub requester: Option<String>,
     /// The request's id.
     pub uuid: Option<String>,
-    /// Whether it tested what it was asked to test. Absent in listings of older versions and other programs.
+    /// Whether the run tested what it was asked to test. Absent in listings of older versions and other programs.
     #[serde(default)]
     pub proof: ProofVerdict,
-    /// Whether it took every package of the pocket, because the triggers alone could not be installed.
+    /// Whether all packages of the pocket were used, because the triggers alone could not be installed.
     #[serde(default)]
     pub fallback: bool,
-    /// What was tested beside the archive's own package. `None`: a listing or a result that does not tell it.
+    /// What was tested apart from the archive's own package. `None` when a listing or a result does not say.
     #[serde(default)]
     pub options: Option<RunOptions>,
 }
 
 impl RunSummary {
-    /// How the run ended.
+    /// Returns the outcome of the run.
     pub fn outcome(&self) -> Outcome {
         Outcome::from_exit_code(self.exitcode)
     }
 
-    /// The Content-Type that carries this summary. It has only printable ASCII characters and at most about 3 kB: triggers
-    /// that do not fit are left out and counted instead.
+    /// Returns the Content-Type with this summary: only printable ASCII characters, and at most about 3 kB. Triggers
+    /// that do not fit are only counted.
     pub fn to_content_type(&self) -> String {
         let mut text = format!("{MEDIA_TYPE}; exitcode={}", self.exitcode);
         push_text(&mut text, "version", &self.version);
@@ -91,7 +93,7 @@ impl RunSummary {
         text + &tail
     }
 
-    /// Reads a Content-Type. `None` when it carries no summary: then the result was stored by another program, and
+    /// Parses a Content-Type. Returns `None` when it has no summary: then another program stored the result, and
     /// result.tar itself has to be read.
     pub fn parse(content_type: &str) -> Option<Self> {
         let (media_type, parameters) = content_type.split_once(';')?;
@@ -120,12 +122,13 @@ impl RunSummary {
     }
 }
 
-/// Adds the size of the result.tar that a Content-Type describes.
+/// Appends the size of result.tar to the Content-Type that describes it.
 pub(super) fn with_length(content_type: String, bytes: u64) -> String {
     format!("{content_type}; {LENGTH}={bytes}")
 }
 
-/// Whether a stored result.tar of this size is not the one that its Content-Type describes. One that tells no size may be.
+/// Returns whether a stored result.tar of this size differs from the one that its Content-Type describes. `false` when
+/// the Content-Type has no size.
 pub(crate) fn is_changed(content_type: &str, bytes: u64) -> bool {
     let parameters = content_type.split_once(';').map(|(_, parameters)| Parameters(parameters));
     let length = parameters.into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case(LENGTH));
@@ -135,7 +138,7 @@ pub(crate) fn is_changed(content_type: &str, bytes: u64) -> bool {
 fn push_text(text: &mut String, name: &str, value: &str) {
     let mut encoded = String::new();
     for part in utf8_percent_encode(value, QUOTED) {
-        // Each part is a run of plain characters or one encoded byte.
+        // Each part is a series of plain characters or one encoded byte.
         if encoded.len() + part.len() > TEXT_LIMIT {
             let rest = TEXT_LIMIT - encoded.len();
             encoded.push_str(if part.starts_with('%') { "" } else { part.get(..rest).unwrap_or_default() });
@@ -144,7 +147,7 @@ fn push_text(text: &mut String, name: &str, value: &str) {
         encoded.push_str(part);
     }
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    // The version is always quoted, as other programs expect it.
+    // Other programs expect a quoted version.
     if name != "version" && !encoded.is_empty() && encoded.bytes().all(is_token) {
         let _ = write!(text, "; {name}={encoded}");
     } else {
@@ -152,7 +155,7 @@ fn push_text(text: &mut String, name: &str, value: &str) {
     }
 }
 
-/// The parameters after a media type: `name=token` or `name="text"`, between semicolons. What is malformed is skipped.
+/// Parameters after a media type: `name=token` or `name="text"`, separated by semicolons. Malformed ones are skipped.
 struct Parameters<'a>(&'a str);
 
 impl<'a> Iterator for Parameters<'a> {
@@ -184,7 +187,7 @@ impl<'a> Iterator for Parameters<'a> {
     }
 }
 
-/// The text up to the closing quotation mark, and what follows it.
+/// Returns the text up to the closing quotation mark, and the text after it.
 fn unquote(quoted: &str) -> (String, &str) {
     let mut value = String::new();
     let mut characters = quoted.char_indices();
@@ -223,7 +226,7 @@ mod tests {
         let text = r#"application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=3f2c-1; proof=proven"#;
         assert_eq!(summary().to_content_type(), text);
         assert_eq!(RunSummary::parse(text), Some(summary()));
-        // Results of older versions and other programs tell nothing of it.
+        // Results of older versions and other programs do not have it.
         let (older, _) = text.split_once("; proof").unwrap();
         assert_eq!(RunSummary::parse(older).map(|read| read.proof), Some(ProofVerdict::None));
         let fallback = RunSummary { fallback: true, ..summary() };

@@ -1,4 +1,4 @@
-//! log.gz: autopkgtest's log. A test can write gigabytes; of these the beginning and the end are kept.
+//! log.gz: autopkgtest's log. A test can write gigabytes; of these, the beginning and the end are kept.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,26 +10,29 @@ use super::material::Material;
 use super::redact::Redactor;
 use super::sources::open_regular;
 
-/// How much of the beginning of a long log is published, in bytes before compression: up to the last line that ends there.
+/// Maximum size of the published beginning of a long log, in bytes before compression. It is cut after the last line
+/// that ends there.
 pub const KEEP_HEAD: u64 = 32 << 20;
-/// How much of the end of a long log is published, in bytes before compression: from the first line that begins there.
+/// Maximum size of the published end of a long log, in bytes before compression. It is cut before the first line that
+/// begins there.
 ///
-/// A log of at most [`KEEP_HEAD`] and this together is published whole. Of a longer one nothing between the two is ever read: whoever
-/// watches a log grow may give the room back to the disk.
+/// A log of at most [`KEEP_HEAD`] and this together is published whole. The middle of a longer one is never read: a
+/// process that follows a growing log may free its disk space.
 pub const KEEP_TAIL: u64 = 96 << 20;
 
-/// How far from a cut the end of a line is looked for.
+/// Maximum distance between a cut and the end of a line, in bytes.
 const LINE: u64 = 64 << 10;
 
-/// What of the log was written, in bytes before compression.
+/// Sizes of the written log, in bytes before compression.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Written {
     pub(super) bytes: u64,
-    /// How many bytes of autopkgtest's own log are missing in the middle.
+    /// Number of bytes of autopkgtest's own log that are missing in the middle.
     pub(super) left_out: u64,
 }
 
-/// Writes the log, compressed, and the material's note below it. An error is one of writing: what cannot be read is told in the log.
+/// Writes the log, compressed, and the note of `material` below it. Errors come only from writing: a read error is
+/// noted in the log.
 pub(super) fn write(
     material: &Material<'_>,
     redactor: &Redactor,
@@ -67,11 +70,11 @@ struct Log<'r, W: Write> {
     last: Option<u8>,
 }
 
-/// What became of reading; the outer result is that of writing.
+/// The inner result is that of reading, the outer one that of writing.
 type Copied = io::Result<io::Result<()>>;
 
 impl<W: Write> Log<'_, W> {
-    /// Copies a file of this size, without the middle when it is too long. What is appended in the meantime is not waited for.
+    /// Copies a file of this size, without the middle when it is too long. Later additions are ignored.
     fn copy(&mut self, file: &mut File, size: u64, (head, tail): (u64, u64)) -> Copied {
         if size <= head.saturating_add(tail) {
             return self.part(file, 0, size, 0, size);
@@ -94,8 +97,9 @@ impl<W: Write> Log<'_, W> {
         self.part(file, size - tail, size, tail_start, size)
     }
 
-    /// Where to cut a beginning of `head` bytes: after a line if possible. In the middle of a line so early that a secret cannot be
-    /// cut: all of one that begins before the cut is among the bytes that are read.
+    /// Returns where to cut a beginning of `head` bytes: after a line if possible. In the middle of a line, the cut is
+    /// so early that a secret cannot be cut: every secret that begins before the cut is completely among the bytes that
+    /// are read.
     fn cut_before(&self, file: &mut File, head: u64) -> io::Result<u64> {
         let start = head.saturating_sub(LINE);
         let window = window(file, start, head)?;
@@ -105,7 +109,8 @@ impl<W: Write> Log<'_, W> {
         })
     }
 
-    /// Where to cut an end that begins at `start`: before a line if possible, or else behind all of a secret that began earlier.
+    /// Returns where to cut an end that begins at `start`: before a line if possible, or else after every secret that
+    /// began earlier.
     fn cut_after(&self, file: &mut File, start: u64, size: u64) -> io::Result<u64> {
         let window = window(file, start, size.min(start + LINE))?;
         Ok(match window.iter().position(|byte| *byte == b'\n') {
@@ -114,7 +119,7 @@ impl<W: Write> Log<'_, W> {
         })
     }
 
-    /// Reads the file from `start` to `end`, and copies what lies between `from` and `to` of it, redacted.
+    /// Reads the file from `start` to `end`, and copies the part between `from` and `to`, redacted.
     fn part(&mut self, file: &mut File, start: u64, end: u64, from: u64, to: u64) -> Copied {
         if let Err(fault) = file.seek(SeekFrom::Start(start)) {
             return Ok(Err(fault));
@@ -195,7 +200,7 @@ mod tests {
             |path| {
                 let file = File::create(path).unwrap();
                 file.set_len(size).unwrap();
-                // Lines at the beginning and the end, and the hole that somebody has made of the middle.
+                // Lines at the beginning and the end, and a hole in the middle, as after its space was freed.
                 let lines: String = (0..500_000).map(|number| format!("line {number}\n")).collect();
                 let lines = lines.as_bytes();
                 file.write_all_at(&lines[..1 << 20], 0).unwrap();

@@ -1,5 +1,5 @@
-//! manifest.json of result.tar: how large the published files and a run's artifacts are, so that nobody has to fetch gigabytes to find
-//! out.
+//! manifest.json of result.tar: the sizes of the published files and of a run's artifacts, so that readers need not fetch
+//! gigabytes to learn them.
 //!
 //! ```json
 //! {
@@ -18,29 +18,29 @@
 //! }
 //! ```
 //!
-//! `size` is in bytes before compression, `stored` in bytes as they are in the store; `left-out` of the log counts the bytes that were cut
-//! from its middle, and of an artifact it says why it is not there. `largest` names the thousand largest regular files, largest first;
-//! what is not a regular file is counted only when it is left out. result.tar itself is not in it, nor is `readable-by`, when there
-//! is none.
+//! `size` is in bytes before compression, `stored` in bytes in the store. `left-out` of the log is the number of bytes cut
+//! from its middle; `left-out` of an artifact is the reason why it is missing. `largest` names the thousand largest regular
+//! files, largest first; other things are counted only when they are left out. result.tar itself is not listed, and
+//! `readable-by` only if it exists.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::Serialize;
 
-/// How many artifacts are named.
+/// Maximum number of artifacts that are named.
 const MOST_NAMED: usize = 1000;
-/// How much of an artifact's name is told, in characters: everybody who reads a result fetches these names.
+/// Maximum length of an artifact's name, in characters: everyone who reads a result fetches these names.
 const LONGEST_NAME: usize = 300;
 
-/// The document.
+/// Contents of manifest.json.
 #[derive(Serialize)]
 pub(super) struct Manifest<'a> {
     pub(super) files: BTreeMap<&'static str, Published>,
     pub(super) artifacts: &'a Inventory,
 }
 
-/// A published file.
+/// Sizes of a published file.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Published {
@@ -54,7 +54,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// What became of the artifacts.
+/// Artifacts that are kept and left out.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Inventory {
@@ -70,7 +70,7 @@ struct Count {
     bytes: u64,
 }
 
-/// Ordered by size.
+/// An artifact, ordered by size.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Artifact {
@@ -81,14 +81,14 @@ struct Artifact {
 }
 
 impl Inventory {
-    /// Notes a file that is kept.
+    /// Records a file that is kept.
     pub(super) fn keep(&mut self, name: &str, size: u64) {
         self.kept.files += 1;
         self.kept.bytes += size;
         self.note(name, size, None);
     }
 
-    /// Notes what is left out, and why. What is no regular file has no size.
+    /// Records something that is left out, and the reason. Only regular files have a size.
     pub(super) fn leave_out(&mut self, name: &str, size: Option<u64>, reason: &str) {
         self.left_out.files += 1;
         self.left_out.bytes += size.unwrap_or_default();
@@ -97,7 +97,7 @@ impl Inventory {
         }
     }
 
-    /// Only the archive's size is left when all of it is left out.
+    /// Moves everything to what is left out, for a reason.
     pub(super) fn leave_out_everything(&mut self, reason: &str) {
         self.left_out.files += self.kept.files;
         self.left_out.bytes += self.kept.bytes;

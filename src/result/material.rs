@@ -9,33 +9,33 @@ use serde_json::Value;
 use super::proof::Proof;
 use crate::request::Request;
 
-/// What a bundle is made of.
+/// Everything that a bundle is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Material<'a> {
     /// autopkgtest's output folder; it may be empty or missing.
     pub output: &'a Path,
     /// autopkgtest's exit code.
     pub exit_code: i32,
-    /// How long the run took.
+    /// Duration of the run.
     pub duration: Duration,
-    /// What was asked for. The tokens of its PPAs are kept out of the bundle.
+    /// The request. The tokens of its PPAs are kept out of the bundle.
     pub request: &'a Request,
-    /// Which attempt it was.
+    /// Number of the attempt.
     pub attempt: u32,
     /// The name of the worker that ran it.
     pub worker: Option<&'a str>,
-    /// Why earlier attempts came to no result: a list of `{attempt, worker, reason, time}`, kept as it is.
+    /// Why earlier attempts had no result: a list of `{attempt, worker, reason, time}`, copied unchanged.
     pub failures: &'a [Value],
-    /// Why the test never started, or did not end by itself; it goes into the log.
+    /// Why the test never started or did not end by itself. Appended to the log.
     pub note: Option<&'a str>,
-    /// What the testbed had of what was asked for, if that is known.
+    /// What the testbed had of what was requested, if known.
     pub proof: Option<&'a Proof>,
-    /// What else nobody may read in the bundle, beside the tokens of the request's PPAs.
+    /// Other secrets that must not be in the bundle, in addition to the tokens of the request's PPAs.
     pub secrets: &'a [SecretString],
 }
 
 impl<'a> Material<'a> {
-    /// A first attempt, about which there is nothing else to say.
+    /// Returns the input for a first attempt, without any optional part.
     pub fn new(output: &'a Path, request: &'a Request, exit_code: i32, duration: Duration) -> Self {
         let (worker, note) = (None, None);
         Self {

@@ -1,5 +1,5 @@
-//! What a test run leaves: its [`outcome`], its files as a [`bundle`], their place in the store ([`layout`]) and what the
-//! store's listing tells about it ([`listing`]).
+//! Results of test runs: the [`outcome`], the files as a [`bundle`], their location in the store ([`layout`]), and the
+//! summary in the store's listing ([`listing`]).
 
 mod artifacts;
 pub mod bundle;

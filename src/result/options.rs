@@ -1,4 +1,4 @@
-//! What a run tested beside the archive's own package, as its request asked for it.
+//! What a run tested apart from the archive's own package, as its request specifies.
 
 use std::fmt::Write as _;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::encoding::{WORD, decode};
 use crate::request::{PULL_REQUEST, Parameters};
 
-/// Longer options are left out of a listing, so that the header stays small.
+/// Maximum size of the options in a listing, in bytes, so that the header stays small. Longer ones are left out.
 const LIMIT: usize = 1000;
 
-/// What a run tested beside the archive's own package.
+/// What a run tested apart from the archive's own package.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunOptions {
@@ -27,7 +27,7 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// Returns the options of a request. Logins and fingerprints of PPAs are not among them.
+    /// Returns the options of a request, without logins and fingerprints of PPAs.
     pub(super) fn of(parameters: &Parameters) -> Self {
         Self {
             branch: parameters.source.is_some(),
@@ -37,10 +37,10 @@ impl RunOptions {
         }
     }
 
-    /// Reads them from testinfo.json. `None` when it does not tell them.
+    /// Reads the options from testinfo.json. Returns `None` when it does not have them.
     pub(crate) fn in_testinfo(testinfo: &Value) -> Option<Self> {
         let Some(request) = testinfo.get("apt-ci").and_then(|own| own.get("request")) else {
-            // Other programs record no request, but pass a pull request on to its test.
+            // Other programs do not record the request, but pass the pull request's variable to its test.
             let environment = testinfo.get("custom_environment").and_then(Value::as_array);
             let mut variables = environment.into_iter().flatten().filter_map(Value::as_str);
             let is_pull_request =
@@ -58,14 +58,14 @@ impl RunOptions {
         })
     }
 
-    /// Returns `all-proposed=1,testname=x`, as far as they apply: the text by which other programs tell such runs apart.
+    /// Returns `all-proposed=1,testname=x`, as far as they apply: other programs distinguish such runs by this text.
     pub fn env(&self) -> String {
         let all_proposed = self.all_proposed.then(|| "all-proposed=1".to_owned());
         let testname = self.testname.as_ref().map(|name| format!("testname={name}"));
         all_proposed.into_iter().chain(testname).collect::<Vec<_>>().join(",")
     }
 
-    /// Returns the parameters of a Content-Type that carry these options; empty when they are too long for a listing.
+    /// Returns the parameters of a Content-Type for these options; empty when they are too long for a listing.
     pub(super) fn to_parameters(&self) -> String {
         let word = |text: &String| utf8_percent_encode(text, WORD).to_string();
         let mut text = format!("; tested={}", if self.branch { "branch" } else { "archive" });
@@ -82,11 +82,11 @@ impl RunOptions {
     }
 }
 
-/// Collects the options from the parameters of a Content-Type.
+/// Reader of the options in the parameters of a Content-Type.
 #[derive(Default)]
 pub(super) struct OptionsReader {
     options: RunOptions,
-    /// Only the newer listings tell them.
+    /// Whether the listing has options: listings of older versions do not.
     is_told: bool,
 }
 

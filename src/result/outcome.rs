@@ -1,4 +1,4 @@
-//! The one vocabulary of outcomes, and the one table that leads from an exit code to it.
+//! Outcomes, and the only table that maps exit codes to them.
 
 use std::fmt;
 
@@ -21,20 +21,20 @@ use crate::exit_code::autopkgtest;
 pub enum Outcome {
     /// Every test passed; some may have been skipped.
     Pass,
-    /// There was nothing to say about the package: no tests, or only skipped ones.
+    /// The tests say nothing about the package: there are none, or all were skipped, superficial or flaky.
     Neutral,
-    /// A test failed, or the package is broken: the package's fault.
+    /// A test failed, or the package is broken.
     Fail,
-    /// The testbed failed: says nothing about the package, and the same test may succeed when it is run again.
+    /// The testbed failed. This says nothing about the package, and another attempt may succeed.
     Tmpfail,
-    /// Something unexpected happened that is not known to be the package's fault.
+    /// An unexpected end that is not known to be the package's fault.
     Error,
-    /// The site's operators said never to run this package, so it was not run.
+    /// The package is on the operators' denylist and was not run.
     Denylisted,
 }
 
 impl Outcome {
-    /// Every outcome, best first.
+    /// All outcomes, best first.
     pub const ALL: [Self; 6] = [Self::Pass, Self::Neutral, Self::Fail, Self::Tmpfail, Self::Error, Self::Denylisted];
 
     /// The exit codes that mean something else than an error.
@@ -65,7 +65,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome's word.
+    /// Returns the outcome as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -84,8 +84,8 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Whether an exit code is certainly not the package's doing: 16, a testbed that failed, and 1, a crash of autopkgtest
-/// itself. Such a run is tried again, within bounds, before its result is believed.
+/// Returns whether an exit code is certainly not the package's fault: 16, a failed testbed, and 1, a crash of
+/// autopkgtest itself. Such a run is repeated a limited number of times before its result counts.
 pub fn is_infrastructure(exit_code: i32) -> bool {
     matches!(exit_code, autopkgtest::CRASHED | autopkgtest::TESTBED_FAILED)
 }

@@ -1,4 +1,4 @@
-//! The record of what a testbed really had, held against what the request asked to test.
+//! The record of what a testbed really had, compared with what the request asked to test.
 //!
 //! It is written into testinfo.json as `apt-ci.proof`, and its verdict into the [listing](super::listing):
 //!
@@ -23,9 +23,9 @@ const MAX_TEXT: usize = 500;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProofVerdict {
-    /// The testbed had everything that was asked for.
+    /// The testbed had everything that was requested.
     Proven,
-    /// The testbed lacked something that was asked for: the result says nothing about the package.
+    /// The testbed lacked something that was requested: the result says nothing about the package.
     Refuted,
     /// There is no record. The result counts, and is shown as not proven.
     #[default]
@@ -33,10 +33,10 @@ pub enum ProofVerdict {
 }
 
 impl ProofVerdict {
-    /// Every verdict.
+    /// All verdicts.
     pub const ALL: [Self; 3] = [Self::Proven, Self::Refuted, Self::None];
 
-    /// The verdict's word in records and listings.
+    /// Returns the verdict's word in records and listings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proven => "proven",
@@ -45,13 +45,13 @@ impl ProofVerdict {
         }
     }
 
-    /// The verdict for a word; [`ProofVerdict::None`] for an unknown one.
+    /// Returns the verdict for a word; [`ProofVerdict::None`] for an unknown one.
     pub fn from_word(word: &str) -> Self {
         Self::ALL.into_iter().find(|verdict| verdict.as_str() == word).unwrap_or_default()
     }
 }
 
-/// The verdict as people read it.
+/// Formats the verdict for people.
 impl fmt::Display for ProofVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -78,7 +78,7 @@ pub enum ProofKind {
 }
 
 impl ProofKind {
-    /// The kind's word.
+    /// Returns the kind as a word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Trigger => "trigger",
@@ -90,10 +90,10 @@ impl ProofKind {
     }
 }
 
-/// One thing that the request asked for, and what the testbed had of it.
+/// One part of the request, and what the testbed had of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofItem {
-    /// What was asked for.
+    /// The kind of the part.
     pub kind: ProofKind,
     /// Its name in the request.
     pub asked: String,
@@ -103,22 +103,22 @@ pub struct ProofItem {
     /// The suites, or the address, that this version came from.
     #[serde(default)]
     pub from: Option<String>,
-    /// What was installed of it, `PACKAGE VERSION`.
+    /// The installed package, `PACKAGE VERSION`.
     #[serde(default)]
     pub installed: Option<String>,
-    /// Why the request was not met; none if it was.
+    /// Why the request was not met; `None` if it was.
     #[serde(default)]
     pub reason: Option<String>,
 }
 
 impl ProofItem {
-    /// An item that is met, about which nothing else is known.
+    /// Returns an item that is met, without further details.
     pub fn new(kind: ProofKind, asked: impl Into<String>) -> Self {
         Self { kind, asked: asked.into(), found: None, from: None, installed: None, reason: None }
     }
 }
 
-/// The item in a sentence.
+/// Formats the item as a sentence.
 impl fmt::Display for ProofItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, asked, found, from, installed, reason } = self;
@@ -142,24 +142,26 @@ impl fmt::Display for ProofItem {
 pub struct Proof {
     /// Whether all items are met.
     pub verdict: ProofVerdict,
-    /// Whether dependencies could not be met with the triggers alone, so that every package of the pocket was used.
+    /// Whether dependencies could not be installed with the triggers alone, so that all packages of the pocket were
+    /// used.
     pub fallback: bool,
-    /// What was asked for, in the order of the request.
+    /// The parts of the request, in its order.
     pub items: Vec<ProofItem>,
-    /// The release's pocket on the worker, empty when it had none. `None` in records of older versions.
+    /// The release's pocket on the worker; empty when there was none. `None` in records of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pocket: Option<String>,
 }
 
 impl Proof {
-    /// The record of these items: refuted if one of them is not met.
+    /// Returns the record of these items: refuted if one of them is not met.
     pub fn of(items: Vec<ProofItem>, fallback: bool) -> Self {
         let refuted = items.iter().any(|item| item.reason.is_some());
         let verdict = if refuted { ProofVerdict::Refuted } else { ProofVerdict::Proven };
         Self { verdict, fallback, items, pocket: None }
     }
 
-    /// Reads the record in a run's testinfo.json. Malformed parts are left out; a malformed verdict is none.
+    /// Reads the record in a run's testinfo.json. Malformed parts are left out; a malformed verdict becomes
+    /// [`ProofVerdict::None`].
     pub fn from_testinfo(testinfo: &Value) -> Self {
         let Some(record) = testinfo.get("apt-ci").and_then(|own| own.get("proof")) else { return Self::default() };
         let item = |value: &Value| {

@@ -1,4 +1,4 @@
-//! What a result and a bundle record of their request, to tell it from another one with the same id.
+//! The record of a request in its result and bundle, which distinguishes it from another one with the same id.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::redact::Redactor;
 use crate::request::Request;
 
-/// A request without its secrets: everything that was asked for, when, and by whom.
+/// A request without its secrets: what was requested, when, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RequestRecord {
@@ -14,15 +14,15 @@ pub struct RequestRecord {
     pub package: String,
     /// The request's id.
     pub uuid: Option<String>,
-    /// Its known parameters but the id, as in the wire form. Tokens are left out.
+    /// The known parameters except the id, in the wire form. Tokens are left out.
     pub parameters: Value,
-    /// The names of its other parameters. Their values may be secrets of other programs.
+    /// Names of the other parameters. Their values may be secrets of other programs.
     #[serde(default)]
     pub other_parameters: Vec<String>,
 }
 
 impl RequestRecord {
-    /// The record of a request.
+    /// Returns the record of a request.
     pub fn of(request: &Request) -> Self {
         Self::redacted(request, &Redactor::new(request, &[]))
     }
@@ -37,7 +37,7 @@ impl RequestRecord {
         }
     }
 
-    /// The record that a result of this package has in its testinfo.json; `None` when it has none.
+    /// Returns the record in the testinfo.json of a result of this package; `None` when there is none.
     pub fn in_testinfo(package: &str, testinfo: &Value) -> Option<Self> {
         let own = testinfo.get("apt-ci")?;
         let names = own.get("other-parameters").and_then(Value::as_array).into_iter().flatten();
@@ -50,7 +50,7 @@ impl RequestRecord {
     }
 }
 
-/// The parameters that this program knows, without the id and without tokens.
+/// Returns the parameters that this version knows, without the id and without tokens.
 pub(super) fn known(request: &Request) -> Value {
     let mut parameters = request.public_parameters();
     parameters.remove("uuid");

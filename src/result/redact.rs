@@ -1,10 +1,11 @@
-//! Secrets in what a test left. The token of a private PPA is in the testbed's apt sources, so programs there print it, and tests
-//! keep it in their artifacts. Everything that is published goes through here, and each byte of a secret becomes a `*`: sizes stay
-//! as they are, so that the member of an archive whose size is promised can be redacted while it is read.
+//! Redaction of secrets in what a test left. The token of a private PPA is in the testbed's apt sources, so that
+//! programs there print it, and tests keep it in their artifacts. Everything that is published is redacted here: each
+//! byte of a secret becomes a `*`. Sizes stay the same, so that a member of an archive can be redacted while it is
+//! read, after its header with the size is written.
 //!
-//! A secret is found as it is, percent-encoded (each byte or only some), and in base64, also in the middle of a longer text in
-//! base64 and as `USER:TOKEN` of HTTP's basic authentication. What a test hides on purpose, in hexadecimal digits or compressed, is not
-//! found: who may run tests with an archive may read it.
+//! A secret is found as it is, percent-encoded (each byte or only some), and in base64, also inside longer base64 text
+//! and as `USER:TOKEN` of HTTP's basic authentication. A secret that a test hides on purpose, in hexadecimal digits or
+//! compressed, is not found: users who may run tests with an archive may read it.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -14,24 +15,25 @@ use serde_json::Value;
 
 use crate::request::Request;
 
-/// How much is read at a time.
+/// Number of bytes that are read at a time.
 const CHUNK: usize = 64 << 10;
-/// Of a shorter secret, too little in the middle of a longer base64 text is its own: it would be found everywhere.
+/// Minimum length of a secret that is searched for inside base64 text, in bytes. Less of a shorter one is distinct
+/// there: it would be found everywhere.
 const LEAST_IN_BASE64: usize = 6;
-/// Stands for each byte of a secret.
+/// Replacement for each byte of a secret.
 const STAR: u8 = b'*';
 
-/// Knows the secrets of a run.
+/// Replaces the secrets of a run.
 pub struct Redactor {
     patterns: Vec<SecretSlice<u8>>,
-    /// Which bytes an occurrence can begin with.
+    /// Bytes that an occurrence can begin with.
     begins: [bool; 256],
-    /// The most bytes that one occurrence has.
+    /// Maximum length of an occurrence, in bytes.
     longest: usize,
 }
 
 impl Redactor {
-    /// For the tokens of a request's PPAs, and these other secrets.
+    /// Returns a redactor for the tokens of a request's PPAs, and these other secrets.
     pub fn new(request: &Request, others: &[SecretString]) -> Self {
         let mut patterns = Vec::new();
         for login in request.parameters().ppas.iter().filter_map(|ppa| ppa.login()) {
@@ -45,7 +47,7 @@ impl Redactor {
         patterns.dedup();
         let mut begins = [false; 256];
         for pattern in &patterns {
-            // Any of them may begin with an encoded byte.
+            // Any pattern may begin with an encoded byte.
             begins[usize::from(b'%')] = true;
             begins[usize::from(pattern.first().copied().unwrap_or_default())] = true;
         }
@@ -54,36 +56,37 @@ impl Redactor {
         Self { patterns, begins, longest }
     }
 
-    /// Whether there is nothing to find.
+    /// Returns whether there are no secrets to find.
     pub(super) fn is_idle(&self) -> bool {
         self.patterns.is_empty()
     }
 
-    /// The most bytes that an occurrence has. Who cuts a text throws away so many bytes at the cut, or cuts where no secret can be.
+    /// Returns the maximum length of an occurrence, in bytes. A caller that cuts a text has to drop as many bytes at
+    /// the cut, or cut where no secret can be.
     pub(super) fn longest(&self) -> usize {
         self.longest
     }
 
-    /// What the source gives, redacted. Without secrets this costs nothing.
+    /// Returns a redacting reader. Without secrets it costs nothing.
     pub(super) fn read<R: Read>(&self, source: R) -> Redacted<'_, R> {
         let space = if self.is_idle() { 0 } else { CHUNK + self.longest };
         Redacted { source, redactor: self, window: vec![0; space], start: 0, clean: 0, end: 0, masked: 0, last: None }
     }
 
-    /// A text, redacted.
+    /// Returns the redacted text.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut bytes = text.as_bytes().to_vec();
         self.mask(&mut bytes);
         if bytes == text.as_bytes() { text.into() } else { String::from_utf8_lossy(&bytes).into_owned().into() }
     }
 
-    /// Redacts bytes where they are.
+    /// Redacts bytes in place.
     pub(super) fn mask(&self, bytes: &mut [u8]) {
         let end = bytes.len();
         self.mask_beginning(bytes, end, 0);
     }
 
-    /// All texts in a value, redacted, names of members included.
+    /// Redacts all texts in a value, including the names of members.
     pub(super) fn value(&self, value: Value) -> Value {
         if self.is_idle() {
             return value;
@@ -94,7 +97,7 @@ impl Redactor {
             Value::Object(members) => {
                 members.into_iter().map(|(name, value)| (self.text(&name).into_owned(), self.value(value))).collect()
             }
-            // A token of digits only could stand there as a number.
+            // A token that consists of digits could be a number here.
             Value::Number(number) => match self.text(&number.to_string()) {
                 Cow::Borrowed(_) => Value::Number(number),
                 Cow::Owned(text) => Value::String(text),
@@ -103,8 +106,9 @@ impl Redactor {
         }
     }
 
-    /// Masks every occurrence that begins in the first `safe` bytes, as far as these. `masked` bytes at the beginning belong to an
-    /// occurrence that began before; gives back how many after the first `safe` ones belong to one that began in them.
+    /// Masks every occurrence that begins in the first `safe` bytes, up to their end. The first `masked` bytes belong
+    /// to an earlier occurrence. Returns how many bytes after the first `safe` ones belong to an occurrence that begins
+    /// in them.
     fn mask_beginning(&self, bytes: &mut [u8], safe: usize, masked: usize) -> usize {
         let mut masked = masked;
         let mut at = 0;
@@ -114,7 +118,7 @@ impl Redactor {
                 let Some(skipped) = rest.iter().position(|byte| self.begins[usize::from(*byte)]) else { break };
                 at += skipped;
             }
-            // What is masked already lies behind: an occurrence that overlaps with another is found as well.
+            // Only bytes before `at` are masked yet, so that an overlapping occurrence is found as well.
             masked = masked.max(self.longest_at(bytes.get(at..).unwrap_or_default()));
             if masked > 0 {
                 if let Some(byte) = bytes.get_mut(at) {
@@ -127,7 +131,7 @@ impl Redactor {
         masked
     }
 
-    /// How long the longest occurrence is that begins here; 0 when there is none.
+    /// Returns the length of the longest occurrence that begins here; 0 when there is none.
     fn longest_at(&self, bytes: &[u8]) -> usize {
         if !bytes.first().is_some_and(|first| self.begins[usize::from(*first)]) {
             return 0;
@@ -136,7 +140,7 @@ impl Redactor {
     }
 }
 
-/// How many bytes at the beginning stand for the pattern: as it is, or percent-encoded.
+/// Returns the number of bytes at the beginning that match the pattern, as it is or percent-encoded.
 fn occurrence(pattern: &[u8], bytes: &[u8]) -> usize {
     let mut at = 0;
     for wanted in pattern {
@@ -155,7 +159,7 @@ fn decoded(high: u8, low: u8) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-/// What to look for to find a secret: itself, and what it looks like in base64, wherever it begins there.
+/// Returns the patterns for a secret: the secret itself, and its base64 forms at each offset.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.as_bytes().to_vec()];
     if secret.len() >= LEAST_IN_BASE64 {
@@ -164,15 +168,15 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
     forms
 }
 
-/// Whether characters that stand partly for what comes before or after belong to it.
+/// Whether base64 characters that also encode neighbouring bytes belong to the pattern.
 #[derive(PartialEq)]
 enum Edges {
     Kept,
     Dropped,
 }
 
-/// The characters that stand for these bytes in base64 when `before` other bytes come before them, in the usual alphabet and in
-/// that of URLs, without padding.
+/// Returns the base64 characters for these bytes after `before` other bytes, in the standard and in the URL alphabet,
+/// without padding.
 fn in_base64(bytes: &[u8], before: usize, edges: Edges) -> [Vec<u8>; 2] {
     let characters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".iter();
     let whole: Vec<u8> = std::iter::repeat_n(0, before).chain(bytes.iter().copied()).collect();
@@ -192,23 +196,24 @@ fn in_base64(bytes: &[u8], before: usize, edges: Edges) -> [Vec<u8>; 2] {
     })
 }
 
-/// A source whose secrets are masked.
+/// Reader that masks the secrets of its source.
 pub(super) struct Redacted<'r, R> {
     source: R,
     redactor: &'r Redactor,
     window: Vec<u8>,
-    /// What is to be given out: from `start` to `clean`. From there to `end` an occurrence may begin whose end is still to come.
+    /// `start` to `clean` is ready for the caller. An occurrence that is not complete yet may begin between `clean` and
+    /// `end`.
     start: usize,
     clean: usize,
     end: usize,
-    /// How many bytes after `clean` belong to an occurrence that has begun before.
+    /// Number of bytes after `clean` that belong to an occurrence that began before.
     masked: usize,
-    /// How the source ended, once it has.
+    /// How the source ended, if it has.
     last: Option<io::Result<()>>,
 }
 
 impl<R: Read> Redacted<'_, R> {
-    /// Reads on until something can be given out, or the source ends.
+    /// Reads until there is something for the caller, or the source ends.
     fn fill(&mut self) {
         self.window.copy_within(self.clean..self.end, 0);
         self.end -= self.clean;
@@ -218,7 +223,7 @@ impl<R: Read> Redacted<'_, R> {
                 Ok(0) => self.last = Some(Ok(())),
                 Ok(count) => self.end += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // First comes what was read before.
+                // The bytes that were read before come first.
                 Err(error) => self.last = Some(Err(error)),
             }
         }
@@ -239,7 +244,7 @@ impl<R: Read> Read for Redacted<'_, R> {
                 self.fill();
             }
             if self.start == self.clean {
-                // An error is told once; after it comes the end.
+                // An error is returned once; then comes the end.
                 return self.last.replace(Ok(())).unwrap_or(Ok(())).map(|()| 0);
             }
         }
@@ -270,7 +275,7 @@ mod tests {
     fn a_token_is_found_in_every_form_in_which_programs_show_it() {
         let request = r#"gzip {"ppas": ["u:To~en+1=aB@o/private", "o/public", "v:second-token@o/other"]}"#;
         let redactor = Redactor::new(&Request::parse(request.as_bytes()).unwrap(), &[]);
-        // As encoded by Python's own functions.
+        // Encoded by Python's own functions.
         let script = "
 import base64, urllib.parse
 token, login = 'To~en+1=aB', b'u:To~en+1=aB'
@@ -291,7 +296,7 @@ print('second-token')";
         assert_eq!(line(), "deb https://u:**********@host/o/private main");
         let only_stars = |line: &str| line.chars().all(|c| c == '*' || c == ' ');
         let encoded = line();
-        // In small letters, To~en+1=aB is another token.
+        // In lower case, To~en+1=aB is another token.
         assert!(encoded.starts_with("************** ************ "), "{encoded}");
         assert!(only_stars(line()));
         assert_eq!(line(), "Basic **************** ****************");
@@ -347,7 +352,7 @@ print('second-token')";
         assert_eq!(reader.read(&mut buffer).unwrap(), 0);
     }
 
-    /// A source that gives its bytes in pieces of these lengths.
+    /// A source that returns its bytes in pieces of these lengths.
     struct Pieces<'a>(&'a [u8], Vec<usize>);
 
     impl Read for Pieces<'_> {
@@ -357,7 +362,7 @@ print('second-token')";
         }
     }
 
-    /// The same in the fewest words.
+    /// The simplest implementation of redaction.
     fn model(redactor: &Redactor, text: &[u8]) -> Vec<u8> {
         let mut shown = text.to_vec();
         for start in 0..text.len() {

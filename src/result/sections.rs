@@ -17,16 +17,16 @@ const OUTPUT_BEGINS: &str = "[-----------------------";
 const OUTPUT_ENDS: &str = "-----------------------]";
 const HEADING: &str = "@@@@@@@@@@@@@@@@@@@@ ";
 
-/// Follows a log line by line.
+/// Finds the section of each line of a log.
 #[derive(Debug, Default)]
 pub struct Sections {
     test: Option<String>,
-    /// What the test itself says may look like a mark, above all when it runs autopkgtest.
+    /// Whether the lines are a test's own output, which may look like a mark, above all when the test runs autopkgtest.
     in_output: bool,
 }
 
 impl Sections {
-    /// The test whose section the next line belongs to; `None` for the lines about all of them.
+    /// Returns the test whose section the next line belongs to; `None` for lines about all tests.
     pub fn next(&mut self, line: &[u8]) -> Option<&str> {
         if let Some(mark) = mark(line) {
             self.pass(mark);
@@ -36,7 +36,7 @@ impl Sections {
 
     fn pass(&mut self, mark: &str) {
         if let Some(heading) = mark.strip_prefix(HEADING) {
-            // However a test was ended, the summary comes after it.
+            // The summary ends every section, however the test ended.
             if !self.in_output || heading.trim_end() == "summary" {
                 (self.test, self.in_output) = (None, false);
             }
@@ -55,9 +55,9 @@ impl Sections {
     }
 }
 
-/// What autopkgtest itself says in a line.
+/// Returns autopkgtest's own message in a line.
 fn mark(line: &[u8]) -> Option<&str> {
-    // Most lines are none; they need not even be text.
+    // Most lines are not marks and need not even be text.
     let start = line.iter().position(|byte| *byte != b' ')?;
     let rest = line.get(start..)?;
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();

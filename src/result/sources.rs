@@ -1,5 +1,5 @@
-//! Reading the files that a test left. A test may leave anything under any name, so nothing here follows a symbolic link,
-//! waits for a pipe, or believes a size.
+//! Readers for the files that a test left. A test may leave anything under any name, so that nothing here follows a
+//! symbolic link, waits for a pipe, or trusts a size.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-/// Opens a regular file; an error says what it is instead.
+/// Opens a regular file. Anything else is an error.
 pub(super) fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
@@ -20,7 +20,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     }
 }
 
-/// A regular file's text, unless it is longer than `limit` bytes.
+/// Returns a regular file's text, unless it is longer than `limit` bytes.
 pub(super) fn read_text(path: &Path, limit: u64) -> Option<String> {
     let (file, _) = open_regular(path).ok()?;
     let mut bytes = Vec::new();
@@ -31,8 +31,8 @@ pub(super) fn read_text(path: &Path, limit: u64) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Reads exactly as many bytes as an archive's header has promised. When the file turns out shorter, or cannot be read to
-/// its end, the rest is zeros and the fault is kept: an archive cannot take back its promise.
+/// Reader that returns exactly the number of bytes in an archive member's header, which cannot be changed afterwards.
+/// When the file is shorter, or cannot be read to its end, the rest is zeros and the reason is kept.
 pub(super) struct Promised {
     file: File,
     left: u64,
@@ -44,7 +44,7 @@ impl Promised {
         Self { file, left: size, fault: None }
     }
 
-    /// Why some of the bytes are zeros instead of the file's own.
+    /// Returns why some of the bytes are zeros instead of the file's own.
     pub(super) fn into_fault(self) -> Option<String> {
         self.fault
     }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// An output folder, a request, and a place for the bundle.
+/// An output folder, a request, and a folder for the bundle.
 struct Scene {
     folder: TempDir,
     request: Request,
@@ -67,7 +67,7 @@ impl Scene {
         text
     }
 
-    /// The members of an archive as Python's tarfile sees them: name → text, or `-> target`, or the kind.
+    /// Returns the members of an archive as Python's tarfile reads them: name → text, or `-> target`, or the kind.
     fn members(&self, archive: &str) -> Value {
         let script = "
 import json, sys, tarfile
@@ -439,7 +439,7 @@ fn no_file_of_a_bundle_holds_a_token() {
     places.push(String::from_utf8(large.stdout).unwrap());
     assert!(places[5].contains(&format!("x{stars}x")));
     places.extend(bundle.files().iter().map(|file| file.headers.content_type.clone()));
-    // The archives as they are, too: their headers hold names.
+    // Also the compressed archives: their headers contain names.
     for name in fs::read_dir(&bundle.dir).unwrap().map(|entry| entry.unwrap().path()) {
         let mut bytes = fs::read(&name).unwrap();
         if name.extension().is_some_and(|extension| extension == "gz") {
