@@ -1,8 +1,8 @@
-//! A folder that holds containers as folders and objects as files.
+//! A store in a folder: containers are folders, objects are files.
 //!
-//! `ROOT/CONTAINER/OBJECT` are the bytes, so that they can be served or copied with anything. What HTTP would tell about an
-//! object is kept beside them in `ROOT/.headers/CONTAINER/OBJECT`. New bytes grow in `ROOT/.incoming` and appear under their
-//! name whole, after they are on the disk; a process that dies leaves a file there, which is swept a day later.
+//! `ROOT/CONTAINER/OBJECT` has the bytes, so that any program can serve or copy them. The HTTP headers of an object are
+//! in `ROOT/.headers/CONTAINER/OBJECT`. New files are written in `ROOT/.incoming` and renamed after they are synced. A
+//! process that dies leaves a file there, which is removed a day later.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
@@ -18,13 +18,13 @@ use super::listing::Rows;
 use super::names::{check_container, check_object};
 use super::{Access, Entry, ObjectHeaders, ObjectInfo, ObjectReader, Query, StoreError};
 
-/// Where new bytes grow. On the file system of the containers, because only there a rename is atomic.
+/// Folder for new files. It is on the file system of the containers, because a rename is only atomic there.
 const INCOMING: &str = ".incoming";
-/// Where Content-Type and Content-Encoding are kept.
+/// Folder for Content-Type and Content-Encoding.
 const HEADERS: &str = ".headers";
-/// How old an unfinished file must be to count as left behind by a process that died.
+/// Minimum age of an unfinished file before it is removed: its process has died.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
-/// What HTTP assumes about bytes that nobody described.
+/// HTTP's default type.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
 /// A folder with results.
@@ -33,7 +33,7 @@ pub struct FolderStore {
     root: PathBuf,
 }
 
-/// The file under [`HEADERS`].
+/// Contents of a file in [`HEADERS`].
 #[derive(Debug, Serialize, Deserialize)]
 struct Headers {
     content_type: String,
@@ -42,20 +42,20 @@ struct Headers {
 }
 
 impl FolderStore {
-    /// The store in this folder, which comes into being with its first container.
+    /// Returns the store in this folder, which is created with the first container.
     pub fn new(path: &Path) -> Self {
         Self { root: path.to_owned() }
     }
 
-    /// The folder, as the URL that names it.
+    /// Returns the folder as a store URL.
     pub fn address(&self) -> String {
         format!("folder:{}", self.root.display())
     }
 
-    /// That a container is there.
+    /// Checks that a container exists.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when it is not.
+    /// [`StoreError::NotFound`] when it does not.
     pub async fn look_at(&self, container: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let name = container.to_owned();
@@ -63,12 +63,12 @@ impl FolderStore {
         if is_there { Ok(()) } else { Err(StoreError::NotFound(container.to_owned())) }
     }
 
-    /// The path of an object.
+    /// Returns the path of an object.
     pub fn locate(&self, container: &str, object: &str) -> String {
         self.root.join(container).join(object).display().to_string()
     }
 
-    /// The names of the containers, in order.
+    /// Returns the names of the containers, in order.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -77,7 +77,7 @@ impl FolderStore {
             let mut names = Vec::new();
             let entries = match fs::read_dir(&store.root) {
                 Ok(entries) => entries,
-                // Nothing was ever stored.
+                // Nothing was stored yet.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(names),
                 Err(error) => return Err(cannot("list", &store.root, error)),
             };
@@ -96,16 +96,17 @@ impl FolderStore {
         .await
     }
 
-    /// Makes the container exist. A private one can be entered by this user only; a public one by all users of the machine. A private
-    /// one that all users could enter is closed; a group that an operator has let in stays.
+    /// Creates the container if it does not exist. Only this user can enter a private one; all users of the machine can enter a
+    /// public one. A private container that all users can enter is closed; a group with access that an operator has given stays.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be created.
     pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let (container, public) = (container.to_owned(), *access == Access::Public);
         self.blocking(move |store| {
-            // What triggers a private run has is as private as its log, and so is what is still arriving.
+            // The headers of a private run show its triggers, and are as private as its log; so are files that are
+            // still being written.
             make_folder(&store.root, None)?;
             make_folder(&store.root.join(INCOMING), Some(0o700))?;
             make_folder(&store.root.join(HEADERS), Some(0o755))?;
@@ -122,7 +123,7 @@ impl FolderStore {
         .await
     }
 
-    /// All entries that the query asks for.
+    /// Returns all entries that match the query.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the container does not exist, or when its folder cannot be read.
@@ -152,7 +153,7 @@ impl FolderStore {
         Ok(Box::new(tokio::fs::File::from_std(file)))
     }
 
-    /// Stores a file as an object, whole or not at all: also when the power fails in the middle.
+    /// Stores a file as an object, completely or not at all, even when the power fails.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the container does not exist, or when the bytes cannot be written.
@@ -178,7 +179,7 @@ impl FolderStore {
             let described = serde_json::to_vec(&headers)
                 .map_err(|error| cannot("describe", Path::new(&object), io::Error::other(error)))?;
             let mut source = File::open(&file).map_err(|error| cannot("open", &file, error))?;
-            // First what describes the bytes, then the bytes: who sees the object sees its type.
+            // The headers before the bytes: a reader that sees the object sees its type.
             let headers = store.root.join(HEADERS).join(&container);
             let mode = fs::metadata(&folder).map_err(|error| cannot("look at", &folder, error))?.permissions().mode();
             make_folder(&headers, Some(mode & 0o777))?;
@@ -188,7 +189,7 @@ impl FolderStore {
         .await
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object. Succeeds if it does not exist.
     ///
     /// # Errors
     /// When the file cannot be removed.
@@ -197,7 +198,7 @@ impl FolderStore {
         check_object(&self.address(), object)?;
         let (container, object) = (container.to_owned(), object.to_owned());
         self.blocking(move |store| {
-            // The bytes first: an object without its description would be another object.
+            // The bytes before the headers: an object without its headers would be a different object.
             for path in [store.root.join(&container).join(&object), store.headers(&container, &object)] {
                 match fs::remove_file(&path) {
                     Err(error) if !is_absent(&error) => return Err(cannot("remove", &path, error)),
@@ -209,7 +210,7 @@ impl FolderStore {
         .await
     }
 
-    /// Removes objects, and the folders that are empty without them; those that are not there are no error.
+    /// Removes objects, and the folders that are empty then. Succeeds for objects that do not exist.
     ///
     /// # Errors
     /// When one cannot be removed.
@@ -222,7 +223,8 @@ impl FolderStore {
         let container = container.to_owned();
         self.blocking(move |store| {
             for folder in folders {
-                // What is not empty stays. A run's folder is nobody else's, so that nobody is about to write into it.
+                // Folders that are not empty stay. No other run uses a run's folder, so that nothing is being written
+                // into it.
                 for base in [store.root.join(&container), store.headers(&container, "")] {
                     let _ = fs::remove_dir(base.join(&folder));
                 }
@@ -232,7 +234,7 @@ impl FolderStore {
         .await
     }
 
-    /// Removes a container without objects; one that is not there is no error.
+    /// Removes a container without objects. Succeeds if it does not exist.
     ///
     /// # Errors
     /// When there are files in it.
@@ -266,7 +268,7 @@ impl FolderStore {
         self.root.join(HEADERS).join(container).join(object)
     }
 
-    /// Lets a file appear at `base/name`: written aside, flushed to the disk, renamed, and the folders flushed as well.
+    /// Writes `base/name` atomically: to another file, which is synced and renamed; the folder is synced as well.
     fn appear(
         &self,
         base: &Path,
@@ -287,13 +289,13 @@ impl FolderStore {
             .and_then(|()| fs::rename(&aside, &target))
             .and_then(|()| File::open(folder)?.sync_all());
         written.map_err(|error| {
-            // Gone already when only the last step failed.
+            // The file no longer exists if only the last step failed.
             let _ = fs::remove_file(&aside);
             cannot("write", &target, error)
         })
     }
 
-    /// Removes what processes that died left in [`INCOMING`]. Only tidiness: nothing depends on its success.
+    /// Removes files in [`INCOMING`] of processes that died. Nothing depends on its success.
     fn sweep(&self) {
         let now = SystemTime::now();
         for entry in fs::read_dir(self.root.join(INCOMING)).into_iter().flatten().flatten() {
@@ -311,10 +313,10 @@ impl FolderStore {
         if !is_folder(&folder)? {
             return Err(StoreError::NotFound(container.to_owned()));
         }
-        // Nothing outside the folder that the prefix names can match; most listings ask for one package of thousands.
+        // Only objects in the folder of the prefix can match; most listings are for one package of thousands.
         let start = query.prefix.rfind('/').map_or("", |slash| &query.prefix[..=slash]).to_owned();
         let mut walk = Walk { store: self, container, rows: Rows::new(query) };
-        // No object's name has an empty part, and for a file system `b//a` is `b/a`.
+        // No part of an object's name is empty, but a file system reads `b//a` as `b/a`.
         if start.is_empty() || check_object("", start.strip_suffix('/').unwrap_or(&start)).is_ok() {
             walk.folder(&folder.join(&start), &start)?;
         }
@@ -322,7 +324,7 @@ impl FolderStore {
     }
 }
 
-/// One walk through a container.
+/// Traversal of a container.
 struct Walk<'a> {
     store: &'a FolderStore,
     container: &'a str,
@@ -330,7 +332,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Collects what is below `folder`; the names there begin with `name`, which is empty or ends with a slash.
+    /// Collects the objects below `folder`. Their names begin with `name`, which is empty or ends with a slash.
     fn folder(&mut self, folder: &Path, name: &str) -> Result<(), StoreError> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -356,12 +358,12 @@ impl Walk<'_> {
                 }
                 match self.info(&entry.path(), name) {
                     Ok(info) => self.rows.object(info),
-                    // Removed since the folder was read.
+                    // Was removed after the folder was read.
                     Err(error) if is_absent(&error) => {}
                     Err(error) => return Err(cannot("look at", &entry.path(), error)),
                 }
             }
-            // Once the fold that holds this whole folder is known, the rest of it adds nothing.
+            // The rest of this folder adds nothing once its common prefix is known.
             if self.rows.is_folded_whole(name) {
                 break;
             }
@@ -381,8 +383,8 @@ impl Walk<'_> {
     }
 }
 
-/// Makes a folder and those above it, each flushed into the one above. A mode is given to a new folder, and added to an
-/// existing one: who could enter it still can.
+/// Creates a folder and its parents, and syncs each parent. A new folder gets the mode; an existing one also keeps its
+/// own bits.
 fn make_folder(path: &Path, mode: Option<u32>) -> Result<(), StoreError> {
     let made = || -> io::Result<()> {
         if !path.is_dir() {
@@ -390,7 +392,7 @@ fn make_folder(path: &Path, mode: Option<u32>) -> Result<(), StoreError> {
                 make_folder(above, None).map_err(io::Error::other)?;
             }
             let mut builder = fs::DirBuilder::new();
-            // Never wider than asked for, not even for the moment until the mode is set.
+            // Without more access than requested, even before the mode is set.
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode.unwrap_or(0o777));
             match builder.create(path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -411,7 +413,8 @@ fn make_folder(path: &Path, mode: Option<u32>) -> Result<(), StoreError> {
     made().map_err(|error| cannot("make the folder", path, error))
 }
 
-/// Closes a folder that every user of the machine can enter: to its group as well, which was hardly let in by itself.
+/// Closes a folder that all users of the machine can enter. Also its group, which probably has access for the same
+/// reason.
 fn close_folder(path: &Path) -> Result<(), StoreError> {
     let closed = || -> io::Result<()> {
         let mode = fs::metadata(path)?.permissions().mode() & 0o7777;
@@ -424,7 +427,7 @@ fn close_folder(path: &Path) -> Result<(), StoreError> {
     closed().map_err(|error| cannot("close the folder", path, error))
 }
 
-/// Whether there is a folder. One that cannot be looked at is not taken for one that is missing.
+/// Returns whether there is a folder. A folder that cannot be examined is an error, not missing.
 fn is_folder(path: &Path) -> Result<bool, StoreError> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.is_dir()),
@@ -433,7 +436,7 @@ fn is_folder(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Whether nothing is there, or a file stands where a folder would have to be.
+/// Returns whether nothing is there, or there is a file instead of a parent folder.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -442,7 +445,7 @@ fn cannot(action: &str, path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { action: format!("cannot {action} {}", path.display()), source }
 }
 
-/// Removes a folder that holds nothing but such folders.
+/// Removes a folder that contains only empty folders.
 fn remove_empty(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -528,7 +531,7 @@ mod tests {
         let store = FolderStore::new(folder.path());
         run(store.ensure_container("c", &Access::Public)).unwrap();
         let headers = ObjectHeaders { content_type: "a/b".into(), content_encoding: None };
-        // A folder stands where the object would be.
+        // There is a folder in the object's place.
         fs::create_dir_all(folder.path().join("c/taken/x")).unwrap();
         let file = folder.path().join("f");
         fs::write(&file, "x").unwrap();
@@ -552,7 +555,7 @@ mod tests {
         assert!(!old.exists() && new.exists());
     }
 
-    /// Swift's rules in the fewest words: names in order, folded, resumed after the marker.
+    /// The simplest implementation of Swift's rules: names in order, folded, resumed after the marker.
     fn model(names: &BTreeMap<String, ()>, query: &Query) -> Vec<String> {
         let mut rows: Vec<String> = Vec::new();
         for name in names.keys().filter(|name| name.starts_with(&query.prefix) && **name > query.marker) {
@@ -598,7 +601,7 @@ mod tests {
             let mut names = BTreeMap::new();
             for name in wanted {
                 let path = folder.path().join("c").join(&name);
-                // A file cannot stand where a folder is, nor the other way round.
+                // A file and a folder cannot have the same name.
                 let fits = check_object("", &name).is_ok()
                     && fs::create_dir_all(path.parent().unwrap()).is_ok()
                     && fs::write(&path, "x").is_ok();
@@ -607,7 +610,7 @@ mod tests {
                 }
             }
             let mut query = Query { prefix, delimiter, marker };
-            // Beginnings of real names hit more than free inventions do.
+            // Prefixes of existing names match more often than random ones.
             if let (Some((name, length)), false) = (from_names, names.is_empty()) {
                 let name = name.get(&names.keys().collect::<Vec<_>>()).to_string();
                 let cut: String = name.chars().take(length.index(name.chars().count() + 1)).collect();

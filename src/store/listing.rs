@@ -1,11 +1,10 @@
-//! What a query makes of names that come in any order: the rules of Swift's listings, for stores that have to apply them
-//! themselves.
+//! Swift's rules for listings: prefix, delimiter, marker and order, for stores that have to apply them themselves.
 
 use std::collections::BTreeMap;
 
 use super::{Entry, ObjectInfo, Query};
 
-/// The rows of one listing, while names are found.
+/// Rows of one listing, collected from names in any order.
 pub(super) struct Rows {
     query: Query,
     rows: BTreeMap<String, Entry>,
@@ -16,21 +15,21 @@ impl Rows {
         Self { query, rows: BTreeMap::new() }
     }
 
-    /// Whether names that begin with `beginning` can still add a row.
+    /// Returns whether names that begin with `beginning` can still add a row.
     pub(super) fn wants_below(&self, beginning: &str) -> bool {
         let Query { prefix, marker, .. } = &self.query;
         let in_reach = prefix.starts_with(beginning) || beginning.starts_with(prefix.as_str());
-        // All names with this beginning sort on one side of a marker that does not begin so itself.
+        // All names with this beginning sort on one side of a marker without it.
         let after = marker.starts_with(beginning) || beginning > marker.as_str();
         in_reach && after && !self.is_folded_whole(beginning)
     }
 
-    /// Whether all names with this beginning belong to a row that is there already.
+    /// Returns whether all names with this beginning belong to an existing row.
     pub(super) fn is_folded_whole(&self, beginning: &str) -> bool {
         self.fold(beginning).is_some_and(|fold| fold == self.query.marker || self.rows.contains_key(fold))
     }
 
-    /// Whether the name needs no row of an object: it is not asked for, or it is folded, which is noted.
+    /// Returns whether the name needs no row of its own: it does not match, or it is folded. A fold is recorded.
     pub(super) fn folds(&mut self, name: &str) -> bool {
         if !name.starts_with(&self.query.prefix) || name <= self.query.marker.as_str() {
             return true;
@@ -38,24 +37,24 @@ impl Rows {
         let Some(fold) = self.fold(name).map(str::to_owned) else {
             return false;
         };
-        // Swift leaves out a fold that the marker names: that is how a listing resumes after it.
+        // Swift omits a fold that the marker names: a listing resumes after it.
         if fold != self.query.marker {
             self.rows.insert(fold.clone(), Entry::Prefix(fold));
         }
         true
     }
 
-    /// Adds an object that [`Rows::folds`] said no about.
+    /// Adds an object for which [`Rows::folds`] returned `false`.
     pub(super) fn object(&mut self, info: ObjectInfo) {
         self.rows.insert(info.name.clone(), Entry::Object(info));
     }
 
-    /// The rows in ascending byte order of their names.
+    /// Returns the rows in ascending byte order of their names.
     pub(super) fn finish(self) -> Vec<Entry> {
         self.rows.into_values().collect()
     }
 
-    /// The beginning of the name up to the first delimiter after the prefix, with it.
+    /// Returns the name up to the first delimiter after the prefix, inclusive.
     fn fold<'n>(&self, name: &'n str) -> Option<&'n str> {
         let delimiter = self.query.delimiter?;
         let rest = name.strip_prefix(self.query.prefix.as_str())?;

@@ -1,4 +1,4 @@
-//! Where results live: OpenStack Swift ([`swift`]) or a folder ([`folder`]), with the same containers and object names.
+//! Stores for results: OpenStack Swift ([`swift`]) or a folder ([`folder`]), with the same containers and object names.
 
 pub mod folder;
 mod listing;
@@ -15,89 +15,89 @@ use crate::environment::Environment;
 
 pub use self::url::{InvalidStoreUrl, StoreUrl};
 
-/// What can go wrong between us and a store. Addresses carry no passwords.
+/// Error of a store. Addresses in it have no passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The container or object does not exist.
     #[error("{0} does not exist in the store")]
     NotFound(String),
-    /// No answer, or an answer that asks to come again later. Trying again may help.
+    /// No answer, or an answer that asks to try again later. Another attempt may succeed.
     #[error("cannot reach the store {address}: {reason}")]
     Unreachable {
         /// The store's address.
         address: String,
-        /// Why, in the words of the network or the store.
+        /// The cause, as reported by the network or the store.
         reason: String,
     },
-    /// The store does not let us in, or not do this. Trying again does not help.
+    /// The store denies access, or this operation. Another attempt does not help.
     #[error("the store {address} refused to {action}: {reason}")]
     Refused {
         /// The store's address.
         address: String,
-        /// What was tried.
+        /// The failed operation.
         action: String,
         /// Why it failed.
         reason: String,
     },
-    /// The settings of the store are incomplete or contradict each other; the text says what to set.
+    /// The settings of the store are incomplete or contradictory; the text says what to set.
     #[error("{0}")]
     Misconfigured(String),
-    /// A file or folder of this machine cannot be used.
+    /// A local file or folder cannot be used.
     #[error("{action}: {source}")]
     Io {
-        /// What was tried, with the path.
+        /// The failed operation, with the path.
         action: String,
-        /// Why it failed.
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Io { .. })
     }
 }
 
-/// A place for results.
+/// A store for results.
 pub enum Store {
     /// OpenStack Swift.
     Swift(Box<swift::SwiftStore>),
-    /// A folder of this machine.
+    /// A local folder.
     Folder(folder::FolderStore),
 }
 
 /// Who may read a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody, without credentials.
+    /// Everyone, without credentials.
     Public,
-    /// These users of the store only, beside its owner.
+    /// The store's owner and these users of the store.
     Private(Vec<String>),
 }
 
-/// Which objects to list. Names come in ascending byte order.
+/// Filter of a listing. Names come in ascending byte order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Only names that begin so.
+    /// Only names with this prefix.
     pub prefix: String,
-    /// Fold names at the first such character after the prefix.
+    /// Folds names at the first such character after the prefix.
     pub delimiter: Option<char>,
     /// Only names after this one.
     pub marker: String,
 }
 
-/// One line of a listing.
+/// One row of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// An object.
     Object(ObjectInfo),
-    /// Objects folded at the delimiter: their common beginning, the delimiter included.
+    /// Objects that are folded at the delimiter: their common prefix, including the delimiter.
     Prefix(String),
 }
 
 impl Entry {
-    /// The name that it is sorted by.
+    /// Returns the name that the entry is sorted by.
     pub fn name(&self) -> &str {
         match self {
             Self::Object(info) => &info.name,
@@ -106,29 +106,29 @@ impl Entry {
     }
 }
 
-/// How much a container holds.
+/// Number and size of a container's objects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Amount {
-    /// How many objects.
+    /// Number of objects.
     pub objects: u64,
-    /// How many bytes they have together.
+    /// Size of all objects together, in bytes.
     pub bytes: u64,
 }
 
-/// What a listing tells about an object.
+/// A listing's information about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectInfo {
     /// Its name in the container.
     pub name: String,
-    /// Its size.
+    /// Its size, in bytes.
     pub bytes: u64,
-    /// Its Content-Type with all parameters. Swift leaves out the blanks between them.
+    /// Its Content-Type with all parameters. Swift omits the blanks between them.
     pub content_type: String,
     /// When it was stored.
     pub modified: jiff::Timestamp,
 }
 
-/// How an object presents itself to who reads it over HTTP.
+/// HTTP headers of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectHeaders {
     /// The Content-Type, with parameters.
@@ -137,15 +137,15 @@ pub struct ObjectHeaders {
     pub content_encoding: Option<&'static str>,
 }
 
-/// An object's bytes, as they are stored, while they arrive.
+/// Reader of an object's stored bytes while they arrive.
 pub type ObjectReader = Box<dyn AsyncRead + Send + Unpin>;
 
 impl Store {
-    /// The store at an address. `environment` holds the variables `OS_*` and `ST_*` that OpenStack's own clients read.
-    /// Connects only when it is used.
+    /// Opens the store at a URL. `environment` has the variables `OS_*` and `ST_*` that OpenStack's own clients read.
+    /// Connects on first use.
     ///
     /// # Errors
-    /// When the settings do not fit together.
+    /// When the settings contradict each other.
     pub fn open(
         url: &StoreUrl,
         settings: &swift::SwiftSettings,
@@ -157,7 +157,7 @@ impl Store {
     /// Opens a store as [`Store::open`] does, with a password for the user that [`swift::login`] names without one.
     ///
     /// # Errors
-    /// When the settings do not fit together.
+    /// When the settings contradict each other.
     pub fn open_with(
         url: &StoreUrl,
         settings: &swift::SwiftSettings,
@@ -171,7 +171,7 @@ impl Store {
         }
     }
 
-    /// Where the store is, for people: no password in it.
+    /// Returns the store's address for people, without a password.
     pub fn address(&self) -> String {
         match self {
             Self::Swift(store) => store.address(),
@@ -179,10 +179,10 @@ impl Store {
         }
     }
 
-    /// Where an object is: its URL, or its path. Swift may have to be asked where the account is.
+    /// Returns an object's URL or path. Swift may have to log in to learn the account's URL.
     ///
     /// # Errors
-    /// When nobody can log in.
+    /// When logging in fails.
     pub async fn locate(&self, container: &str, object: &str) -> Result<String, StoreError> {
         match self {
             Self::Swift(store) => store.locate(container, object).await,
@@ -190,7 +190,8 @@ impl Store {
         }
     }
 
-    /// Tells this store, as its user sees it, from others; no password is in it. Not for people.
+    /// Returns a text that distinguishes this store, as its user sees it, from others, without a password. Not for
+    /// people.
     pub fn identity(&self) -> String {
         match self {
             Self::Swift(store) => store.identity(),
@@ -198,10 +199,10 @@ impl Store {
         }
     }
 
-    /// The names of the containers, in order. Swift tells them only to its account's users.
+    /// Returns the names of the containers, in order. Swift lists them only for the account's users.
     ///
     /// # Errors
-    /// When the store cannot be asked.
+    /// When the store is unreachable or refuses.
     pub async fn containers(&self) -> Result<Vec<String>, StoreError> {
         match self {
             Self::Swift(store) => store.containers().await,
@@ -209,11 +210,11 @@ impl Store {
         }
     }
 
-    /// Makes the container exist and readable for who may read it. Readers who could read before still can, with one exception: a
-    /// container that is to be private and that everybody could read is closed to everybody else.
+    /// Creates the container if it does not exist, and gives access to its readers. Existing readers keep their access, except
+    /// when a container has to be private and everyone could read it: then it is closed to everyone else.
     ///
     /// # Errors
-    /// When the store refuses or is away; so a private container that cannot be closed is never used.
+    /// When the store refuses or is unreachable. A private container that cannot be closed is therefore never used.
     pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
         match self {
             Self::Swift(store) => store.ensure_container(container, access).await,
@@ -221,10 +222,10 @@ impl Store {
         }
     }
 
-    /// All entries that the query asks for, however many pages that takes.
+    /// Returns all entries that match the query, from as many pages as necessary.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the container does not exist; or when the store is away: a part is never returned.
+    /// [`StoreError::NotFound`] when the container does not exist, or when the store is unreachable: never a part of the entries.
     pub async fn list(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
         match self {
             Self::Swift(store) => store.list(container, query).await,
@@ -232,23 +233,23 @@ impl Store {
         }
     }
 
-    /// The first of these entries: as many as the store tells at a time. None when there is no more; the next ones come after the last
-    /// one's name, as a [`Query::marker`].
+    /// Returns the first page of these entries, in the store's page size; empty at the end. The next page begins after the name
+    /// of the last entry, as a [`Query::marker`].
     ///
     /// # Errors
-    /// As for [`Store::list`].
+    /// The same as for [`Store::list`].
     pub async fn page(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
         match self {
             Self::Swift(store) => store.page(container, query).await,
-            // Reading half of a folder would be no less work.
+            // Reading half of a folder would be the same work.
             Self::Folder(store) => store.list(container, query).await,
         }
     }
 
-    /// How much a container holds, if the store knows without looking at everything.
+    /// Returns the number and size of a container's objects, if the store knows them without reading all entries.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or when the store is away.
+    /// [`StoreError::NotFound`], or when the store is unreachable.
     pub async fn amount(&self, container: &str) -> Result<Option<Amount>, StoreError> {
         match self {
             Self::Swift(store) => store.amount(container).await,
@@ -259,7 +260,7 @@ impl Store {
     /// Opens an object for reading.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or when the store is away.
+    /// [`StoreError::NotFound`], or when the store is unreachable.
     pub async fn get(&self, container: &str, object: &str) -> Result<ObjectReader, StoreError> {
         match self {
             Self::Swift(store) => store.get(container, object).await,
@@ -267,10 +268,10 @@ impl Store {
         }
     }
 
-    /// Stores a file as an object, whole or not at all. Tries again a few times, each time from the beginning of the file.
+    /// Stores a file as an object, completely or not at all. Retries a few times, each time from the beginning of the file.
     ///
     /// # Errors
-    /// When the store refuses or stays away.
+    /// When the store refuses or stays unreachable.
     pub async fn put(
         &self,
         container: &str,
@@ -284,10 +285,10 @@ impl Store {
         }
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// When the store refuses or is away.
+    /// When the store refuses or is unreachable.
     pub async fn delete(&self, container: &str, object: &str) -> Result<(), StoreError> {
         match self {
             Self::Swift(store) => store.delete(container, object).await,
@@ -295,10 +296,10 @@ impl Store {
         }
     }
 
-    /// Removes objects of a container; those that are not there are no error.
+    /// Removes objects of a container. Succeeds for objects that do not exist.
     ///
     /// # Errors
-    /// When the store refuses or is away; some of them may be removed then.
+    /// When the store refuses or is unreachable; some of the objects may be removed then.
     pub async fn delete_all(&self, container: &str, objects: &[String]) -> Result<(), StoreError> {
         match self {
             Self::Swift(store) => store.delete_all(container, objects).await,
@@ -306,10 +307,10 @@ impl Store {
         }
     }
 
-    /// Removes an empty container; one that is not there is no error.
+    /// Removes an empty container. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// When it is not empty, or the store refuses or is away.
+    /// When it is not empty, or the store refuses or is unreachable.
     pub async fn delete_container(&self, container: &str) -> Result<(), StoreError> {
         match self {
             Self::Swift(store) => store.delete_container(container).await,

@@ -1,9 +1,9 @@
-//! Which names containers and objects may have. Both kinds of store keep the same rule, so that what is written to one
-//! can be copied to the other.
+//! Rules for the names of containers and objects. Both kinds of store have the same rules, so that results can be
+//! copied between them.
 
 use super::StoreError;
 
-/// Refuses a container's name that is not one plain folder name, or that is hidden: a folder keeps its own files so.
+/// Checks that a container's name is one plain, visible folder name: a folder store keeps its own files in hidden ones.
 pub(super) fn check_container(address: &str, container: &str) -> Result<(), StoreError> {
     let reason = if container.is_empty() {
         "the name is empty"
@@ -21,7 +21,7 @@ pub(super) fn check_container(address: &str, container: &str) -> Result<(), Stor
     Err(refused(address, &format!("use the container {container:?}"), reason))
 }
 
-/// Refuses an object's name with a part that a file system or a URL would read as a direction (`.`, `..`, empty).
+/// Checks that no part of an object's name has a special meaning in a file system or URL (`.`, `..`, empty).
 pub(super) fn check_object(address: &str, object: &str) -> Result<(), StoreError> {
     let reason = if object.split('/').any(|part| matches!(part, "" | "." | "..")) {
         "a part of the name is empty, . or .."

@@ -1,4 +1,4 @@
-//! Where results are stored: `swift:`, `swift:URL` or `folder:PATH`.
+//! URLs of stores: `swift:`, `swift:URL` or `folder:PATH`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ pub struct InvalidStoreUrl(String);
 /// The address of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
-    /// Swift: at this storage URL (`https://HOST/v1/AUTH_x`), or at the one that the authentication names.
+    /// Swift: at this storage URL (`https://HOST/v1/AUTH_x`), or at the one that logging in returns.
     Swift(Option<Url>),
-    /// A folder of this machine.
+    /// A local folder.
     Folder(PathBuf),
 }
 

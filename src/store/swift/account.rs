@@ -1,5 +1,5 @@
-//! Which account, and how to get in: what the environment, clouds.yaml and the site say, put together in the order of
-//! OpenStack's own clients.
+//! The account and its login, from the environment, clouds.yaml and the site, with the precedence of OpenStack's own
+//! clients.
 
 use std::path::PathBuf;
 
@@ -17,30 +17,30 @@ use crate::environment::Environment;
 use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 use crate::store::StoreError;
 
-/// An account and the way into it.
+/// An account and its login.
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) login: Login,
-    /// The storage URL, if it is named; otherwise the login tells it.
+    /// The storage URL, if one is configured; otherwise the login returns it.
     pub(super) storage: Option<Storage>,
     /// Whether passwords and tokens may be sent without TLS to another machine.
     pub(super) allows_plain_text: bool,
-    /// A file with the certificates to trust instead of the system's.
+    /// File with the certificates to trust instead of the system's.
     pub(super) cacert: Option<PathBuf>,
 }
 
-/// How to get in.
+/// Kind of login.
 #[derive(Debug)]
 pub(super) enum Login {
-    /// Not at all: only what is public can be read.
+    /// No login: only public containers can be read.
     Anonymous,
-    /// With a token that somebody else got.
+    /// A token that another program got.
     Token(SecretString),
     TempAuth(TempAuth),
     Keystone(Box<Keystone>),
 }
 
-/// The variables with which the environment itself says how to get in. One of them is enough to leave a site's cloud aside.
+/// Variables that configure a login in the environment itself. If one of them is set, the site's cloud is ignored.
 pub const CREDENTIAL_VARIABLES: [&str; 13] = [
     "ST_AUTH",
     "ST_USER",
@@ -57,21 +57,21 @@ pub const CREDENTIAL_VARIABLES: [&str; 13] = [
     "OS_PROJECT_ID",
 ];
 
-/// Who logs in at Swift, and where.
+/// A user of Swift, and the server that checks the password.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwiftLogin {
     /// The user, as in `ACCOUNT:USER` with the old variables.
     pub user: String,
     /// The server that gets the password.
     pub server: ServerIdentity,
-    /// Whether the same source has a password, or another secret.
+    /// Whether the same source has a password or another secret.
     pub has_secret: bool,
 }
 
-/// The user that the environment, or clouds.yaml, has log in by name.
+/// Returns the user that the environment or clouds.yaml names.
 ///
 /// # Errors
-/// When clouds.yaml cannot be used, or the address is no URL.
+/// When clouds.yaml cannot be used, or the address is not a URL.
 pub fn login(settings: &SwiftSettings, environment: &Environment) -> Result<Option<SwiftLogin>, StoreError> {
     let cloud = cloud(settings, environment)?;
     if cloud.is_none() && !is_given(environment) {
@@ -84,12 +84,12 @@ pub fn login(settings: &SwiftSettings, environment: &Environment) -> Result<Opti
     Ok(Some(SwiftLogin { user, server, has_secret: source.first(&secrets).is_some() }))
 }
 
-/// Whether the environment itself says how to get in.
+/// Returns whether the environment itself configures a login.
 fn is_given(environment: &Environment) -> bool {
     CREDENTIAL_VARIABLES.iter().any(|variable| environment.get(variable).is_some())
 }
 
-/// The cloud of clouds.yaml that is asked for.
+/// Returns the configured cloud of clouds.yaml.
 fn cloud(settings: &SwiftSettings, environment: &Environment) -> Result<Option<Cloud>, StoreError> {
     // `envvars` is openstacksdk's name for the cloud that the variables themselves describe.
     let asked = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars");
@@ -98,7 +98,7 @@ fn cloud(settings: &SwiftSettings, environment: &Environment) -> Result<Option<C
 }
 
 impl Account {
-    /// Puts the settings together.
+    /// Combines the settings.
     pub(super) fn resolve(
         url: Option<&Url>,
         settings: &SwiftSettings,
@@ -107,8 +107,8 @@ impl Account {
     ) -> Result<Self, StoreError> {
         let given = is_given(environment);
         let mut cloud = cloud(settings, environment)?;
-        // A sealed password is bound to the server that gets it. The site's file, which a commit can change, is not to say who
-        // gets the token for it, or whose certificates are good.
+        // A sealed password is bound to its server. The site's file can be changed by a commit, so that it must not
+        // decide which server gets the token, or which certificates are valid.
         let is_led = password.is_some() && cloud.as_ref().is_some_and(|cloud| cloud.is_of_site);
         let with_password;
         let environment = match (password, &mut cloud) {
@@ -180,7 +180,7 @@ impl Account {
     }
 }
 
-/// As python-swiftclient decides: the old variables if all three are there and no version says otherwise, else Keystone's.
+/// Follows python-swiftclient: the old variables if all three are set and no version contradicts, otherwise Keystone's.
 fn from_environment(settings: &SwiftSettings, environment: &Environment, storage: bool) -> Result<Login, StoreError> {
     let version = ["ST_AUTH_VERSION", "OS_AUTH_VERSION", "OS_IDENTITY_API_VERSION"]
         .iter()
@@ -224,7 +224,7 @@ fn from_source(
             Ok(Login::TempAuth(TempAuth::new(url, user, key.into())))
         }
         None | Some("password" | "v3password" | "v3applicationcredential") => {
-            // The machine's choice counts most, then the site's, then what is usual for the cloud.
+            // The environment's choice takes precedence over the site's, and that over the cloud's.
             let region = environment.get("OS_REGION_NAME").map(str::to_owned);
             let region = region.or_else(|| settings.region.clone()).or_else(|| source.get("region_name"));
             let interface = ["OS_INTERFACE", "OS_ENDPOINT_TYPE"].iter().find_map(|name| environment.get(name));

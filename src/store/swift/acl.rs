@@ -1,15 +1,15 @@
-//! Who may read a container: the header `X-Container-Read`, a list with commas.
+//! Readers of a container: the header `X-Container-Read`, a comma-separated list.
 
 use crate::store::Access;
 
-/// What the list must have for this access. An error when a user's name cannot stand in it.
+/// Returns the entries that the list needs for this access. A user's name that the list cannot contain is an error.
 pub(super) fn wanted(access: &Access) -> Result<Vec<String>, String> {
     match access {
         Access::Public => Ok(vec![".r:*".to_owned(), ".rlistings".to_owned()]),
         Access::Private(users) => users
             .iter()
             .map(|user| {
-                // Such a name would name other readers too.
+                // Such a name would also give access to other readers.
                 if user.is_empty()
                     || user.chars().any(|c| matches!(c, ',' | ':') || c.is_whitespace() || c.is_control())
                 {
@@ -21,11 +21,12 @@ pub(super) fn wanted(access: &Access) -> Result<Vec<String>, String> {
     }
 }
 
-/// Maximum length of a list, in bytes: Swift refuses a header whose line is longer than 8192.
+/// Maximum length of a list, in bytes: Swift refuses header lines of more than 8192.
 const MAX_LIST: usize = 8000;
 
-/// The list that gives this access; `None` when the existing one does. Who was on it stays on it, but for everybody on a list that is
-/// to be private. Readers who do not fit are left out: a list that Swift refuses would cost the result as well.
+/// Returns the list for this access; `None` when the existing one suffices. Readers stay on it, except for everyone on
+/// a list that has to be private. Readers that do not fit are left out: if Swift refused the list, the result would be
+/// lost as well.
 pub(super) fn changed(existing: &str, wanted: &[String], access: &Access) -> Option<String> {
     let before: Vec<&str> = existing.split(',').map(str::trim).filter(|reader| !reader.is_empty()).collect();
     let mut list = before.clone();
@@ -43,21 +44,21 @@ pub(super) fn changed(existing: &str, wanted: &[String], access: &Access) -> Opt
     (list != before).then(|| list.join(","))
 }
 
-/// Those of the wanted readers who are not on a list.
+/// Returns the wanted readers that are not on a list.
 pub(super) fn left_out<'a>(list: &str, wanted: &'a [String]) -> Vec<&'a str> {
     let on_it: Vec<&str> = list.split(',').map(str::trim).collect();
     wanted.iter().map(String::as_str).filter(|reader| !on_it.contains(reader)).collect()
 }
 
-/// Whether a list lets strangers in.
+/// Returns whether a list gives access to strangers.
 pub(super) fn is_open(list: &str) -> bool {
     list.split(',').any(|reader| lets_strangers_in(reader.trim()))
 }
 
-/// Whether it stands for people whom nobody named: those with a certain referrer, which everybody can pretend, or with whatever
-/// account (`*:*`, which is Keystone's).
+/// Returns whether an entry stands for people whom nobody named: with a certain referrer, which anyone can pretend, or
+/// with any account (`*:*`, in Keystone).
 fn lets_strangers_in(reader: &str) -> bool {
-    // Swift reads these names with blanks and in other spellings as well.
+    // Swift also accepts these names with blanks and in other spellings.
     let reader: String = reader.chars().filter(|c| !c.is_whitespace()).collect();
     let anybody = [".r:", ".ref:", ".referer:", ".referrer:", ".rlistings"];
     anybody.iter().any(|name| reader.starts_with(name)) || matches!(reader.as_str(), "*" | "*:*")

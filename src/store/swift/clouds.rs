@@ -1,4 +1,4 @@
-//! OpenStack's own settings files: clouds.yaml, secure.yaml and clouds-public.yaml, looked for where openstacksdk looks.
+//! OpenStack's own settings files: clouds.yaml, secure.yaml and clouds-public.yaml, in openstacksdk's folders.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,21 +10,21 @@ use serde::Deserialize;
 use crate::environment::Environment;
 use crate::store::StoreError;
 
-/// One of these files. It may hold passwords, hence no `Debug`.
+/// Contents of one of these files. No `Debug`, because it may have passwords.
 #[derive(Default, Deserialize)]
 struct File {
     #[serde(default)]
     clouds: BTreeMap<String, Entry>,
-    /// In clouds-public.yaml: what many clouds have in common.
+    /// In clouds-public.yaml: settings that many clouds have in common.
     #[serde(default, rename = "public-clouds")]
     public_clouds: BTreeMap<String, Entry>,
 }
 
-/// A cloud, as it is written. Keys of other services are nothing to us.
+/// A cloud's entry in the file. Keys for other services are ignored.
 #[derive(Default, Clone, Deserialize)]
 struct Entry {
     profile: Option<String>,
-    /// An old word for `profile`.
+    /// An old name for `profile`.
     cloud: Option<String>,
     #[serde(default)]
     auth: BTreeMap<String, Option<String>>,
@@ -55,30 +55,31 @@ enum Region {
     Named { name: String },
 }
 
-/// A cloud's settings as plain values: `auth_url`, `username`, `region_name`, … It may hold passwords, hence no `Debug`.
+/// A cloud's settings as plain values: `auth_url`, `username`, `region_name`, … No `Debug`, because it may have
+/// passwords.
 pub(super) struct Cloud {
-    /// Its name in the file.
+    /// The cloud's name in the file.
     pub(super) name: String,
     /// The file, for messages.
     pub(super) file: PathBuf,
-    /// Whether the site names the file, which a commit can change then.
+    /// Whether the site names the file. If it does, a commit can change the file.
     pub(super) is_of_site: bool,
     values: BTreeMap<String, String>,
 }
 
 impl Cloud {
-    /// A value; an empty one counts as not set.
+    /// Returns a value; an empty one counts as not set.
     pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.values.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Gives its user this password.
+    /// Sets the user's password.
     pub(super) fn set_password(&mut self, password: &SecretString) {
         self.values.insert("password".to_owned(), password.expose_secret().to_owned());
     }
 
-    /// Reads the cloud of this name. A file that the environment names is looked at first, then `clouds_file`, then the
-    /// usual places; the first that is there counts.
+    /// Finds the cloud of this name. The first existing file counts: the one that the environment names, then
+    /// `clouds_file`, then the usual ones.
     pub(super) fn find(name: &str, clouds_file: Option<&Path>, environment: &Environment) -> Result<Self, StoreError> {
         let folders = folders(environment);
         let named = |variable: &str, file: Option<&Path>, stem: &str| -> Vec<PathBuf> {
@@ -104,7 +105,8 @@ impl Cloud {
                 file.display()
             )));
         };
-        // A file that the site names says where the password goes: the user's own passwords are not for it.
+        // The site's file decides which server gets the password, so that the user's own passwords must not be used
+        // with it.
         let is_of_site = clouds_file.is_some_and(|of_site| *of_site == *file);
         let secure = if is_of_site {
             vec![file.with_file_name("secure.yaml")]
@@ -127,7 +129,7 @@ impl Cloud {
 }
 
 impl Entry {
-    /// This entry with another's values on top.
+    /// Returns this entry, overridden by the values of `over`.
     fn overlaid(mut self, over: Self) -> Self {
         self.auth.extend(over.auth);
         Self {
@@ -145,7 +147,7 @@ impl Entry {
     }
 
     fn values(self) -> BTreeMap<String, String> {
-        // Of several regions openstacksdk takes the first, in a list as in a comma-separated line.
+        // openstacksdk uses the first of several regions, in a list as well as in a comma-separated line.
         let region = match (self.regions, self.region_name) {
             (Some(regions), _) if !regions.is_empty() => regions.into_iter().next().map(|region| match region {
                 Region::Name(name) | Region::Named { name } => name,
@@ -167,8 +169,9 @@ impl Entry {
     }
 }
 
-/// The folders in the order of openstacksdk, the user's and the machine's. The working directory, where openstacksdk looks
-/// first, is left out: a stranger's directory could send the passwords of the user's secure.yaml to a server of its own.
+/// Returns the user's and the machine's folders, in openstacksdk's order. The working directory, which openstacksdk
+/// searches first, is left out: a stranger's directory could send the passwords of the user's secure.yaml to its own
+/// server.
 fn folders(environment: &Environment) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(config) = environment.get("XDG_CONFIG_HOME") {
@@ -185,12 +188,12 @@ fn folders(environment: &Environment) -> Vec<PathBuf> {
     folders
 }
 
-/// Reads the first of these files that is there and may be read.
+/// Reads the first of these files that exists and is readable.
 fn read_first(places: &[PathBuf]) -> Result<Option<(PathBuf, File)>, StoreError> {
     for place in places {
         match std::fs::read_to_string(place) {
             Ok(text) => return parse(place, &text).map(|file| Some((place.clone(), file))),
-            // As openstacksdk does, what others may not read is not meant for us.
+            // openstacksdk, too, ignores a file without permission to read.
             Err(error)
                 if matches!(
                     error.kind(),
@@ -202,7 +205,7 @@ fn read_first(places: &[PathBuf]) -> Result<Option<(PathBuf, File)>, StoreError>
     Ok(None)
 }
 
-/// JSON is YAML too. The parser's own words are left out: they quote the file, and the file holds passwords.
+/// Parses a file; JSON is YAML too. The parser's message is left out: it quotes the file, which may have passwords.
 fn parse(place: &Path, text: &str) -> Result<File, StoreError> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options::<Option<File>>(text, options).map(Option::unwrap_or_default).map_err(|error| {

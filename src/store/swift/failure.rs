@@ -1,4 +1,4 @@
-//! What a try came to when it failed, and the one rule that says what may be tried again.
+//! Failures of single attempts, and the rule for which of them are retried.
 
 use std::io;
 use std::time::Duration;
@@ -10,16 +10,16 @@ use super::TIMEOUTS;
 use crate::http::{self, retry_after};
 use crate::store::StoreError;
 
-/// Why a try failed. Unlike [`StoreError`] it can be given to everyone who waited for the same try.
+/// Failure of an attempt. Unlike [`StoreError`], it can be cloned for everyone who waited for the same attempt.
 #[derive(Debug, Clone)]
 pub(super) enum Failure {
-    /// Trying again may help.
+    /// Another attempt may succeed.
     Passing {
         address: String,
         reason: String,
-        /// There was not even a connection, or never an answer on it.
+        /// Whether there was no connection, or no answer on it.
         connecting: bool,
-        /// When the store asks to come back.
+        /// When the store asks to retry.
         after: Option<Duration>,
     },
     Refused {
@@ -37,18 +37,19 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// A try that came to nothing on the way.
+    /// Returns the failure of an attempt that was interrupted.
     pub(super) fn broken(address: &str, reason: impl Into<String>) -> Self {
         Self::Passing { address: address.to_owned(), reason: reason.into(), connecting: false, after: None }
     }
 
-    /// What the HTTP client says, without the URL: the address names the place, and a query is nobody's business.
+    /// Converts an error of the HTTP client. The URL is left out: the address names the store, and a query may be
+    /// private.
     pub(super) fn of_client(address: &str, error: reqwest::Error) -> Self {
         let connecting = error.is_connect();
         Self::Passing { address: address.to_owned(), reason: TIMEOUTS.reason(error), connecting, after: None }
     }
 
-    /// What an answer says that is no success.
+    /// Returns the failure for an answer that is not a success.
     pub(super) fn of_answer(
         address: &str,
         action: &str,
@@ -78,7 +79,7 @@ impl Failure {
         }
     }
 
-    /// A file of this machine that cannot be read.
+    /// Returns the failure for a local file that cannot be read.
     pub(super) fn of_file(action: String, error: &io::Error) -> Self {
         Self::Io { action, kind: error.kind(), reason: error.to_string() }
     }

@@ -1,4 +1,4 @@
-//! OpenStack's identity service, version 3: a password or an application credential in, a token and a catalog out.
+//! OpenStack's identity service, version 3: a password or an application credential yields a token and a catalog.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::url::shown;
 use crate::server_url::ServerIdentity;
 use crate::store::StoreError;
 
-/// Who logs in where, and which endpoint of the catalog is wanted.
+/// A login at Keystone, and the choice of an endpoint in the catalog.
 #[derive(Debug)]
 pub(super) struct Keystone {
     tokens: Url,
@@ -34,7 +34,7 @@ enum Identity {
         password: SecretString,
         project: Named,
     },
-    /// Scoped by itself.
+    /// Has its own scope.
     ApplicationCredential {
         credential: Credential,
         secret: SecretString,
@@ -94,7 +94,7 @@ struct Endpoint {
 const HINT: &str = "check user, password, project and their domains, or the application credential";
 
 impl Keystone {
-    /// Takes what it needs from the settings; `kind` is what they say about the way to log in.
+    /// Reads the login from the settings; `kind` is the `auth_type` in them.
     pub(super) fn from_source(
         source: &Source<'_>,
         kind: Option<&str>,
@@ -123,12 +123,12 @@ impl Keystone {
         Ok(Self { tokens: tokens(source, url)?, identity, region, interface: plain_interface(interface) })
     }
 
-    /// Where to log in, for people.
+    /// Returns the address of the login, for people.
     pub(super) fn address(&self) -> String {
         shown(&self.tokens).trim_end_matches("/auth/tokens").to_owned()
     }
 
-    /// The server that gets the password.
+    /// Returns the server that gets the password.
     pub(super) fn server(&self) -> ServerIdentity {
         ServerIdentity::of(&self.tokens)
     }
@@ -157,7 +157,7 @@ impl Keystone {
         let token = response.headers().get("x-subject-token").and_then(|token| token.to_str().ok()).map(str::to_owned);
         let token = token.ok_or_else(|| refused("its answer has no token: is this the URL to log in at?"))?;
         let body = response.bytes().await.map_err(|error| Failure::of_client(&address, error))?;
-        // The parser's words could quote the answer, and it is none of the log's business.
+        // The parser's message could quote the answer, which must not be logged.
         let Answer { token: details } = serde_json::from_slice(&body)
             .map_err(|_| Failure::broken(&address, "its answer to the login cannot be understood"))?;
         let storage = match storage {
@@ -239,7 +239,7 @@ impl Named {
     }
 }
 
-/// Who it is, for messages.
+/// Formats who logs in, for messages.
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -290,13 +290,13 @@ fn named(
     } else if let Some(name) = source.first(&["domain_name", "default_domain_name"]) {
         Domain::Name(name)
     } else {
-        // Keystone's own domain; its id stays when somebody gives it another name than Default.
+        // Keystone's own domain. Its id stays the same when it is renamed from Default.
         Domain::Id("default".to_owned())
     };
     Ok(Named::Name { name, domain })
 }
 
-/// `…/v3/auth/tokens`, whether or not the URL names the version.
+/// Returns `…/v3/auth/tokens`, whether or not the URL names the version.
 fn tokens(source: &Source<'_>, mut url: Url) -> Result<Url, StoreError> {
     let path = url.path().trim_end_matches('/').to_owned();
     let path = match path.rsplit('/').next() {
@@ -314,13 +314,13 @@ fn tokens(source: &Source<'_>, mut url: Url) -> Result<Url, StoreError> {
     Ok(url)
 }
 
-/// How long a token lives. Both times are the server's: our own clock may be wrong.
+/// Returns the lifetime of a token. Both times are the server's: the local clock may be wrong.
 fn lifetime(begin: &str, end: &str) -> Option<Duration> {
     let (begin, end): (Timestamp, Timestamp) = (begin.parse().ok()?, end.parse().ok()?);
     Duration::try_from(end.duration_since(begin)).ok()
 }
 
-/// `public`, also for `publicURL` as older settings have it.
+/// Returns the interface in its newer spelling: `public` for `publicURL`.
 fn plain_interface(interface: Option<String>) -> String {
     let interface = interface.unwrap_or_else(|| "public".to_owned());
     interface.strip_suffix("URL").map_or(interface.clone(), str::to_owned)

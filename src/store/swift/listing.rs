@@ -1,4 +1,4 @@
-//! Pages of listings, as Swift writes them in JSON.
+//! Pages of Swift's listings in JSON.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::store::{Entry, ObjectInfo};
 
-/// One row: an object or container by its name, or a fold.
+/// One row: an object or container, or a fold.
 #[derive(Deserialize)]
 struct Row {
     name: Option<String>,
@@ -17,7 +17,7 @@ struct Row {
     last_modified: Option<String>,
 }
 
-/// Reads a page of a container's listing, or says what is wrong with it.
+/// Parses a page of a container's listing.
 pub(super) fn objects(page: &[u8]) -> Result<Vec<Entry>, String> {
     rows(page)?
         .into_iter()
@@ -35,21 +35,21 @@ pub(super) fn objects(page: &[u8]) -> Result<Vec<Entry>, String> {
         .collect()
 }
 
-/// Reads a page of an account's listing.
+/// Parses a page of an account's listing.
 pub(super) fn containers(page: &[u8]) -> Result<Vec<String>, String> {
     let rows = rows(page)?.into_iter();
     rows.map(|row| row.name.ok_or_else(|| "its listing has a row without a name".to_owned())).collect()
 }
 
 fn rows(page: &[u8]) -> Result<Vec<Row>, String> {
-    // 204 No Content: nothing there.
+    // 204 No Content: no rows.
     if page.is_empty() {
         return Ok(Vec::new());
     }
     serde_json::from_slice(page).map_err(|error| format!("its listing is damaged: {error}"))
 }
 
-/// Swift leaves the zone out and means UTC; other servers that speak its language write it.
+/// Parses a time. Swift omits the zone and means UTC; compatible servers write it.
 fn timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp()))
 }

@@ -1,7 +1,7 @@
 //! OpenStack Swift.
 //!
-//! [`account`] finds out who we are and where, [`tempauth`] and [`keystone`] log in, [`session`] keeps the token and sends
-//! requests, and [`retry`] tries again what [`failure`] says may pass. Here they make the operations of a store.
+//! [`account`] combines the settings, [`tempauth`] and [`keystone`] log in, [`session`] keeps the token and sends
+//! requests, and [`retry`] repeats attempts whose [`failure`] is transient. This module has the operations of a store.
 
 mod account;
 mod acl;
@@ -43,33 +43,33 @@ use crate::environment::Environment;
 use crate::http::{AnswerTimeout, Timeouts};
 use crate::retry::{LONG, RetryPolicy, SHORT};
 
-/// How long a connection may take. With a short second try, an unreachable store is reported within ten seconds.
+/// Timeout for a connection. With a short second attempt, an unreachable store is reported within ten seconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long the store may be silent. There is no limit for a whole transfer: artifacts may be large and lines slow.
+/// Timeout for silence of the store. A whole transfer has no timeout: artifacts may be large and connections slow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const TIMEOUTS: Timeouts = Timeouts { connect: CONNECT_TIMEOUT, answer: AnswerTimeout::Piece(IDLE_TIMEOUT) };
 /// How many connections stay open while nobody uses them.
 const IDLE_CONNECTIONS: usize = 4;
-/// How many objects are removed with one request. Swift takes 10,000, and answers when all are gone.
+/// Number of objects that are removed with one request. Swift's limit is 10,000; it answers when all are removed.
 const BULK: usize = 1000;
-/// How many are removed at the same time one by one.
+/// Number of concurrent deletions when objects are removed one by one.
 const DELETIONS: usize = 16;
-/// How often a list of readers is written again when somebody else writes it at the same time.
+/// Maximum number of attempts to write a list of readers while another client writes it too.
 const ACL_ROUNDS: usize = 5;
 const OBJECT_COUNT: HeaderName = HeaderName::from_static("x-container-object-count");
 const BYTES_USED: HeaderName = HeaderName::from_static("x-container-bytes-used");
 const CONTAINER_READ: HeaderName = HeaderName::from_static("x-container-read");
 
-/// What a site says about its Swift, beside the environment's variables.
+/// A site's settings for Swift, in addition to the environment's variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SwiftSettings {
-    /// The cloud of clouds.yaml to use, unless the environment says otherwise.
+    /// The cloud of clouds.yaml to use, unless the environment names one.
     pub cloud: Option<String>,
-    /// Where clouds.yaml is, if not at one of the usual places.
+    /// The path of clouds.yaml, if it is not in one of the usual folders.
     pub clouds_file: Option<PathBuf>,
-    /// The region whose endpoint to take from the catalog.
+    /// The region whose endpoint to use from the catalog.
     pub region: Option<String>,
-    /// The interface to take from the catalog: `public` (the default), `internal` or `admin`.
+    /// The interface to use from the catalog: `public` (the default), `internal` or `admin`.
     pub interface: Option<String>,
     /// Whether passwords and tokens may be sent without TLS to another machine.
     pub allows_plain_text: bool,
@@ -77,16 +77,16 @@ pub struct SwiftSettings {
 
 /// A Swift account.
 pub struct SwiftStore {
-    /// Boxed: a client is large, and a store of another kind should not pay for it.
+    /// Boxed because a client is large, and other kinds of store should not pay for it.
     session: Box<Session>,
 }
 
 impl SwiftStore {
-    /// The account at `url`, or the one that logging in leads to. Reads clouds.yaml if it is asked for; connects only when
-    /// it is used.
+    /// Opens the account at `url`, or the one that logging in returns. Reads clouds.yaml if it is configured. Connects on first
+    /// use.
     ///
     /// # Errors
-    /// [`StoreError::Misconfigured`] when something is missing, with its name.
+    /// [`StoreError::Misconfigured`] when a setting is missing, with its name.
     pub fn new(
         url: Option<&Url>,
         settings: &SwiftSettings,
@@ -97,26 +97,26 @@ impl SwiftStore {
         Ok(Self { session: Box::new(Session::new(account)?) })
     }
 
-    /// The storage URL, or where to log in as long as only that is known.
+    /// Returns the storage URL, or the address of the login if only that is known.
     pub fn address(&self) -> String {
         self.session.address()
     }
 
-    /// The URL of an object.
+    /// Returns the URL of an object.
     ///
     /// # Errors
-    /// When nobody can log in.
+    /// When logging in fails.
     pub async fn locate(&self, container: &str, object: &str) -> Result<String, StoreError> {
         let storage = persist(SHORT, || self.session.storage()).await?;
         Ok(format!("{storage}{}", url::path(container, object)))
     }
 
-    /// Tells this account, as this user sees it, from others. No password is in it.
+    /// Returns a text that distinguishes this account, as this user sees it, from others, without a password.
     pub fn identity(&self) -> String {
         self.session.identity()
     }
 
-    /// The names of the account's containers, in order.
+    /// Returns the names of the account's containers, in order.
     ///
     /// # Errors
     /// When the account cannot be listed: anonymous readers cannot.
@@ -137,10 +137,12 @@ impl SwiftStore {
         }
     }
 
-    /// Makes the container exist, with these readers on its list, and without everybody when it is to be private.
+    /// Creates the container if it does not exist, adds these readers to its list, and removes everyone when it has to be
+    /// private.
     ///
     /// # Errors
-    /// When the store refuses or is away. Also when a container that is to be private is not ours: then nobody tells us who may read it.
+    /// When the store refuses or is unreachable. Also when a container that has to be private belongs to another account: its
+    /// list of readers is not visible then.
     pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let action = format!("make the container {container} readable");
@@ -162,12 +164,14 @@ impl SwiftStore {
             match changed {
                 None if method == Method::POST => {
                     if *access == Access::Private(Vec::new()) && existing.is_empty() {
-                        // Swift shows the list to owners only. Who may write nothing about the container did not see that it is empty.
+                        // Swift shows the list only to owners. A user who may not write to the container cannot know
+                        // that it is empty.
                         self.request(LONG, &ask(method, container, "", &action)).await?;
                     }
                     return Ok(());
                 }
-                // A new container nobody else may read; another worker, which makes it just now, may know somebody.
+                // Nobody else may read a new container. Another worker that creates it at the same time may add
+                // readers.
                 None => {}
                 Some(list) => {
                     if *access != Access::Public && acl::is_open(&existing) {
@@ -180,15 +184,15 @@ impl SwiftStore {
                 }
             }
             self.request(LONG, &Ask { headers, ..ask(method, container, "", &action) }).await?;
-            // Swift cannot write "if unchanged": look again whether somebody wrote another list at the same time.
+            // Swift has no conditional write: check again whether another client wrote a list at the same time.
         }
         Err(refused(format!("its list of readers was still not as written after {ACL_ROUNDS} times")))
     }
 
-    /// All entries that the query asks for, page by page.
+    /// Returns all entries that match the query, page by page.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the container does not exist; or when any page cannot be had whole.
+    /// [`StoreError::NotFound`] when the container does not exist, or when a page is not complete.
     pub async fn list(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
@@ -201,14 +205,14 @@ impl SwiftStore {
         }
     }
 
-    /// The first of these entries, as many as the server tells at a time.
+    /// Returns the first page of these entries, in the server's page size.
     ///
     /// # Errors
-    /// As for [`SwiftStore::list`].
+    /// The same as for [`SwiftStore::list`].
     pub async fn page(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
         check_container(&self.address(), container)?;
         let delimiter = query.delimiter.map(String::from).unwrap_or_default();
-        // No limit is named: a server refuses one above its own, and its own is the best there is.
+        // Without a limit: a server refuses one above its own, and its own is the best.
         let parameters = [
             ("format", "json"),
             ("prefix", query.prefix.as_str()),
@@ -220,10 +224,10 @@ impl SwiftStore {
         self.rows(&ask, &query.marker, listing::objects, Entry::name).await
     }
 
-    /// How much a container holds; `None` when the server does not tell us.
+    /// Returns the number and size of a container's objects; `None` when the server does not tell.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the container does not exist, or when the store is away.
+    /// [`StoreError::NotFound`] when the container does not exist, or when the store is unreachable.
     pub async fn amount(&self, container: &str) -> Result<Option<Amount>, StoreError> {
         check_container(&self.address(), container)?;
         let ask = ask(Method::HEAD, container, "", &format!("look at {container}"));
@@ -236,11 +240,11 @@ impl SwiftStore {
         Ok(amount())
     }
 
-    /// Opens an object for reading. What is stored compressed arrives compressed. A transfer that breaks off ends with an
-    /// error, never as if the object were shorter.
+    /// Opens an object for reading. Compressed objects arrive compressed. An interrupted transfer ends with an error, never
+    /// like a shorter object.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], or when the store is away.
+    /// [`StoreError::NotFound`], or when the store is unreachable.
     pub async fn get(&self, container: &str, object: &str) -> Result<ObjectReader, StoreError> {
         check_container(&self.address(), container)?;
         check_object(&self.address(), object)?;
@@ -253,11 +257,11 @@ impl SwiftStore {
         Ok(Box::new(StreamReader::new(Box::pin(bytes))))
     }
 
-    /// Stores a file as an object. Swift shows the new object only when all bytes have arrived and their sum is right.
+    /// Stores a file as an object. Swift shows the new object only after all bytes have arrived with the right checksum.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the container does not exist; when the file is larger than 5 GiB, which is the most
-    /// that Swift takes; when the store refuses or stays away.
+    /// [`StoreError::NotFound`] when the container does not exist; when the file is larger than 5 GiB, Swift's limit; when the
+    /// store refuses or stays unreachable.
     pub async fn put(
         &self,
         container: &str,
@@ -273,7 +277,7 @@ impl SwiftStore {
             action: action.clone(),
             reason: reason.to_owned(),
         };
-        // One look at this machine's disk takes no longer than asking another thread for it.
+        // One system call on a local disk takes no longer than passing it to another thread.
         let length = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
         if length > upload::LIMIT {
             return Err(refused(&format!("the file has {length} bytes, and Swift takes at most 5 GiB")));
@@ -291,8 +295,8 @@ impl SwiftStore {
         let knock = self::ask(Method::HEAD, container, "", &action);
         let broke = AtomicBool::new(false);
         persist(LONG, || async {
-            // A server that refuses a token may close the line while we still send, and its answer is lost. Asked with an
-            // empty request, it can say so, and the token is renewed.
+            // A server that refuses a token may close the connection while the file is sent, and its answer is lost. An
+            // empty request gets this answer, and the token is renewed.
             if broke.swap(false, Ordering::Relaxed) {
                 self.session.attempt(&knock).await?;
             }
@@ -308,10 +312,10 @@ impl SwiftStore {
         .await
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// When the store refuses or is away.
+    /// When the store refuses or is unreachable.
     pub async fn delete(&self, container: &str, object: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         check_object(&self.address(), object)?;
@@ -322,10 +326,11 @@ impl SwiftStore {
         }
     }
 
-    /// Removes objects of a container, in any order; those that are not there are no error. Many at once where the server can do that.
+    /// Removes objects of a container, in any order, many with one request if the server can do that. Succeeds for objects that
+    /// do not exist.
     ///
     /// # Errors
-    /// When the store refuses or is away; some of them may be removed then.
+    /// When the store refuses or is unreachable; some of the objects may be removed then.
     pub async fn delete_all(&self, container: &str, objects: &[String]) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         for some in objects.chunks(BULK) {
@@ -337,9 +342,9 @@ impl SwiftStore {
         Ok(())
     }
 
-    /// False when the server has no such request: Swift's is a part of it that can be left out.
+    /// Returns `false` when the server has no bulk delete, which is an optional part of Swift.
     async fn delete_at_once(&self, container: &str, objects: &[String]) -> Result<bool, StoreError> {
-        /// What it answers; always with 200 OK.
+        /// The answer; its HTTP status is always 200 OK.
         #[derive(serde::Deserialize)]
         struct Answer {
             #[serde(rename = "Response Status")]
@@ -364,7 +369,7 @@ impl SwiftStore {
             ..ask(Method::POST, container, "", &action)
         };
         let answer = match self.request(LONG, &ask).await {
-            // Without it, this is a request to change the account.
+            // Without bulk delete, this is a request to change the account.
             Err(StoreError::Refused { .. }) => return Ok(false),
             other => other?,
         };
@@ -373,15 +378,15 @@ impl SwiftStore {
         let Ok(answer) = serde_json::from_slice::<Answer>(&text) else { return Ok(false) };
         match answer.errors.first() {
             None if answer.status.starts_with("200") || answer.status.starts_with("404") => Ok(true),
-            // One by one: what cannot be removed is told by its own error.
+            // One by one, so that each object that cannot be removed has its own error.
             _ => Ok(false),
         }
     }
 
-    /// Removes an empty container; one that is not there is no error.
+    /// Removes an empty container. Succeeds if it does not exist.
     ///
     /// # Errors
-    /// When it is not empty, or the store refuses or is away.
+    /// When it is not empty, or the store refuses or is unreachable.
     pub async fn delete_container(&self, container: &str) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let ask = ask(Method::DELETE, container, "", &format!("remove {container}"));
@@ -395,8 +400,8 @@ impl SwiftStore {
         persist(policy, || self.session.attempt(ask)).await
     }
 
-    /// One page of a listing. It is read whole inside the same try, so that one that breaks off is asked for again. Its rows
-    /// must come after `last`: a server that ignores markers would be listed for ever.
+    /// Returns one page of a listing. It is read completely in the same attempt, so that an interrupted one is retried.
+    /// Its rows must come after `last`: a server that ignores markers would be listed indefinitely.
     async fn rows<T>(
         &self,
         ask: &Ask<'_>,
@@ -420,14 +425,14 @@ impl SwiftStore {
     }
 }
 
-/// A request without anything special.
+/// Returns a plain request.
 fn ask(method: Method, container: &str, object: &str, action: &str) -> Ask<'static> {
     let subject = if object.is_empty() { container.to_owned() } else { format!("{container}/{object}") };
     let path = url::path(container, object);
     Ask { method, path, headers: Vec::new(), upload: None, text: None, action: action.to_owned(), subject }
 }
 
-/// The container's list of readers. Swift tells it to its owners.
+/// Returns the container's list of readers, which Swift shows to its owners.
 fn readers(response: &Response) -> String {
     let list = response.headers().get(CONTAINER_READ).map(|list| String::from_utf8_lossy(list.as_bytes()).into_owned());
     list.unwrap_or_default()

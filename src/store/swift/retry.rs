@@ -25,7 +25,7 @@ pub(super) async fn first_answer(
     address: &str,
     sending: impl Future<Output = Result<Response, reqwest::Error>>,
 ) -> Result<Response, Failure> {
-    // A little longer than the connection may take by itself, which is the better reason to give.
+    // A little longer than the client's own timeout, whose error is more precise.
     match timeout(CONNECT_TIMEOUT + Duration::from_millis(500), sending).await {
         Ok(answer) => answer.map_err(|error| Failure::of_client(address, error)),
         Err(_) => Err(Failure::Passing {

@@ -1,4 +1,4 @@
-//! One client at one account: it logs in when it must, once for everybody who waits, and sends requests.
+//! A client of one account: it logs in when necessary, once for all concurrent requests, and sends requests.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,29 +23,30 @@ use crate::http::client_builder;
 use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 use crate::store::StoreError;
 
-/// One request, as often as it is tried.
+/// One request, for all its attempts.
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
-    /// What comes after the storage URL, escaped.
+    /// Path after the storage URL, escaped.
     pub(super) path: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) upload: Option<&'a Upload>,
-    /// A text to send.
+    /// Text to send.
     pub(super) text: Option<&'a str>,
-    /// What is tried, for messages: `list autopkgtest-bookworm`.
+    /// The operation, for messages: `list autopkgtest-bookworm`.
     pub(super) action: String,
-    /// What does not exist when the answer is 404.
+    /// The object or container that does not exist when the answer is 404.
     pub(super) subject: String,
 }
 
-/// A client and its way in.
+/// A client and its login.
 pub(super) struct Session {
     client: Client,
     account: Account,
     state: Mutex<State>,
-    /// How many logins have ended. Read before waiting for `state`: if it is higher afterwards, somebody logged in meanwhile.
+    /// Number of finished logins. Read before waiting for `state`: a higher number afterwards means that another task
+    /// logged in.
     logins: AtomicU64,
-    /// Whether the storage has ever answered: then it is there, and may be slow.
+    /// Whether the storage has ever answered. If it has, it exists, and may be slow.
     answered: AtomicBool,
 }
 
@@ -77,28 +78,28 @@ impl Session {
         })
     }
 
-    /// The storage URL if it is named, otherwise where to log in.
+    /// Returns the storage URL if it is configured, otherwise the address of the login.
     pub(super) fn address(&self) -> String {
         match (&self.account.storage, &self.account.login) {
             (Some(storage), _) => shown(&storage.url),
             (None, Login::TempAuth(server)) => server.address(),
             (None, Login::Keystone(server)) => server.address(),
-            // Only a storage URL makes these possible.
+            // These need a storage URL.
             (None, Login::Anonymous | Login::Token(_)) => "swift:".to_owned(),
         }
     }
 
-    /// The storage URL, for which it may have to log in.
+    /// Returns the storage URL, logging in if necessary.
     pub(super) async fn storage(&self) -> Result<String, Failure> {
         Ok(self.grant(None).await?.storage.trim_end_matches('/').to_owned())
     }
 
-    /// Tells this account from others, whether anybody has logged in or not. Secrets are not in it.
+    /// Returns a text that distinguishes this account from others, before and after a login. It has no secrets.
     pub(super) fn identity(&self) -> String {
         format!("{:?}", self.account)
     }
 
-    /// Tries once. A token that is no longer good is renewed on the way, also once.
+    /// Makes one attempt. A token that is no longer valid is renewed once.
     pub(super) async fn attempt(&self, ask: &Ask<'_>) -> Result<Response, Failure> {
         let grant = self.grant(None).await?;
         let mut response = self.send(&grant, ask).await?;
@@ -128,8 +129,8 @@ impl Session {
         }
     }
 
-    /// Leave to use the account. With `stale`, another one than that. Of many who ask at the same time, one logs in, and its
-    /// success or failure is everybody's.
+    /// Returns access to the account; with `stale`, another one than that. Of many concurrent callers one logs in, and
+    /// its success or failure counts for all.
     async fn grant(&self, stale: Option<&Arc<Grant>>) -> Result<Arc<Grant>, Failure> {
         let seen = self.logins.load(Ordering::Acquire);
         let mut state = self.state.lock().await;
@@ -178,7 +179,7 @@ impl Session {
                 server.log_in(&self.client, storage).await
             }
         }?;
-        // The token is as good as the password while it lives.
+        // During its lifetime, a token is worth as much as the password.
         let is_private = grant.storage.parse::<ServerIdentity>().is_ok_and(|server| server.is_private());
         if grant.token.is_some() && !is_private && !self.account.allows_plain_text {
             return Err(Failure::Misconfigured(format!(
@@ -200,7 +201,7 @@ impl Session {
             request = request.header("x-auth-token", token);
         }
         if let Some(upload) = ask.upload {
-            // With the sum, Swift itself refuses bytes that arrive damaged, and nobody ever sees them.
+            // With the checksum, Swift itself refuses damaged bytes, and no reader ever sees them.
             request =
                 request.header(CONTENT_LENGTH, upload.length).header(ETAG, &upload.md5).body(upload.body().await?);
         }
@@ -208,7 +209,7 @@ impl Session {
             request = request.body(text.to_owned());
         }
         let begin = Instant::now();
-        // An upload may take its time before it is answered; it is never the first thing that we ask.
+        // An upload may take long before it is answered; it is never the first request.
         let first = ask.upload.is_none() && !self.answered.load(Ordering::Relaxed);
         let result = if first {
             first_answer(&grant.storage, request.send()).await
@@ -235,7 +236,7 @@ impl Session {
     }
 }
 
-/// The certificates that a setting names.
+/// Reads the certificates that a setting names.
 fn certificates(file: &Path) -> Result<Vec<reqwest::Certificate>, StoreError> {
     let text = std::fs::read(file)
         .map_err(|source| StoreError::Io { action: format!("cannot read {} (OS_CACERT)", file.display()), source })?;

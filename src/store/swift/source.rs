@@ -1,4 +1,4 @@
-//! Settings by their names in clouds.yaml, from the environment or from a cloud.
+//! Settings of a login by their names in clouds.yaml, from the environment or from a cloud.
 
 use url::Url;
 
@@ -6,7 +6,7 @@ use super::clouds::Cloud;
 use crate::environment::Environment;
 use crate::store::StoreError;
 
-/// Where values come from. The keys are clouds.yaml's; `OS_` and capitals make the variables' names of them.
+/// Source of values. Keys are those of clouds.yaml; the variables are named `OS_` and the key in capitals.
 pub(super) enum Source<'a> {
     Environment(&'a Environment),
     Cloud(&'a Cloud),
@@ -16,7 +16,7 @@ impl Source<'_> {
     pub(super) fn get(&self, key: &str) -> Option<String> {
         match self {
             Self::Environment(environment) => {
-                // swiftclient lets the old variables hold Keystone's values, when the version is said to be Keystone's.
+                // swiftclient accepts Keystone's values in the old variables, when the version is Keystone's.
                 let old = match key {
                     "auth_url" => "ST_AUTH",
                     "username" => "ST_USER",
@@ -29,12 +29,12 @@ impl Source<'_> {
         }
     }
 
-    /// The first of these keys that has a value.
+    /// Returns the first of these keys that has a value.
     pub(super) fn first(&self, keys: &[&str]) -> Option<String> {
         keys.iter().find_map(|key| self.get(key))
     }
 
-    /// What to call a key when talking to people.
+    /// Returns the name of a key for messages.
     pub(super) fn label(&self, key: &str) -> String {
         match self {
             Self::Environment(_) => variable(key),
@@ -47,12 +47,12 @@ impl Source<'_> {
         StoreError::Misconfigured(format!("{what}, but {} is not set", labels.join(" or ")))
     }
 
-    /// A value that must be there.
+    /// Returns a required value.
     pub(super) fn need(&self, keys: &[&str], what: &str) -> Result<String, StoreError> {
         self.first(keys).ok_or_else(|| self.missing(keys, what))
     }
 
-    /// A value that must be there and be a URL.
+    /// Returns a required value that must be a URL.
     pub(super) fn need_url(&self, key: &str, what: &str) -> Result<Url, StoreError> {
         parse_url(&self.label(key), &self.need(&[key], what)?)
     }
@@ -62,7 +62,7 @@ fn variable(key: &str) -> String {
     format!("OS_{}", key.to_ascii_uppercase())
 }
 
-/// Reads a URL. What is wrong with it is said without quoting it: it may hold a password.
+/// Parses a URL. Errors do not quote it, because it may have a password.
 pub(super) fn parse_url(label: &str, text: &str) -> Result<Url, StoreError> {
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => Ok(url),

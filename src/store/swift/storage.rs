@@ -1,4 +1,4 @@
-//! The storage URL, and whether a token may be sent to it.
+//! The configured storage URL, and whether a token may be sent to it.
 
 use url::Url;
 
@@ -6,17 +6,17 @@ use super::failure::Failure;
 use super::url::shown;
 use crate::server_url::ServerIdentity;
 
-/// A storage URL that is named.
+/// A configured storage URL.
 #[derive(Debug)]
 pub(super) struct Storage {
     pub(super) url: Url,
-    /// Whether who has the secret names that server as well. Otherwise somebody else does, such as the site, and the token
-    /// goes there only if the login answers with the same server.
+    /// Whether the owner of the secret names this server as well. Otherwise someone else does, such as the site, and
+    /// the token is sent there only if the login returns the same server.
     pub(super) is_of_source: bool,
 }
 
 impl Storage {
-    /// The storage URL to use after a login that answered with these.
+    /// Returns the storage URL to use after a login that returned these.
     pub(super) fn chosen<'a>(&'a self, answered: impl IntoIterator<Item = &'a Url>) -> Result<&'a Url, Failure> {
         let server = ServerIdentity::of(&self.url);
         let mut answered = answered.into_iter().peekable();

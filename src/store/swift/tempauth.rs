@@ -1,4 +1,4 @@
-//! Swift's first way to log in (v1, tempauth, swauth): a user and a key in headers, a token and a storage URL in the answer.
+//! Swift's first kind of login (v1, tempauth, swauth): a user and a key in headers yield a token and a storage URL.
 
 use std::time::Duration;
 
@@ -28,12 +28,12 @@ impl TempAuth {
         Self { url, user, key }
     }
 
-    /// Where to log in, for people.
+    /// Returns the address of the login, for people.
     pub(super) fn address(&self) -> String {
         shown(&self.url)
     }
 
-    /// The server that gets the password.
+    /// Returns the server that gets the password.
     pub(super) fn server(&self) -> ServerIdentity {
         ServerIdentity::of(&self.url)
     }
@@ -58,7 +58,7 @@ impl TempAuth {
         };
         if !response.status().is_success() {
             let failure = Failure::of_answer(&address, &action, "", HINT, response.status(), response.headers());
-            // Not a missing object: a wrong address.
+            // A wrong address, not a missing object.
             return Err(match failure {
                 Failure::NotFound(_) => refused("it answered 404 Not Found; check the URL to log in at (ST_AUTH)"),
                 failure => failure,

@@ -1,4 +1,4 @@
-//! A file on its way into the store: measured once, then sent from its beginning as often as it takes.
+//! A file for the store: measured once, then sent from its beginning in each attempt.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,11 +12,11 @@ use tokio_util::io::ReaderStream;
 
 use super::failure::Failure;
 
-/// The most that Swift takes in one object.
+/// Maximum size of an object in Swift, in bytes.
 pub(super) const LIMIT: u64 = 5 << 30;
-/// How much is read at once.
+/// Number of bytes that are read at a time.
 const CHUNK: usize = 128 << 10;
-/// Files that are shorter than this stay in memory between measuring and sending. Most logs and results are.
+/// Files shorter than this, in bytes, stay in memory between measuring and sending. Most logs and results are.
 const SMALL: u64 = 64 << 10;
 
 /// A file to send.
@@ -25,16 +25,16 @@ pub(super) struct Upload {
     path: PathBuf,
     /// Its length in bytes.
     pub(super) length: u64,
-    /// Its MD5 sum in hexadecimal digits, which Swift compares with what arrived.
+    /// Its MD5 checksum in hexadecimal digits, which Swift compares with the received bytes.
     pub(super) md5: String,
-    /// All of its bytes, when they are few.
+    /// All of its bytes, if they are few.
     bytes: Option<Vec<u8>>,
-    /// Why reading it failed while it was sent: the HTTP client's own error would blame the network.
+    /// Why reading the file failed while it was sent: the HTTP client's own error would blame the network.
     fault: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Upload {
-    /// Reads the file through once.
+    /// Reads the file once to measure it.
     pub(super) async fn measure(path: &Path) -> Result<Self, Failure> {
         let owned = path.to_owned();
         let measured = tokio::task::spawn_blocking(move || -> io::Result<(u64, String, Option<Vec<u8>>)> {
@@ -65,7 +65,7 @@ impl Upload {
         }
     }
 
-    /// The bytes, from the beginning.
+    /// Returns the bytes from the beginning.
     pub(super) async fn body(&self) -> Result<reqwest::Body, Failure> {
         if let Some(bytes) = &self.bytes {
             return Ok(bytes.clone().into());
@@ -81,7 +81,7 @@ impl Upload {
         Ok(reqwest::Body::wrap_stream(bytes))
     }
 
-    /// Whether the file itself is why sending it failed.
+    /// Returns the failure if the file itself is the reason why sending it failed.
     pub(super) async fn fault(&self) -> Option<Failure> {
         if self.bytes.is_some() {
             return None;

@@ -1,10 +1,10 @@
-//! URLs of accounts, containers and objects. Every byte that is not unreserved is escaped, in each part of a path alone:
-//! object names hold `@`, `+`, `~`, `:`, `%` and `?`, and must arrive as they are.
+//! URLs of accounts, containers and objects. Every reserved byte is escaped in each part of a path: object names have
+//! `@`, `+`, `~`, `:`, `%` and `?`, and must arrive unchanged.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-/// All but RFC 3986's unreserved characters.
+/// All except RFC 3986's unreserved characters.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Escapes one part of a path, or a value of a query.
@@ -12,7 +12,7 @@ pub(super) fn escape(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
 }
 
-/// The path of a container or object below its account, escaped: empty for the account itself.
+/// Returns the escaped path of a container or object below its account; empty for the account itself.
 pub(super) fn path(container: &str, object: &str) -> String {
     let mut path = String::new();
     for part in [container].into_iter().chain(object.split('/')).filter(|part| !part.is_empty()) {
@@ -22,7 +22,7 @@ pub(super) fn path(container: &str, object: &str) -> String {
     path
 }
 
-/// A query: `?` and its parameters; those without a value are left out.
+/// Returns a query: `?` and its parameters, without those that have no value.
 pub(super) fn query(parameters: &[(&str, &str)]) -> String {
     let given: Vec<String> = parameters
         .iter()
@@ -32,10 +32,10 @@ pub(super) fn query(parameters: &[(&str, &str)]) -> String {
     if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
 }
 
-/// A URL as people may see it: without user, password, query and fragment, and without a slash at the end.
+/// Returns a URL for people: without user, password, query and fragment, and without a slash at the end.
 pub(super) fn shown(url: &Url) -> String {
     let mut url = url.clone();
-    // These fail for URLs without a host only, and those have no user either.
+    // These only fail for URLs without a host, which have no user either.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
@@ -78,7 +78,7 @@ mod tests {
         fn what_is_escaped_arrives_as_it_was(parts in prop::collection::vec("[^/\0]{1,12}", 1..5)) {
             prop_assume!(parts.iter().all(|part| part != "." && part != ".."));
             let object = parts.join("/");
-            // Through the parser that the HTTP client uses as well: it must not change a byte.
+            // The HTTP client's own parser must not change a byte.
             let url = Url::parse(&format!("http://h/v1/AUTH_x{}", path("c", &object))).unwrap();
             let arrived: Vec<String> = url
                 .path_segments()

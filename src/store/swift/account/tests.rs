@@ -89,7 +89,7 @@ fn a_token_goes_to_no_server_that_its_source_does_not_name() {
         refused("https://evil/v1/AUTH_x", &own).contains("refusing to send the token in OS_AUTH_TOKEN to https://evil")
     );
     assert!(refused("https://s/v1/AUTH_x", &[token]).contains("OS_STORAGE_URL"));
-    // After a login its answer decides.
+    // With a login, the address in its answer decides.
     let old = [("ST_AUTH", "https://s/auth/v1.0"), ("ST_USER", "t:u"), ("ST_KEY", "k")];
     let account = resolve(Some("https://evil/v1/AUTH_x"), &old).unwrap();
     let answered = Url::parse("https://s/v1/AUTH_x").unwrap();
@@ -120,16 +120,16 @@ fn the_sites_cloud_says_not_who_gets_the_token_of_a_sealed_password() {
         let error = storage.chosen([&answered]).unwrap_err();
         assert!(format!("{error:?}").contains("refusing to send the token to https://evil"), "{error:?}");
     }
-    // The same server as the login's answer is no danger.
+    // The server in the login's answer is safe.
     let same = over.replace("evil", "s");
     assert!(account(None, &site(&same), &bare).unwrap().storage.unwrap().chosen([&answered]).is_ok());
-    // Nor do its certificates say who the server is; the user's own do.
+    // Nor do the site's certificates prove who the server is; the user's own do.
     let trusting = format!("{cloud}, cacert: theirs.pem}}}}\n");
     let error = account(None, &site(&trusting), &bare).unwrap_err().to_string();
     assert!(error.contains("refusing to trust the certificates in cacert (cloud ci in"), "{error}");
     let own = environment(&[("OS_CACERT", "/ca.pem")]);
     assert_eq!(account(None, &site(&trusting), &own).unwrap().cacert, Some(PathBuf::from("/ca.pem")));
-    // A cloud of the user's own does.
+    // A cloud of the user's own may.
     let home = folder.path().join("home");
     fs::create_dir_all(home.join(".config/openstack")).unwrap();
     fs::write(home.join(".config/openstack/clouds.yaml"), over.replace("}}\n", ", cacert: /ca.pem}}\n")).unwrap();
@@ -153,7 +153,7 @@ fn a_password_is_not_sent_in_plain_text_unless_the_site_allows_it() {
 
 #[test]
 fn a_cloud_of_the_working_directory_does_not_count() {
-    // A password of the user's secure.yaml would go to whatever server it names.
+    // A password in the user's secure.yaml would be sent to any server that the site's file names.
     let folder = tempfile::tempdir().unwrap();
     let settings = SwiftSettings { clouds_file: Some(folder.path().join("clouds.yaml")), ..SwiftSettings::default() };
     let home = folder.path().join("home");
@@ -231,7 +231,7 @@ fn a_cloud_comes_from_the_users_files() {
     assert!(complaint(&[("HOME", home), ("OS_CLOUD", "other")]).contains("auth_url (cloud other in"));
     assert!(complaint(&[("HOME", "/nonexistent"), ("OS_CLOUD", "ci")]).contains("/nonexistent/.config/openstack"));
 
-    // The variables describe another way in; the site's own choice of a cloud gives way.
+    // The variables configure another login; the site's choice of a cloud is ignored.
     let settings = SwiftSettings { cloud: Some("ci".into()), ..SwiftSettings::default() };
     let old = [("HOME", home), ("ST_AUTH", "https://s"), ("ST_USER", "u"), ("ST_KEY", "k")];
     let account = Account::resolve(None, &settings, &environment(&old), None).unwrap();
