@@ -1,4 +1,4 @@
-//! A run's artifacts, unpacked without trusting them: a test decides what is in there.
+//! Listing and unpacking of a run's artifacts. Tests decide what is in them, so that nothing in them is trusted.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -18,14 +18,14 @@ use crate::result::layout::ARTIFACTS;
 use crate::store::{Store, StoreError};
 
 const WINDOW: usize = 64 << 10;
-/// What names, headers and what is left out may take beside the files, in bytes.
+/// Maximum size of names, headers and members that are left out, in bytes, in addition to the files.
 const OVERHEAD: u64 = 256 << 20;
-/// A longer name is none, in bytes.
+/// Maximum length of a name, in bytes.
 const LONGEST_NAME: u64 = 64 << 10;
-/// More members than this are not unpacked.
+/// Maximum number of members.
 const MEMBERS: usize = 1_000_000;
 
-/// Something in an archive of artifacts.
+/// A member of an archive of artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Member {
     /// Its path in the archive.
@@ -37,32 +37,32 @@ pub struct Member {
     pub left_out: Option<String>,
 }
 
-/// What went wrong.
+/// Error while artifacts are read or unpacked.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactsError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The archive is damaged, or the store broke off.
+    /// The archive is damaged, or the transfer was interrupted.
     #[error("cannot read the artifacts: {0}")]
     Damaged(io::Error),
-    /// A file cannot be written here.
+    /// A local file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is more in it than is allowed.
+    /// The archive contains more than is allowed.
     #[error("the artifacts have more than {0} bytes")]
     TooLarge(u64),
 }
 
 impl StoredRun {
-    /// Tells what is in its artifacts; and unpacks them into a folder, which is made if it is missing and has to be empty. Nothing is written
-    /// outside of it: only folders and regular files are made, each with this user's usual rights; links, devices and paths that lead
-    /// elsewhere are left out. At most `limit` bytes are unpacked.
+    /// Returns the members of its artifacts. With a folder, also unpacks them into it: it is created if it does not exist, and
+    /// has to be empty. Nothing is written outside of it: only folders and regular files are created, with this user's usual
+    /// permissions. Links, devices and paths that lead outside are left out. At most `limit` bytes are unpacked.
     ///
     /// # Errors
     /// When the run has no artifacts, they are damaged or too large, or a file cannot be written.
@@ -95,14 +95,14 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
     let mut members = Vec::new();
     let mut left = limit;
     let decoder = MultiGzDecoder::new(io::BufReader::with_capacity(WINDOW, source));
-    // Also of what is left out: a small file may be packed so that it is endless.
+    // Also limits what is left out: a small compressed file may expand endlessly.
     let mut archive = tar::Archive::new(Bounded { inner: decoder, left: limit.saturating_add(OVERHEAD) });
     let damaged = |error: io::Error| match error.kind() {
         io::ErrorKind::FileTooLarge => ArtifactsError::TooLarge(limit),
         _ => ArtifactsError::Damaged(error),
     };
     let mut long_name: Option<Vec<u8>> = None;
-    // Names of any length are members of their own: the library would read them into memory, however long they are.
+    // Long names are members of their own. The library would read them into memory, however long they are.
     for (count, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
         let mut entry = entry.map_err(damaged)?;
         let kind = entry.header().entry_type();
@@ -149,7 +149,7 @@ fn unpack(source: impl Read, folder: Option<&Path>, limit: u64) -> Result<Vec<Me
     Ok(members)
 }
 
-/// The name in a member that holds nothing but the next one's name.
+/// Returns the name in a member that contains only the name of the next one.
 fn read_name(entry: &mut impl Read, kind: EntryType) -> Result<Option<Vec<u8>>, ArtifactsError> {
     let mut text = Vec::new();
     entry.take(LONGEST_NAME + 1).read_to_end(&mut text).map_err(ArtifactsError::Damaged)?;
@@ -167,7 +167,7 @@ fn read_name(entry: &mut impl Read, kind: EntryType) -> Result<Option<Vec<u8>>, 
     }))
 }
 
-/// A reader that fails when there is more than is allowed.
+/// Reader that fails after a maximum number of bytes.
 struct Bounded<R> {
     inner: R,
     left: u64,
@@ -181,7 +181,7 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-/// The path below the folder, if it stays there.
+/// Returns the path relative to the folder, unless it leads outside.
 fn inside(path: &Path) -> Option<PathBuf> {
     let mut inside = PathBuf::new();
     for part in path.components() {
@@ -198,17 +198,17 @@ fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
-/// Only folders and files of ours are below the folder: no link can lead elsewhere.
+/// Writes a file. Everything in the folder was created here, so that no link leads outside.
 fn write(entry: &mut impl Read, path: &Path, bytes: u64) -> Result<(), ArtifactsError> {
     let unwritable = |source| ArtifactsError::Unwritable { path: path.to_owned(), source };
     if let Some(folder) = path.parent() {
         make_folder(folder).map_err(unwritable)?;
     }
-    // A later member with the same name replaces the former one.
+    // A later member with the same name replaces the earlier one.
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path).map_err(unwritable)?;
     let mut reader = io::BufReader::with_capacity(WINDOW, entry).take(bytes);
-    // Read and written apart, to tell which of the two failed.
+    // Read and written separately, to know which of the two failed.
     loop {
         let piece = reader.fill_buf().map_err(ArtifactsError::Damaged)?;
         if piece.is_empty() {
@@ -235,7 +235,7 @@ mod tests {
         let mut tar = Builder::new(Vec::new());
         for (name, kind, content) in members {
             let mut header = Header::new_gnu();
-            // Past the library's own checks.
+            // Circumvents the library's own checks.
             header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
             header.set_entry_type(*kind);
             header.set_size(content.len() as u64);
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(fs::read(folder.join("good/file")).unwrap(), b"good");
         assert_eq!(fs::read(folder.join("etc/passwd")).unwrap(), b"here");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1);
-        // The test's own rights are nobody's business.
+        // Setuid bits and write permission for others are not taken from the archive.
         use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(folder.join("good/file")).unwrap().permissions().mode() & 0o7133, 0);
         unpack(evil.as_slice(), Some(&folder), 1000).unwrap_err();

@@ -1,4 +1,4 @@
-//! Everything that a run's result.tar tells.
+//! The contents of a run's result.tar.
 
 use std::collections::BTreeMap;
 
@@ -11,44 +11,44 @@ use crate::result::layout::RESULT;
 use crate::result::outcome::Outcome;
 use crate::store::{Store, StoreError};
 
-/// How one of a package's tests ended.
+/// Result of one of a package's tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestResult {
-    /// The test; `*` when it is about all of them.
+    /// Name of the test; `*` when the result is about all of them.
     pub name: String,
     /// autopkgtest's word: PASS, FAIL, SKIP or FLAKY.
     pub state: String,
-    /// What it says beside that, such as `non-zero exit status 1`.
+    /// The rest of autopkgtest's line, such as `non-zero exit status 1`.
     pub details: String,
 }
 
 impl TestResult {
-    /// Whether it failed in a way that counts.
+    /// Returns whether it failed in a way that counts.
     pub fn failed(&self) -> bool {
         self.state == "FAIL"
     }
 }
 
-/// What is in a result beside what its listing tells. What cannot be read is empty.
+/// The parts of a result that its listing does not have. Parts that cannot be read are empty.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Details {
-    /// Its tests, in their order.
+    /// The tests, in their order.
     pub tests: Vec<TestResult>,
-    /// The versions of the packages that were in the testbed.
+    /// Versions of the packages in the testbed.
     pub packages: BTreeMap<String, String>,
     /// testinfo.json; null if it cannot be read.
     pub testinfo: Value,
-    /// Whether it is damaged, as [`StoredRun::damaged`] says.
+    /// Whether the result is damaged, see [`StoredRun::damaged`].
     pub damaged: bool,
 }
 
 impl Details {
-    /// Our own part of testinfo.json.
+    /// Returns a value that apt-ci has added to testinfo.json.
     pub fn own(&self, key: &str) -> Option<&Value> {
         self.testinfo.get("apt-ci")?.get(key)
     }
 
-    /// Why earlier attempts came to no result.
+    /// Returns why earlier attempts had no result.
     pub fn failures(&self) -> Vec<&str> {
         let list = self.own("failures").and_then(Value::as_array);
         list.into_iter().flatten().filter_map(|failure| failure.get("reason").unwrap_or(failure).as_str()).collect()
@@ -80,13 +80,13 @@ impl StoredRun {
         members::fetched(store, &self.container, &self.object(RESULT), read).await
     }
 
-    /// The test that alone was asked for, and that the package does not have. autopkgtest calls such a run neutral.
+    /// Returns the only requested test, if the package does not have it. autopkgtest's outcome is neutral then.
     pub fn test_missing_in(&self, details: &Details) -> Option<&str> {
         let name = self.only_test().filter(|_| self.outcome() == Outcome::Neutral)?;
         details.tests.iter().all(|test| test.name != name).then_some(name)
     }
 
-    /// The same; its result.tar is read only if that can tell of one.
+    /// Returns the only requested test, if the package does not have it. Reads result.tar only if necessary.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -96,14 +96,14 @@ impl StoredRun {
         }
         match self.details(store).await {
             Ok(details) => Ok(self.test_missing_in(&details)),
-            // A result that was removed tells no test.
+            // A result that was removed has no tests.
             Err(StoreError::NotFound(_)) => Ok(self.test_missing_in(&Details::default())),
             Err(error) => Err(error),
         }
     }
 
-    /// Reads its result.tar, and marks the run if that is damaged, or was removed: a listing may describe what is not there any more.
-    /// Returns whether it is sound.
+    /// Reads its result.tar, and marks the run as damaged if result.tar is damaged or was removed: the listing may be outdated.
+    /// Returns whether the result is intact.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -117,7 +117,7 @@ impl StoredRun {
     }
 }
 
-/// autopkgtest's summary: a line for each test, with its name, a word, and perhaps more.
+/// Parses autopkgtest's summary: a line for each test, with its name, a word, and optional details.
 fn tests(summary: &str) -> Vec<TestResult> {
     let test = |line: &str| {
         let (name, rest) = line.trim_end().split_once(char::is_whitespace)?;
@@ -129,7 +129,7 @@ fn tests(summary: &str) -> Vec<TestResult> {
     summary.lines().filter_map(test).collect()
 }
 
-/// autopkgtest's testbed-packages: a package and its version in each line.
+/// Parses autopkgtest's testbed-packages: a package and its version in each line.
 fn packages(text: &str) -> BTreeMap<String, String> {
     let line = |line: &str| {
         let (name, version) = line.trim().split_once(char::is_whitespace)?;

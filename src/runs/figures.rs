@@ -1,4 +1,4 @@
-//! Figures of many runs: how a release's days went, and which tests cannot make up their minds.
+//! Statistics of many runs: a release's days, and flaky tests.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,43 +9,43 @@ use super::StoredRun;
 use crate::release::Architecture;
 use crate::result::{Outcome, RunId};
 
-/// The runs of an architecture that ended on a day.
+/// The runs on an architecture that ended on a day.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Day {
     /// The day, `2026-11-23`, in UTC.
     pub day: String,
     /// The architecture.
     pub architecture: Architecture,
-    /// How many runs.
+    /// Number of runs.
     pub runs: usize,
-    /// How many ended how.
+    /// Number of runs for each outcome.
     pub outcomes: BTreeMap<Outcome, usize>,
-    /// How long they took, in seconds: half of them no longer than this.
+    /// Median duration, in seconds.
     pub median: u64,
-    /// Nine of ten no longer than this.
+    /// 90th percentile of the durations, in seconds.
     pub percentile90: u64,
-    /// The longest.
+    /// Longest duration, in seconds.
     pub longest: u64,
 }
 
 impl Day {
-    /// How many ended so.
+    /// Returns the number of runs with this outcome.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.outcomes.get(&outcome).copied().unwrap_or_default()
     }
 
-    /// The share of runs whose testbed failed.
+    /// Returns the share of runs whose testbed failed.
     pub fn tmpfail_rate(&self) -> f64 {
         self.count(Outcome::Tmpfail) as f64 / self.runs.max(1) as f64
     }
 }
 
-/// A day, `20261123`, and the number of an architecture.
+/// A day, `20261123`, and the index of an architecture.
 type OfDay = ([u8; 8], usize);
-/// The outcome and the duration of each run.
+/// Outcome and duration of each run.
 type Ends = Vec<(Outcome, u64)>;
 
-/// Counts days.
+/// Collects the statistics of days.
 #[derive(Default)]
 pub struct Days {
     architectures: Vec<Architecture>,
@@ -53,7 +53,7 @@ pub struct Days {
 }
 
 impl Days {
-    /// The number by which [`Days::add`] knows an architecture.
+    /// Returns the index of an architecture for [`Days::add`].
     pub(crate) fn architecture(&mut self, architecture: &str) -> Option<usize> {
         if let Some(place) = self.architectures.iter().position(|known| known.as_str() == architecture) {
             return Some(place);
@@ -62,14 +62,14 @@ impl Days {
         Some(self.architectures.len() - 1)
     }
 
-    /// Counts a run.
+    /// Adds a run.
     pub(crate) fn add(&mut self, architecture: usize, id: &str, outcome: Outcome, duration: u64) {
         if let Some(day) = id.as_bytes().first_chunk::<8>() {
             self.days.entry((*day, architecture)).or_default().push((outcome, duration));
         }
     }
 
-    /// The days of runs.
+    /// Returns the days of these runs.
     pub fn of(runs: &[StoredRun]) -> Vec<Day> {
         let mut days = Self::default();
         for run in runs {
@@ -80,7 +80,7 @@ impl Days {
         days.finish()
     }
 
-    /// The days, oldest first.
+    /// Returns the days, oldest first.
     pub(crate) fn finish(self) -> Vec<Day> {
         let Self { architectures, days } = self;
         let day = |((day, architecture), mut runs): (OfDay, Ends)| {
@@ -92,7 +92,7 @@ impl Days {
                 *outcomes.entry(*outcome).or_default() += 1;
             }
             let duration = |share: usize| {
-                // The nearest rank: so many per cent of the runs took no longer.
+                // Nearest rank: this share of the runs took no longer.
                 let rank = (runs.len() * share).div_ceil(100).max(1);
                 runs.get(rank - 1).map_or(0, |(_, duration)| *duration)
             };
@@ -112,27 +112,27 @@ impl Days {
     }
 }
 
-/// A test that both passed and failed with the same versions: of the package, and of what triggered it.
+/// A test that both passed and failed with the same versions of the package and its triggers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Flaky {
     /// The package.
     pub package: String,
     /// The architecture.
     pub architecture: Architecture,
-    /// How many of its runs passed, of those with versions with which it passed and failed.
+    /// Number of runs that passed, among those with versions that both passed and failed.
     pub passed: usize,
-    /// How many of these failed.
+    /// Number of these runs that failed.
     pub failed: usize,
-    /// How often the testbed failed with these versions: that is not the test's fault.
+    /// Number of runs with these versions whose testbed failed, which is not the test's fault.
     pub tmpfailed: usize,
-    /// The version that was tested when it last did both.
+    /// The newest tested version that both passed and failed.
     pub version: String,
     /// When the newest of these runs was published.
     pub last: Timestamp,
 }
 
 impl Flaky {
-    /// The share of failures.
+    /// Returns the share of failures.
     pub fn rate(&self) -> f64 {
         self.failed as f64 / (self.passed + self.failed).max(1) as f64
     }
@@ -142,7 +142,7 @@ fn is_baseline(triggers: &[&str]) -> bool {
     triggers.iter().any(|trigger| trigger.parse().is_ok_and(|trigger: crate::request::Trigger| trigger.is_baseline()))
 }
 
-/// The runs of a test with the same versions.
+/// Counts of a test's runs with the same versions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SameVersions {
     pub(crate) passed: usize,
@@ -156,7 +156,7 @@ pub(crate) struct SameVersions {
 pub struct FlakyTests(BTreeMap<(String, String), Flaky>);
 
 impl FlakyTests {
-    /// Notes the runs of a test with the same versions.
+    /// Adds a test's runs with the same versions.
     pub(crate) fn add(&mut self, package: &str, architecture: &str, version: &str, runs: &SameVersions) {
         let SameVersions { passed, failed, tmpfailed, newest: Some(newest) } = runs else { return };
         let Ok(name) = architecture.parse::<Architecture>() else { return };
@@ -182,12 +182,12 @@ impl FlakyTests {
         }
     }
 
-    /// The flaky tests among runs.
+    /// Returns the flaky tests among these runs.
     pub fn of(runs: &[StoredRun]) -> Vec<Flaky> {
         let mut alike: BTreeMap<(&str, &str, &str, Vec<&str>), SameVersions> = BTreeMap::new();
         for run in runs {
             let triggers: Vec<&str> = run.summary.triggers.iter().flatten().map(String::as_str).collect();
-            // Without triggers, in branches, and between two baselines, anything else may have changed.
+            // Without triggers, in branches, and between two baselines, other things may have changed.
             if !run.is_evidence() || run.is_branch() || triggers.is_empty() || is_baseline(&triggers) {
                 continue;
             }
@@ -208,7 +208,7 @@ impl FlakyTests {
         found.finish()
     }
 
-    /// The tests, those that changed most often first.
+    /// Returns the tests, those that changed most often first.
     pub(crate) fn finish(self) -> Vec<Flaky> {
         let mut found: Vec<Flaky> = self.0.into_values().collect();
         let changes = |flaky: &Flaky| flaky.passed.min(flaky.failed);

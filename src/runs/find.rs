@@ -1,4 +1,4 @@
-//! The runs that a text names.
+//! Finding runs by a text.
 
 use std::io::ErrorKind;
 
@@ -10,10 +10,10 @@ use crate::release::Release;
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::store::{Store, StoreError};
 
-/// Finds the runs that a text means: its path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a
-/// file after it), or its id alone, which is looked for in all of these releases. Runs with packages from PPAs are looked for where the
-/// releases' own have none such. Several may have the same id, above all an old one, which is nothing but a time. None when there is no
-/// such run, or the text means none.
+/// Finds the runs for a path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a file after
+/// it), or for an id alone, in all of these releases. Runs with packages from PPAs are searched if the releases' own
+/// containers have none. Several runs may have the same id, above all an old one, which is only a time. Returns none when
+/// there is no such run, or the text is neither a path nor an id.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -42,7 +42,7 @@ pub async fn find(store: &Store, releases: &[Release], text: &str) -> Result<Vec
     read_all(store, found).await
 }
 
-/// The results with an id in the other containers of these releases: those of PPAs, and private ones.
+/// Finds results by id in the other containers of these releases: those of PPAs, and private ones.
 async fn in_others(
     store: &Store,
     releases: &[Release],
@@ -50,7 +50,7 @@ async fn in_others(
     id: &RunId,
 ) -> Result<Vec<Listed>, StoreError> {
     let containers = match store.containers().await {
-        // Who may read results need not be allowed to list the account.
+        // A user who may read results may not be allowed to list the account.
         Err(StoreError::Refused { .. } | StoreError::NotFound(_)) => Vec::new(),
         containers => containers?,
     };
@@ -63,7 +63,7 @@ async fn in_others(
             continue;
         }
         match results(store, &name, prefix(&release)).await {
-            // Somebody else's private container.
+            // A private container of another user.
             Err(StoreError::Refused { .. }) => {}
             Err(StoreError::Io { source, .. }) if source.kind() == ErrorKind::PermissionDenied => {}
             results => found.extend(results?.into_iter().filter(|result| result.id == *id)),
@@ -72,7 +72,7 @@ async fn in_others(
     Ok(found)
 }
 
-/// Where a text says that a run is.
+/// A reference to a run.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Meaning {
     Path { container: String, path: PackagePath, id: RunId },
@@ -100,7 +100,7 @@ impl Meaning {
     }
 }
 
-/// A run id, which people may write without its `@`.
+/// Parses a run id, also without its `@`.
 fn read_id(text: &str) -> Option<RunId> {
     text.parse().or_else(|_| format!("{text}@").parse()).ok()
 }

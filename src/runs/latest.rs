@@ -1,4 +1,4 @@
-//! The newest run of each package, read without reading the older ones.
+//! The newest run of each package, without reading older ones.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -10,7 +10,8 @@ use crate::store::{Store, StoreError};
 /// Number of results that are read before the next ones are chosen.
 const BATCH: usize = FETCHES * 8;
 
-/// Reads the newest result of each package that `counts`; at least the newest `limit` of them and one more, if there are so many.
+/// Reads the newest result of each package for which `counts` is true: at least the newest `limit` and one more, if there
+/// are that many.
 ///
 /// # Errors
 /// When the store cannot be read.

@@ -1,4 +1,4 @@
-//! A result in a listing, and what it tells.
+//! A result in a listing.
 
 use serde_json::Value;
 
@@ -10,9 +10,9 @@ use crate::result::listing::{RunSummary, is_changed};
 use crate::result::{Proof, RunOptions};
 use crate::store::{Entry, ObjectInfo, Store, StoreError};
 
-/// The version of a result that does not tell it.
+/// Version of a result that does not record it.
 const UNKNOWN: &str = "unknown";
-/// How often a result is fetched whose transfer breaks off.
+/// Maximum number of attempts to fetch a result when the transfer is interrupted.
 const TRIES: u32 = 3;
 
 /// A result.tar in a listing.
@@ -24,19 +24,20 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    /// The line of a container's listing, if it is one of a result.
+    /// Returns the result in a row of a container's listing; `None` for other rows.
     pub(crate) fn of(container: &str, entry: Entry) -> Option<Self> {
         let Entry::Object(object) = entry else { return None };
         let (path, id, file) = parse_object(&object.name)?;
         (file == RESULT).then(|| Self { container: container.to_owned(), path, id, object })
     }
 
-    /// Whether the listing tells all that there is to know, so that the result need not be fetched.
+    /// Returns whether the listing has all information, so that the result need not be fetched.
     pub(crate) fn tells_all(&self) -> bool {
         self.is_cut() || RunSummary::parse(&self.object.content_type).is_some_and(|summary| self.is_all(&summary))
     }
 
-    /// Older listings do not tell from where the tested packages came. For a run with triggers in a release's own container, that is known.
+    /// Returns whether a summary is complete. Older listings do not say where the tested packages came from; for a run
+    /// with triggers in a release's own container, that is known.
     fn is_all(&self, summary: &RunSummary) -> bool {
         let is_from_ppa = || Place::of_container(&self.container).is_some_and(|(_, ppa)| ppa.is_some());
         match &summary.triggers {
@@ -45,7 +46,8 @@ impl Listed {
         }
     }
 
-    /// Whether its result.tar has another size than when it was stored: then it is damaged, whatever its metadata tells.
+    /// Returns whether its result.tar has another size than when it was stored. It is damaged then, whatever its
+    /// metadata says.
     pub(crate) fn is_cut(&self) -> bool {
         is_changed(&self.object.content_type, self.object.bytes)
     }
@@ -57,8 +59,8 @@ impl Listed {
     }
 }
 
-/// Reads a run from its line in the listing, or from its result.tar for what that line does not tell. `None` when it has
-/// been removed since it was listed.
+/// Reads a run from its row in the listing, or from its result.tar if that row lacks information. Returns `None` when
+/// it was removed after it was listed.
 pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredRun>, StoreError> {
     let listed = RunSummary::parse(&result.object.content_type);
     if let Some(summary) = listed.as_ref().filter(|summary| result.is_cut() || result.is_all(summary)) {
@@ -69,7 +71,7 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
         let package = result.path.package.clone();
         let read = move |bytes: &[u8]| read_result(bytes, &package);
         match members::fetched(store, &result.container, &result.object.name, read).await {
-            // A transfer that breaks off keeps nobody from the other thousands.
+            // One interrupted transfer must not fail thousands of others.
             Err(StoreError::Io { .. }) if tries < TRIES => tries += 1,
             Err(StoreError::NotFound(_)) => return Ok(None),
             other => break other?,
@@ -90,8 +92,8 @@ pub(crate) async fn read(store: &Store, result: Listed) -> Result<Option<StoredR
 /// one, and waits for them.
 const WITHOUT_VERSION: [i32; 3] = [autopkgtest::FAILED, autopkgtest::BAD_PACKAGE, autopkgtest::UNEXPECTED];
 
-/// Reads a package's result.tar as far as it can be read. Returns also whether it is damaged: cut, or without a part that proposed-migration
-/// needs.
+/// Reads as much of a package's result.tar as possible. Also returns whether it is damaged: truncated, or without a
+/// part that proposed-migration needs.
 pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary, bool) {
     let (mut exitcode, mut version, mut duration) = (None, None, 0);
     let (mut triggers, mut requester, mut uuid) = (Vec::new(), None, None);
@@ -129,14 +131,15 @@ pub(super) fn read_result(bytes: &[u8], package: &SourcePackage) -> (RunSummary,
     (summary, damaged)
 }
 
-/// The version in a line `SRC VERSION` of the tested package. autopkgtest also writes sentences there, such as "Only running …".
+/// Returns the version in a line `SRC VERSION` of the tested package. autopkgtest also writes sentences there, such as
+/// "Only running …".
 fn tested_version<'t>(text: &'t str, package: &SourcePackage) -> Option<&'t str> {
     let mut words = text.split_whitespace();
     let (source, version) = (words.next()?, words.next()?);
     (source == package.as_str() && words.next().is_none()).then_some(version)
 }
 
-/// The triggers in the environment that testinfo.json tells of.
+/// Returns the triggers in testinfo.json's environment.
 fn triggers_in(testinfo: &Value) -> Vec<String> {
     let environment = testinfo.get("custom_environment").and_then(Value::as_array);
     let variables = environment.into_iter().flatten().filter_map(Value::as_str);

@@ -11,27 +11,27 @@ use crate::result::layout::LOG;
 use crate::result::sections::Sections;
 use crate::store::{ObjectReader, Store, StoreError};
 
-/// How much of the log is in memory at a time, in bytes.
+/// Size of the buffers, in bytes.
 const WINDOW: usize = 64 << 10;
-/// Of a longer line, in bytes, the rest counts as another one.
+/// Maximum length of a line, in bytes. The rest of a longer one is handled like another line of the same section.
 const LONGEST_LINE: u64 = 1 << 20;
-/// What a compressed file begins with. Other programs have stored logs that are not.
+/// First bytes of a compressed file. Other programs have stored uncompressed logs.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 impl StoredRun {
-    /// The run's log as text, in constant memory. Decompression runs in a thread of its own, no faster than the reader reads; a
-    /// log that is cut short or damaged ends in an error.
+    /// Returns the run's log as text, in constant memory. It is decompressed in another thread, as fast as it is read. A
+    /// truncated or damaged log ends with an error.
     ///
     /// # Errors
-    /// When the run has no log, or the store is away.
+    /// When the run has no log, or the store is unreachable.
     pub async fn log(&self, store: &Store) -> Result<ObjectReader, StoreError> {
         self.piped_log(store, |text, sink| io::copy(text, sink).map(drop)).await
     }
 
-    /// The sections of some tests in the run's log, as [`StoredRun::log`] gives all of it.
+    /// Returns the sections of some tests in the run's log, like [`StoredRun::log`].
     ///
     /// # Errors
-    /// When the run has no log, or the store is away.
+    /// When the run has no log, or the store is unreachable.
     pub async fn sections(
         &self,
         store: &Store,
@@ -41,7 +41,7 @@ impl StoredRun {
             let mut text = io::BufReader::with_capacity(WINDOW, text);
             let mut sections = Sections::default();
             let mut line = Vec::new();
-            // Whether the last line was only the beginning of one, and whether it was wanted.
+            // Whether the last piece was not the end of its line, and whether it was wanted.
             let (mut goes_on, mut is_wanted) = (false, false);
             loop {
                 line.clear();
@@ -82,7 +82,8 @@ impl StoredRun {
     }
 }
 
-/// A pipe whose end is an error when what filled it failed: without this, a damaged log would look like a short one.
+/// Reader of a pipe that returns the error of the pipe's writer at the end: without it, a damaged log would look like a
+/// short one.
 struct Checked {
     reader: tokio::io::DuplexStream,
     unpacking: Option<tokio::task::JoinHandle<io::Result<()>>>,

@@ -1,4 +1,5 @@
-//! What is in a result.tar. Whoever can publish decides that, and no archive costs more than to read its bytes.
+//! Members of a result.tar. Anyone who can publish decides what is in it, so that reading is limited by its stored
+//! size.
 
 use std::io::{self, Read as _};
 
@@ -7,12 +8,12 @@ use tokio::io::AsyncReadExt;
 
 use crate::store::{Store, StoreError};
 
-/// Results are a few kilobytes; more of one than this is not read.
+/// Maximum size of a result.tar that is read, in bytes. Results are a few kilobytes.
 const LIMIT: u64 = 16 << 20;
-/// Larger files in one are passed over: workers write none that anybody reads here.
+/// Maximum size of a member, in bytes. Larger ones are skipped: workers write none that are needed here.
 const MEMBER_LIMIT: u64 = 4 << 20;
 
-/// Fetches a result.tar, and reads it in a thread of its own: nothing else waits for a large one.
+/// Fetches a result.tar and reads it in another thread, so that nothing else waits for a large one.
 pub(super) async fn fetched<T: Send + 'static>(
     store: &Store,
     container: &str,
@@ -26,13 +27,14 @@ pub(super) async fn fetched<T: Send + 'static>(
     reading.map_err(|panic| failed(io::Error::other(panic)))
 }
 
-/// Gives the name and the text of each file in an archive, in their order. Returns whether the archive is whole.
+/// Calls `take` with the name and the text of each file in an archive, in their order. Returns whether the archive is
+/// complete.
 pub(super) fn each(bytes: &[u8], mut take: impl FnMut(&str, &str)) -> bool {
-    // An archive ends with a block of zeros. One that was cut between two members has no other sign of it.
+    // An archive ends with a block of zeros. Nothing else shows that it was truncated between two members.
     let mut is_whole = bytes.last_chunk::<512>().is_some_and(|block| block.iter().all(|byte| *byte == 0));
     let mut archive = tar::Archive::new(bytes);
     let Ok(entries) = archive.entries() else { return false };
-    // Raw: no member is longer than what is stored of it. A sparse file of one block could expand without end.
+    // Raw, so that no member is longer than its stored bytes. A sparse file of one block could expand endlessly.
     for entry in entries.raw(true) {
         let Ok(mut entry) = entry else { return false };
         match entry.header().entry_type() {

@@ -1,4 +1,4 @@
-//! The runs that a store holds, read from its listings; only results without listing metadata are fetched themselves.
+//! The runs in a store, read from its listings. Only results without listing metadata are fetched.
 
 mod artifacts;
 mod details;
@@ -37,78 +37,81 @@ pub use self::other_ppa::holds_other_ppa;
 pub use self::question::{Origin, Question, TriggerPattern};
 pub use self::request::{Recorded, RecordedError};
 
-/// How soon after it was stored a result is listed, usually.
+/// Usual maximum delay between storing a result and its appearance in the listing.
 const VISIBLE_WITHIN: Duration = Duration::from_millis(100);
 
-/// How many results are fetched at the same time.
+/// Number of results that are fetched concurrently.
 const FETCHES: usize = 8;
 
 /// A run whose result is in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredRun {
-    /// The container that holds it.
+    /// The container of the result.
     pub container: String,
-    /// The package's place.
+    /// The package's path in the container.
     pub path: PackagePath,
-    /// The run.
+    /// The run's id.
     pub id: RunId,
-    /// What is known about it.
+    /// The summary of the run.
     pub summary: RunSummary,
-    /// Whether its result.tar cannot be read whole, or lacks what proposed-migration needs: then the summary holds what was left of
-    /// it, with the exit code 20 and the version `unknown` for what was not.
+    /// Whether its result.tar cannot be read completely, or lacks a part that proposed-migration needs. The summary
+    /// then has the readable parts, and exit code 20 and version `unknown` for others.
     pub damaged: bool,
 }
 
 impl StoredRun {
-    /// The name of one of its objects in the container.
+    /// Returns the name of one of its objects in the container.
     pub fn object(&self, file: &str) -> String {
         self.path.object(&self.id, file)
     }
 
-    /// Whether the run says anything about its package. Verdicts, baselines and statistics count no other runs: not damaged ones, nor
-    /// those whose testbed lacked what was asked for. One without a record of that counts.
+    /// Returns whether the run says anything about its package. Verdicts, baselines and statistics ignore other runs:
+    /// damaged ones, and those whose testbed lacked something that was requested. A run without a record of that
+    /// counts.
     pub fn is_evidence(&self) -> bool {
         !self.damaged && self.summary.proof != ProofVerdict::Refuted
     }
 
-    /// How it ended: an error when its result is damaged, whatever exit code is left of it.
+    /// Returns its outcome: an error when its result is damaged, whatever its exit code is.
     pub fn outcome(&self) -> Outcome {
         if self.damaged { Outcome::Error } else { self.summary.outcome() }
     }
 
-    /// Its outcome if it tells whether the package is good: pass, neutral or fail. `None` for every other run, and for one that is no evidence.
+    /// Returns its outcome if it decides whether the package is good: pass, neutral or fail. `None` for every other
+    /// run, and for one that is not evidence.
     pub fn decision(&self) -> Option<Outcome> {
         let outcome = self.outcome();
         let is_decided = match outcome {
-            // The only test that was asked for was skipped, or does not exist: the others may fail.
+            // The only requested test was skipped, or does not exist: the others may fail.
             Outcome::Neutral => self.only_test().is_none(),
             outcome => matches!(outcome, Outcome::Pass | Outcome::Fail),
         };
         (is_decided && self.is_evidence()).then_some(outcome)
     }
 
-    /// Whether it tested a branch, and not what the archive has. Unknown counts as no.
+    /// Returns whether it tested a branch instead of the archive's package. `false` if unknown.
     pub fn is_branch(&self) -> bool {
         self.summary.options.as_ref().is_some_and(|options| options.branch)
     }
 
-    /// The name of the only test that was asked for.
+    /// Returns the name of the only requested test.
     pub fn only_test(&self) -> Option<&str> {
         self.summary.options.as_ref()?.testname.as_deref()
     }
 
-    /// The PPA, `OWNER/NAME`, that names its container; `None` without one, and when its result does not tell.
+    /// Returns the PPA, `OWNER/NAME`, that names its container; `None` without one, or when its result does not record
+    /// it.
     pub fn ppa(&self) -> Option<&str> {
         self.summary.options.as_ref()?.ppas.last().map(String::as_str)
     }
 
-    /// Container and path: where the run is found in its store.
+    /// Returns container and path: the location of the run in its store.
     pub fn location(&self) -> String {
         format!("{}/{}", self.container, self.path.folder(&self.id))
     }
 }
 
-/// One flat object, for programs.
+/// Serializes the run as one flat object, for programs.
 impl Serialize for StoredRun {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -140,8 +143,8 @@ impl Serialize for StoredRun {
     }
 }
 
-/// The runs of a release in a container that a question means, and perhaps others; at least the newest `limit` and one more, if there
-/// are so many. Without a container there are none.
+/// Returns the runs of a release in a container that match a filter, and perhaps others; at least the newest `limit` and
+/// one more, if there are that many. A container that does not exist is empty.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -170,7 +173,7 @@ pub async fn in_container(
     read_meant(store, question, listed, limit).await
 }
 
-/// Reads the results in a listing that a question may mean.
+/// Reads the results in a listing that may match a filter.
 async fn read_meant(
     store: &Store,
     question: &Question,
@@ -179,14 +182,14 @@ async fn read_meant(
 ) -> Result<Vec<StoredRun>, StoreError> {
     let listed = question.narrow(listed, limit);
     if question.latest && question.trigger.is_none() && question.requester.is_none() {
-        // The outcome does not choose the latest; it chooses among them.
+        // The filter's outcomes apply to the latest runs; they do not decide which run is the latest.
         let limit = if question.outcomes.is_empty() { limit } else { usize::MAX };
         return latest::read(store, listed, limit, |run| question.counts(run)).await;
     }
     read_all(store, listed).await
 }
 
-/// The architectures that a release has runs of in a container.
+/// Returns the architectures of a release's runs in a container.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -198,8 +201,8 @@ pub async fn architectures(store: &Store, container: &str, release: &Release) ->
     Ok(folds.iter().filter_map(name).collect())
 }
 
-/// A package's runs on a release and architecture, oldest first, those in public containers of PPAs and private ones not
-/// included. Without a container there are none.
+/// Returns a package's runs on a release and architecture, oldest first, without those in PPAs' and private containers.
+/// A container that does not exist is empty.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -208,7 +211,8 @@ pub async fn of_package(store: &Store, path: &PackagePath) -> Result<Vec<StoredR
     read_all(store, results).await
 }
 
-/// A release's public runs, on one architecture or on all, oldest first; those of PPAs are not among them. Without a container there are none.
+/// Returns a release's public runs, on one architecture or on all, oldest first, without those of PPAs. A container that
+/// does not exist is empty.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -227,13 +231,13 @@ pub async fn of_release(
     Ok(runs)
 }
 
-/// The newest run of the package with a later id that is complete in the store, if there is one. Runs that are still being published
-/// do not count: who publishes them looks for ours. However many runs came before, nothing is listed of them.
+/// Returns the package's newest run with a later id that is complete in the store, if there is one. Runs that are still
+/// being published do not count: their publishers check for ours. Earlier runs are not listed.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result<Option<RunId>, StoreError> {
-    // `0` comes right after the `/` that follows a run's id.
+    // `0` sorts directly after the `/` that follows a run's id.
     let marker = format!("{}0", place.path.folder(id));
     let query = Query { prefix: place.path.prefix(), delimiter: None, marker };
     let run = |entry: Entry| {
@@ -244,7 +248,7 @@ pub async fn published_after(store: &Store, place: &Place, id: &RunId) -> Result
     Ok(list(store, &place.container, &query).await?.into_iter().filter_map(run).max())
 }
 
-/// The package's complete runs from this id on, in the order of their ids, as far as the listing knows them.
+/// Returns the package's complete runs from this id on, in the order of their ids, as far as the listing has them.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -252,7 +256,8 @@ pub async fn published_from(store: &Store, place: &Place, id: &RunId) -> Result<
     Ok(listed_from(store, place, id).await?.into_iter().map(|run| run.id).collect())
 }
 
-/// Whether a complete run with a later id was stored before this one, or so soon after it that a reader may have passed this one.
+/// Returns whether a complete run with a later id was stored before this one, or so soon after it that a reader may have
+/// passed this one.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -263,13 +268,13 @@ pub async fn is_overtaken(store: &Store, place: &Place, id: &RunId) -> Result<bo
 }
 
 async fn listed_from(store: &Store, place: &Place, id: &RunId) -> Result<Vec<Listed>, StoreError> {
-    // The run's own files come after the name of their folder.
+    // The run's own files sort after the name of their folder.
     let query = Query { prefix: place.path.prefix(), delimiter: None, marker: place.path.folder(id) };
     let entries = list(store, &place.container, &query).await?;
     Ok(entries.into_iter().filter_map(|entry| Listed::of(&place.container, entry)).collect())
 }
 
-/// Whether a run is complete in the store. Asks for the object itself, because a listing may lag behind.
+/// Returns whether a run is complete in the store. Checks the object itself, because a listing may lag behind.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -281,7 +286,7 @@ pub async fn is_complete(store: &Store, place: &Place, id: &RunId) -> Result<boo
     }
 }
 
-/// The complete run of a request, if it has one. Reads nothing but the listing: a result with an id of ours carries it there.
+/// Returns the complete run of a request, if there is one. Reads only the listing, which has apt-ci's ids.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -294,9 +299,9 @@ pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result
     Ok(results.into_iter().rev().find_map(mine))
 }
 
-/// The complete runs of this very request, newest first: their results record the same package, parameters, id and time of
-/// submission. There is more than one only when a publication was cut short.
-/// A result that cannot be read, or records no request, is none of them.
+/// Returns the complete runs of this very request, newest first: their results record the same package, parameters, id and
+/// time of submission. There is more than one only after an interrupted publication. A result that cannot be read, or does
+/// not record its request, is not included.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -324,8 +329,8 @@ pub async fn of_request(store: &Store, place: &Place, request: &Request) -> Resu
     Ok(runs)
 }
 
-/// The complete runs of a package, whose names begin with `prefix`, that were published since then, oldest first, as far as the listing tells
-/// of them: those of programs whose listings tell nothing are left out.
+/// Returns the complete runs whose names begin with `prefix` and that were published since then, oldest first. Results of
+/// programs that write no summary into the listing are left out.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -335,7 +340,7 @@ pub async fn since(
     prefix: &str,
     since: Timestamp,
 ) -> Result<Vec<StoredRun>, StoreError> {
-    // Ids begin with their time, so that what comes after this came after then.
+    // Ids begin with their time, so that everything after this marker was published after that time.
     let marker = format!("{prefix}{}", since.strftime("%Y%m%d_%H%M%S"));
     let query = Query { prefix: prefix.to_owned(), delimiter: None, marker };
     let known = |entry: Entry| {
@@ -346,7 +351,7 @@ pub async fn since(
     Ok(list(store, container, &query).await?.into_iter().filter_map(known).collect())
 }
 
-/// A listing; a container that does not exist is empty.
+/// Returns a listing; empty for a container that does not exist.
 async fn list(store: &Store, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
     match store.list(container, query).await {
         Err(StoreError::NotFound(_)) => Ok(Vec::new()),
@@ -354,7 +359,7 @@ async fn list(store: &Store, container: &str, query: &Query) -> Result<Vec<Entry
     }
 }
 
-/// The complete results under a prefix, in the order of their names: those whose result.tar is there.
+/// Returns the complete results under a prefix, in the order of their names: those with a result.tar.
 async fn results(store: &Store, container: &str, prefix: String) -> Result<Vec<Listed>, StoreError> {
     let entries = list(store, container, &Query { prefix, ..Query::default() }).await?;
     Ok(entries.into_iter().filter_map(|entry| Listed::of(container, entry)).collect())

@@ -1,4 +1,4 @@
-//! Whose results a container of a PPA holds. Its name does not always tell: `a-b/c` and `a/b-c` share one.
+//! Detection of containers that two PPAs share. A container's name is ambiguous: `a-b/c` and `a/b-c` share one.
 
 use std::pin::pin;
 
@@ -10,15 +10,15 @@ use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
 use crate::store::{Store, StoreError};
 
-/// Whether a container holds results of another PPA than this one (`OWNER/NAME`). A result that tells nowhere which PPA it is of may be
-/// another one's. Results of requests that were refused do not count: anybody can make one for any PPA.
+/// Returns whether a container has results of another PPA than this one (`OWNER/NAME`). A result that does not record its
+/// PPA may belong to another one. Results of refused requests do not count: anyone can make one for any PPA.
 ///
 /// # Errors
 /// When the store cannot be read.
 pub async fn holds_other_ppa(store: &Store, container: &str, ppa: &str) -> Result<bool, StoreError> {
     let name = Place::of_container(container).and_then(|(_, name)| name);
     if name.is_some_and(|name| name.matches('-').count() == 1) {
-        // Owner and name can be told apart.
+        // Owner and name are unambiguous.
         return Ok(false);
     }
     let is_other = |run: &StoredRun| {
@@ -33,7 +33,7 @@ pub async fn holds_other_ppa(store: &Store, container: &str, ppa: &str) -> Resul
                     return Ok(true);
                 }
             }
-            // Older listings do not tell it, nor do those without room for it.
+            // Older listings do not record the PPA, nor do those without space for it.
             _ => untold.push(result),
         }
     }

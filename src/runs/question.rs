@@ -1,4 +1,4 @@
-//! Which runs somebody asks for; an index and a store give the same answer.
+//! Filter for runs. An index and a store return the same runs for it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -31,12 +31,12 @@ impl FromStr for TriggerPattern {
 }
 
 impl TriggerPattern {
-    /// How a trigger that matches begins, and whether that is all of it.
+    /// Returns the prefix of matching triggers, and whether it is the whole trigger.
     pub(crate) fn beginning(&self) -> (&str, bool) {
         (&self.0, !self.0.ends_with('/'))
     }
 
-    /// Whether a trigger is meant.
+    /// Returns whether a trigger matches.
     pub fn matches(&self, trigger: &str) -> bool {
         let (beginning, is_whole) = self.beginning();
         if is_whole { trigger == beginning } else { trigger.starts_with(beginning) }
@@ -49,28 +49,28 @@ impl fmt::Display for TriggerPattern {
     }
 }
 
-/// Where the tested packages came from.
+/// Source of the tested packages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Origin {
     /// The release itself.
     #[default]
     Release,
-    /// This PPA. Private ones count.
+    /// A PPA, in its public and private containers.
     Ppa {
-        /// How its containers name it: `OWNER-NAME`. Several PPAs may share that.
+        /// The part of the containers' names: `OWNER-NAME`. Several PPAs may share it.
         container: String,
-        /// `OWNER/NAME`, when it is known. Runs that are known to be of another PPA are not meant.
+        /// `OWNER/NAME`, if known. Runs that are known to be of another PPA do not match.
         name: Option<String>,
     },
 }
 
 impl Origin {
-    /// The PPA with this owner and name.
+    /// Returns the PPA with this owner and name.
     pub fn ppa(owner: &str, name: &str) -> Self {
         Self::Ppa { container: format!("{owner}-{name}"), name: Some(format!("{owner}/{name}")) }
     }
 
-    /// Where the packages of a run came from.
+    /// Returns the source of a run's packages.
     pub fn of(run: &StoredRun) -> Self {
         match Place::of_container(&run.container) {
             Some((_, Some(container))) => {
@@ -80,7 +80,7 @@ impl Origin {
         }
     }
 
-    /// Whether a run in one of these containers is meant.
+    /// Returns whether a run in one of these containers matches.
     fn means(&self, run: &StoredRun) -> bool {
         match self {
             Self::Ppa { name: Some(name), .. } => run.ppa().is_none_or(|ppa| ppa == name),
@@ -88,7 +88,7 @@ impl Origin {
         }
     }
 
-    /// The containers with such runs of a release, the public one first.
+    /// Returns the containers with such runs of a release, the public one first.
     pub fn containers(&self, release: &Release) -> Vec<String> {
         match self {
             Self::Release => vec![container(release)],
@@ -101,10 +101,10 @@ impl Origin {
     }
 }
 
-/// Which runs are meant: all conditions have to be true.
+/// Filter for runs: all conditions have to be met.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Question {
-    /// Where the packages came from.
+    /// The source of the packages.
     pub origin: Origin,
     /// The package.
     pub package: Option<SourcePackage>,
@@ -114,21 +114,21 @@ pub struct Question {
     pub architecture: Option<Architecture>,
     /// One of the triggers.
     pub trigger: Option<TriggerPattern>,
-    /// Who asked for it.
+    /// The requester.
     pub requester: Option<String>,
-    /// Any of these; none: all.
+    /// Any of these; all if empty.
     pub outcomes: Vec<Outcome>,
-    /// Published then or later.
+    /// Published at this time or later.
     pub since: Option<Timestamp>,
-    /// Published before.
+    /// Published before this time.
     pub until: Option<Timestamp>,
-    /// Only the newest of each package, release and architecture that meets the conditions other than the outcome. Runs from branches and
-    /// runs that are no evidence are nobody's latest.
+    /// Only the newest run of each package, release and architecture that meets all conditions except the outcome. Runs
+    /// from branches and runs that are not evidence are ignored.
     pub latest: bool,
 }
 
 impl Question {
-    /// Whether a run of these releases and of the right package and containers meets the other conditions, but for the outcome.
+    /// Returns whether a run meets all conditions except releases, package, containers and outcome.
     fn means(&self, run: &StoredRun) -> bool {
         let triggers = || run.summary.triggers.iter().flatten();
         self.origin.means(run)
@@ -139,13 +139,13 @@ impl Question {
             && self.until.is_none_or(|until| run.id.published() < until)
     }
 
-    /// Whether a run can be its package's latest.
+    /// Returns whether a run can be its package's latest.
     pub(super) fn counts(&self, run: &StoredRun) -> bool {
         self.means(run) && run.is_evidence() && !run.is_branch()
     }
 
-    /// Leaves out, of results in a listing, those that need not be read: they are too old or too new, or, when nothing but the time counts, older
-    /// than `limit` others.
+    /// Removes results from a listing that need not be read: those that are too old or too new and, if only the time
+    /// counts, those that are older than `limit` others.
     pub(crate) fn narrow(&self, mut listed: Vec<Listed>, limit: usize) -> Vec<Listed> {
         listed.retain(|result| {
             let published = result.id.published();
@@ -162,7 +162,7 @@ impl Question {
         listed
     }
 
-    /// Chooses among runs, and puts the newest first.
+    /// Applies the filter to runs, and sorts them newest first.
     pub fn choose(&self, mut runs: Vec<StoredRun>) -> Vec<StoredRun> {
         runs.retain(|run| self.means(run));
         runs.sort_by(|a, b| (&b.id, &b.path).cmp(&(&a.id, &a.path)));

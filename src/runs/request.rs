@@ -1,4 +1,4 @@
-//! The request that a run came from, as its result tells it.
+//! A run's request, as its result records it.
 
 use serde_json::{Map, Value, json};
 
@@ -11,59 +11,60 @@ use crate::result::Proof;
 use crate::result::layout::{RESULT, container};
 use crate::store::{Store, StoreError};
 
-/// A request that is made again from a result: for whom, when and under which id is open.
+/// A request that is recreated from a result. Requester, time and id are open.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
-    /// The request, and the queue that it belongs into.
+    /// The request and its queue.
     pub submission: Submission,
-    /// Whether these are all of its parameters for certain. Results of other programs tell the triggers and the environment alone.
+    /// Whether its parameters are certainly complete. Results of other programs record only triggers and environment.
     pub whole: bool,
-    /// The release's pocket where it was tested; the inner `None` when it had none there. `None` when the result does not tell.
+    /// The release's pocket on the worker; the inner `None` when there was none. `None` when the result does not record
+    /// it.
     told_pocket: Option<Option<Pocket>>,
 }
 
 impl Recorded {
-    /// The release's pocket as the result tells it, otherwise this one.
+    /// Returns the recorded pocket of the release, otherwise `other`.
     pub fn pocket_or(&self, other: Option<Pocket>) -> Option<Pocket> {
         self.told_pocket.clone().unwrap_or(other)
     }
 }
 
-/// Why a result does not tell its request.
+/// Reason why a result has no usable request.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordedError {
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It was a private run, or had parameters that this program does not know.
+    /// The run was private, or had parameters that this version does not know.
     #[error(
         "its result does not contain the whole request: it had secrets, such as a PPA's token, or parameters that \
          this program does not know"
     )]
     SecretsLeftOut,
-    /// Its result tells no triggers.
+    /// The result does not record its triggers.
     #[error("its result does not record its triggers")]
     NoTriggers,
-    /// It was stored by another program, with packages from somewhere else.
+    /// Another program stored the result, with packages from another source.
     #[error("its result is in {0}, so packages came from a PPA, but it does not record all PPAs")]
     Elsewhere(String),
-    /// What it tells is no request.
+    /// The recorded request is invalid.
     #[error("its result records an invalid request: {0}")]
     Invalid(#[from] InvalidRequest),
-    /// It is damaged.
+    /// The result is damaged.
     #[error("its result is damaged: it has no readable testinfo.json")]
     Damaged,
 }
 
-/// What says of whom, when, and which request it was.
+/// Parameters that identify the requester, the time and the request.
 const PERSONAL: [&str; 3] = ["requester", "submit-time", "uuid"];
 const TRIGGERS: &str = "ADT_TEST_TRIGGERS=";
 
 impl StoredRun {
-    /// Makes the request again that this run came from.
+    /// Recreates the request of this run.
     ///
     /// # Errors
-    /// When the result does not tell it, or cannot be read.
+    /// When the result does not record it, or cannot be read.
     pub async fn request(&self, store: &Store) -> Result<Recorded, RecordedError> {
         let testinfo = members::fetched(store, &self.container, &self.object(RESULT), testinfo).await?;
         let testinfo = testinfo.ok_or(RecordedError::Damaged)?;
@@ -79,7 +80,7 @@ impl StoredRun {
         Ok(Recorded { submission: Submission { queue, request }, whole, told_pocket })
     }
 
-    /// The request's parameters, and whether they are all.
+    /// Returns the request's parameters, and whether they are complete.
     fn parameters(&self, testinfo: &Value) -> Result<(Map<String, Value>, bool), RecordedError> {
         let own = testinfo.get("apt-ci");
         let told = |key| own.and_then(|own| own.get(key));
@@ -110,7 +111,7 @@ impl StoredRun {
     }
 }
 
-/// The testinfo.json in a result.tar, if it can be read.
+/// Returns the testinfo.json in a result.tar, if it can be read.
 pub(super) fn testinfo(result: &[u8]) -> Option<Value> {
     let mut testinfo = None;
     members::each(result, |name, text| {

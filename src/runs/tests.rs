@@ -24,12 +24,12 @@ fn path(release: &str, package: &str) -> PackagePath {
     }
 }
 
-/// Where the public results of a package are.
+/// Returns the location of a package's public results.
 fn public(path: &PackagePath) -> Place {
     Place { container: container(&path.release), access: Access::Public, path: path.clone() }
 }
 
-/// A store in a folder, filled as a worker and as other programs fill it.
+/// A store in a folder, filled like a worker and other programs do.
 struct Scene {
     folder: TempDir,
     store: Store,
@@ -57,7 +57,7 @@ impl Scene {
         self.store.put(&container(&path.release), &name, &self.file(bytes), &headers).await.unwrap();
     }
 
-    /// Publishes a bundle as a worker does.
+    /// Publishes a bundle like a worker does.
     async fn publish(&self, path: &PackagePath, id: &str, request: &str) {
         let folder = self.folder.path().join("bundle");
         let request = Request::parse(request.as_bytes()).unwrap();
@@ -71,7 +71,7 @@ impl Scene {
     }
 }
 
-/// A result.tar as other programs make it.
+/// Returns a result.tar like those of other programs.
 fn result(members: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, text) in members {
@@ -98,7 +98,7 @@ async fn runs_of_this_and_of_other_programs_are_listed_together() {
     let request = r#"gzip {"triggers": ["zlib/1"], "requester": "alice", "uuid": "u-1"}"#;
     scene.publish(&gzip, "20261123_084000_0a1b2@", request).await;
     scene.put(&gzip, "20210102_030405@", RESULT, &result(&OTHER), "application/x-tar").await;
-    // Not complete: its result.tar is still missing.
+    // Not complete: without result.tar.
     scene.put(&gzip, "20261123_090000_00000@", LOG, b"", "text/plain").await;
     scene.put(&path("bookworm", "gzip2"), "20250102_030405@", RESULT, &result(&OTHER), "application/x-tar").await;
 
@@ -218,7 +218,7 @@ async fn what_a_verdict_names_was_read() {
     let summary = |exitcode: i32| {
         format!(r#"application/x-tar; exitcode={exitcode}; version="1.10-4"; duration=1; triggers="glibc/{exitcode}""#)
     };
-    // An older version told no size.
+    // Older versions did not record the size.
     scene.put(&gzip, "20210101_000000@", RESULT, &whole, &summary(0)).await;
     scene.put(&gzip, "20210102_000000@", RESULT, &whole[..1024], &summary(0)).await;
     scene.put(&gzip, "20210103_000000@", RESULT, &result(&OTHER), &summary(4)).await;
@@ -255,7 +255,7 @@ async fn a_neutral_run_of_a_test_that_does_not_exist_is_known() {
         let runs = of_package(&scene.store, &gzip).await.unwrap();
         let run = runs.last().unwrap();
         assert_eq!(run.missing_test(&scene.store).await.unwrap(), missing, "{content_type}");
-        // Whether one test was skipped says nothing about the package.
+        // A single skipped test says nothing about the package.
         let decides = run.outcome() == Outcome::Fail || run.only_test().is_none();
         assert_eq!(run.decision().is_some(), decides, "{content_type}");
     }
@@ -272,7 +272,7 @@ fn a_result_cut_anywhere_is_damaged() {
     }
 }
 
-/// The header of a sparse file that has no bytes and claims to have so many.
+/// Returns the header of a sparse file that has no bytes and claims to have this size.
 fn sparse_header(size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::GNUSparse);
@@ -289,7 +289,7 @@ fn sparse_header(size: u64) -> tar::Header {
 
 #[test]
 fn sparse_members_of_a_result_are_damage_and_are_never_expanded() {
-    // 16 MiB, which claim to be 512 GiB.
+    // 16 MiB that claim to be 512 GiB.
     let header = sparse_header(16 << 20);
     let mut bytes = header.as_bytes().repeat(32 << 10);
     bytes.extend(result(&OTHER));
@@ -307,7 +307,7 @@ fn files_of_a_result_that_are_too_large_are_passed_over() {
     assert!(!read_result(&result(&members), &gzip).1);
     members[4] = ("testinfo.json", &large);
     assert!(read_result(&result(&members), &gzip).1, "without its testinfo.json it is damaged");
-    // One that claims to be larger than the archive.
+    // A member that claims to be larger than the archive.
     let mut header = tar::Header::new_gnu();
     header.as_old_mut().name[..8].copy_from_slice(b"exitcode");
     header.set_size(1 << 40);
@@ -388,7 +388,7 @@ async fn a_run_is_found_by_whatever_names_it() {
     ] {
         assert_eq!(find(&scene.store, &releases, text).await.unwrap(), [], "{text}");
     }
-    // An old id is nothing but a time: several runs may have it.
+    // An old id is only a time: several runs may have it.
     for package in ["gzip", "tar"] {
         scene.put(&path("sid", package), "20210102_030405@", RESULT, &result(&OTHER), "application/x-tar").await;
     }
