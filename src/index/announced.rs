@@ -1,32 +1,33 @@
-//! Announced results that the store does not show yet.
+//! Announced results that are not in the store yet.
 //!
-//! Anybody who may publish at the broker can announce results that do not exist. So each announcement is looked for a few times only, and new
-//! ones come before those that were looked for in vain: a real result is found at its first or second try, however many others wait.
+//! Anyone who may publish at the broker can announce results that do not exist. Each announcement is therefore checked
+//! only a few times, and new ones come before those that failed. A real result is found at its first or second check,
+//! however many others wait.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Maximum number of announcements that wait. Of more, the oldest are dropped.
+/// Maximum number of waiting announcements. The oldest ones are dropped.
 const MAX_WAITING: usize = 300;
-/// Number of times that an announced result is looked for.
+/// Maximum number of checks for an announced result.
 const TRIES: u32 = 4;
-/// Delay before the second try; it doubles with each further one.
+/// Delay before the second check; it doubles with each further one.
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 
-/// An announcement that waits for its result.
+/// An announcement whose result is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
     /// The message of `testcomplete.fanout`.
     pub message: Vec<u8>,
     tries: u32,
     due: Instant,
-    /// Its place among all, in the order in which they came.
+    /// Number in the order of arrival.
     number: u64,
 }
 
-/// The announcements that wait.
+/// The waiting announcements.
 #[derive(Debug, Default)]
 pub struct Announcements {
     waiting: Vec<Announcement>,
@@ -36,7 +37,7 @@ pub struct Announcements {
 }
 
 impl Announcements {
-    /// Adds a new announcement, to be looked for at once. One that waits already is not added again.
+    /// Adds a new announcement, which is due immediately. A waiting one is not added again.
     pub fn add(&mut self, message: Vec<u8>, now: Instant) {
         if !self.known.insert(message.clone()) {
             return;
@@ -51,19 +52,19 @@ impl Announcements {
         }
     }
 
-    /// Takes at most `limit` announcements that are due: those with the fewest tries first, and of these the newest.
+    /// Takes at most `limit` announcements that are due: those with the fewest checks first, and of these the newest.
     pub fn take_due(&mut self, now: Instant, limit: usize) -> Vec<Announcement> {
         self.waiting.sort_by_key(|one| (one.due > now, one.tries, u64::MAX - one.number));
         let due = self.waiting.iter().take(limit).take_while(|one| one.due <= now).count();
         self.waiting.drain(..due).collect()
     }
 
-    /// The result was found, or does not belong into the index.
+    /// Removes an announcement whose result was found, or does not belong in the index.
     pub fn found(&mut self, announcement: &Announcement) {
         self.known.remove(&announcement.message);
     }
 
-    /// The result was not there: it is looked for again later, unless that was the last try.
+    /// Schedules the next check for a result that was not found, unless this was the last one.
     pub fn missed(&mut self, mut announcement: Announcement, now: Instant) {
         announcement.tries += 1;
         if announcement.tries >= TRIES {
@@ -79,17 +80,17 @@ impl Announcements {
         self.has_dropped = true;
     }
 
-    /// When the next one is due.
+    /// Returns when the next announcement is due.
     pub fn next_due(&self) -> Option<Instant> {
         self.waiting.iter().map(|one| one.due).min()
     }
 
-    /// Whether none waits and none was given up: the index has all that was announced.
+    /// Returns whether the index has everything that was announced: none is waiting and none was dropped.
     pub fn is_complete(&self) -> bool {
         self.waiting.is_empty() && !self.has_dropped
     }
 
-    /// Whether some were given up. Only a look through the listings finds their results, if there are any.
+    /// Returns whether announcements were dropped. Only a scan of the listings finds their results, if there are any.
     pub fn has_dropped(&self) -> bool {
         self.has_dropped
     }
@@ -112,7 +113,7 @@ mod tests {
             all.add(format!("bogus {number}").into_bytes(), now);
         }
         assert!(all.has_dropped());
-        // One round of them is looked for in vain, and a real one comes.
+        // One round of checks fails, then a real announcement comes.
         for bogus in all.take_due(now, 16) {
             all.missed(bogus, now);
             tries += 1;

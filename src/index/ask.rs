@@ -1,4 +1,4 @@
-//! Asking the index.
+//! Queries of the index.
 
 use rusqlite::types::Value;
 
@@ -8,21 +8,21 @@ use crate::result::Outcome;
 use crate::runs::{Meaning, Origin, Question, StoredRun};
 use crate::store::Amount;
 
-/// How a run id begins that was made at a time.
+/// Prefix of a run id for its second.
 pub(super) const SECOND: &str = "%Y%m%d_%H%M%S";
 
 impl Index {
-    /// The runs that a question means, newest first, at most `limit`; and whether there are more.
+    /// Returns the runs that match a filter, newest first, at most `limit`; and whether there are more.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn runs(&self, question: &Question, limit: usize) -> Result<(Vec<StoredRun>, bool), IndexError> {
         let Asked { from, mut conditions, values } = Asked::of(question);
         let outcome = outcome(&question.outcomes);
         let (newest, group) = if question.latest {
             conditions.push_str(&format!(" AND {IS_EVIDENCE} AND NOT {IS_BRANCH}"));
-            // Of each test, the newest that meets the conditions: SQLite gives the other columns of the row with the maximum. The outcome
-            // chooses among these.
+            // For each test, the newest run that meets the conditions: SQLite returns the other columns from the row
+            // with the maximum. The outcome is applied afterwards.
             let group = format!(" GROUP BY test.release, test.architecture, test.package HAVING {outcome}");
             (", max(run.id)", group)
         } else {
@@ -45,10 +45,10 @@ impl Index {
         })
     }
 
-    /// The runs that a text means, which is a run's id, its path or its URL; of private containers, too.
+    /// Returns the runs for a run's id, path or URL, including those in private containers.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn with_id(&self, text: &str) -> Result<Vec<StoredRun>, IndexError> {
         let Some(meaning) = Meaning::parse(text) else { return Ok(Vec::new()) };
         let (id, container, path) = match &meaning {
@@ -68,10 +68,10 @@ impl Index {
         Ok(runs)
     }
 
-    /// Whether it tells all of a container, of which this is what the store says that it holds.
+    /// Returns whether the index is complete for a container. `amount` is the store's number and size of its objects.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn tells_all(&self, container: &str, amount: Option<Amount>) -> Result<bool, IndexError> {
         let Some(Amount { objects, bytes }) = amount else { return Ok(false) };
         let container = container.to_owned();
@@ -82,18 +82,18 @@ impl Index {
     }
 }
 
-/// The exit codes that mean one of these outcomes, with commas; an error has countless others.
+/// Returns the known exit codes of these outcomes, separated by commas; an error has countless others.
 pub(super) fn codes(among: &[Outcome]) -> String {
     let known = Outcome::CODES.iter().filter(|code| among.contains(&Outcome::from_exit_code(**code)));
     known.map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The condition that a run ended in one of these ways; none means any.
+/// Returns the condition for these outcomes; empty means all.
 fn outcome(outcomes: &[Outcome]) -> String {
     if outcomes.is_empty() {
         return "1".to_owned();
     }
-    // Codes that are not in the table are errors: so the one set or the other is told.
+    // Codes that are not in the table are errors, so that the complement is used for them.
     if outcomes.contains(&Outcome::Error) {
         let others: Vec<Outcome> = Outcome::ALL.into_iter().filter(|outcome| !outcomes.contains(outcome)).collect();
         format!("(run.damaged OR run.exitcode NOT IN ({}))", codes(&others))
@@ -102,7 +102,7 @@ fn outcome(outcomes: &[Outcome]) -> String {
     }
 }
 
-/// A question in SQL.
+/// A filter in SQL.
 struct Asked {
     from: &'static str,
     conditions: String,
@@ -111,7 +111,7 @@ struct Asked {
 
 impl Asked {
     fn of(question: &Question) -> Self {
-        // The order of the tables is the order of the work: CROSS JOIN has SQLite keep it.
+        // CROSS JOIN makes SQLite keep the order of the tables.
         let from = if question.package.is_some() {
             "test CROSS JOIN run ON run.test = test.id CROSS JOIN container ON container.id = test.container \
              LEFT JOIN cause ON cause.id = run.cause"
@@ -119,7 +119,7 @@ impl Asked {
             "cause CROSS JOIN run ON run.cause = cause.id CROSS JOIN test ON test.id = run.test \
              CROSS JOIN container ON container.id = test.container"
         } else {
-            // Left to itself, SQLite would sort millions of runs to show the newest twenty.
+            // Without the hint, SQLite would sort millions of runs to show the newest twenty.
             "run INDEXED BY run_by_time CROSS JOIN test ON test.id = run.test CROSS JOIN container ON container.id = test.container \
              LEFT JOIN cause ON cause.id = run.cause"
         };

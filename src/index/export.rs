@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::row::read_options;
 use super::{Index, IndexError};
 
-/// The tables that its readers know.
+/// The tables that its readers expect.
 const SCHEMA: &str = "
     CREATE TABLE test (id INTEGER PRIMARY KEY, release CHAR[20], arch CHAR[20], package CHAR[120]);
     CREATE TABLE result (
@@ -26,38 +26,38 @@ const SCHEMA: &str = "
     CREATE INDEX result_run_ix ON result (run_id);
     CREATE INDEX result_requester_idx ON result (requester);";
 
-/// What stands for the version of a run that did not come to know it.
+/// Versions of runs that ended before the version was known.
 const UNTESTED: [&str; 2] = ["unknown", "blacklisted"];
 
-/// What was exported.
+/// Result of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// How many results.
+    /// Number of results.
     pub results: usize,
     /// The file's checksum, in hexadecimal digits.
     pub sha256: String,
-    /// The file that holds it.
+    /// The file with the checksum.
     pub checksum_file: PathBuf,
 }
 
 impl Index {
-    /// Writes the results of releases, those that the public may read and that no PPA was part of, to a database at `file`, and its
-    /// checksum to `file.sha256`: the bare hexadecimal digest, because proposed-migration compares the whole text. Each is replaced at once; a
-    /// reader that fetches the old one of the one and the new one of the other sees that they do not fit.
+    /// Writes the public results of releases, without those of PPAs, to a database at `file`, and its checksum to
+    /// `file.sha256`: only the hexadecimal digest, because proposed-migration compares the whole text. Each is replaced
+    /// atomically; a reader that fetches an old and a new one sees that they do not match.
     ///
-    /// Results that are no evidence are left out, as proposed-migration ignores them, and so are triggers of runs from branches. `env` holds
-    /// `all-proposed=1` and `testname=`. `current_version` is the newest version that a run has tested; its pocket and component are not
-    /// known here and stay empty.
+    /// Damaged results are left out, as proposed-migration ignores them, and so are triggers of runs from branches. `env` has
+    /// `all-proposed=1` and `testname=`. `current_version` has the newest version that a run has tested; its pocket and
+    /// component are not known here and stay empty.
     ///
-    /// What is written first has the names `file.new` and `file.sha256.new`. If the process dies, the next export takes these over. One export
-    /// at a time works in a folder; others wait.
+    /// New files are named `file.new` and `file.sha256.new`. If the process dies, the next export replaces them. Only one
+    /// export at a time writes to a folder; others wait.
     ///
     /// # Errors
     /// [`IndexError::Incomplete`], or when the file cannot be written.
     pub fn export(&self, file: &Path) -> Result<Exported, IndexError> {
         let failed = |error: &dyn std::fmt::Display| unwritable(file, error);
         let half: Option<String> = self.with(|connection| {
-            // A later pass that goes on has taken nothing away yet.
+            // A later scan in progress has not removed anything yet.
             let sql = "SELECT name FROM container WHERE access = 'public' AND checked = 0";
             connection.query_row(sql, [], |row| row.get(0)).optional()
         })?;
@@ -71,7 +71,8 @@ impl Index {
         };
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let folder = File::open(folder).map_err(|error| failed(&error))?;
-        // The lock leaves no file behind. Where there are no locks, the names of two exports may clash, which SQLite or the rename reports.
+        // The lock is on the folder and leaves no file. Without support for locks, two exports may clash, which SQLite
+        // or the rename reports.
         match folder.lock() {
             Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(failed(&error)),
             _ => {}
@@ -109,7 +110,7 @@ impl Index {
     fn write_export(&self, file: &Path) -> Result<usize, IndexError> {
         let failed = |error: rusqlite::Error| unwritable(file, &error);
         let mut export = Connection::open(file).map_err(failed)?;
-        // The file is made whole or not at all: nothing has to be undone in it.
+        // The file is complete or discarded: nothing in it is ever rolled back.
         export.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;").map_err(failed)?;
         let transaction = export.transaction().map_err(failed)?;
         transaction.execute_batch(SCHEMA).map_err(failed)?;
@@ -119,7 +120,8 @@ impl Index {
                  WHERE container.access = 'public' AND container.name = 'autopkgtest-' || test.release \
                  ORDER BY test.release, test.architecture, test.package",
             )?;
-            // A refuted run stays, as the testbed failure that it is: proposed-migration would wait for it indefinitely.
+            // A refuted run stays, as the testbed failure that it is: proposed-migration would wait for it
+            // indefinitely.
             let mut runs = connection.prepare(
                 "SELECT run.id, run.version, cause.triggers, run.duration, run.exitcode, run.requester, run.options \
                  FROM run LEFT JOIN cause ON cause.id = run.cause WHERE run.test = ? AND NOT run.damaged \
@@ -141,7 +143,7 @@ impl Index {
                     let triggers: Option<String> = row.get(2)?;
                     let requester: Option<String> = row.get(5)?;
                     let options = read_options(row.get::<_, Option<String>>(6)?.as_deref()).unwrap_or_default();
-                    // What a branch passed says nothing about the archive's package with that trigger.
+                    // A branch's result says nothing about the archive's package with that trigger.
                     let triggers = triggers.filter(|_| !options.branch);
                     let (version, duration, exitcode) = (row.get_ref(1)?.as_str()?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?);
                     add.execute(params![
@@ -160,7 +162,7 @@ impl Index {
                     results += 1;
                 }
                 if let Some(tested) = tested {
-                    // Of all architectures, the version of the newest run.
+                    // The version of the newest run on any architecture.
                     let current = current.entry((release.as_str()?.to_owned(), package.as_str()?.to_owned())).or_default();
                     *current = std::mem::take(current).max(tested);
                 }

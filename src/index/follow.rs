@@ -1,4 +1,4 @@
-//! Taking over what workers announce.
+//! Adding announced results.
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use super::{Index, IndexError};
 use crate::result::layout::{RESULT, parse_object};
 use crate::store::Store;
 
-/// What is read of a message of `testcomplete.fanout`.
+/// The used fields of a message of `testcomplete.fanout`.
 #[derive(Deserialize)]
 struct Completed {
     container: String,
@@ -15,8 +15,9 @@ struct Completed {
 }
 
 impl Index {
-    /// Takes over the run that a message of `testcomplete.fanout` tells of. False when the store does not show its result yet. A message that
-    /// tells of none that belongs into the index, such as one of a private run or of a container that was never listed, is done with.
+    /// Adds the run in a message of `testcomplete.fanout`. Returns `false` when its result is not in the store yet, and `true`
+    /// for a message without a run that belongs in the index, such as a private one, or one in a container that was never
+    /// listed.
     ///
     /// # Errors
     /// When the store or the file fails.
@@ -28,7 +29,7 @@ impl Index {
         }
     }
 
-    /// Notes that public containers have been followed without a gap since the index was last known to tell all of them.
+    /// Records that public containers were followed without a gap since the index was last complete for them.
     ///
     /// # Errors
     /// When the file cannot be written.

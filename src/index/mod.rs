@@ -1,9 +1,9 @@
-//! The index: what a store's listings tell, in a file that answers at once.
+//! Index of a store's listings, in a file that answers quickly.
 //!
-//! [`Index::refresh`] brings it up to date, container by container. A container whose size is the one that was seen last has nothing
-//! new. Otherwise its listing is passed through from the beginning, because new runs are in it everywhere; what is known is skipped, and
-//! what is gone is forgotten. Each page is taken over in one transaction together with how far it leads: a process that dies goes on from
-//! there.
+//! [`Index::refresh`] updates it, container by container. A container with the same size as at the last scan has
+//! nothing new. Otherwise its listing is scanned from the beginning, because new runs may be anywhere in it; known runs
+//! are skipped, and removed runs are deleted. Each page is written in one transaction together with the position, so
+//! that another process can continue after a crash.
 
 mod announced;
 mod ask;
@@ -46,10 +46,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const FILLING: Options =
     Options { busy_timeout: BUSY_TIMEOUT, has_wal: true, synchronous: "NORMAL", is_checked: false };
 
-/// What can go wrong with an index.
+/// Error of an index.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    /// The store cannot be asked.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The file cannot be used.
@@ -57,7 +57,7 @@ pub enum IndexError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// The file is another program's.
@@ -68,13 +68,13 @@ pub enum IndexError {
     Unwritable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// It does not tell all of a container yet.
+    /// The index does not have all of a container yet.
     #[error("the index of {0} is incomplete")]
     Incomplete(String),
-    /// Another process fills it.
+    /// Another process is updating the index.
     #[error("another process is updating the index {0}")]
     Busy(PathBuf),
 }
@@ -89,11 +89,11 @@ pub struct Index {
 }
 
 impl Index {
-    /// The file for a store, below a folder.
+    /// Returns the file for a store, below a folder.
     pub fn path(folder: &Path, store: &Store) -> PathBuf {
         let address = store.address();
         let name: String = address.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(80).collect();
-        // Addresses that look alike, and users who see different things, are told apart.
+        // Distinguishes similar addresses, and users who see different results.
         let sum = Sha256::digest(store.identity());
         let id: String = sum.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         folder.join("index").join(format!("{name}-{id}.sqlite"))
@@ -163,10 +163,10 @@ impl Index {
         }))
     }
 
-    /// When it was last known to tell all of a container; `None` when it has never told all of it.
+    /// Returns when the index was last known to be complete for a container; `None` if it never was.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn checked(&self, container: &str) -> Result<Option<Timestamp>, IndexError> {
         let container = container.to_owned();
         self.with(|connection| {
@@ -176,17 +176,17 @@ impl Index {
         })
     }
 
-    /// The containers that it knows.
+    /// Returns the containers in the index.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn containers(&self) -> Result<Vec<String>, IndexError> {
         self.with(|connection| {
             connection.prepare("SELECT name FROM container ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
         })
     }
 
-    /// Works on the file here and now.
+    /// Runs a function on the connection, in this thread.
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, IndexError> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let error = match work(&mut connection) {
@@ -211,7 +211,7 @@ impl Index {
         Err(Self::unusable(&self.path, &error))
     }
 
-    /// Works on the file while other things go on.
+    /// Runs a function on the connection, in another thread.
     async fn aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,

@@ -1,4 +1,4 @@
-//! A pass through a container's listing.
+//! Scans of a container's listing.
 
 use std::collections::HashMap;
 
@@ -11,26 +11,27 @@ use crate::result::layout::{PackagePath, Place, RunId, parse_object};
 use crate::runs::{self, Listed, StoredRun};
 use crate::store::{Amount, Entry, Query, Store, StoreError};
 
-/// How many results without listing metadata are fetched at the same time.
+/// Number of results without listing metadata that are fetched concurrently.
 const FETCHES: usize = 32;
-/// A listing that tells less than there is, because a server of the store was behind, is believed for so long at most, in seconds.
+/// Maximum age of a scan, in seconds, until an unchanged container is scanned again: a server of the store may have
+/// returned an outdated listing.
 const BELIEVED: i64 = 24 * 60 * 60;
 
-/// What a refresh of a container has changed.
+/// Changes of a container's refresh.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Refreshed {
-    /// How many runs are new.
+    /// Number of new runs.
     pub added: usize,
-    /// How many were there before and are not in the store any more.
+    /// Number of runs that are no longer in the store.
     pub removed: usize,
-    /// How many results had to be fetched, because the listing does not tell what they say.
+    /// Number of results that had to be fetched, because the listing lacks information.
     pub fetched: usize,
-    /// Results that cannot be read whole.
+    /// Results that cannot be read completely.
     pub damaged: Vec<String>,
 }
 
 impl Refreshed {
-    /// Adds what another container's refresh has changed.
+    /// Adds the changes of another container's refresh.
     pub fn add(&mut self, other: Self) {
         self.added += other.added;
         self.removed += other.removed;
@@ -39,16 +40,16 @@ impl Refreshed {
     }
 }
 
-/// How far a refresh has come.
+/// Progress of a refresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
-    /// How many objects have been taken over since the last step.
+    /// Number of objects that were processed since the last step.
     pub objects: u64,
-    /// How many there are, when that has just become known.
+    /// Total number of objects, when it has just become known.
     pub of: Option<u64>,
 }
 
-/// A pass that goes on.
+/// A scan in progress.
 struct Pass {
     container: i64,
     number: i64,
@@ -57,40 +58,40 @@ struct Pass {
     anew: bool,
 }
 
-/// The objects of a package that a listing has told in a row.
+/// A package's results in a listing.
 struct Package {
     path: PackagePath,
     results: Vec<Listed>,
 }
 
-/// What is to be written of a page.
+/// Changes of a page, which are to be written.
 struct Read {
-    /// The last object that it covers, and how much there is up to it.
+    /// The last object that it covers, and the number and size of the objects up to it.
     position: (String, Amount),
     packages: Vec<ReadPackage>,
     fetched: usize,
 }
 
-/// A package's runs that are new, and the ids of those that are gone.
+/// A package's new runs, and the ids of its removed runs.
 struct ReadPackage {
     path: PackagePath,
     new: Vec<StoredRun>,
     gone: Vec<String>,
 }
 
-/// Puts a listing's pages together to whole packages.
+/// Combines the pages of a listing into whole packages.
 #[derive(Default)]
 struct Packages {
     open: Option<Package>,
-    /// Of all objects so far, and how far they lead.
+    /// The last object so far, and the number and size of all objects up to it.
     last: String,
     seen: Amount,
-    /// The same up to the end of the last package that is whole.
+    /// The last object of the last complete package, and the number and size of the objects up to it.
     whole: Option<(String, Amount)>,
 }
 
 impl Packages {
-    /// Adds a page; gives the packages that are whole now.
+    /// Adds a page, and returns the packages that are complete now.
     fn add(&mut self, container: &str, page: Vec<Entry>) -> Vec<Package> {
         let mut whole = Vec::new();
         for entry in page {
@@ -112,7 +113,7 @@ impl Packages {
         whole
     }
 
-    /// What comes now belongs to another package.
+    /// Completes the open package: the next object belongs to another one.
     fn close(&mut self) -> Option<Package> {
         self.whole = Some((self.last.clone(), self.seen));
         self.open.take()
@@ -120,11 +121,10 @@ impl Packages {
 }
 
 impl Index {
-    /// Brings a container up to date. With `anew`, what is known already is taken over again. `progress` is told whenever something has
-    /// been written.
+    /// Updates a container. With `anew`, known runs are read again. Calls `progress` whenever something was written.
     ///
     /// # Errors
-    /// When the store or the file fails. What has been taken over stays, and the next refresh goes on there.
+    /// When the store or the file fails. Everything that was written stays, and the next refresh continues there.
     pub async fn refresh(
         &self,
         store: &Store,
@@ -136,13 +136,13 @@ impl Index {
         if !resumed {
             return Ok(refreshed);
         }
-        // What came into its first part since that was listed is found only from the beginning.
+        // New runs in its first part, which was listed earlier, are only found from the beginning.
         let mut all = refreshed;
         all.add(self.pass(store, container, false, progress).await?.0);
         Ok(all)
     }
 
-    /// One pass; and whether it went on with one that had been broken off.
+    /// Runs one scan. Also returns whether it continued an interrupted one.
     async fn pass(
         &self,
         store: &Store,
@@ -160,7 +160,7 @@ impl Index {
         };
         let resumed = !pass.marker.is_empty();
         progress(Step { objects: pass.seen.objects, of: amount.map(|amount| amount.objects) });
-        // A container that is gone now is no listing's end: the next refresh finds out.
+        // A container that is removed now must not look like the listing's end: the next refresh finds out.
         let page = async |marker: String| store.page(container, &Query { marker, ..Query::default() }).await;
         let mut packages = Packages { seen: pass.seen, last: pass.marker.clone(), ..Packages::default() };
         let mut refreshed = Refreshed::default();
@@ -170,12 +170,13 @@ impl Index {
             let count = entries.len() as u64;
             let next = entries.last().map(|entry| entry.name().to_owned());
             let mut whole = packages.add(container, entries);
-            // Only an empty page is the end: how many objects there are may have changed since the store was asked.
+            // Only an empty page is the end: the number of objects may have changed.
             let is_last = next.is_none();
             if is_last {
                 whole.extend(packages.close());
             }
-            // While this page's results are read, the next page is asked for, and the former page's are written.
+            // While this page's results are read, the next page is fetched, and the previous page's results are
+            // written.
             let following = async {
                 match next {
                     Some(marker) => Ok(page(marker).await?),
@@ -197,7 +198,7 @@ impl Index {
         Ok((refreshed, resumed))
     }
 
-    /// Begins a pass, or goes on with one; `None` when nothing is new.
+    /// Begins or continues a scan; returns `None` when nothing is new.
     async fn begin(
         &self,
         container: &str,
@@ -252,7 +253,7 @@ impl Index {
         .await
     }
 
-    /// Reads what is new in whole packages, up to `position`.
+    /// Reads the new results of complete packages, up to `position`.
     async fn read(
         &self,
         store: &Store,
@@ -295,7 +296,7 @@ impl Index {
         Ok(Some(read))
     }
 
-    /// Writes what was read, and how far that leads.
+    /// Writes the results and the position.
     async fn write(&self, pass: &Pass, read: Option<Read>) -> Result<Refreshed, IndexError> {
         let Some(Read { position: (marker, seen), packages, fetched }) = read else { return Ok(Refreshed::default()) };
         let mut refreshed = Refreshed { fetched, ..Refreshed::default() };
@@ -332,7 +333,7 @@ impl Index {
         Ok(refreshed)
     }
 
-    /// The listing has come to its end: forgets the packages that it did not tell of. Gives how many runs these had.
+    /// Ends a scan: deletes the packages that were not in the listing. Returns the number of their runs.
     async fn end(&self, pass: &Pass) -> Result<usize, IndexError> {
         let (container, number) = (pass.container, pass.number);
         self.aside(move |connection| {
@@ -350,7 +351,7 @@ impl Index {
         .await
     }
 
-    /// The container is not in the store any more.
+    /// Deletes a container that is no longer in the store.
     async fn forget(&self, container: &str) -> Result<Refreshed, IndexError> {
         let name = container.to_owned();
         self.aside(move |connection| {
@@ -368,7 +369,7 @@ impl Index {
         .await
     }
 
-    /// Takes a single run over, which somebody has told of, without a pass. False when the store does not show it yet.
+    /// Adds a single announced run without a scan. Returns `false` when the store does not have it yet.
     pub(super) async fn add(
         &self,
         store: &Store,
@@ -376,7 +377,7 @@ impl Index {
         path: &PackagePath,
         id: &RunId,
     ) -> Result<bool, IndexError> {
-        // Only what is in the index is asked for: the name comes from whoever may announce something.
+        // Only containers in the index are queried: anyone who may announce a run can choose the name.
         if self.checked(container)?.is_none() {
             return Ok(true);
         }
@@ -393,7 +394,7 @@ impl Index {
             let transaction = connection.transaction()?;
             let sql = "SELECT id, pass FROM container WHERE name = ?";
             let found = transaction.query_row(sql, [&name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-            // A container that was never listed is found by the next refresh.
+            // The next refresh finds a container that was never listed.
             let Some((container, pass)): Option<(i64, i64)> = found else { return Ok(true) };
             let test = row::test(&transaction, container, &path, pass)?;
             row::write(&transaction, test, &run)?;
@@ -404,7 +405,7 @@ impl Index {
     }
 }
 
-/// The runs of a package that are in the index, and whether they are damaged.
+/// Returns the package's runs in the index, and whether they are damaged.
 fn known(
     connection: &rusqlite::Connection,
     container: i64,

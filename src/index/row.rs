@@ -9,26 +9,26 @@ use crate::result::listing::RunSummary;
 use crate::result::{Outcome, ProofVerdict, RunOptions};
 use crate::runs::StoredRun;
 
-/// The columns that [`read`] wants, of `run`, `test`, `container` and `cause`.
+/// The columns of `run`, `test`, `container` and `cause` for [`read`].
 pub(super) const COLUMNS: &str = "container.name, test.release, test.architecture, test.package, run.id, run.exitcode, run.version, \
      run.duration, cause.triggers, run.requester, run.uuid, run.damaged, run.proof, run.fallback, \
      run.options";
 
-/// The condition that [`StoredRun::is_evidence`] is.
+/// Condition for [`StoredRun::is_evidence`].
 pub(super) const IS_EVIDENCE: &str = "NOT run.damaged AND run.proof <> 'refuted'";
 
-/// The condition that [`StoredRun::is_branch`] is.
+/// Condition for [`StoredRun::is_branch`].
 pub(super) const IS_BRANCH: &str = "coalesce(json_extract(run.options, '$.branch'), 0)";
-/// The value that [`StoredRun::ppa`] is.
+/// Expression for [`StoredRun::ppa`].
 pub(super) const PPA: &str = "json_extract(run.options, '$.ppas[#-1]')";
 const NO_OPTIONS: &str = "{}";
 
-/// The outcome that [`StoredRun::outcome`] gives.
+/// Returns the same outcome as [`StoredRun::outcome`].
 pub(super) fn outcome(exit_code: i32, is_damaged: bool) -> Outcome {
     if is_damaged { Outcome::Error } else { Outcome::from_exit_code(exit_code) }
 }
 
-/// Writes a run; one with the same id is replaced.
+/// Writes a run, and replaces one with the same id.
 pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusqlite::Result<()> {
     let RunSummary { exitcode, version, duration, triggers, requester, uuid, proof, fallback, options } = &run.summary;
     let options = options.as_ref().map(write_options);
@@ -64,7 +64,7 @@ pub(super) fn write(connection: &Connection, test: i64, run: &StoredRun) -> rusq
     Ok(())
 }
 
-/// Most runs have no options: those take two bytes.
+/// Formats options. Most runs have none, which takes two bytes.
 fn write_options(options: &RunOptions) -> String {
     if *options == RunOptions::default() {
         return NO_OPTIONS.to_owned();
@@ -87,7 +87,7 @@ fn cause(connection: &Connection, triggers: &str) -> rusqlite::Result<i64> {
     connection.prepare_cached("INSERT INTO cause (triggers) VALUES (?)")?.insert([triggers])
 }
 
-/// The number of a test, which is made if it is missing; `pass` has seen it.
+/// Returns the id of a test, which is created if it does not exist, and marks it as seen by `pass`.
 pub(super) fn test(connection: &Connection, container: i64, path: &PackagePath, pass: i64) -> rusqlite::Result<i64> {
     connection
         .prepare_cached(
@@ -100,7 +100,7 @@ pub(super) fn test(connection: &Connection, container: i64, path: &PackagePath, 
         )
 }
 
-/// Reads a run. A row that no version of this program has written is an error.
+/// Reads a run. A row that no version of apt-ci has written is an error.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
     let damaged = |column, error: &dyn std::fmt::Display| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.to_string().into())

@@ -1,4 +1,4 @@
-//! Figures of many runs, from the index.
+//! Statistics of many runs, from the index.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -12,10 +12,10 @@ use crate::result::layout::container;
 use crate::runs::{Day, Days, Flaky, FlakyTests, SameVersions};
 
 impl Index {
-    /// How a release's days went, oldest first, with an entry for each architecture.
+    /// Returns the statistics of a release's days, oldest first, with an entry for each architecture.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn days(
         &self,
         release: &Release,
@@ -24,7 +24,7 @@ impl Index {
     ) -> Result<Vec<Day>, IndexError> {
         self.with(|connection| {
             let mut days = Days::default();
-            // Test by test: of an index of several releases, only this one's part is read.
+            // Joined test by test, so that only this release's part of the index is read.
             let mut statement = connection.prepare(
                 "SELECT run.id, run.exitcode, run.duration, test.architecture, run.damaged \
                  FROM container CROSS JOIN test ON test.container = container.id CROSS JOIN run ON run.test = test.id \
@@ -46,10 +46,10 @@ impl Index {
         })
     }
 
-    /// The flaky tests of a release, the worst first.
+    /// Returns the flaky tests of a release, the worst first.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn flaky(
         &self,
         release: &Release,

@@ -51,7 +51,7 @@ impl Scene {
     }
 }
 
-/// A result of another program that lacks the tested version.
+/// Returns a result of another program that lacks the tested version.
 fn without_version(run: &StoredRun) -> Vec<u8> {
     let triggers = run.summary.triggers.iter().flatten().cloned().collect::<Vec<_>>().join(" ");
     let testinfo = serde_json::json!({"custom_environment": [format!("ADT_TEST_TRIGGERS={triggers}")]}).to_string();
@@ -64,7 +64,7 @@ fn without_version(run: &StoredRun) -> Vec<u8> {
     archive.into_inner().unwrap()
 }
 
-/// What is left of a run whose result lacks the tested version.
+/// Returns the readable parts of a run whose result lacks the tested version.
 fn damaged(mut run: StoredRun) -> StoredRun {
     run.damaged = true;
     let triggers = run.summary.triggers.take();
@@ -119,7 +119,7 @@ async fn it_follows_the_store() {
     assert_eq!(everything(&index, "autopkgtest-noble"), std::slice::from_ref(&gzip));
     assert_eq!(everything(&index, "autopkgtest-noble-me-tools"), [ppa]);
     assert_eq!(scene.refresh(&index).await, Refreshed::default());
-    // One that comes late has an older id.
+    // A late result with an older id.
     scene.put(&late).await;
     let zsh = run("autopkgtest-noble", "zsh", new, 0);
     scene.put(&zsh).await;
@@ -133,7 +133,7 @@ async fn it_follows_the_store() {
     let refreshed = scene.refresh(&index).await;
     assert_eq!((refreshed.added, refreshed.removed), (0, 2));
     assert_eq!(everything(&index, "autopkgtest-noble"), [gzip]);
-    // A container that is gone takes its runs along.
+    // A removed container's runs are removed too.
     fs::remove_dir_all(scene.folder.path().join("store/autopkgtest-noble-me-tools")).unwrap();
     assert_eq!(scene.refresh(&index).await.removed, 1);
     assert_eq!(index.containers().unwrap(), ["autopkgtest-noble"]);
@@ -192,7 +192,7 @@ fn only_one_process_fills_it_and_a_foreign_file_is_made_anew() {
     assert!(matches!(Index::fill(&scene.file()), Err(IndexError::Busy(_))));
     assert!(Index::open(&scene.file()).unwrap().is_some());
     drop(index);
-    // A process that another test starts at this moment holds a copy of the lock until it has begun.
+    // A process that another test starts at this moment holds a copy of the lock until its exec.
     let mut tries = 0..3000;
     while matches!(Index::fill(&scene.file()), Err(IndexError::Busy(_))) {
         tries.next().expect("the lock goes with its holder");
@@ -243,7 +243,7 @@ async fn a_known_result_that_was_cut_counts_no_more() {
     assert_eq!((refreshed.damaged.as_slice(), refreshed.fetched), ([run.location()].as_slice(), 0));
     assert!(everything(&index, "autopkgtest-noble")[0].damaged);
     assert_eq!(index.export(&scene.folder.path().join("x.db")).unwrap().results, 0);
-    // It is told once.
+    // Reported only once.
     scene.put(&self::run("autopkgtest-noble", "tar", "20260101_120000_abcde@", 0)).await;
     assert!(scene.refresh(&index).await.damaged.is_empty());
 }
@@ -253,7 +253,7 @@ async fn damaged_results_count_nowhere() {
     let scene = Scene::new();
     let index = Index::fill(&scene.file()).unwrap();
     let container = "autopkgtest-noble";
-    // It fails with the same trigger as the damaged one seems to have passed with.
+    // This run fails with the trigger with which the damaged one seems to have passed.
     let fails = run(container, "gzip", "20260103_120000_abcde@", 4);
     let mut passed = run(container, "gzip", "20260104_120000_abcde@", 0);
     passed.summary.version = "unknown".to_owned();
@@ -280,7 +280,7 @@ async fn damaged_results_count_nowhere() {
 async fn refuted_results_are_no_evidence_and_stay_in_the_export() {
     let scene = Scene::new();
     let index = Index::fill(&scene.file()).unwrap();
-    // One that passed for another version than was asked for would make the failure a flaky one.
+    // A refuted pass for another version would make the failure a flaky one.
     let fails = run("autopkgtest-noble", "gzip", "20260103_120000_abcde@", 4);
     let mut refuted = run("autopkgtest-noble", "gzip", "20260104_120000_abcde@", 0);
     refuted.summary.proof = crate::result::ProofVerdict::Refuted;
@@ -311,10 +311,10 @@ fn a_damaged_file_is_set_aside_by_who_fills_it() {
     assert!(Index::open(&scene.file()).unwrap().is_none(), "a reader goes without it");
     let index = Index::fill(&scene.file()).unwrap();
     assert_eq!(copies(), 1);
-    // What shows only later.
+    // Damage that appears only later.
     assert!(index.with(damage).is_err());
     assert_eq!((copies(), index.containers().unwrap().len()), (2, 0));
-    // A reader cannot replace it, but tells who can.
+    // A reader cannot replace the file, but reports the damage to the process that can.
     let reader = Index::open(&scene.file()).unwrap().unwrap();
     assert!(reader.with(damage).is_err());
     drop((reader, index));
@@ -341,7 +341,7 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
         proptest::option::of(Just("me")),
         (proptest::bool::weighted(0.2), proptest::bool::weighted(0.2), proptest::option::of(0..3_usize)),
     );
-    /// Whether it is damaged, from a branch, and which PPAs it tells.
+    /// Whether it is damaged, whether it is from a branch, and its PPAs.
     type Options = (bool, bool, Option<usize>);
     let run = |(container, package, day, second, exitcode, triggers, requester, (is_damaged, branch, ppa)): (
         &str,
@@ -356,7 +356,7 @@ fn some_runs() -> impl Strategy<Value = Vec<StoredRun>> {
         let mut run = run(container, package, &format!("202601{day:02}_00000{second}_abcde@"), exitcode);
         run.summary.triggers = Some(triggers.split_whitespace().map(str::to_owned).collect());
         run.summary.requester = requester.map(str::to_owned);
-        // Some older listings do not tell the options. PPAs with the same container are told apart by them.
+        // Some older listings do not have the options, which distinguish PPAs with the same container.
         let ppas = [vec![], vec!["me/tools".to_owned()], vec!["me/tools".to_owned(), "me-tools/x".to_owned()]];
         let known = |ppa: usize| RunOptions { branch, ppas: ppas[ppa].clone(), ..RunOptions::default() };
         run.summary.options = ppa
@@ -398,7 +398,7 @@ fn questions() -> impl Strategy<Value = Question> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-    /// An index and a store give the same answers.
+    /// An index and a store return the same runs.
     #[test]
     fn an_index_answers_as_the_store_does(runs in some_runs(), questions in proptest::collection::vec(questions(), 8), limit in 0..6_usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -448,7 +448,7 @@ async fn the_database_of_other_programs_is_written() {
     let mut branch = run("autopkgtest-noble", "gzip", "20260104_120000_abcde@", 0);
     branch.summary.options = Some(RunOptions { branch: true, ..RunOptions::default() });
     branch.summary.version = "9-1".to_owned();
-    // It ended before the version was known; proposed-migration waits for it all the same.
+    // It ended before the version was known, and proposed-migration waits for it all the same.
     let mut broken = run("autopkgtest-noble", "gzip", "20260105_120000_abcde@", 20);
     broken.summary.version = "unknown".to_owned();
     for run in [
@@ -487,7 +487,7 @@ async fn the_database_of_other_programs_is_written() {
     let current =
         "SELECT release || ' ' || pocket || ' ' || component || ' ' || package || ' ' || version FROM current_version";
     assert_eq!(text(current), "noble   gzip 1-1", "a branch's version is not the archive's");
-    // Nothing else is left in the folder.
+    // Nothing else remains in the folder.
     let files = fs::read_dir(scene.folder.path())
         .unwrap()
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("autopkgtest.db"));
@@ -555,7 +555,7 @@ async fn ppas_that_share_a_container_are_told_apart() {
         run
     };
     let (one, other) = (of("gzip", "a-b/c"), of("tar", "a/b-c"));
-    // Another program's result does not tell its PPA.
+    // Another program's result does not record its PPA.
     let mut unknown = of("zsh", "");
     unknown.summary.options = None;
     for run in [&one, &other, &unknown] {
