@@ -1,5 +1,6 @@
-//! Files below a folder that somebody else filled: a branch under test, or a test. Symbolic links are never followed, neither at the end of
-//! a path nor on the way, whatever is exchanged meanwhile: every step is opened relative to the one before.
+//! Files below a folder that a branch under test, or a test, has filled. Symbolic links are never followed, neither at
+//! the end of a path nor before it, even if files are replaced at the same time: every step is opened relative to the
+//! previous one.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -22,9 +23,9 @@ impl Folder {
         Ok(Self(openat(AT_FDCWD, path, step(), Mode::empty())?))
     }
 
-    /// Opens a regular file to read it; an error says what it is instead.
+    /// Opens a regular file for reading. Anything else is an error.
     pub(crate) fn regular(&self, path: &Path) -> io::Result<(File, Metadata)> {
-        // A pipe that nobody writes into does not hold us up.
+        // Does not block on a pipe without a writer.
         let file = File::from(self.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
         let metadata = file.metadata()?;
         if metadata.is_file() {
@@ -34,12 +35,12 @@ impl Folder {
         }
     }
 
-    /// What is known about a file, folder or link.
+    /// Returns the metadata of a file, folder or link.
     pub(crate) fn metadata(&self, path: &Path) -> io::Result<Metadata> {
         File::from(self.at(path, OFlag::O_PATH)?).metadata()
     }
 
-    /// What is known about the end of a path that other programs follow links on. A link that leads out of this folder, which
+    /// Returns the metadata of a path whose links other programs follow. A link that leads out of this folder, which
     /// every absolute one does, is [`io::ErrorKind::CrossesDevices`].
     pub(crate) fn metadata_through_links(&self, path: &Path) -> io::Result<Metadata> {
         let how = OpenHow::new()
@@ -48,12 +49,13 @@ impl Folder {
         File::from(openat2(&self.0, path, how)?).metadata()
     }
 
-    /// Where a link leads.
+    /// Returns the target of a link.
     pub(crate) fn link(&self, path: &Path) -> io::Result<OsString> {
         Ok(readlinkat(self.at(path, OFlag::O_PATH)?, "")?)
     }
 
-    /// The names of what is in a folder; of this one with an empty path. What comes before a fault is kept.
+    /// Returns the names in a folder; in this one for an empty path. After an error, the names before it are returned
+    /// as well.
     pub(crate) fn names(&self, path: &Path) -> (Vec<OsString>, Option<io::Error>) {
         let mut names = Vec::new();
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
@@ -76,7 +78,7 @@ impl Folder {
         (names, None)
     }
 
-    /// Makes a file, or opens and empties the one that is there, to write into it.
+    /// Creates a file, or opens and truncates an existing one, for writing.
     pub(crate) fn make(&self, path: &Path) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NONBLOCK;
         Ok(File::from(self.at(path, flags)?))
@@ -89,7 +91,7 @@ impl Folder {
         Ok(unlinkat(folder, name, UnlinkatFlags::NoRemoveDir)?)
     }
 
-    /// Opens what is at a path, one name after the other.
+    /// Opens a path, one name after the other.
     fn at(&self, path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
         let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mut names = Vec::new();
@@ -106,12 +108,12 @@ impl Folder {
         for name in before {
             folder = Some(openat(folder.as_ref().unwrap_or(&self.0), *name, step(), Mode::empty())?);
         }
-        // The mode counts for what is made: the process's umask takes away from it as usual.
+        // The mode is for new files; the process's umask applies as usual.
         Ok(openat(folder.as_ref().unwrap_or(&self.0), *last, flags, Mode::from_bits_truncate(0o666))?)
     }
 }
 
-/// How a folder on the way is opened: a link at its place is an error.
+/// Returns the flags for a folder in a path: a link in its place is an error.
 fn step() -> OFlag {
     OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC
 }

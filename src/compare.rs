@@ -1,4 +1,4 @@
-//! What is different between two runs: who broke it?
+//! Differences between two runs.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -9,20 +9,20 @@ use serde::Serialize;
 use crate::runs::{Details, StoredRun};
 use crate::store::{Store, StoreError};
 
-/// A package of the testbed that is not the same in both runs.
+/// A package of the testbed that differs between both runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PackageChange {
     /// Its name.
     pub package: String,
-    /// Its version in the first run; none if it was not there.
+    /// Its version in the first run; `None` if it was not there.
     pub before: Option<String>,
-    /// The same in the second run.
+    /// Its version in the second run; `None` if it was not there.
     pub after: Option<String>,
-    /// Whether the version rose, fell, or the package came or went.
+    /// Whether the version rose or fell, or the package was added or removed.
     pub change: Change,
 }
 
-/// How a package has changed.
+/// Kind of a package's change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -30,24 +30,24 @@ pub enum Change {
     Upgraded,
     /// To a lower version.
     Downgraded,
-    /// It was not there before.
+    /// Only in the second run.
     Added,
-    /// It is not there any more.
+    /// Only in the first run.
     Removed,
 }
 
-/// A test that did not end the same in both runs.
+/// A test whose result differs between both runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestChange {
     /// The test.
     pub test: String,
-    /// How it ended in the first run; none if it was not there.
+    /// Its result in the first run; `None` if it was not there.
     pub before: Option<String>,
-    /// The same in the second run, with what autopkgtest says about it.
+    /// Its result in the second run, with autopkgtest's details; `None` if it was not there.
     pub after: Option<String>,
 }
 
-/// What is different between two runs.
+/// Differences between two runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// Triggers of the first run that the second one does not have.
@@ -56,12 +56,12 @@ pub struct Comparison {
     pub triggers_after: Vec<String>,
     /// Packages of the testbed.
     pub packages: Vec<PackageChange>,
-    /// Tests that turned.
+    /// Tests with another result.
     pub tests: Vec<TestChange>,
 }
 
 impl Comparison {
-    /// Compares two runs by what their results tell.
+    /// Compares two runs by their results.
     pub fn of(before: (&StoredRun, &Details), after: (&StoredRun, &Details)) -> Self {
         let triggers = |run: &StoredRun| run.summary.triggers.clone().unwrap_or_default();
         let without = |some: Vec<String>, others: &[String]| {
@@ -111,7 +111,7 @@ fn tests(before: &Details, after: &Details) -> Vec<TestChange> {
     names.into_iter().filter_map(change).collect()
 }
 
-/// Compares two versions as dpkg does. What is no version comes in the order of its text.
+/// Compares two versions as dpkg does. Invalid versions are ordered as text.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     match (a.parse::<Version>(), b.parse::<Version>()) {
         (Ok(a), Ok(b)) => a.cmp(&b),
@@ -119,27 +119,28 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Where a package began to fail: the last run that passed before, and the first that failed, of those that failed without a pass since.
+/// The point where a package began to fail: the last run that passed, and the first one that failed without a pass
+/// since.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Turn {
-    /// Its newest run passed.
+    /// The newest run passed.
     Passes(StoredRun),
-    /// It has never passed, as far as runs are known; the first one that failed.
+    /// No known run passed; the first one that failed.
     NeverPassed(StoredRun),
-    /// It turned.
+    /// The runs began to fail.
     Turned {
         /// The last good run.
         good: Box<StoredRun>,
         /// The first bad run.
         bad: Box<StoredRun>,
-        /// How many runs have failed since.
+        /// Number of runs that have failed since.
         failures: usize,
     },
 }
 
 impl Turn {
-    /// Looks for it among a package's runs on a release and architecture, in any order. Runs that came to no result say nothing. `None`
-    /// when there is no run that says something.
+    /// Finds the turn in a package's runs on a release and architecture, in any order. Runs that decide nothing are
+    /// ignored. `None` when there are no others.
     pub fn find(runs: &[StoredRun]) -> Option<Self> {
         use crate::result::Outcome;
         let mut decided: Vec<&StoredRun> = runs.iter().filter(|run| run.decision().is_some()).collect();
@@ -158,7 +159,7 @@ impl Turn {
         })
     }
 
-    /// The same, where the results of the runs that it names are read. One that proves to be damaged is marked, and is no turn.
+    /// Finds the turn, and reads the results of the runs in it. A damaged one is marked and ignored.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -1,28 +1,28 @@
-//! The environment's variables, read once by the program and handed to what honours them.
+//! Environment variables, read once by the program and passed to their users.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// The variables of the environment. Some hold passwords: `Debug` shows names alone.
+/// Environment variables. `Debug` shows only their names, because some have passwords.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// The names of all variables.
+    /// Returns the names of all variables.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// A variable's value; an empty one counts as not set.
+    /// Returns a variable's value; an empty one counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
 impl Environment {
-    /// The same variables and one more.
+    /// Returns the variables with one more.
     pub(crate) fn with(&self, name: &str, value: &SecretString) -> Self {
         let mut variables = self.0.clone();
         variables.insert(name.to_owned(), value.expose_secret().to_owned());

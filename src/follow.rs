@@ -17,21 +17,23 @@ use crate::runs::{self, StoredRun};
 use crate::status::{PRIVATE_LOG, PRIVATE_PACKAGE, TestComplete};
 use crate::store::{Store, StoreError};
 
-/// So often the queues are looked into when nothing has changed. On RabbitMQ that takes their messages for a moment.
+/// Interval between looks into unchanged queues. On RabbitMQ, a look takes their messages for a moment.
 const QUEUES_EVERY: Duration = Duration::from_secs(10);
-/// The same for the embedded queue, where a look takes nothing, and nobody announces that a test has ended.
+/// Interval for the embedded queue, where a look takes nothing, and ends of tests are not announced.
 const LOCAL_QUEUES_EVERY: Duration = Duration::from_secs(1);
-/// Interval between two attempts to listen for the ends of tests.
+/// Interval between attempts to listen for the ends of tests.
 const LISTEN_AGAIN: Duration = Duration::from_secs(10);
 /// Timeout for an attempt to listen.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// A request that changes hands is nowhere for a moment, and a store may show a new result late. After so many looks in vain it is gone.
+/// Maximum number of looks in vain before a request counts as gone. A request that changes hands is invisible for a
+/// moment, and a store may show a new result late.
 const LOOKS: u32 = 10;
-/// The same for one that was never seen, in a queue that cannot be looked into: after that it is taken to wait there.
+/// Maximum number of looks in vain for a request that was never seen, in a queue whose messages are invisible. Then it
+/// is assumed to wait there.
 const HIDDEN_LOOKS: u32 = 3;
-/// So many packages' results are listed at the same time.
+/// Number of packages whose results are listed concurrently.
 const LISTINGS: usize = 8;
-/// A result may carry an earlier time than its request, when clocks differ or a time is given without its zone.
+/// Tolerance for the time of a result before its request, when clocks differ or a time has no zone.
 const SKEW: SignedDuration = SignedDuration::from_hours(24);
 
 /// A request that is followed.
@@ -39,67 +41,67 @@ const SKEW: SignedDuration = SignedDuration::from_hours(24);
 pub struct Followed {
     /// Its id.
     pub uuid: RequestId,
-    /// Its package, as it is shown: who watches a private run again need not be the one who has asked for it.
+    /// The shown package. Only the requester of a private run sees it; another observer does not.
     pub package: String,
     /// Its queue.
     pub queue: QueueName,
-    /// Where its result will be.
+    /// The location of its result.
     pub place: Place,
-    /// Where it is now.
+    /// Its current stage.
     pub stage: Stage,
     is_private: bool,
-    /// When its result can be there at the earliest.
+    /// Earliest possible time of its result.
     earliest: Timestamp,
     missed: u32,
-    /// It is taken to wait in a queue that cannot be looked into.
+    /// Whether it is assumed to wait in a queue whose messages are invisible.
     is_hidden: bool,
-    /// Its end was announced, as far as can be told: so many looks for its result are worth it.
+    /// Number of remaining looks for its result, after its end was probably announced.
     expected: u32,
 }
 
-/// Where a request is.
+/// Stage of a request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Stage {
-    /// Not seen yet, or between two hands.
+    /// Not seen yet, or changing hands.
     Unseen,
     /// In its queue.
     Queued {
         /// Its position, from 1.
         position: usize,
-        /// How many requests wait there.
+        /// Number of requests that wait there.
         of: usize,
     },
-    /// Waits to be tried again after an infrastructure failure.
+    /// Waits for another attempt after a failure of the infrastructure.
     Delayed,
-    /// With a worker.
+    /// A worker has it.
     Running {
-        /// The worker, if it tells.
+        /// The worker, if known.
         worker: Option<String>,
-        /// Since when.
+        /// Start of the run.
         since: Option<Timestamp>,
         /// The last line of the log.
         line: String,
     },
-    /// Its result is there.
+    /// Its result exists.
     Done {
         /// The result.
         run: Box<StoredRun>,
-        /// The only test that it was to run, if the package does not have it.
+        /// The only requested test, if the package does not have it.
         #[serde(skip_serializing_if = "Option::is_none")]
         missing_test: Option<String>,
     },
     /// It is a dead letter.
     Dead {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Somebody has taken it out of its queue, or it was never there.
+    /// Was removed from its queue, or never existed.
     Gone,
 }
 
 impl Stage {
-    /// The end that a result is.
+    /// Returns the stage for a result.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -108,14 +110,14 @@ impl Stage {
         Ok(Self::Done { run: Box::new(run), missing_test })
     }
 
-    /// Whether nothing more will happen.
+    /// Returns whether the stage is final.
     pub fn is_end(&self) -> bool {
         matches!(self, Self::Done { .. } | Self::Dead { .. } | Self::Gone)
     }
 }
 
 impl Followed {
-    /// A request that this program has sent.
+    /// Returns a request that this process has submitted.
     pub fn new(uuid: RequestId, request: &Request, queue: &QueueName) -> Self {
         let place = Place::of(request, queue);
         let package = request.package().to_string();
@@ -134,7 +136,7 @@ impl Followed {
         }
     }
 
-    /// A request that was found in the queue, or with a worker, and may be somebody else's.
+    /// Returns a request that was found in the queue or with a worker, which may be another user's.
     pub fn found(uuid: RequestId, request: &Request, queue: &QueueName) -> Self {
         let mut found = Self::new(uuid, request, queue);
         if found.is_private {
@@ -143,7 +145,8 @@ impl Followed {
         found
     }
 
-    /// Whether the end of a test that was announced may be this one's. Of a private run nothing but its release is told.
+    /// Returns whether an announced end may be this request's. The announcement of a private run has nothing but its
+    /// release and architecture.
     fn is_meant(&self, completion: &TestComplete) -> bool {
         let package = if self.is_private { PRIVATE_PACKAGE } else { self.place.path.package.as_str() };
         completion.package == package
@@ -151,22 +154,24 @@ impl Followed {
             && completion.architecture == self.queue.architecture.as_str()
     }
 
-    /// Whether it is taken to wait in a queue that cannot be looked into.
+    /// Returns whether it is assumed to wait in a queue whose messages are invisible.
     pub fn is_hidden(&self) -> bool {
         self.is_hidden
     }
 
-    /// Whether it may have gone on since the queues were looked into. What waits, seen or not, is told to run by who runs it.
+    /// Returns whether it may have moved since the last look into the queues. A waiting request, visible or not, is
+    /// reported by its worker when it starts.
     fn may_have_moved(&self) -> bool {
         self.missed > 0 || !(self.is_hidden || matches!(self.stage, Stage::Queued { .. } | Stage::Delayed))
     }
 
-    /// It was seen.
+    /// Resets the counters after the request was seen.
     fn seen(&mut self) {
         (self.missed, self.is_hidden) = (0, false);
     }
 
-    /// It does not run, is not seen to wait, and has no result: where it is then. `is_dark` if its queue cannot be looked into.
+    /// Returns the stage of a request that is not running, not visible in a queue, and without a result. `is_dark` if
+    /// its queue's messages are invisible.
     fn miss(&mut self, is_dark: bool) -> Stage {
         self.is_hidden &= is_dark;
         if self.is_hidden {
@@ -185,30 +190,30 @@ impl Followed {
     }
 }
 
-/// What can go wrong while requests are followed.
+/// Error while requests are followed.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// The queue cannot be asked. Not transparent: who reports it finds its cause, with what to do about it.
+    /// The broker failed. Not transparent, so that the reporter finds the cause and its hint.
     #[error("{0}")]
     Broker(#[from] BrokerError),
-    /// The store cannot be read.
+    /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
 }
 
-/// Something has changed for a request.
+/// A change of a followed request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Change {
-    /// Its place in the list.
+    /// Its index in the list.
     pub index: usize,
-    /// Whether it has come to another stage; otherwise only to another position, or another line of its log.
+    /// Whether it entered another stage; otherwise only its position or the line of its log changed.
     pub entered: bool,
 }
 
-/// Looks again and again where the requests are.
+/// Observes requests until they end.
 ///
-/// The ends of tests are announced, so that they are seen at once. An announcement may be lost, so the queues and the store are
-/// looked at from time to time as well.
+/// The ends of tests are announced, so that they are noticed immediately. An announcement may be lost; the queues and
+/// the store are therefore polled as well.
 pub struct Follower<'a> {
     broker: &'a Broker,
     store: &'a Store,
@@ -218,12 +223,12 @@ pub struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    /// Requests wait at the broker, and their results come into the store.
+    /// Creates a follower for requests at the broker, and results in the store.
     pub fn new(broker: &'a Broker, store: &'a Store) -> Self {
         Self { broker, store, queues_seen: None, listener: None, listened: None }
     }
 
-    /// Waits until another look is worth it: when the end of one of these tests is announced, or after this time.
+    /// Waits until the end of one of these tests is announced, at most for `time`.
     pub async fn pause(&mut self, followed: &mut [Followed], time: Duration) {
         let until = tokio::time::Instant::now() + time;
         self.listen().await;
@@ -250,7 +255,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Listens for the ends of tests. Who may not, or cannot now, looks from time to time.
+    /// Listens for the ends of tests. If that is not possible, the caller still polls.
     async fn listen(&mut self) {
         if self.listener.is_some() || self.listened.is_some_and(|tried| tried.elapsed() < LISTEN_AGAIN) {
             return;
@@ -263,10 +268,10 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// The queues in which requests wait although no worker serves them.
+    /// Returns the queues in which requests wait although no worker serves them.
     ///
     /// # Errors
-    /// When the broker cannot be asked.
+    /// When the broker is unreachable.
     pub async fn unserved(&self, followed: &[Followed]) -> Result<Vec<QueueName>, FollowError> {
         let waiting = followed.iter().filter(|one| matches!(one.stage, Stage::Unseen | Stage::Queued { .. }));
         let queues: BTreeSet<&QueueName> = waiting.map(|one| &one.queue).collect();
@@ -279,10 +284,10 @@ impl<'a> Follower<'a> {
         Ok(unserved)
     }
 
-    /// Looks where those are that have not come to their end; tells of which something has changed.
+    /// Looks for the requests that have not ended, and returns those that have changed.
     ///
     /// # Errors
-    /// When the broker or the store cannot be asked. Another look may succeed.
+    /// When the broker or the store is unreachable. Another look may succeed.
     pub async fn look(&mut self, followed: &mut [Followed]) -> Result<Vec<Change>, FollowError> {
         let is_expected = |one: &Followed| !one.stage.is_end() && one.expected > 0;
         let found = self.results(followed.iter().filter(|one| is_expected(one))).await?;
@@ -315,12 +320,12 @@ impl<'a> Follower<'a> {
                     hidden.insert(queue.clone());
                 }
             }
-            // What runs is not what an older copy of it has become.
+            // A running request takes precedence over an older copy of it.
             for (uuid, stage) in waiting {
                 stages.entry(uuid).or_insert(stage);
             }
         }
-        // What is hidden is not there to be seen, each time that another one has moved.
+        // A request in a queue with invisible messages is not missed whenever another request has moved.
         let is_due = |one: &Followed| is_overdue || one.may_have_moved() || !hidden.contains(&one.queue);
         let is_missed = |one: &Followed| looks_at_queues && is_open(one, &stages) && is_due(one);
         let missed: HashSet<usize> =
@@ -367,14 +372,14 @@ impl<'a> Follower<'a> {
         Ok(stages)
     }
 
-    /// Whether everything that waits in the queue was seen.
+    /// Returns whether all waiting requests of the queue were visible.
     async fn waiting(&self, queue: &QueueName, stages: &mut HashMap<RequestId, Stage>) -> Result<bool, FollowError> {
         let contents = match self.broker.visible_contents(queue, usize::MAX).await {
             Err(BrokerError::NoSuchQueue { .. }) => return Ok(true),
             other => other?,
         };
         let id = |body: &[u8]| Request::parse(body).ok()?.uuid().cloned();
-        // A dead letter may be an older copy of a request that was put back: what waits comes after it here.
+        // A dead letter may be an older copy of a request that was retried: waiting ones overwrite it here.
         for letter in contents.dead {
             if let Some(uuid) = id(&letter.body) {
                 stages.insert(uuid, Stage::Dead { reason: letter.reason });
@@ -392,7 +397,8 @@ impl<'a> Follower<'a> {
         Ok(contents.hidden.is_none() && contents.hidden_dead.is_none())
     }
 
-    /// The ends that results are, as far as they are there: one listing for each package, however many requests are about it.
+    /// Returns the final stages of requests whose results exist, with one listing for each package, however many
+    /// requests are about it.
     async fn results<'f>(
         &self,
         followed: impl Iterator<Item = &'f Followed>,
@@ -402,7 +408,7 @@ impl<'a> Follower<'a> {
             let runs = runs::since(store, &container, &path.prefix(), since).await?;
             let uuid = |run: &StoredRun| run.summary.uuid.as_deref()?.parse().ok();
             let runs = runs.into_iter().filter_map(|run| Some((uuid(&run)?, run)));
-            // Of several results of one request the newest counts, which comes last.
+            // The newest of several results of one request counts; it comes last.
             let runs: HashMap<RequestId, StoredRun> = runs.filter(|(uuid, _)| uuids.contains(uuid)).collect();
             let mut ends = Vec::new();
             for (uuid, run) in runs {
@@ -415,7 +421,7 @@ impl<'a> Follower<'a> {
     }
 }
 
-/// What is to be listed for the results of requests: where, from when on, and whose results are meant.
+/// Listings for the results of requests: container and path, the start time, and the requests.
 type Listings = HashMap<(String, PackagePath), (Timestamp, HashSet<RequestId>)>;
 
 fn listings<'f>(followed: impl Iterator<Item = &'f Followed>) -> Listings {
@@ -453,7 +459,7 @@ mod tests {
             assert_eq!(miss(&mut one, true), (Stage::Unseen, false));
             assert!(one.is_hidden());
         }
-        // It runs, and is back in its queue after that.
+        // It runs, and returns to its queue afterwards.
         let running = Stage::Running { worker: None, since: None, line: String::new() };
         one.seen();
         one.stage = running.clone();
@@ -461,7 +467,7 @@ mod tests {
             assert_eq!(miss(&mut one, true), (running.clone(), true));
         }
         assert_eq!(miss(&mut one, true), (Stage::Unseen, false));
-        // Its queue can be looked into from now on, and it is not there.
+        // Its queue's messages become visible, and it is not among them.
         for _ in 1..LOOKS {
             assert_eq!(miss(&mut one, false), (Stage::Unseen, true));
         }

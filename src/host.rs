@@ -1,6 +1,7 @@
-//! This machine.
+//! The local machine.
 
-/// Its name; `localhost` when the system does not tell. Read from the kernel: neither the environment nor a resolver is asked.
+/// Returns the host name; `localhost` when it is not known. Read from the kernel, not from the environment or a
+/// resolver.
 pub fn name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();

@@ -1,8 +1,8 @@
-//! What a distribution's package-test CI does, as a library: requests, queues, workers, results and their store.
+//! A distribution's package-test CI as a library: requests, queues, workers, results and their store.
 //!
-//! The modules follow the way of a request: [`request`] → [`broker`] → [`worker`] → [`testbed`] → [`result`] → [`store`] →
-//! [`runs`] and [`index`]. The library never prints, prompts, exits or reads the environment; it returns values and typed errors. Words,
-//! colours and exit codes belong to the program in `commands/`.
+//! The modules follow a request's way: [`request`] → [`broker`] → [`worker`] → [`testbed`] → [`result`] → [`store`] →
+//! [`runs`] and [`index`]. The library never prints, prompts, exits or reads the environment; it returns values and
+//! typed errors. Words, colours and exit codes belong to the program in `commands/`.
 
 pub mod archive;
 mod beneath;

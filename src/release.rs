@@ -1,11 +1,11 @@
-//! Releases, architectures, contexts, and the queues that are named after them.
+//! Releases, architectures, contexts, and the names of queues.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// A name that does not follow the rules of its kind: what it is, the text, and the rule.
+/// An invalid name: its kind, the text, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} {text:?}: {rule}")]
 pub struct InvalidName {
@@ -33,7 +33,8 @@ pub struct Release(String);
 #[serde(try_from = "String", into = "String")]
 pub struct Architecture(String);
 
-/// Whether the text is a lower-case letter followed by lower-case letters, digits and the given extra characters.
+/// Returns whether the text is a lower-case letter followed by lower-case letters, digits and the given extra
+/// characters.
 fn is_simple_name(text: &str, extra: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.len() <= 40
@@ -70,7 +71,7 @@ impl FromStr for Architecture {
 macro_rules! text_type {
     ($type:ty) => {
         impl $type {
-            /// The name as text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -100,12 +101,12 @@ macro_rules! text_type {
 text_type!(Release);
 text_type!(Architecture);
 
-/// What kind of work a queue carries. Each release and architecture has one queue per context.
+/// Kind of a queue. Each release and architecture has one queue per context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Context {
     /// The distribution's own tests: the queue without a prefix.
     Distribution,
-    /// Bulk requests that should not hold up the others.
+    /// Bulk requests that should not delay others.
     Huge,
     /// Requests with PPAs.
     Ppa,
@@ -114,10 +115,10 @@ pub enum Context {
 }
 
 impl Context {
-    /// Every context, in the order in which queues are shown and served.
+    /// All contexts, in the order in which queues are shown and served.
     pub const ALL: [Self; 4] = [Self::Distribution, Self::Huge, Self::Ppa, Self::Upstream];
 
-    /// The part of the queue's name that stands for the context; none for the distribution's own.
+    /// Returns the part of the queue's name for the context; `None` for the distribution's own.
     pub fn prefix(self) -> Option<&'static str> {
         match self {
             Self::Distribution => None,
@@ -132,7 +133,7 @@ impl Context {
     }
 }
 
-/// `distribution`, or the part of the queue's name.
+/// Parses `distribution`, or the part of the queue's name.
 impl FromStr for Context {
     type Err = InvalidName;
 
@@ -153,17 +154,17 @@ pub struct QueueName {
     pub release: Release,
     /// The architecture that the tests run on.
     pub architecture: Architecture,
-    /// The kind of work.
+    /// The context.
     pub context: Context,
 }
 
 impl QueueName {
-    /// The queue of a context.
+    /// Returns the queue of a context.
     pub fn new(context: Context, release: Release, architecture: Architecture) -> Self {
         Self { release, architecture, context }
     }
 
-    /// The queues of every context of a release and architecture: what a worker of that release and architecture serves.
+    /// Returns the queues of all contexts of a release and architecture, which its workers serve.
     pub fn all_contexts<'a>(
         release: &'a Release,
         architecture: &'a Architecture,

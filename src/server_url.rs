@@ -1,4 +1,4 @@
-//! The address of a server that is asked over HTTP.
+//! Addresses of servers, and the identity that secrets are bound to.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,32 +7,32 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// What helps where a password would be sent without TLS.
+/// Hint for a password that would be sent without TLS.
 pub(crate) const PLAIN_TEXT_HINT: &str = "use TLS (amqps:// or https://); in a network that you trust, set plain-text-passwords = \"allow\" in the site, \
      or APT_CI_PLAIN_TEXT_PASSWORDS=allow";
 
-/// The address of a server, perhaps with a path: `https://HOST[:PORT][/PATH]`, or `http://` for servers of one's own. It has
-/// no slash at its end.
+/// The address of a server, optionally with a path: `https://HOST[:PORT][/PATH]`, or `http://` for servers in one's own
+/// network. Has no slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl(Url);
 
-/// An address that cannot be used, and why. Its text is left out: it may hold a password.
+/// Reason why an address cannot be used. Its text is left out, because it may have a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the address of a server: {0}")]
 pub struct InvalidServerUrl(&'static str);
 
 impl ServerUrl {
-    /// Whether nobody on the way can read what is sent there: by TLS, or because there is no way.
+    /// Returns whether nobody on the way can read what is sent there: because of TLS, or because it is on this machine.
     pub fn is_private(&self) -> bool {
         self.server().is_private()
     }
 
-    /// The server.
+    /// Returns the server.
     pub fn server(&self) -> ServerIdentity {
         ServerIdentity::of(&self.0)
     }
 
-    /// The address of something below this one. Each segment is escaped as needed.
+    /// Returns the address of a path below this one. Each segment is escaped as needed.
     pub(crate) fn below(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -42,8 +42,8 @@ impl ServerUrl {
     }
 }
 
-/// A server as a secret is bound to it: scheme, host and port, and nothing of a path, user or password. Its text is
-/// `https://HOST`, with a port that is not the scheme's own.
+/// A server that a secret is bound to: scheme, host and port, without path, user and password. Its text is
+/// `https://HOST`, with the port unless it is the scheme's default.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ServerIdentity {
@@ -53,26 +53,26 @@ pub struct ServerIdentity {
 }
 
 impl ServerIdentity {
-    /// The server of a URL with a host, of the schemes `https`, `http`, `amqps` or `amqp`.
+    /// Returns the server of a URL with a host and the scheme `https`, `http`, `amqps` or `amqp`.
     pub(crate) fn of(url: &Url) -> Self {
         let scheme = url.scheme().to_owned();
-        // The parser leaves the host of schemes that it does not know as it is written.
+        // The parser does not change the case of the host for schemes that it does not know.
         let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
         let port = url.port().unwrap_or_else(|| default_port(&scheme));
         Self { scheme, host, port }
     }
 
-    /// Whether it is a broker, and not asked over HTTP.
+    /// Returns whether it is a broker, not an HTTP server.
     pub fn is_broker(&self) -> bool {
         matches!(self.scheme.as_str(), "amqps" | "amqp")
     }
 
-    /// Whether nobody on the way can read what is sent there: by TLS, or because there is no way.
+    /// Returns whether nobody on the way can read what is sent there: because of TLS, or because it is on this machine.
     pub fn is_private(&self) -> bool {
         matches!(self.scheme.as_str(), "https" | "amqps") || self.is_loopback()
     }
 
-    /// Whether it is on this machine. No proxy is asked for it.
+    /// Returns whether it is on this machine. No proxy is used for it.
     pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.trim_matches(['[', ']']).parse::<IpAddr>();
         address.map_or(self.host == "localhost", |address| address.is_loopback())

@@ -8,7 +8,7 @@ use std::path::Path;
 /// Maximum size, in bytes.
 const LIMIT: u64 = 1 << 20;
 
-/// Reads a text of at most 1 MiB from a regular file. Neither opening nor reading it waits.
+/// Reads a text of at most 1 MiB from a regular file, without blocking.
 pub(crate) fn read(path: &Path) -> io::Result<String> {
     let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {

@@ -1,4 +1,4 @@
-//! What a worker tells the world: what runs now (`teststatus.fanout`) and what has ended (`testcomplete.fanout`).
+//! Announcements of workers: running tests (`teststatus.fanout`) and completed ones (`testcomplete.fanout`).
 
 use std::time::Duration;
 
@@ -9,16 +9,17 @@ use crate::request::Request;
 use crate::result::layout::{Place, RunId};
 use crate::result::listing::RunSummary;
 
-/// What stands for the package of a private run.
+/// Replaces the package of a private run.
 pub const PRIVATE_PACKAGE: &str = "private-test";
 
-/// What stands for the log of a private run.
+/// Replaces the log of a private run.
 pub const PRIVATE_LOG: &str = "Running private test";
 
-/// Stands for a private run's folder in the store. Ubuntu's database writer splits it into five parts and dies on any other number.
+/// Replaces a private run's folder in the store. Ubuntu's database writer splits it into five parts and crashes for any
+/// other number.
 const PRIVATE_FOLDER: &str = "private/private/private/private/private@";
 
-/// What a message of `teststatus.fanout` tells.
+/// Contents of a message of `teststatus.fanout`.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 pub struct TestStatus {
     /// The release.
@@ -27,12 +28,12 @@ pub struct TestStatus {
     pub architecture: String,
     /// The source package; `private-test` for a private run.
     pub package: String,
-    /// Whether the test runs; false when it has ended.
+    /// Whether the test runs; `false` when it has ended.
     pub running: bool,
     /// The request's parameters.
     #[serde(default)]
     pub params: serde_json::Map<String, Value>,
-    /// For how many seconds it has run.
+    /// How long it has run, in seconds.
     #[serde(default)]
     pub duration: u64,
     /// The first lines and the end of its log.
@@ -41,13 +42,13 @@ pub struct TestStatus {
 }
 
 impl TestStatus {
-    /// Reads a message of any program's worker; `None` when it is none.
+    /// Parses a message of any program's worker; `None` when it is invalid.
     pub fn parse(message: &[u8]) -> Option<Self> {
         serde_json::from_slice(message).ok()
     }
 }
 
-/// Which test a message of `testcomplete.fanout` is about.
+/// The test in a message of `testcomplete.fanout`.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
 pub struct TestComplete {
     /// The release.
@@ -59,16 +60,16 @@ pub struct TestComplete {
 }
 
 impl TestComplete {
-    /// Reads a message of any program's worker; `None` when it is none.
+    /// Parses a message of any program's worker; `None` when it is invalid.
     pub fn parse(message: &[u8]) -> Option<Self> {
         serde_json::from_slice(message).ok()
     }
 }
 
-/// The message that a test runs, or (`running` is false) that it does not run any more. `duration` is how long it has run,
-/// `logtail` the end of its log.
+/// Returns the message that a test runs, or (`running` is false) that it no longer runs. `duration` is how long it has
+/// run, `logtail` the end of its log.
 ///
-/// A private run shows nothing but that it is there: its package, parameters and log are nobody else's business.
+/// A private run only shows that it exists: its package, parameters and log are left out.
 pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration: Duration, logtail: &str) -> Vec<u8> {
     let (package, params, logtail) = if request.is_private() {
         (PRIVATE_PACKAGE, json!({}), PRIVATE_LOG)
@@ -88,13 +89,13 @@ pub fn test_status(queue: &QueueName, request: &Request, running: bool, duration
     .into_bytes()
 }
 
-/// The message that a run's result is in the store.
+/// Returns the message that a run's result is in the store.
 ///
-/// Everybody who listens gets it, so a private run tells only that one has ended, when, how long it took, and how; not whose it was
-/// or what was tested. All fields are there nevertheless, because listeners read them without asking: `package` is `private-test`,
-/// `testpkg_version` is `unknown`, `container` is the release's private container without the PPA's name, `swift_dir` is
-/// `private/private/private/private/private@`, and `triggers`, `requester` and `env` are empty. Readers allowed to see the result
-/// find it in the store.
+/// Everyone who listens gets it. The message of a private run therefore only has its time, duration and exit code, not
+/// whose it was or what was tested. All fields exist nevertheless, because listeners read them unconditionally:
+/// `package` is `private-test`, `testpkg_version` is `unknown`, `container` is the release's private container without
+/// the PPA's name, `swift_dir` is `private/private/private/private/private@`, and `triggers`, `requester` and `env` are
+/// empty. Readers with access to the result find it in the store.
 pub fn test_complete(place: &Place, run: &RunId, request: &Request, summary: &RunSummary) -> Vec<u8> {
     let Place { container, path, .. } = place;
     let mut message = json!({
@@ -123,8 +124,8 @@ pub fn test_complete(place: &Place, run: &RunId, request: &Request, summary: &Ru
     message.to_string().into_bytes()
 }
 
-/// `all-proposed=1,testname=x`: what readers need to tell this run from one of the archive as it is. The test's own variables are
-/// not among them: readers take a run with any other entry for none of the archive's.
+/// Returns `all-proposed=1,testname=x`: readers distinguish this run from one of the unchanged archive by it. The
+/// test's own variables are left out: readers ignore runs with any other entry.
 fn environment(request: &Request) -> String {
     let parameters = request.parameters();
     let mut env = Vec::new();

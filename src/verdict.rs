@@ -1,4 +1,4 @@
-//! What a run means: one answer for every view.
+//! Classification of runs, the same for all views.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use crate::result::Outcome;
 use crate::runs::StoredRun;
 use crate::store::{Store, StoreError};
 
-/// What a run means for who wants to know whether a package is good.
+/// Class of a run: whether its package is good, and whose fault a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Meaning {
-    /// It passed, or there was nothing to test.
+    /// Passed, or no test could fail.
     Pass,
-    /// It fails, and did not before, or does not without what triggered it.
+    /// Fails, and did not before, or does not without its triggers.
     Regression,
-    /// It fails, and would without what triggered it.
+    /// Fails, also without its triggers.
     AlwaysFailed,
-    /// It fails, and passed with the very same versions.
+    /// Fails, and passed with the very same versions.
     Flaky,
-    /// The testbed or autopkgtest itself failed: it says nothing about the package.
+    /// The testbed or autopkgtest itself failed, which says nothing about the package.
     Infrastructure,
-    /// It was not run, because the site's operators said so, or because the package has no such test.
+    /// Was not run, because the operators excluded it, or because the package has no such test.
     NotRun,
 }
 
 impl Meaning {
-    /// In words.
+    /// Returns the class in words.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -47,21 +47,21 @@ impl fmt::Display for Meaning {
     }
 }
 
-/// What a run means, and why.
+/// Classification of a run, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// What it means.
+    /// The class.
     pub meaning: Meaning,
-    /// Why, in a sentence.
+    /// The reason, in a sentence.
     pub reason: String,
-    /// Where the other run is that the reason names.
+    /// Location of the other run in the reason.
     #[serde(skip)]
     cited: Option<String>,
 }
 
 impl Verdict {
-    /// Judges a run by its exit code, by the baseline, and by the package's other runs on its release and architecture, whose order does
-    /// not matter. Only failures need these. Runs from branches say nothing about a run of the archive's package.
+    /// Classifies a run by its exit code, the baseline, and the package's other runs on its release and architecture,
+    /// in any order. Only failures need these. Runs from branches say nothing about a run of the archive's package.
     pub fn of(run: &StoredRun, others: &[StoredRun]) -> Self {
         let verdict = |meaning, reason: String| Self { meaning, reason, cited: None };
         let citing =
@@ -90,7 +90,7 @@ impl Verdict {
         others.sort_by(|a, b| b.id.cmp(&a.id));
         let passed = |other: &&&StoredRun| matches!(other.decision(), Some(Outcome::Pass | Outcome::Neutral));
         let is_same = |other: &&&StoredRun| {
-            // Between two baselines the rest of the release may have changed.
+            // Between two baselines, the rest of the release may have changed.
             !is_baseline(run)
                 && other.summary.version == run.summary.version
                 && same_triggers(other, run)
@@ -120,13 +120,13 @@ impl Verdict {
         }
     }
 
-    /// What it means that the package does not have the only test that was asked for.
+    /// Returns the verdict for a package that does not have the only requested test.
     pub fn without_test(name: &str) -> Self {
         Self { meaning: Meaning::NotRun, reason: format!("the package has no test {name}"), cited: None }
     }
 
-    /// Judges a run, and reads the result of the other run that the verdict names. One that proves to be damaged is marked, and is
-    /// evidence of nothing, whatever its listing tells.
+    /// Classifies a run, and reads the result of the other run in the reason. If that is damaged, it is marked and ignored,
+    /// whatever its listing says.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -135,7 +135,7 @@ impl Verdict {
             let verdict = Self::of(run, others);
             let is_cited = |other: &&mut StoredRun| Some(other.location()) == verdict.cited;
             let Some(cited) = others.iter_mut().find(is_cited) else { return Ok(verdict) };
-            // A damaged one is not cited again.
+            // A damaged run is not cited again.
             if cited.check(store).await? {
                 return Ok(verdict);
             }
@@ -205,9 +205,9 @@ mod tests {
             (fails(), std::slice::from_ref(&passes_before), Meaning::Regression, "version 1-1 passed in 20260101"),
             (fails(), &[passes_before.clone(), baseline(4)], Meaning::AlwaysFailed, "the baseline, 20260105"),
             (fails(), &[baseline(0)], Meaning::Regression, "the baseline, 20260105"),
-            // A baseline that came to no result says nothing.
+            // A baseline without a result says nothing.
             (fails(), &[passes_before.clone(), baseline(16)], Meaning::Regression, "version 1-1"),
-            // The very same passed, were it only later.
+            // The very same versions passed, even if only later.
             (fails(), &[baseline(4), run(10, 0, "1-1", "glibc/2")], Meaning::Flaky, "20260110"),
             // Another version of the package that passed later says nothing about this one.
             (fails(), &[run(10, 0, "1-2", "glibc/2")], Meaning::AlwaysFailed, "not passed before"),
@@ -221,11 +221,11 @@ mod tests {
         let (cut_pass, cut_baseline) = ([damaged(passes_before.clone())], [damaged(baseline(0))]);
         let cases =
             cases.iter().map(|(run, others, meaning, reason)| (run.clone(), *others, *meaning, *reason)).chain([
-                // A damaged result is evidence of nothing, whatever exit code is left of it.
+                // A damaged result is ignored, whatever its exit code is.
                 (fails(), cut_pass.as_slice(), Meaning::AlwaysFailed, "not passed before"),
                 (fails(), cut_baseline.as_slice(), Meaning::AlwaysFailed, "not passed before"),
                 (damaged(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "damaged"),
-                // Nor is one whose testbed lacked what was asked for.
+                // So is one whose testbed lacked something that was requested.
                 (refuted(run(9, 16, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked requested packages"),
                 (refuted(run(9, 0, "1-1", "glibc/2")), &[], Meaning::Infrastructure, "lacked requested packages"),
             ]);

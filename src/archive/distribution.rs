@@ -1,11 +1,11 @@
-//! Which distribution a release belongs to, by its name.
+//! The distribution of a release, by its name.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use crate::release::Release;
 
-/// Where Debian and Ubuntu keep the names of their releases (package distro-info-data).
+/// Debian's and Ubuntu's lists of releases (package distro-info-data).
 const DEBIAN_DATA: &str = "/usr/share/distro-info/debian.csv";
 const UBUNTU_DATA: &str = "/usr/share/distro-info/ubuntu.csv";
 
@@ -49,12 +49,12 @@ pub enum Distribution {
     Debian,
     /// Ubuntu.
     Ubuntu,
-    /// None that is known.
+    /// Unknown.
     Other,
 }
 
 impl Distribution {
-    /// The distribution that has a release of this name, as far as this host's distro-info data and a built-in list know.
+    /// Returns the distribution with a release of this name, from this host's distro-info data and a built-in list.
     pub fn of(release: &Release) -> Self {
         static NAMES: OnceLock<[BTreeSet<String>; 2]> = OnceLock::new();
         let [debian, ubuntu] = NAMES.get_or_init(|| [DEBIAN_DATA, UBUNTU_DATA].map(installed_names));
@@ -69,7 +69,7 @@ impl Distribution {
     }
 }
 
-/// Whether it is one of Ubuntu's releases before focal.
+/// Returns whether this is one of Ubuntu's releases before focal.
 pub(super) fn is_ubuntu_before_focal(release: &Release) -> bool {
     UBUNTU_BEFORE_FOCAL.contains(&release.as_str())
 }
@@ -78,7 +78,7 @@ fn installed_names(file: &str) -> BTreeSet<String> {
     names(&std::fs::read_to_string(file).unwrap_or_default())
 }
 
-/// The column `series` of distro-info's data.
+/// Returns the column `series` of distro-info's data.
 fn names(data: &str) -> BTreeSet<String> {
     let mut lines = data.lines();
     let column = lines.next().and_then(|heading| heading.split(',').position(|name| name == "series"));

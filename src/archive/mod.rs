@@ -1,4 +1,4 @@
-//! The package archive that tests take packages from: its distributions, and the pockets of its releases.
+//! The package archive: its distributions, and the pockets of its releases.
 
 mod distribution;
 mod pocket;

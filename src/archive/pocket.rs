@@ -1,4 +1,4 @@
-//! Where a release's new uploads are, before they migrate into it.
+//! Pockets with a release's new uploads, before they migrate into it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use super::distribution::{Distribution, is_ubuntu_before_focal};
 use crate::release::{Architecture, Release};
 use crate::request::Request;
 
-/// The suite that has a release's new uploads, such as `noble-proposed` for noble and `unstable` for Debian's testing.
+/// The suite with a release's new uploads, such as `noble-proposed` for noble and `unstable` for Debian's testing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pocket(String);
 
@@ -18,12 +18,13 @@ pub struct Pocket(String);
 pub struct InvalidPocket;
 
 impl Pocket {
-    /// The pocket that a release has when its site says nothing: Ubuntu's releases have `RELEASE-proposed`, others none.
+    /// Returns a release's default pocket, when its site does not set one: `RELEASE-proposed` for Ubuntu's releases,
+    /// none for others.
     pub fn default_of(release: &Release) -> Option<Self> {
         (Distribution::of(release) == Distribution::Ubuntu).then(|| Self(format!("{release}-proposed")))
     }
 
-    /// The suite's name.
+    /// Returns the suite's name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,13 +47,13 @@ impl FromStr for Pocket {
     }
 }
 
-/// The pockets of all releases: those that a site names, and the usual ones.
+/// The pockets of all releases: those that a site sets, and the default ones.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pockets {
     named: BTreeMap<Release, Option<Pocket>>,
 }
 
-/// A request for everything in a pocket, on a release that has none.
+/// Error for a request for everything in a pocket, on a release without one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{release} has no pocket with proposed packages, so all-proposed cannot be tested there")]
 pub struct NoPocket {
@@ -61,7 +62,7 @@ pub struct NoPocket {
 }
 
 impl NoPocket {
-    /// What may help.
+    /// Returns a hint for the user.
     pub fn hint(&self) -> String {
         let release = &self.release;
         format!(
@@ -71,22 +72,22 @@ impl NoPocket {
 }
 
 impl Pockets {
-    /// The pockets that a site names; none for a release that has none.
+    /// Creates the pockets from those that a site sets; `None` for a release without one.
     pub fn new(named: BTreeMap<Release, Option<Pocket>>) -> Self {
         Self { named }
     }
 
-    /// What a site says about a release's pocket: its name, or `none`.
+    /// Returns a site's setting for a release's pocket: its name, or `none`.
     pub fn named(&self, release: &Release) -> Option<&str> {
         self.named.get(release).map(|pocket| pocket.as_ref().map_or("none", Pocket::as_str))
     }
 
-    /// A release's pocket: the one that is named, or else the usual one.
+    /// Returns a release's pocket: the site's, or else the default one.
     pub fn of(&self, release: &Release) -> Option<Pocket> {
         self.named.get(release).cloned().unwrap_or_else(|| Pocket::default_of(release))
     }
 
-    /// Refuses a request for everything in a pocket that does not exist.
+    /// Checks that a request for everything in a pocket is for a release that has one.
     ///
     /// # Errors
     /// [`NoPocket`].
@@ -98,7 +99,8 @@ impl Pockets {
     }
 }
 
-/// Whether a release has i386 testbeds of its own. Ubuntu's have none from focal on: there i386 is a foreign architecture.
+/// Returns whether a release has testbeds of this architecture. Ubuntu's releases from focal on have none of i386,
+/// which is only a foreign architecture there.
 pub fn has_own_i386(release: &Release, architecture: &Architecture) -> bool {
     let is_older = || Distribution::of(release) == Distribution::Debian || is_ubuntu_before_focal(release);
     architecture.as_str() != "i386" || is_older()

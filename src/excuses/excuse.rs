@@ -1,4 +1,4 @@
-//! What is read of an item of `sources:`.
+//! Parsing of an item of `sources:`.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde_saphyr::{Location, Spanned};
 use super::items::Item;
 use super::{Excuse, ExcusesError, Fault, State, Test};
 
-/// A value among the tests that is none: the verdict about all of them.
+/// A key among the tests that is not a test: the verdict on all of them.
 const VERDICT: &str = "verdict";
 
 #[derive(Deserialize, Default)]
@@ -43,9 +43,9 @@ struct Dependencies {
     migrate_after: Option<Vec<String>>,
 }
 
-/// Reads an item, with those of its tests that are in a wanted state.
+/// Parses an item, with those of its tests that are in a wanted state.
 pub(super) fn parse(item: &Item, wanted: &[State]) -> Result<Excuse, ExcusesError> {
-    // Its length is bounded, and it is a small part of a file that the site trusts: the parser need not count.
+    // No budget for the parser: the item is short, and part of a file that the site trusts.
     let options = serde_saphyr::options! { with_snippet: false, budget: None };
     let raw: Raw = serde_saphyr::from_str_with_options(&item.text, options).map_err(|error| {
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));
@@ -78,7 +78,7 @@ fn in_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The tests in the order of the file, and those that cannot be understood. Lines are those of the item.
+/// The tests in the order of the file, and those that cannot be parsed. Lines are those of the item.
 #[derive(Default)]
 struct Tests {
     tests: Vec<Test>,
@@ -140,7 +140,7 @@ fn line_of(at: &Location) -> usize {
     usize::try_from(at.line()).unwrap_or(1)
 }
 
-/// Any value, as far as it matters: what is not expected where it stands makes one test odd, and not the whole item.
+/// Any value. An unexpected one makes a single test odd, not the whole item.
 enum Loose {
     Text(String),
     List(Vec<Loose>),
@@ -212,7 +212,7 @@ impl<'de> Visitor<'de> for LooseVisitor {
     }
 }
 
-/// `[STATUS, log_url, history_url, artifact_url, retry_url]`; what is not known is null, or missing at the end.
+/// `[STATUS, log_url, history_url, artifact_url, retry_url]`; unknown values are null, or missing at the end.
 struct Verdict {
     state: State,
     log: Option<String>,

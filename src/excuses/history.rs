@@ -1,4 +1,4 @@
-//! What earlier results tell about a test that is to be run again.
+//! Earlier results of a test that is to be run again.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,12 @@ use super::Retry;
 use crate::result::Outcome;
 use crate::runs::StoredRun;
 
-/// How many results of a test, counted from the newest, tell whether it is flaky.
+/// Number of newest results of a test that decide whether it is flaky.
 pub const HISTORY: usize = 20;
 
-/// Whether the newest result of the test with one of its triggers is a failure of the testbed, which is also one that lacked what was asked
-/// for. Damaged results tell nothing. `runs` are the package's on the architecture, oldest first.
+/// Returns whether the newest result of the test with one of its triggers is a failure of the testbed, which includes a
+/// testbed that lacked something that was requested. Damaged results are ignored. `runs` are the package's on the
+/// architecture, oldest first.
 pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
     let triggers: Vec<String> = retry.triggers.iter().map(ToString::to_string).collect();
     let with_one = |run: &&StoredRun| {
@@ -22,8 +23,9 @@ pub fn is_infrastructure(retry: &Retry, runs: &[StoredRun]) -> bool {
     newest.is_some_and(|run| run.outcome() == Outcome::Tmpfail || !run.is_evidence())
 }
 
-/// Whether the test both passed and failed with the very same triggers, among the newest [`HISTORY`] results of the version that is tested:
-/// that of the excuses, or else of the newest result. Results of different triggers say nothing: one of them may be a true regression.
+/// Returns whether the test both passed and failed with the very same triggers, among the newest [`HISTORY`] results of
+/// the tested version: that of the excuses, or else of the newest result. Results with different triggers are not
+/// compared: one of them may be a true regression.
 pub fn is_flaky(retry: &Retry, runs: &[StoredRun]) -> bool {
     let decided = |run: &&StoredRun| run.decision().is_some() && !run.is_branch();
     let known = retry.version.as_deref().filter(|version| *version != super::retry::UNKNOWN);

@@ -1,35 +1,35 @@
-//! The items of `sources:`, one at a time, as small texts. The file as a whole is too large for a parser of everything: most of it
-//! are pages' worth of HTML that nobody here asks for, so only the keys that are needed are kept of each item.
+//! Reader of the items of `sources:`, one at a time, as small texts. The file is too large for a parser of everything:
+//! most of it is HTML that is not needed here, so that only the necessary keys of each item are kept.
 //!
-//! This relies on nothing but YAML's rule that whatever belongs to a key is indented more than the key, with the one exception that a
-//! list may stand right below its key. An item that is written in another way (in braces) is kept whole.
+//! This relies only on YAML's rule that the value of a key is indented more than the key, with the one exception that a
+//! list may stand directly below its key. An item that is written in another way (in braces) is kept completely.
 
 use std::io::{self, BufRead, Read as _};
 
 use super::retry::ppas_of;
 use super::{ExcusesError, Fault, MAX_PPA_LISTS, State};
 
-/// More bytes of one line, or of what is kept of one item, are not read: then this is no excuses file.
+/// Maximum size of one line, and of the kept part of one item, in bytes. A file with more is not an excuses file.
 const LIMIT: usize = 32 << 20;
 
-/// How much is read of a whole file. Ubuntu's largest ones have about a tenth of each.
+/// Limits for a whole file. Ubuntu's largest files have about a tenth of each.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) items: usize,
     pub(super) lines: usize,
-    /// Bytes of the items that are kept, and so parsed.
+    /// Size of the kept parts of items, which are parsed, in bytes.
     pub(super) kept: usize,
 }
 
-/// What a small compressed file unpacks to is not worked on for minutes.
+/// Limits the time for a small compressed file that expands to a large one.
 pub(super) const BOUNDS: Bounds = Bounds { items: 200_000, lines: 20_000_000, kept: 128 << 20 };
 
-/// The key whose list is read.
+/// The key of the list.
 const LIST: &str = "sources";
-/// What is kept of an item.
+/// The keys of an item that are kept.
 const KEYS: [&str; 5] = ["item-name", "source", "new-version", "dependencies", POLICIES];
 const POLICIES: &str = "policy_info";
-/// What is kept of its policies.
+/// The keys of its policies that are kept.
 const POLICY_KEYS: [&str; 2] = ["age", TESTS];
 const TESTS: &str = "autopkgtest";
 
@@ -38,28 +38,28 @@ const TESTS: &str = "autopkgtest";
 pub(super) struct Item {
     /// The line of the file where it begins.
     pub(super) begin: usize,
-    /// What is kept of it.
+    /// The kept lines.
     pub(super) text: String,
-    /// The line of the file that each line of the text is.
+    /// For each line of the text, its line in the file.
     lines: Vec<usize>,
 }
 
 impl Item {
-    /// The line of the file that a line of the text (from 1) is.
+    /// Returns the line in the file for a line of the text (from 1).
     pub(super) fn line(&self, of_text: usize) -> usize {
         let index = of_text.saturating_sub(1).min(self.lines.len().saturating_sub(1));
         self.lines.get(index).copied().unwrap_or(self.begin)
     }
 }
 
-/// Reads the items of a file.
+/// Reader of a file's items.
 pub(super) struct Items<R> {
     input: R,
-    /// The line that was read last, with its newline, and its number from 1.
+    /// The last line that was read, with its newline, and its number from 1.
     line: Vec<u8>,
     number: usize,
     place: Place,
-    /// The lists of PPAs that addresses ask for.
+    /// The lists of PPAs in addresses.
     ppas: Vec<Vec<String>>,
     bounds: Bounds,
     items: usize,
@@ -70,9 +70,9 @@ pub(super) struct Items<R> {
 enum Place {
     /// The list has not begun yet.
     Before,
-    /// The line at hand begins an item, whose dash is so far in.
+    /// The current line begins an item, whose dash is at this column.
     At { dash: usize },
-    /// There are no more.
+    /// The list has ended.
     End,
 }
 
@@ -86,7 +86,7 @@ impl<R: BufRead> Items<R> {
         &self.ppas
     }
 
-    /// Notes the PPAs of an address. Those of tests that are not wanted tell about those that have no address.
+    /// Records the PPAs of an address. Those of unwanted tests show which PPAs tests without an address have.
     fn note_ppas(&mut self) {
         if self.ppas.len() > MAX_PPA_LISTS || !self.line.contains(&b'?') {
             return;
@@ -98,7 +98,7 @@ impl<R: BufRead> Items<R> {
         }
     }
 
-    /// The next item, into the place of the former one; false when there is none.
+    /// Reads the next item into `item`. Returns `false` when there is none.
     pub(super) fn next(&mut self, wanted: &[State], item: &mut Item) -> Result<bool, ExcusesError> {
         if matches!(self.place, Place::Before) {
             self.find_list()?;
@@ -154,7 +154,7 @@ impl<R: BufRead> Items<R> {
         Ok(())
     }
 
-    /// Goes to the first item.
+    /// Skips to the first item.
     fn find_list(&mut self) -> Result<(), ExcusesError> {
         loop {
             if !self.read_line()? {
@@ -183,7 +183,7 @@ impl<R: BufRead> Items<R> {
         }
     }
 
-    /// What the line at hand, which belongs to no item before it, is: the next item, or the end of the list.
+    /// Returns whether the current line, which ends an item, begins the next item or ends the list.
     fn at_item(&self, dash: usize) -> Result<Place, ExcusesError> {
         let indent = indentation(&self.line);
         let rest = self.line.get(indent..).unwrap_or_default();
@@ -196,7 +196,7 @@ impl<R: BufRead> Items<R> {
         Err(self.fault("neither an item of `sources` nor what follows them"))
     }
 
-    /// Reads the next line; false at the end.
+    /// Reads the next line. Returns `false` at the end.
     fn read_line(&mut self) -> Result<bool, ExcusesError> {
         self.line.clear();
         let limit = LIMIT as u64;
@@ -225,26 +225,26 @@ impl<R: BufRead> Items<R> {
     }
 }
 
-/// Decides line by line what is kept of an item.
+/// Decides for each line of an item whether it is kept.
 struct Filter<'w> {
     wanted: &'w [State],
-    /// How far in its keys are.
+    /// Indentation of the item's keys.
     inner: usize,
     keeping: bool,
-    /// Among its policies: how far in their names are, once the first one was seen.
+    /// Among the policies: the indentation of their names, after the first one.
     policies: Option<Option<usize>>,
     keeping_policy: bool,
-    /// Among its tests.
+    /// Whether the lines are about tests.
     tests: bool,
-    /// Among its tests: whether the last line was a key without a value beside it, so that a list may begin.
+    /// Among the tests: whether the last line was a key without a value, so that a list may begin.
     after_key: bool,
-    /// The rest of a list so far in is not wanted.
+    /// Indentation of a list whose remaining lines are not wanted.
     skipping: Option<usize>,
 }
 
 impl<'w> Filter<'w> {
     fn new(inner: usize, wanted: &'w [State]) -> Self {
-        // What is not known to be unwanted is kept.
+        // Lines are kept unless they are known to be unwanted.
         let (keeping, keeping_policy) = (true, true);
         Self { wanted, inner, keeping, policies: None, keeping_policy, tests: false, after_key: false, skipping: None }
     }
@@ -275,7 +275,8 @@ impl<'w> Filter<'w> {
         self.keeping && self.keeping_policy && !(self.tests && self.skips(indent, line))
     }
 
-    /// Whether this line belongs to a verdict that is not wanted. Its first line, with the state, stays: a verdict is not empty.
+    /// Returns whether this line belongs to an unwanted verdict. The verdict's first line, with the state, stays,
+    /// because a verdict must not be empty.
     fn skips(&mut self, indent: usize, line: &[u8]) -> bool {
         let text = line.get(indent..).unwrap_or_default().trim_ascii_end();
         let element = text.strip_prefix(b"- ");
@@ -304,7 +305,8 @@ fn is_blank(line: &[u8]) -> bool {
     line.trim_ascii().is_empty() || line.trim_ascii_start().starts_with(b"#")
 }
 
-/// The key of a line `key: value`, and what follows it on the line. A line that begins an item of a list, or braces, has none.
+/// Returns the key of a line `key: value`, and its value on this line. `None` for a line that begins an item of a list,
+/// or braces.
 fn key_of(line: &[u8]) -> Option<(&str, &str)> {
     let text = std::str::from_utf8(line).ok()?.trim();
     let (key, rest) = match text.chars().next()? {

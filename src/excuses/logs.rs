@@ -1,4 +1,4 @@
-//! Looking into the logs that excuses point to.
+//! Searching the logs in excuses.
 
 use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
@@ -8,16 +8,16 @@ use regex::bytes::Regex;
 
 use super::{ExcusesError, Place};
 
-/// More of a line is matched as another line.
+/// Maximum length of a line, in bytes. The rest is matched as another line.
 const LONGEST_LINE: u64 = 1 << 20;
-/// Maximum length of a log, unpacked, in bytes. A small file can unpack to any length.
+/// Maximum length of an unpacked log, in bytes. A small file can expand to any length.
 const MAX_LOG: u64 = 2 << 30;
-/// What gzip's files begin with. Some servers unpack them, others do not.
+/// First bytes of gzip's files. Some servers unpack them, others do not.
 const GZIP: &[u8] = b"\x1f\x8b";
-/// A log that takes longer is given up.
+/// Timeout for reading a log.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Whether a line of the log at this address matches. It is read while it arrives, no further than to the first match.
+/// Returns whether a line of the log at this address matches. The log is read while it arrives, up to the first match.
 ///
 /// # Errors
 /// When it cannot be read.

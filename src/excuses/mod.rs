@@ -1,7 +1,7 @@
-//! proposed-migration's excuses: which tests keep new versions out of the release, and the requests that run them again.
+//! proposed-migration's excuses: tests that keep new versions out of the release, and the requests that run them again.
 //!
-//! [`Excuses`] reads `update_excuses.yaml`, whole or compressed, one source package at a time. [`Selection`] says which of its tests are
-//! meant, and [`Retry`] is what runs one of them again: a request for a queue, or a request.cgi URL.
+//! [`Excuses`] reads `update_excuses.yaml`, plain or compressed, one source package at a time. [`Selection`] chooses
+//! among its tests, and [`Retry`] runs one of them again: as a request for a queue, or a request.cgi URL.
 
 mod excuse;
 mod history;
@@ -23,7 +23,7 @@ pub use self::retry::{Manner, Proposed, Retry, group};
 pub use self::selection::{Selected, Selection};
 pub use self::state::{InvalidState, State};
 
-/// What is wrong with a file of excuses, and where.
+/// Something wrong in a file of excuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The line, from 1.
@@ -32,27 +32,27 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Why excuses cannot be read.
+/// Error while excuses are read.
 #[derive(Debug, thiserror::Error)]
 pub enum ExcusesError {
-    /// They are not what they should be.
+    /// The file is malformed.
     #[error("line {}: {}", .0.line, .0.message)]
     Malformed(Fault),
-    /// An item of theirs is not what it should be. The next ones can be read all the same.
+    /// An item is malformed. The next items can be read.
     #[error("line {}: {}", .0.line, .0.message)]
     OddItem(Fault),
-    /// There are none in it.
+    /// The file has no excuses.
     #[error("no list `sources`: this is not an update_excuses.yaml of proposed-migration")]
     NoSources,
-    /// They cannot be had at all.
+    /// The file or address cannot be opened.
     #[error("{0}")]
     Unopened(String),
-    /// They end, or are damaged, in the middle.
+    /// The file ends early, or is damaged.
     #[error("line {line}: {source}")]
     Unreadable {
         /// The line, from 1.
         line: usize,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -60,19 +60,19 @@ pub enum ExcusesError {
 /// A source package whose new version is kept out, and its tests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Excuse {
-    /// The line of the file where it begins.
+    /// The line of the file where the item begins.
     pub line: usize,
     /// The source package.
     pub source: String,
-    /// Its new version; `-` when it is to be removed.
+    /// The new version; `-` for a removal.
     pub new_version: Option<String>,
-    /// For how many days it has been waiting.
+    /// Number of days that the version has been waiting.
     pub age: Option<f64>,
-    /// The other packages that it waits for.
+    /// Other packages that the version waits for.
     pub blocked_by: Vec<String>,
-    /// Those of the tests that it causes which are in a wanted state, in the order of the file.
+    /// The tests that the version causes and that are in a wanted state, in the order of the file.
     pub tests: Vec<Test>,
-    /// Tests that cannot be understood, and what is wrong with them.
+    /// Tests that cannot be parsed, and the reasons.
     pub odd: Vec<Fault>,
 }
 
@@ -81,21 +81,21 @@ pub struct Excuse {
 pub struct Test {
     /// The tested source package.
     pub package: String,
-    /// Its version, once there is a result; `unknown` when a result could not tell.
+    /// Its version, once there is a result; `unknown` when a result does not record it.
     pub version: Option<String>,
     /// The architecture.
     pub architecture: String,
-    /// What proposed-migration says about it.
+    /// proposed-migration's state of the test.
     pub state: State,
-    /// Where its log is.
+    /// Address of its log.
     pub log: Option<String>,
-    /// The address that asks for it again.
+    /// Address that requests the test again.
     pub retry: Option<String>,
-    /// The line of the file where the verdict is.
+    /// The line of the file with the verdict.
     pub line: usize,
 }
 
-/// The excuses of a file, one source package after the other. However large the file is, only one of them is in memory.
+/// The excuses of a file, one source package after the other. Only one of them is in memory, however large the file is.
 pub struct Excuses<R> {
     items: Items<R>,
     item: Item,
@@ -103,12 +103,12 @@ pub struct Excuses<R> {
     ended: bool,
 }
 
-/// Lists of PPAs that more than this many excuses ask for are not told apart.
+/// Maximum number of different lists of PPAs that are collected.
 const MAX_PPA_LISTS: usize = 16;
 
 impl<R: BufRead> Excuses<R> {
-    /// Reads this text, and of the tests in it those that are in one of these states. The others are most of the file, and are passed
-    /// over quickly.
+    /// Reads a file, and the tests that are in one of these states. Other tests are most of the file, and are skipped
+    /// quickly.
     pub fn new(input: R, wanted: &[State]) -> Self {
         Self::within(BOUNDS, input, wanted)
     }
@@ -117,7 +117,8 @@ impl<R: BufRead> Excuses<R> {
         Self { items: Items::new(input, bounds), item: Item::default(), wanted: wanted.to_vec(), ended: false }
     }
 
-    /// The PPAs that the addresses read so far ask for, those of unwanted tests included: each list once.
+    /// Returns the lists of PPAs in the addresses that were read so far, including those of unwanted tests, without
+    /// duplicates.
     pub fn ppas(&self) -> &[Vec<String>] {
         self.items.ppas()
     }
@@ -135,25 +136,26 @@ impl<R: BufRead> Iterator for Excuses<R> {
             Ok(true) => Some(excuse::parse(&self.item, &self.wanted)),
             Err(error) => Some(Err(error)),
         };
-        // One item that makes no sense says nothing about the next. Behind any other fault nothing can be trusted.
+        // After a malformed item the next one can be read. After any other error the position is unknown.
         self.ended = !matches!(next, Some(Ok(_) | Err(ExcusesError::OddItem(_))));
         next
     }
 }
 
-/// What a file in xz's format begins with.
+/// First bytes of xz's files.
 const XZ: &[u8] = b"\xfd7zXZ\0";
-/// Memory that unpacking may need, in KiB. `xz -9` asks for 64 MiB; a header can ask for 4 GiB.
+/// Maximum memory for unpacking, in KiB. `xz -9` needs 64 MiB; a header can ask for 4 GiB.
 const XZ_MEMORY: u32 = 256 << 10;
-/// Maximum length of an unpacked file, in bytes. Ubuntu's largest are about a tenth of it; a small file can unpack to any length.
+/// Maximum length of an unpacked file, in bytes. Ubuntu's largest files have about a tenth of it; a small file can
+/// expand to any length.
 const MAX_UNPACKED: u64 = 512 << 20;
-/// How much is read at a time.
+/// Size of the buffers, in bytes.
 const WINDOW: usize = 256 << 10;
 
-/// The text of a file that may be compressed by xz: its beginning tells, not its name.
+/// Returns the text of a file that may be compressed by xz, which is detected by its first bytes, not by its name.
 ///
 /// # Errors
-/// When its beginning cannot be read.
+/// When its first bytes cannot be read.
 pub fn text<'r>(input: impl Read + Send + 'r) -> Result<Box<dyn BufRead + Send + 'r>, ExcusesError> {
     text_up_to(MAX_UNPACKED, input)
 }
@@ -176,7 +178,7 @@ fn text_up_to<'r>(limit: u64, input: impl Read + Send + 'r) -> Result<Box<dyn Bu
     Ok(Box::new(whole))
 }
 
-/// A reader that fails when there is more than it may read.
+/// Reader that fails after a maximum number of bytes.
 struct Bounded<R> {
     inner: R,
     limit: u64,

@@ -1,4 +1,4 @@
-//! Where excuses are.
+//! Files and addresses of excuses.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -18,16 +18,16 @@ use crate::http::{AnswerTimeout, Timeouts, client_builder};
 const TIMEOUT: Duration = Duration::from_secs(30);
 const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Piece(TIMEOUT) };
 
-/// A place that excuses are read from.
+/// A file or address that excuses are read from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
-    /// A file of this machine.
+    /// A local file.
     File(PathBuf),
     /// An address on the web.
     Web(Url),
 }
 
-/// A place that cannot be used, and why. Its text is left out: it may hold a password.
+/// Reason why a text is not a file or address. The text is left out, because it may have a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a file or address of excuses: {0}")]
 pub struct InvalidPlace(&'static str);
@@ -60,10 +60,10 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// Opens it. What comes from the web is read while it arrives, by a thread that may block.
+    /// Opens the file or address. Data from the web is read while it arrives, by a thread that may block.
     ///
     /// # Errors
-    /// When the file cannot be opened, or the server does not give it.
+    /// When the file cannot be opened, or the server does not return it.
     pub async fn open(&self) -> Result<Box<dyn Read + Send>, ExcusesError> {
         let url = match self {
             Self::File(path) => {

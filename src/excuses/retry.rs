@@ -1,4 +1,4 @@
-//! Asking for a test again: as a request for a queue, or as the address of a request.cgi.
+//! Requesting a test again: as a request for a queue, or as the address of a request.cgi.
 
 use url::form_urlencoded;
 
@@ -7,34 +7,34 @@ use crate::release::{Architecture, Context, QueueName, Release};
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, Parameters, Ppa, Request, SourcePackage, Text, Trigger};
 
-/// The server of the addresses, unless the excuses name one.
+/// The server for addresses, unless the excuses name one.
 const SERVER: &str = "https://autopkgtest.ubuntu.com/";
 const PAGE: &str = "request.cgi";
 
-/// How tests are run again.
+/// Options for running tests again.
 #[derive(Debug, Clone)]
 pub struct Manner {
-    /// The release that the excuses are about.
+    /// The release of the excuses.
     pub release: Release,
-    /// Which new versions the tests see.
+    /// The new versions that tests use.
     pub proposed: Proposed,
-    /// Triggers beside those of the excuses.
+    /// Triggers in addition to those of the excuses.
     pub further: Vec<Trigger>,
 }
 
-/// Which packages tests take from the proposed pocket.
+/// Packages that tests take from the proposed pocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proposed {
     /// The triggers.
     Triggers,
     /// Everything.
     All,
-    /// Nothing new: the tested package itself, in the version that was tested, is the trigger. That gives a new baseline as long as the
-    /// proposed pocket has no newer version of it.
+    /// Nothing new: the tested package itself, in the tested version, is the trigger. This gives a new baseline as long
+    /// as the proposed pocket has no newer version of it.
     Nothing,
 }
 
-/// A test to be run again.
+/// A test to run again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Retry {
     /// The tested source package.
@@ -45,39 +45,39 @@ pub struct Retry {
     pub release: Release,
     /// The architecture.
     pub architecture: Architecture,
-    /// What caused the test.
+    /// The causes of the test.
     pub triggers: Vec<Trigger>,
-    /// Where else packages come from.
+    /// Other sources of packages.
     pub ppas: Vec<Ppa>,
     /// Whether everything comes from the proposed pocket.
     pub all_proposed: bool,
-    /// For how many days the new version has been waiting.
+    /// Number of days that the new version has been waiting.
     pub age: Option<f64>,
-    /// What proposed-migration says about the test.
+    /// proposed-migration's state of the test.
     pub state: State,
-    /// Where the log of its latest run is.
+    /// Address of the log of its latest run.
     pub log: Option<String>,
-    /// The line of the file where its verdict is.
+    /// The line of the file with its verdict.
     pub(super) line: usize,
-    /// Whether an address told the PPAs.
+    /// Whether the PPAs came from an address.
     pub(super) has_address: bool,
     page: Page,
 }
 
-/// Where a web service is asked for a test.
+/// Web page that requests a test.
 #[derive(Debug, Clone, PartialEq)]
 enum Page {
-    /// request.cgi, with everything in its query.
+    /// request.cgi, with all parameters in its query.
     Request(String),
-    /// An address that asks for this one test again, as it was. Debian's excuses have these.
+    /// An address that repeats this one test unchanged, as in Debian's excuses.
     Again(String),
 }
 
 impl Manner {
-    /// What runs this test of the excuse again. `None` when the excuses do not tell the version that would be its trigger.
+    /// Returns the retry for this test of the excuse; `None` when the excuses do not have the version that would be its trigger.
     ///
     /// # Errors
-    /// When the excuses name something that cannot be, or this test is of another release.
+    /// When the excuses have an invalid name, or this test is of another release.
     pub fn retry(&self, excuse: &Excuse, test: &Test) -> Result<Option<Retry>, Fault> {
         let fault = |message: String| {
             let message = format!("the test of {} for {}: {message}", test.package, excuse.source);
@@ -114,7 +114,7 @@ impl Manner {
         if triggers.is_empty() {
             return Ok(None);
         }
-        // A baseline is a baseline only alone.
+        // A baseline must be the only trigger.
         let is_baseline = triggers.iter().any(Trigger::is_baseline);
         for further in self.further.iter().filter(|_| !is_baseline) {
             if !triggers.contains(further) {
@@ -143,20 +143,20 @@ impl Manner {
             has_address: test.retry.is_some(),
             page,
         };
-        // What no server would take ends here, for this test alone.
+        // A request that no server would accept is reported here, for this test alone.
         retry.submission(None).map_err(invalid)?;
         Ok(Some(retry))
     }
 }
 
-/// The version of a package whose test ended before it was known.
+/// Version of a package whose test ended before it was known.
 pub(super) const UNKNOWN: &str = "unknown";
 
 impl Retry {
-    /// The request, and the queue that it belongs into.
+    /// Returns the request and its queue.
     ///
     /// # Errors
-    /// When the parameters do not fit together.
+    /// When the parameters contradict each other.
     pub fn submission(&self, requester: Option<&Text>) -> Result<Submission, InvalidRequest> {
         let parameters = Parameters {
             triggers: self.triggers.clone(),
@@ -168,18 +168,18 @@ impl Retry {
         Ok(Submission { queue: self.queue(), request: Request::new(self.package.clone(), parameters)? })
     }
 
-    /// Whether it makes a new baseline.
+    /// Returns whether it makes a new baseline.
     pub fn is_baseline(&self) -> bool {
         self.triggers.iter().any(Trigger::is_baseline)
     }
 
-    /// The queue that its request belongs into.
+    /// Returns the queue of its request.
     pub fn queue(&self) -> QueueName {
         let context = if self.ppas.is_empty() { Context::Distribution } else { Context::Ppa };
         QueueName::new(context, self.release.clone(), self.architecture.clone())
     }
 
-    /// The address that asks for it, with everything in the order that others use.
+    /// Returns the address that requests it, with the parameters in other programs' order.
     pub fn url(&self) -> String {
         let page = match &self.page {
             Page::Again(address) => return address.clone(),
@@ -198,12 +198,12 @@ impl Retry {
         if self.all_proposed {
             query.append_pair("all-proposed", "1");
         }
-        // Python, which others write their addresses with, leaves the `~` of versions as it is.
+        // Python, which creates other programs' addresses, does not escape the `~` in versions.
         let query = query.finish().replace("%7E", "~");
         format!("{page}?{query}")
     }
 
-    /// What tells it from others: everything that is asked for.
+    /// Returns everything that distinguishes it from others.
     pub(super) fn key(&self) -> impl Eq + std::hash::Hash + use<> {
         let triggers: Vec<String> = self.triggers.iter().map(ToString::to_string).collect();
         let ppas: Vec<String> = self.ppas.iter().map(ToString::to_string).collect();
@@ -211,7 +211,7 @@ impl Retry {
     }
 }
 
-/// What an address of the excuses asks for.
+/// The parameters in an address of the excuses.
 #[derive(Default)]
 struct Asked {
     page: Option<String>,
@@ -229,10 +229,10 @@ impl Asked {
             return Ok(Self::default());
         }
         let (page, query) = address.split_once('?').ok_or("its address has no parameters")?;
-        // Some write only what follows the server.
+        // Some addresses omit the server.
         let page = if page.contains("://") { page.to_owned() } else { format!("{SERVER}{PAGE}") };
         let mut asked = Self { page: Some(page), ..Self::default() };
-        // Neither names nor versions have blanks: a `+` is itself, also where it was not escaped.
+        // Names and versions have no blanks: an unescaped `+` means itself.
         let query = query.replace('+', "%2B");
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
@@ -243,7 +243,7 @@ impl Asked {
                 "trigger" => asked.triggers.push(value),
                 "ppa" => asked.ppas.push(value),
                 "all-proposed" => asked.all_proposed = !value.is_empty(),
-                // A test without it would be another one.
+                // Without an unknown parameter, it would be another test.
                 other => return Err(format!("its address has the unknown parameter {other:?}")),
             }
         }
@@ -251,14 +251,14 @@ impl Asked {
     }
 }
 
-/// Whether an address asks for one test again by its number: `…/api/v1/retry/ID`.
+/// Returns whether an address repeats one test by its number: `…/api/v1/retry/ID`.
 fn is_again(address: &str) -> bool {
     address
         .rsplit_once("/api/v1/retry/")
         .is_some_and(|(_, id)| !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The PPAs in a line with the address of a request.cgi.
+/// Returns the PPAs in a line with the address of a request.cgi.
 pub(super) fn ppas_of(line: &str) -> Option<Vec<String>> {
     let (page, query) = line.trim().trim_end_matches(['\'', '"', ']', ',']).split_once('?')?;
     page.ends_with(PAGE).then_some(())?;
@@ -267,8 +267,8 @@ pub(super) fn ppas_of(line: &str) -> Option<Vec<String>> {
     Some(values.map(|(_, value)| value.into_owned()).collect())
 }
 
-/// One retry per test and architecture, with all triggers; packages in the order in which they came first, and then architectures. Those
-/// that take packages from elsewhere stay apart, and baselines stay alone.
+/// Combines retries of the same package and architecture into one with all triggers. Packages keep the order of their
+/// first retry. Retries with other sources of packages, and baselines, stay separate.
 pub fn group(retries: Vec<Retry>) -> Vec<Retry> {
     let mut packages: Vec<Vec<Retry>> = Vec::new();
     let mut places = std::collections::HashMap::new();
@@ -288,7 +288,7 @@ pub fn group(retries: Vec<Retry>) -> Vec<Retry> {
             package.push(retry);
             continue;
         };
-        // One address asks for one of them only.
+        // Such an address would request only one of them.
         if matches!(first.page, Page::Again(_)) {
             first.page = Page::Request(format!("{SERVER}{PAGE}"));
         }

@@ -1,4 +1,4 @@
-//! Which tests are meant.
+//! Selection of tests in excuses.
 
 use super::retry::UNKNOWN;
 use super::{Excuse, Excuses, ExcusesError, Fault, Manner, Retry, State, Test};
@@ -6,41 +6,41 @@ use crate::release::Architecture;
 use crate::request::{Ppa, SourcePackage};
 use std::io::BufRead;
 
-/// What tests have in common that are to be run again.
+/// Conditions for tests that are to be run again.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
-    /// Their states.
+    /// The states of the tests.
     pub states: Vec<State>,
-    /// For at least so many days the new version has been waiting. One whose age is not told counts as of any age.
+    /// Minimum number of days that the new version has been waiting. An unknown age meets the condition.
     pub min_age: Option<f64>,
-    /// For at most so many days.
+    /// Maximum number of days that the new version has been waiting.
     pub max_age: Option<f64>,
-    /// This package's new version causes them.
+    /// The package whose new version causes the tests.
     pub blocks: Option<SourcePackage>,
-    /// The new version that causes them waits for this package.
+    /// A package that the new version waits for.
     pub blocked_by: Option<SourcePackage>,
-    /// They are the tests of one of these packages; none means of any.
+    /// The tested packages; all if empty.
     pub packages: Vec<SourcePackage>,
-    /// They run on one of these architectures; none means on any.
+    /// The architectures; all if empty.
     pub architectures: Vec<Architecture>,
-    /// The tested version was not known.
+    /// Only tests whose tested version was not known.
     pub only_unknown: bool,
 }
 
-/// The retries that a selection gives.
+/// Selected retries.
 #[derive(Debug, Default)]
 pub struct Selected {
-    /// In the order of the excuses, each once.
+    /// The retries in the order of the excuses, without duplicates.
     pub retries: Vec<Retry>,
-    /// How many tests are left out because the excuses do not tell the version that would be their trigger.
+    /// Number of tests that are left out because the excuses do not have the version that would be their trigger.
     pub without_trigger: usize,
-    /// What else is left out, because it cannot be understood, or no server would take it.
+    /// Other tests that are left out, because they cannot be parsed, or no server would accept them.
     pub odd: Vec<Fault>,
 }
 
 impl Selected {
-    /// Gives tests without an address the PPAs of the others: proposed-migration runs all tests with the same. Where addresses differ, such a
-    /// test is left out, for without its PPAs it would be another one.
+    /// Gives tests without an address the PPAs of the others: proposed-migration runs all tests with the same ones. If
+    /// addresses differ, such a test is left out, because without its PPAs it would be another test.
     fn complete_ppas(&mut self, known: &[Vec<String>]) {
         let [ppas] = known else {
             if !known.is_empty() {
@@ -57,7 +57,7 @@ impl Selected {
             }
             return;
         };
-        // An address with these PPAs was read, or is left out as odd itself.
+        // An address with these PPAs was parsed, or is left out as odd itself.
         let Ok(ppas) = ppas.iter().map(|ppa| ppa.parse()).collect::<Result<Vec<Ppa>, _>>() else { return };
         for retry in self.retries.iter_mut().filter(|retry| !retry.has_address && !retry.is_baseline()) {
             retry.ppas.clone_from(&ppas);
@@ -103,7 +103,7 @@ impl Selection {
     fn takes(&self, excuse: &Excuse) -> bool {
         let named = |package: &SourcePackage, name: &String| package.as_str() == name;
         let waits_for = |package: &SourcePackage| {
-            // An entry may name a version or an architecture as well.
+            // An entry may also have a version or an architecture.
             let name = |entry: &str| entry.split(['/', ' ']).next() == Some(package.as_str());
             excuse.blocked_by.iter().any(|entry| name(entry))
         };

@@ -1,40 +1,40 @@
-//! How proposed-migration judges a test.
+//! proposed-migration's states of tests.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What proposed-migration says about a test on an architecture.
+/// proposed-migration's state of a test on an architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum State {
-    /// It passed with the new version.
+    /// Passed with the new version.
     Pass,
-    /// It passed with the new version, at an older version of its own.
+    /// Passed with the new version, at an older version of the tested package.
     OldPass,
-    /// There was nothing to run.
+    /// Nothing was run.
     Neutral,
-    /// There was nothing to run, at an older version of its own.
+    /// Nothing was run, at an older version of the tested package.
     OldNeutral,
-    /// It failed, and nobody knows yet whether it did before.
+    /// Failed; whether it failed before is not known yet.
     Fail,
-    /// It failed, at an older version of its own.
+    /// Failed, at an older version of the tested package.
     OldFail,
-    /// It failed, as it always did.
+    /// Failed, and always did before.
     AlwaysFail,
-    /// It failed, and passed before.
+    /// Failed, and passed before.
     Regression,
-    /// It failed, which does not count.
+    /// Failed, which does not count.
     IgnoreFail,
-    /// Its result is waited for.
+    /// The result is expected.
     Running,
-    /// The result of its baseline is waited for.
+    /// The result of the baseline is expected.
     RunningReference,
-    /// Its result is waited for; it always failed before.
+    /// The result is expected; the test always failed before.
     RunningAlwaysFail,
-    /// A word that is not known here.
+    /// An unknown word.
     Other,
 }
 
-/// All that can be asked for, with their words.
+/// All known states, with their words.
 const WORDS: [(State, &str); 12] = [
     (State::Pass, "PASS"),
     (State::OldPass, "OLD_PASS"),
@@ -51,12 +51,12 @@ const WORDS: [(State, &str); 12] = [
 ];
 
 impl State {
-    /// The state that a word of the excuses means.
+    /// Returns the state for a word of the excuses.
     pub fn of_word(word: &str) -> Self {
         WORDS.into_iter().find(|(_, known)| *known == word).map_or(Self::Other, |(state, _)| state)
     }
 
-    /// The word in the excuses.
+    /// Returns the word in the excuses.
     pub fn as_str(self) -> &'static str {
         WORDS.into_iter().find(|(state, _)| *state == self).map_or("other", |(_, word)| word)
     }
@@ -68,12 +68,12 @@ impl fmt::Display for State {
     }
 }
 
-/// A text that is no state.
+/// A text that is not a state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected one of: {}", WORDS.map(|(_, word)| word).join(", "))]
 pub struct InvalidState;
 
-/// Reads what a person asks for: small letters will do, and an underscore is as good as a hyphen.
+/// Parses user input: lower case, and underscores instead of hyphens, are accepted.
 impl FromStr for State {
     type Err = InvalidState;
 

@@ -72,7 +72,7 @@ sources:
 hints: []
 ";
 
-/// The same in which no test has a PPA: those without an address are as the others.
+/// Returns excuses without PPAs in addresses: tests without an address have none, either.
 fn with_one_list_of_ppas() -> String {
     EXCUSES.replace("&ppa=o%2Fn", "")
 }
@@ -222,7 +222,7 @@ fn faults_are_told_with_their_lines() {
     assert!(good.is_empty());
 }
 
-/// An excuse for each of these verdicts of a test on amd64.
+/// Returns an excuse for each of these verdicts of a test on amd64.
 fn excuses_with(verdicts: &[&str]) -> String {
     let item = |verdict: &&str| {
         format!(
@@ -257,7 +257,7 @@ fn odd_entries_are_left_out_and_the_rest_is_read() {
     assert_eq!(lines, (0..10).map(|item| 7 + 6 * item).collect::<Vec<_>>(), "{:#?}", selected.odd);
     assert!(selected.odd[0].message.contains("gzip on amd64 has no verdict"), "{:?}", selected.odd[0]);
     assert!(selected.odd[6].message.contains("colour"), "{:?}", selected.odd[6]);
-    // So is an item that makes no sense at all.
+    // Also an item that is completely malformed.
     let text = excuses_with(&["[REGRESSION]"])
         .replace("sources:\n", "sources:\n- item: x\n- source: [a\n- source: b\n  policy_info: 5\n");
     let selected = regressions().read(text.as_bytes(), &manner()).unwrap();
@@ -296,7 +296,7 @@ fn a_test_without_an_address_has_the_ppas_of_the_others() {
     let without = "[RUNNING, 'https://ci/running', null, null, null]";
     let read = |verdicts: &[&str]| running.read(excuses_with(verdicts).as_bytes(), &manner()).unwrap();
     let ppas = |selected: &Selected| selected.retries.iter().map(|retry| retry.ppas.len()).collect::<Vec<_>>();
-    // One verdict in braces, and one that is passed over as not wanted.
+    // One verdict in braces, and one that is skipped as unwanted.
     assert_eq!(ppas(&read(&[without, &address("&ppa=o%2Fn&ppa=o%2Fm")])), [2]);
     let list = format!(
         "\n        - REGRESSION\n        - null\n        - null\n        - null\n        - {}",
@@ -366,7 +366,7 @@ proptest! {
     }
 }
 
-/// A result of gzip with one trigger.
+/// Returns a result of gzip with one trigger.
 fn result(number: usize, trigger: &str, exitcode: i32, proof: ProofVerdict) -> StoredRun {
     StoredRun {
         container: "autopkgtest-noble".to_owned(),
@@ -410,7 +410,7 @@ fn the_newest_result_tells_whether_the_infrastructure_failed() {
         (false, vec![]),
         (false, vec![fail()]),
         (true, vec![fail(), result(1, GLIBC, 16, None)]),
-        // A mirror or a PPA was away: the testbed lacked what was asked for.
+        // A mirror or a PPA was unreachable: the testbed lacked something that was requested.
         (true, vec![fail(), result(1, GLIBC, 16, Refuted)]),
         (true, vec![fail(), result(1, GLIBC, 0, Refuted)]),
         (false, vec![result(0, GLIBC, 16, Refuted), result(1, GLIBC, 4, Proven)]),

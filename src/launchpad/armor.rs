@@ -8,7 +8,8 @@ use super::error::MalformedKey;
 const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
 const END: &str = "-----END PGP PUBLIC KEY BLOCK-----";
 
-/// The bytes of the one block in a text. What stands before and after it is left alone, as key servers put headings there.
+/// Returns the bytes of the only block in a text. Text before and after it is ignored, as key servers put headings
+/// there.
 pub(super) fn unwrap(text: &str) -> Result<Vec<u8>, MalformedKey> {
     let mut lines = text.lines().map(str::trim_end).skip_while(|line| *line != BEGIN).skip(1);
     // Headers such as `Version: …` end with an empty line.
@@ -32,7 +33,7 @@ pub(super) fn unwrap(text: &str) -> Result<Vec<u8>, MalformedKey> {
         return Err(MalformedKey("there is more than one key block"));
     }
     let bytes = STANDARD.decode(&digits).map_err(|_| MalformedKey("it is not base64"))?;
-    // The checksum is optional in the format; where it is there, it must be right.
+    // The checksum is optional in the format, but must be right if present.
     let given = checksum.map(|sum| STANDARD.decode(sum).map_err(|_| MalformedKey("its checksum is not base64")));
     if given.transpose()?.is_some_and(|given| given != crc24(&bytes)) {
         return Err(MalformedKey("its checksum is wrong"));
@@ -40,7 +41,7 @@ pub(super) fn unwrap(text: &str) -> Result<Vec<u8>, MalformedKey> {
     Ok(bytes)
 }
 
-/// The checksum of the text form: a CRC of 24 bits with the polynomial 0x864CFB, begun at 0xB704CE.
+/// Returns the checksum of the text form: a 24-bit CRC with the polynomial 0x864CFB, initialized with 0xB704CE.
 fn crc24(bytes: &[u8]) -> [u8; 3] {
     let mut sum: u32 = 0x00B7_04CE;
     for byte in bytes {
@@ -68,7 +69,7 @@ pub(super) mod tests {
 
     const LINE: usize = 64;
 
-    /// The text form of a key.
+    /// Returns the text form of a key.
     pub(in super::super) fn wrap(bytes: &[u8]) -> String {
         let digits = STANDARD.encode(bytes);
         let mut text = format!("{BEGIN}\n\n");

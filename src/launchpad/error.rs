@@ -1,33 +1,33 @@
-//! What can go wrong on the way to a key.
+//! Errors of queries to Launchpad and its key server.
 
 use crate::release::Release;
 use crate::request::Fingerprint;
 use crate::server_url::PLAIN_TEXT_HINT;
 
-/// Data that is no single OpenPGP public key of version 4, and why.
+/// Reason why data is not a single OpenPGP public key of version 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct MalformedKey(pub(super) &'static str);
 
-/// Why an archive cannot be used: there is no signing key, or nothing to take.
+/// Error of a query about an archive: there is no signing key, or no package.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LaunchpadError {
-    /// A server is away or has trouble: later it may work.
+    /// A server is unreachable or has a temporary failure.
     #[error("{address} cannot be asked about the PPA {ppa}: {reason}")]
     Away {
         /// The archive, `OWNER/NAME`.
         ppa: String,
         /// The server.
         address: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
-    /// A server is away or has trouble, when it is asked which versions there are.
+    /// A server is unreachable or has a temporary failure, when published versions are queried.
     #[error("cannot query {address} for published versions: {reason}")]
     Silent {
         /// The server.
         address: String,
-        /// What happened.
+        /// The cause.
         reason: String,
     },
     /// Launchpad's answer about the published versions cannot be used.
@@ -56,7 +56,7 @@ pub enum LaunchpadError {
         /// The server.
         address: String,
     },
-    /// The archive has no signing key yet; Launchpad makes it with the first upload.
+    /// The archive has no signing key yet; Launchpad creates it with the first upload.
     #[error("the PPA {ppa} has no signing key: nothing was ever published in it")]
     NoKey {
         /// The archive, `OWNER/NAME`.
@@ -69,42 +69,43 @@ pub enum LaunchpadError {
         ppa: String,
         /// The server.
         address: String,
-        /// What was asked for.
+        /// The requested fingerprint.
         fingerprint: Fingerprint,
     },
-    /// The key is another one than it must be.
+    /// The key has another fingerprint than expected.
     #[error("the signing key of the PPA {ppa} must be {expected}, but {address} has {found}")]
     WrongFingerprint {
         /// The archive, `OWNER/NAME`.
         ppa: String,
         /// The server.
         address: String,
-        /// What it must be.
+        /// The expected fingerprint.
         expected: Fingerprint,
-        /// What it is.
+        /// The actual fingerprint.
         found: Fingerprint,
     },
-    /// What should be a key is none.
+    /// The answer is not a valid key.
     #[error("what {address} has as the signing key of the PPA {ppa} cannot be used: {source}")]
     MalformedKey {
         /// The archive, `OWNER/NAME`.
         ppa: String,
         /// The server.
         address: String,
-        /// Why not.
+        /// The reason.
         source: MalformedKey,
     },
-    /// A server gives an answer that makes no sense.
+    /// A server's answer makes no sense.
     #[error("{address} tells nothing usable about the PPA {ppa}: {reason}")]
     Refused {
         /// The archive, `OWNER/NAME`.
         ppa: String,
         /// The server.
         address: String,
-        /// What it answered.
+        /// The answer.
         reason: String,
     },
-    /// The archive has no packages for a release: apt would fail in the testbed, as if the tested package were at fault.
+    /// The archive has no packages for a release: apt would fail in the testbed, as if the tested package were at
+    /// fault.
     #[error("the PPA {ppa} has nothing for {release}")]
     NothingForRelease {
         /// The archive, `OWNER/NAME`.
@@ -112,17 +113,17 @@ pub enum LaunchpadError {
         /// The release.
         release: Release,
     },
-    /// The archive is closed to who asks.
+    /// The archive denies access.
     #[error("{address} {} the PPA {ppa}", if *with_token { "does not accept the token for" } else { "asks for a token for" })]
     NoAccess {
         /// The archive, `OWNER/NAME`.
         ppa: String,
         /// The server.
         address: String,
-        /// Whether it was asked with a token.
+        /// Whether a token was sent.
         with_token: bool,
     },
-    /// The token would be sent so that everybody on the way can read it.
+    /// The token would be sent in plain text.
     #[error("refusing to send the token of the PPA {ppa} in plain text to {address}; {PLAIN_TEXT_HINT}")]
     PlainText {
         /// The archive, `OWNER/NAME`.
@@ -130,13 +131,13 @@ pub enum LaunchpadError {
         /// The server.
         address: String,
     },
-    /// No client can be made on this machine.
+    /// The HTTP client cannot be created on this machine.
     #[error("cannot create an HTTP client for Launchpad: {0}")]
     Client(String),
 }
 
 impl LaunchpadError {
-    /// Whether the same question may have an answer later. This is the infrastructure's failure, not the request's.
+    /// Returns whether the same query may succeed later. This is the infrastructure's failure, not the request's.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Self::Away { .. } | Self::Silent { .. })
     }

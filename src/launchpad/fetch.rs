@@ -1,4 +1,4 @@
-//! One GET, as often as it takes.
+//! GET requests with retries.
 
 use std::time::Duration;
 
@@ -29,14 +29,14 @@ const RETRIES: RetryPolicy = RetryPolicy {
 const LIMIT: usize = 1024 * 1024;
 const REDIRECTS: usize = 4;
 
-/// Why there is no answer.
+/// Reason why there is no usable answer.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// Asking again may help.
+    /// Another attempt may succeed.
     Passing { reason: String, after: Option<Duration> },
-    /// The server's answer is no.
+    /// The server answered with this status.
     Answer(StatusCode),
-    /// The server's answer cannot be taken.
+    /// The server's answer cannot be used.
     Unusable(String),
 }
 
@@ -59,8 +59,8 @@ fn redirect(attempt: Attempt<'_>) -> Action {
     }
 }
 
-/// Launchpad has pages under several names. What came safely must not be continued in the open, where anybody on the way could
-/// put another key in.
+/// Returns whether a redirect may be followed. Launchpad has several host names. A redirect from https to http is
+/// refused, because anyone on the way could insert another key.
 fn may_follow(previous: &[Url], next: &Url) -> Result<(), &'static str> {
     if next.scheme() != "https" && previous.iter().any(|url| url.scheme() == "https") {
         return Err("it redirects from https to an unsafe address");
@@ -71,17 +71,17 @@ fn may_follow(previous: &[Url], next: &Url) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// The text at an address. Asks until there is an answer, good or bad, or too often.
+/// Returns the text at an address, with retries.
 pub(super) async fn get(client: &Client, url: &Url, accept: &'static str) -> Result<String, Fault> {
     patiently(url, || async { read(ask(client.get(url.clone()).header(ACCEPT, accept)).await?).await }).await
 }
 
-/// Asks in the same way whether there is something at an address, with a login if it takes one. The answer itself is not fetched.
+/// Checks whether something exists at an address, with a login if there is one. The body is not fetched.
 pub(super) async fn look(client: &Client, url: &Url, login: Option<&Login>) -> Result<(), Fault> {
     patiently(url, || async {
         let request = client.get(url.clone());
         let request = match login {
-            // The client marks it as a secret, and does not take it along when it is sent to another server.
+            // The client marks the header as sensitive, and drops it when it is redirected to another server.
             Some(login) => request.basic_auth(&login.user, Some(login.token.expose_secret())),
             None => request,
         };
@@ -111,7 +111,7 @@ async fn ask(request: RequestBuilder) -> Result<Response, Fault> {
     Err(Fault::Answer(status))
 }
 
-/// The whole answer, as long as it is not too long.
+/// Returns the whole body, up to the limit.
 async fn read(mut response: Response) -> Result<String, Fault> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(of_client)? {

@@ -1,4 +1,4 @@
-//! A signing key as it is received: which key it is, computed from the key itself.
+//! A received signing key, identified by the fingerprint that is computed from it.
 
 use sha1::{Digest, Sha1};
 
@@ -6,7 +6,7 @@ use super::armor;
 use super::error::MalformedKey;
 use crate::request::Fingerprint;
 
-/// The public key that an archive's indexes are signed with.
+/// The public key that signs an archive's indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SigningKey {
     packets: Vec<u8>,
@@ -14,28 +14,28 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a key from its text form.
+    /// Parses a key in its text form.
     ///
     /// # Errors
-    /// When there is not exactly one public key in the text, or something that does not belong to one.
+    /// When the text does not have exactly one public key, or has something that does not belong to one.
     pub fn from_armored(text: &str) -> Result<Self, MalformedKey> {
         let packets = armor::unwrap(text)?;
         let fingerprint = fingerprint(&packets)?;
         Ok(Self { packets, fingerprint })
     }
 
-    /// The key in OpenPGP's binary form, which every apt reads: what was looked at here, and nothing else.
+    /// Returns the key in OpenPGP's binary form, which every apt reads: exactly the checked bytes.
     pub fn packets(&self) -> &[u8] {
         &self.packets
     }
 
-    /// The fingerprint, computed from the key.
+    /// Returns the fingerprint, computed from the key.
     pub fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
     }
 }
 
-/// What a part of a key is, by its tag in the packet's head.
+/// Tags of a key's packets.
 const SIGNATURE: u8 = 2;
 const PUBLIC_KEY: u8 = 6;
 const TRUST: u8 = 12;
@@ -43,7 +43,7 @@ const USER_ID: u8 = 13;
 const PUBLIC_SUBKEY: u8 = 14;
 const USER_ATTRIBUTE: u8 = 17;
 
-/// The fingerprint of the only primary key in these packets.
+/// Returns the fingerprint of the only primary key in these packets.
 fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, MalformedKey> {
     let mut rest = bytes;
     let (tag, key) = packet(&mut rest)?;
@@ -60,7 +60,7 @@ fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, MalformedKey> {
     if key.first() != Some(&4) {
         return Err(MalformedKey("it is not an OpenPGP key of version 4"));
     }
-    // Version, time and algorithm come first; a key without any numbers after them is none.
+    // Version, time and algorithm come first; without numbers after them it is not a key.
     let length = u16::try_from(key.len()).ok().filter(|length| *length > 6);
     let length = length.ok_or(MalformedKey("its length is impossible"))?;
     let sum = Sha1::new().chain_update([0x99]).chain_update(length.to_be_bytes()).chain_update(key).finalize();
@@ -68,7 +68,7 @@ fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, MalformedKey> {
     digits.parse().map_err(|_| MalformedKey("it has no fingerprint"))
 }
 
-/// Takes the first packet off: its tag and its body.
+/// Removes the first packet, and returns its tag and body.
 fn packet<'a>(rest: &mut &'a [u8]) -> Result<(u8, &'a [u8]), MalformedKey> {
     let cut = MalformedKey("it is cut off");
     let head = take(rest, 1).ok_or(cut)?[0];
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::launchpad::armor::tests::{ED25519, RSA2048, wrap};
 
-    /// Their fingerprints, as gpg reports them.
+    /// The fingerprints of these keys, as gpg reports them.
     const ED25519_IS: &str = "E190F6E7C9A80C54874DE47CB181550D2AD9CC98";
     const RSA2048_IS: &str = "27686EE6D6F5065281351925C7640B7BD0780958";
 
@@ -122,7 +122,7 @@ mod tests {
         SigningKey::from_armored(&wrap(bytes)).unwrap_err().0
     }
 
-    /// The head of the first packet, in octets, and the length of its body.
+    /// Returns the size of the first packet's head, in octets, and the length of its body.
     fn first_packet(bytes: &[u8]) -> (usize, usize) {
         let mut rest = bytes;
         let body = packet(&mut rest).unwrap().1.len();
@@ -214,7 +214,7 @@ mod tests {
             text[at] ^= by;
             let text = String::from_utf8(text).unwrap();
             if let Ok(read) = SigningKey::from_armored(&text) {
-                // Damage outside of the digits, such as in the empty line's place, leaves the key itself as it was.
+                // Damage outside of the digits, such as in the empty line, does not change the key.
                 prop_assert_eq!(read.fingerprint().as_str() == ED25519_IS, read.packets() == bytes_of(ED25519));
             }
         }

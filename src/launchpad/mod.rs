@@ -1,7 +1,7 @@
-//! Launchpad: the personal package archives (PPAs) that a test can take packages from, and the keys that sign them.
+//! Launchpad: the personal package archives (PPAs) that tests take packages from, and their signing keys.
 //!
-//! Keys are public, also a private archive's: its key is on the key server for everybody who knows its fingerprint. Only whether
-//! a private archive has packages for a release is asked with the token that the request brings.
+//! Keys are public, even those of private archives: everyone who knows the fingerprint can fetch the key from the key
+//! server. Only the check whether a private archive has packages for a release uses the request's token.
 
 mod armor;
 mod error;
@@ -24,20 +24,20 @@ use crate::release::Release;
 use crate::request::{Fingerprint, Ppa};
 use crate::server_url::ServerUrl;
 
-/// A client of Launchpad's.
+/// A client of Launchpad.
 #[derive(Debug, Clone)]
 pub struct Launchpad {
     settings: LaunchpadSettings,
     client: Client,
 }
 
-/// What Launchpad's API tells of an archive; the rest of its many fields is not needed.
+/// The needed part of the API's information about an archive.
 #[derive(Deserialize)]
 struct Archive {
     signing_key_fingerprint: Option<String>,
 }
 
-/// One look-up, for its errors.
+/// One query, with the context for its errors.
 struct Question<'a> {
     client: &'a Client,
     ppa: String,
@@ -45,7 +45,7 @@ struct Question<'a> {
 }
 
 impl Launchpad {
-    /// A client of these servers. It connects only when it is used.
+    /// Creates a client of these servers. Connects on first use.
     ///
     /// # Errors
     /// [`LaunchpadError::Client`] when this machine's certificates or proxy settings cannot be used.
@@ -54,17 +54,17 @@ impl Launchpad {
         Ok(Self { settings, client })
     }
 
-    /// The address of an archive for apt's `sources.list`, without credentials.
+    /// Returns the address of an archive for apt's `sources.list`, without credentials.
     pub fn archive_url(&self, owner: &str, name: &str, private: bool) -> String {
         let server = if private { &self.settings.private_archive } else { &self.settings.archive };
         server.below(&[owner, name, "ubuntu"]).to_string()
     }
 
-    /// Makes sure that the archive has packages for the release, and lets the request's token in.
+    /// Checks that the archive has packages for the release, and accepts the request's token.
     ///
     /// # Errors
-    /// [`LaunchpadError::is_temporary`] tells a server's trouble from a request that cannot be met. [`LaunchpadError::PlainText`] when
-    /// the token would go over plain HTTP to another machine.
+    /// [`LaunchpadError::is_temporary`] distinguishes a server's failure from a request that cannot be met.
+    /// [`LaunchpadError::PlainText`] when the token would be sent over plain HTTP to another machine.
     pub async fn must_have(&self, ppa: &Ppa, release: &Release) -> Result<(), LaunchpadError> {
         let login = ppa.login();
         let address = if login.is_some() { &self.settings.private_archive } else { &self.settings.archive };
@@ -72,7 +72,7 @@ impl Launchpad {
         if login.is_some() && !address.is_private() && !self.settings.allows_plain_text {
             return Err(LaunchpadError::PlainText { ppa: question.ppa, address: address.to_string() });
         }
-        // What apt asks for, in its order.
+        // The same files in the same order as apt.
         for file in ["InRelease", "Release"] {
             let url = address.below(&[ppa.owner(), ppa.name(), "ubuntu", "dists", release.as_str(), file]);
             match fetch::look(&self.client, &url, login).await {
@@ -88,13 +88,13 @@ impl Launchpad {
         Err(LaunchpadError::NothingForRelease { ppa: question.ppa, release: release.clone() })
     }
 
-    /// The key that the archive is signed with.
+    /// Returns the signing key of the archive.
     ///
-    /// With an expected fingerprint, that alone decides: the key has it, and Launchpad must not name another. Without one,
-    /// Launchpad's word is taken, which it gives for public archives only.
+    /// With an expected fingerprint, only that decides: the key must have it, and Launchpad must not name another one. Without
+    /// one, Launchpad's answer is trusted, which it gives for public archives only.
     ///
     /// # Errors
-    /// [`LaunchpadError::is_temporary`] tells a server's trouble from a request that cannot be met.
+    /// [`LaunchpadError::is_temporary`] distinguishes a server's failure from a request that cannot be met.
     pub async fn signing_key(
         &self,
         owner: &str,
@@ -107,7 +107,7 @@ impl Launchpad {
         let archive = self.settings.api.below(&[&format!("~{owner}"), "+archive", "ubuntu", name]);
         let told = match (api.fingerprint(&archive).await, expected) {
             (Ok(told), _) => told,
-            // Launchpad hides private archives. Who knows the fingerprint needs Launchpad's word no more.
+            // Launchpad hides private archives. With the fingerprint, its answer is not necessary.
             (Err(LaunchpadError::NoSuchPpa { .. }), Some(expected)) => return keyserver.key_by(expected).await,
             (Err(error), Some(expected)) if error.is_temporary() => {
                 warn!(%error, "the fingerprint that was asked for decides alone");
@@ -123,7 +123,7 @@ impl Launchpad {
                 api.must_be(&told, key.fingerprint())?;
                 Ok(key)
             }
-            // Versions of the API before `devel` do not have that operation; the key server has the same key.
+            // API versions before `devel` do not have that operation; the key server has the same key.
             Err(LaunchpadError::Refused { .. } | LaunchpadError::NoSuchPpa { .. }) => keyserver.key_by(&told).await,
             Err(error) => Err(error),
         }
@@ -131,7 +131,7 @@ impl Launchpad {
 }
 
 impl Question<'_> {
-    /// The fingerprint that Launchpad names for an archive.
+    /// Returns Launchpad's fingerprint for an archive.
     async fn fingerprint(&self, archive: &Url) -> Result<Fingerprint, LaunchpadError> {
         let text = self.get(archive, "application/json").await?;
         let told: Archive = serde_json::from_str(&text).map_err(|_| self.refused("its answer describes no archive"))?;
@@ -140,7 +140,7 @@ impl Question<'_> {
         digits.parse().map_err(|_| self.refused("the fingerprint in its answer is none"))
     }
 
-    /// The key that Launchpad has for an archive.
+    /// Returns Launchpad's key for an archive.
     async fn key_of(&self, archive: &Url) -> Result<SigningKey, LaunchpadError> {
         let mut url = archive.clone();
         url.query_pairs_mut().append_pair("ws.op", "getSigningKeyData");
@@ -151,7 +151,7 @@ impl Question<'_> {
         SigningKey::from_armored(&armored).map_err(|fault| self.malformed(fault))
     }
 
-    /// The key server's key with this fingerprint.
+    /// Returns the key server's key with this fingerprint.
     async fn key_by(&self, fingerprint: &Fingerprint) -> Result<SigningKey, LaunchpadError> {
         let mut url = self.address.below(&["pks", "lookup"]);
         url.query_pairs_mut()

@@ -1,4 +1,4 @@
-//! Which versions of a source package a release has, as Launchpad tells of Ubuntu's primary archive.
+//! Published versions of a source package in a release of Ubuntu's primary archive.
 //!
 //! Source: the operation `getPublishedSources` of an archive, in Launchpad's API documentation.
 
@@ -10,10 +10,10 @@ use super::{Launchpad, LaunchpadError};
 use crate::release::Release;
 use crate::request::SourcePackage;
 
-/// The distribution whose primary archive is asked about.
+/// The distribution of the primary archive.
 const DISTRIBUTION: &str = "ubuntu";
 
-/// A version that somebody can install.
+/// A version that can be installed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
     /// The version.
@@ -35,10 +35,12 @@ struct Entry {
 }
 
 impl Launchpad {
-    /// The versions of the package that are published in the release, or about to be; newest first, as Launchpad has them.
+    /// Returns the versions of the package that are published in the release, or about to be; newest first, in Launchpad's
+    /// order.
     ///
     /// # Errors
-    /// [`LaunchpadError::NoRelease`] when Launchpad does not know the release; [`LaunchpadError::is_temporary`] tells a server's trouble.
+    /// [`LaunchpadError::NoRelease`] when Launchpad does not know the release; [`LaunchpadError::is_temporary`] is true for a
+    /// server's failure.
     pub async fn published(
         &self,
         package: &SourcePackage,
@@ -54,7 +56,7 @@ impl Launchpad {
         let address = api.to_string();
         let refused = |reason: String| LaunchpadError::NotTold { address: address.clone(), reason };
         let text = fetch::get(&self.client, &url, "application/json").await.map_err(|fault| match fault {
-            // What it answers about a series that does not exist.
+            // The answers for a series that does not exist.
             Fault::Answer(StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) => {
                 LaunchpadError::NoRelease { address: address.clone(), release: release.clone() }
             }

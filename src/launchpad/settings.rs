@@ -1,17 +1,17 @@
-//! Where Launchpad and what belongs to it is.
+//! Addresses of Launchpad's servers.
 
 use crate::server_url::ServerUrl;
 
-/// The servers that Launchpad consists of.
+/// The servers of Launchpad.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LaunchpadSettings {
-    /// Its API, with the version.
+    /// The API, with the version.
     pub api: ServerUrl,
-    /// The key server that has the keys of private archives.
+    /// The key server with the keys of private archives.
     pub keyserver: ServerUrl,
-    /// Where public archives are.
+    /// Server of public archives.
     pub archive: ServerUrl,
-    /// Where private archives are.
+    /// Server of private archives.
     pub private_archive: ServerUrl,
     /// Whether tokens of private archives may be sent without TLS to another machine.
     pub allows_plain_text: bool,

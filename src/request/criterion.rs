@@ -1,4 +1,4 @@
-//! Which requests are meant, in one word of a command line: `KEY=PATTERN`.
+//! Conditions for requests on a command line: `KEY=PATTERN`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use crate::pattern::{Alphabet, NAMES, Pattern};
 
 /// Something that a request has, and a shell pattern for it: `trigger=glibc/*`.
 ///
-/// Of what a request has several of, one has to match.
+/// If a request has several values of a property, one of them has to match.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Criterion {
     key: Key,
@@ -59,7 +59,7 @@ impl Key {
 }
 
 impl Criterion {
-    /// Whether the request is meant. A PPA is compared as `OWNER/NAME`, a git source as `URL` or `URL#BRANCH`.
+    /// Returns whether the request matches. A PPA is compared as `OWNER/NAME`, a git source as `URL` or `URL#BRANCH`.
     pub fn matches(&self, request: &Request) -> bool {
         let parameters = request.parameters();
         let is = |text: &str| self.pattern.matches(text);
@@ -95,7 +95,7 @@ impl FromStr for Criterion {
         let Some(key) = Key::ALL.into_iter().find(|key| key.name() == name) else {
             return invalid(format!("the keys are {names}"));
         };
-        // What can match nothing is a slip, and a slip must not look like an empty queue.
+        // A pattern that can never match is a mistake, and must not look like an empty queue.
         let form = match key {
             Key::Trigger => Some(("/", "a trigger has the form SRC/VERSION")),
             Key::Ppa => Some(("/", "a PPA has the form OWNER/NAME")),

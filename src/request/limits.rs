@@ -1,11 +1,11 @@
-//! Limits of a request's fields, the same for every way that a request can come in.
+//! Limits of a request's fields, the same for requests from every source.
 //!
-//! Most of a request becomes arguments of autopkgtest. Linux refuses to start a program with an argument of 128 KiB, and
-//! stores refuse long names, so that a request beyond these limits could never be run or published.
+//! Most of a request becomes arguments of autopkgtest. Linux refuses to start a program with an argument of 128 KiB,
+//! and stores refuse long names, so that a request beyond these limits could never be run or published.
 
 use super::{InvalidRequest, Parameters, SourcePackage, TestSource};
 
-/// Maximum size of a queue's message, in bytes. Everything that the other limits allow fits into it.
+/// Maximum size of a queue's message, in bytes. Everything within the other limits fits into it.
 pub(super) const MAX_MESSAGE: usize = 1 << 20;
 
 /// A limit of one field.
@@ -19,7 +19,7 @@ struct Limit {
 /// The limits. Names of users, PPAs and ids have limits of their own types as well.
 const LIMITS: [Limit; 11] = [
     Limit { field: "package", unit: "bytes", max: 128, measure: |package, _| package.as_str().len() },
-    // They are one argument together.
+    // All triggers are one argument.
     Limit { field: "triggers", unit: "bytes", max: 100_000, measure: |_, all| triggers(all) },
     Limit { field: "ppas", unit: "archives", max: 20, measure: |_, all| all.ppas.len() },
     Limit { field: "env", unit: "variables", max: 200, measure: |_, all| all.env.len() },
@@ -29,7 +29,7 @@ const LIMITS: [Limit; 11] = [
         max: 64_000,
         measure: |_, all| all.env.iter().map(|one| one.as_str().len()).max().unwrap_or_default(),
     },
-    // autopkgtest hands all variables, the triggers among them, to the test's shell as one argument.
+    // autopkgtest passes all variables, including the triggers, to the test's shell as one argument.
     Limit { field: "env and triggers", unit: "bytes together", max: 120_000, measure: |_, all| exported(all) },
     Limit {
         field: "testname",
@@ -57,7 +57,7 @@ fn triggers(all: &Parameters) -> usize {
     all.triggers.iter().map(|one| one.package().as_str().len() + one.version().len() + 2).sum()
 }
 
-/// The size of the shell's commands that set the variables: `export 'NAME=VALUE'; ` for each.
+/// Returns the size of the shell commands that set the variables: `export 'NAME=VALUE'; ` for each.
 fn exported(all: &Parameters) -> usize {
     const COMMAND: usize = "export ''; ".len();
     const TRIGGERS: usize = "ADT_TEST_TRIGGERS=".len() + COMMAND;
@@ -75,7 +75,7 @@ fn address(source: &TestSource) -> usize {
 /// Checks a request against all limits.
 ///
 /// # Errors
-/// Names the first field that is over its limit, with its size and the limit.
+/// Names the first field over its limit, with its size and the limit.
 pub(super) fn check(package: &SourcePackage, parameters: &Parameters) -> Result<(), InvalidRequest> {
     LIMITS
         .iter()
@@ -116,7 +116,7 @@ mod tests {
                 json!({"env": [format!("A={}", "x".repeat(60_000))]}),
             ),
             (json!({"env": many(201, "A=1")}), json!({"env": many(200, "A=1")})),
-            // Together they are one argument of the test's shell, the triggers among them.
+            // Together they are one argument of the test's shell, including the triggers.
             (
                 json!({"env": many(2, &format!("A={}", "x".repeat(60_000)))}),
                 json!({"env": many(2, &format!("A={}", "x".repeat(59_900)))}),

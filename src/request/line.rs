@@ -4,20 +4,20 @@ use super::wire::Cosmetic;
 use super::{InvalidRequest, Request};
 use crate::release::QueueName;
 
-/// A request and the queue that it is meant for.
+/// A request and its queue.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Submission {
-    /// Where the request goes.
+    /// The queue.
     pub queue: QueueName,
-    /// What is asked for.
+    /// The request.
     pub request: Request,
 }
 
 impl Submission {
-    /// Reads one line of a batch.
+    /// Parses one line of a batch.
     ///
     /// # Errors
-    /// When the queue's name or the request breaks a rule.
+    /// When the queue's name or the request is invalid.
     pub fn parse_line(line: &str) -> Result<Self, InvalidRequest> {
         let (queue, request) = line
             .trim()
@@ -27,10 +27,10 @@ impl Submission {
         Ok(Self { queue, request: Request::parse_text(request, &mut Cosmetic::Strict)? })
     }
 
-    /// The line that [`Submission::parse_line`] reads back unchanged.
+    /// Returns the line, which [`Submission::parse_line`] parses into the same submission.
     pub fn to_line(&self) -> String {
         let wire = self.request.to_wire();
-        // The wire form has exactly one newline, between package and parameters: JSON escapes those inside.
+        // The wire form has exactly one newline, between package and parameters: JSON escapes all others.
         format!("{}:{}", self.queue, wire.replacen('\n', " ", 1))
     }
 }

@@ -1,7 +1,7 @@
-//! A test request: which source package to test, because of which triggers, under which parameters.
+//! A test request: the source package to test, the triggers, and the parameters.
 //!
-//! A [`Request`] cannot hold an invalid request: its parts are checked types, and the rules between them are checked when it
-//! is put together. [`wire`] reads and writes the message that travels through a queue, [`line`] the line form of a batch.
+//! A [`Request`] is always valid: its parts are checked types, and the rules between them are checked when it is
+//! created. [`wire`] parses and formats the message in a queue, [`line`] the lines of a batch.
 
 mod criterion;
 mod limits;
@@ -31,48 +31,48 @@ pub struct Request {
     parameters: Parameters,
 }
 
-/// What a request asks for beside its package.
+/// The parameters of a request, apart from its package.
 #[derive(Clone, Default, PartialEq)]
 pub struct Parameters {
-    /// The packages, with their versions, whose upload caused the test.
+    /// The uploaded packages, with their versions, that caused the test.
     pub triggers: Vec<Trigger>,
     /// Package archives to take packages from; the last one names the results' container.
     pub ppas: Vec<Ppa>,
-    /// Where the test comes from instead of the archive.
+    /// The source of the test, if it is not the archive.
     pub source: Option<TestSource>,
-    /// Environment of the test.
+    /// Environment variables of the test.
     pub env: Vec<EnvVar>,
-    /// Take everything from the proposed pocket, not only the triggers.
+    /// Whether everything comes from the proposed pocket, not only the triggers.
     pub all_proposed: bool,
-    /// Run only this test of the package.
+    /// The only test of the package to run.
     pub testname: Option<TestName>,
     /// The only user of the store who may read the result.
     pub swiftuser: Option<UserName>,
-    /// Who else may read the result of a private run, in the eyes of web pages.
+    /// Other users who may read the result of a private run on web pages.
     pub readable_by: Vec<UserName>,
-    /// Who asked for it.
+    /// The requester.
     pub requester: Option<Text>,
-    /// When it was asked for: `%Y-%m-%d %H:%M:%S%z`; other programs leave out the offset or add fractions of a second.
+    /// Time of submission: `%Y-%m-%d %H:%M:%S%z`; other programs omit the offset or add fractions of a second.
     pub submit_time: Option<Text>,
-    /// Identifies the request from its submission to its result.
+    /// The id from the submission to the result.
     pub uuid: Option<RequestId>,
-    /// Whether it came over the web, as `"apt-ci-origin": "web"`: the host that runs it fetches nothing for it from servers inside the
-    /// operator's network.
+    /// Whether the request came over the web, `"apt-ci-origin": "web"` on the wire: nothing is fetched for it from
+    /// servers inside the operator's network.
     pub from_web: bool,
-    /// Every other parameter, as it came: kept and passed on.
+    /// All other parameters, which are kept unchanged.
     pub other: Map<String, Value>,
 }
 
-/// The variable that tells a test which pull request it is for.
+/// The variable with the pull request that a test is for.
 pub const PULL_REQUEST: &str = "UPSTREAM_PULL_REQUEST";
 
 impl Parameters {
-    /// Whether this is the test of a pull request.
+    /// Returns whether this is the test of a pull request.
     pub fn is_of_pull_request(&self) -> bool {
         self.env.iter().any(|variable| variable.name() == PULL_REQUEST)
     }
 
-    /// The kind of work that this is, and with that the queue, unless somebody says otherwise.
+    /// Returns the default context, which decides the queue.
     pub fn context(&self) -> Context {
         if self.is_of_pull_request() {
             Context::Upstream
@@ -86,7 +86,7 @@ impl Parameters {
     }
 }
 
-/// Where a test comes from when it is not the archive's source package.
+/// Source of a test other than the archive's source package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TestSource {
     /// A git branch, tested against the archive's binary packages.
@@ -98,11 +98,11 @@ pub enum TestSource {
 }
 
 impl Request {
-    /// Puts a request together.
+    /// Creates a request.
     ///
     /// # Errors
-    /// When the baseline trigger `migration-reference/0` does not stand alone, a field is over its limit, or `other` holds a
-    /// parameter that has a field of its own.
+    /// When the baseline trigger `migration-reference/0` is not alone, a field is over its limit, or `other` has a parameter
+    /// with a field of its own.
     pub fn new(package: SourcePackage, parameters: Parameters) -> Result<Self, InvalidRequest> {
         limits::check(&package, &parameters)?;
         let baseline = parameters.triggers.iter().find(|trigger| trigger.is_baseline());
@@ -119,36 +119,36 @@ impl Request {
         Ok(Self { package, parameters })
     }
 
-    /// The source package to test.
+    /// Returns the source package to test.
     pub fn package(&self) -> &SourcePackage {
         &self.package
     }
 
-    /// What is asked for beside the package.
+    /// Returns the parameters apart from the package.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
     }
 
-    /// The request's id, if it has one yet: it gets one at its submission, or when a worker claims it.
+    /// Returns the request's id, if it has one: it gets one at its submission, or when a worker claims it.
     pub fn uuid(&self) -> Option<&RequestId> {
         self.parameters.uuid.as_ref()
     }
 
-    /// The same request with an id: its own, or else a new random one.
+    /// Returns the request with an id: its own, or else a new random one.
     #[must_use]
     pub fn identified(mut self) -> Self {
         self.parameters.uuid.get_or_insert_with(RequestId::random);
         self
     }
 
-    /// The same request with a new random id, in place of its own.
+    /// Returns the request with a new random id instead of its own.
     #[must_use]
     pub fn reidentified(mut self) -> Self {
         self.parameters.uuid = Some(RequestId::random());
         self
     }
 
-    /// The same request with its time of submission, in UTC, unless it has one.
+    /// Returns the request with its time of submission, in UTC, unless it has one.
     #[must_use]
     pub fn submitted_at(mut self, time: jiff::Timestamp) -> Self {
         let text = time.strftime("%Y-%m-%d %H:%M:%S+0000").to_string();
@@ -158,20 +158,20 @@ impl Request {
         self
     }
 
-    /// The same request from this requester, unless it names one.
+    /// Returns the request with this requester, unless it names one.
     #[must_use]
     pub fn requested_by(mut self, requester: &Text) -> Self {
         self.parameters.requester.get_or_insert_with(|| requester.clone());
         self
     }
 
-    /// Whether the other request asks for the same test of the same package: all parameters are the same but who asks, when, over which
-    /// way, and the id.
+    /// Returns whether another request is for the same test of the same package: all parameters except requester, time,
+    /// origin and id are the same.
     pub fn same_test(&self, other: &Self) -> bool {
         self.package == other.package && self.anonymous() == other.anonymous()
     }
 
-    /// Returns the request without who asks, when, over which way, and the id: what requests for the same test have in common.
+    /// Returns the request without requester, time, origin and id: the common part of requests for the same test.
     #[must_use]
     pub fn anonymous(&self) -> Self {
         let parameters =
@@ -179,7 +179,7 @@ impl Request {
         Self { package: self.package.clone(), parameters }
     }
 
-    /// When it was asked for, if it says so in one of the known forms. A time without an offset is in UTC.
+    /// Returns the time of submission, if it is in one of the known forms. A time without an offset is in UTC.
     pub fn submitted(&self) -> Option<jiff::Timestamp> {
         let text = self.parameters.submit_time.as_ref()?.as_str();
         let with_offset =
@@ -190,18 +190,18 @@ impl Request {
         with_offset.ok().or_else(|| without().map(|time| time.timestamp()))
     }
 
-    /// Whether the run is not for everybody's eyes: it is for one user of the store, or uses a private PPA.
+    /// Returns whether the run is private: it is for one user of the store, or uses a private PPA.
     pub fn is_private(&self) -> bool {
         self.parameters.swiftuser.is_some() || self.parameters.ppas.iter().any(|ppa| ppa.login().is_some())
     }
 
-    /// Whether this is the baseline: a run of the release as it is, to compare others with.
+    /// Returns whether this is the baseline: a run of the release alone, to compare others with.
     pub fn is_baseline(&self) -> bool {
         self.parameters.triggers.iter().any(Trigger::is_baseline)
     }
 }
 
-/// Names other parameters without their values: nobody knows what they hold.
+/// Shows other parameters without their values, which may be secrets.
 impl fmt::Debug for Parameters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parameters")

@@ -1,17 +1,17 @@
-//! The parts of a request, each a type that holds only what its rule allows.
+//! The parts of a request: types with only valid values.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A request, or a part of one, that breaks a rule: which field, its value, and the rule.
+/// A request, or a part of one, that is invalid: the field, its value, and the rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}{}: {rule}", quoted(value))]
 pub struct InvalidRequest {
-    /// The field, in the words of the command line and the wire form.
+    /// The field's name on the command line and in the wire form.
     pub field: &'static str,
-    /// What was given, cut to a readable length; empty when it is not to be shown, because it may hold a secret.
+    /// The value, shortened; empty when it must not be shown, because it may have a secret.
     pub value: String,
-    /// The rule that it breaks.
+    /// The broken rule.
     pub rule: String,
 }
 
@@ -33,7 +33,7 @@ fn quoted(value: &str) -> String {
 macro_rules! text_type {
     ($type:ident) => {
         impl $type {
-            /// The value as text.
+            /// Returns the value as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -72,10 +72,10 @@ impl FromStr for SourcePackage {
     }
 }
 
-/// The package of the trigger that stands for the release as it is.
+/// The package of the baseline's trigger.
 const BASELINE: &str = "migration-reference";
 
-/// What caused a test: `SRC/VERSION`.
+/// The cause of a test: `SRC/VERSION`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Trigger {
     package: SourcePackage,
@@ -83,22 +83,22 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// The source package whose upload causes the test.
+    /// Returns the source package whose upload causes the test.
     pub fn package(&self) -> &SourcePackage {
         &self.package
     }
 
-    /// Its version, in Debian's version syntax.
+    /// Returns its version, in Debian's version syntax.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// `migration-reference/0`, the trigger of a baseline; see [`Trigger::is_baseline`].
+    /// Returns `migration-reference/0`, the trigger of a baseline; see [`Trigger::is_baseline`].
     pub fn baseline() -> Self {
         Self { package: SourcePackage(BASELINE.to_owned()), version: "0".to_owned() }
     }
 
-    /// Whether this is `migration-reference/0`: a run of the release as it is, to compare others with.
+    /// Returns whether this is `migration-reference/0`: a run of the release alone, to compare others with.
     pub fn is_baseline(&self) -> bool {
         self.package.as_str() == BASELINE && self.version == "0"
     }
@@ -131,7 +131,7 @@ pub struct EnvVar(String);
 text_type!(EnvVar);
 
 impl EnvVar {
-    /// The variable's name.
+    /// Returns the variable's name.
     pub fn name(&self) -> &str {
         self.0.split_once('=').map_or(&self.0, |(name, _)| name)
     }
@@ -178,15 +178,15 @@ impl FromStr for TestName {
     }
 }
 
-/// What identifies a request from its submission to its result; a UUID unless another program chose something else.
+/// Id of a request from its submission to its result. A UUID, unless another program chose something else.
 ///
-/// It names folders and queues: at most 64 letters, digits, hyphens and underscores.
+/// It is part of the names of folders and queues: at most 64 letters, digits, hyphens and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(String);
 text_type!(RequestId);
 
 impl RequestId {
-    /// A new random id.
+    /// Returns a new random id.
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().to_string())
     }
@@ -231,7 +231,7 @@ impl FromStr for UserName {
     type Err = InvalidRequest;
 
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
-        // An asterisk would open a private container to everybody.
+        // An asterisk would give everyone access to a private container.
         if is_word(text, "._@+-") && text.len() <= 200 {
             Ok(Self(text.to_owned()))
         } else {

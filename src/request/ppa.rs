@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::InvalidRequest;
 use super::parts::is_word;
 
-/// A package archive (PPA). It is shown as `OWNER/NAME`: its token is told to nobody.
+/// A package archive (PPA). It is shown as `OWNER/NAME`, without its token.
 #[derive(Clone)]
 pub struct Ppa {
     owner: String,
@@ -17,7 +17,7 @@ pub struct Ppa {
     fingerprint: Option<Fingerprint>,
 }
 
-/// Who may read a private archive.
+/// Credentials for a private archive.
 #[derive(Clone)]
 pub struct Login {
     /// The user's name.
@@ -31,27 +31,27 @@ pub struct Login {
 pub struct Fingerprint(String);
 
 impl Ppa {
-    /// The user or team that the archive belongs to.
+    /// Returns the user or team that owns the archive.
     pub fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// The archive's name among its owner's.
+    /// Returns the archive's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The credentials; an archive with these is private.
+    /// Returns the credentials. An archive with credentials is private.
     pub fn login(&self) -> Option<&Login> {
         self.login.as_ref()
     }
 
-    /// What the archive's signing key must be.
+    /// Returns the expected fingerprint of the archive's signing key.
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
         self.fingerprint.as_ref()
     }
 
-    /// The text of the wire form, with the token.
+    /// Returns the wire form, with the token.
     pub(super) fn to_wire(&self) -> String {
         let login = match &self.login {
             Some(Login { user, token }) => format!("{user}:{}@", token.expose_secret()),
@@ -84,7 +84,7 @@ impl FromStr for Ppa {
     type Err = InvalidRequest;
 
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
-        // What may hold a token is not quoted.
+        // A text that may have a token is not quoted.
         let quoted = if text.contains('@') { "" } else { text };
         let invalid = |rule: &str| InvalidRequest::new("ppas", quoted, rule);
         let (login, archive) = match text.rsplit_once('@') {
@@ -118,7 +118,7 @@ impl FromStr for Ppa {
     }
 }
 
-/// Both are part of a container's name, which a store bounds.
+/// Returns whether a text can be an owner or a name. Both are part of a container's name, whose length stores limit.
 fn is_name(text: &str) -> bool {
     is_word(text, ".+-") && text.len() <= 80
 }
@@ -128,7 +128,7 @@ fn is_token(text: &str) -> bool {
 }
 
 impl Fingerprint {
-    /// The digits.
+    /// Returns the digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -140,7 +140,7 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// Accepts `0x` before the digits, and small letters.
+/// Accepts `0x` before the digits, and lower case.
 impl FromStr for Fingerprint {
     type Err = InvalidRequest;
 

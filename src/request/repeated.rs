@@ -1,4 +1,4 @@
-//! Requests that need not be run, because another one that waits as well does it: the same again, or an older version.
+//! Requests that are unnecessary because of another waiting one: duplicates, and older versions.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
@@ -7,10 +7,11 @@ use debversion::Version;
 
 use super::{Parameters, Request};
 
-/// The variables that tell where the state of the tested commit is reported: they differ from commit to commit.
+/// Variables with the address for reporting the status of the tested commit. They differ between commits.
 const STATUSES_URLS: [&str; 2] = ["GITHUB_STATUSES_URL", "GITLAB_STATUSES_URL"];
 
-/// The places of requests that ask for the same test as one before them; see [`Request::same_test`]. What is no request stays out of it.
+/// Returns the indexes of requests for the same test as an earlier one; see [`Request::same_test`]. `None` entries are
+/// ignored.
 pub fn repeated(requests: &[Option<Request>]) -> Vec<usize> {
     let mut seen: HashMap<(&str, String), Vec<&Request>> = HashMap::new();
     let mut repeated = Vec::new();
@@ -27,10 +28,10 @@ pub fn repeated(requests: &[Option<Request>]) -> Vec<usize> {
     repeated
 }
 
-/// The places of requests that another one makes needless: it tests the same because of a newer version of the same trigger (of several
-/// triggers, none older); or, for a pull request, another commit that was asked for later.
+/// Returns the indexes of requests that another one supersedes: it is for the same test with a newer version of the
+/// same trigger (of several triggers, none older), or, for a pull request, for another commit that was submitted later.
 ///
-/// Versions are compared as dpkg does. Two requests that differ in anything else leave each other alone.
+/// Versions are compared as dpkg does. Requests that differ in anything else do not supersede each other.
 pub fn superseded(requests: &[Option<Request>]) -> Vec<usize> {
     let mut groups: HashMap<String, Vec<Group<'_>>> = HashMap::new();
     for (place, request) in requests.iter().enumerate() {
@@ -52,14 +53,14 @@ pub fn superseded(requests: &[Option<Request>]) -> Vec<usize> {
 
 type Versions = BTreeMap<String, Option<Version>>;
 
-/// A request, taken apart into what makes it newer than others, and what makes it comparable to them.
+/// A request, split into the parts that make it newer than others, and those that have to be the same.
 struct Member {
     place: usize,
     rest: Parameters,
     versions: Versions,
 }
 
-/// Requests that differ in nothing but how new they are.
+/// Requests that differ only in their versions or commits.
 struct Group<'a> {
     rest: Parameters,
     members: Vec<(usize, &'a Request, Versions)>,
@@ -85,7 +86,7 @@ impl Member {
         Self { place, rest, versions }
     }
 
-    /// What is quick to compare.
+    /// Returns a key that is quick to compare.
     fn label(&self, request: &Request) -> String {
         let sources: Vec<&str> = self.versions.keys().map(String::as_str).collect();
         format!("{} {}", request.package, sources.join(" "))
@@ -106,7 +107,7 @@ impl Group<'_> {
     fn older_commits(&self) -> Vec<usize> {
         let times: Option<Vec<_>> = self.members.iter().map(|(_, request, _)| request.submitted()).collect();
         let newest = match times {
-            // Of two within a second, the later in the queue is the newer.
+            // Of two in the same second, the later one in the queue is newer.
             Some(times) => (0..times.len()).max_by_key(|index| (times[*index], *index)),
             None => self.members.len().checked_sub(1),
         };
@@ -115,11 +116,12 @@ impl Group<'_> {
     }
 }
 
-/// Whether `one` has a newer version of something, and an older one of nothing. Both tell of the same packages.
+/// Returns whether `one` has a newer version of some package, and an older version of none. Both have the same
+/// packages.
 fn is_newer(one: &Versions, other: &Versions) -> bool {
     let orders: Option<Vec<Ordering>> =
         one.iter().map(|(package, version)| Some(version.as_ref()?.cmp(other.get(package)?.as_ref()?))).collect();
-    // What is no version is not newer than anything.
+    // An invalid version is not newer than anything.
     orders.is_some_and(|orders| orders.contains(&Ordering::Greater) && !orders.contains(&Ordering::Less))
 }
 

@@ -1,4 +1,4 @@
-//! Where a test comes from when it is not the archive's: a git or Bazaar branch.
+//! Git and Bazaar branches as the source of a test.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use url::Url;
 
 use super::InvalidRequest;
 
-/// A git branch: `URL`, `URL#BRANCH` as today's programs write it, or `URL BRANCH` as older ones do. The branch may also be
-/// another reference, such as `refs/pull/7/head`.
+/// A git branch: `URL`, `URL#BRANCH` as current programs write it, or `URL BRANCH` as older ones do. The branch may
+/// also be another reference, such as `refs/pull/7/head`.
 ///
-/// Only what can be fetched without a login, a prompt or a program of somebody's choice: http, https and git.
+/// Only http, https and git, which need no login, no prompt and no program that the requester chooses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct GitSource {
     url: String,
@@ -18,12 +18,12 @@ pub struct GitSource {
 }
 
 impl GitSource {
-    /// The repository.
+    /// Returns the repository.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The branch or other reference; without one, the repository's default branch.
+    /// Returns the branch or other reference; `None` for the repository's default branch.
     pub fn branch(&self) -> Option<&str> {
         self.branch.as_deref()
     }
@@ -59,7 +59,7 @@ impl fmt::Display for GitSource {
 pub struct BzrSource(String);
 
 impl BzrSource {
-    /// The branch's address.
+    /// Returns the branch's address.
     pub fn url(&self) -> &str {
         &self.0
     }
@@ -86,10 +86,10 @@ impl fmt::Display for BzrSource {
 }
 
 fn check_url(field: &'static str, text: &str, schemes: &[&str]) -> Result<(), InvalidRequest> {
-    // What may hold a password is not quoted.
+    // A text that may have a password is not quoted.
     let quoted = if text.contains('@') { "" } else { text };
     let invalid = |rule: String| Err(InvalidRequest::new(field, quoted, rule));
-    // autopkgtest puts the address into a shell command between quotation marks.
+    // autopkgtest puts the address into a shell command in quotation marks.
     if let Some(wrong) = text.chars().find(|c| !is_url_character(*c)) {
         return invalid(format!("{wrong:?} has no place in an address; write it percent-encoded"));
     }

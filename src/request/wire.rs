@@ -1,11 +1,11 @@
-//! The message that carries a request through a queue: the package, a newline, and its parameters as a JSON object.
+//! The message for a request in a queue: the package, a newline, and the parameters as a JSON object.
 
 use serde_json::{Map, Value, json};
 
 use super::limits::{self, MAX_MESSAGE};
 use super::{InvalidRequest, Parameters, Ppa, Request, RequestId, TestSource, Text};
 
-/// The parameters that have a field of their own.
+/// The parameters with a field of their own.
 pub(super) const KNOWN_KEYS: [&str; 14] = [
     "triggers",
     "ppas",
@@ -23,32 +23,32 @@ pub(super) const KNOWN_KEYS: [&str; 14] = [
     ORIGIN,
 ];
 
-/// Says that a request came over the web.
+/// Marks a request that came over the web.
 const ORIGIN: &str = "apt-ci-origin";
 
-/// How to treat fields that do not change what is tested: `requester`, `submit-time` and `uuid`.
+/// Handling of invalid fields that do not change the test: `requester`, `submit-time` and `uuid`.
 pub(super) enum Cosmetic<'a> {
-    /// A field that breaks its rule is an error: the author of the text can correct it.
+    /// An invalid field is an error: the author of the text can correct it.
     Strict,
-    /// A field that breaks its rule is repaired or left out, with a note: a test must not be lost for it.
+    /// An invalid field is repaired or left out, with a note: a test must not be lost for it.
     Repaired(&'a mut Vec<String>),
 }
 
 impl Request {
-    /// Reads a queue's message: a package alone, or a package, white space and a JSON object.
+    /// Parses a queue's message: a package alone, or a package, white space and a JSON object.
     ///
-    /// Names of requesters, times and ids that break their rules are repaired or left out; see [`Request::parse_noting`].
+    /// Invalid requesters, times and ids are repaired or left out; see [`Request::parse_noting`].
     ///
     /// # Errors
-    /// When it is not UTF-8, not of that form, over a limit, or a parameter breaks its rule.
+    /// When it is not UTF-8, not of that form, over a limit, or a parameter is invalid.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidRequest> {
         Self::parse_noting(body, &mut Vec::new())
     }
 
-    /// Reads a queue's message, and notes each field that was repaired or left out.
+    /// Parses a queue's message, and notes each field that was repaired or left out.
     ///
     /// # Errors
-    /// As [`Request::parse`].
+    /// The same as for [`Request::parse`].
     pub fn parse_noting(body: &[u8], notes: &mut Vec<String>) -> Result<Self, InvalidRequest> {
         limits::bounded("request", "bytes", body.len(), MAX_MESSAGE)?;
         let text = std::str::from_utf8(body)
@@ -67,12 +67,12 @@ impl Request {
         Self::new(package, parameters)
     }
 
-    /// The message for a queue, which [`Request::parse`] reads back unchanged.
+    /// Returns the message for a queue, which [`Request::parse`] parses into the same request.
     pub fn to_wire(&self) -> String {
         format!("{}\n{}", self.package(), Value::Object(self.wire_parameters()))
     }
 
-    /// The parameters for everybody's eyes: the wire form without tokens.
+    /// Returns the public parameters: the wire form without tokens.
     pub fn public_parameters(&self) -> Map<String, Value> {
         let mut map = self.wire_parameters();
         if let Some(ppas) = map.get_mut("ppas") {
@@ -81,7 +81,7 @@ impl Request {
         map
     }
 
-    /// The parameters as the JSON object of the wire form, a private PPA's token included; what is not set is left out.
+    /// Returns the parameters as the JSON object of the wire form, with tokens of private PPAs and without unset ones.
     pub fn wire_parameters(&self) -> Map<String, Value> {
         let parameters = self.parameters();
         let mut map = parameters.other.clone();
@@ -112,8 +112,8 @@ impl Request {
     }
 }
 
-/// A message as it may be shown, whatever it is: what stands where a login does, between the beginning of a word and an `@`, is
-/// left out. A message that is no request can hold a PPA's token all the same.
+/// Returns any message in a form that may be shown: everything in the place of a login, between the beginning of a word
+/// and an `@`, is left out. Even a message that is not a request can have a PPA's token.
 pub fn shown(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let mut shown = String::new();
@@ -124,7 +124,7 @@ pub fn shown(body: &[u8]) -> String {
             break;
         }
         let start = piece.rfind(|c: char| c.is_whitespace() || "\"'[]{},\\".contains(c)).map_or(0, |at| {
-            // One character on: it may be longer than a byte.
+            // The next character; it may be longer than a byte.
             at + piece.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
         });
         let (before, word) = piece.split_at(start);
@@ -136,7 +136,7 @@ pub fn shown(body: &[u8]) -> String {
 }
 
 fn read_parameters(json: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Parameters, InvalidRequest> {
-    // The text is not quoted in the error: it may hold a PPA's token.
+    // The error does not quote the text, which may have a PPA's token.
     let mut map = match serde_json::from_str(json) {
         Ok(Value::Object(map)) => map,
         Ok(_) => return Err(InvalidRequest::new("parameters", "", "are not a JSON object")),
@@ -144,7 +144,7 @@ fn read_parameters(json: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Parameters
     };
     let mut parameters = Parameters::default();
     for text in take_list(&mut map, "triggers")? {
-        // proposed-migration's file mode writes one string that holds all triggers.
+        // proposed-migration's file mode writes all triggers in one string.
         for trigger in text.split_whitespace() {
             parameters.triggers.push(trigger.parse()?);
         }
@@ -172,7 +172,7 @@ fn read_parameters(json: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Parameters
         Some(Value::Bool(true) | Value::Number(_)) => true,
         Some(_) => return Err(InvalidRequest::new("all-proposed", "", "is a text: set when it is not empty")),
     };
-    // It only takes rights away: a word that is not known here does that, too.
+    // The parameter only removes rights, and so does an unknown word.
     parameters.from_web = map.remove(ORIGIN).is_some_and(|origin| !origin.is_null());
     parameters.testname = take(&mut map, "testname")?;
     parameters.swiftuser = take(&mut map, "swiftuser")?;
@@ -186,9 +186,9 @@ fn read_parameters(json: &str, cosmetic: &mut Cosmetic<'_>) -> Result<Parameters
     Ok(parameters)
 }
 
-/// A list of texts; a lone text counts as a list of one.
+/// Returns a list of texts; a single text counts as a list of one.
 fn take_list(map: &mut Map<String, Value>, key: &'static str) -> Result<Vec<String>, InvalidRequest> {
-    // What is no text is not quoted: with PPAs it may hold a token.
+    // Other values are not quoted: with PPAs they may have a token.
     let wrong = |_: &Value| InvalidRequest::new(key, "", "is a list of texts");
     match map.remove(key) {
         None | Some(Value::Null) => Ok(Vec::new()),
@@ -204,7 +204,7 @@ fn take_list(map: &mut Map<String, Value>, key: &'static str) -> Result<Vec<Stri
     }
 }
 
-/// One text; an empty one counts as not given.
+/// Returns one text; an empty one counts as not set.
 fn take<T>(map: &mut Map<String, Value>, key: &'static str) -> Result<Option<T>, InvalidRequest>
 where
     T: std::str::FromStr<Err = InvalidRequest>,
@@ -220,7 +220,7 @@ where
     }
 }
 
-/// One text that does not change what is tested. One that breaks its rule is what `repair` makes of it.
+/// Returns one text that does not change the test. An invalid one is replaced by the result of `repair`.
 fn take_cosmetic<T>(
     map: &mut Map<String, Value>,
     key: &'static str,
@@ -242,7 +242,8 @@ where
     }
 }
 
-/// A requester's name as far as it fits on one line of 200 bytes. Nothing of what is neither a text nor a number.
+/// Returns a requester's name, shortened to one line of 200 bytes; `None` for a value that is neither a text nor a
+/// number.
 fn shortened(value: &Value) -> Option<Text> {
     let text = match value {
         Value::String(text) => text.replace(char::is_control, " "),
@@ -323,7 +324,7 @@ mod tests {
             let message = refused(text);
             assert!(message.starts_with(field), "{text}: {message}");
         }
-        // Only the exact package and version is the baseline.
+        // Only the exact package and version are the baseline.
         parsed(r#"gzip {"triggers": ["migration-reference/01", "my-migration-reference/0"]}"#);
     }
 
