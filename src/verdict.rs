@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Meaning {
-    /// Passed, or no test could fail.
+    /// Passed, or no test counts.
     Pass,
     /// Fails, and did not before, or does not without its triggers.
     Regression,
@@ -47,6 +47,9 @@ impl fmt::Display for Meaning {
     }
 }
 
+/// Reason for exit code 8. autopkgtest ends with it also when tests ran, but only superficial ones passed, or flaky ones failed.
+const NO_TEST_COUNTS: &str = "no test counts: there are none, or all were skipped, superficial or flaky";
+
 /// Classification of a run, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
@@ -74,7 +77,7 @@ impl Verdict {
         }
         match run.outcome() {
             Outcome::Pass => return verdict(Meaning::Pass, "it passed".to_owned()),
-            Outcome::Neutral => return verdict(Meaning::Pass, "there was nothing to test".to_owned()),
+            Outcome::Neutral => return verdict(Meaning::Pass, NO_TEST_COUNTS.to_owned()),
             Outcome::Tmpfail => return verdict(Meaning::Infrastructure, "the testbed failed".to_owned()),
             Outcome::Error => {
                 let reason = format!("autopkgtest ended with {}", run.summary.exitcode);
@@ -197,7 +200,7 @@ mod tests {
         let baseline = |exit_code| run(5, exit_code, "1-1", "migration-reference/0");
         let cases: &[(StoredRun, &[StoredRun], Meaning, &str)] = &[
             (run(9, 0, "1-1", "glibc/2"), &[], Meaning::Pass, "passed"),
-            (run(9, 8, "1-1", "glibc/2"), &[], Meaning::Pass, "nothing to test"),
+            (run(9, 8, "1-1", "glibc/2"), &[], Meaning::Pass, "all were skipped, superficial or flaky"),
             (run(9, 16, "1-1", "glibc/2"), &[], Meaning::Infrastructure, "testbed"),
             (run(9, 1, "1-1", "glibc/2"), &[], Meaning::Infrastructure, "ended with 1"),
             (run(9, 99, "1-1", "glibc/2"), &[], Meaning::NotRun, "never"),
