@@ -26,13 +26,13 @@ pub struct PackageChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// To a higher version.
+    /// Has a higher version in the second run.
     Upgraded,
-    /// To a lower version.
+    /// Has a lower version in the second run.
     Downgraded,
-    /// Only in the second run.
+    /// Is only in the second run.
     Added,
-    /// Only in the first run.
+    /// Is only in the first run.
     Removed,
 }
 

@@ -25,10 +25,10 @@ const LOCAL_QUEUES_EVERY: Duration = Duration::from_secs(1);
 const LISTEN_AGAIN: Duration = Duration::from_secs(10);
 /// Timeout for an attempt to listen.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Maximum number of looks in vain before a request counts as gone. A request that changes hands is invisible for a
+/// Maximum number of unsuccessful looks before a request counts as gone. A request that changes hands is invisible for a
 /// moment, and a store may show a new result late.
 const LOOKS: u32 = 10;
-/// Maximum number of looks in vain for a request that was never seen, in a queue whose messages are invisible. Then it
+/// Maximum number of unsuccessful looks for a request that was never seen, in a queue whose messages are invisible. Then it
 /// is assumed to wait there.
 const HIDDEN_LOOKS: u32 = 3;
 /// Number of packages whose results are listed concurrently.
@@ -63,9 +63,9 @@ pub struct Followed {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub enum Stage {
-    /// Not seen yet, or changing hands.
+    /// Was not seen yet, or changes hands.
     Unseen,
-    /// In its queue.
+    /// Waits in its queue.
     Queued {
         /// Its position, from 1.
         position: usize,
@@ -91,7 +91,7 @@ pub enum Stage {
         #[serde(skip_serializing_if = "Option::is_none")]
         missing_test: Option<String>,
     },
-    /// It is a dead letter.
+    /// A dead letter.
     Dead {
         /// The reason.
         reason: String,

@@ -33,7 +33,7 @@ pub struct TestStatus {
     /// The request's parameters.
     #[serde(default)]
     pub params: serde_json::Map<String, Value>,
-    /// How long it has run, in seconds.
+    /// Time since its start, in seconds.
     #[serde(default)]
     pub duration: u64,
     /// The first lines and the end of its log.

@@ -47,7 +47,8 @@ impl fmt::Display for Meaning {
     }
 }
 
-/// Reason for exit code 8. autopkgtest ends with it also when tests ran, but only superficial ones passed, or flaky ones failed.
+/// Reason for exit code 8. autopkgtest ends with it also when tests ran, but only superficial ones passed, or flaky
+/// ones failed.
 const NO_TEST_COUNTS: &str = "no test counts: there are none, or all were skipped, superficial or flaky";
 
 /// Classification of a run, with its reason.
@@ -128,8 +129,8 @@ impl Verdict {
         Self { meaning: Meaning::NotRun, reason: format!("the package has no test {name}"), cited: None }
     }
 
-    /// Classifies a run, and reads the result of the other run in the reason. If that is damaged, it is marked and ignored,
-    /// whatever its listing says.
+    /// Classifies a run, and reads the result of the other run in the reason. If that is damaged, it is marked and
+    /// ignored, whatever its listing says.
     ///
     /// # Errors
     /// When the store cannot be read.

@@ -45,7 +45,7 @@ struct Dependencies {
 
 /// Parses an item, with those of its tests that are in a wanted state.
 pub(super) fn parse(item: &Item, wanted: &[State]) -> Result<Excuse, ExcusesError> {
-    // No budget for the parser: the item is short, and part of a file that the site trusts.
+    // Without a budget for the parser: the item is short, and part of a file that the site trusts.
     let options = serde_saphyr::options! { with_snippet: false, budget: None };
     let raw: Raw = serde_saphyr::from_str_with_options(&item.text, options).map_err(|error| {
         let line = error.location().map_or(1, |at| usize::try_from(at.line()).unwrap_or(1));

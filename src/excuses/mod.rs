@@ -28,7 +28,7 @@ pub use self::state::{InvalidState, State};
 pub struct Fault {
     /// The line, from 1.
     pub line: usize,
-    /// What is wrong.
+    /// Description of the error.
     pub message: String,
 }
 
@@ -103,7 +103,7 @@ pub struct Excuses<R> {
     ended: bool,
 }
 
-/// Maximum number of different lists of PPAs that are collected.
+/// Number of different lists of PPAs after which no more are collected.
 const MAX_PPA_LISTS: usize = 16;
 
 impl<R: BufRead> Excuses<R> {

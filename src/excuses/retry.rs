@@ -74,7 +74,8 @@ enum Page {
 }
 
 impl Manner {
-    /// Returns the retry for this test of the excuse; `None` when the excuses do not have the version that would be its trigger.
+    /// Returns the retry for this test of the excuse; `None` when the excuses do not have the version that would be its
+    /// trigger.
     ///
     /// # Errors
     /// When the excuses have an invalid name, or this test is of another release.

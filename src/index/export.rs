@@ -45,12 +45,12 @@ impl Index {
     /// `file.sha256`: only the hexadecimal digest, because proposed-migration compares the whole text. Each is replaced
     /// atomically; a reader that fetches an old and a new one sees that they do not match.
     ///
-    /// Damaged results are left out, as proposed-migration ignores them, and so are triggers of runs from branches. `env` has
-    /// `all-proposed=1` and `testname=`. `current_version` has the newest version that a run has tested; its pocket and
-    /// component are not known here and stay empty.
+    /// Damaged results are left out, as proposed-migration ignores them, and so are triggers of runs from branches.
+    /// `env` has `all-proposed=1` and `testname=`. `current_version` has the newest version that a run has tested; its
+    /// pocket and component are not known here and stay empty.
     ///
-    /// New files are named `file.new` and `file.sha256.new`. If the process dies, the next export replaces them. Only one
-    /// export at a time writes to a folder; others wait.
+    /// New files are named `file.new` and `file.sha256.new`. If the process dies, the next export replaces them. Only
+    /// one export at a time writes to a folder; others wait.
     ///
     /// # Errors
     /// [`IndexError::Incomplete`], or when the file cannot be written.

@@ -15,9 +15,9 @@ struct Completed {
 }
 
 impl Index {
-    /// Adds the run in a message of `testcomplete.fanout`. Returns `false` when its result is not in the store yet, and `true`
-    /// for a message without a run that belongs in the index, such as a private one, or one in a container that was never
-    /// listed.
+    /// Adds the run in a message of `testcomplete.fanout`. Returns `false` when its result is not in the store yet, and
+    /// `true` for a message without a run that belongs in the index, such as a private one, or one in a container that
+    /// was never listed.
     ///
     /// # Errors
     /// When the store or the file fails.

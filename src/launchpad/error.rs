@@ -35,7 +35,7 @@ pub enum LaunchpadError {
     NotTold {
         /// The server.
         address: String,
-        /// What is wrong.
+        /// Description of the error.
         reason: String,
     },
     /// Launchpad does not know the release.

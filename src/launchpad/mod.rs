@@ -90,8 +90,8 @@ impl Launchpad {
 
     /// Returns the signing key of the archive.
     ///
-    /// With an expected fingerprint, only that decides: the key must have it, and Launchpad must not name another one. Without
-    /// one, Launchpad's answer is trusted, which it gives for public archives only.
+    /// With an expected fingerprint, only that decides: the key must have it, and Launchpad must not name another one.
+    /// Without one, Launchpad's answer is trusted, which it gives for public archives only.
     ///
     /// # Errors
     /// [`LaunchpadError::is_temporary`] distinguishes a server's failure from a request that cannot be met.

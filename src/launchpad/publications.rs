@@ -35,12 +35,12 @@ struct Entry {
 }
 
 impl Launchpad {
-    /// Returns the versions of the package that are published in the release, or about to be; newest first, in Launchpad's
-    /// order.
+    /// Returns the versions of the package that are published in the release, or about to be; newest first, in
+    /// Launchpad's order.
     ///
     /// # Errors
-    /// [`LaunchpadError::NoRelease`] when Launchpad does not know the release; [`LaunchpadError::is_temporary`] is true for a
-    /// server's failure.
+    /// [`LaunchpadError::NoRelease`] when Launchpad does not know the release; [`LaunchpadError::is_temporary`] is true
+    /// for a server's failure.
     pub async fn published(
         &self,
         package: &SourcePackage,

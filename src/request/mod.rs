@@ -101,8 +101,8 @@ impl Request {
     /// Creates a request.
     ///
     /// # Errors
-    /// When the baseline trigger `migration-reference/0` is not alone, a field is over its limit, or `other` has a parameter
-    /// with a field of its own.
+    /// When the baseline trigger `migration-reference/0` is not alone, a field is over its limit, or `other` has a
+    /// parameter with a field of its own.
     pub fn new(package: SourcePackage, parameters: Parameters) -> Result<Self, InvalidRequest> {
         limits::check(&package, &parameters)?;
         let baseline = parameters.triggers.iter().find(|trigger| trigger.is_baseline());

@@ -79,7 +79,7 @@ pub enum BundleError {
     Damaged {
         /// The bundle's folder.
         dir: PathBuf,
-        /// What is wrong.
+        /// Description of the damage.
         reason: String,
     },
 }
@@ -318,8 +318,8 @@ impl Bundle {
         }
     }
 
-    /// Stores another run id, and the ids that were given up, before the first file is published under it. An interrupted
-    /// publication can then continue under the same id. Survives a crash of the machine.
+    /// Stores another run id, and the ids that were given up, before the first file is published under it. An
+    /// interrupted publication can then continue under the same id. Survives a crash of the machine.
     ///
     /// # Errors
     /// When the file cannot be written.

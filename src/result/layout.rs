@@ -39,8 +39,7 @@ pub fn container(release: &Release) -> String {
 pub struct Place {
     /// `[private-]autopkgtest-RELEASE[-OWNER-PPANAME]`: the last PPA of a request names its container.
     pub container: String,
-    /// Who may read the container. When the request of a private run names no user of the store, only the store's
-    /// owner.
+    /// Readers of the container. When the request of a private run names no user of the store, only the store's owner.
     pub access: Access,
     /// The package's path in the container.
     pub path: PackagePath,

@@ -1,13 +1,13 @@
-//! A run's summary in the store's listing. The Content-Type of result.tar has the outcome as parameters, so that one page of
-//! a listing describes thousands of runs without fetching any of them.
+//! A run's summary in the store's listing. The Content-Type of result.tar has the outcome as parameters, so that one
+//! page of a listing describes thousands of runs without fetching any of them.
 //!
 //! ```text
 //! application/x-tar; exitcode=4; version="1.2-1"; duration=12; triggers="a/1 b/2"; requester=x; uuid=…; proof=proven; tested=archive
 //! ```
 //!
 //! `tested` is `archive` or `branch`. `ppas="OWNER/NAME …"`, `all-proposed=1` and `testname=` follow if the request had
-//! them. The last parameter is `length=`, the size of result.tar in bytes: a file of another size was changed after it was
-//! stored.
+//! them. The last parameter is `length=`, the size of result.tar in bytes: a file of another size was changed after it
+//! was stored.
 
 use std::fmt::Write as _;
 
@@ -36,7 +36,7 @@ pub struct RunSummary {
     pub version: String,
     /// Duration of the run, in seconds.
     pub duration: u64,
-    /// What caused the run, each `SRC/VERSION`. `None` when a listing has none or had no room for them; result.tar has
+    /// Causes of the run, each `SRC/VERSION`. `None` when a listing has none or had no room for them; result.tar has
     /// them.
     pub triggers: Option<Vec<String>>,
     /// The requester.
@@ -49,7 +49,7 @@ pub struct RunSummary {
     /// Whether all packages of the pocket were used, because the triggers alone could not be installed.
     #[serde(default)]
     pub fallback: bool,
-    /// What was tested apart from the archive's own package. `None` when a listing or a result does not say.
+    /// Sources of packages other than the release, and the only test. `None` when a listing or a result does not say.
     #[serde(default)]
     pub options: Option<RunOptions>,
 }

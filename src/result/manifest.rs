@@ -1,5 +1,5 @@
-//! manifest.json of result.tar: the sizes of the published files and of a run's artifacts, so that readers need not fetch
-//! gigabytes to learn them.
+//! manifest.json of result.tar: the sizes of the published files and of a run's artifacts, so that readers need not
+//! fetch gigabytes to learn them.
 //!
 //! ```json
 //! {
@@ -18,10 +18,10 @@
 //! }
 //! ```
 //!
-//! `size` is in bytes before compression, `stored` in bytes in the store. `left-out` of the log is the number of bytes cut
-//! from its middle; `left-out` of an artifact is the reason why it is missing. `largest` names the thousand largest regular
-//! files, largest first; other things are counted only when they are left out. result.tar itself is not listed, and
-//! `readable-by` only if it exists.
+//! `size` is in bytes before compression, `stored` in bytes in the store. `left-out` of the log is the number of bytes
+//! cut from its middle; `left-out` of an artifact is the reason why it is missing. `largest` names the thousand largest
+//! regular files, largest first; other things are counted only when they are left out. result.tar itself is not listed,
+//! and `readable-by` only if it exists.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};

@@ -24,11 +24,11 @@ pub struct Material<'a> {
     pub attempt: u32,
     /// The name of the worker that ran it.
     pub worker: Option<&'a str>,
-    /// Why earlier attempts had no result: a list of `{attempt, worker, reason, time}`, copied unchanged.
+    /// Failures of earlier attempts: a list of `{attempt, worker, reason, time}`, copied unchanged.
     pub failures: &'a [Value],
-    /// Why the test never started or did not end by itself. Appended to the log.
+    /// Reason why the test never started or did not end by itself. Appended to the log.
     pub note: Option<&'a str>,
-    /// What the testbed had of what was requested, if known.
+    /// Record of what the testbed had, if there is one.
     pub proof: Option<&'a Proof>,
     /// Other secrets that must not be in the bundle, in addition to the tokens of the request's PPAs.
     pub secrets: &'a [SecretString],

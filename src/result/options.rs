@@ -1,4 +1,4 @@
-//! What a run tested apart from the archive's own package, as its request specifies.
+//! Options of a run: sources of packages other than the release, and the only test.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::request::{PULL_REQUEST, Parameters};
 /// Maximum size of the options in a listing, in bytes, so that the header stays small. Longer ones are left out.
 const LIMIT: usize = 1000;
 
-/// What a run tested apart from the archive's own package.
+/// Options of a run: sources of packages other than the release, and the only test.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunOptions {

@@ -27,7 +27,7 @@ pub enum ProofVerdict {
     Proven,
     /// The testbed lacked something that was requested: the result says nothing about the package.
     Refuted,
-    /// There is no record. The result counts, and is shown as not proven.
+    /// No record. The result counts, and is shown as not proven.
     #[default]
     None,
 }
@@ -106,7 +106,7 @@ pub struct ProofItem {
     /// The installed package, `PACKAGE VERSION`.
     #[serde(default)]
     pub installed: Option<String>,
-    /// Why the request was not met; `None` if it was.
+    /// Reason why the item was not met; `None` if it was.
     #[serde(default)]
     pub reason: Option<String>,
 }

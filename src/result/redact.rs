@@ -208,7 +208,7 @@ pub(super) struct Redacted<'r, R> {
     end: usize,
     /// Number of bytes after `clean` that belong to an occurrence that began before.
     masked: usize,
-    /// How the source ended, if it has.
+    /// End of the source, or its error, once it was reached.
     last: Option<io::Result<()>>,
 }
 

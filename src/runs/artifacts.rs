@@ -32,7 +32,7 @@ pub struct Member {
     pub path: String,
     /// Its size in bytes.
     pub bytes: u64,
-    /// Why it is not unpacked, if it is not.
+    /// Reason why it is not unpacked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<String>,
 }
@@ -60,9 +60,10 @@ pub enum ArtifactsError {
 }
 
 impl StoredRun {
-    /// Returns the members of its artifacts. With a folder, also unpacks them into it: it is created if it does not exist, and
-    /// has to be empty. Nothing is written outside of it: only folders and regular files are created, with this user's usual
-    /// permissions. Links, devices and paths that lead outside are left out. At most `limit` bytes are unpacked.
+    /// Returns the members of its artifacts. With a folder, also unpacks them into it: it is created if it does not
+    /// exist, and has to be empty. Nothing is written outside of it: only folders and regular files are created, with
+    /// this user's usual permissions. Links, devices and paths that lead outside are left out. At most `limit` bytes
+    /// are unpacked.
     ///
     /// # Errors
     /// When the run has no artifacts, they are damaged or too large, or a file cannot be written.

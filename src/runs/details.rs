@@ -102,8 +102,8 @@ impl StoredRun {
         }
     }
 
-    /// Reads its result.tar, and marks the run as damaged if result.tar is damaged or was removed: the listing may be outdated.
-    /// Returns whether the result is intact.
+    /// Reads its result.tar, and marks the run as damaged if result.tar is damaged or was removed: the listing may be
+    /// outdated. Returns whether the result is intact.
     ///
     /// # Errors
     /// When the store cannot be read.

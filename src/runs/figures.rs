@@ -127,7 +127,7 @@ pub struct Flaky {
     pub tmpfailed: usize,
     /// The newest tested version that both passed and failed.
     pub version: String,
-    /// When the newest of these runs was published.
+    /// Time when the newest of these runs was published.
     pub last: Timestamp,
 }
 

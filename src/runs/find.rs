@@ -10,10 +10,10 @@ use crate::release::Release;
 use crate::result::layout::{PackagePath, Place, RESULT, RunId, container, parse_object};
 use crate::store::{Store, StoreError};
 
-/// Finds the runs for a path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a file after
-/// it), or for an id alone, in all of these releases. Runs with packages from PPAs are searched if the releases' own
-/// containers have none. Several runs may have the same id, above all an old one, which is only a time. Returns none when
-/// there is no such run, or the text is neither a path nor an id.
+/// Finds the runs for a path (`bookworm/amd64/g/gzip/2026…@`, also with the container or a URL before it and a file
+/// after it), or for an id alone, in all of these releases. Runs with packages from PPAs are searched if the releases'
+/// own containers have none. Several runs may have the same id, above all an old one, which is only a time. Returns
+/// none when there is no such run, or the text is neither a path nor an id.
 ///
 /// # Errors
 /// When the store cannot be read.

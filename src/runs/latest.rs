@@ -10,8 +10,8 @@ use crate::store::{Store, StoreError};
 /// Number of results that are read before the next ones are chosen.
 const BATCH: usize = FETCHES * 8;
 
-/// Reads the newest result of each package for which `counts` is true: at least the newest `limit` and one more, if there
-/// are that many.
+/// Reads the newest result of each package for which `counts` is true: at least the newest `limit` and one more, if
+/// there are that many.
 ///
 /// # Errors
 /// When the store cannot be read.

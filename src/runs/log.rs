@@ -19,8 +19,8 @@ const LONGEST_LINE: u64 = 1 << 20;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 impl StoredRun {
-    /// Returns the run's log as text, in constant memory. It is decompressed in another thread, as fast as it is read. A
-    /// truncated or damaged log ends with an error.
+    /// Returns the run's log as text, in constant memory. It is decompressed in another thread, as fast as it is read.
+    /// A truncated or damaged log ends with an error.
     ///
     /// # Errors
     /// When the run has no log, or the store is unreachable.

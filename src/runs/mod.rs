@@ -143,8 +143,8 @@ impl Serialize for StoredRun {
     }
 }
 
-/// Returns the runs of a release in a container that match a filter, and perhaps others; at least the newest `limit` and
-/// one more, if there are that many. A container that does not exist is empty.
+/// Returns the runs of a release in a container that match a filter, and perhaps others; at least the newest `limit`
+/// and one more, if there are that many. A container that does not exist is empty.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -211,8 +211,8 @@ pub async fn of_package(store: &Store, path: &PackagePath) -> Result<Vec<StoredR
     read_all(store, results).await
 }
 
-/// Returns a release's public runs, on one architecture or on all, oldest first, without those of PPAs. A container that
-/// does not exist is empty.
+/// Returns a release's public runs, on one architecture or on all, oldest first, without those of PPAs. A container
+/// that does not exist is empty.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -256,8 +256,8 @@ pub async fn published_from(store: &Store, place: &Place, id: &RunId) -> Result<
     Ok(listed_from(store, place, id).await?.into_iter().map(|run| run.id).collect())
 }
 
-/// Returns whether a complete run with a later id was stored before this one, or so soon after it that a reader may have
-/// passed this one.
+/// Returns whether a complete run with a later id was stored before this one, or so soon after it that a reader may
+/// have passed this one.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -299,9 +299,9 @@ pub async fn with_uuid(store: &Store, place: &Place, uuid: &RequestId) -> Result
     Ok(results.into_iter().rev().find_map(mine))
 }
 
-/// Returns the complete runs of this very request, newest first: their results record the same package, parameters, id and
-/// time of submission. There is more than one only after an interrupted publication. A result that cannot be read, or does
-/// not record its request, is not included.
+/// Returns the complete runs of this very request, newest first: their results record the same package, parameters, id
+/// and time of submission. There is more than one only after an interrupted publication. A result that cannot be read,
+/// or does not record its request, is not included.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -329,8 +329,8 @@ pub async fn of_request(store: &Store, place: &Place, request: &Request) -> Resu
     Ok(runs)
 }
 
-/// Returns the complete runs whose names begin with `prefix` and that were published since then, oldest first. Results of
-/// programs that write no summary into the listing are left out.
+/// Returns the complete runs whose names begin with `prefix` and that were published since then, oldest first. Results
+/// of programs that write no summary into the listing are left out.
 ///
 /// # Errors
 /// When the store cannot be read.

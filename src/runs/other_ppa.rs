@@ -10,8 +10,8 @@ use crate::result::listing::RunSummary;
 use crate::result::outcome::Outcome;
 use crate::store::{Store, StoreError};
 
-/// Returns whether a container has results of another PPA than this one (`OWNER/NAME`). A result that does not record its
-/// PPA may belong to another one. Results of refused requests do not count: anyone can make one for any PPA.
+/// Returns whether a container has results of another PPA than this one (`OWNER/NAME`). A result that does not record
+/// its PPA may belong to another one. Results of refused requests do not count: anyone can make one for any PPA.
 ///
 /// # Errors
 /// When the store cannot be read.

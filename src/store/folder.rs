@@ -96,8 +96,9 @@ impl FolderStore {
         .await
     }
 
-    /// Creates the container if it does not exist. Only this user can enter a private one; all users of the machine can enter a
-    /// public one. A private container that all users can enter is closed; a group with access that an operator has given stays.
+    /// Creates the container if it does not exist. Only this user can enter a private one; all users of the machine can
+    /// enter a public one. A private container that all users can enter is closed; a group with access that an operator
+    /// has given stays.
     ///
     /// # Errors
     /// When the folder cannot be created.

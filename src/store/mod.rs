@@ -36,7 +36,7 @@ pub enum StoreError {
         address: String,
         /// The failed operation.
         action: String,
-        /// Why it failed.
+        /// The cause, as reported by the store.
         reason: String,
     },
     /// The settings of the store are incomplete or contradictory; the text says what to set.
@@ -67,7 +67,7 @@ pub enum Store {
     Folder(folder::FolderStore),
 }
 
-/// Who may read a container.
+/// Readers of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// Everyone, without credentials.
@@ -79,11 +79,11 @@ pub enum Access {
 /// Filter of a listing. Names come in ascending byte order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Only names with this prefix.
+    /// Prefix of the names.
     pub prefix: String,
     /// Folds names at the first such character after the prefix.
     pub delimiter: Option<char>,
-    /// Only names after this one.
+    /// Name after which the listing begins.
     pub marker: String,
 }
 
@@ -124,7 +124,7 @@ pub struct ObjectInfo {
     pub bytes: u64,
     /// Its Content-Type with all parameters. Swift omits the blanks between them.
     pub content_type: String,
-    /// When it was stored.
+    /// Time when it was stored.
     pub modified: jiff::Timestamp,
 }
 
@@ -210,8 +210,8 @@ impl Store {
         }
     }
 
-    /// Creates the container if it does not exist, and gives access to its readers. Existing readers keep their access, except
-    /// when a container has to be private and everyone could read it: then it is closed to everyone else.
+    /// Creates the container if it does not exist, and gives access to its readers. Existing readers keep their access,
+    /// except when a container has to be private and everyone could read it: then it is closed to everyone else.
     ///
     /// # Errors
     /// When the store refuses or is unreachable. A private container that cannot be closed is therefore never used.
@@ -225,7 +225,8 @@ impl Store {
     /// Returns all entries that match the query, from as many pages as necessary.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the container does not exist, or when the store is unreachable: never a part of the entries.
+    /// [`StoreError::NotFound`] when the container does not exist, or when the store is unreachable: never a part of
+    /// the entries.
     pub async fn list(&self, container: &str, query: &Query) -> Result<Vec<Entry>, StoreError> {
         match self {
             Self::Swift(store) => store.list(container, query).await,
@@ -233,8 +234,8 @@ impl Store {
         }
     }
 
-    /// Returns the first page of these entries, in the store's page size; empty at the end. The next page begins after the name
-    /// of the last entry, as a [`Query::marker`].
+    /// Returns the first page of these entries, in the store's page size; empty at the end. The next page begins after
+    /// the name of the last entry, as a [`Query::marker`].
     ///
     /// # Errors
     /// The same as for [`Store::list`].
@@ -268,7 +269,8 @@ impl Store {
         }
     }
 
-    /// Stores a file as an object, completely or not at all. Retries a few times, each time from the beginning of the file.
+    /// Stores a file as an object, completely or not at all. Retries a few times, each time from the beginning of the
+    /// file.
     ///
     /// # Errors
     /// When the store refuses or stays unreachable.

@@ -15,7 +15,7 @@ use crate::store::StoreError;
 struct File {
     #[serde(default)]
     clouds: BTreeMap<String, Entry>,
-    /// In clouds-public.yaml: settings that many clouds have in common.
+    /// Settings that many clouds have in common, in clouds-public.yaml.
     #[serde(default, rename = "public-clouds")]
     public_clouds: BTreeMap<String, Entry>,
 }

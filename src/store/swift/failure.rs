@@ -19,7 +19,7 @@ pub(super) enum Failure {
         reason: String,
         /// Whether there was no connection, or no answer on it.
         connecting: bool,
-        /// When the store asks to retry.
+        /// Delay that the store asks for.
         after: Option<Duration>,
     },
     Refused {

@@ -34,7 +34,7 @@ enum Identity {
         password: SecretString,
         project: Named,
     },
-    /// Has its own scope.
+    /// A credential with its own scope.
     ApplicationCredential {
         credential: Credential,
         secret: SecretString,

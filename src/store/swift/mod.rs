@@ -82,8 +82,8 @@ pub struct SwiftStore {
 }
 
 impl SwiftStore {
-    /// Opens the account at `url`, or the one that logging in returns. Reads clouds.yaml if it is configured. Connects on first
-    /// use.
+    /// Opens the account at `url`, or the one that logging in returns. Reads clouds.yaml if it is configured. Connects
+    /// on first use.
     ///
     /// # Errors
     /// [`StoreError::Misconfigured`] when a setting is missing, with its name.
@@ -137,12 +137,12 @@ impl SwiftStore {
         }
     }
 
-    /// Creates the container if it does not exist, adds these readers to its list, and removes everyone when it has to be
-    /// private.
+    /// Creates the container if it does not exist, adds these readers to its list, and removes everyone when it has to
+    /// be private.
     ///
     /// # Errors
-    /// When the store refuses or is unreachable. Also when a container that has to be private belongs to another account: its
-    /// list of readers is not visible then.
+    /// When the store refuses or is unreachable. Also when a container that has to be private belongs to another
+    /// account: its list of readers is not visible then.
     pub async fn ensure_container(&self, container: &str, access: &Access) -> Result<(), StoreError> {
         check_container(&self.address(), container)?;
         let action = format!("make the container {container} readable");
@@ -240,8 +240,8 @@ impl SwiftStore {
         Ok(amount())
     }
 
-    /// Opens an object for reading. Compressed objects arrive compressed. An interrupted transfer ends with an error, never
-    /// like a shorter object.
+    /// Opens an object for reading. Compressed objects arrive compressed. An interrupted transfer ends with an error,
+    /// never like a shorter object.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], or when the store is unreachable.
@@ -257,11 +257,12 @@ impl SwiftStore {
         Ok(Box::new(StreamReader::new(Box::pin(bytes))))
     }
 
-    /// Stores a file as an object. Swift shows the new object only after all bytes have arrived with the right checksum.
+    /// Stores a file as an object. Swift shows the new object only after all bytes have arrived with the right
+    /// checksum.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the container does not exist; when the file is larger than 5 GiB, Swift's limit; when the
-    /// store refuses or stays unreachable.
+    /// [`StoreError::NotFound`] when the container does not exist; when the file is larger than 5 GiB, Swift's limit;
+    /// when the store refuses or stays unreachable.
     pub async fn put(
         &self,
         container: &str,
@@ -326,8 +327,8 @@ impl SwiftStore {
         }
     }
 
-    /// Removes objects of a container, in any order, many with one request if the server can do that. Succeeds for objects that
-    /// do not exist.
+    /// Removes objects of a container, in any order, many with one request if the server can do that. Succeeds for
+    /// objects that do not exist.
     ///
     /// # Errors
     /// When the store refuses or is unreachable; some of the objects may be removed then.

@@ -53,7 +53,7 @@ pub(super) struct Session {
 #[derive(Default)]
 struct State {
     grant: Option<Arc<Grant>>,
-    /// Why the last login failed, if it did.
+    /// Failure of the last login.
     failure: Option<Failure>,
 }
 

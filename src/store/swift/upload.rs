@@ -29,7 +29,7 @@ pub(super) struct Upload {
     pub(super) md5: String,
     /// All of its bytes, if they are few.
     bytes: Option<Vec<u8>>,
-    /// Why reading the file failed while it was sent: the HTTP client's own error would blame the network.
+    /// Error of reading the file while it was sent: the HTTP client's own error would blame the network.
     fault: Arc<Mutex<Option<io::Error>>>,
 }
 
