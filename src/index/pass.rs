@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
 use super::{Index, IndexError, row};
@@ -13,9 +13,9 @@ use crate::store::{Amount, Entry, Query, Store, StoreError};
 
 /// Number of results without listing metadata that are fetched concurrently.
 const FETCHES: usize = 32;
-/// Maximum age of a scan, in seconds, until an unchanged container is scanned again: a server of the store may have
-/// returned an outdated listing.
-const BELIEVED: i64 = 24 * 60 * 60;
+/// Maximum age of a scan until an unchanged container is scanned again: a server of the store may have returned an
+/// outdated listing.
+const BELIEVED: SignedDuration = SignedDuration::from_hours(24);
 
 /// Changes of a container's refresh.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -229,7 +229,8 @@ impl Index {
             })?;
             let goes_on = begun < 0 && (pass.anew || !anew);
             if !goes_on {
-                let is_settled = checked > 0 && amount == Some(pass.seen) && begun + BELIEVED > now && begun >= 0;
+                let is_recent = begun >= 0 && begun + BELIEVED.as_secs() > now;
+                let is_settled = is_recent && checked > 0 && amount == Some(pass.seen);
                 if is_settled && !anew {
                     transaction.execute("UPDATE container SET checked = ? WHERE id = ?", [now, pass.container])?;
                     transaction.commit()?;
