@@ -31,8 +31,8 @@ pub use self::announced::{Announcement, Announcements};
 pub use self::export::Exported;
 pub use self::pass::{Refreshed, Step};
 
-/// The file. A change of schema.sql raises the number and needs no migration: the file is a copy, and is made again
-/// where it has another format.
+/// Format of the file. A change of schema.sql raises its number and needs no migration: the file is only a copy, and is
+/// created again in the new format.
 static KIND: FileKind = FileKind {
     name: "an index of apt-ci",
     application_id: i32::from_be_bytes(*b"apti"),
@@ -42,7 +42,8 @@ static KIND: FileKind = FileKind {
 };
 /// Timeout for the locks of other processes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// How the file is filled, while readers go on. A power cut may take the last pages from it, and they are listed again.
+/// Settings for filling the file while it is read. After a power cut the last pages may be missing; they are listed
+/// again.
 const FILLING: Options =
     Options { busy_timeout: BUSY_TIMEOUT, has_wal: true, synchronous: "NORMAL", is_checked: false };
 
@@ -60,10 +61,10 @@ pub enum IndexError {
         /// The cause.
         reason: String,
     },
-    /// The file is another program's.
+    /// The file belongs to another program.
     #[error("cannot use the index: {0}")]
     Foreign(String),
-    /// A file beside the index cannot be written.
+    /// A file next to the index cannot be written.
     #[error("cannot write {path}: {reason}")]
     Unwritable {
         /// The file.
@@ -84,7 +85,7 @@ pub enum IndexError {
 pub struct Index {
     path: Arc<Path>,
     connection: Arc<Mutex<Connection>>,
-    /// Held by the one process that fills it.
+    /// Lock of the only process that may fill the file.
     _lock: Option<Arc<File>>,
 }
 
@@ -99,13 +100,13 @@ impl Index {
         folder.join("index").join(format!("{name}-{id}.sqlite"))
     }
 
-    /// Opens the file to fill it; creates it if it is missing or of another format. A damaged one is set aside.
+    /// Opens the file for filling; creates it if it is missing or has another format. A damaged one is set aside.
     ///
     /// # Errors
     /// [`IndexError::Busy`], [`IndexError::Foreign`], or when the file cannot be created.
     pub fn fill(path: &Path) -> Result<Self, IndexError> {
         let unusable = |error: &dyn std::fmt::Display| Self::unusable(path, error);
-        // It tells of private runs, too.
+        // Only this user may read the file, because it contains private runs.
         let lock = owned::claim(path).map_err(|error| unusable(&error))?;
         let lock = lock.ok_or_else(|| IndexError::Busy(path.to_owned()))?;
         let marker = found_damaged(path);
@@ -113,7 +114,7 @@ impl Index {
             true => Err(sqlite::damage("a reader has found it damaged").into()),
             false => open_to_fill(path),
         };
-        // Nothing is lost in either case: it is a copy.
+        // Nothing is lost in either case, because the file is only a copy.
         let connection = match opened {
             Ok(connection) => connection,
             Err(OpenError::Newer { .. } | OpenError::TooOld { .. }) => {
@@ -132,7 +133,7 @@ impl Index {
         Ok(Self { path: path.into(), connection: Arc::new(Mutex::new(connection)), _lock: Some(Arc::new(lock)) })
     }
 
-    /// Opens the file to ask it. `None` when it does not exist, is damaged, or has another format.
+    /// Opens the file for queries. Returns `None` when it does not exist, is damaged, or has another format.
     ///
     /// # Errors
     /// [`IndexError::Foreign`], or when it cannot be read.
@@ -142,7 +143,7 @@ impl Index {
         }
         let opened = sqlite::open_current(path, &KIND, BUSY_TIMEOUT).and_then(|connection| {
             if let Some(connection) = &connection {
-                // Counting millions of runs reads much of the file: without copying it.
+                // Counting millions of runs reads much of the file; a mapping avoids copies of it.
                 connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
             }
             Ok(connection)
@@ -194,7 +195,7 @@ impl Index {
             Err(error) => error,
         };
         if sqlite::is_damaged(&error) && self._lock.is_some() {
-            // It has to be closed before it is set aside. What was listed is listed again.
+            // The file has to be closed before it is set aside. Its contents are listed again.
             let renewed = Connection::open_in_memory().map_err(io::Error::other).and_then(|closed| {
                 *connection = closed;
                 set_aside(&self.path, &error)
@@ -235,14 +236,13 @@ impl Index {
 
 fn open_to_fill(path: &Path) -> Result<Connection, OpenError> {
     let connection = sqlite::open(path, &KIND, &FILLING)?;
-    // New runs belong everywhere in it: with 64 MiB in memory, and seldom copied from the log into the file, most pages
-    // are written once.
+    // New runs may be anywhere in the file. With 64 MiB in memory and rare checkpoints, most pages are written once.
     connection.pragma_update(None, "cache_size", -65_536)?;
     connection.pragma_update(None, "wal_autocheckpoint", 8_192)?;
     Ok(connection)
 }
 
-/// Sets a damaged file aside and makes an empty one.
+/// Sets a damaged file aside and creates an empty one.
 fn set_aside(path: &Path, error: &rusqlite::Error) -> io::Result<Connection> {
     let aside = owned::set_aside(path)?;
     tracing::error!(
@@ -253,12 +253,13 @@ fn set_aside(path: &Path, error: &rusqlite::Error) -> io::Result<Connection> {
     open_to_fill(path).map_err(io::Error::other)
 }
 
-/// The file by which readers tell who fills an index that it is damaged: they cannot replace it.
+/// Returns the marker with which readers report damage to the process that fills the index, because they cannot replace
+/// the file.
 fn found_damaged(path: &Path) -> PathBuf {
     path.with_extension("found-damaged")
 }
 
-/// What a reader does about a damaged file.
+/// Logs that a file is damaged, and leaves a marker for the process that fills it.
 fn report_damage(path: &Path, error: &rusqlite::Error) {
     tracing::error!("the index {} is damaged ({error}); run `apt-ci index` to rebuild it", path.display());
     if let Err(failure) = File::create(found_damaged(path)) {

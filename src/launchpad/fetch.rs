@@ -13,10 +13,10 @@ use crate::http::{AnswerTimeout, Timeouts, client_builder, innermost, is_transie
 use crate::request::Login;
 use crate::retry::{ClassifyFailure, RetryPolicy, Transient, retry};
 
-/// Timeout of one attempt, from the connection to the last byte.
+/// Timeout for one attempt, from the connection to the last byte.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::Whole(TIMEOUT) };
-/// How a question is asked again.
+/// Limits of retries.
 const RETRIES: RetryPolicy = RetryPolicy {
     first_delay: Duration::from_millis(300),
     max_delay: Duration::from_secs(15),
@@ -25,7 +25,7 @@ const RETRIES: RetryPolicy = RetryPolicy {
     total_limit: None,
     has_jitter: true,
 };
-/// The most bytes that an answer may have. A key with a thousand signatures has less.
+/// Maximum size of an answer, in bytes. A key with a thousand signatures has less.
 const LIMIT: usize = 1024 * 1024;
 const REDIRECTS: usize = 4;
 
@@ -47,7 +47,7 @@ impl ClassifyFailure for Fault {
     }
 }
 
-/// A client that sends no secrets but those that it is given for a question.
+/// Returns a client without secrets of its own: a login is added to a single request.
 pub(super) fn client() -> Result<Client, reqwest::Error> {
     client_builder(&TIMEOUTS, Policy::custom(redirect)).build()
 }

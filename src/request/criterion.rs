@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{InvalidRequest, Request, TestSource};
 use crate::pattern::{Alphabet, NAMES, Pattern};
 
-/// Something that a request has, and a shell pattern for it: `trigger=glibc/*`.
+/// A condition for one property of a request, with a shell pattern: `trigger=glibc/*`.
 ///
 /// If a request has several values of a property, one of them has to match.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ impl Key {
         }
     }
 
-    /// The characters of what is compared.
+    /// Returns the characters that the property's values consist of.
     fn alphabet(self) -> Alphabet {
         let (noun, extra) = match self {
             Self::Package => return NAMES,
@@ -85,7 +85,7 @@ impl FromStr for Criterion {
     type Err = InvalidRequest;
 
     fn from_str(text: &str) -> Result<Self, InvalidRequest> {
-        // A PPA's token does not belong here, but may be given.
+        // A PPA's token does not belong here, but users may paste it.
         let shown = if text.starts_with("ppa=") && text.contains('@') { "" } else { text };
         let invalid = |rule: String| Err(InvalidRequest::new("match", shown, rule));
         let names = Key::ALL.map(Key::name).join(", ");

@@ -97,7 +97,7 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Swift has two more answers that mean "later": 422 for bytes that arrived damaged, 498 for a rate limit.
+/// Returns whether a status is transient. Swift adds 422 for bytes that arrived damaged, and 498 for a rate limit.
 fn is_transient(status: StatusCode) -> bool {
     http::is_transient(status) || matches!(status.as_u16(), 422 | 498)
 }

@@ -48,7 +48,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// Timeout for silence of the store. A whole transfer has no timeout: artifacts may be large and connections slow.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 const TIMEOUTS: Timeouts = Timeouts { connect: CONNECT_TIMEOUT, answer: AnswerTimeout::Piece(IDLE_TIMEOUT) };
-/// How many connections stay open while nobody uses them.
+/// Maximum number of unused connections that stay open.
 const IDLE_CONNECTIONS: usize = 4;
 /// Number of objects that are removed with one request. Swift's limit is 10,000; it answers when all are removed.
 const BULK: usize = 1000;

@@ -19,8 +19,8 @@ impl ClassifyFailure for Failure {
     }
 }
 
-/// Sends a request to a server that has not answered yet. One that takes the connection and then says nothing is no better than one
-/// that is not there, and is reported as soon.
+/// Sends a request to a server that has not answered yet. A server that accepts the connection and then says nothing is
+/// reported as soon as an unreachable one.
 pub(super) async fn first_answer(
     address: &str,
     sending: impl Future<Output = Result<Response, reqwest::Error>>,
@@ -37,7 +37,7 @@ pub(super) async fn first_answer(
     }
 }
 
-/// Performs work until it succeeds, fails for good, or the policy ends. `work` begins from the start each time.
+/// Repeats `work` from its start until it succeeds, fails permanently, or the policy ends.
 pub(super) async fn persist<T, F>(policy: RetryPolicy, work: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, Failure>>,
@@ -88,7 +88,7 @@ mod tests {
         let begin = Instant::now();
         let error = run(persist(SHORT, || async { Err::<(), _>(passing(true, None)) })).unwrap_err();
         assert!(matches!(error, StoreError::Unreachable { .. }));
-        // Long before a store would be given up that is waited for; a busy machine may take its time.
+        // Much less than the limit for a restarting store; a busy machine may be slow.
         assert!(begin.elapsed() < LONG.connect_limit.unwrap() / 2, "{:?}", begin.elapsed());
     }
 

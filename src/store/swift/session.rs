@@ -61,7 +61,7 @@ impl Session {
     pub(super) fn new(account: Account) -> Result<Self, StoreError> {
         // A token must not follow a redirect to another server.
         let mut builder = client_builder(&TIMEOUTS, reqwest::redirect::Policy::none())
-            // A worker uploads a few results at a time; what more was open once need not stay open.
+            // A worker uploads a few results at a time; further connections need not stay open.
             .pool_max_idle_per_host(IDLE_CONNECTIONS);
         if let Some(file) = &account.cacert {
             builder = builder.tls_certs_only(certificates(file)?);
