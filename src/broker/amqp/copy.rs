@@ -3,6 +3,8 @@
 //! The copy is delivered and stays unacknowledged as long as the claim lasts. If the worker dies, the broker takes the copy back,
 //! finds that it has outlived its time to live of zero, and moves it to the origin queue at once.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use futures_util::future::{join, try_join};
 use lapin::message::Delivery;
@@ -16,6 +18,10 @@ use super::message::Subject;
 use super::{names, publish};
 use crate::broker::ClaimStep;
 use crate::request::RequestId;
+
+/// The broker closes a channel on which a delivery stays unacknowledged for its `consumer_timeout`, which clients cannot read
+/// and which sites set as low as 20 seconds.
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// A copy that the broker has stored, confirmed and delivered to us.
 pub(super) struct Copy {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::acquire::{self, Locking};
 use super::channel::in_time;
 use super::claim_queue::Shelf;
 use super::connection::{Link, Live};
-use super::copy::Copy;
+use super::copy::{Copy, RENEW_EVERY};
 use super::fault::Fault;
-use super::lock::{self, Locking};
 use super::message::Subject;
 use super::queues::Looking;
 use super::roll_call::{Place, Presence, Teller};
@@ -20,9 +20,6 @@ use crate::broker::contact::Contact;
 use crate::broker::{BrokerError, Rotation, Verdict};
 use crate::release::QueueName;
 
-/// The broker closes a channel on which a delivery stays unacknowledged for its `consumer_timeout`, which clients cannot read
-/// and which sites set as low as 20 seconds.
-pub(super) const RENEW_EVERY: Duration = Duration::from_secs(10);
 /// Between two attempts to announce a claim again on a connection that is there.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -406,7 +403,7 @@ impl Keeping {
         let Keeper { shelf, subject, .. } = &self.keeper;
         let mut copy = Copy::make(shelf.take(live).await?, subject).await?;
         loop {
-            let locking = match lock::lock(live, subject, &mut copy, false, || true).await {
+            let locking = match acquire::lock(live, subject, &mut copy, false, || true).await {
                 // The test runs already, and goes on.
                 Ok(Locking::Namesake) => {
                     tokio::time::sleep(PAUSE).await;

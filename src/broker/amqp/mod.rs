@@ -3,7 +3,7 @@
 //! A request waits in a durable queue. A worker's slot that takes it makes a copy in a claim queue of its own
 //! ([`claim_queue`], [`copy`]) before it acknowledges the origin's, renews that copy as long as the test runs ([`keeper`]), and removes it when the result is
 //! complete. If the worker dies, the broker moves the copy to the origin at once; if only the connection breaks, the
-//! worker announces its claim again. Two copies of one request never run at the same time ([`lock`]).
+//! worker announces its claim again. Two copies of one request never run at the same time ([`acquire`]).
 //!
 //! What shall come back later waits in a queue that leads to its origin ([`delay`]).
 //!
@@ -14,6 +14,7 @@
 //!
 //! Works on RabbitMQ 3.10, and uses nothing that 4.x has removed.
 
+mod acquire;
 mod announce;
 mod channel;
 mod claim_queue;

@@ -12,13 +12,13 @@ use lapin::types::{FieldTable, ShortString};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::acquire::{self, Locking};
 use super::channel;
 use super::claim_queue::{ClaimQueue, Shelf};
 use super::connection::{Link, Live};
 use super::copy::Copy;
 use super::fault::Fault;
 use super::keeper::Keeper;
-use super::lock::{self, Locking};
 use super::message::Subject;
 use super::roll_call::{Place, Presence, Serving};
 use super::survey::Survey;
@@ -385,7 +385,7 @@ impl AmqpSlot {
             Some(Ok(Locking::Ours { contended: false }))
         } else {
             tokio::select! {
-                locking = lock::lock(live, &subject, &mut own, true, free_here) => Some(locking),
+                locking = acquire::lock(live, &subject, &mut own, true, free_here) => Some(locking),
                 () = stop.cancelled() => None,
             }
         };
