@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::channel::close;
 use super::connection::{Link, Live};
 use super::fault::Fault;
-use super::publish;
+use super::message::persistent;
 use crate::broker::{BrokerError, Topic};
 
 /// The channels of the announcements. One at a time uses them.
@@ -38,7 +38,7 @@ impl Announcer {
                 _ => open(live, topic).await?,
             };
             let options = BasicPublishOptions::default();
-            let properties = publish::persistent().with_content_type("application/json".into());
+            let properties = persistent().with_content_type("application/json".into());
             let (exchange, properties) = match topic {
                 // Nobody wants to read after a restart what ran before it.
                 Topic::TestStatus => (STATUS, properties.with_delivery_mode(TRANSIENT)),

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::{self, ANSWER_TIMEOUT};
+use super::claims::Roll;
 use super::fault::{self, Fault, OTHERS_HOLD};
 use super::health::Health;
 use super::kinds::Kinds;
 use super::names;
-use super::roll_call::Roll;
 use crate::broker::queue_type::QueueType;
 use crate::broker::url::AmqpUrl;
 use crate::broker::{BrokerError, CONNECT_TIMEOUT, Exclusion};
@@ -55,7 +55,7 @@ pub(super) struct Link {
     frame_max: Option<AtomicU32>,
     closed: CancellationToken,
     /// The claims that are held through this link.
-    pub(super) roll: Roll,
+    pub(super) roll: Arc<Roll>,
 }
 
 /// A connection that was alive when it was handed out.
@@ -122,7 +122,7 @@ impl Link {
             }),
             publishing: tokio::sync::Mutex::new(None),
             closed: CancellationToken::new(),
-            roll: Roll::default(),
+            roll: Arc::default(),
         }))
     }
 

@@ -11,12 +11,13 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Confirmation};
 
 use super::channel::{close, in_time};
+use super::claims::HeldClaim;
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::message::{size_of_table, text_header};
 use super::names;
 use super::queues::Looking;
-use super::roll_call::{HeldClaim, LONGEST, declare_exchange, declare_presence, header};
+use super::roll_call::{LONGEST, declare_exchange, declare_presence, header};
 use crate::broker::contact::{Cancel, Cancelled};
 use crate::request::{Request, RequestId};
 

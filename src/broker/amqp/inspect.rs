@@ -5,12 +5,12 @@ use futures_util::try_join;
 use lapin::message::Delivery;
 use lapin::types::ShortString;
 
+use super::claims::HeldClaim;
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::held::Held;
 use super::message::text_header;
 use super::queues::Looking;
-use super::roll_call::HeldClaim;
 use super::{delay, holder_query, looks, names};
 use crate::broker::{DeadLetter, Opaque, QueueContents, QueueState};
 use crate::release::QueueName;

@@ -5,11 +5,11 @@ use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 
 use super::channel::{close, in_time};
+use super::claims::Place;
 use super::connection::Live;
 use super::fault::Fault;
 use super::message::Subject;
 use super::names;
-use super::roll_call::Place;
 use crate::request::RequestId;
 
 /// The channel on which a slot asks for locks and gives them up.

@@ -23,6 +23,7 @@ use super::connection::Live;
 use super::fault::Fault;
 use super::held::Held;
 use super::kinds::{GiveBack, Kind, Trial, TrialOf};
+use super::message::persistent;
 use super::returns::{FIRST_TRIAL, LAST_TRIAL};
 use super::{names, publish, returns, type_note};
 use crate::broker::queue_type::{Opaque, OpaqueReason, QueueType};
@@ -340,7 +341,7 @@ async fn give_back_often(
     let mut arguments = Kind { queue_type: QueueType::Quorum, limit }.arguments();
     arguments.insert("x-expires".into(), AMQPValue::LongInt(TRIAL_EXPIRES));
     channel.queue_declare(own.clone(), DURABLE, arguments).await?;
-    publish::confirmed(channel, own.clone(), b"", publish::persistent()).await?;
+    publish::confirmed(channel, own.clone(), b"", persistent()).await?;
     let get = async || channel.basic_get(own.clone(), BasicGetOptions::default()).await;
     let requeue = BasicNackOptions { requeue: true, ..Default::default() };
     for _ in 0..returns {

@@ -4,7 +4,7 @@ use lapin::message::Delivery;
 use lapin::protocol::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
 
-use super::{names, publish};
+use super::names;
 use crate::broker::Verdict;
 use crate::broker::history::{History, cut};
 use crate::release::QueueName;
@@ -52,6 +52,14 @@ const DROPPED: [&str; 14] = [
     "CC",
     "BCC",
 ];
+
+/// `delivery_mode`: the message survives a restart of the broker.
+const PERSISTENT: u8 = 2;
+
+/// The properties of every message that carries a request.
+pub(super) fn persistent() -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("text/plain; charset=UTF-8".into())
+}
 
 impl Subject {
     /// Reads a delivery from a request queue: the subject, the request or why it is none, and whether another holder may have
@@ -103,7 +111,7 @@ impl Subject {
     }
 
     fn with_headers(&self, headers: FieldTable) -> BasicProperties {
-        let properties = publish::persistent().with_headers(headers);
+        let properties = persistent().with_headers(headers);
         match &self.uuid {
             Some(uuid) => properties.with_message_id(uuid.as_str().into()),
             None => properties,
@@ -155,7 +163,7 @@ pub(super) fn revived_properties(delivery: &Delivery) -> BasicProperties {
 }
 
 fn carried(delivery: &Delivery, headers: FieldTable) -> BasicProperties {
-    let properties = publish::persistent().with_headers(headers);
+    let properties = persistent().with_headers(headers);
     match delivery.properties.message_id() {
         Some(id) => properties.with_message_id(id.clone()),
         None => properties,

@@ -13,6 +13,7 @@ use lapin::{Channel, Confirmation, PublisherConfirm};
 use super::channel::flush;
 use super::connection::{Link, Live};
 use super::fault::Fault;
+use super::message::persistent;
 use super::names;
 use crate::broker::BrokerError;
 use crate::request::RequestId;
@@ -25,14 +26,6 @@ const WINDOW: usize = 512;
 const BURST: usize = 25;
 /// A broker that confirms nothing for so long counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// `delivery_mode`: the message survives a restart of the broker.
-const PERSISTENT: u8 = 2;
-
-/// The properties of every message that carries a request.
-pub(super) fn persistent() -> BasicProperties {
-    BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("text/plain; charset=UTF-8".into())
-}
 
 /// Publishes one message to a queue, through the default exchange, and waits until the broker answers for it.
 pub(super) async fn confirmed(

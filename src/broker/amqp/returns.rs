@@ -15,6 +15,7 @@ use lapin::types::{AMQPValue, ShortString};
 use super::connection::Live;
 use super::fault::Fault;
 use super::kinds::{Kind, TrialOf};
+use super::message::persistent;
 use super::{names, publish};
 
 /// How many returns are tried out: the first of these that is sufficient. A limit that the last one does not exceed counts as none.
@@ -113,7 +114,7 @@ impl Notes {
                 alarm = publishing.blocked() => Err(alarm),
                 written = async {
                     self.declare(&channel).await?;
-                    publish::confirmed(&channel, self.queue.into(), note.as_bytes(), publish::persistent()).await
+                    publish::confirmed(&channel, self.queue.into(), note.as_bytes(), persistent()).await
                 } => written,
             }
         };

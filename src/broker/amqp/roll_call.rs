@@ -8,8 +8,7 @@
 //! Every client that may use the virtual host can answer as well. So answers are bounded in number and size, an answer counts only for
 //! the request that was asked for, and a question is answered only to who asks through RabbitMQ's own reply queue.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -28,9 +27,7 @@ use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::message::text_header;
 use super::names;
-use crate::broker::contact::{Cancel, Cancelled, Contact, News};
-use crate::release::QueueName;
-use crate::request::RequestId;
+use crate::broker::contact::Cancel;
 
 /// However many answers come, a question ends.
 pub(super) const LONGEST: Duration = Duration::from_secs(5);
@@ -39,161 +36,6 @@ pub(super) const LONGEST: Duration = Duration::from_secs(5);
 const MAX_QUESTIONS: i32 = 1024 * 1024;
 /// Maximum number of questions that a worker has received and not answered.
 const QUESTIONS_PREFETCH: u16 = 16;
-
-/// The claims that are held, or about to be, through one link.
-#[derive(Default)]
-pub(super) struct Roll(Mutex<Entries>);
-
-#[derive(Default)]
-struct Entries {
-    next: u64,
-    claims: BTreeMap<u64, Entry>,
-    /// The queues that each slot serves.
-    slots: BTreeMap<u64, Vec<QueueName>>,
-}
-
-/// What tells that a slot serves its queues, as long as this value lives.
-pub(super) struct Serving {
-    link: Arc<Link>,
-    key: u64,
-}
-
-impl Serving {
-    pub(super) fn start(link: &Arc<Link>, queues: &[QueueName]) -> Self {
-        let mut entries = link.roll.entries();
-        let key = entries.next;
-        entries.next += 1;
-        entries.slots.insert(key, queues.to_vec());
-        drop(entries);
-        Self { link: Arc::clone(link), key }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.link.roll.entries().slots.remove(&self.key);
-    }
-}
-
-struct Entry {
-    uuid: Option<RequestId>,
-    origin: QueueName,
-    body: Vec<u8>,
-    /// The channel on which the broker has given us our own, confirmed copy.
-    copy: Option<Channel>,
-    /// What the worker tells of its test.
-    contact: Option<Contact>,
-}
-
-/// A place on the roll. It is given up with this value.
-pub(super) struct Place {
-    link: Arc<Link>,
-    key: u64,
-}
-
-/// One claim, as its holder tells.
-pub(super) struct HeldClaim {
-    /// The name of the queue that it came from.
-    pub(super) origin: String,
-    /// The request.
-    pub(super) body: Vec<u8>,
-    /// What its worker tells, if it does.
-    pub(super) news: Option<News>,
-}
-
-impl Roll {
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether nothing is held through this link.
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries().claims.is_empty()
-    }
-
-    /// The claims that are held right now, or the one of a request. What counts is that the broker has our own copy: then
-    /// another copy may be dropped. The channel's state is read here, not remembered: it follows the broker's word in the order
-    /// in which the broker spoke, so a copy that went back before the question came is not claimed to be here.
-    fn held(&self, of: Option<&str>) -> Vec<HeldClaim> {
-        let entries = self.entries();
-        let held = entries.claims.values().filter(|entry| {
-            let asked_for = of.is_none_or(|of| entry.uuid.as_ref().is_some_and(|uuid| uuid.as_str() == of));
-            asked_for && entry.copy.as_ref().is_some_and(|channel| channel.status().connected())
-        });
-        let tell = |entry: &Entry| HeldClaim {
-            origin: entry.origin.to_string(),
-            body: entry.body.clone(),
-            news: entry.contact.as_ref().map(Contact::news),
-        };
-        held.map(tell).collect()
-    }
-
-    /// The names of the queues that the slots of this link serve, as a JSON list.
-    fn serves(&self) -> String {
-        let served: BTreeSet<String> = self.entries().slots.values().flatten().map(ToString::to_string).collect();
-        serde_json::to_string(&served).unwrap_or_default()
-    }
-
-    /// Hands the wish to cancel a test to its worker. `None` when no such test is here.
-    fn cancel(&self, wish: &Cancel) -> Option<Cancelled> {
-        let contact = {
-            let entries = self.entries();
-            let mine = |entry: &&Entry| entry.uuid.as_ref().is_some_and(|uuid| uuid.as_str() == wish.uuid);
-            entries.claims.values().find(mine)?.contact.clone()
-        };
-        // A worker that has just got the request has not begun with it: whoever asks again finds it ready.
-        contact.map(|contact| contact.cancel(wish))
-    }
-}
-
-impl Place {
-    /// A place for a claim. `None` when this process holds the request already, or is about to.
-    pub(super) fn take(link: &Arc<Link>, uuid: Option<&RequestId>, origin: &QueueName, body: &[u8]) -> Option<Self> {
-        let mut entries = link.roll.entries();
-        if uuid.is_some() && entries.claims.values().any(|entry| entry.uuid.as_ref() == uuid) {
-            return None;
-        }
-        let key = entries.next;
-        entries.next += 1;
-        let entry =
-            Entry { uuid: uuid.cloned(), origin: origin.clone(), body: body.to_vec(), copy: None, contact: None };
-        entries.claims.insert(key, entry);
-        Some(Self { link: Arc::clone(link), key })
-    }
-
-    /// From now on answers that the claim is held, by a copy on this channel; or, with `None`, no longer.
-    pub(super) fn set_copy(&self, copy: Option<&Channel>) {
-        if let Some(entry) = self.link.roll.entries().claims.get_mut(&self.key) {
-            entry.copy = copy.cloned();
-        }
-    }
-}
-
-/// Where a claim's worker says what its test does. It outlives its place without effect.
-pub(super) struct Teller {
-    link: Arc<Link>,
-    key: u64,
-}
-
-impl Place {
-    pub(super) fn teller(&self) -> Teller {
-        Teller { link: Arc::clone(&self.link), key: self.key }
-    }
-}
-
-impl Teller {
-    pub(super) fn introduce(&self, contact: Contact) {
-        if let Some(entry) = self.link.roll.entries().claims.get_mut(&self.key) {
-            entry.contact = Some(contact);
-        }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.link.roll.entries().claims.remove(&self.key);
-    }
-}
 
 /// Answers roll-calls for a link as long as this value lives.
 pub(super) struct Presence {

@@ -15,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 use super::acquire::{self, Locking};
 use super::channel;
 use super::claim_queue::{ClaimQueue, Shelf};
+use super::claims::{Place, Serving};
 use super::connection::{Link, Live};
 use super::copy::Copy;
 use super::fault::Fault;
 use super::keeper::Keeper;
 use super::message::Subject;
-use super::roll_call::{Place, Presence, Serving};
+use super::roll_call::Presence;
 use super::survey::Survey;
 use super::{delay, names, queues};
 use crate::broker::claim_step::ClaimLog;
@@ -101,7 +102,7 @@ enum Outcome {
 impl AmqpSlot {
     pub(super) fn new(link: Arc<Link>, rotation: Rotation, presence: Arc<Presence>) -> Self {
         let shelf = Arc::new(Shelf::of_a_new_slot(rotation.queues().to_vec()));
-        let serving = Serving::start(&link, rotation.queues());
+        let serving = Serving::start(&link.roll, rotation.queues());
         Self { link, shelf, rotation, survey: Survey::default(), channel: None, presence, _serving: serving }
     }
 
@@ -359,7 +360,7 @@ impl AmqpSlot {
         let (subject, request, redelivered) = Subject::read(queue.clone(), &delivery);
         let log = ClaimLog::new(self.shelf.slot(), subject.uuid.as_ref());
         log.taken(subject.history.attempts, redelivered);
-        let mut place = Place::take(&self.link, subject.uuid.as_ref(), &subject.origin, &subject.body);
+        let mut place = Place::take(&self.link.roll, subject.uuid.as_ref(), &subject.origin, &subject.body);
         let request_to_lock = subject.uuid.as_ref().filter(|_| place.is_some());
         let taking_over = Copy::take_over(claims, &subject, (channel, &delivery), request_to_lock);
         let (mut own, locked) = tokio::select! {
@@ -377,7 +378,7 @@ impl AmqpSlot {
         }
         let free_here = || {
             if place.is_none() {
-                place = Place::take(&self.link, subject.uuid.as_ref(), &subject.origin, &subject.body);
+                place = Place::take(&self.link.roll, subject.uuid.as_ref(), &subject.origin, &subject.body);
             }
             place.is_some()
         };

@@ -13,6 +13,7 @@ use super::channel::{close, in_time};
 use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::kinds::Kind;
+use super::message::persistent;
 use super::{names, publish};
 use crate::broker::queue_type::QueueType;
 
@@ -54,7 +55,7 @@ pub(super) async fn correct(link: &Link) {
         let (live, channel) = link.publishing_channel().await?;
         match found {
             QueueType::Quorum => {
-                publish::confirmed(&channel, names::TYPE_NOTE.into(), b"", publish::persistent()).await?;
+                publish::confirmed(&channel, names::TYPE_NOTE.into(), b"", persistent()).await?;
             }
             QueueType::Classic => {
                 channel.queue_purge(names::TYPE_NOTE.into(), QueuePurgeOptions::default()).await?;
