@@ -10,6 +10,8 @@ use super::fault::Fault;
 
 /// The broker answers within milliseconds; when it has not after this time, the connection is as good as lost.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Others who look give back what they hold within moments. One that is frozen or cut off does not.
+pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
 /// How many unacknowledged deliveries a claim queue's consumer may have: the copy that is held and the one that renews it; and one more,
 /// so that neither ever waits for the other.
 pub(super) const PREFETCH: u16 = 3;

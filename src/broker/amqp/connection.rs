@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::{self, ANSWER_TIMEOUT};
 use super::claims::Roll;
-use super::fault::{self, Fault, OTHERS_HOLD};
+use super::fault::{self, Fault};
 use super::health::Health;
 use super::kinds::Kinds;
 use super::names;
@@ -277,7 +277,7 @@ impl Link {
     pub(super) fn error(&self, action: &str, fault: Fault) -> BrokerError {
         match fault {
             Fault::Away(reason) => self.unreachable(reason),
-            Fault::InHand => BrokerError::InHand(OTHERS_HOLD),
+            Fault::InHand(held) => BrokerError::InHand(held),
             Fault::Blocked(reason) => BrokerError::Blocked { action: action.to_owned(), reason },
             Fault::Denied(denial) => BrokerError::Denied { action: action.to_owned(), denial },
             other => BrokerError::Refused { action: action.to_owned(), reason: other.to_string() },

@@ -12,8 +12,9 @@ use lapin::types::{FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, PublisherConfirm};
 use tokio::time::Instant;
 
+use super::channel::OTHERS_HOLD;
 use super::connection::{Link, Live};
-use super::fault::{Fault, OTHERS_HOLD};
+use super::fault::Fault;
 use super::{names, publish};
 use crate::broker::BrokerError;
 

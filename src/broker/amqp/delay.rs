@@ -26,7 +26,7 @@ use super::connection::Live;
 use super::fault::Fault;
 use super::held::Held;
 use super::message::Subject;
-use super::queues::Looking;
+use super::queue_probe::Looking;
 use super::{looks, names, publish, queues};
 use crate::broker::{DELAYS, Verdict, delay};
 use crate::release::QueueName;
@@ -160,7 +160,7 @@ pub(super) async fn any_waiting(live: &Live, origins: &[QueueName]) -> Result<bo
     let names: HashSet<String> = origins.iter().map(ToString::to_string).collect();
     match waiting(live).await {
         Ok(waiting) => Ok(waiting.iter().any(|message| names.contains(message.routing_key.as_str()))),
-        Err(Fault::InHand) => Ok(true),
+        Err(Fault::InHand(_)) => Ok(true),
         Err(fault) => Err(fault),
     }
 }

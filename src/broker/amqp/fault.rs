@@ -7,9 +7,6 @@ use lapin::ErrorKind;
 
 use crate::broker::Denial;
 
-/// Others who look give back what they hold within moments. One that is frozen or cut off does not.
-pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
-
 /// A failed operation at RabbitMQ.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
@@ -21,8 +18,8 @@ pub(super) enum Fault {
     Missing(String),
     /// Another connection has exclusive use of the queue.
     Locked,
-    /// Somebody else who looks at delayed requests does not give them back.
-    InHand,
+    /// Somebody else who looks at delayed requests has not given them back in this time.
+    InHand(Duration),
     /// The user lacks a permission.
     Denied(Denial),
     /// The broker will not do this, however often it is asked.
@@ -70,7 +67,7 @@ impl fmt::Display for Fault {
                 f.write_str(reason)
             }
             Self::Locked => f.write_str("another connection has exclusive use of it"),
-            Self::InHand => f.write_str("another client holds the delayed requests"),
+            Self::InHand(_) => f.write_str("another client holds the delayed requests"),
             Self::Denied(denial) => denial.fmt(f),
         }
     }

@@ -19,12 +19,12 @@ use lapin::types::{AMQPValue, DeliveryTag, FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 use tokio::time::Instant;
 
-use super::channel::{close, flush, in_time};
+use super::channel::{OTHERS_HOLD, close, flush, in_time};
 use super::connection::Live;
 use super::copies::Copies;
-use super::fault::{Fault, OTHERS_HOLD};
+use super::fault::Fault;
 use super::kinds::GiveBack;
-use super::queues::Looking;
+use super::queue_probe::Looking;
 use super::returns;
 
 /// Between two questions whether anything is left.
@@ -102,7 +102,7 @@ impl Held {
                 Some(_) => {}
             }
             if Instant::now() >= end {
-                break Err(Fault::InHand);
+                break Err(Fault::InHand(OTHERS_HOLD));
             }
             let nanoseconds = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().subsec_nanos();
             tokio::time::sleep(TRY_AGAIN_AFTER + Duration::from_millis((nanoseconds / 1000 % UP_TO).into())).await;

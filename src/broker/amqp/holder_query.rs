@@ -16,7 +16,7 @@ use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::message::{size_of_table, text_header};
 use super::names;
-use super::queues::Looking;
+use super::queue_probe::Looking;
 use super::roll_call::{LONGEST, declare_exchange, declare_presence, header};
 use crate::broker::contact::{Cancel, Cancelled};
 use crate::request::{Request, RequestId};

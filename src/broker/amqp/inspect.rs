@@ -10,7 +10,7 @@ use super::connection::{Link, Live};
 use super::fault::Fault;
 use super::held::Held;
 use super::message::text_header;
-use super::queues::Looking;
+use super::queue_probe::Looking;
 use super::{delay, holder_query, looks, names};
 use crate::broker::{DeadLetter, Opaque, QueueContents, QueueState};
 use crate::release::QueueName;

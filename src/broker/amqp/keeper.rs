@@ -13,7 +13,7 @@ use super::connection::{Link, Live};
 use super::copy::{Copy, RENEW_EVERY};
 use super::fault::Fault;
 use super::message::Subject;
-use super::queues::Looking;
+use super::queue_probe::Looking;
 use super::roll_call::Presence;
 use super::{delay, names, queues};
 use crate::broker::claim_step::{ClaimLog, ClaimStep};

@@ -10,45 +10,10 @@ use super::fault::Fault;
 use super::kinds::Kind;
 use super::looks::Asking;
 use super::names;
+use super::queue_probe::{Lengths, Looking};
 use crate::release::QueueName;
 
-/// Looks at queues. Asking for one that does not exist makes the broker close the channel, so a new one is opened then.
-pub(super) struct Looking<'a> {
-    live: &'a Live,
-    channel: Option<Channel>,
-}
-
-/// What the broker tells about a queue.
-pub(super) struct Lengths {
-    pub(super) ready: u64,
-    pub(super) consumers: u64,
-}
-
-impl<'a> Looking<'a> {
-    pub(super) fn at(live: &'a Live) -> Self {
-        Self { live, channel: None }
-    }
-
-    /// The queue's lengths; `None` when it does not exist.
-    pub(super) async fn look(&mut self, queue: ShortString) -> Result<Option<Lengths>, Fault> {
-        // A broker whose memory or disk runs out reads nothing more from who has published.
-        let channel = match self.channel.take() {
-            Some(channel) => channel,
-            None => in_time(self.live.channel()).await?,
-        };
-        let options = QueueDeclareOptions { passive: true, ..Default::default() };
-        let asked = async { Ok(channel.queue_declare(queue, options, FieldTable::default()).await?) };
-        match in_time(asked).await {
-            Ok(queue) => {
-                self.channel = Some(channel);
-                let (ready, consumers) = (queue.message_count().into(), queue.consumer_count().into());
-                Ok(Some(Lengths { ready, consumers }))
-            }
-            Err(Fault::Missing(_)) => Ok(None),
-            Err(fault) => Err(fault),
-        }
-    }
-
+impl Looking<'_> {
     /// The lengths of a queue of the site, as they may be told for as long as queues are believed to be missing. One that was never seen to exist
     /// is made, if `makes` says so: RabbitMQ writes an error line into its log for each question about a queue that is not there.
     pub(super) async fn look_at_ours(&mut self, queue: &ShortString, makes: bool) -> Result<Option<Lengths>, Fault> {
@@ -114,12 +79,6 @@ impl<'a> Looking<'a> {
             Err(fault) => return Err(fault),
         }
         self.look(dead).await
-    }
-
-    pub(super) async fn end(self) {
-        if let Some(channel) = self.channel {
-            close(&channel).await;
-        }
     }
 }
 

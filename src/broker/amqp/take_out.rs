@@ -17,7 +17,7 @@ use super::fault::Fault;
 use super::held::Held;
 use super::kinds::GiveBack;
 use super::message::{moved_properties, revived_properties, text_header};
-use super::queues::Looking;
+use super::queue_probe::Looking;
 use super::{delay, looks, names};
 use crate::broker::take_out::Extent;
 use crate::broker::{BrokerError, Choice, Message, Pile};
