@@ -1,99 +1,39 @@
-//! What travels with a request from one holder to the next: how often it was tried, and why it is here again.
+//! The past of a request, which travels with it from one holder to the next.
 
-use std::time::Duration;
+use super::failure::{FAILURES, Failure};
+use super::settlement::Verdict;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
-use super::Verdict;
-
-/// The delays that [`Verdict::Later`] knows; others are rounded up to the next one, or down to the last. RabbitMQ has a queue
-/// for each.
-pub const DELAYS: [Duration; 7] = [
-    Duration::from_secs(1),
-    Duration::from_secs(5),
-    Duration::from_secs(15),
-    Duration::from_secs(60),
-    Duration::from_secs(300),
-    Duration::from_secs(900),
-    Duration::from_secs(3600),
-];
-
-/// So many failures of a request are remembered, the latest ones.
-pub const FAILURES: usize = 10;
-/// In characters. RabbitMQ's headers must fit into one frame, however many bytes a character takes.
-const LONGEST_REASON: usize = 500;
-const LONGEST_WORKER: usize = 100;
-
-/// The delay of [`DELAYS`] that a request waits out.
-#[must_use]
-pub fn delay(after: Duration) -> Duration {
-    DELAYS.into_iter().find(|delay| *delay >= after).unwrap_or(DELAYS[DELAYS.len() - 1])
-}
-
-/// An attempt that failed for a reason that is not the request's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// Who tried.
-    pub worker: String,
-    /// What failed. At most 500 characters are kept, without control characters.
-    pub reason: String,
-    /// Which attempt it was; the first is 1.
-    pub attempt: u32,
-    /// When it failed.
-    pub time: Timestamp,
-    /// Whether the fault was the host's own, such as a full disk, and no testbed's.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub host: bool,
-}
-
-impl Failure {
-    fn bounded(&self) -> Self {
-        let Self { worker, reason, .. } = self;
-        Self { worker: cut(worker, LONGEST_WORKER), reason: cut(reason, LONGEST_REASON), ..self.clone() }
-    }
-}
-
-/// One line of at most so many characters.
-pub(super) fn cut(text: &str, longest: usize) -> String {
-    let line = |c: char| if c.is_control() { ' ' } else { c };
-    match text.char_indices().nth(longest) {
-        None => text.chars().map(line).collect(),
-        Some(_) => text.chars().take(longest - 1).map(line).chain(['…']).collect(),
-    }
-}
-
-/// What is known about a request's past.
+/// The known past of a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct History {
-    /// How often it was claimed, less the attempts that do not count.
+    /// Number of claims, without the attempts that do not count.
     pub(super) attempts: u32,
-    /// How often it was passed on since an attempt last counted.
+    /// Number of times that the request was passed on since an attempt last counted.
     pub(super) passes: u32,
     /// The latest failures, oldest first.
     pub(super) failures: Vec<Failure>,
 }
 
 impl History {
-    /// The history of a request that is claimed now.
+    /// Returns the history of a request that is claimed now.
     pub(super) fn claimed(mut self) -> Self {
         self.attempts = self.attempts.saturating_add(1);
         self
     }
 
-    /// Whether somebody else may have had a claimed request before.
+    /// Returns whether a claimed request may have had another holder before.
     pub(super) fn had_another_holder(&self) -> bool {
         self.attempts > 1 || self.passes > 0 || !self.failures.is_empty()
     }
 
-    /// The history of a claimed request that goes back to its queue.
+    /// Returns the history of a claimed request that goes back to its queue.
     pub(super) fn after(&self, verdict: &Verdict) -> Self {
         let mut after = self.clone();
         let before = self.attempts.saturating_sub(1);
         match verdict {
             Verdict::Done | Verdict::Dead(_) => {}
             Verdict::Requeue => after.passes = 0,
-            // The first one counts in any case: the count is what makes the next holder look for a result.
+            // A first attempt counts in any case: the count makes the next holder look for a result.
             Verdict::Return => after.attempts = before.max(1),
             Verdict::Later { failure, counts, .. } => {
                 (after.attempts, after.passes) = match (counts, failure) {
@@ -109,13 +49,13 @@ impl History {
         after
     }
 
-    /// The failures as JSON.
+    /// Returns the failures as JSON.
     pub(super) fn failures_text(&self) -> String {
         serde_json::to_string(&self.failures).expect("text and numbers can always be written")
     }
 
-    /// Reads what [`History::failures_text`] wrote. What somebody else has made of it is forgotten: it must not keep a request
-    /// from running.
+    /// Reads the text of [`History::failures_text`]. Any other text is ignored: it must not keep a request from
+    /// running.
     pub(super) fn failures_from(text: &str) -> Vec<Failure> {
         let failures: Vec<Failure> = serde_json::from_str(text).unwrap_or_default();
         let surplus = failures.len().saturating_sub(FAILURES);
@@ -126,6 +66,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::DELAYS;
 
     fn failure(attempt: u32, reason: &str) -> Failure {
         let time = "2026-11-20T10:00:00Z".parse().unwrap();
@@ -134,12 +75,6 @@ mod tests {
 
     fn later(failure: Option<Failure>, counts: bool) -> Verdict {
         Verdict::Later { after: DELAYS[0], failure, counts }
-    }
-
-    #[test]
-    fn delays_are_those_that_have_a_queue() {
-        let seconds = |after| delay(Duration::from_secs_f64(after)).as_secs();
-        assert_eq!([0.0, 0.2, 1.0, 1.1, 60.0, 61.0, 3600.0, 86400.0].map(seconds), [1, 1, 1, 5, 60, 300, 3600, 3600]);
     }
 
     #[test]
@@ -165,7 +100,7 @@ mod tests {
         assert_eq!((after.attempts, after.passes, after.failures.as_slice()), (0, 0, &[failed][..]));
         assert!(after.clone().claimed().had_another_holder());
         assert_eq!(History::failures_from(&after.failures_text()), after.failures);
-        // As earlier versions wrote it.
+        // The form of earlier versions.
         let old = r#"[{"worker":"w","reason":"r","attempt":1,"time":"2026-11-20T10:00:00Z"}]"#;
         assert!(matches!(&History::failures_from(old)[..], [Failure { host: false, .. }]));
     }

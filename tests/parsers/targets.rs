@@ -1,8 +1,7 @@
 //! Parsers of bytes that come from elsewhere, one function per parser. Each takes any bytes, must not panic, and checks what
 //! must be true of what was read. Both the property tests and `fuzz/` call these functions.
 
-use apt_ci::broker::QueueUrl;
-use apt_ci::broker::amqp::headers_of_copy;
+use apt_ci::broker::{QueueUrl, headers_of_copy};
 use apt_ci::excuses::{Excuses, State, text};
 use apt_ci::forge::delivery::Delivery;
 use apt_ci::forge::{Forge, event};

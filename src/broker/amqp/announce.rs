@@ -112,7 +112,7 @@ impl AmqpListener {
     }
 
     /// See [`crate::broker::Listener::next`].
-    pub(crate) async fn next(&mut self, until: Instant) -> Result<Option<Vec<u8>>, BrokerError> {
+    pub(in crate::broker) async fn next(&mut self, until: Instant) -> Result<Option<Vec<u8>>, BrokerError> {
         loop {
             let message = tokio::select! {
                 biased;
@@ -135,7 +135,7 @@ impl AmqpListener {
     }
 
     /// See [`crate::broker::Listener::end`].
-    pub(crate) async fn end(self) {
+    pub(in crate::broker) async fn end(self) {
         close(&self.channel).await;
     }
 }

@@ -53,7 +53,7 @@ type Settlement = (Verdict, oneshot::Sender<Result<(), BrokerError>>);
 
 impl AmqpHold {
     /// Waits until the claim is lost, with the reason. Cancel-safe.
-    pub async fn lost(&mut self) -> String {
+    pub(in crate::broker) async fn lost(&mut self) -> String {
         match self.standing.wait_for(|standing| matches!(standing, Standing::Lost(_))).await.as_deref() {
             Ok(Standing::Lost(reason)) => reason.clone(),
             _ => GONE.to_owned(),
@@ -67,7 +67,7 @@ impl AmqpHold {
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`].
-    pub async fn held(&mut self) -> Result<(), BrokerError> {
+    pub(in crate::broker) async fn held(&mut self) -> Result<(), BrokerError> {
         let (reply, proven) = oneshot::channel();
         if self.proofs.send(reply).await.is_ok() {
             // An error means that the claim has come to its end, and how is seen next.
@@ -81,17 +81,17 @@ impl AmqpHold {
     }
 
     /// Whether the claim has not been held all the time.
-    pub fn was_interrupted(&self) -> bool {
+    pub(in crate::broker) fn was_interrupted(&self) -> bool {
         !matches!(&*self.standing.borrow(), Standing::Held { again: false })
     }
 
     /// Logs a step that the worker has made.
-    pub fn log(&self, step: ClaimStep) {
+    pub(in crate::broker) fn log(&self, step: ClaimStep) {
         self.log.step(step);
     }
 
     /// From now on tells who asks what the test does.
-    pub fn introduce(&self, contact: Contact) {
+    pub(in crate::broker) fn introduce(&self, contact: Contact) {
         self.teller.introduce(contact);
     }
 
@@ -99,7 +99,7 @@ impl AmqpHold {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn others_wait(&self) -> Result<bool, BrokerError> {
+    pub(in crate::broker) async fn others_wait(&self) -> Result<bool, BrokerError> {
         let live = self.link.live().await?;
         let look = async {
             let mut looking = Looking::at(&live);
@@ -114,7 +114,7 @@ impl AmqpHold {
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`], or when the broker refuses; then the request is back on its queue.
-    pub async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
+    pub(in crate::broker) async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
         let (reply, outcome) = oneshot::channel();
         let lost = || match &*self.standing.borrow() {
             Standing::Lost(reason) => BrokerError::ClaimLost(reason.clone()),

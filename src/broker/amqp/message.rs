@@ -6,7 +6,8 @@ use lapin::types::{AMQPValue, FieldTable};
 
 use super::names;
 use crate::broker::Verdict;
-use crate::broker::history::{History, cut};
+use crate::broker::failure::cut;
+use crate::broker::history::History;
 use crate::release::QueueName;
 use crate::request::{InvalidRequest, Request, RequestId};
 

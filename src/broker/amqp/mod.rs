@@ -82,7 +82,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// [`BrokerError::Unreachable`] within [`super::CONNECT_TIMEOUT`].
-    pub async fn connect(url: &AmqpUrl) -> Result<Self, BrokerError> {
+    pub(super) async fn connect(url: &AmqpUrl) -> Result<Self, BrokerError> {
         let link = Link::new(url)?;
         link.live().await?;
         Ok(Self { link, announcer: Box::default(), presence: Mutex::default() })
@@ -92,7 +92,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker is away or refuses.
-    pub async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
+    pub(super) async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
         let live = self.link.live().await?;
         queues::declare(&live, queues).await.map_err(|fault| self.link.error("declare the queues", fault))
     }
@@ -101,7 +101,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
+    pub(super) async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
         let live = self.link.live().await?;
         let split = queues::split(&live, queues).await;
         split.map(|(existing, _)| existing).map_err(|fault| self.link.error("look for queues", fault))
@@ -111,7 +111,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// [`BrokerError::Blocked`] when an alarm blocks publishing, [`BrokerError::Denied`] when this user may not publish.
-    pub async fn takes_messages(&self) -> Result<(), BrokerError> {
+    pub(super) async fn takes_messages(&self) -> Result<(), BrokerError> {
         publish::probe(&self.link).await
     }
 
@@ -119,7 +119,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// [`BrokerError::Denied`] when it may not, or when the broker cannot be asked.
-    pub async fn check_rights(&self) -> Result<(), BrokerError> {
+    pub(super) async fn check_rights(&self) -> Result<(), BrokerError> {
         self.takes_messages().await?;
         let live = self.link.live().await?;
         rights::check(&live).await.map_err(|fault| self.link.error("hold requests as a worker", fault))
@@ -129,7 +129,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// [`BrokerError::Unconfirmed`] when not all were confirmed; [`BrokerError::NoSuchQueue`] when the only one was unroutable.
-    pub async fn submit(
+    pub(super) async fn submit(
         &self,
         submissions: &[Submission],
         sent_before: &HashSet<RequestId>,
@@ -142,7 +142,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker is away, or the queues cannot be declared.
-    pub async fn slot(&self, rotation: Rotation) -> Result<AmqpSlot, BrokerError> {
+    pub(super) async fn slot(&self, rotation: Rotation) -> Result<AmqpSlot, BrokerError> {
         self.declare(rotation.queues()).await?;
         let presence = {
             let mut current = self.presence.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +159,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
+    pub(super) async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
         self.states(queues, Absent::AskedFor).await
     }
 
@@ -167,7 +167,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn inspect_site(&self, queues: &[QueueName], makes: bool) -> Result<Vec<QueueState>, BrokerError> {
+    pub(super) async fn inspect_site(&self, queues: &[QueueName], makes: bool) -> Result<Vec<QueueState>, BrokerError> {
         self.states(queues, Absent::OfSite { makes }).await
     }
 
@@ -181,7 +181,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
+    pub(super) async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let live = self.link.live().await?;
         let asked = looks::may_be_quorum(&live, &names::short(queue)).await;
         asked.map_err(|fault| self.link.error("query the type of a queue", fault))
@@ -191,7 +191,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// [`BrokerError::NoSuchQueue`], or when the broker cannot be asked.
-    pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
+    pub(super) async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         let live = self.link.live().await?;
         match inspect::contents(&self.link, &live, queue, limit).await {
             Ok(Some(contents)) => Ok(contents),
@@ -220,7 +220,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
+    pub(super) async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
         let live = self.link.live().await?;
         let error = |fault| self.link.error("query the workers for running tests", fault);
         let Answers { claims, incomplete, .. } = holder_query::ask_all(&self.link, &live).await.map_err(error)?;
@@ -240,7 +240,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn queues_in_use(&self) -> Result<Vec<QueueName>, BrokerError> {
+    pub(super) async fn queues_in_use(&self) -> Result<Vec<QueueName>, BrokerError> {
         let live = self.link.live().await?;
         let error = |fault| self.link.error("query which queues are in use", fault);
         let claims = holder_query::ask_all(&self.link, &live).await.map_err(error)?.claims;
@@ -254,7 +254,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn is_served(&self, queue: &QueueName) -> Result<Option<bool>, BrokerError> {
+    pub(super) async fn is_served(&self, queue: &QueueName) -> Result<Option<bool>, BrokerError> {
         let live = self.link.live().await?;
         let error = |fault| self.link.error("query which queues are served", fault);
         let mut looking = Looking::at(&live);
@@ -277,7 +277,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
+    pub(super) async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
         let live = self.link.live().await?;
         holder_query::cancel(&self.link, &live, wish)
             .await
@@ -288,7 +288,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker is away or refuses.
-    pub async fn listen(&self, topic: Topic) -> Result<AmqpListener, BrokerError> {
+    pub(super) async fn listen(&self, topic: Topic) -> Result<AmqpListener, BrokerError> {
         AmqpListener::new(Arc::clone(&self.link), topic).await
     }
 
@@ -296,7 +296,7 @@ impl AmqpBroker {
     ///
     /// # Errors
     /// When the broker is away. Somebody else may be making a connection then; the next announcement uses it.
-    pub async fn announce(&self, topic: Topic, message: &[u8]) -> Result<(), BrokerError> {
+    pub(super) async fn announce(&self, topic: Topic, message: &[u8]) -> Result<(), BrokerError> {
         let action = "publish an announcement";
         let Some(live) = self.link.current() else {
             let link = Arc::clone(&self.link);
@@ -308,7 +308,7 @@ impl AmqpBroker {
     }
 
     /// Gives everything unsettled back and closes the connection.
-    pub async fn close(self) {
+    pub(super) async fn close(self) {
         type_note::correct(&self.link).await;
         self.link.close().await;
     }

@@ -19,15 +19,15 @@ use super::claims::{Place, Serving};
 use super::connection::{Link, Live};
 use super::copy::Copy;
 use super::fault::Fault;
-use super::keeper::Keeper;
+use super::keeper::{AmqpHold, Keeper};
 use super::message::Subject;
 use super::roll_call::Presence;
 use super::survey::Survey;
 use super::{delay, names, queues};
 use crate::broker::claim_step::ClaimLog;
-use crate::broker::history::History;
+use crate::broker::new_claim::NewClaim;
 use crate::broker::rotation::Waiting;
-use crate::broker::{BrokerError, Claim, ClaimStep, Hold, Rotation, Verdict, Wait};
+use crate::broker::{BrokerError, ClaimStep, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 
 /// After an outage, workers whose tests have gone on announce their claims again. An idle one leaves them so much time
@@ -92,7 +92,7 @@ impl EndedWait {
 
 /// What became of a taken request.
 enum Outcome {
-    Claimed(Box<Claim>),
+    Claimed(Box<NewClaim<AmqpHold>>),
     /// Somebody else runs it, or it waits until another one has run.
     Elsewhere,
     /// `stop` came first; it is back on its queue.
@@ -110,7 +110,11 @@ impl AmqpSlot {
     ///
     /// # Errors
     /// With [`Wait::UntilEmpty`], when the broker cannot be reached; otherwise only when it refuses for good.
-    pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
+    pub(in crate::broker) async fn claim(
+        &mut self,
+        wait: Wait,
+        stop: &CancellationToken,
+    ) -> Result<Option<NewClaim<AmqpHold>>, BrokerError> {
         let mut failures = 0;
         let mut last_failure = Instant::now();
         while !stop.is_cancelled() {
@@ -188,7 +192,12 @@ impl AmqpSlot {
         Ok(None)
     }
 
-    async fn attempt(&mut self, live: &Live, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, Fault> {
+    async fn attempt(
+        &mut self,
+        live: &Live,
+        wait: Wait,
+        stop: &CancellationToken,
+    ) -> Result<Option<NewClaim<AmqpHold>>, Fault> {
         loop {
             let channel = match self.channel.take() {
                 Some(channel) if channel.status().connected() => channel,
@@ -393,7 +402,7 @@ impl AmqpSlot {
         match (locking, place) {
             (Some(Ok(Locking::Ours { contended })), Some(place)) => {
                 log.step(ClaimStep::Held);
-                let History { attempts: attempt, passes, failures } = subject.history.clone();
+                let history = subject.history.clone();
                 let keeper = Keeper {
                     link: Arc::clone(&self.link),
                     shelf: Arc::clone(&self.shelf),
@@ -402,9 +411,9 @@ impl AmqpSlot {
                     place,
                     _presence: Arc::clone(&self.presence),
                 };
-                let hold = Hold::Amqp(keeper.start(live.clone(), own));
+                let hold = keeper.start(live.clone(), own);
                 let redelivered = redelivered || contended;
-                Ok(Outcome::Claimed(Box::new(Claim { queue, request, attempt, redelivered, passes, failures, hold })))
+                Ok(Outcome::Claimed(Box::new(NewClaim { queue, request, redelivered, history, hold })))
             }
             (Some(Ok(Locking::Taken)), _) => {
                 let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();

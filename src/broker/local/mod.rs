@@ -29,7 +29,8 @@ use self::ledger::{Found, Search, Settlement, Taken};
 use self::life::SlotLock;
 use super::contact::{Cancel, Cancelled, Contact, RunningTest};
 use super::history::History;
-use super::{BrokerError, Choice, Claim, Hold, Pile, QueueContents, QueueState, Rotation, Verdict, Wait};
+use super::new_claim::NewClaim;
+use super::{BrokerError, Choice, Pile, QueueContents, QueueState, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::retry::{self, retry};
@@ -60,7 +61,7 @@ pub struct LocalHold {
 
 /// What a look at the queues came to.
 enum Look {
-    Claim(Box<Claim>),
+    Claim(Box<NewClaim<LocalHold>>),
     /// Nothing is there now. `due` is when to look again, if requests wait out a delay.
     Nothing {
         due: Option<Duration>,
@@ -68,7 +69,7 @@ enum Look {
 }
 
 impl Look {
-    fn claim(self) -> Option<Claim> {
+    fn claim(self) -> Option<NewClaim<LocalHold>> {
         match self {
             Self::Claim(claim) => Some(*claim),
             Self::Nothing { .. } => None,
@@ -117,7 +118,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// [`BrokerError::Unreachable`] when the folder or the file cannot be used, with the path and the reason.
-    pub async fn open(path: &Path) -> Result<Self, BrokerError> {
+    pub(super) async fn open(path: &Path) -> Result<Self, BrokerError> {
         Ok(Self { database: Database::open(path).await? })
     }
 
@@ -125,7 +126,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
+    pub(super) async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
         let queues = queues.to_vec();
         self.database.run("create queues", move |desk| ledger::declare(desk, &queues)).await
     }
@@ -134,7 +135,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
+    pub(super) async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
         let queues = queues.to_vec();
         self.database.run("look for queues", move |desk| ledger::existing(desk, queues)).await
     }
@@ -143,7 +144,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// [`BrokerError::NoSuchQueue`], without neighbours; or when the file cannot be written.
-    pub async fn submit(
+    pub(super) async fn submit(
         &self,
         submissions: &[Submission],
         confirmed: &mut (dyn FnMut(usize) + Send),
@@ -159,7 +160,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file or the folder `slots` cannot be written.
-    pub async fn slot(&self, rotation: Rotation) -> Result<LocalSlot, BrokerError> {
+    pub(super) async fn slot(&self, rotation: Rotation) -> Result<LocalSlot, BrokerError> {
         let names = rotation.queues().to_vec();
         let database = self.database.clone();
         let enter = move |desk: &mut Desk| {
@@ -174,7 +175,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
+    pub(super) async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
         let queues = queues.to_vec();
         self.database.run("query the state of the queues", move |desk| ledger::inspect(desk, queues)).await
     }
@@ -183,7 +184,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// [`BrokerError::NoSuchQueue`], or when the file cannot be read.
-    pub async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
+    pub(super) async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         let queue = queue.clone();
         self.database.run("list a queue", move |desk| ledger::contents(desk, queue, limit)).await
     }
@@ -192,7 +193,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// [`BrokerError::NotTaken`], or when the file cannot be written.
-    pub async fn take_out(
+    pub(super) async fn take_out(
         &self,
         queue: &QueueName,
         pile: Pile,
@@ -208,7 +209,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
+    pub(super) async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
         let held = self.database.run("query running tests", ledger::held).await?;
         let folder = self.database.folder();
         let ask = async |held: ledger::Held| {
@@ -222,7 +223,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn queues(&self) -> Result<Vec<QueueName>, BrokerError> {
+    pub(super) async fn queues(&self) -> Result<Vec<QueueName>, BrokerError> {
         self.database.run("list the queues", ledger::queues).await
     }
 
@@ -230,7 +231,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn is_served(&self, queue: &QueueName) -> Result<bool, BrokerError> {
+    pub(super) async fn is_served(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let queue = queue.clone();
         self.database.run("query which queues are served", move |desk| ledger::is_served(desk, &queue)).await
     }
@@ -239,7 +240,7 @@ impl LocalBroker {
     ///
     /// # Errors
     /// When the file cannot be read, or the worker does not answer.
-    pub async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
+    pub(super) async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
         let held = self.database.run("query running tests", ledger::held).await?;
         let mut outcome = Cancelled::NotFound;
         for held in held.into_iter().filter(|held| held.uuid.as_deref() == Some(wish.uuid.as_str())) {
@@ -252,7 +253,7 @@ impl LocalBroker {
     }
 
     /// Waits until what was given back is back.
-    pub async fn close(self) {
+    pub(super) async fn close(self) {
         // The thread works in order. Giving back a claim may end a life, and that is handed over as work of its own, so one
         // round is not enough. Nothing in here can fail by itself.
         for _ in 0..3 {
@@ -270,7 +271,11 @@ impl LocalSlot {
     ///
     /// # Errors
     /// When the file cannot be used; with [`Wait::UntilEmpty`] also when another process keeps it locked.
-    pub async fn claim(&mut self, wait: Wait, stop: &CancellationToken) -> Result<Option<Claim>, BrokerError> {
+    pub(super) async fn claim(
+        &mut self,
+        wait: Wait,
+        stop: &CancellationToken,
+    ) -> Result<Option<NewClaim<LocalHold>>, BrokerError> {
         if stop.is_cancelled() {
             return Ok(None);
         }
@@ -355,9 +360,7 @@ impl LocalSlot {
                         settled: false,
                     };
                     let redelivered = history.had_another_holder();
-                    let History { attempts: attempt, passes, failures } = history;
-                    let hold = Hold::Local(hold);
-                    Look::Claim(Box::new(Claim { queue, request, attempt, redelivered, passes, failures, hold }))
+                    Look::Claim(Box::new(NewClaim { queue, request, redelivered, history, hold }))
                 }
             })
         };
@@ -380,7 +383,7 @@ impl LocalSlot {
 
 impl LocalHold {
     /// From now on tells who asks what the test does. A test that cannot be asked for runs all the same.
-    pub fn introduce(&mut self, contact: Contact) {
+    pub(super) fn introduce(&mut self, contact: Contact) {
         match Attendant::start(self.life.database.folder(), &self.life.slot, contact) {
             Ok(attendant) => self.attendant = Some(attendant),
             Err(error) => tracing::warn!(%error, "`apt-ci running` does not see what this test does"),
@@ -391,7 +394,7 @@ impl LocalHold {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn others_wait(&self) -> Result<bool, BrokerError> {
+    pub(super) async fn others_wait(&self) -> Result<bool, BrokerError> {
         let queue = self.queue.clone();
         let look = move |desk: &mut Desk| ledger::living_consumers(desk, &queue);
         Ok(self.life.database.run("check for waiting workers", look).await? > self.rotation.waiting())
@@ -401,7 +404,7 @@ impl LocalHold {
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`], or when the file cannot be written; then the request is given back.
-    pub async fn settle(mut self, verdict: Verdict) -> Result<(), BrokerError> {
+    pub(super) async fn settle(mut self, verdict: Verdict) -> Result<(), BrokerError> {
         let row = self.row;
         let history = self.history.after(&verdict);
         let try_once = || {
