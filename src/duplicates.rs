@@ -1,4 +1,4 @@
-//! What waits or runs already is not asked for again.
+//! Requests that wait or run already, so that they are not submitted again.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,30 +12,30 @@ use crate::store::Store;
 use crate::submitted::Notes;
 use jiff::Timestamp;
 
-/// The same request, which is there already.
+/// A request for the same test that exists already.
 #[derive(Debug, Clone)]
 pub struct Duplicate {
-    /// Its id; empty if it has none.
+    /// Id of the existing request; empty if it has none.
     pub uuid: String,
-    /// Where it is.
+    /// Place of the existing request.
     pub state: State,
 }
 
-/// Where the same request is.
+/// Place of an existing request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// It waits for a worker, or waits out a delay.
+    /// The request waits for a worker, or waits out a delay.
     Queued,
-    /// It was queued then, where the queue cannot be looked into, and has not been seen to run.
+    /// The request was queued at this time, in a queue that cannot be listed, and was not seen to run.
     Noted(Timestamp),
-    /// A worker has it; since when and which one, if it tells.
+    /// A worker runs the request: since this time, and with this name, if it reports them.
     Running(Option<(Timestamp, String)>),
-    /// It is asked for in the same call.
+    /// The request was submitted before in the same call.
     AskedTwice,
 }
 
 impl State {
-    /// For programs.
+    /// Returns the word for it in output for programs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Queued | Self::Noted(_) | Self::AskedTwice => "already-queued",
@@ -44,12 +44,14 @@ impl State {
     }
 }
 
-/// The requests that are there, by queue and package: the same request is among few.
+/// The existing requests, by queue and package, so that the same test is searched for among few.
 #[derive(Default)]
 struct There(HashMap<QueueName, HashMap<SourcePackage, Vec<(Request, Duplicate)>>>);
 
-/// For each submission, the same request that is there already. Among several queues, those in which nothing is are not looked into. Of a
-/// queue that cannot be looked into, what runs is found, and what is noted: see [`drop_finished`].
+/// Returns, for each submission, the existing request for the same test.
+///
+/// Empty queues are not listed. In a queue that cannot be listed, duplicates are found among running tests and notes:
+/// see [`drop_finished`].
 ///
 /// # Errors
 /// When the broker cannot be asked.
@@ -61,7 +63,7 @@ pub async fn find(
     let queues: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
     let queues: Vec<QueueName> = queues.into_iter().cloned().collect();
     let mut there = There::default();
-    // Of many queues most are empty, which is quick to learn; one is looked into at once.
+    // Most of many queues are empty, which is quick to find out. A single queue is listed at once.
     let filled = match queues.as_slice() {
         [_] => queues,
         _ => {
@@ -97,13 +99,15 @@ pub async fn find(
     Ok(duplicates)
 }
 
-/// Whether any of them is known by its note alone.
+/// Returns whether any duplicate is known only by its note.
 pub fn any_noted(duplicates: &[Option<Duplicate>]) -> bool {
     duplicates.iter().flatten().any(|duplicate| matches!(duplicate.state, State::Noted(_)))
 }
 
-/// Drops what is noted and has a result: it waits no longer. Where that cannot be learnt, or there is no store to ask, the test is asked for
-/// once more: that costs less than a test that is never run.
+/// Drops duplicates that are known by a note and have a result: they no longer wait.
+///
+/// If that is unknown, or there is no store to ask, the test is requested again, which costs less than a test that is
+/// never run.
 pub async fn drop_finished(duplicates: &mut [Option<Duplicate>], submissions: &[Submission], store: Option<&Store>) {
     for (duplicate, submission) in duplicates.iter_mut().zip(submissions) {
         let Some(Duplicate { uuid, state: State::Noted(_) }) = duplicate else { continue };
@@ -119,7 +123,7 @@ pub async fn drop_finished(duplicates: &mut [Option<Duplicate>], submissions: &[
 }
 
 impl There {
-    /// Whether anything runs, too, and which of the queues cannot be looked into.
+    /// Adds the requests that wait. Returns whether any request runs, and the queues that cannot be listed.
     async fn see_what_waits(
         &mut self,
         queues: &[QueueName],
@@ -130,7 +134,7 @@ impl There {
         let mut hidden = HashSet::new();
         for queue in queues {
             let contents = match broker.visible_contents(queue, usize::MAX).await {
-                // Nobody has made it yet, or somebody has deleted it.
+                // The queue was never created, or was deleted.
                 Err(BrokerError::NoSuchQueue { .. }) => continue,
                 other => other?,
             };
@@ -138,7 +142,7 @@ impl There {
             if contents.hidden.is_some() {
                 hidden.insert(queue.clone());
             }
-            // Of a long queue few are about these packages, and the others need not be read.
+            // Few messages of a long queue are about these packages; the others need not be parsed.
             let bodies = contents.ready.iter().chain(&contents.delayed).filter(|body| is_about(body, packages));
             for request in bodies.filter_map(|body| Request::parse(body).ok()) {
                 self.add(queue, request, State::Queued);
@@ -166,13 +170,13 @@ impl There {
     fn same(&self, queue: &QueueName, request: &Request) -> Option<&Duplicate> {
         let alike = self.0.get(queue)?.get(request.package())?;
         let same = || alike.iter().filter(|(other, _)| other.same_test(request));
-        // Rather itself than another one for the same test.
+        // The same request comes before another one for the same test.
         let itself = same().find(|(other, _)| other.uuid().is_some() && other.uuid() == request.uuid());
         itself.or_else(|| same().next()).map(|(_, duplicate)| duplicate)
     }
 }
 
-/// Whether a message begins with the name of one of these packages.
+/// Returns whether a message begins with the name of one of these packages.
 fn is_about(body: &[u8], packages: &HashSet<&str>) -> bool {
     let first = body.trim_ascii_start().split(u8::is_ascii_whitespace).next().unwrap_or_default();
     std::str::from_utf8(first).is_ok_and(|package| packages.contains(package))

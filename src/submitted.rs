@@ -1,8 +1,8 @@
-//! Notes of what this site's submitters have asked for, in queues that cannot be looked into: there, a request that waits already is found
-//! by its note alone.
+//! Notes of the requests that this user has submitted to queues that cannot be listed, so that duplicates are found
+//! there.
 //!
-//! The notes are a file of this user, beside the other state of the site. They hold digests of requests, no parameters and no tokens. They
-//! are a help, not a record: what cannot be noted or read is only asked for once more.
+//! The notes are a file in the site's state folder. They contain digests of requests, without parameters and tokens.
+//! Nothing depends on them: a request that cannot be noted or found is only submitted again.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -19,7 +19,7 @@ use crate::request::{Request, RequestId};
 use crate::sqlite::{self, FileKind, Migration, OpenError, Options, Unmarked};
 
 const FILE: &str = "submitted.sqlite";
-/// How long a note counts. Few requests wait longer.
+/// Time for which a note is valid. Few requests wait longer.
 const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Maximum number of notes; the oldest go first.
 const MAX_NOTES: i64 = 100_000;
@@ -46,24 +46,24 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
     CREATE INDEX submitted_time ON submitted (time);";
 
-/// The notes about one broker.
+/// Notes about one broker.
 #[derive(Debug, Clone)]
 pub struct Notes {
     file: PathBuf,
     broker: String,
 }
 
-/// A note: the same test was asked for.
+/// A note that the same test was requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Noted {
-    /// The request's id.
+    /// Id of the request.
     pub uuid: RequestId,
-    /// When it was queued.
+    /// Time at which it was queued.
     pub time: Timestamp,
 }
 
 impl Notes {
-    /// The notes in the site's state folder about this broker. Nothing is read or written yet.
+    /// Returns the notes about this broker in the site's state folder. Nothing is read or written yet.
     pub fn of(state_dir: &Path, queue: &QueueUrl) -> Self {
         Self { file: state_dir.join(FILE), broker: queue.to_string() }
     }
@@ -77,7 +77,7 @@ impl Notes {
         sqlite::open(&self.file, &KIND, &OPTIONS)
     }
 
-    /// Notes that these are queued. The latest request for a test is the one that counts.
+    /// Notes that these requests are queued. The latest request for a test replaces earlier ones.
     pub fn add(&self, submissions: &[Submission], now: Timestamp) {
         let add = || -> Result<(), OpenError> {
             let mut connection = self.open()?;
@@ -132,7 +132,7 @@ impl Notes {
         })
     }
 
-    /// Forgets requests that were taken out of their queues.
+    /// Deletes the notes of requests that were taken out of their queues.
     pub fn forget<'i>(&self, ids: impl IntoIterator<Item = &'i RequestId>) {
         if !self.file.exists() {
             return;
@@ -155,7 +155,7 @@ fn oldest(now: Timestamp) -> i64 {
     now.as_second().saturating_sub(RETENTION.as_secs().try_into().unwrap_or(i64::MAX))
 }
 
-/// What two requests have in common that ask for the same test.
+/// Returns a digest that is equal for requests for the same test.
 fn digest(request: &Request) -> [u8; 32] {
     Sha256::digest(request.anonymous().to_wire()).into()
 }

@@ -24,7 +24,7 @@ pub enum ClaimStep {
     Locked,
     /// Another connection has the request's lock.
     LockRefused,
-    /// Another worker says that it holds the request.
+    /// Another worker has answered that it holds the request.
     HeldElsewhere,
     /// The slot's own copy is removed, because the request is held elsewhere.
     SurplusDropped,
@@ -52,15 +52,15 @@ pub enum ClaimStep {
     Published,
     /// Another worker has published the request's result, and this run's is dropped.
     PublishedElsewhere,
-    /// The lock is given up, so that another worker can run the request.
+    /// The lock is released, so that another worker can run the request.
     Unlocked,
     /// The request is stored in its queue again.
     Requeued,
-    /// The request is stored where it waits out a delay.
+    /// The request is stored in a delay queue.
     Delayed,
-    /// The request is stored among the dead letters, with a reason.
+    /// The request is stored among the dead letters of its queue, with a reason.
     DeadLettered,
-    /// The slot's own copy is removed: the claim has come to its end.
+    /// The slot's own copy is removed: the claim has ended.
     Settled,
     /// The request is given up: its lock is released and its copy goes back to its queue.
     GivenBack,
@@ -129,7 +129,7 @@ impl ClaimStep {
     }
 }
 
-/// Logs the steps of one slot with one request. A message that is no request has no id and is not followed.
+/// Logs the steps of one slot with one request. Messages that are not requests have no id, and are not logged.
 #[derive(Clone)]
 pub(super) struct ClaimLog {
     slot: Arc<str>,
@@ -147,7 +147,7 @@ impl ClaimLog {
         }
     }
 
-    /// Logs that a request was taken, with what its message tells about earlier holders.
+    /// Logs that a request was taken, with the facts in its message about earlier holders.
     pub(super) fn taken(&self, attempt: u32, redelivered: bool) {
         if let Self { slot, uuid: Some(uuid) } = self {
             let step = ClaimStep::Taken.as_str();

@@ -1,6 +1,6 @@
-//! A running test, as its worker shows it to who asks at the broker, and as it can be cancelled from there.
+//! A running test, as clients of the broker see it and cancel it.
 //!
-//! The worker writes its latest news into a [`Contact`], which costs nothing but a lock. Only when somebody asks, they travel.
+//! The worker writes its progress into a [`Contact`], which costs only a lock. It is sent when a client asks for it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,70 +10,70 @@ use serde::{Deserialize, Serialize};
 use crate::release::QueueName;
 use crate::request::Request;
 
-/// How long the name of who cancels a test may be, in characters: it ends in logs and reasons.
+/// Maximum length of the name of a canceller, in characters: the name is shown in logs and reasons.
 const LONGEST_NAME: usize = 200;
 
-/// What a worker tells of a test that it runs.
+/// Progress of a test, as its worker reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct News {
-    /// The worker's name.
+    /// Name of the worker.
     pub worker: String,
-    /// The number of its slot, from 1.
+    /// Number of the worker's slot, from 1.
     pub slot: usize,
-    /// Since when the slot has had the request.
+    /// Time at which the slot claimed the request.
     pub since: Timestamp,
-    /// How far it has come: `preparing`, `testing`, `bundling` or `publishing`.
+    /// Phase of the run: `preparing`, `testing`, `bundling` or `publishing`.
     pub phase: String,
-    /// The first lines and the end of the test's log.
+    /// First lines and end of the test's log.
     pub logtail: String,
 }
 
-/// A request that some worker holds.
+/// A request that a worker holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningTest {
-    /// The queue that it came from.
+    /// Queue that the request came from.
     pub queue: QueueName,
-    /// The message. It may hold tokens.
+    /// Message of the request. It may contain tokens.
     pub body: Vec<u8>,
-    /// What its worker tells; nothing before it has begun, and when the worker does not answer.
+    /// Progress of the test. `None` before it has begun, and when the worker does not answer.
     pub news: Option<News>,
 }
 
 impl RunningTest {
-    /// The request, if the message is one.
+    /// Returns the request, if the message is one.
     pub fn request(&self) -> Option<Request> {
         Request::parse(&self.body).ok()
     }
 }
 
-/// The wish to cancel a test.
+/// A request to cancel a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cancel {
-    /// The id of the request whose test it is.
+    /// Id of the request whose test is meant.
     pub uuid: String,
-    /// Who wants that: `alice on host`.
+    /// Name of the canceller, such as `alice on host`.
     pub by: String,
     /// Whether the request goes back to its queue, instead of to the dead letters.
     pub requeue: bool,
 }
 
-/// What came of the wish to cancel a test.
+/// Outcome of a request to cancel a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cancelled {
-    /// Its worker ends it, and has promised that it has no result.
+    /// The worker ends the test, and guarantees that it will have no result.
     Cancelled,
-    /// Its worker has it, and its result is on its way already.
+    /// The worker runs the test, and is already publishing its result.
     TooLate,
-    /// No worker says that it has it.
+    /// No worker has answered that it runs the test.
     NotFound,
 }
 
-/// The connection between a test and who asks for it. Clones share it.
+/// A handle to a running test for those who ask about it. Clones share it.
 #[derive(Clone)]
 pub struct Contact(Arc<Shared>);
 
-/// Cancels the test for somebody; false when that is too late.
+/// Cancels the test; returns false when it is too late.
 type Canceller = Box<dyn Fn(&Cancel) -> bool + Send + Sync>;
 
 struct Shared {
@@ -83,17 +83,19 @@ struct Shared {
 }
 
 impl Contact {
-    /// The test of the request with this id, with these first news, which `cancel` ends. It is called with a name that is fit for logs.
+    /// Returns a handle to the test of the request with this id, which has come this far.
+    ///
+    /// `cancel` ends the test. The name that it is called with is fit for logs.
     pub fn new(uuid: &str, news: News, cancel: impl Fn(&Cancel) -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(Shared { uuid: uuid.to_owned(), news: Mutex::new(news), cancel: Box::new(cancel) }))
     }
 
-    /// The test has come this far.
+    /// Updates the phase of the run.
     pub fn phase(&self, phase: &str) {
         phase.clone_into(&mut self.lock().phase);
     }
 
-    /// The test's log is this now.
+    /// Updates the end of the log.
     pub fn logtail(&self, logtail: &str) {
         logtail.clone_into(&mut self.lock().logtail);
     }
@@ -103,7 +105,7 @@ impl Contact {
     }
 
     pub(super) fn cancel(&self, wish: &Cancel) -> Cancelled {
-        // Who asked may have looked a moment ago, when another test was here.
+        // The canceller may have seen an earlier test of this slot.
         if wish.uuid != self.0.uuid {
             return Cancelled::NotFound;
         }

@@ -1,11 +1,11 @@
-//! A permission that a user lacks at RabbitMQ, and the command that grants it.
+//! Permissions that a user lacks at RabbitMQ, and the commands that grant them.
 
 use std::fmt;
 
-/// What a user of RabbitMQ may do with a queue or an exchange.
+/// A kind of permission for a queue or an exchange of RabbitMQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// Make, change and remove it.
+    /// Create, change and delete it.
     Configure,
     /// Publish to it, and bind it.
     Write,
@@ -16,37 +16,39 @@ pub enum Right {
 /// A permission that a user lacks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denial {
-    /// The user.
+    /// Name of the user.
     pub user: String,
-    /// The virtual host.
+    /// Name of the virtual host.
     pub vhost: String,
-    /// `queue 'NAME'` or `exchange 'NAME'`.
+    /// The resource: `queue 'NAME'` or `exchange 'NAME'`.
     pub resource: String,
-    /// The missing permission; none when the broker does not say which one it is, as RabbitMQ before 3.11.
+    /// The missing permission. RabbitMQ before 3.11 does not name it.
     pub right: Option<Right>,
 }
 
 impl Denial {
-    /// Reads RabbitMQ's words: `ACCESS_REFUSED - [write ]access to exchange 'amq.default' in vhost '/' refused for user 'alice'`.
+    /// Parses RabbitMQ's message: `ACCESS_REFUSED - [write ]access to exchange 'amq.default' in vhost '/' refused for
+    /// user 'alice'`.
     pub(super) fn from_rabbitmq(text: &str) -> Option<Self> {
         let (before, after) = text.split_once("access to ")?;
         let (resource, after) = after.split_once(" in vhost '")?;
         let (vhost, user) = after.split_once("' refused for user '")?;
         let said = [("configure", Right::Configure), ("write", Right::Write), ("read", Right::Read)];
         let said = said.into_iter().find(|(word, _)| before.trim_end().ends_with(word)).map(|(_, right)| right);
-        // Nobody can read from the default exchange, or configure it.
+        // The default exchange can neither be read from nor configured.
         let right = said.or_else(|| resource.contains("'amq.default'").then_some(Right::Write));
         let user = user.trim_end_matches('\'').to_owned();
         Some(Self { user, vhost: vhost.to_owned(), resource: resource.to_owned(), right })
     }
 
-    /// How to see the user's permissions and to grant the missing one, as an instruction. `rabbitmqctl` replaces all three patterns of
-    /// a user at once, so what is in them has to be given again.
+    /// Returns an instruction to grant the missing permission.
+    ///
+    /// `rabbitmqctl` replaces all three patterns of a user at once, so the existing ones have to be given again.
     pub fn hint(&self) -> String {
         let Self { user, vhost, resource, right } = self;
         let name = resource.split_once('\'').map_or(resource.as_str(), |(_, name)| name.trim_end_matches('\''));
         let pattern = match name.starts_with(OUR_NAMES) {
-            // The rest of such a name is another one each time.
+            // The rest of such a name differs each time.
             true => format!("^{}.*", escaped(OUR_NAMES)),
             false => format!("^{}$", escaped(name)),
         };
@@ -65,33 +67,33 @@ impl Denial {
     }
 }
 
-/// How the names of our own queues and exchanges begin.
+/// Prefix of our own queues and exchanges.
 const OUR_NAMES: &str = "apt-ci.";
 
-/// Why a broker that answers lets a user not in.
+/// Reason why a broker that answers does not accept a user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Exclusion {
-    /// There is no such user, or it has another password.
+    /// The user does not exist, or has another password.
     #[error("the server refuses the user and password (ACCESS_REFUSED)")]
     Login,
-    /// There is no such virtual host.
+    /// The virtual host does not exist.
     #[error("the server has no virtual host '{vhost}'")]
     NoVhost {
-        /// The virtual host that the address names.
+        /// Name of the virtual host in the address.
         vhost: String,
     },
-    /// The user has no permission at all in the virtual host.
+    /// The user has no permissions in the virtual host.
     #[error("permission denied: user '{user}' may not use the virtual host '{vhost}'")]
     Vhost {
-        /// The user.
+        /// Name of the user.
         user: String,
-        /// The virtual host.
+        /// Name of the virtual host.
         vhost: String,
     },
 }
 
 impl Exclusion {
-    /// Reads RabbitMQ's words, with which it closes a connection that was just opened.
+    /// Parses the message with which RabbitMQ closes a connection that was just opened.
     pub(super) fn from_rabbitmq(text: &str) -> Option<Self> {
         if text.starts_with("ACCESS_REFUSED - Login was refused") {
             return Some(Self::Login);
@@ -101,12 +103,12 @@ impl Exclusion {
             return Some(Self::NoVhost { vhost: vhost.to_owned() });
         }
         let (vhost, user) = text.strip_prefix("access to vhost '")?.split_once("' refused for user '")?;
-        // Another reason than a missing permission follows after a colon.
+        // A colon introduces another reason than a missing permission.
         let user = user.strip_suffix('\'').filter(|user| !user.contains("': "))?;
         Some(Self::Vhost { user: user.to_owned(), vhost: vhost.to_owned() })
     }
 
-    /// What to do about it, as an instruction.
+    /// Returns an instruction to fix it.
     pub fn hint(&self) -> String {
         let source = "run `apt-ci config` to see where the address is configured";
         match self {
@@ -147,7 +149,7 @@ impl fmt::Display for Denial {
     }
 }
 
-/// A word for a POSIX shell.
+/// Quotes a word for a POSIX shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -156,7 +158,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A name as a regular expression that matches it alone.
+/// Returns a regular expression that matches this name only.
 fn escaped(name: &str) -> String {
     name.chars().flat_map(|c| (!c.is_ascii_alphanumeric() && c != '-').then_some('\\').into_iter().chain([c])).collect()
 }

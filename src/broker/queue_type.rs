@@ -1,18 +1,19 @@
-//! The type of a queue at RabbitMQ, and why some queues cannot be looked into. The experiment behind it is in `docs/queue-types.md`.
+//! Types of RabbitMQ's queues, and reasons why some queues cannot be listed. `docs/queue-types.md` has the
+//! measurements.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The type of a queue at RabbitMQ.
+/// Type of a queue at RabbitMQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueueType {
-    /// A classic queue: what a closed channel held goes back as if nothing had happened.
+    /// A classic queue. Messages of a closed channel return to their places.
     Classic,
-    /// A quorum queue, which counts how often each message was given back, and drops it at a limit.
+    /// A quorum queue. It counts how often each message was returned, and drops it at a limit.
     Quorum,
 }
 
-/// A text that names no [`QueueType`].
+/// A text that is not the name of a [`QueueType`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the queue type must be `classic` or `quorum`")]
 pub struct UnknownQueueType;
@@ -38,37 +39,37 @@ impl fmt::Display for QueueType {
     }
 }
 
-/// Why the messages of a queue cannot be shown. Displayed as one line without the command.
+/// A queue whose messages cannot be listed. Displayed as one line, without the command that changes this.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot list {queue}: {reason}")]
 pub struct Opaque {
-    /// The queue's name.
+    /// Name of the queue.
     pub queue: String,
-    /// Why.
+    /// Reason why it cannot be listed.
     pub reason: OpaqueReason,
-    /// The virtual host that the queue is in.
+    /// Virtual host of the queue.
     pub vhost: String,
 }
 
-/// Why looking into a queue may lose what is in it.
+/// Reason why listing a queue may lose its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpaqueReason {
-    /// It is a quorum queue, and its delivery limit was seen to be low.
+    /// The queue is a quorum queue with a low delivery limit.
     #[error("each listing counts against the delivery limit of this quorum queue, which drops a request at the limit")]
     Limited,
-    /// Its type cannot be learnt, and quorum queues of this broker have a low limit.
+    /// The queue's type cannot be determined, and quorum queues of this broker have a low limit.
     #[error(
         "its type cannot be determined (usually because this user may not configure it), and a quorum queue may drop \
          requests that are listed often"
     )]
     UnknownType,
-    /// This user may not try its limit out.
+    /// This user may not try out the limit of the quorum queue.
     #[error(
         "each listing may count against the delivery limit of this quorum queue, and this user lacks the permissions \
          to check that"
     )]
     UnknownLimit,
-    /// An alarm of the broker keeps it from being tried out whether quorum queues have a low limit.
+    /// An alarm of the broker prevents trying out whether quorum queues have a low limit.
     #[error(
         "each listing may count against a delivery limit, which cannot be checked while an alarm of the broker \
          blocks publishing"
@@ -77,16 +78,16 @@ pub enum OpaqueReason {
 }
 
 impl Opaque {
-    /// Returns one line with everything: what cannot be done, why, and what changes that.
+    /// Returns one line with the queue, the reason, and the remedy.
     pub fn line(&self) -> String {
         format!("{self}; to fix this: {}", self.remedy())
     }
 
-    /// The command, or the setting, with which the queue can be looked into from then on.
+    /// Returns the command or setting that allows the queue to be listed.
     pub fn remedy(&self) -> String {
         match self.reason {
             OpaqueReason::Limited => {
-                // Not -1, which only RabbitMQ 4 knows: before, it is refused, or a limit of none at all.
+                // Not -1, which only RabbitMQ 4 knows: earlier versions refuse it, or take it for a limit of zero.
                 let limit = r#"{"delivery-limit": 1000000}"#;
                 let vhost = &self.vhost;
                 format!(

@@ -1,10 +1,10 @@
-//! Whose turn it is: in which order the queues of a worker are asked for the next request.
+//! The order in which the queues of a worker are asked for the next request.
 //!
-//! Fair between releases, then between the contexts of a release, then between architectures: at each level, who was served
-//! least recently comes first. Bulk requests ([`Context::Huge`]) have a rotation of their own. They are served when nothing else
-//! waits, and otherwise once in ten requests. So nothing that waits is passed over for ever: while a queue has requests, it
-//! is served at least once in (releases × contexts × architectures) × 10/9 requests, a bulk queue once in (releases ×
-//! architectures) × 10.
+//! The order is fair between releases, then between the contexts of a release, then between architectures: at each
+//! level, the least recently served comes first. Bulk requests ([`Context::Huge`]) have a rotation of their own. They
+//! are served when no other request waits, and otherwise once in ten requests. So no queue is passed over indefinitely:
+//! while a queue has requests, it is served at least once in (releases × contexts × architectures) × 10/9 requests, and
+//! a bulk queue once in (releases × architectures) × 10.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::release::{Context, QueueName, Release};
 
-/// So many other requests are served between two bulk requests, as long as there are any.
+/// Number of other requests that are served between two bulk requests, if there are any.
 const OTHERS_PER_HUGE: u64 = 9;
 
-/// The turns of a worker's queues. Give each slot of a process a clone: clones share their turns, so that the process is fair
-/// whichever of its slots serves a request.
+/// The turns of a worker's queues. Clones share them.
+///
+/// Each slot of a process has a clone, so that the process is fair whichever of its slots serves a request.
 #[derive(Debug, Clone)]
 pub struct Rotation(Arc<Shared>);
 
@@ -30,18 +31,18 @@ struct Shared {
 
 #[derive(Debug)]
 struct Turns {
-    /// For each queue, which of all servings was its last; 0 when there was none.
+    /// For each queue, the number of its last serving among all servings; 0 if it has none.
     last: Vec<u64>,
     servings: u64,
     others_since_huge: u64,
 }
 
-/// A slot that waits on all queues of the rotation, as long as this lives.
+/// Counts a slot as waiting on all queues of the rotation, as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Waiting(Rotation);
 
 impl Rotation {
-    /// The rotation of these queues; each counts once. Nobody has been served yet: they begin in this order.
+    /// Returns a rotation of these queues, which begins in this order. Duplicates are dropped.
     #[must_use]
     pub fn new(queues: Vec<QueueName>) -> Self {
         let mut unique: Vec<QueueName> = Vec::with_capacity(queues.len());
@@ -59,14 +60,14 @@ impl Rotation {
         }))
     }
 
-    /// The queues.
+    /// Returns the queues.
     #[must_use]
     pub fn queues(&self) -> &[QueueName] {
         &self.0.queues
     }
 
-    /// To be held while queues are asked where that takes several steps: two slots that ask at a time would both give the same
-    /// queue its turn.
+    /// Locks the rotation while a slot asks queues in several steps. Two slots at a time would give the same queue its
+    /// turn.
     pub(super) async fn asking(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.0.asking.lock().await
     }
@@ -75,7 +76,7 @@ impl Rotation {
         self.0.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The indices of all queues, in the order in which they are to be asked for the next request.
+    /// Returns the indices of all queues, in the order in which they are to be asked.
     pub(super) fn order(&self) -> Vec<usize> {
         let turns = self.turns();
         let (huge, others): (Vec<usize>, Vec<usize>) = (0..self.0.queues.len()).partition(|index| self.is_huge(*index));
@@ -87,7 +88,7 @@ impl Rotation {
     }
 
     fn least_recent_first(&self, mut class: Vec<usize>, last: &[u64]) -> Vec<usize> {
-        // A group's last serving is that of any of its queues. Those that never were served go in the given order.
+        // A group's last serving is that of any of its queues. Groups that were never served keep the given order.
         let mut releases: HashMap<&Release, (u64, usize)> = HashMap::new();
         let mut contexts: HashMap<(&Release, Context), (u64, usize)> = HashMap::new();
         for index in class.iter().copied() {
@@ -103,17 +104,17 @@ impl Rotation {
         class
     }
 
-    /// Whether the queue holds bulk requests.
+    /// Returns whether the queue holds bulk requests.
     pub(super) fn is_huge(&self, index: usize) -> bool {
         self.0.queues[index].context == Context::Huge
     }
 
-    /// Whether a bulk request is due, although others wait.
+    /// Returns whether the next request is to be a bulk request, even if others wait.
     pub(super) fn huge_is_due(&self) -> bool {
         self.turns().others_since_huge >= OTHERS_PER_HUGE
     }
 
-    /// Notes that a request of this queue is served.
+    /// Records that a request of this queue is served.
     pub(super) fn served(&self, index: usize) {
         let mut turns = self.turns();
         turns.servings += 1;
@@ -121,13 +122,13 @@ impl Rotation {
         turns.others_since_huge = if self.is_huge(index) { 0 } else { turns.others_since_huge + 1 };
     }
 
-    /// Notes that a slot waits on all queues.
+    /// Records that a slot waits on all queues.
     pub(super) fn wait(&self) -> Waiting {
         self.0.waiting.fetch_add(1, Ordering::SeqCst);
         Waiting(self.clone())
     }
 
-    /// How many slots of this rotation wait.
+    /// Returns the number of slots of this rotation that wait.
     pub(super) fn waiting(&self) -> u64 {
         self.0.waiting.load(Ordering::SeqCst)
     }
@@ -170,7 +171,7 @@ mod tests {
             .collect()
     }
 
-    /// Serves the first in order that has requests, as the brokers do.
+    /// Serves the first queue in order that has requests, as the brokers do.
     fn serve(rotation: &Rotation, has: impl Fn(usize) -> bool) -> Option<usize> {
         let served = rotation.order().into_iter().find(|index| has(*index))?;
         rotation.served(served);
@@ -209,13 +210,13 @@ mod tests {
         for (number, queue) in order.iter().enumerate() {
             assert_eq!(queue == huge, number % 10 == 9, "serving {number}: {order:?}");
         }
-        // Who did not wait when it was due has its turn as soon as it does.
+        // A queue that was empty when it was due has its turn as soon as it has requests.
         assert_eq!(served(&rotation, 50, |queue| queue == sid), [sid; 50]);
         assert_eq!(served(&rotation, 2, |_| true), [huge, sid]);
     }
 
     proptest! {
-        /// However the other queues fill and run empty, and whichever of them is served without having been asked for.
+        /// However the other queues fill and run empty, and whichever of them is served out of turn.
         #[test]
         fn what_waits_is_never_passed_over_for_long(
             chosen in proptest::sample::subsequence(everything(), 1..=36).prop_shuffle(),

@@ -1,36 +1,38 @@
-//! What operators take out of a queue.
+//! Messages that operators remove from a queue or move to another.
 
 use std::io;
 
-/// Which of a queue's messages are meant. None of them is held by a worker.
+/// State of messages that no worker holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pile {
-    /// Those that wait.
+    /// Messages that wait.
     Ready,
-    /// Those that wait out a delay.
+    /// Messages that wait out a delay.
     Delayed,
-    /// Those that can never be run.
+    /// Messages that can never be run.
     Dead,
 }
 
-/// A message that nobody holds.
+/// A message that no worker holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The message as it came; it may hold a private PPA's token.
+    /// The message as it came. It may contain the token of a private PPA.
     pub body: Vec<u8>,
-    /// Why it cannot be run, when it is a dead letter.
+    /// Reason why it cannot be run, if it is a dead letter.
     pub reason: Option<String>,
 }
 
-/// Chooses, from the messages in their order, the places of those that are taken out. Before it returns it has written down what it
-/// must: from then on nobody else has them. An error keeps all of them where they are.
+/// Selects messages: gets them in their order, and returns the indices of those to take out.
+///
+/// Anything that must be kept of them has to be written down before it returns, because they are removed then. When it
+/// returns an error, all messages stay in the queue.
 pub type Choice = Box<dyn FnOnce(&[Message]) -> io::Result<Vec<usize>> + Send>;
 
-/// How much of a pile is taken out.
+/// Part of the messages that is taken out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// What is chosen.
+    /// The selected messages.
     Some,
-    /// All of it.
+    /// All messages.
     Everything,
 }

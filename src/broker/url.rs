@@ -1,4 +1,4 @@
-//! Where the queue is: `amqp://…`, `amqps://…` or `local:PATH`.
+//! Addresses of brokers: `amqp://…`, `amqps://…` or `local:PATH`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 use super::queue_type::QueueType;
 use crate::server_url::ServerIdentity;
 
-/// A queue URL that cannot be used, and why. The text of the URL is left out: it may hold a password.
+/// A queue URL that cannot be used. The message does not contain the URL, which may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a queue URL: {0}")]
 pub struct InvalidQueueUrl(String);
 
-/// The address of a broker. Its text form, and `Debug`, never show the password.
+/// Address of a broker. Its text form and `Debug` never contain the password.
 #[derive(Clone)]
 pub enum QueueUrl {
     /// RabbitMQ at `amqp://` or `amqps://`.
@@ -24,7 +24,7 @@ pub enum QueueUrl {
     Local(PathBuf),
 }
 
-/// An `amqp://` or `amqps://` URL with its password inside.
+/// An `amqp://` or `amqps://` URL, with its password.
 #[derive(Clone)]
 pub struct AmqpUrl {
     shown: String,
@@ -34,54 +34,54 @@ pub struct AmqpUrl {
 }
 
 impl AmqpUrl {
-    /// The URL without its password.
+    /// Returns the URL without its password.
     pub fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// The URL with its password, for the connection alone.
+    /// Returns the URL with its password, for the connection only.
     pub(super) fn full(&self) -> &str {
         self.full.expose_secret()
     }
 
-    /// The type of the queues there, where the site says it.
+    /// Returns the type of the queues there, if the site's configuration says so.
     pub fn queue_type(&self) -> Option<QueueType> {
         self.queue_type
     }
 
-    /// Returns the same address whose queues have this type, as the site says.
+    /// Returns the address with this type of queues, from the site's configuration.
     pub fn with_queue_type(self, queue_type: Option<QueueType>) -> Self {
         Self { queue_type, ..self }
     }
 
-    /// The user that it names.
+    /// Returns the user in the URL.
     pub fn user(&self) -> Option<String> {
         let url = parse(self.full()).ok()?;
         let user = percent_decode_str(url.username()).decode_utf8().ok()?;
         Some(user.into_owned()).filter(|user| !user.is_empty())
     }
 
-    /// The server that it names.
+    /// Returns the server in the URL.
     pub fn server(&self) -> &ServerIdentity {
         &self.server
     }
 
-    /// Whether it holds a password.
+    /// Returns whether the URL contains a password.
     pub fn has_password(&self) -> bool {
         parse(self.full()).is_ok_and(|url| url.password().is_some())
     }
 
-    /// The same address with this password.
+    /// Returns the address with this password.
     ///
     /// # Errors
-    /// When the URL names no user.
+    /// When the URL has no user.
     pub fn with_password(&self, password: &SecretString) -> Result<Self, InvalidQueueUrl> {
         let mut url = parse(self.full())?;
         if url.username().is_empty() {
             return Err(InvalidQueueUrl("it has a password, but no user".to_owned()));
         }
         let invalid = |()| InvalidQueueUrl("it cannot hold a password".to_owned());
-        // Escaped whole: a `%` of its own would be read as the beginning of an escape.
+        // The whole password is escaped: a `%` in it would be read as the beginning of an escape.
         let escaped = utf8_percent_encode(password.expose_secret(), NON_ALPHANUMERIC).to_string();
         url.set_password(Some(&escaped)).map_err(invalid)?;
         let (shown, server) = (self.shown.clone(), self.server.clone());
