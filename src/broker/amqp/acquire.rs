@@ -1,15 +1,15 @@
-//! At most one connection runs a request, even if the broker has two copies of it.
+//! Acquires the lock of a request: at most one connection runs it, even if the broker has two copies of it.
 //!
-//! Two copies exist when a worker dies between publishing its own and acknowledging the origin's, or when a claim that came
-//! back during an outage is announced again. The connection that has declared the exclusive queue named after the request's id runs
-//! it; the broker removes that queue with the connection.
+//! Two copies exist when a worker dies between storing its own and acknowledging the origin's delivery, or when a claim
+//! is acquired again after an outage. The connection that has declared the exclusive queue named after the request's id
+//! runs the request. The broker deletes that queue with the connection.
 //!
-//! The lock alone is no proof that the other copy is safe: right after a worker's death its lock may still be there while its
-//! copy is on the way back already, and who drops that copy then, drops the last one. So a copy is dropped only when a
-//! living holder says that it has one of its own (`super::holder_query`).
+//! The lock does not prove that the other copy is safe. Right after a worker's death its lock may still exist while its
+//! copy is on its way back, so that a worker that drops its own copy then drops the last one. So a copy is dropped only
+//! when a living holder answers that it has its own (`super::holder_query`).
 //!
-//! Other programs may give several requests one id. They share its lock and run one after the other. A slot does not wait for that: the
-//! request goes back and waits out a delay, with its id, by which it would be recognized as a second copy.
+//! Other programs may give several requests one id. They share its lock and run one after the other. A slot does not
+//! wait for that: the request goes into a delay queue with its id, by which it would be recognized as a second copy.
 
 use std::time::Duration;
 
@@ -22,21 +22,23 @@ use super::holder_query::{self, Holder};
 use super::message::Subject;
 use crate::broker::ClaimStep;
 
-/// Between two attempts to get a lock whose holder does not answer: it has just died, or is about to answer.
+/// Pause between attempts to get a lock whose holder does not answer: it has just died, or is about to answer.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What came of the wish for a lock.
+/// Outcome of an attempt to get a lock.
 pub(super) enum Locking {
-    /// It is ours. `contended` when somebody else had it when we first asked.
+    /// The lock is ours. `contended` if another connection had it when we first asked.
     Ours { contended: bool },
-    /// A living connection holds the request: this copy may be dropped.
+    /// A living connection holds the request: our copy may be dropped.
     Taken,
     /// A living connection holds another request with this id.
     Namesake,
 }
 
-/// Gets the lock, or finds out what a living connection has it for. Waits as long as neither is certain. `free_here` says whether
-/// no other slot of this process is in the way, `contended` whether somebody else is known to have had it already.
+/// Gets the lock, or finds out which request a living connection uses it for. Waits while neither is certain.
+///
+/// `free_here` returns whether no other slot of this process holds the request. `contended` means that another holder
+/// is already known to have had it.
 pub(super) async fn lock(
     live: &Live,
     subject: &Subject,
@@ -44,7 +46,7 @@ pub(super) async fn lock(
     mut contended: bool,
     mut free_here: impl FnMut() -> bool,
 ) -> Result<Locking, Fault> {
-    // What is no request has no id, and dropping nothing is always right.
+    // A message that is not a request has no id. No copy of it is ever dropped.
     let Some(uuid) = &subject.uuid else {
         free_here();
         return Ok(Locking::Ours { contended: false });

@@ -1,4 +1,4 @@
-//! News for whoever listens: what runs now, and what has ended.
+//! Announcements of tests that run and tests that have ended.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use super::fault::Fault;
 use super::message::persistent;
 use crate::broker::{BrokerError, Topic};
 
-/// The channels of the announcements. One at a time uses them.
+/// Channels for announcements, for one user at a time.
 #[derive(Default)]
 pub(super) struct Announcer {
-    /// What runs is news for a few seconds: nobody waits for the broker's confirmation.
+    /// Has no confirmations: the state of a running test is news for a few seconds only.
     status: Option<Channel>,
     complete: Option<Channel>,
 }
 
 impl Announcer {
-    /// Publishes on a connection that is alive. What has ended is confirmed by the broker when this returns.
+    /// Publishes an announcement. That a test has ended is confirmed by the broker before this returns.
     pub(super) async fn announce(&mut self, live: &Live, topic: Topic, message: &[u8]) -> Result<(), Fault> {
         let own = match topic {
             Topic::TestStatus => &mut self.status,
@@ -40,12 +40,12 @@ impl Announcer {
             let options = BasicPublishOptions::default();
             let properties = persistent().with_content_type("application/json".into());
             let (exchange, properties) = match topic {
-                // Nobody wants to read after a restart what ran before it.
+                // News about running tests need not survive a restart of the broker.
                 Topic::TestStatus => (STATUS, properties.with_delivery_mode(TRANSIENT)),
                 Topic::TestComplete => (COMPLETE, properties),
             };
             let key = ShortString::default();
-            // Without confirmations on the channel, this one is there at once.
+            // On the channel without confirmations, this returns at once.
             channel.basic_publish(exchange.into(), key, options, message, properties).await?.await?;
             *own = Some(channel);
             Ok(())
@@ -70,7 +70,7 @@ async fn open(live: &Live, topic: Topic) -> Result<Channel, Fault> {
     Ok(channel)
 }
 
-/// Hears what is announced at a topic, without a gap from when it was made.
+/// A receiver of the announcements of a topic, without a gap from its creation on.
 pub struct AmqpListener {
     link: Arc<Link>,
     live: Live,
@@ -78,11 +78,12 @@ pub struct AmqpListener {
     news: Consumer,
 }
 
-/// Maximum size of an announcement, in bytes. A larger one is not of a worker: it is passed over.
+/// Maximum size of an announcement, in bytes. Larger ones do not come from workers, and are skipped.
 const MAX_ANNOUNCEMENT: usize = 128 * 1024;
-/// Maximum size of what waits at the broker for a slow listener, in bytes. The oldest go first.
+/// Maximum size of the announcements that wait at the broker for a slow listener, in bytes. The oldest are dropped
+/// first.
 const MAX_WAITING: i32 = 8 * 1024 * 1024;
-/// Maximum number of announcements that this process holds and has not looked at.
+/// Maximum number of announcements that this process has received and not handled.
 const PREFETCH: u16 = 16;
 
 impl AmqpListener {
@@ -101,7 +102,7 @@ impl AmqpListener {
             };
             let (key, options) = (ShortString::default(), QueueBindOptions::default());
             channel.queue_bind(queue.clone(), exchange.into(), key, options, FieldTable::default()).await?;
-            // Acknowledged one by one, so that the broker, whose memory is bounded by the queue, keeps what comes too fast.
+            // Each is acknowledged by itself, so that a surplus stays at the broker, where the queue's limit applies.
             channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
             let options = BasicConsumeOptions::default();
             let news = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;

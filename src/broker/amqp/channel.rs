@@ -1,4 +1,4 @@
-//! Talking to the broker on a channel, and not for ever.
+//! Conversations with the broker on a channel, with timeouts.
 
 use std::time::Duration;
 
@@ -8,15 +8,17 @@ use lapin::options::{BasicAckOptions, BasicQosOptions};
 
 use super::fault::Fault;
 
-/// The broker answers within milliseconds; when it has not after this time, the connection is as good as lost.
+/// Timeout for an answer of the broker, which usually takes milliseconds. Without an answer, the connection counts as
+/// lost.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-/// Others who look give back what they hold within moments. One that is frozen or cut off does not.
+/// Timeout for other clients that hold messages or a queue. They need moments, unless they are frozen or cut off.
 pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);
-/// How many unacknowledged deliveries a claim queue's consumer may have: the copy that is held and the one that renews it; and one more,
-/// so that neither ever waits for the other.
+/// Maximum number of unacknowledged deliveries of a claim queue's consumer.
+///
+/// These are the held copy, the one that replaces it, and one more, so that neither ever waits for the other.
 pub(super) const PREFETCH: u16 = 3;
 
-/// Acknowledges a delivery, and makes sure that the broker has seen it.
+/// Acknowledges a delivery, and waits until the broker has processed that.
 pub(super) async fn acknowledge(channel: &Channel, delivery: &Delivery) -> Result<(), Fault> {
     if !delivery.acker.ack(BasicAckOptions::default()).await? {
         return Err(Fault::Away("the delivery's channel was closed".to_owned()));
@@ -24,22 +26,24 @@ pub(super) async fn acknowledge(channel: &Channel, delivery: &Delivery) -> Resul
     flush(channel).await
 }
 
-/// Returns when the broker has worked off everything that was sent on the channel: an acknowledgement has no answer of its
-/// own, but the broker takes a channel's commands in order, and this one has an answer.
+/// Waits until the broker has processed everything that was sent on the channel.
+///
+/// An acknowledgement has no answer of its own. But the broker processes the commands of a channel in order, and
+/// `basic.qos` has an answer.
 pub(super) async fn flush(channel: &Channel) -> Result<(), Fault> {
     let prefetch = channel.status().qos().prefetch_count.unwrap_or(PREFETCH);
     channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
     Ok(())
 }
 
-/// Closes a channel; one that is closed already is fine.
+/// Closes a channel that may be closed already.
 pub(super) async fn close(channel: &Channel) {
     if channel.status().connected() {
         let _ = in_time(async { Ok(channel.close(200, "done".into()).await?) }).await;
     }
 }
 
-/// Bounds a conversation with the broker.
+/// Runs a conversation with the broker, with a timeout.
 pub(super) async fn in_time<T>(conversation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     match tokio::time::timeout(ANSWER_TIMEOUT, conversation).await {
         Ok(outcome) => outcome,

@@ -1,12 +1,13 @@
-//! The queue in which a slot keeps its copy of the request that it runs. It is made before a request comes, and used again
-//! for the next.
+//! The queue in which a slot keeps its copy of the request that it runs.
 //!
-//! A message in it lives for no time: it is delivered to the slot at once, or goes to its origin. The queue names no
-//! routing key for that, so the broker takes the one that the message was published with. That is the origin's name: copies are published
-//! to a fanout exchange in front of the queue, which does not look at routing keys.
+//! It is created before a request comes, and used again for the next one. Its messages have a time to live of zero:
+//! each is delivered to the slot at once, or goes to its origin. The queue has no routing key for dead letters, so the
+//! broker uses the key that the message was published with, which is the origin's name. To make that possible, copies
+//! are published to a fanout exchange in front of the queue, which ignores routing keys.
 //!
-//! Where an origin is a quorum queue, the claim queue is one as well, and dead-letters at least once: a classic queue hands over what has
-//! expired only once, also while a quorum queue has no leader yet, as after a restart of the broker, and then it is lost.
+//! If an origin is a quorum queue, the claim queue is one as well, and dead-letters at least once. A classic queue
+//! moves an expired message only once, even while a quorum queue has no leader, as after a restart of the broker; the
+//! message is lost then.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,14 +28,14 @@ use super::{looks, names};
 use crate::broker::claim_step::ClaimLog;
 use crate::release::QueueName;
 
-/// A claim queue that nobody has consumed for so long is removed by the broker, and its exchange with it. Milliseconds.
+/// Time after which the broker deletes a claim queue without a consumer, and its exchange with it, in milliseconds.
 const UNUSED_CLAIM_QUEUE_EXPIRES: i32 = 600_000;
 
-/// A claim queue and its exchange, both of one name, with all that it takes to use them.
+/// A claim queue and its exchange, which have the same name.
 pub(super) struct ClaimQueue {
-    /// Which connection of its link it is on.
+    /// Number of the connection that it uses.
     connection: u64,
-    /// The slot that it belongs to.
+    /// Name of the slot that it belongs to.
     slot: Arc<str>,
     is_quorum: bool,
     pub(super) name: ShortString,
@@ -58,24 +59,24 @@ impl ClaimQueue {
         }
     }
 
-    /// The consumer must be there before the first copy: a message that cannot be delivered at once has expired.
+    /// Creates the queue and consumes from it. A message that arrives before the consumer would expire at once.
     async fn consume(channel: &Channel, name: &ShortString, is_quorum: bool) -> Result<Consumer, Fault> {
         let mut arguments = expiring(0, is_quorum);
         arguments.insert("x-expires".into(), AMQPValue::LongInt(UNUSED_CLAIM_QUEUE_EXPIRES));
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         channel.queue_declare(name.clone(), options, arguments).await?;
-        // It goes when the queue does. A restart of the broker needs only what is in the queue.
+        // The exchange is deleted with the queue. After a restart of the broker, only the messages of the queue matter.
         let options = ExchangeDeclareOptions { auto_delete: true, ..Default::default() };
         channel.exchange_declare(name.clone(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
         let (key, options) = (ShortString::default(), QueueBindOptions::default());
         channel.queue_bind(name.clone(), name.clone(), key, options, FieldTable::default()).await?;
-        // Per consumer: what `global` would mean is gone from newer brokers.
+        // Per consumer: newer brokers no longer support `global`.
         channel.basic_qos(PREFETCH, BasicQosOptions { global: false }).await?;
         let (tag, options) = (ShortString::default(), BasicConsumeOptions { exclusive: true, ..Default::default() });
         Ok(channel.basic_consume(name.clone(), tag, options, FieldTable::default()).await?)
     }
 
-    /// Returns the log of its slot's steps with this request.
+    /// Returns the log of the slot's steps with this request.
     pub(super) fn log(&self, subject: &Subject) -> ClaimLog {
         ClaimLog::new(&self.slot, subject.uuid.as_ref())
     }
@@ -84,15 +85,17 @@ impl ClaimQueue {
         self.connection == live.number && self.channel.status().connected()
     }
 
-    /// Gives up the channel. What is still unacknowledged goes to its origin.
+    /// Closes the channel. Unacknowledged messages go to their origin.
     pub(super) async fn close(self) {
         close(&self.channel).await;
         self.locks.close().await;
     }
 }
 
-/// The arguments of a queue whose messages go to their origin after a time, in milliseconds, whatever type is the default. A quorum queue
-/// counts how often its messages were looked at; the limit is one that is never reached.
+/// Returns the arguments of a queue whose messages go to their origin after a time in milliseconds.
+///
+/// The type is set explicitly, whatever the default is. A quorum queue counts how often its messages were listed; the
+/// limit is never reached.
 pub(super) fn expiring(time: i32, is_quorum: bool) -> FieldTable {
     let mut arguments = FieldTable::default();
     let text = |value: &str| AMQPValue::LongString(value.into());
@@ -100,7 +103,7 @@ pub(super) fn expiring(time: i32, is_quorum: bool) -> FieldTable {
     if is_quorum {
         arguments.insert("x-queue-type".into(), text("quorum"));
         arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
-        // The strategy needs it. There is no length at which anything would be rejected.
+        // Required by the strategy. Without a maximum length, nothing is ever rejected.
         arguments.insert("x-overflow".into(), text("reject-publish"));
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(DELIVERY_LIMIT));
     } else {
@@ -110,12 +113,13 @@ pub(super) fn expiring(time: i32, is_quorum: bool) -> FieldTable {
     arguments
 }
 
-/// The claim queues of a slot: one that is ready, and names for new ones. There are two in use when a slot claims a request while
-/// it holds another, and a new one is needed after an outage: the broker may not have noticed yet that the former
-/// connection's consumer is gone.
+/// The claim queues of a slot: one that is ready, and names for new ones.
+///
+/// Two are in use when a slot claims a request while it still holds another one. After an outage a new one is needed,
+/// because the broker may not have noticed yet that the former connection's consumer is gone.
 pub(super) struct Shelf {
     slot: Arc<str>,
-    /// The queues that the slot serves.
+    /// Queues that the slot serves.
     origins: Vec<QueueName>,
     made: AtomicU64,
     ready: Mutex<Option<ClaimQueue>>,
@@ -126,7 +130,7 @@ impl Shelf {
         Self { slot: names::slot_id().into(), origins, made: AtomicU64::new(0), ready: Mutex::default() }
     }
 
-    /// The queue that is ready, or else a new one.
+    /// Returns the queue that is ready, or a new one.
     pub(super) async fn take(&self, live: &Live) -> Result<ClaimQueue, Fault> {
         let is_quorum = self.needs_quorum(live).await?;
         let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -138,7 +142,7 @@ impl Shelf {
         self.make(live, is_quorum).await
     }
 
-    /// Returns a new queue in place of one that is in use, if an origin has become a quorum queue and this one is none.
+    /// Returns a replacement for a classic claim queue in use, if an origin has become a quorum queue.
     pub(super) async fn replacement(&self, live: &Live, used: &ClaimQueue) -> Result<Option<ClaimQueue>, Fault> {
         if used.is_quorum || !self.needs_quorum(live).await? {
             return Ok(None);
@@ -155,12 +159,12 @@ impl Shelf {
         ClaimQueue::make(live, names::claim_queue(&self.slot, number), Arc::clone(&self.slot), is_quorum).await
     }
 
-    /// Name of the slot: no other slot has it, in this process or another.
+    /// Returns the name of the slot, which is unique among all processes.
     pub(super) fn slot(&self) -> &Arc<str> {
         &self.slot
     }
 
-    /// Takes back a queue that holds nothing.
+    /// Takes back a queue that holds no message.
     pub(super) async fn put(&self, queue: ClaimQueue) {
         let surplus = self.ready.lock().unwrap_or_else(PoisonError::into_inner).replace(queue);
         if let Some(surplus) = surplus {

@@ -1,4 +1,6 @@
-//! The claims that the slots of one link hold, and the queues that they serve: what [`super::roll_call`] answers from.
+//! The registry of claims that the slots of one client hold, and of the queues that they serve.
+//!
+//! Questions of other clients are answered from it: see [`super::roll_call`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +11,7 @@ use crate::broker::contact::{Cancel, Cancelled, Contact, News};
 use crate::release::QueueName;
 use crate::request::RequestId;
 
-/// The claims that are held, or about to be, through one link.
+/// Claims that are held, or are being acquired, by the slots of one client.
 #[derive(Default)]
 pub(super) struct Roll(Mutex<Entries>);
 
@@ -17,11 +19,11 @@ pub(super) struct Roll(Mutex<Entries>);
 struct Entries {
     next: u64,
     claims: BTreeMap<u64, Entry>,
-    /// The queues that each slot serves.
+    /// Queues that each slot serves.
     slots: BTreeMap<u64, Vec<QueueName>>,
 }
 
-/// What tells that a slot serves its queues, as long as this value lives.
+/// Registers the queues that a slot serves, as long as this value lives.
 pub(super) struct Serving {
     roll: Arc<Roll>,
     key: u64,
@@ -48,25 +50,25 @@ struct Entry {
     uuid: Option<RequestId>,
     origin: QueueName,
     body: Vec<u8>,
-    /// The channel on which the broker has given us our own, confirmed copy.
+    /// Channel on which the broker has delivered our own, confirmed copy.
     copy: Option<Channel>,
-    /// What the worker tells of its test.
+    /// Handle to the running test.
     contact: Option<Contact>,
 }
 
-/// A place on the roll. It is given up with this value.
+/// Registration of a claim, as long as this value lives.
 pub(super) struct Place {
     roll: Arc<Roll>,
     key: u64,
 }
 
-/// One claim, as its holder tells.
+/// A claim, as its holder reports it.
 pub(super) struct HeldClaim {
-    /// The name of the queue that it came from.
+    /// Name of the queue that the request came from.
     pub(super) origin: String,
-    /// The request.
+    /// Message of the request.
     pub(super) body: Vec<u8>,
-    /// What its worker tells, if it does.
+    /// Progress of the test, if its worker reports it.
     pub(super) news: Option<News>,
 }
 
@@ -75,14 +77,16 @@ impl Roll {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is held through this link.
+    /// Returns whether no claim is registered.
     pub(super) fn is_empty(&self) -> bool {
         self.entries().claims.is_empty()
     }
 
-    /// The claims that are held right now, or the one of a request. What counts is that the broker has our own copy: then
-    /// another copy may be dropped. The channel's state is read here, not remembered: it follows the broker's word in the order
-    /// in which the broker spoke, so a copy that went back before the question came is not claimed to be here.
+    /// Returns the claims that are held now, or only the claim of one request.
+    ///
+    /// A claim counts as held only when the broker has our own copy, because another copy may be dropped then. The
+    /// state of the channel is read here and not remembered: it follows the broker's messages in their order, so a copy
+    /// that went back before the question is not reported.
     pub(super) fn held(&self, of: Option<&str>) -> Vec<HeldClaim> {
         let entries = self.entries();
         let held = entries.claims.values().filter(|entry| {
@@ -97,26 +101,26 @@ impl Roll {
         held.map(tell).collect()
     }
 
-    /// The names of the queues that the slots of this link serve, as a JSON list.
+    /// Returns the names of the queues that the slots serve, as a JSON list.
     pub(super) fn serves(&self) -> String {
         let served: BTreeSet<String> = self.entries().slots.values().flatten().map(ToString::to_string).collect();
         serde_json::to_string(&served).unwrap_or_default()
     }
 
-    /// Hands the wish to cancel a test to its worker. `None` when no such test is here.
+    /// Passes a request to cancel a test to its worker. `None` when the test is not here.
     pub(super) fn cancel(&self, wish: &Cancel) -> Option<Cancelled> {
         let contact = {
             let entries = self.entries();
             let mine = |entry: &&Entry| entry.uuid.as_ref().is_some_and(|uuid| uuid.as_str() == wish.uuid);
             entries.claims.values().find(mine)?.contact.clone()
         };
-        // A worker that has just got the request has not begun with it: whoever asks again finds it ready.
+        // A worker that has just claimed the request has not begun yet: the next question finds it ready.
         contact.map(|contact| contact.cancel(wish))
     }
 }
 
 impl Place {
-    /// A place for a claim. `None` when this process holds the request already, or is about to.
+    /// Registers a claim. `None` when this process has registered the request already.
     pub(super) fn take(roll: &Arc<Roll>, uuid: Option<&RequestId>, origin: &QueueName, body: &[u8]) -> Option<Self> {
         let mut entries = roll.entries();
         if uuid.is_some() && entries.claims.values().any(|entry| entry.uuid.as_ref() == uuid) {
@@ -130,7 +134,7 @@ impl Place {
         Some(Self { roll: Arc::clone(roll), key })
     }
 
-    /// From now on answers that the claim is held, by a copy on this channel; or, with `None`, no longer.
+    /// Reports the claim as held from now on, with a copy on this channel; or, with `None`, no longer.
     pub(super) fn set_copy(&self, copy: Option<&Channel>) {
         if let Some(entry) = self.roll.entries().claims.get_mut(&self.key) {
             entry.copy = copy.cloned();
@@ -138,7 +142,7 @@ impl Place {
     }
 }
 
-/// Where a claim's worker says what its test does. It outlives its place without effect.
+/// Handle to the registration of a claim, for its worker. It has no effect after the registration has ended.
 pub(super) struct Teller {
     roll: Arc<Roll>,
     key: u64,

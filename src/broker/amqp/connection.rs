@@ -1,4 +1,4 @@
-//! One connection to RabbitMQ, dialled again when it is used after a loss.
+//! Connections to one RabbitMQ server, which are replaced when they are used after a loss.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -23,60 +23,64 @@ use crate::broker::url::AmqpUrl;
 use crate::broker::{BrokerError, CONNECT_TIMEOUT, Exclusion};
 use crate::retry::{self, Delays};
 
-/// Both sides tell each other at least this often that they are there, unless the URL says otherwise. Seconds.
+/// Interval between heartbeats, in seconds, unless the URL sets it.
 const HEARTBEAT: u16 = 30;
-/// The largest frame that we accept, unless the URL says otherwise: RabbitMQ's default. The headers of a message come in one frame,
-/// so with a smaller limit than the broker's, one message of another program would end every connection that receives it.
+/// Maximum size of a frame, in bytes, unless the URL sets it: RabbitMQ's default.
 ///
-/// The library reserves 32 frames for each direction at once: 8 MiB of address space, of which only what is used takes memory.
-/// Without a number it would follow the broker's, but touch all of that, and more with a broker that has no limit.
+/// The headers of a message come in one frame. With a smaller limit than the broker's, one message of another program
+/// would end every connection that receives it.
+///
+/// The client library reserves 32 frames for each direction at once: 8 MiB of address space, of which only the used
+/// part takes memory. Without a number it would follow the broker's limit, but touch all of that, and more if the
+/// broker has no limit.
 const FRAME_MAX: u32 = 128 * 1024;
-/// The largest frame that is accepted from a broker whose own limit turns out to be larger.
+/// Maximum size of a frame from a broker whose own limit turns out to be larger, in bytes.
 const LARGEST_FRAME_MAX: u32 = 1024 * 1024;
-/// How long a broker may take to answer to a goodbye.
+/// Timeout for closing a connection or a channel.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// A worker whose test runs comes back quickly: until it has announced its claim again, another worker may take the request.
+/// Maximum pause between attempts to connect while claims are held: until they are acquired again, others may take the
+/// requests.
 const LONGEST_PAUSE_WITH_CLAIMS: Duration = Duration::from_secs(1);
 
-/// The way to a broker: a live connection, or how to get one.
+/// A way to one server: a live connection, or the means to make one.
 pub(super) struct Link {
-    /// For the connections that it hands out.
+    /// For the connections that it returns.
     me: Weak<Self>,
     uri: AMQPUri,
     address: String,
-    /// The type of the queues, where the site says it.
+    /// Type of the queues, if the site's configuration says so.
     queue_type: Option<QueueType>,
     name: String,
     live: Mutex<Option<Live>>,
     dialling: tokio::sync::Mutex<Dialling>,
     /// A second connection, for what commands publish.
     publishing: tokio::sync::Mutex<Option<Live>>,
-    /// The largest frame that the next connection accepts; none when the URL decides.
+    /// Maximum size of a frame on the next connection. `None` when the URL decides.
     frame_max: Option<AtomicU32>,
     closed: CancellationToken,
-    /// The claims that are held through this link.
+    /// Claims that are held through this connection and its successors.
     pub(super) roll: Arc<Roll>,
 }
 
-/// A connection that was alive when it was handed out.
+/// A connection that was alive when it was returned.
 #[derive(Clone)]
 pub(super) struct Live {
     connection: Arc<Connection>,
     link: Weak<Link>,
-    /// Which connection of its link this is; the first is 1.
+    /// Number of the connection; the first is 1.
     pub(super) number: u64,
-    /// When it was made.
+    /// Time at which it was made.
     pub(super) since: Instant,
     health: Health,
-    /// It has not answered for so long that it is not used any more.
+    /// Whether it is no longer used, because it does not answer.
     given_up: Arc<AtomicBool>,
-    /// The broker has refused to let this user make queues of our own.
+    /// Whether the broker has refused to let this user create queues of our own.
     makes_none: Arc<AtomicBool>,
-    /// The delay queues are there.
+    /// Whether the delay queues exist.
     pub(super) has_delays: Arc<AtomicBool>,
-    /// Its users look at delayed requests one after the other, instead of being refused by the broker.
+    /// Its users list delayed requests one after the other, because the broker would refuse the second one.
     pub(super) looks: Arc<tokio::sync::Mutex<()>>,
-    /// What was learnt about the kinds of queues.
+    /// Observed types and limits of queues.
     pub(super) kinds: Arc<Kinds>,
 }
 
@@ -89,11 +93,11 @@ struct Dialling {
 /// Where and how to connect. What the URL's query sets, stays.
 fn destination(url: &str) -> Result<AMQPUri, String> {
     let mut uri: AMQPUri = url.parse()?;
-    // The library takes an IPv6 address for "no host", which it takes for localhost.
+    // The library takes an IPv6 address for a missing host, and connects to localhost.
     if let Some(url::Host::Ipv6(address)) = url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
         uri.authority.host = address.to_string();
     }
-    // A URL that ends in a slash names the virtual host with the empty name, which nobody has and nobody means.
+    // A URL that ends in a slash names the virtual host with the empty name, which is never meant.
     if uri.vhost.is_empty() {
         uri.vhost = "/".to_owned();
     }
@@ -103,7 +107,7 @@ fn destination(url: &str) -> Result<AMQPUri, String> {
 }
 
 impl Link {
-    /// The link to the broker of a URL; nothing is dialled yet.
+    /// Returns a way to the broker at this URL. No connection is made yet.
     pub(super) fn new(url: &AmqpUrl) -> Result<Arc<Self>, BrokerError> {
         let unusable = |reason: String| BrokerError::Unreachable { address: url.shown().to_owned(), reason };
         let uri = destination(url.full()).map_err(unusable)?;
@@ -126,13 +130,13 @@ impl Link {
         }))
     }
 
-    /// The live connection, if there is one now.
+    /// Returns the current connection, if it is alive.
     pub(super) fn current(&self) -> Option<Live> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.as_ref().filter(|live| live.is_alive()).cloned()
     }
 
-    /// The live connection, or else a new one: one attempt.
+    /// Returns the current connection if it is alive, or makes a new one in a single attempt.
     pub(super) async fn live(&self) -> Result<Live, BrokerError> {
         match self.current() {
             Some(live) => Ok(live),
@@ -143,8 +147,9 @@ impl Link {
         }
     }
 
-    /// The live connection, or else a new one: as many attempts as it takes, with growing pauses that all users of this link
-    /// share. `None` when the link was closed meanwhile. Cancel-safe.
+    /// Returns the current connection, or makes a new one in as many attempts as it takes. Cancel-safe.
+    ///
+    /// All users share the growing pauses between attempts. `None` when it was closed meanwhile.
     pub(super) async fn persistently(&self) -> Option<Live> {
         let attempts = pin!(async {
             loop {
@@ -155,7 +160,7 @@ impl Link {
                 let now = Instant::now();
                 if dialling.not_before > now {
                     let until = dialling.not_before;
-                    // Not under the lock: a command that tries but once does not wait for the pause.
+                    // Not under the lock: a command that tries only once does not wait for the pause.
                     drop(dialling);
                     tokio::time::sleep_until(until).await;
                     continue;
@@ -173,7 +178,7 @@ impl Link {
     }
 
     async fn dial(&self, dialling: &mut Dialling) -> Result<Live, BrokerError> {
-        // Somebody else may have succeeded while we waited for our turn.
+        // Another task may have connected while this one waited for the lock.
         if let Some(live) = self.current() {
             return Ok(live);
         }
@@ -223,8 +228,9 @@ impl Link {
         }
     }
 
-    /// After a connection that ended because of too large a frame, the next one accepts larger ones: the broker's own limit, up to which
-    /// it sends, may have been raised.
+    /// Raises the frame limit for the next connection, if the last one ended because of too large a frame.
+    ///
+    /// The broker sends frames up to its own limit, which may have been raised.
     fn accept_larger_frames(&self) {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Some(frame_max), Some(live)) = (&self.frame_max, &*live)
@@ -235,8 +241,10 @@ impl Link {
         }
     }
 
-    /// A connection for requests that are queued and questions to the workers. While an alarm is on, the broker reads nothing more from a
-    /// connection that has published something: the other one stays able to look at queues and to take requests out.
+    /// Returns the connection for submissions and for questions to workers.
+    ///
+    /// While an alarm is on, the broker reads nothing more from a connection that has published. With a separate
+    /// connection for this, the other one can still list queues and take requests out.
     pub(super) async fn publishing(&self) -> Result<Live, BrokerError> {
         let mut publishing = self.publishing.lock().await;
         if let Some(live) = publishing.as_ref().filter(|live| live.is_alive() && live.alarm().is_none()) {
@@ -249,8 +257,9 @@ impl Link {
         Ok(publishing.insert(Live::new(connection, self, 1)).clone())
     }
 
-    /// A channel with confirmations on such a connection, and the connection. One on which something was just published may be blocked without our
-    /// having been told yet: then another one is made.
+    /// Returns a channel with confirmations on the publishing connection, and the connection.
+    ///
+    /// A connection that has just published may be blocked before the broker says so. Then a new one is made.
     pub(super) async fn publishing_channel(&self) -> Result<(Live, Channel), Fault> {
         let away = |error: BrokerError| Fault::Away(error.to_string());
         let live = self.publishing().await.map_err(away)?;
@@ -273,7 +282,7 @@ impl Link {
         BrokerError::Unreachable { address: self.address.clone(), reason: reason.into() }
     }
 
-    /// The fault of an action as the error that callers see.
+    /// Converts the failure of an action into the error that callers see.
     pub(super) fn error(&self, action: &str, fault: Fault) -> BrokerError {
         match fault {
             Fault::Away(reason) => self.unreachable(reason),
@@ -284,7 +293,7 @@ impl Link {
         }
     }
 
-    /// Closes the connection for good; nobody dials again.
+    /// Closes all connections. No new ones are made.
     pub(super) async fn close(&self) {
         self.closed.cancel();
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -315,35 +324,36 @@ impl Live {
         self.connection.status().connected() && !self.given_up.load(Ordering::Relaxed)
     }
 
-    /// Closes the connection. A broker that does not answer to a goodbye finds out by itself.
+    /// Closes the connection. If the broker does not answer in time, it notices the end by itself.
     async fn say_goodbye(&self) {
         let _ = tokio::time::timeout(GOODBYE, self.connection.close(200, "goodbye".into())).await;
     }
 
-    /// Whether this user may make queues of our own, as far as is known.
+    /// Returns whether this user may create queues of our own, as far as is known.
     pub(super) fn may_make_own(&self) -> bool {
         !self.makes_none.load(Ordering::Relaxed)
     }
 
-    /// The broker has refused that.
+    /// Records that this user may not create queues of our own.
     pub(super) fn may_not_make_own(&self) {
         self.makes_none.store(true, Ordering::Relaxed);
     }
 
-    /// Makes the next user of the link dial again: this connection is there, and does not answer.
+    /// Marks the connection as unusable because it does not answer, so that its next user makes a new one.
     fn give_up(&self) {
         tracing::warn!("the connection to the queue server does not answer; it is replaced");
         self.leave();
     }
 
-    /// The same, for a connection that an alarm blocks: the broker hears of it when the alarm is over.
+    /// Stops using the connection, and closes it in the background. A broker with an alarm notices that when the alarm
+    /// is over.
     pub(super) fn leave(&self) {
         self.given_up.store(true, Ordering::Relaxed);
         let left = self.clone();
         tokio::spawn(async move { left.say_goodbye().await });
     }
 
-    /// A channel of the same link on which something may be published: see [`Link::publishing_channel`].
+    /// Returns a channel for publishing, on a connection to the same broker: see [`Link::publishing_channel`].
     pub(super) async fn publishing_channel(&self) -> Result<(Self, Channel), Fault> {
         let link = self.link.upgrade().ok_or_else(|| Fault::Away("the connection was closed".to_owned()))?;
         link.publishing_channel().await
@@ -354,24 +364,26 @@ impl Live {
         self.health.ended().await
     }
 
-    /// The alarm that blocks publications on this connection. RabbitMQ tells of one only to who has published something.
+    /// Returns the alarm that blocks publications on this connection. RabbitMQ reports alarms only to connections that
+    /// have published.
     pub(super) fn alarm(&self) -> Option<Fault> {
         self.health.alarm()
     }
 
-    /// Waits for an alarm; indefinitely when none comes. Cancel-safe.
+    /// Waits for an alarm, indefinitely if none comes. Cancel-safe.
     pub(super) async fn blocked(&self) -> Fault {
         self.health.blocked().await
     }
 
-    /// Closes a channel on which something was published. While an alarm is on, the broker does not hear of it, and is not waited for: who has
-    /// published may be told of the alarm a moment later.
+    /// Closes a channel on which something was published, without waiting for a broker with an alarm.
+    ///
+    /// The broker may report the alarm a moment after the publication.
     pub(super) async fn close(&self, channel: &Channel) {
         tokio::select! {
             biased;
             _ = self.blocked() => {}
             () = channel::close(channel) => {}
-            // What was asked for is there: nothing is given up for a channel that is not closed in order.
+            // The work is done: a channel that does not close in order is no failure.
             () = tokio::time::sleep(GOODBYE) => {}
         }
     }
@@ -381,10 +393,10 @@ impl Live {
         self.health.unblocked().await;
     }
 
-    /// Bounds a conversation with the broker. It ends with the connection, too.
+    /// Runs a conversation with the broker, with a timeout. It ends with the connection, too.
     ///
     /// # Errors
-    /// [`Fault::Blocked`] when an alarm is why the broker does not answer.
+    /// [`Fault::Blocked`] when the broker does not answer because of an alarm.
     pub(super) async fn in_time<T>(&self, conversation: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         let outcome = tokio::select! {
             biased;
@@ -398,8 +410,11 @@ impl Live {
         }
     }
 
-    /// Notes that the broker has not answered in time. If nothing is answered on this connection any more, it is replaced: bytes
-    /// that were damaged on their way can leave it waiting for the end of a frame that never comes, while heartbeats arrive.
+    /// Returns the failure of a conversation that has timed out, and replaces the connection if it no longer answers at
+    /// all.
+    ///
+    /// Bytes that were damaged on their way can leave a connection waiting for the end of a frame that never comes,
+    /// while heartbeats arrive.
     fn silence(&self) -> Fault {
         if self.alarm().is_none() {
             let live = self.clone();
@@ -413,7 +428,8 @@ impl Live {
         Fault::Away(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))
     }
 
-    /// The same for what must not fail because of an alarm: as long as one is on, the broker is waited for.
+    /// Runs a conversation with the broker that must not fail because of an alarm: the timeout does not run while one
+    /// is on.
     pub(super) async fn in_time_after_alarm<T>(
         &self,
         conversation: impl Future<Output = Result<T, Fault>>,
@@ -428,7 +444,7 @@ impl Live {
                 () = tokio::time::sleep(ANSWER_TIMEOUT) => {}
             }
             let is_blocked = self.alarm().is_some();
-            // When the alarm has just ended, the broker has its time again.
+            // The timeout begins again when an alarm has ended.
             if !is_blocked && !was_blocked {
                 return Err(self.silence());
             }
@@ -436,11 +452,11 @@ impl Live {
         }
     }
 
-    /// A new channel.
+    /// Opens a channel.
     ///
-    /// The client library never forgets why the broker closed a channel: a later one with the same number, which comes round again
-    /// after a few thousand channels, gets that old error for an answer when it is opened. Opening by itself is never refused in
-    /// such a way, so the number is passed over. When no number is left, the connection is given up for a new one.
+    /// The client library never forgets why the broker closed a channel: a later channel with the same number, after a
+    /// few thousand others, gets the old error when it is opened. Opening is never refused in such a way, so the number
+    /// is skipped. When no number is left, the connection is replaced.
     pub(super) async fn channel(&self) -> Result<Channel, Fault> {
         self.in_time(self.open()).await
     }
@@ -455,19 +471,19 @@ impl Live {
         }
         tracing::info!("the connection to the queue server has no channel numbers left; reconnecting");
         let end = self.connection.close(200, "out of channel numbers".into());
-        // Whether it ends in good order or not, it does not count as connected from now on.
+        // Whether it ends in good order or not, it no longer counts as connected.
         let _ = tokio::time::timeout(GOODBYE, end).await;
         Err(Fault::Away("its connection had no channel numbers left".to_owned()))
     }
 
-    /// A new channel on which the broker confirms every publication.
+    /// Opens a channel on which the broker confirms every publication.
     pub(super) async fn confirming_channel(&self) -> Result<Channel, Fault> {
         let channel = self.channel().await?;
         self.in_time(async { Ok(channel.confirm_select(ConfirmSelectOptions::default()).await?) }).await?;
         Ok(channel)
     }
 
-    /// The virtual host that the connection is in.
+    /// Returns the virtual host of the connection.
     pub(super) fn vhost(&self) -> String {
         self.connection.status().vhost().to_string()
     }

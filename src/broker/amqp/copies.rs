@@ -1,7 +1,8 @@
-//! Copies of messages that go to another queue.
+//! Copies of messages that move to another queue.
 //!
-//! They are published on another connection than the one that holds the messages. While its alarm is on, the broker reads nothing more from a
-//! connection that has published: it would not hear that the messages are given back, nor that the process has ended.
+//! They are published on another connection than the one that holds the messages. While an alarm is on, the broker
+//! reads nothing more from a connection that has published: it would notice neither that the messages are returned, nor
+//! that the process has ended.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,20 +21,21 @@ use crate::broker::BrokerError;
 
 /// Time after the beginning of an alarm in which the broker confirms what it has read before.
 const LAST_CONFIRMATIONS: Duration = Duration::from_secs(1);
-/// Pause between two tries to be the only one. Each is a line in the broker's log.
+/// Pause between attempts to reserve a queue. Each is a line in the broker's log.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
-/// The way of copies to a queue.
+/// A publisher of copies to one queue, which is reserved for it.
 pub(super) struct Copies {
     live: Live,
     channel: Channel,
     pub(super) queue: ShortString,
-    /// What a copy has instead of the message's own properties.
+    /// Returns the properties of a copy.
     properties: fn(&Delivery) -> BasicProperties,
 }
 
 impl Copies {
-    /// Makes sure that the broker takes them, before any message is held. Copies have these properties instead of the messages' own.
+    /// Reserves a queue for copies, before any message is held. Copies get these properties instead of the messages'
+    /// own.
     ///
     /// # Errors
     /// [`BrokerError::Blocked`] while an alarm blocks publishing.
@@ -49,10 +51,12 @@ impl Copies {
         Ok(Self { live, channel, queue, properties })
     }
 
-    /// Publishes copies of those messages whose bodies are not there, and waits until the broker has all of them.
+    /// Publishes copies of the messages whose bodies are not in `there`, and waits until the broker has stored all of
+    /// them.
     ///
     /// # Errors
-    /// [`Fault::Blocked`] when an alarm begins meanwhile. Copies that the broker has not read by then come when the alarm is over.
+    /// [`Fault::Blocked`] when an alarm begins meanwhile. The broker reads the rest of the copies when the alarm is
+    /// over.
     pub(super) async fn publish(&self, messages: &[&Delivery], there: &HashSet<Vec<u8>>) -> Result<(), Fault> {
         if let Some(alarm) = self.live.alarm() {
             return Err(alarm);
@@ -98,8 +102,10 @@ impl Copies {
     }
 }
 
-/// Opens a channel to a queue for the only one who copies to it. An earlier call that was killed has sent some copies: when the broker gives up
-/// its reservation, it has worked off all of them.
+/// Reserves a queue for copies, and returns a channel for them.
+///
+/// An earlier call that was killed has sent some copies. When the broker removes that call's reservation, it has
+/// processed all of them.
 async fn reserve(live: &Live, queue: &ShortString) -> Result<Channel, Fault> {
     let end = Instant::now() + OTHERS_HOLD;
     loop {
@@ -110,7 +116,7 @@ async fn reserve(live: &Live, queue: &ShortString) -> Result<Channel, Fault> {
         match live.in_time(reserved).await {
             Ok(()) => return Ok(channel),
             Err(Fault::Locked) if Instant::now() < end => tokio::time::sleep(TRY_AGAIN_AFTER).await,
-            // Who may not make queues goes on without.
+            // Without the permission to create queues, nothing is reserved.
             Err(Fault::Denied(_)) => return live.confirming_channel().await,
             Err(Fault::Locked) => {
                 return Err(Fault::Refused(format!("another command is already moving requests to {queue}")));

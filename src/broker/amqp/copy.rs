@@ -1,7 +1,8 @@
-//! A worker's own copy of a request, in a claim queue that it alone consumes.
+//! A worker's own copy of a request, in a claim queue from which only this worker consumes.
 //!
-//! The copy is delivered and stays unacknowledged as long as the claim lasts. If the worker dies, the broker takes the copy back,
-//! finds that it has outlived its time to live of zero, and moves it to the origin queue at once.
+//! The copy is delivered and stays unacknowledged as long as the claim lasts. If the worker dies, the broker returns
+//! the copy to the claim queue, finds that it has outlived its time to live of zero, and moves it to the origin at
+//! once.
 
 use std::time::Duration;
 
@@ -19,8 +20,10 @@ use super::{names, publish};
 use crate::broker::ClaimStep;
 use crate::request::RequestId;
 
-/// The broker closes a channel on which a delivery stays unacknowledged for its `consumer_timeout`, which clients cannot read
-/// and which sites set as low as 20 seconds.
+/// Interval between renewals of a copy.
+///
+/// The broker closes a channel on which a delivery stays unacknowledged for longer than `consumer_timeout`. Clients
+/// cannot read that value, and sites set it as low as 20 seconds.
 pub(super) const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// A copy that the broker has stored, confirmed and delivered to us.
@@ -30,8 +33,8 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// Makes a copy. When this fails half-way, the queue's channel is closed, and a copy that the broker may have taken already goes
-    /// to the origin.
+    /// Stores a copy in this claim queue. On failure the channel is closed, and a copy that was stored goes to the
+    /// origin.
     pub(super) async fn make(mut queue: ClaimQueue, subject: &Subject) -> Result<Self, Fault> {
         let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
         match locks.live.in_time_after_alarm(publish_and_receive(channel, name, consumer, subject)).await {
@@ -47,10 +50,12 @@ impl Copy {
         }
     }
 
-    /// Takes a request over: makes a copy, then acknowledges the origin's; and meanwhile asks for the request's lock, if it has an
-    /// id. Tells whether the lock is ours. Who has the lock but no copy yet does not say that the request is held: others that
-    /// have a copy keep it and wait. When anything fails, the request goes back, perhaps twice: then both have the same id,
-    /// and the attempts of one say that the other may have a result.
+    /// Takes a request over: stores a copy, then acknowledges the origin's delivery. Meanwhile, requests the lock if
+    /// there is an id.
+    ///
+    /// Returns whether the lock is ours. A slot that has the lock but no copy yet does not report the request as held,
+    /// so other slots that have a copy keep it and wait. On failure the request goes back, perhaps twice: then both
+    /// have the same id, and the attempts of one show that the other may have a result.
     pub(super) async fn take_over(
         mut queue: ClaimQueue,
         subject: &Subject,
@@ -78,7 +83,7 @@ impl Copy {
             }
         };
         let (delivery, locked) = join(copy, lock).await;
-        // The lock may be ours without our knowing: nobody else could run the request then.
+        // The lock may be ours without our knowing: no other connection could run the request then.
         let perhaps_ours = request.is_some() && !matches!(locked, Ok(false));
         match delivery.and_then(|delivery| Ok((delivery, locked?))) {
             Ok((delivery, locked)) => Ok((Self { queue, delivery }, locked)),
@@ -93,8 +98,9 @@ impl Copy {
         }
     }
 
-    /// Replaces the copy by a fresh one, so that the broker never sees a delivery that has been unacknowledged for long. While an alarm
-    /// is on, that waits: the older copy is held as well.
+    /// Replaces the copy by a fresh one, so that no delivery stays unacknowledged for long.
+    ///
+    /// While an alarm is on, this waits: the older copy is held as well.
     pub(super) async fn renew(&mut self, subject: &Subject) -> Result<(), Fault> {
         let live = self.queue.locks.live.clone();
         live.in_time_after_alarm(async {
@@ -108,7 +114,7 @@ impl Copy {
         Ok(())
     }
 
-    /// Moves the copy to another claim queue of the slot: it is stored there before it is removed here.
+    /// Moves the copy to another claim queue of the slot. It is stored there before it is removed here.
     pub(super) async fn move_to(&mut self, mut queue: ClaimQueue, subject: &Subject) -> Result<(), Fault> {
         let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
         let fresh = locks.live.in_time_after_alarm(publish_and_receive(channel, name, consumer, subject)).await;
@@ -127,13 +133,14 @@ impl Copy {
         Ok(())
     }
 
-    /// Waits until the broker has ended the consumer, which it does only when the connection or the channel is lost or
-    /// somebody has deleted the queue. Cancel-safe.
+    /// Waits until the broker has ended the consumer, and returns the reason. Cancel-safe.
+    ///
+    /// It ends the consumer only when the connection or the channel is lost, or when the queue was deleted.
     pub(super) async fn broken(&mut self) -> String {
         match self.queue.consumer.next().await {
             Some(Err(error)) => super::fault::reason(&error),
             None => "the broker ended the consumer".to_owned(),
-            // Only copies of our own come here, and each is received where it is published.
+            // Only our own copies arrive here, and each is received where it is published.
             Some(Ok(_)) => "a copy came that was not expected".to_owned(),
         }
     }
@@ -143,7 +150,7 @@ impl Copy {
         self.queue.locks.live.in_time_after_alarm(acknowledge(&self.queue.channel, &self.delivery)).await
     }
 
-    /// Publishes on the copy's channel, confirmed.
+    /// Publishes a message on the copy's channel, and waits for the confirmation.
     pub(super) async fn publish(
         &self,
         queue: ShortString,
@@ -154,7 +161,7 @@ impl Copy {
         self.queue.locks.live.in_time_after_alarm(publication).await
     }
 
-    /// Gives up the channel. A copy that is still unacknowledged goes to the origin.
+    /// Closes the channel. A copy that is still unacknowledged goes to the origin.
     pub(super) async fn close(self) {
         self.queue.close().await;
     }
@@ -174,9 +181,9 @@ async fn publish_and_receive(
             None => Err(Fault::Away("the broker ended the consumer".to_owned())),
         }
     };
-    // The broker delivers the copy before it confirms that it is on its disk.
+    // The broker delivers the copy before it confirms that it is stored on disk.
     let ((), delivery) = try_join(publication, delivery).await?;
-    // It has been another's only if something went wrong before. Whatever it is goes to its own origin with the channel.
+    // Another request's copy comes only after an earlier failure. It goes to its own origin when the channel is closed.
     if delivery.data != subject.body || delivery.routing_key != names::short(&subject.origin) {
         return Err(Fault::Away("a copy came that was not expected".to_owned()));
     }

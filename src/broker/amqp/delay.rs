@@ -1,14 +1,15 @@
 //! Requests that wait out a delay: one queue for each of [`DELAYS`], shared by all origins.
 //!
-//! A message that has been in such a queue for the delay is dead-lettered. As the queue names no routing key for that, the
-//! broker takes the one that the message was published with. So it is published to a fanout exchange in front of the queue,
-//! which does not look at routing keys, with its origin as the key.
+//! When a message has been in such a queue for the delay, it is dead-lettered. The queue has no routing key for that,
+//! so the broker uses the key that the message was published with, which is its origin's name. To make that possible,
+//! messages are published to a fanout exchange in front of the queue, which ignores routing keys.
 //!
-//! The queues are there for good, and all of them are made before one is used: a queue per origin would have to be removed
-//! by the broker when it is unused, with what is in it, and could be found only by asking for each that might exist.
+//! The queues are permanent, and all of them are created before one is used. Queues per origin would have to be deleted
+//! by the broker when they are unused, with their messages, and could be found only by asking for every possible name.
 //!
-//! Requests of quorum queues, and of queues whose type a worker cannot learn, wait in quorum queues, for the reason that claim queues have. Looking into those counts, against a limit
-//! that is never reached; they come back with the end of their consumer, so that others who look wait for all of them.
+//! Requests of quorum queues, and of queues of unknown type, wait in quorum queues, for the same reason as their claim
+//! queues. Listing these counts against a limit that is never reached. Their messages come back a moment after their
+//! consumer has ended, so that other clients that list them wait for all.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -31,7 +32,7 @@ use super::{looks, names, publish, queues};
 use crate::broker::{DELAYS, Verdict, delay};
 use crate::release::QueueName;
 
-/// Looking into the queues takes every message for a moment: at most so many of each delay.
+/// Maximum number of messages that are listed for each delay: listing takes every message for a moment.
 const LOOK_AT_MOST: usize = 10_000;
 
 /// The delay queues of one type.
@@ -44,17 +45,18 @@ impl DelayQueues {
     const CLASSIC: Self = Self { is_quorum: false };
     const QUORUM: Self = Self { is_quorum: true };
 
-    /// All of them: requests of any origin may wait in either, as its type may have been another one, or unknown to the worker.
+    /// All delay queues. Requests of any origin may wait in either type, as its type may have changed, or may be
+    /// unknown to the worker.
     const ALL: [Self; 2] = [Self::CLASSIC, Self::QUORUM];
 
     fn name(self, delay: Duration) -> ShortString {
         if self.is_quorum { names::quorum_delay_queue(delay) } else { names::delay_queue(delay) }
     }
 
-    /// Makes the queues exist.
+    /// Creates the queues that do not exist.
     async fn declare(self, live: &Live) -> Result<(), Fault> {
         let channel = live.channel().await?;
-        // The shortest one last: where it is, all are.
+        // The shortest delay comes last: if its queue exists, all do.
         for delay in DELAYS.into_iter().rev() {
             let name = self.name(delay);
             let milliseconds = i32::try_from(delay.as_millis()).unwrap_or(i32::MAX);
@@ -75,13 +77,13 @@ impl DelayQueues {
         Ok(())
     }
 
-    /// Those that may hold requests.
+    /// Returns the queues that may hold requests.
     async fn filled(self, looking: &mut Looking<'_>) -> Result<Vec<ShortString>, Fault> {
         let mut filled = Vec::new();
         if looking.look(self.name(DELAYS[0])).await?.is_some() {
             for delay in DELAYS {
                 let lengths = looking.look(self.name(delay)).await?;
-                // Somebody else who looks has them in hand.
+                // A consumer is another client that lists the messages and holds them.
                 if lengths.is_some_and(|lengths| lengths.ready > 0 || lengths.consumers > 0) {
                     filled.push(self.name(delay));
                 }
@@ -91,11 +93,12 @@ impl DelayQueues {
     }
 }
 
-/// Publishes the request so that it comes back to its origin after the delay of a [`Verdict::Later`]. On a broker that refuses to make
-/// the queues for that, it comes back at once.
+/// Publishes a request so that it comes back to its origin after the delay of a [`Verdict::Later`].
+///
+/// If the broker refuses to create the delay queues, the request comes back at once.
 pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, verdict: &Verdict) -> Result<(), Fault> {
     let Verdict::Later { after, .. } = verdict else { return Ok(()) };
-    // Later the broker drops it, and says nothing, when there is no such queue.
+    // Without a queue to go back to, the broker would later drop the message silently.
     queues::declare(live, std::slice::from_ref(&subject.origin)).await?;
     let origin = names::short(&subject.origin);
     let queues = match looks::may_be_quorum(live, &origin).await? {
@@ -114,8 +117,9 @@ pub(super) async fn publish(live: &Live, channel: &Channel, subject: &Subject, v
     in_time(publish::to_exchange(channel, exchange, origin, &subject.body, properties)).await
 }
 
-/// Makes the queues exist before a first look at them: RabbitMQ logs each question about a queue that is not there as an error. Who may
-/// not make them has to ask.
+/// Creates the delay queues before they are listed for the first time, if this user may do so.
+///
+/// RabbitMQ logs each question about a queue that does not exist as an error.
 async fn make_once(live: &Live) -> Result<(), Fault> {
     if live.has_delays.load(Ordering::Relaxed) || !live.may_make_own() {
         return Ok(());
@@ -132,10 +136,10 @@ async fn make_once(live: &Live) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The requests that wait out a delay: the routing key is the name of the origin. Each goes back to its place.
+/// Returns the requests that wait out a delay. The routing key is the origin's name. All go back to their places.
 ///
 /// # Errors
-/// [`Fault::InHand`] when somebody else holds some of them, and does not give them back.
+/// [`Fault::InHand`] when another client holds some of them and does not return them.
 pub(super) async fn waiting(live: &Live) -> Result<Vec<Delivery>, Fault> {
     let _after_others = live.looks.lock().await;
     make_once(live).await?;
@@ -149,13 +153,13 @@ pub(super) async fn waiting(live: &Live) -> Result<Vec<Delivery>, Fault> {
     Ok(try_join_all(looks).await?.into_iter().flatten().collect())
 }
 
-/// The names of the queues in which requests may wait out a delay, in the order in which all who take from them do so.
+/// Returns the names of all delay queues, in the order in which every client takes from them.
 pub(super) async fn all_queues(live: &Live) -> Result<Vec<ShortString>, Fault> {
     make_once(live).await?;
     Ok(DelayQueues::ALL.iter().flat_map(|queues| DELAYS.map(|delay| queues.name(delay))).collect())
 }
 
-/// Whether requests of one of these origins wait out a delay, or may do so.
+/// Returns whether requests of one of these origins wait out a delay, or may do so.
 pub(super) async fn any_waiting(live: &Live, origins: &[QueueName]) -> Result<bool, Fault> {
     let names: HashSet<String> = origins.iter().map(ToString::to_string).collect();
     match waiting(live).await {

@@ -1,4 +1,4 @@
-//! What went wrong at the protocol's level, sorted by what to do about it.
+//! Failures at the level of the protocol, sorted by what can be done about them.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,32 +10,33 @@ use crate::broker::Denial;
 /// A failed operation at RabbitMQ.
 #[derive(Debug, Clone)]
 pub(super) enum Fault {
-    /// The connection, or only this channel, is gone. Trying again on a new one may help.
+    /// The connection, or only this channel, is lost. A new attempt on a new one may succeed.
     Away(String),
-    /// The broker's memory or disk alarm blocks whoever publishes. It ends when the broker has room again.
+    /// A memory or disk alarm blocks every connection that publishes, until the broker has room again.
     Blocked(String),
     /// The queue or exchange does not exist.
     Missing(String),
     /// Another connection has exclusive use of the queue.
     Locked,
-    /// Somebody else who looks at delayed requests has not given them back in this time.
+    /// Another client that lists delayed requests has held them for this long.
     InHand(Duration),
     /// The user lacks a permission.
     Denied(Denial),
-    /// The broker will not do this, however often it is asked.
+    /// The broker refuses the operation, and will do so again.
     Refused(String),
 }
 
-/// The codes with which the broker closes a channel.
+/// Codes with which the broker closes a channel.
 const ACCESS_REFUSED: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const RESOURCE_LOCKED: u16 = 405;
 const PRECONDITION_FAILED: u16 = 406;
-/// The code with which a client closes a connection on which too large a frame came.
+/// Code with which a client closes a connection because of too large a frame.
 const FRAME_ERROR: u16 = 501;
 
-/// What RabbitMQ says with `PRECONDITION_FAILED` when only this channel is broken: its numbers of deliveries no longer agree
-/// with ours, or a delivery was held for too long.
+/// Messages of RabbitMQ with `PRECONDITION_FAILED` when only this channel is broken.
+///
+/// Its delivery tags no longer agree with ours, or a delivery was held for too long.
 const BROKEN_CHANNEL: [&str; 2] = ["unknown delivery tag", "delivery acknowledgement on channel"];
 
 impl From<lapin::Error> for Fault {
@@ -45,7 +46,7 @@ impl From<lapin::Error> for Fault {
             ErrorKind::ProtocolError(protocol) => match protocol.get_id() {
                 NOT_FOUND => Self::Missing(text),
                 RESOURCE_LOCKED => Self::Locked,
-                // The same code says that somebody may not do something; RabbitMQ's words tell which it is.
+                // The same code stands for a missing permission; only the message differs.
                 ACCESS_REFUSED if text.contains("in exclusive use") => Self::Locked,
                 ACCESS_REFUSED if error.is_amqp_soft_error() => match Denial::from_rabbitmq(&text) {
                     Some(denial) => Self::Denied(denial),
@@ -73,7 +74,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Names the alarm that blocks publishing, from the reason that the broker gives: "low on memory", "low on disk".
+/// Returns the failure for an alarm. The broker gives the reason "low on memory" or "low on disk".
 pub(super) fn alarm(reason: &str) -> Fault {
     let which = match (reason.contains("memory"), reason.contains("disk")) {
         (true, false) => "memory alarm",
@@ -83,12 +84,12 @@ pub(super) fn alarm(reason: &str) -> Fault {
     Fault::Blocked(format!("the broker's {which} blocks publishing"))
 }
 
-/// Whether the connection ended because a frame came that is larger than the limit that was agreed on.
+/// Returns whether the connection ended because of a frame that exceeds the negotiated limit.
 pub(super) fn is_large_frame(error: &lapin::Error) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(protocol) if protocol.get_id() == FRAME_ERROR)
 }
 
-/// The error in the words of the network or the broker, without the library's.
+/// Returns the error in the words of the network or the broker, without the library's.
 pub(super) fn reason(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::IOError(error) => error.to_string(),

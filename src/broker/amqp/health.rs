@@ -1,7 +1,7 @@
-//! Whether a connection lives, and whether the broker takes publications on it.
+//! State of a connection: whether it is alive, and whether the broker takes publications on it.
 //!
-//! The client library does not end every wait with the connection: a message that was fetched when the connection broke, for
-//! example, is waited for indefinitely. So whoever waits for the broker also waits for the end of the connection.
+//! The client library does not end every wait when the connection ends. For example, it waits indefinitely for a
+//! message that was being fetched. So every wait for the broker also waits for the end of the connection.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use tokio::sync::watch;
 
 use super::fault::{self, Fault};
 
-/// Interval between two looks at a connection. Most ends are announced; this finds the others.
+/// Interval between checks of a connection. Most ends are reported as events; this finds the others.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The health of one connection. Clones share it.
+/// State of one connection. Clones share it.
 #[derive(Clone)]
 pub(super) struct Health(watch::Receiver<State>);
 
 #[derive(Clone)]
 enum State {
     Up,
-    /// The broker's reason.
+    /// Reason that the broker gives.
     Blocked(String),
     Ended(Ending),
 }
@@ -33,7 +33,7 @@ struct Ending {
 }
 
 impl Health {
-    /// Watches a connection until it has ended. To be called within the runtime.
+    /// Watches a connection until it has ended. Must be called within the runtime.
     pub(super) fn of(connection: &Connection) -> Self {
         let (state, watched) = watch::channel(State::Up);
         let status = connection.status().clone();
@@ -45,7 +45,7 @@ impl Health {
                 match event {
                     Ok(Some(Event::ConnectionBlocked(reason))) => drop(state.send_replace(State::Blocked(reason))),
                     Ok(Some(Event::ConnectionUnblocked)) => drop(state.send_replace(State::Up)),
-                    // The ends of channels are announced in the same way.
+                    // Ends of channels are reported in the same way.
                     Ok(Some(Event::Error(error))) if !status.connected() => {
                         let by_large_frame = fault::is_large_frame(&error);
                         break Ending { reason: fault::reason(&error), by_large_frame };
@@ -71,7 +71,7 @@ impl Health {
         }
     }
 
-    /// The alarm that blocks publications on this connection.
+    /// Returns the alarm that blocks publications on this connection.
     pub(super) fn alarm(&self) -> Option<Fault> {
         match &*self.0.borrow() {
             State::Blocked(reason) => Some(fault::alarm(reason)),
@@ -79,7 +79,7 @@ impl Health {
         }
     }
 
-    /// Waits for an alarm; indefinitely when none comes before the connection ends. Cancel-safe.
+    /// Waits for an alarm, indefinitely if none comes before the connection ends. Cancel-safe.
     pub(super) async fn blocked(&self) -> Fault {
         let mut state = self.0.clone();
         let alarm = match state.wait_for(|state| matches!(state, State::Blocked(_))).await.as_deref() {
@@ -98,7 +98,7 @@ impl Health {
         let _ = state.wait_for(|state| !matches!(state, State::Blocked(_))).await;
     }
 
-    /// Whether the connection ended because of a frame that is larger than what was agreed on.
+    /// Returns whether the connection ended because of a frame that exceeds the negotiated limit.
     pub(super) fn ended_by_large_frame(&self) -> bool {
         matches!(&*self.0.borrow(), State::Ended(Ending { by_large_frame: true, .. }))
     }

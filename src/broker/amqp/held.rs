@@ -1,11 +1,15 @@
-//! A queue's messages in our hands: for a look, or to take some of them out. Whatever is not taken out goes back to its place, also when
-//! this process dies: the broker puts what was not acknowledged where it was.
+//! Messages of a queue that this process holds for a moment, to list them or to take some of them out.
 //!
-//! While they are held, workers find nothing in the queue. So all of them come at once, and none is waited for: a consumer gets what is
-//! there as fast as the broker sends it, and is content as soon as the broker says that nothing is left.
+//! Messages that are not taken out return to their places, even when this process dies: the broker returns everything
+//! that was not acknowledged.
 //!
-//! Whoever holds them is one of the queue's consumers meanwhile, which others see: the broker removes a consumer and puts back what it had
-//! in one step, when its channel is closed. From a quorum queue they come back a moment later: that is waited for.
+//! While they are held, workers find nothing in the queue. So all of them are requested at once, and none is waited
+//! for: a consumer receives them as fast as the broker sends them, and stops as soon as the broker says that nothing is
+//! left.
+//!
+//! The process that holds them is one of the queue's consumers, which other clients see. When its channel is closed,
+//! the broker removes the consumer and returns the messages in one step. Messages of a quorum queue return a moment
+//! later, which is waited for.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -27,49 +31,50 @@ use super::kinds::GiveBack;
 use super::queue_probe::Looking;
 use super::returns;
 
-/// Between two questions whether anything is left.
+/// Interval between questions whether anything is left.
 const ASK_EVERY: Duration = Duration::from_millis(1);
-/// The least pause between two tries to hold what somebody else holds.
+/// Shortest pause between attempts to hold messages that another client holds.
 const TRY_AGAIN_AFTER: Duration = Duration::from_millis(5);
-/// What is added to it, at random: two who try would go on in step.
+/// Limit of the random milliseconds that are added to it, so that two clients do not retry in step.
 const UP_TO: u32 = 20;
-/// How long what was given back to a quorum queue is waited for. Workers may have taken it meanwhile.
+/// Timeout for messages to return to a quorum queue. Workers may have taken some of them.
 const RETURN_TIMEOUT: Duration = Duration::from_millis(500);
-/// So many copies are on their way to another queue at a time.
+/// Maximum number of copies that are on their way to another queue.
 const WINDOW: usize = 512;
 
-/// The messages, in their order.
+/// Messages of a queue, in their order.
 pub(super) struct Held {
     pub(super) messages: Vec<Delivery>,
     hand: Option<Hand>,
 }
 
-/// What holds messages.
+/// The consumer that holds the messages.
 struct Hand {
     live: Live,
     queue: ShortString,
     channel: Channel,
-    /// It ends with this value, so it is kept.
+    /// Kept because the consumer ends with this value.
     consumer: Consumer,
     give_back: GiveBack,
-    /// The delivery tags of the messages, in their order.
+    /// Delivery tags of the messages, in their order.
     tags: Vec<DeliveryTag>,
-    /// Those that were acknowledged.
+    /// Delivery tags of the messages that were acknowledged.
     removed: Mutex<HashSet<DeliveryTag>>,
 }
 
-/// How many messages are given back together. A quorum queue of RabbitMQ 3.10 shuffles those of more than 32.
+/// Maximum number of messages that are returned at once. A quorum queue of RabbitMQ 3.10 shuffles more than 32.
 const GIVE_BACK_TOGETHER: usize = 32;
-/// How many such parts are on their way at a time. RabbitMQ's channel puts parts together when the queue is behind by 32.
+/// Number of such returns without a pause. RabbitMQ's channel merges returns when the queue is behind by 32.
 const GIVE_BACKS_IN_FLIGHT: usize = 8;
-/// Maximum time that the queue gets to catch up with them.
+/// Timeout for the queue to catch up with returns.
 const GIVE_BACK_PAUSE: Duration = Duration::from_millis(200);
 
 impl Held {
     const NOTHING: Self = Self { messages: Vec::new(), hand: None };
 
-    /// Takes hold of what is in the queue now, at most `limit` messages. A queue that does not exist has none. Who holds messages of it at
-    /// the same time has a part of them.
+    /// Holds the messages that are in the queue now, at most `limit`. A queue that does not exist has none.
+    ///
+    /// Another client that holds messages of the queue at the same time has a part of them.
     pub(super) async fn all(live: &Live, queue: ShortString, limit: usize, give_back: GiveBack) -> Result<Self, Fault> {
         let limit = if give_back == GiveBack::Nack { usize::MAX } else { limit };
         let mut looking = Looking::at(live);
@@ -82,10 +87,11 @@ impl Held {
         held
     }
 
-    /// As [`Held::all`], from a queue that nobody consumes from but who looks into it, and one after the other: nobody sees only a part.
+    /// Holds the messages of a queue from which only listing clients consume, one client at a time, so that none sees
+    /// only a part.
     ///
     /// # Errors
-    /// [`Fault::InHand`] when somebody else has held its messages for [`OTHERS_HOLD`].
+    /// [`Fault::InHand`] when another client has held its messages for [`OTHERS_HOLD`].
     pub(super) async fn alone(live: &Live, queue: ShortString, limit: usize) -> Result<Self, Fault> {
         let end = Instant::now() + OTHERS_HOLD;
         let mut looking = Looking::at(live);
@@ -94,7 +100,7 @@ impl Held {
                 None => break Ok(Self::NOTHING),
                 Some(lengths) if lengths.consumers == 0 => {
                     match Self::take(live, &queue, at_most(lengths.ready, limit), None, &mut looking).await {
-                        // Somebody else was faster.
+                        // Another client was faster.
                         Err(Fault::Locked) => {}
                         held => break held,
                     }
@@ -111,7 +117,8 @@ impl Held {
         held
     }
 
-    /// Without a way to give back: as the only one, and what is there goes back with the channel.
+    /// Holds messages. Without a way to return them, this is the only consumer, and they return when the channel is
+    /// closed.
     async fn take(
         live: &Live,
         queue: &ShortString,
@@ -132,7 +139,7 @@ impl Held {
                 let hand = Hand { live, queue, channel, consumer, give_back, tags, removed: Mutex::default() };
                 Ok(Self { messages, hand: Some(hand) })
             }
-            // Somebody has deleted the queue meanwhile.
+            // The queue was deleted meanwhile.
             Err(Fault::Missing(_)) => Ok(Self::NOTHING),
             Err(fault) => {
                 close(&channel).await;
@@ -141,8 +148,10 @@ impl Held {
         }
     }
 
-    /// Removes these messages, in this order. With copies for another queue, each is removed only when the broker has its copy; those whose
-    /// bodies are there get none.
+    /// Removes the messages at these indices, in this order.
+    ///
+    /// With copies for another queue, each is removed only when the broker has stored its copy. Messages whose bodies
+    /// are in `there` are not copied.
     pub(super) async fn take_out(
         &self,
         chosen: &[usize],
@@ -157,7 +166,8 @@ impl Held {
                 copies.publish(some, there).await?;
             }
             in_time(async {
-                // A quorum queue that is told of many one by one may not be told of the last before the channel is closed.
+                // With many single acknowledgements, a quorum queue may not receive the last ones before the channel is
+                // closed.
                 match some.last() {
                     Some(last) if is_everything && *give_back == GiveBack::Nack => {
                         channel.basic_ack(last.delivery_tag, BasicAckOptions { multiple: true }).await?;
@@ -176,8 +186,10 @@ impl Held {
         Ok(())
     }
 
-    /// The messages of a queue, at most `limit`, each of which goes back to its place at once. Not cancel-safe: a look that is dropped half-way
-    /// may keep the messages for as long as its connection lasts. Where that is more than a moment, it is made in a task of its own.
+    /// Lists the messages of a queue, at most `limit`, and returns each to its place at once.
+    ///
+    /// Not cancel-safe: a call that is dropped half-way may hold the messages until its connection ends. On long-lived
+    /// connections, it runs in a task of its own.
     pub(super) async fn look(
         live: &Live,
         queue: ShortString,
@@ -195,11 +207,11 @@ impl Held {
         Ok(messages)
     }
 
-    /// Gives back what is still there: `count` messages.
+    /// Returns the remaining messages, of which there are `count`.
     pub(super) async fn give_back(self, count: usize) {
         let Some(hand) = self.hand else { return };
         if hand.give_back == GiveBack::Nack {
-            // When it fails, they go back with the channel.
+            // On failure, they return when the channel is closed.
             let _ = in_time(hand.nack_everything()).await;
         }
         close(&hand.channel).await;
@@ -210,8 +222,10 @@ impl Held {
 }
 
 impl Hand {
-    /// Gives everything back that is not acknowledged. The consumer ends before, or the broker would send it here once more. Its end also
-    /// makes sure that the queue has heard of what was acknowledged.
+    /// Returns every message that was not acknowledged.
+    ///
+    /// The consumer ends first, because the broker would deliver the messages to it again. Its end also makes sure that
+    /// the queue has received all acknowledgements.
     async fn nack_everything(&self) -> Result<(), Fault> {
         self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await?;
         let kept: Vec<DeliveryTag> = {
@@ -231,13 +245,14 @@ impl Hand {
                 self.wait_for_room(given_back).await?;
             }
         }
-        // What has come after them: 0 is everything.
+        // Messages that arrived after them: the tag 0 stands for all.
         self.channel.basic_nack(0, together).await?;
         flush(&self.channel).await
     }
 
-    /// Waits until the queue has as many messages as were given back, so that it is not behind. Others may take some meanwhile, so
-    /// the time is bounded.
+    /// Waits until the queue has caught up with the messages that were returned.
+    ///
+    /// The time is bounded, because others may take some of them.
     async fn wait_for_room(&self, given_back: usize) -> Result<(), Fault> {
         let end = Instant::now() + GIVE_BACK_PAUSE;
         let mut looking = Looking::at(&self.live);
@@ -251,7 +266,7 @@ impl Hand {
         Ok(())
     }
 
-    /// Waits until the queue has them again, or others take from it.
+    /// Waits until the queue has the messages again, or others consume from it.
     async fn returned(&self, count: usize) -> Result<(), Fault> {
         let end = Instant::now() + RETURN_TIMEOUT;
         let mut looking = Looking::at(&self.live);
@@ -278,17 +293,17 @@ async fn collect(
     alone: bool,
     looking: &mut Looking<'_>,
 ) -> Result<(Vec<Delivery>, Consumer), Fault> {
-    // 0 is without a limit.
+    // A prefetch count of 0 means no limit.
     let window = u16::try_from(wanted).unwrap_or(0);
     channel.basic_qos(window, BasicQosOptions { global: false }).await?;
     let mut arguments = FieldTable::default();
-    // What comes meanwhile is for workers that wait.
+    // Messages that arrive meanwhile are for waiting workers.
     arguments.insert("x-priority".into(), AMQPValue::LongInt(-1));
     let (tag, options) = (ShortString::default(), BasicConsumeOptions { exclusive: alone, ..Default::default() });
     let mut consumer = channel.basic_consume(queue.clone(), tag, options, arguments).await?;
     let mut messages = Vec::with_capacity(wanted);
     {
-        // Workers may take some of what was there.
+        // Workers may take some of the messages that were counted.
         let mut nothing_left = pin!(async {
             loop {
                 match looking.look(queue.clone()).await {
@@ -311,8 +326,8 @@ async fn collect(
             }
         }
     }
-    // Nothing is left, but some may be on their way. What the broker has sent comes before its answer to this. Further ones may follow, when
-    // there is room: they go back with the channel.
+    // Some messages may still be on their way: the broker sends them before its answer to this. Others may follow if
+    // there is room; they return when the channel is closed.
     if messages.len() < wanted {
         flush(channel).await?;
         while messages.len() < wanted
@@ -321,8 +336,8 @@ async fn collect(
             messages.push(message.ok_or_else(|| Fault::Missing("a queue was deleted".to_owned()))??);
         }
     }
-    // A quorum queue has no exclusive consumers: somebody else who began at the same time may have had the rest. What has left the queue
-    // meanwhile is not counted at the next try.
+    // A quorum queue has no exclusive consumers: another client that began at the same time may have the rest. Messages
+    // that have left the queue meanwhile are not counted in the next attempt.
     if alone && messages.len() < wanted {
         return Err(Fault::Locked);
     }

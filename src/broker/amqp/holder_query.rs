@@ -1,4 +1,4 @@
-//! Asks those that hold claims: all of them, or for one request. How a question and its answers travel is told in [`super::roll_call`].
+//! Questions to all workers that hold claims, or about one request. [`super::roll_call`] has the protocol.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -21,35 +21,36 @@ use super::roll_call::{LONGEST, declare_exchange, declare_presence, header};
 use crate::broker::contact::{Cancel, Cancelled};
 use crate::request::{Request, RequestId};
 
-/// Nobody answers for so long: everybody has answered who will.
+/// Time without an answer after which all holders have replied that will.
 const SILENCE: Duration = Duration::from_millis(250);
-/// A holder that the broker still counts is waited for through so many silences in a row: its host may be busy. It may also be frozen or cut
-/// off, and then whoever asks must not wait for ever.
+/// Number of such times in a row for a holder that the broker still counts.
+///
+/// Its host may be busy. It may also be frozen or cut off, so it is not waited for indefinitely.
 const SILENCES: u32 = 8;
 /// Maximum number of answers to one question.
 const MAX_ANSWERS: usize = 20_000;
-/// Maximum size of an answer with its headers, in bytes. A larger one is ignored.
+/// Maximum size of an answer with its headers, in bytes. Larger ones are ignored.
 const MAX_ANSWER: usize = 256 * 1024;
 /// Maximum size of all answers to one question, in bytes.
 const MAX_ANSWERED: usize = 64 * 1024 * 1024;
-/// Consumes what is answered to this channel. RabbitMQ gives that only to who acknowledges nothing.
+/// Consumes the answers to this channel. RabbitMQ's reply queue requires a consumer without acknowledgements.
 async fn consume_answers(channel: &Channel) -> Result<lapin::Consumer, Fault> {
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
     let queue = names::REPLY_TO.into();
     Ok(channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?)
 }
 
-/// What those have answered that hold claims.
+/// Answers of all holders to one question.
 pub(super) struct Answers {
-    /// The claims.
+    /// Claims that are held.
     pub(super) claims: Vec<HeldClaim>,
-    /// The names of the queues that are served; none when some worker, of an older version, does not say.
+    /// Names of the queues that are served. `None` when a worker has an older version that does not report them.
     pub(super) served: Option<HashSet<String>>,
-    /// Why there may be more than this.
+    /// Reason why answers may be missing.
     pub(super) incomplete: Option<Fault>,
 }
 
-/// Asks every connection with slots which claims it holds, what their tests do, and which queues it serves.
+/// Asks every connection with slots for its claims, the progress of its tests, and the queues that it serves.
 pub(super) async fn ask_all(link: &Link, live: &Live) -> Result<Answers, Fault> {
     let mut claims = Vec::new();
     let mut served = Some(HashSet::new());
@@ -72,10 +73,10 @@ pub(super) async fn ask_all(link: &Link, live: &Live) -> Result<Answers, Fault> 
     Ok(Answers { claims, served, incomplete })
 }
 
-/// Hands the wish to cancel a test to the worker that runs it.
+/// Passes a request to cancel a test to the worker that runs it.
 ///
 /// # Errors
-/// [`Fault::Blocked`] when an alarm keeps the workers from answering: the test may be cancelled all the same.
+/// [`Fault::Blocked`] when an alarm prevents the workers from answering. The test may be cancelled all the same.
 pub(super) async fn cancel(link: &Link, live: &Live, wish: &Cancel) -> Result<Cancelled, Fault> {
     let mut outcome = None;
     let text = serde_json::to_string(wish).map_err(|error| Fault::Refused(error.to_string()))?;
@@ -96,34 +97,37 @@ pub(super) async fn cancel(link: &Link, live: &Live, wish: &Cancel) -> Result<Ca
     }
 }
 
-/// One answer to a question to everybody.
+/// An answer to a question to all holders.
 enum Answer {
     Message(Box<Delivery>),
-    /// Nothing more comes from this holder; with the queues that it serves, if it says.
+    /// The last answer of a holder, with the queues that it serves, if it reports them.
     Closing(Option<Vec<String>>),
 }
 
-/// Asks, and hands on each answer until one of them is enough, or the last has come. Gives why there may be more answers.
+/// Asks all holders, and passes on each answer until one is enough or the last has come.
+///
+/// Returns the reason why answers may be missing.
 async fn ask_everybody(
     link: &Link,
     live: &Live,
     mut headers: FieldTable,
     mut is_enough: impl FnMut(Answer) -> bool,
 ) -> Result<Option<Fault>, Fault> {
-    // Who asks must publish, and goes on looking at queues while an alarm is on.
+    // The question needs a connection that publishes. This one must still be able to list queues while an alarm is on.
     let (asking, channel) = link.publishing_channel().await?;
     declare_exchange(&channel).await?;
     let mut answers = consume_answers(&channel).await?;
-    // Counted before the question: whoever is counted hears it.
+    // Counted before the question, so that every counted holder receives it.
     let holders = holders(live).await?;
     headers.insert(names::CLOSING.into(), AMQPValue::LongString("1".into()));
     let properties = BasicProperties::default().with_reply_to(names::REPLY_TO.into()).with_headers(headers);
     let (exchange, key) = (names::ROLL_CALL.into(), ShortString::default());
     let options = BasicPublishOptions { mandatory: true, ..Default::default() };
-    // Without a body, it is the one message that a broker still takes when an alarm is on.
+    // Messages without a body are the only ones that a broker accepts while an alarm is on.
     let question = channel.basic_publish(exchange, key, options, &[], properties).await?;
     let nobody = matches!(question.await?, Confirmation::Ack(Some(_)));
-    // Who hears the question without being counted is of an older version, or about to be counted: silence tells when it has answered.
+    // A holder that received the question but is not counted is older, or about to be counted. Silence ends the answers
+    // then.
     let expected = if holders == 0 && !nobody { u64::MAX } else { holders };
     let mut closings = 0;
     let mut silences = 0;
@@ -139,7 +143,7 @@ async fn ask_everybody(
         };
         let Ok(answer) = answer else {
             silences += 1;
-            // Who came after the question does not answer it, who died does not either.
+            // Holders that came after the question do not answer it, nor do those that have died.
             let missing = self::holders(live).await?.min(holders) > closings;
             let patience = if asking.alarm().is_some() { SILENCES / 4 } else { SILENCES };
             if missing && silences < patience && tokio::time::Instant::now() < end {
@@ -177,7 +181,7 @@ async fn ask_everybody(
     Ok(incomplete)
 }
 
-/// What has been answered to one question.
+/// Number and size of the answers to one question.
 #[derive(Default)]
 struct Bounds {
     answers: usize,
@@ -186,9 +190,9 @@ struct Bounds {
 
 enum Admission {
     Answer,
-    /// It is of no worker.
+    /// The answer does not come from a worker.
     Ignored,
-    /// Nothing more is taken.
+    /// No more answers are accepted.
     TooMuch,
 }
 
@@ -207,12 +211,12 @@ impl Bounds {
     }
 }
 
-/// How many connections answer questions.
+/// Returns the number of connections that answer questions.
 async fn holders(live: &Live) -> Result<u64, Fault> {
     let channel = live.channel().await?;
-    // Not asked for whether it exists: the broker logs each such question for what is not there as an error.
+    // Declared, not asked for: the broker logs each question about a queue that does not exist as an error.
     match live.in_time(declare_presence(&channel)).await {
-        // Who may not make it can still ask.
+        // A user without the permission to create it can still ask for it.
         Err(Fault::Denied(_)) => {
             let mut looking = Looking::at(live);
             let queue = looking.look(names::PRESENCE.into()).await?;
@@ -226,18 +230,18 @@ async fn holders(live: &Live) -> Result<u64, Fault> {
     }
 }
 
-/// What a living connection holds, through a copy of its own, under the id of a request.
+/// What a living connection holds under the id of a request, with a copy of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
-    /// This request.
+    /// The request itself.
     OfIt,
-    /// Another request, and nobody says to hold this one.
+    /// Another request with the same id.
     OfNamesake,
-    /// Nobody has answered. That proves nothing.
+    /// Unknown: no holder has answered, which proves nothing.
     Silent,
 }
 
-/// Asks who holds a request, or another one with its id.
+/// Asks for the holder of a request, or of another one with its id.
 pub(super) async fn holder(live: &Live, uuid: &RequestId, body: &[u8]) -> Result<Holder, Fault> {
     let asked = Request::parse(body).ok();
     let channel = live.channel().await?;
@@ -270,7 +274,7 @@ pub(super) async fn holder(live: &Live, uuid: &RequestId, body: &[u8]) -> Result
     Ok(holder)
 }
 
-/// Whether an answer is about the request with this body.
+/// Returns whether an answer is about the request with this body.
 fn is_about(answer: &Delivery, body: &[u8], asked: Option<&Request>) -> bool {
     answer.data == body || (asked.is_some() && Request::parse(&answer.data).ok().as_ref() == asked)
 }

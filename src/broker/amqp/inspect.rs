@@ -1,4 +1,4 @@
-//! What operators see: lengths, and a queue's messages, each of which goes back to its place.
+//! State and messages of queues for operators. Every message returns to its place.
 
 use futures_util::future::try_join_all;
 use futures_util::try_join;
@@ -16,19 +16,19 @@ use crate::broker::{DeadLetter, Opaque, QueueContents, QueueState};
 use crate::release::QueueName;
 use crate::request::Request;
 
-/// So many queues are asked for at the same time. Asking for one that does not exist costs a channel.
+/// Number of queues that are asked for at the same time. A question about a queue that does not exist costs a channel.
 const LANES: usize = 8;
 
-/// What is done about queues that do not exist.
+/// Treatment of queues that do not exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
-    /// They are asked for each time.
+    /// Each is asked for each time.
     AskedFor,
-    /// They are the site's: they are asked for now and then, and, if this says so, made the first time.
+    /// They belong to the site: each is asked for once in a while, and, with `makes`, created the first time.
     OfSite { makes: bool },
 }
 
-/// The state of those of the queues that exist.
+/// Returns the state of those of the queues that exist.
 pub(super) async fn states(
     link: &Link,
     live: &Live,
@@ -47,7 +47,7 @@ pub(super) async fn states(
     Ok(states)
 }
 
-/// What the broker tells of the queues one by one.
+/// Returns the state of the queues without claims and delayed requests, one queue after the other.
 async fn lengths(live: &Live, queues: &[QueueName], absent: Absent) -> Result<Vec<QueueState>, Fault> {
     let mut looking = Looking::at(live);
     let mut states = Vec::new();
@@ -63,7 +63,7 @@ async fn lengths(live: &Live, queues: &[QueueName], absent: Absent) -> Result<Ve
             None
         } else {
             match looks::allowed(live, &name).await? {
-                // The first one goes back to its place at once.
+                // The first message returns to its place at once.
                 Ok(give_back) => Held::look(live, name, 1, Some(give_back)).await?.pop(),
                 Err(reason) => {
                     opaque = Some(reason);
@@ -89,7 +89,7 @@ async fn lengths(live: &Live, queues: &[QueueName], absent: Absent) -> Result<Ve
     Ok(states)
 }
 
-/// A queue's messages, at most `limit` of each kind; `None` when it does not exist.
+/// Returns the messages of a queue, at most `limit` of each kind; `None` when it does not exist.
 pub(super) async fn contents(
     link: &Link,
     live: &Live,
@@ -124,7 +124,9 @@ pub(super) async fn contents(
     }))
 }
 
-/// The claims that holders tell of. Users who may look at queues, but not ask the holders, see the queues all the same.
+/// Returns the claims that holders report.
+///
+/// Users that may list queues, but not ask the holders, see the queues without claims.
 async fn claims(link: &Link, live: &Live) -> Result<Vec<HeldClaim>, Fault> {
     match holder_query::ask_all(link, live).await {
         Err(fault @ (Fault::Refused(_) | Fault::Denied(_))) => {
@@ -141,8 +143,9 @@ async fn claims(link: &Link, live: &Live) -> Result<Vec<HeldClaim>, Fault> {
     }
 }
 
-/// The messages of a queue, at most `limit`, each of which goes back to its place; also when this process dies. None, with the reason, where
-/// that would do harm. Nothing is there to be harmed in a queue that is empty.
+/// Lists the messages of a queue, at most `limit`, and returns each to its place, even when this process dies.
+///
+/// Returns no messages, but the reason, if listing would do harm. An empty queue can always be listed.
 async fn peek(live: &Live, queue: ShortString, limit: usize) -> Result<(Vec<Delivery>, Option<Opaque>), Fault> {
     let mut looking = Looking::at(live);
     let is_empty = looking.look(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);

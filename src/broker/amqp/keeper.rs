@@ -1,4 +1,4 @@
-//! Keeps one claim: renews it, announces it again after an outage, and settles it. One task per claim.
+//! The task of one claim: renews it, acquires it again after an outage, and settles it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::broker::contact::Contact;
 use crate::broker::{BrokerError, Rotation, Verdict};
 use crate::release::QueueName;
 
-/// Between two attempts to announce a claim again on a connection that is there.
+/// Pause between attempts to acquire a claim again on a connection that is alive.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The hold on a request that was claimed from RabbitMQ.
+/// The claim of a request at RabbitMQ.
 pub struct AmqpHold {
     link: Arc<Link>,
     origin: QueueName,
@@ -39,20 +39,20 @@ pub struct AmqpHold {
 #[derive(Clone)]
 enum Standing {
     Held {
-        /// Whether it was not held for a time.
+        /// Whether it was interrupted before.
         again: bool,
     },
     Away,
     Lost(String),
 }
 
-/// Told when the broker has just shown that the claim is held.
+/// Notified when the broker has just shown that the claim is held.
 type Proof = oneshot::Sender<()>;
 
 type Settlement = (Verdict, oneshot::Sender<Result<(), BrokerError>>);
 
 impl AmqpHold {
-    /// Waits until the claim is lost, with the reason. Cancel-safe.
+    /// Waits until the claim is lost, and returns the reason. Cancel-safe.
     pub(in crate::broker) async fn lost(&mut self) -> String {
         match self.standing.wait_for(|standing| matches!(standing, Standing::Lost(_))).await.as_deref() {
             Ok(Standing::Lost(reason)) => reason.clone(),
@@ -60,17 +60,17 @@ impl AmqpHold {
         }
     }
 
-    /// Waits until the broker has shown that the claim is held now: its copy is renewed for that. Cancel-safe.
+    /// Waits until the broker has shown that the claim is held now, by a renewal of its copy. Cancel-safe.
     ///
-    /// A connection that the broker has given up already may look alive from here for a while, and another worker may have run
-    /// the request in the meantime.
+    /// A connection that the broker has given up may look alive from here for a while, and another worker may have run
+    /// the request meanwhile.
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`].
     pub(in crate::broker) async fn held(&mut self) -> Result<(), BrokerError> {
         let (reply, proven) = oneshot::channel();
         if self.proofs.send(reply).await.is_ok() {
-            // An error means that the claim has come to its end, and how is seen next.
+            // An error means that the claim has ended; the reason is read next.
             let _ = proven.await;
         }
         match self.standing.wait_for(|standing| !matches!(standing, Standing::Away)).await.as_deref() {
@@ -80,7 +80,7 @@ impl AmqpHold {
         }
     }
 
-    /// Whether the claim has not been held all the time.
+    /// Returns whether the claim was interrupted at any time.
     pub(in crate::broker) fn was_interrupted(&self) -> bool {
         !matches!(&*self.standing.borrow(), Standing::Held { again: false })
     }
@@ -90,15 +90,12 @@ impl AmqpHold {
         self.log.step(step);
     }
 
-    /// From now on tells who asks what the test does.
+    /// Attaches the running test, so that clients of the broker can see its progress and cancel it.
     pub(in crate::broker) fn introduce(&self, contact: Contact) {
         self.teller.introduce(contact);
     }
 
-    /// Whether slots of another worker wait for requests of this queue.
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns whether slots of another worker wait for requests of this queue.
     pub(in crate::broker) async fn others_wait(&self) -> Result<bool, BrokerError> {
         let live = self.link.live().await?;
         let look = async {
@@ -110,10 +107,10 @@ impl AmqpHold {
         in_time(look).await.map_err(|fault| self.link.error("check for waiting workers", fault))
     }
 
-    /// Performs the verdict, waiting for the broker if it is away.
+    /// Ends the claim. Waits while the broker is unreachable.
     ///
     /// # Errors
-    /// [`BrokerError::ClaimLost`], or when the broker refuses; then the request is back on its queue.
+    /// [`BrokerError::ClaimLost`], or when the broker refuses; then the request is back in its queue.
     pub(in crate::broker) async fn settle(self, verdict: Verdict) -> Result<(), BrokerError> {
         let (reply, outcome) = oneshot::channel();
         let lost = || match &*self.standing.borrow() {
@@ -127,17 +124,17 @@ impl AmqpHold {
     }
 }
 
-/// Why a claim is lost when nobody else has it.
+/// Reason for the loss of a claim that no other worker has.
 const GONE: &str = "the connection to the queue server was closed";
 
-/// Everything that the keeping of a claim needs.
+/// Parts of a claim, from which its task is started.
 pub(super) struct Keeper {
     pub(super) link: Arc<Link>,
     pub(super) shelf: Arc<Shelf>,
     pub(super) rotation: Rotation,
     pub(super) subject: Subject,
     pub(super) place: Place,
-    /// Answers roll-calls as long as something is held.
+    /// Answers questions of other clients while a claim is held.
     pub(super) _presence: Arc<Presence>,
 }
 
@@ -146,7 +143,7 @@ impl Keeper {
         ClaimLog::new(self.shelf.slot(), self.subject.uuid.as_ref())
     }
 
-    /// Starts to keep the claim that this copy stands for. The lock is ours.
+    /// Starts the task of the claim with this copy. The lock must be ours.
     pub(super) fn start(self, live: Live, copy: Copy) -> AmqpHold {
         let (standing, watched) = watch::channel(Standing::Held { again: false });
         let (verdict, verdicts) = oneshot::channel();
@@ -167,12 +164,12 @@ struct Keeping {
     standing: watch::Sender<Standing>,
     verdicts: oneshot::Receiver<Settlement>,
     asked: mpsc::Receiver<Proof>,
-    /// Not answered yet. It survives an interruption: the claim may be held again.
+    /// Not answered yet. It is kept during an interruption, because the claim may be held again.
     proof: Option<Proof>,
     settlement: Option<Settlement>,
 }
 
-/// Why the quiet keeping of a copy ended.
+/// Reason why a copy is no longer just renewed.
 enum Interruption {
     Verdict,
     Dropped,
@@ -234,7 +231,7 @@ impl Keeping {
 
     fn reply(&mut self, outcome: Result<(), BrokerError>) {
         if let Some((_, reply)) = self.settlement.take() {
-            // Who asked may have stopped waiting.
+            // The worker may have stopped waiting.
             let _ = reply.send(outcome);
         }
     }
@@ -251,7 +248,7 @@ impl Keeping {
                 return Interruption::Broken(fault.to_string());
             }
             if let Some(proof) = self.proof.take() {
-                // Who asked may have stopped waiting.
+                // The worker may have stopped waiting.
                 let _ = proof.send(());
             }
             if let Err(fault) = self.follow_origin(live, copy).await {
@@ -260,7 +257,9 @@ impl Keeping {
         }
     }
 
-    /// Moves the copy into a quorum claim queue if its origin has become a quorum queue: a classic one may lose it at a restart of the broker.
+    /// Moves the copy into a quorum claim queue if its origin has become a quorum queue.
+    ///
+    /// A classic claim queue may lose it at a restart of the broker.
     async fn follow_origin(&self, live: &Live, copy: &mut Copy) -> Result<(), Fault> {
         let Keeper { shelf, subject, place, .. } = &self.keeper;
         match shelf.replacement(live, &copy.queue).await {
@@ -269,7 +268,7 @@ impl Keeping {
                 place.set_copy(Some(&copy.queue.channel));
             }
             Ok(None) => {}
-            // It is asked again with the next renewal.
+            // The next renewal asks again.
             Err(fault) => tracing::debug!("cannot ask for the type of the queue of {}: {fault}", self.name()),
         }
         Ok(())
@@ -285,19 +284,21 @@ impl Keeping {
         }
     }
 
-    /// Performs the verdict. When the connection breaks here, everything can be done once more: a request that is
-    /// published twice then has the same id both times, and its attempts say that it may have a result.
+    /// Performs the worker's decision.
+    ///
+    /// When the connection breaks, everything can be done again. A request that is published twice then has the same id
+    /// both times, and its attempts show that it may have a result.
     async fn perform(&self, live: &Live, copy: &mut Copy) -> Result<(), Fault> {
         let Keeper { subject, place, .. } = &self.keeper;
         let Some((verdict, _)) = &self.settlement else { return Ok(()) };
         match verdict {
             Verdict::Done => {}
             Verdict::Requeue | Verdict::Return | Verdict::Later { .. } => {
-                // From here on the lock must not make anybody drop the copy that goes back.
+                // From here on, the lock must not make another worker drop the copy that goes back.
                 place.set_copy(None);
                 copy.queue.locks.unlock(subject).await?;
                 self.step(ClaimStep::Unlocked);
-                // Not by dead-lettering the copy: the broker does that without a confirmation.
+                // Published, not dead-lettered by the broker, which would not confirm it.
                 if let Verdict::Later { .. } = verdict {
                     delay::publish(live, &copy.queue.channel, subject, verdict).await?;
                     self.step(ClaimStep::Delayed);
@@ -316,7 +317,7 @@ impl Keeping {
         copy.acknowledge().await
     }
 
-    /// The verdict is performed: who gave it goes on, and the slot may claim again.
+    /// Ends the claim after its decision was performed: the worker goes on, and the slot may claim again.
     async fn end(mut self, copy: Copy) {
         self.keeper.place.set_copy(None);
         self.step(ClaimStep::Settled);
@@ -327,12 +328,12 @@ impl Keeping {
         }
         shelf.put(copy.queue).await;
         if let Some((_, reply)) = settlement {
-            // Who asked may have stopped waiting.
+            // The worker may have stopped waiting.
             let _ = reply.send(Ok(()));
         }
     }
 
-    /// Publishes the message to a durable queue, which is made if it does not exist.
+    /// Publishes the message to a durable queue, which is created if it does not exist.
     async fn publish(
         &self,
         copy: &Copy,
@@ -349,11 +350,11 @@ impl Keeping {
         }
     }
 
-    /// Gives the request back to its queue.
+    /// Returns the request to its queue.
     async fn give_back(&self, mut copy: Copy) {
         self.keeper.place.set_copy(None);
         self.step(ClaimStep::GivenBack);
-        // First the lock: who finds the request on its queue again must be able to run it.
+        // The lock goes first: the worker that takes the request next must be able to run it.
         let unlocked = copy.queue.locks.unlock(&self.keeper.subject).await;
         copy.close().await;
         if let Err(fault) = unlocked {
@@ -361,10 +362,10 @@ impl Keeping {
         }
     }
 
-    /// Makes a new copy and gets the lock again, however long that takes.
+    /// Stores a new copy and acquires the lock again, however long that takes.
     ///
     /// # Errors
-    /// Why the claim is lost.
+    /// The reason why the claim is lost.
     async fn announce_again(&mut self) -> Result<(Live, Copy), String> {
         loop {
             let live = match self.settlement {
@@ -372,18 +373,18 @@ impl Keeping {
                 None => tokio::select! {
                     live = self.keeper.link.persistently() => live,
                     verdict = &mut self.verdicts => match self.note(verdict) {
-                        // The broker is away and has put the request back on its queue by itself.
+                        // The broker is unreachable, and has returned the request to its queue by itself.
                         Interruption::Dropped => None,
                         _ => continue,
                     },
                 },
             };
             let Some(live) = live else { return Err(GONE.to_owned()) };
-            // A verdict that comes from here on waits until the claim is held again: an announcement is never left half-way.
+            // A decision that comes from here on waits until the claim is held again, so that no copy is left half-way.
             match self.announce_on(&live).await {
                 Ok((copy, true)) => return Ok((live, copy)),
                 Ok((copy, false)) => {
-                    // The other holder has a copy of its own: ours is one too many.
+                    // The other holder has its own copy, so ours is surplus.
                     match copy.acknowledge().await {
                         Ok(()) => self.step(ClaimStep::SurplusDropped),
                         Err(fault) => tracing::debug!("a surplus copy of {} stays: {fault}", self.name()),
@@ -399,13 +400,14 @@ impl Keeping {
         }
     }
 
-    /// Makes a new copy on this connection. Returns whether the lock is ours; otherwise another worker holds the request.
+    /// Stores a new copy on this connection. Returns whether the lock is ours; if not, another worker holds the
+    /// request.
     async fn announce_on(&self, live: &Live) -> Result<(Copy, bool), Fault> {
         let Keeper { shelf, subject, .. } = &self.keeper;
         let mut copy = Copy::make(shelf.take(live).await?, subject).await?;
         loop {
             let locking = match acquire::lock(live, subject, &mut copy, false, || true).await {
-                // The test runs already, and goes on.
+                // The test is running already, and goes on.
                 Ok(Locking::Namesake) => {
                     tokio::time::sleep(PAUSE).await;
                     copy.renew(subject).await.map(|()| Locking::Namesake)

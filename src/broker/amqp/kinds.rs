@@ -1,5 +1,7 @@
-//! Types and limits of queues, as far as a connection knows them. A queue may be deleted and made again with another type: each answer is
-//! believed for a short time only, and a look into a queue asks again.
+//! Types and delivery limits of queues, as observed on a connection.
+//!
+//! A queue may be deleted and created again with another type. So each observation is valid for a short time only, and
+//! before a queue is listed, the broker is asked again.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,35 +13,36 @@ use tokio::time::Instant;
 use super::names;
 use crate::broker::queue_type::QueueType;
 
-/// Time for which an answer is believed.
+/// Time for which an observation is valid.
 const KIND_TTL: Duration = Duration::from_secs(60);
-/// Larger than a queue of our own ever needs. Not -1, which RabbitMQ before 4.0 takes for none at all.
+/// Delivery limit of our own queues, which is never reached. Not -1, which RabbitMQ before 4.0 takes for zero.
 pub(super) const DELIVERY_LIMIT: i32 = 1_000_000;
 
-/// How messages that were only looked at are given back.
+/// How messages that were only listed are returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GiveBack {
-    /// With their channel: a classic queue puts all of them back in one step, with the end of their consumer.
+    /// By closing their channel: a classic queue takes all of them back in one step, when their consumer ends.
     Close,
-    /// By a negative acknowledgement, which a quorum queue of RabbitMQ 4.3 does not count. It moves what is given back behind the rest of
-    /// the queue, so everything is taken, and keeps its order.
+    /// By a negative acknowledgement, which a quorum queue of RabbitMQ 4.3 does not count.
+    ///
+    /// It moves the messages behind the rest of the queue. So all messages are taken, which keeps their order.
     Nack,
 }
 
-/// What decides how a queue takes back what it handed out.
+/// Properties of a queue that decide how it takes messages back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) queue_type: QueueType,
-    /// The delivery limit among the queue's arguments.
+    /// Delivery limit among the arguments of the queue.
     pub(super) limit: Option<i32>,
 }
 
 impl Kind {
     pub(super) const CLASSIC: Self = Self { queue_type: QueueType::Classic, limit: None };
-    /// Quorum queues of our own, whose messages may be looked at as often as one likes.
+    /// Quorum queues of our own, whose messages may be listed any number of times.
     pub(super) const UNLIMITED: Self = Self { queue_type: QueueType::Quorum, limit: Some(DELIVERY_LIMIT) };
 
-    /// Returns the arguments of a queue of this kind. Declaring an existing one with them changes nothing.
+    /// Returns the arguments of a queue of this kind. To declare an existing queue with them changes nothing.
     pub(super) fn arguments(self) -> FieldTable {
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString(self.queue_type.to_string().into()));
@@ -54,7 +57,7 @@ impl Kind {
         let (_, difference) = refusal.split_once("inequivalent arg '")?;
         let (argument, difference) = difference.split_once('\'')?;
         let (_, current) = difference.split_once("current is")?;
-        // So RabbitMQ 3.10 calls what a queue was declared without.
+        // The word of RabbitMQ 3.10 for an argument that was not given.
         let is_none = current.trim() == "none";
         match argument {
             "x-queue-type" if is_none => Some(Self::CLASSIC),
@@ -73,20 +76,20 @@ impl Kind {
     }
 }
 
-/// What becomes of a message of a quorum queue of our own that is given back again and again.
+/// What happens to a message that is returned again and again, in a quorum queue of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trial {
     /// This user may not try it out.
     Denied,
-    /// It is lost, or that could not be tried out.
+    /// The message is lost, or that could not be tried out.
     Lost,
-    /// It stays, and the broker counts how often it was given back.
+    /// The message stays, and the broker counts how often it was returned.
     Counted,
-    /// It stays, and the broker does not count.
+    /// The message stays, and the broker does not count.
     NotCounted,
 }
 
-/// What a trial depends on: the queue whose policies apply, the empty name for none; its limit; and how often a message is given back.
+/// Subject of a trial: the queue whose policies apply (empty for none), its limit, and the number of returns.
 pub(super) type TrialOf = (ShortString, Option<i32>, u32);
 
 /// An observation and its time.
@@ -102,48 +105,48 @@ impl<T: Copy> Seen<T> {
     }
 }
 
-/// Knowledge of one connection about queues.
+/// Observations about queues on one connection.
 pub(super) struct Kinds {
-    /// The type of request queues, if the site says it.
+    /// Type of request queues, if the site's configuration says so.
     given: Option<QueueType>,
     known: Mutex<Known>,
-    /// Held while the first question is asked.
+    /// Held during the first question.
     pub(super) first: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// The type of request queues that the last process noted, if it can be read; `None` when that was not tried.
+    /// Type of request queues in the last process's note, if it can be read. `None` before the note was read.
     noted: Option<Option<QueueType>>,
-    /// The type of the first request queue.
+    /// Type of the first request queue.
     first_type: Option<QueueType>,
-    /// The kind that was seen last.
+    /// Kind of the request queue that was observed last.
     last: Option<Kind>,
     kinds: HashMap<ShortString, Seen<Kind>>,
     /// Queues whose kind the broker does not name.
     unnamed: HashMap<ShortString, Seen<()>>,
-    /// Request queues that were seen to exist, at any time.
+    /// Request queues that were seen to exist at any time.
     existed: HashSet<ShortString>,
     /// Request queues that do not exist.
     missing: HashMap<ShortString, Seen<()>>,
-    /// The type that queues have when nobody names one.
+    /// Type of queues that are declared without one.
     default: Option<Seen<QueueType>>,
-    /// This user may not ask for the kind of request queues.
+    /// Set when this user may not ask for the kind of request queues.
     denied: Option<Seen<()>>,
-    /// What was tried out here.
+    /// Trials of this process.
     trials: HashMap<TrialOf, Seen<Trial>>,
-    /// How many returns must be tried out before the next look into a queue.
+    /// Number of returns that must be tried out before a queue is listed again.
     needed: HashMap<String, u32>,
-    /// Trials that others have made, and the message stayed: see [`super::returns`].
+    /// Noted trials of all processes in which the message stayed: see [`super::returns`].
     tried: HashSet<String>,
-    /// When the notes of all processes were read.
+    /// Time at which the notes of all processes were read.
     notes_read: Option<Seen<()>>,
     /// Queues of our own that exist.
     made: HashSet<ShortString>,
 }
 
 impl Kinds {
-    /// Nothing is known but what the site says.
+    /// Returns an empty set of observations. `given` is the type in the site's configuration.
     pub(super) fn new(given: Option<QueueType>) -> Self {
         Self { given, known: Mutex::default(), first: tokio::sync::Mutex::default() }
     }
@@ -152,18 +155,18 @@ impl Kinds {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what the site says about a queue. It speaks of request queues only.
+    /// Returns the kind of a queue according to the site's configuration, which applies to request queues only.
     pub(super) fn given(&self, queue: &ShortString) -> Option<Kind> {
         let queue_type = self.given.filter(|_| !names::is_dead_queue(queue))?;
         Some(Kind { queue_type, limit: None })
     }
 
-    /// Returns whether no kind is known yet.
+    /// Returns whether no kind was observed yet.
     pub(super) fn is_empty(&self) -> bool {
         self.known().last.is_none()
     }
 
-    /// Returns whether it was tried to read which type the last process noted.
+    /// Returns whether the last process's note was read, or could not be read.
     pub(super) fn has_note(&self) -> bool {
         self.known().noted.is_some()
     }
@@ -172,14 +175,14 @@ impl Kinds {
         self.known().noted = Some(noted);
     }
 
-    /// Returns the type of the first request queue, if the note tells another one.
+    /// Returns the type of the first request queue, if it differs from the note.
     pub(super) fn misnoted(&self) -> Option<QueueType> {
         let known = self.known();
         let noted = known.noted.flatten()?;
         known.first_type.filter(|found| *found != noted)
     }
 
-    /// Returns the kind that a queue most likely has. A wrong guess is a line in the broker's log.
+    /// Returns the most likely kind of a queue. A wrong guess is a line in the broker's log.
     pub(super) fn guess(&self, queue: &ShortString) -> Kind {
         let known = self.known();
         let like_others = match known.last {
@@ -190,7 +193,7 @@ impl Kinds {
         known.kinds.get(queue).map_or(like_others, |seen| seen.0)
     }
 
-    /// Returns the kind of a queue if it was seen a short time ago.
+    /// Returns the kind of a queue, if it was observed recently or is configured.
     pub(super) fn believed(&self, queue: &ShortString) -> Option<Kind> {
         self.given(queue).or_else(|| self.known().kinds.get(queue)?.believed())
     }
@@ -221,7 +224,7 @@ impl Kinds {
         known.made.remove(queue);
     }
 
-    /// Forgets the kinds of all queues: one of them no longer exists.
+    /// Forgets the kinds of all queues, because one of them no longer exists.
     pub(super) fn forget_all(&self) {
         let mut known = self.known();
         known.kinds.clear();
@@ -237,7 +240,7 @@ impl Kinds {
         self.known().existed.insert(queue.clone());
     }
 
-    /// Returns whether a request queue did not exist a short time ago.
+    /// Returns whether a request queue was recently found missing.
     pub(super) fn is_missing(&self, queue: &ShortString) -> bool {
         self.known().missing.get(queue).is_some_and(|seen| seen.believed().is_some())
     }
@@ -254,7 +257,8 @@ impl Kinds {
         self.known().default = Some(Seen::now(queue_type));
     }
 
-    /// Returns whether this user may not ask for the kind of a queue. Users have separate rights for our own queues.
+    /// Returns whether this user may not ask for the kind of a queue. There are separate permissions for our own
+    /// queues.
     pub(super) fn is_denied(&self, queue: &ShortString) -> bool {
         !names::is_dead_queue(queue) && self.known().denied.as_ref().is_some_and(|seen| seen.believed().is_some())
     }
@@ -265,7 +269,7 @@ impl Kinds {
         }
     }
 
-    /// Returns what was tried out a short time ago.
+    /// Returns the outcome of a recent trial.
     pub(super) fn trial(&self, of: &TrialOf) -> Option<Trial> {
         self.known().trials.get(of)?.believed()
     }
@@ -274,17 +278,17 @@ impl Kinds {
         self.known().trials.insert(of, Seen::now(trial));
     }
 
-    /// Returns whether the broker was seen to count how often messages are given back.
+    /// Returns whether the broker was observed to count how often messages are returned.
     pub(super) fn are_returns_counted(&self) -> bool {
         self.known().trials.values().any(|seen| seen.0 == Trial::Counted)
     }
 
-    /// Returns whether some process has tried this out, and the message stayed.
+    /// Returns whether a process has noted this trial, in which the message stayed.
     pub(super) fn was_tried(&self, trial: &str) -> bool {
         self.known().tried.contains(trial)
     }
 
-    /// Returns how many returns must be tried out before the next look into a queue, as far as that is known.
+    /// Returns the number of returns that must be tried out before a queue is listed again, if known.
     pub(super) fn needed(&self, queue: &ShortString) -> Option<u32> {
         self.known().needed.get(queue.as_str()).copied()
     }
@@ -293,12 +297,12 @@ impl Kinds {
         self.known().needed.insert(queue.to_string(), returns);
     }
 
-    /// Returns whether the notes of all processes were read a short time ago.
+    /// Returns whether the notes of all processes were read recently.
     pub(super) fn has_read_notes(&self) -> bool {
         self.known().notes_read.as_ref().is_some_and(|seen| seen.believed().is_some())
     }
 
-    /// Takes over what all processes have noted. What this one has seen itself counts as well.
+    /// Takes over the notes of all processes. Larger numbers of this process are kept.
     pub(super) fn take_notes(&self, notes: HashMap<String, u32>, tried: HashSet<String>) {
         let mut known = self.known();
         known.tried = tried;

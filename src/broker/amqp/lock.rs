@@ -1,4 +1,4 @@
-//! The locks of requests: exclusive queues named after a request's id. See [`super::acquire`].
+//! Locks of requests: exclusive queues named after a request's id. [`super::acquire`] says why.
 
 use lapin::Channel;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
@@ -12,14 +12,14 @@ use super::message::Subject;
 use super::names;
 use crate::request::RequestId;
 
-/// The channel on which a slot asks for locks and gives them up.
+/// A channel on which a slot acquires and releases locks.
 pub(super) struct Locks {
     pub(super) live: Live,
     channel: Option<Channel>,
 }
 
 impl Locks {
-    /// Ready to ask on this connection.
+    /// Opens a channel on this connection.
     pub(super) async fn on(live: &Live) -> Result<Self, Fault> {
         Ok(Self { live: live.clone(), channel: Some(live.channel().await?) })
     }
@@ -33,10 +33,10 @@ impl Locks {
         Ok(channel)
     }
 
-    /// Whether this connection has the lock of a request from now on, or still.
+    /// Acquires the lock of a request. Returns whether this connection has it now.
     pub(super) async fn lock(&mut self, uuid: &RequestId) -> Result<bool, Fault> {
         in_time(async {
-            // A refusal closes the channel; the next one is for the next time.
+            // A refusal closes the channel; the next attempt opens a new one.
             let channel = self.channel().await?;
             let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
             let declared = channel.queue_declare(names::lock_queue(uuid), options, FieldTable::default()).await;
@@ -49,7 +49,7 @@ impl Locks {
         .await
     }
 
-    /// Gives up the lock of a request.
+    /// Releases the lock of a request.
     pub(super) async fn unlock(&mut self, subject: &Subject) -> Result<(), Fault> {
         let Some(uuid) = &subject.uuid else { return Ok(()) };
         in_time(async {
@@ -63,7 +63,7 @@ impl Locks {
         .await
     }
 
-    /// Gives up the lock of a request that is settled, and then its place. Nobody waits for that.
+    /// Releases the lock of a settled request in the background, and ends its registration then.
     pub(super) fn unlock_settled(&self, subject: Subject, place: Place) {
         let mut own = Self { live: self.live.clone(), channel: self.channel.clone() };
         tokio::spawn(async move {

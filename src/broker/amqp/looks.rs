@@ -1,13 +1,16 @@
-//! Which queues can be looked into. RabbitMQ can show a queue only by handing it out. A classic queue takes back what it handed out as
-//! if nothing had happened; a quorum queue counts that as a delivery, and drops a message at its limit, in silence.
+//! Decides which queues can be listed.
 //!
-//! No number of a version is believed; what the broker does is tried out:
+//! RabbitMQ can list a queue only by delivering its messages. A classic queue takes them back as if nothing had
+//! happened. A quorum queue counts each delivery, and silently drops a message at its limit. Version numbers are not
+//! relied on; the behaviour of the broker is tried out:
 //!
-//! - The kind: declaring a queue that exists with the type and limit that it has changes nothing; with others it is refused, and the broker
-//!   names them. What was seen last, also by the process before, is tried first, because a refusal is a line in the broker's log. Before
-//!   each look it is asked for again: the queue may have been made anew.
-//! - The limit: a message is given back more often than the default limit allows, in a queue of our own whose name begins and ends like the
-//!   queue's, so that the same policy applies to it; and more often than any message of the queue was, if that is known (see [`returns`]).
+//! - The kind: a declaration of an existing queue with its type and limit changes nothing. With others it is refused,
+//!   and the broker names them. The kind that was observed last, also by the last process, is tried first, because a
+//!   refusal is a line in the broker's log. Before each listing the broker is asked again, because the queue may have
+//!   been created again.
+//! - The limit: a message is returned more often than the default limit allows, in a queue of our own whose name begins
+//!   and ends like the queue's, so that the same policy applies to it; and more often than any message of the queue
+//!   was, if that is known (see [`returns`]).
 //!
 //! `docs/queue-types.md` has the measurements.
 
@@ -28,7 +31,7 @@ use super::returns::{FIRST_TRIAL, LAST_TRIAL};
 use super::{names, publish, returns, type_note};
 use crate::broker::queue_type::{Opaque, OpaqueReason, QueueType};
 
-/// A queue for trying out that was left behind by a process that died is removed by the broker. Milliseconds.
+/// Time after which the broker deletes a trial's queue that a process has left behind, in milliseconds.
 const TRIAL_EXPIRES: i32 = 60_000;
 /// Maximum number of guesses: the broker names a wrong type first, then a wrong limit.
 const GUESSES: usize = 3;
@@ -36,14 +39,14 @@ const GUESSES: usize = 3;
 const DURABLE: QueueDeclareOptions =
     QueueDeclareOptions { passive: false, durable: true, exclusive: false, auto_delete: false, nowait: false };
 
-/// Asks for the kinds of queues, one after the other, on one channel for as long as the broker does not close it.
+/// Asks for the kinds of queues, one after the other, on one channel as long as the broker does not close it.
 pub(super) struct Asking<'a> {
     live: &'a Live,
     channel: Option<Channel>,
 }
 
 impl<'a> Asking<'a> {
-    /// Uses this channel, or a new one.
+    /// Uses this channel, or opens one for the first question.
     pub(super) fn on(live: &'a Live, channel: Option<Channel>) -> Self {
         Self { live, channel }
     }
@@ -59,10 +62,11 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Returns the kind that a queue has now; `None` when this user may not ask for it, or the queue has other arguments.
+    /// Returns the kind that a queue has now; `None` when this user may not ask for it, or the queue has other
+    /// arguments.
     ///
     /// # Errors
-    /// [`Fault::Missing`] when there is no such queue. It is not made.
+    /// [`Fault::Missing`] when the queue does not exist. It is not created.
     async fn kind(&mut self, queue: &ShortString) -> Result<Option<Kind>, Fault> {
         let kinds = &self.live.kinds;
         if let Some(given) = kinds.given(queue) {
@@ -112,7 +116,7 @@ impl<'a> Asking<'a> {
             None => in_time(self.live.channel()).await?,
         };
         in_time(async {
-            // Without this, a queue that no longer exists would be made with its former kind.
+            // Otherwise a queue that no longer exists would be created with its former kind.
             let passive = QueueDeclareOptions { passive: true, ..DURABLE };
             channel.queue_declare(queue.clone(), passive, FieldTable::default()).await?;
             Ok(channel.queue_declare(queue.clone(), DURABLE, kind.arguments()).await?)
@@ -122,8 +126,10 @@ impl<'a> Asking<'a> {
         Ok(())
     }
 
-    /// Returns whether a queue may be a quorum queue. One of unknown type counts as one: queues of our own that are quorum queues keep requests
-    /// of classic ones as well, and classic ones lose those of quorum queues at a restart of the broker.
+    /// Returns whether a queue is a quorum queue, or of unknown type.
+    ///
+    /// Quorum queues of our own keep requests of classic queues as well, while classic ones lose those of quorum queues
+    /// at a restart of the broker.
     async fn may_be_quorum(&mut self, queue: &ShortString) -> Result<bool, Fault> {
         let queue_type = match self.kind(queue).await {
             Ok(kind) => kind.map_or(QueueType::Quorum, |kind| kind.queue_type),
@@ -133,7 +139,8 @@ impl<'a> Asking<'a> {
         Ok(queue_type == QueueType::Quorum)
     }
 
-    /// Returns whether a queue is a quorum queue. One of unknown type, or one that does not exist, counts as one of the default type.
+    /// Returns whether a queue is a quorum queue. One that is missing or of unknown type counts as one of the default
+    /// type.
     pub(super) async fn is_quorum(&mut self, queue: &ShortString) -> Result<bool, Fault> {
         let queue_type = match self.kind(queue).await {
             Ok(Some(kind)) => kind.queue_type,
@@ -151,7 +158,7 @@ async fn kind(live: &Live, queue: &ShortString) -> Result<Option<Kind>, Fault> {
     kind
 }
 
-/// Whether an existing queue may be looked into, and how its messages are given back.
+/// Returns how listed messages of an existing queue are returned, or the reason why it must not be listed.
 pub(super) async fn allowed(live: &Live, queue: &ShortString) -> Result<Result<GiveBack, Opaque>, Fault> {
     let opaque = |reason| Err(Opaque { queue: queue.to_string(), reason, vhost: live.vhost() });
     let (kind, reason) = match kind(live, queue).await {
@@ -173,8 +180,9 @@ pub(super) async fn allowed(live: &Live, queue: &ShortString) -> Result<Result<G
     }
 }
 
-/// Whether a quorum queue keeps what is given back as often as its messages are, after one more look; `None` when this user may not try it
-/// out. The trial's queue is named after `name` and has `limit`.
+/// Returns whether a quorum queue can be listed once more without loss; `None` when this user may not try that out.
+///
+/// The trial's queue is named after `name` and has `limit`.
 async fn is_harmless(
     live: &Live,
     queue: &ShortString,
@@ -201,7 +209,7 @@ async fn is_harmless(
     if needed == FIRST_TRIAL {
         return Ok(Some(true));
     }
-    // A trial to which the queue's policies do not apply proves no more than that the limit is not the default one.
+    // A trial without the queue's policies proves only that the limit is not the default one.
     if name.as_str().is_empty() {
         return Ok(Some(false));
     }
@@ -219,7 +227,7 @@ async fn is_harmless(
     Ok(Some(is_harmless))
 }
 
-/// What all processes have noted: how many returns messages of queues need, and what was tried out.
+/// Reads the notes of all processes: the returns that messages of each queue need, and the trials.
 async fn read_notes(live: &Live) -> Result<(HashMap<String, u32>, HashSet<String>), Fault> {
     let needed = returns::parse_needed(&notes_in(live, returns::NEEDED).await?);
     Ok((needed, notes_in(live, returns::TRIED).await?.into_iter().collect()))
@@ -233,7 +241,7 @@ async fn notes_in(live: &Live, notes: returns::Notes) -> Result<Vec<String>, Fau
     Ok(found.iter().map(|note| String::from_utf8_lossy(&note.data).into_owned()).collect())
 }
 
-/// How messages of a queue are given back where that may count: the way that is harmless on more brokers.
+/// Returns how messages are returned when that may count: the way that is harmless on more brokers.
 pub(super) async fn least_harmful(live: &Live, queue: &ShortString) -> Result<GiveBack, Fault> {
     Ok(match kind(live, queue).await {
         Ok(Some(Kind { queue_type: QueueType::Classic, .. })) | Err(Fault::Missing(_)) => GiveBack::Close,
@@ -242,7 +250,7 @@ pub(super) async fn least_harmful(live: &Live, queue: &ShortString) -> Result<Gi
     })
 }
 
-/// Returns whether a queue may be a quorum queue now: see [`Asking::may_be_quorum`].
+/// Returns whether a queue is a quorum queue now, or of unknown type: see [`Asking::may_be_quorum`].
 pub(super) async fn may_be_quorum(live: &Live, queue: &ShortString) -> Result<bool, Fault> {
     let mut asking = Asking::on(live, None);
     let may_be_quorum = asking.may_be_quorum(queue).await;
@@ -250,8 +258,10 @@ pub(super) async fn may_be_quorum(live: &Live, queue: &ShortString) -> Result<bo
     may_be_quorum
 }
 
-/// Returns whether one of these queues may be a quorum queue, so that its requests need quorum claim queues. Workers ask often, so recent
-/// answers are believed.
+/// Returns whether one of these queues is a quorum queue, or of unknown type, so that its requests need quorum claim
+/// queues.
+///
+/// Workers ask often, so recent observations are used.
 pub(super) async fn any_quorum(live: &Live, queues: impl IntoIterator<Item = ShortString>) -> Result<bool, Fault> {
     let mut asking = Asking::on(live, None);
     let mut any = Ok(false);
@@ -268,7 +278,7 @@ pub(super) async fn any_quorum(live: &Live, queues: impl IntoIterator<Item = Sho
     any
 }
 
-/// The type that queues have in this virtual host when nobody names one; quorum where that cannot be learnt.
+/// Returns the type of queues that are declared without one in this virtual host; quorum if that is unknown.
 async fn default_type(live: &Live) -> Result<QueueType, Fault> {
     if let Some(known) = live.kinds.default_type() {
         return Ok(known);
@@ -288,7 +298,7 @@ async fn default_type(live: &Live) -> Result<QueueType, Fault> {
     let found = match declared.await {
         Ok(()) => QueueType::Classic,
         Err(fault @ Fault::Away(_)) => return Err(fault),
-        // The broker removes what was declared by itself.
+        // The broker deletes the declared queue when it expires.
         Err(_) => QueueType::Quorum,
     };
     close(&channel).await;
@@ -296,15 +306,17 @@ async fn default_type(live: &Live) -> Result<QueueType, Fault> {
     Ok(found)
 }
 
-/// What a quorum queue with this name and limit does with a message that is given back so often. With the empty name: one to which no policy
-/// for request queues applies.
+/// Returns what a quorum queue with this name and limit does with a message that is returned this often.
+///
+/// With the empty name, no policy for request queues applies to the queue.
 async fn try_out(live: &Live, of: TrialOf) -> Result<Trial, Fault> {
     if let Some(trial) = live.kinds.trial(&of) {
         return Ok(trial);
     }
     let (queue, limit, returns) = &of;
     let own = names::trial_queue(queue);
-    // The connection that looks never publishes: while an alarm is on, the broker would read nothing more from it.
+    // A connection that lists queues must not publish: while an alarm is on, the broker would read nothing more from
+    // it.
     let (publishing, channel) = live.publishing_channel().await?;
     let trial = async {
         tokio::select! {
@@ -314,10 +326,10 @@ async fn try_out(live: &Live, of: TrialOf) -> Result<Trial, Fault> {
     };
     let trial = match publishing.in_time(trial).await {
         Ok(trial) => trial,
-        // The broker removes what is left of the trial.
+        // The broker deletes the queue of the trial when it expires.
         Err(fault @ (Fault::Blocked(_) | Fault::Away(_))) => return Err(fault),
         Err(Fault::Denied(_)) => Trial::Denied,
-        // What cannot be tried out cannot be known.
+        // An unknown limit counts as too low.
         Err(refusal) => {
             tracing::debug!("cannot learn the delivery limit of {queue}: {refusal}");
             Trial::Lost
@@ -331,7 +343,7 @@ async fn try_out(live: &Live, of: TrialOf) -> Result<Trial, Fault> {
     Ok(trial)
 }
 
-/// Gives a message of a new quorum queue back many times, and looks whether it is still there.
+/// Returns a message of a new quorum queue many times, and checks whether it is still there.
 async fn give_back_often(
     channel: &Channel,
     own: &ShortString,
@@ -345,7 +357,7 @@ async fn give_back_often(
     let get = async || channel.basic_get(own.clone(), BasicGetOptions::default()).await;
     let requeue = BasicNackOptions { requeue: true, ..Default::default() };
     for _ in 0..returns {
-        // An empty answer is sure: the broker has worked off the return before it, on the same channel.
+        // An empty answer is certain: the broker has processed the previous return, on the same channel.
         let Some(BasicGetMessage { delivery, .. }) = get().await? else { return Ok(Trial::Lost) };
         channel.basic_nack(delivery.delivery_tag, requeue).await?;
     }

@@ -1,4 +1,4 @@
-//! A request as it travels through RabbitMQ: its body, its headers, and what they tell about earlier attempts.
+//! Requests as messages of RabbitMQ: their bodies, and their headers with the history of earlier attempts.
 
 use lapin::message::Delivery;
 use lapin::protocol::BasicProperties;
@@ -11,32 +11,32 @@ use crate::broker::history::History;
 use crate::release::QueueName;
 use crate::request::{InvalidRequest, Request, RequestId};
 
-/// What a worker claims: the request, and the copy of it that it holds.
+/// A request that a worker claims, with the properties of its copies.
 pub(super) struct Subject {
-    /// The queue that it came from.
+    /// Queue that the request came from.
     pub(super) origin: QueueName,
-    /// The request's id; a message that is no request has none.
+    /// Id of the request. A message that is not a request has none.
     pub(super) uuid: Option<RequestId>,
-    /// The message: with an id, even if it came without.
+    /// Body of the message, with an id even if it came without.
     pub(super) body: Vec<u8>,
-    /// The request's past, with this attempt.
+    /// Past of the request, with this attempt.
     pub(super) history: History,
     headers: FieldTable,
 }
 
-/// Maximum size of the headers of other programs that a copy of a message keeps, in bytes.
+/// Maximum size of the headers of other programs that a copy keeps, in bytes.
 const MAX_FOREIGN_HEADERS: usize = 16 * 1024;
 
-/// Maximum size of one of our own headers, in bytes. Ten failures with their longest reasons are smaller.
+/// Maximum size of one of our own headers, in bytes. Ten failures with the longest reasons are smaller.
 const MAX_OUR_HEADER: usize = 32 * 1024;
 
-/// Maximum length of a dead letter's reason, in characters: an error may quote what is wrong, however long it is.
+/// Maximum length of a dead letter's reason, in characters. An error may quote invalid text of any length.
 const LONGEST_REASON: usize = 2000;
 
-/// Our own headers that a request may have when it waits in a queue.
+/// Our own headers that a waiting request may have.
 const OURS: [&str; 6] = [names::ATTEMPT, names::PASSES, names::FAILURES, names::MOVED, names::REASON, names::ORIGIN];
 
-/// Headers that a copy does not take over: our own, which it gets anew, RabbitMQ's notes, and those that would send the copy to further queues.
+/// Headers that a copy does not keep: our own, which are written again, those of RabbitMQ, and routing headers.
 const DROPPED: [&str; 14] = [
     names::ATTEMPT,
     names::PASSES,
@@ -57,14 +57,16 @@ const DROPPED: [&str; 14] = [
 /// `delivery_mode`: the message survives a restart of the broker.
 const PERSISTENT: u8 = 2;
 
-/// The properties of every message that carries a request.
+/// Returns the properties of every message that carries a request.
 pub(super) fn persistent() -> BasicProperties {
     BasicProperties::default().with_delivery_mode(PERSISTENT).with_content_type("text/plain; charset=UTF-8".into())
 }
 
 impl Subject {
-    /// Reads a delivery from a request queue: the subject, the request or why it is none, and whether another holder may have
-    /// had it before.
+    /// Reads a delivery from a request queue.
+    ///
+    /// Returns it together with the request, or the reason why it is not one, and whether another holder may have had
+    /// it.
     pub(super) fn read(origin: QueueName, delivery: &Delivery) -> (Self, Result<Request, InvalidRequest>, bool) {
         let came_with = delivery.properties.headers().clone().unwrap_or_default();
         let history = claimed_history(&came_with);
@@ -89,12 +91,12 @@ impl Subject {
         (Self { origin, uuid, body, history, headers }, request, redelivered)
     }
 
-    /// The properties of a copy in a claim queue.
+    /// Returns the properties of a copy in a claim queue.
     pub(super) fn properties(&self) -> BasicProperties {
         self.with_headers(self.headers_with(&self.history))
     }
 
-    /// The properties of a copy that goes back to the origin.
+    /// Returns the properties of a copy that goes back to the origin.
     pub(super) fn properties_after(&self, verdict: &Verdict) -> BasicProperties {
         self.with_headers(self.headers_with(&self.history.after(verdict)))
     }
@@ -103,7 +105,7 @@ impl Subject {
         with_history(self.headers.clone(), history)
     }
 
-    /// The properties of the dead letter.
+    /// Returns the properties of the dead letter.
     pub(super) fn dead_properties(&self, reason: &str) -> BasicProperties {
         let mut headers = self.headers_with(&self.history);
         headers.insert(names::REASON.into(), AMQPValue::LongString(cut(reason, LONGEST_REASON).into()));
@@ -120,13 +122,14 @@ impl Subject {
     }
 }
 
-/// The headers of the copy that a worker makes of a request with these headers. They fit into one frame, whatever the request came with.
+/// Returns the headers of the copy that a worker makes of a request. They fit into one frame, whatever these headers
+/// are.
 #[must_use]
 pub fn headers_of_copy(came_with: &FieldTable) -> FieldTable {
     with_history(taken_over("", came_with, |name| DROPPED.contains(&name)), &claimed_history(came_with))
 }
 
-/// The history that a request's headers tell, with the attempt that begins now.
+/// Returns the history in a request's headers, with the attempt that begins now.
 fn claimed_history(came_with: &FieldTable) -> History {
     let number = |name| number_header(came_with, name);
     let failures = History::failures_from(&text_of(came_with, names::FAILURES));
@@ -144,7 +147,7 @@ fn with_history(mut headers: FieldTable, history: &History) -> FieldTable {
     headers
 }
 
-/// The properties of a request that an operator moves to another queue: it keeps its history.
+/// Returns the properties of a request that an operator moves to another queue. The request keeps its history.
 pub(super) fn moved_properties(delivery: &Delivery) -> BasicProperties {
     let mut headers =
         taken_over(delivery.routing_key.as_str(), &delivery.properties.headers().clone().unwrap_or_default(), |_| {
@@ -154,7 +157,7 @@ pub(super) fn moved_properties(delivery: &Delivery) -> BasicProperties {
     carried(delivery, headers)
 }
 
-/// The properties of a dead letter that an operator puts back into its queue, with a new beginning.
+/// Returns the properties of a dead letter that an operator moves to a queue. It loses its history.
 pub(super) fn revived_properties(delivery: &Delivery) -> BasicProperties {
     let came_with = delivery.properties.headers().clone().unwrap_or_default();
     let of_its_death = |name: &str| DROPPED.contains(&name) || [names::REASON, names::ORIGIN].contains(&name);
@@ -171,10 +174,11 @@ fn carried(delivery: &Delivery, headers: FieldTable) -> BasicProperties {
     }
 }
 
-/// The headers of a message that its copy keeps. A request does not depend on those of other programs: they are kept as long as they are
-/// not too large in all. With ours added they must fit into one frame, so that none of ours may be large, either: anybody can send one.
+/// Returns the headers of a message that its copy keeps.
 ///
-/// The name of the queue is for the warning when some are not kept.
+/// Requests do not depend on headers of other programs: these are kept only if they are small enough in total. All
+/// headers must fit into one frame, so our own may not be large either: any client can send them. `queue` is the name
+/// for the warning about dropped headers.
 fn taken_over(queue: &str, headers: &FieldTable, is_dropped: impl Fn(&str) -> bool) -> FieldTable {
     let kept = || headers.inner().iter().filter(|(name, _)| !is_dropped(name.as_str()));
     let is_ours = |name: &str| OURS.contains(&name);
@@ -197,7 +201,7 @@ fn taken_over(queue: &str, headers: &FieldTable, is_dropped: impl Fn(&str) -> bo
     copy
 }
 
-/// About how many bytes a header's value takes in a frame.
+/// Returns about how many bytes a header's value takes in a frame.
 fn size(value: &AMQPValue) -> usize {
     match value {
         AMQPValue::LongString(text) => 8 + text.as_bytes().len(),
@@ -214,7 +218,7 @@ pub(super) fn size_of_table(table: &FieldTable) -> usize {
     table.inner().iter().map(|(name, value)| name.as_str().len() + size(value)).sum()
 }
 
-/// A header's number; 0 when it is missing or none. Other clients write numbers in whatever width they like.
+/// Returns the number in a header; 0 when it is missing or not a number. Clients use integers of any width.
 fn number_header(headers: &FieldTable, name: &str) -> u32 {
     let number = match headers.inner().get(name) {
         Some(AMQPValue::ShortShortInt(number)) => i64::from(*number),
@@ -229,7 +233,7 @@ fn number_header(headers: &FieldTable, name: &str) -> u32 {
     u32::try_from(number.max(0)).unwrap_or(u32::MAX)
 }
 
-/// A header's text; empty when it is missing or none.
+/// Returns the text in a header; empty when it is missing or not text.
 pub(super) fn text_header(properties: &BasicProperties, name: &str) -> String {
     properties.headers().as_ref().map(|headers| text_of(headers, name)).unwrap_or_default()
 }

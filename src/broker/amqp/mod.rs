@@ -1,18 +1,17 @@
-//! RabbitMQ.
+//! The backend for RabbitMQ, from 3.10 to 4.x.
 //!
-//! A request waits in a durable queue. A worker's slot that takes it makes a copy in a claim queue of its own
-//! ([`claim_queue`], [`copy`]) before it acknowledges the origin's, renews that copy as long as the test runs ([`keeper`]), and removes it when the result is
-//! complete. If the worker dies, the broker moves the copy to the origin at once; if only the connection breaks, the
-//! worker announces its claim again. Two copies of one request never run at the same time ([`acquire`]).
+//! A request waits in a durable queue. A worker's slot that takes it stores a copy in a claim queue of its own
+//! ([`claim_queue`], [`copy`]) before it acknowledges the delivery. It renews the copy while the test runs
+//! ([`keeper`]), and removes it when the result is complete. If the worker dies, the broker returns the copy to the
+//! request's queue at once. If only the connection breaks, the worker acquires the claim again. Two copies of one
+//! request never run at the same time ([`acquire`]).
 //!
-//! What shall come back later waits in a queue that leads to its origin ([`delay`]).
+//! Requests that wait out a delay are in queues that lead back to their origins ([`delay`]).
 //!
-//! Request queues may be classic or quorum queues. Which of them can be looked into without harm is tried out ([`looks`]).
+//! Request queues may be classic or quorum queues. Whether one can be listed without harm is tried out ([`looks`]).
 //!
-//! The credentials of workers need to configure, write and read queues and exchanges that begin with `apt-ci.`, to read and
-//! write the request queues, and to write to the default exchange.
-//!
-//! Works on RabbitMQ 3.10, and uses nothing that 4.x has removed.
+//! The credentials of workers need to configure, write and read queues and exchanges that begin with `apt-ci.`, to read
+//! and write the request queues, and to write to the default exchange.
 
 mod acquire;
 mod announce;
@@ -69,66 +68,52 @@ pub use self::keeper::AmqpHold;
 pub use self::message::headers_of_copy;
 pub use self::slot::AmqpSlot;
 
-/// A connection to RabbitMQ, which is made again when it is used after a loss.
+/// A client of RabbitMQ, which reconnects when it is used after a loss of its connection.
 pub struct AmqpBroker {
     link: Arc<Link>,
     announcer: Box<tokio::sync::Mutex<Announcer>>,
-    /// There from the first slot on, as long as slots or claims are.
+    /// Exists from the first slot on, as long as there are slots or claims.
     presence: Mutex<Weak<Presence>>,
 }
 
 impl AmqpBroker {
-    /// Connects.
-    ///
-    /// # Errors
-    /// [`BrokerError::Unreachable`] within [`super::CONNECT_TIMEOUT`].
+    /// Connects to the broker.
     pub(super) async fn connect(url: &AmqpUrl) -> Result<Self, BrokerError> {
         let link = Link::new(url)?;
         link.live().await?;
         Ok(Self { link, announcer: Box::default(), presence: Mutex::default() })
     }
 
-    /// Makes the queues exist.
-    ///
-    /// # Errors
-    /// When the broker is away or refuses.
+    /// Creates the queues that do not exist.
     pub(super) async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
         let live = self.link.live().await?;
         queues::declare(&live, queues).await.map_err(|fault| self.link.error("declare the queues", fault))
     }
 
-    /// Which of these queues exist.
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns those of the queues that exist.
     pub(super) async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
         let live = self.link.live().await?;
         let split = queues::split(&live, queues).await;
         split.map(|(existing, _)| existing).map_err(|fault| self.link.error("look for queues", fault))
     }
 
-    /// Makes sure that the broker takes messages now.
-    ///
-    /// # Errors
-    /// [`BrokerError::Blocked`] when an alarm blocks publishing, [`BrokerError::Denied`] when this user may not publish.
+    /// Checks that the broker takes messages now.
     pub(super) async fn takes_messages(&self) -> Result<(), BrokerError> {
         publish::probe(&self.link).await
     }
 
-    /// Makes sure that this user may do what a worker does, apart from taking requests.
-    ///
-    /// # Errors
-    /// [`BrokerError::Denied`] when it may not, or when the broker cannot be asked.
+    /// Checks that this user may do everything that a worker does, apart from taking requests.
     pub(super) async fn check_rights(&self) -> Result<(), BrokerError> {
         self.takes_messages().await?;
         let live = self.link.live().await?;
         rights::check(&live).await.map_err(|fault| self.link.error("hold requests as a worker", fault))
     }
 
-    /// Queues the requests in order; `confirmed` is told how many are durable. Those with the ids of `sent_before` are marked.
+    /// Queues the requests in order, and marks those with the ids of `sent_before`.
     ///
     /// # Errors
-    /// [`BrokerError::Unconfirmed`] when not all were confirmed; [`BrokerError::NoSuchQueue`] when the only one was unroutable.
+    /// [`BrokerError::Unconfirmed`] when not all were confirmed; [`BrokerError::NoSuchQueue`] when the only one was
+    /// unroutable.
     pub(super) async fn submit(
         &self,
         submissions: &[Submission],
@@ -138,10 +123,7 @@ impl AmqpBroker {
         publish::submit(&self.link, submissions, sent_before, confirmed).await
     }
 
-    /// A worker's place that serves these queues, which are made to exist.
-    ///
-    /// # Errors
-    /// When the broker is away, or the queues cannot be declared.
+    /// Returns a slot that serves these queues, which are created if they do not exist.
     pub(super) async fn slot(&self, rotation: Rotation) -> Result<AmqpSlot, BrokerError> {
         self.declare(rotation.queues()).await?;
         let presence = {
@@ -155,18 +137,12 @@ impl AmqpBroker {
         Ok(AmqpSlot::new(Arc::clone(&self.link), rotation, presence))
     }
 
-    /// The state of those of the queues that exist.
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns the state of those of the queues that exist.
     pub(super) async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
         self.states(queues, Absent::AskedFor).await
     }
 
-    /// The state of queues of a site: see [`super::Broker::inspect_site`].
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns the state of queues of a site: see [`super::Broker::inspect_site`].
     pub(super) async fn inspect_site(&self, queues: &[QueueName], makes: bool) -> Result<Vec<QueueState>, BrokerError> {
         self.states(queues, Absent::OfSite { makes }).await
     }
@@ -177,20 +153,14 @@ impl AmqpBroker {
         states.map_err(|fault| self.link.error("query the state of the queues", fault))
     }
 
-    /// Whether looking into a queue may be impossible: see [`super::Broker::may_be_opaque`].
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns whether listing a queue may be impossible: see [`super::Broker::may_be_opaque`].
     pub(super) async fn may_be_opaque(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let live = self.link.live().await?;
         let asked = looks::may_be_quorum(&live, &names::short(queue)).await;
         asked.map_err(|fault| self.link.error("query the type of a queue", fault))
     }
 
-    /// What a queue holds: at most `limit` messages of each kind.
-    ///
-    /// # Errors
-    /// [`BrokerError::NoSuchQueue`], or when the broker cannot be asked.
+    /// Returns the messages of a queue, at most `limit` of each kind.
     pub(super) async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         let live = self.link.live().await?;
         match inspect::contents(&self.link, &live, queue, limit).await {
@@ -201,9 +171,6 @@ impl AmqpBroker {
     }
 
     /// Takes messages out of a queue: see [`super::Broker::take_out`].
-    ///
-    /// # Errors
-    /// [`BrokerError::NotTaken`], or when the broker is away or refuses.
     pub(super) async fn take_out(
         &self,
         queue: &QueueName,
@@ -216,10 +183,7 @@ impl AmqpBroker {
         take_out::take_out(&self.link, &live, (queue, pile), to, extent, choice).await
     }
 
-    /// What workers run now, as they tell.
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns the tests that workers run, as they report them.
     pub(super) async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
         let live = self.link.live().await?;
         let error = |fault| self.link.error("query the workers for running tests", fault);
@@ -236,10 +200,7 @@ impl AmqpBroker {
         Ok(claims.into_iter().filter_map(test).collect())
     }
 
-    /// The queues of which a request runs or waits out a delay, in the order of their names.
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns the queues of requests that run or wait out a delay, in the order of their names.
     pub(super) async fn queues_in_use(&self) -> Result<Vec<QueueName>, BrokerError> {
         let live = self.link.live().await?;
         let error = |fault| self.link.error("query which queues are in use", fault);
@@ -250,10 +211,7 @@ impl AmqpBroker {
         Ok(names.filter_map(|name| name.parse().ok()).collect::<BTreeSet<QueueName>>().into_iter().collect())
     }
 
-    /// Whether a worker serves this queue: see [`super::Broker::is_served`].
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Returns whether a worker serves this queue: see [`super::Broker::is_served`].
     pub(super) async fn is_served(&self, queue: &QueueName) -> Result<Option<bool>, BrokerError> {
         let live = self.link.live().await?;
         let error = |fault| self.link.error("query which queues are served", fault);
@@ -269,14 +227,11 @@ impl AmqpBroker {
             return Ok(Some(true));
         }
         let served = answers.served.map(|served| served.contains(&name));
-        // A worker that did not answer may be the one.
+        // A worker that did not answer may serve the queue.
         Ok(served.filter(|served| *served || answers.incomplete.is_none()))
     }
 
-    /// Has a test cancelled by the worker that runs it.
-    ///
-    /// # Errors
-    /// When the broker cannot be asked.
+    /// Asks the worker that runs a test to cancel it.
     pub(super) async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
         let live = self.link.live().await?;
         holder_query::cancel(&self.link, &live, wish)
@@ -284,18 +239,15 @@ impl AmqpBroker {
             .map_err(|fault| self.link.error("send a cancellation to the workers", fault))
     }
 
-    /// Listens at a topic from now on.
-    ///
-    /// # Errors
-    /// When the broker is away or refuses.
+    /// Starts to receive the announcements of a topic.
     pub(super) async fn listen(&self, topic: Topic) -> Result<AmqpListener, BrokerError> {
         AmqpListener::new(Arc::clone(&self.link), topic).await
     }
 
-    /// Tells every listener of a topic; at once or not at all.
+    /// Publishes an announcement to all listeners of a topic, at once or not at all.
     ///
     /// # Errors
-    /// When the broker is away. Somebody else may be making a connection then; the next announcement uses it.
+    /// When the broker is unreachable. A new connection is made in the background then, for the next announcement.
     pub(super) async fn announce(&self, topic: Topic, message: &[u8]) -> Result<(), BrokerError> {
         let action = "publish an announcement";
         let Some(live) = self.link.current() else {
@@ -307,7 +259,7 @@ impl AmqpBroker {
         announcer.announce(&live, topic, message).await.map_err(|fault| self.link.error(action, fault))
     }
 
-    /// Gives everything unsettled back and closes the connection.
+    /// Returns unsettled requests to their queues and closes the connection.
     pub(super) async fn close(self) {
         type_note::correct(&self.link).await;
         self.link.close().await;

@@ -1,5 +1,7 @@
-//! The names that we give to queues, exchanges and headers at RabbitMQ. Those of the request queues and of the topics are
-//! shared with other programs; everything of our own begins with `apt-ci.` or `x-apt-ci-`.
+//! Names of queues, exchanges and headers at RabbitMQ.
+//!
+//! Request queues and announcements have names that other programs share. All names of our own begin with `apt-ci.` or
+//! `x-apt-ci-`.
 
 use std::time::Duration;
 
@@ -8,48 +10,52 @@ use lapin::types::ShortString;
 use crate::release::QueueName;
 use crate::request::RequestId;
 
-/// Header: which attempt the copy in a claim queue is. It stays with a request that comes back.
+/// Header: number of the attempt of a copy in a claim queue. A request that comes back keeps it.
 pub(super) const ATTEMPT: &str = "x-apt-ci-attempt";
-/// Header: how often the request was passed on.
+/// Header: number of times that the request was passed on.
 pub(super) const PASSES: &str = "x-apt-ci-passes";
-/// Header: why earlier attempts failed, a JSON list.
+/// Header: failures of earlier attempts, a JSON list.
 pub(super) const FAILURES: &str = "x-apt-ci-failures";
-/// Header: why a dead letter cannot be run.
+/// Header: reason why a dead letter cannot be run.
 pub(super) const REASON: &str = "x-apt-ci-reason";
-/// Header: an operator has moved the request to another queue, or sent it again: its former copy may have been run.
+/// Header: an operator has moved the request to another queue, or submitted it again. An earlier copy may have been
+/// run.
 pub(super) const MOVED: &str = "x-apt-ci-moved";
-/// Header: the queue that a dead letter, or a claim in a roll-call's answer, came from.
+/// Header: queue that a dead letter, or a claim in an answer of its holder, came from.
 pub(super) const ORIGIN: &str = "x-apt-ci-origin";
-/// Header of a roll-call's question: only who holds this request shall answer; and of the answer to a wish to cancel: whose it is.
+/// Header of a question: only the holder of this request answers. Header of an answer to a cancellation: id of the
+/// request.
 pub(super) const UUID: &str = "x-apt-ci-uuid";
-/// Header of a roll-call's question: who holds something shall say so, and everybody shall say when nothing more comes. Only then: the
-/// answer to a question for one request is a proof that it is held.
+/// Header of a question: each holder also says when its last answer has come. Header of that last answer.
+///
+/// Questions about one request do not have it: any answer to them is a proof that a claim is held.
 pub(super) const CLOSING: &str = "x-apt-ci-closing";
-/// Header of a roll-call's answer: what the holder tells of its test, in JSON.
+/// Header of an answer: progress of the test, in JSON.
 pub(super) const NEWS: &str = "x-apt-ci-news";
-/// Header of a roll-call's last answer: the names of the queues that the holder serves, a JSON list.
+/// Header of the last answer: names of the queues that the holder serves, a JSON list.
 pub(super) const SERVES: &str = "x-apt-ci-serves";
-/// Header of a roll-call's question: the wish to cancel a test, in JSON; and of its answer: what came of it.
+/// Header of a question: request to cancel a test, in JSON. Header of its answer: the outcome.
 pub(super) const CANCEL: &str = "x-apt-ci-cancel";
-/// The queue that every connection consumes from which answers roll-calls, and that nothing is ever published to: it tells how many there are.
+/// Queue from which every connection consumes that answers questions. Its number of consumers is theirs; it has no
+/// messages.
 pub(super) const PRESENCE: &str = "apt-ci.presence";
-/// The queue that is not empty if request queues were last seen to be quorum queues.
+/// Queue that has a message if request queues were last observed to be quorum queues.
 pub(super) const TYPE_NOTE: &str = "apt-ci.queue-type";
-/// The queue of notes about how many returns must be tried out before the next look into a quorum queue.
+/// Queue of notes about the returns that must be tried out before a quorum queue is listed again.
 pub(super) const RETURNS_NEEDED: &str = "apt-ci.returns-needed";
-/// The queue of notes about how many returns were tried out.
+/// Queue of notes about trials in which the message stayed.
 pub(super) const RETURNS_TRIED: &str = "apt-ci.returns-tried";
-/// The exchange through which every worker's connection can be asked for the claims that it holds.
+/// Exchange for questions to all connections with slots.
 pub(super) const ROLL_CALL: &str = "apt-ci.roll-call";
-/// RabbitMQ's pseudo-queue for answers to the asking channel alone.
+/// Pseudo-queue of RabbitMQ for answers to the asking channel only.
 pub(super) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
 
-/// The name of a request queue, as the protocol wants it.
+/// Returns the name of a request queue in the type of the protocol.
 pub(super) fn short(queue: &QueueName) -> ShortString {
     queue.to_string().into()
 }
 
-/// A name for a slot that no other slot has, nor a former life of this one: people find host and process in it.
+/// Returns a name for a slot that is never used again, with the host and the process in it.
 pub(super) fn slot_id() -> String {
     let host: String =
         crate::host::name().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect();
@@ -57,8 +63,9 @@ pub(super) fn slot_id() -> String {
     format!("{host}-{}-{}", std::process::id(), &random[..12])
 }
 
-/// The queue that holds a slot's copy of a request, and the exchange that leads there. A slot may need more than one, one after
-/// the other or beside each other: they are numbered from 1.
+/// Returns the name of a claim queue of a slot, and of the exchange in front of it. Numbers begin with 1.
+///
+/// A slot may need several, one after the other or at the same time.
 pub(super) fn claim_queue(slot: &str, number: u64) -> ShortString {
     match number {
         1 => format!("apt-ci.claim.{slot}").into(),
@@ -66,31 +73,33 @@ pub(super) fn claim_queue(slot: &str, number: u64) -> ShortString {
     }
 }
 
-/// How the names of queues of dead letters begin.
+/// Prefix of queues of dead letters.
 const DEAD: &str = "apt-ci.dead.";
 
-/// The queue of an origin's dead letters.
+/// Returns the name of the queue of an origin's dead letters.
 pub(super) fn dead_queue(origin: &QueueName) -> ShortString {
     format!("{DEAD}{origin}").into()
 }
 
-/// Whether a queue is one of dead letters.
+/// Returns whether a queue is one of dead letters.
 pub(super) fn is_dead_queue(queue: &ShortString) -> bool {
     queue.as_str().starts_with(DEAD)
 }
 
-/// The queue in which requests of all origins wait out a delay, and the exchange that leads there: a classic queue.
+/// Returns the name of the classic queue for this delay, and of the exchange in front of it. All origins share it.
 pub(super) fn delay_queue(delay: Duration) -> ShortString {
     format!("apt-ci.delay.{}", delay.as_secs()).into()
 }
 
-/// The same as a quorum queue, for requests of quorum queues.
+/// Returns the name of the quorum queue for this delay, and of the exchange in front of it.
 pub(super) fn quorum_delay_queue(delay: Duration) -> ShortString {
     format!("apt-ci.delay.quorum.{}", delay.as_secs()).into()
 }
 
-/// A queue of our own in which it is tried out what the broker does with a message that is given back. It begins and ends as the queue's name,
-/// so policies for that apply to it as well, unless they are for that name alone; for the empty name, those for our own queues.
+/// Returns a name for a queue of our own in which it is tried out how the broker takes messages back.
+///
+/// It begins and ends like the queue's name, so that the same policies apply, except those for exactly that name. For
+/// the empty name, the policies for our own queues apply.
 pub(super) fn trial_queue(queue: &ShortString) -> ShortString {
     let random = uuid::Uuid::new_v4().simple().to_string();
     match queue.as_str() {
@@ -102,12 +111,12 @@ pub(super) fn trial_queue(queue: &ShortString) -> ShortString {
     }
 }
 
-/// The queue whose existence says that some connection copies messages to another queue.
+/// Returns the name of the queue that exists while a connection copies messages to another queue.
 pub(super) fn copying_queue(to: &ShortString) -> ShortString {
     format!("apt-ci.copying.{to}").into()
 }
 
-/// The queue whose existence says that some connection runs the request.
+/// Returns the name of the queue that exists while a connection runs the request.
 pub(super) fn lock_queue(request: &RequestId) -> ShortString {
     format!("apt-ci.lock.{request}").into()
 }

@@ -1,4 +1,4 @@
-//! Publishing so that nothing is lost in silence: persistent, mandatory, confirmed.
+//! Publishing without silent losses: persistent, mandatory, confirmed.
 
 use std::borrow::Cow;
 use std::collections::{HashSet, VecDeque};
@@ -19,15 +19,16 @@ use crate::broker::BrokerError;
 use crate::request::RequestId;
 use crate::request::line::Submission;
 
-/// How many publications may be without a confirmation at one time: enough to fill the way to the broker and back, and few
-/// enough that the progress shown is true.
+/// Maximum number of publications without a confirmation.
+///
+/// It is enough to use the connection fully, and small enough that the shown progress is true.
 const WINDOW: usize = 512;
-/// So many are handed over at once, to leave this machine together.
+/// Number of publications that are sent together.
 const BURST: usize = 25;
-/// A broker that confirms nothing for so long counts as unreachable.
+/// Timeout for a confirmation, after which the broker counts as unreachable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Publishes one message to a queue, through the default exchange, and waits until the broker answers for it.
+/// Publishes a message to a queue, through the default exchange, and waits for the confirmation.
 pub(super) async fn confirmed(
     channel: &Channel,
     queue: ShortString,
@@ -37,7 +38,7 @@ pub(super) async fn confirmed(
     to_exchange(channel, ShortString::default(), queue, body, properties).await
 }
 
-/// Publishes one message to an exchange, and waits until the broker answers for it.
+/// Publishes a message to an exchange, and waits for the confirmation.
 pub(super) async fn to_exchange(
     channel: &Channel,
     exchange: ShortString,
@@ -50,7 +51,7 @@ pub(super) async fn to_exchange(
     verdict(confirm.await, &name)
 }
 
-/// Sends one message; the broker's answer comes later.
+/// Sends a message, and returns its confirmation that is to come.
 pub(super) async fn start(
     channel: &Channel,
     exchange: ShortString,
@@ -62,18 +63,18 @@ pub(super) async fn start(
     Ok(channel.basic_publish(exchange, key, options, body, properties).await?)
 }
 
-/// What the broker's answer means.
+/// Returns the meaning of a confirmation.
 pub(super) fn verdict(confirmation: lapin::Result<Confirmation>, queue: &str) -> Result<(), Fault> {
     match confirmation? {
         Confirmation::Ack(None) => Ok(()),
-        // An unroutable message is confirmed too, with the message that came back.
+        // An unroutable message is also confirmed, together with the returned message.
         Confirmation::Ack(Some(_)) => Err(Fault::Missing(format!("the queue {queue} does not exist"))),
         Confirmation::Nack(_) => Err(Fault::Away(format!("the broker could not store a message for {queue}"))),
         Confirmation::NotRequested => Err(Fault::Refused("the channel has no publisher confirms".to_owned())),
     }
 }
 
-/// Publishes requests in order, with many on their way at a time. `progress` is told the length of the confirmed beginning.
+/// Publishes requests in order, with several on their way at a time. `progress` gets the number of confirmed ones.
 pub(super) async fn submit(
     link: &Link,
     submissions: &[Submission],
@@ -101,13 +102,13 @@ pub(super) async fn submit(
     }
 }
 
-/// A routing key that leads nowhere.
+/// A routing key for which no queue exists.
 const NOWHERE: &str = "apt-ci.nowhere";
 
-/// Makes sure that the broker takes what this user publishes: with a message that comes back, before one that counts is sent.
+/// Checks that the broker accepts messages of this user, with one that is returned.
 ///
-/// An alarm is told only to who has published something. Without this, a burst of requests would be on its way by then, and nobody
-/// could say which of them are queued when the alarm is over.
+/// RabbitMQ reports an alarm only to connections that have published. Without this check, many requests could be on
+/// their way by then, and it would be unknown which of them are queued when the alarm is over.
 pub(super) async fn probe(link: &Link) -> Result<(), BrokerError> {
     let live = link.publishing().await?;
     let probe = async {
@@ -115,7 +116,7 @@ pub(super) async fn probe(link: &Link) -> Result<(), BrokerError> {
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let (exchange, properties) = (ShortString::default(), BasicProperties::default());
         channel.basic_publish(exchange, NOWHERE.into(), options, &[], properties).await?.await?;
-        // A broker whose alarm is on has blocked the connection by now, and does not answer any more.
+        // A broker with an alarm has blocked the connection by now, and does not answer.
         tokio::select! {
             alarm = live.blocked() => return Err(alarm),
             flushed = flush(&channel) => flushed?,
@@ -126,9 +127,9 @@ pub(super) async fn probe(link: &Link) -> Result<(), BrokerError> {
     live.in_time(probe).await.map_err(|fault| link.error("submit requests", fault))
 }
 
-/// A request as a message. One that may have been sent before says so, and its result is looked for before it is run.
+/// Returns the body and properties of a request. One that may have been sent before is marked.
 fn message(submission: &Submission, sent_before: &HashSet<RequestId>) -> (String, BasicProperties) {
-    // Requests have their ids when they come from a command.
+    // Requests of commands have ids already.
     let request = match submission.request.uuid() {
         Some(_) => Cow::Borrowed(&submission.request),
         None => Cow::Owned(submission.request.clone().identified()),
@@ -150,7 +151,7 @@ struct Pipeline<'a> {
     channel: Channel,
     sent_before: &'a HashSet<RequestId>,
     waiting: VecDeque<(PublisherConfirm, &'a Submission)>,
-    /// How many may have left this machine.
+    /// Number of requests that may have left this machine.
     sent: usize,
     confirmed: usize,
     progress: &'a mut (dyn FnMut(usize) + Send),
@@ -163,7 +164,7 @@ impl<'a> Pipeline<'a> {
                 self.confirm_one().await?;
             }
             if let Err(failed) = self.publish(burst).await {
-                // What the broker has confirmed already counts, although the channel is gone.
+                // Confirmations that arrived before the channel was lost count.
                 while !self.waiting.is_empty() {
                     self.confirm_one().await?;
                 }
@@ -176,7 +177,7 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    /// Sends some requests, in order. Sent one after the other, each would wait until the one before has left this machine.
+    /// Sends some requests together, in order. Otherwise each would wait until the previous one has left this machine.
     async fn publish(&mut self, burst: &'a [Submission]) -> Result<(), (Fault, &'a Submission)> {
         let messages: Vec<(String, BasicProperties)> =
             burst.iter().map(|submission| message(submission, self.sent_before)).collect();
@@ -185,7 +186,7 @@ impl<'a> Pipeline<'a> {
             start(&self.channel, exchange, key, wire.as_bytes(), properties.clone())
         });
         self.sent += burst.len();
-        // They are begun in their order, and what is begun is sent in that order.
+        // Publications are sent in the order in which they are started.
         let sent = bounded(&self.live, async { Ok(join_all(publications).await) }).await;
         let sent = match (sent, burst.first()) {
             (Ok(sent), _) => sent,
@@ -209,12 +210,12 @@ impl<'a> Pipeline<'a> {
     }
 }
 
-/// Waits for one answer of the broker, but not indefinitely.
+/// Waits for one answer of the broker, with a timeout.
 async fn bounded<T>(live: &Live, answer: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     tokio::select! {
         biased;
         answer = answer => answer,
-        // The first ones may be confirmed, or the alarm end, within a moment; but a submission does not wait for its end.
+        // The first confirmations, or the end of an alarm, may come within a moment. A longer alarm is not waited for.
         () = tokio::time::sleep(PATIENCE) => Err(live.alarm().unwrap_or_else(|| {
             Fault::Away(format!("the broker sent no confirmation for {} seconds", PATIENCE.as_secs()))
         })),

@@ -1,4 +1,4 @@
-//! The lengths of queues, as the broker tells them.
+//! Lengths of queues, from passive declarations.
 
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
@@ -8,13 +8,15 @@ use super::channel::{close, in_time};
 use super::connection::Live;
 use super::fault::Fault;
 
-/// Looks at queues. Asking for one that does not exist makes the broker close the channel, so a new one is opened then.
+/// Asks for the lengths of queues, one after the other.
+///
+/// The broker closes the channel after a question about a queue that does not exist, so a new one is opened then.
 pub(super) struct Looking<'a> {
     pub(super) live: &'a Live,
     pub(super) channel: Option<Channel>,
 }
 
-/// What the broker tells about a queue.
+/// Numbers that the broker reports about a queue.
 pub(super) struct Lengths {
     pub(super) ready: u64,
     pub(super) consumers: u64,
@@ -25,9 +27,9 @@ impl<'a> Looking<'a> {
         Self { live, channel: None }
     }
 
-    /// The queue's lengths; `None` when it does not exist.
+    /// Returns the lengths of a queue; `None` when it does not exist.
     pub(super) async fn look(&mut self, queue: ShortString) -> Result<Option<Lengths>, Fault> {
-        // A broker whose memory or disk runs out reads nothing more from who has published.
+        // This connection must not publish: while an alarm is on, the broker would read nothing more from it.
         let channel = match self.channel.take() {
             Some(channel) => channel,
             None => in_time(self.live.channel()).await?,

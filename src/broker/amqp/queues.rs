@@ -1,4 +1,6 @@
-//! The request queues: durable and without arguments, as every program that shares them declares them.
+//! Queues that are asked for or declared: request queues and queues of dead letters.
+//!
+//! Request queues are durable and have no arguments, because other programs declare them in the same way.
 
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
@@ -14,8 +16,10 @@ use super::queue_probe::{Lengths, Looking};
 use crate::release::QueueName;
 
 impl Looking<'_> {
-    /// The lengths of a queue of the site, as they may be told for as long as queues are believed to be missing. One that was never seen to exist
-    /// is made, if `makes` says so: RabbitMQ writes an error line into its log for each question about a queue that is not there.
+    /// Returns the lengths of a queue of the site; `None` for a while after it was found missing.
+    ///
+    /// RabbitMQ logs each question about a queue that does not exist as an error. So with `makes`, a queue that was
+    /// never seen to exist is created.
     pub(super) async fn look_at_ours(&mut self, queue: &ShortString, makes: bool) -> Result<Option<Lengths>, Fault> {
         let kinds = &self.live.kinds;
         if kinds.is_missing(queue) {
@@ -25,7 +29,7 @@ impl Looking<'_> {
             kinds.note_existing(queue);
             return Ok(Some(lengths));
         }
-        // Whoever has deleted a queue may be about to make it again with other arguments.
+        // A queue that was deleted may be about to be created again with other arguments.
         if makes && !kinds.existed(queue) && !kinds.is_denied(queue) {
             let channel = in_time(self.live.channel()).await?;
             match in_time(declare_durable(&channel, queue.clone())).await {
@@ -35,7 +39,7 @@ impl Looking<'_> {
                     return Ok(Some(Lengths { ready: 0, consumers: 0 }));
                 }
                 Err(Fault::Denied(_)) => kinds.note_denied(queue),
-                // Somebody else has made it meanwhile.
+                // Another client has created it meanwhile.
                 Err(Fault::Refused(_)) => return self.look(queue.clone()).await,
                 Err(fault) => return Err(fault),
             }
@@ -44,10 +48,11 @@ impl Looking<'_> {
         Ok(None)
     }
 
-    /// The lengths of the queue of an existing queue's dead letters: `None` when it does not exist, and this user may not make it.
+    /// Returns the lengths of the queue of a queue's dead letters; `None` when it does not exist and this user may not
+    /// create it.
     ///
-    /// It is made rather than asked for: RabbitMQ writes an error line into its log for each question about a queue that is not there. Where
-    /// the origin is a quorum queue it is one, too, with a limit that looks never reach.
+    /// It is declared rather than asked for, because RabbitMQ logs each question about a queue that does not exist as
+    /// an error. If the origin is a quorum queue it is one, too, with a limit that is never reached.
     pub(super) async fn look_at_dead(&mut self, origin: &QueueName) -> Result<Option<Lengths>, Fault> {
         let (live, dead) = (self.live, names::dead_queue(origin));
         if live.kinds.is_made(&dead) || !live.may_make_own() {
@@ -74,7 +79,7 @@ impl Looking<'_> {
                 return Ok(Some(Lengths { ready, consumers }));
             }
             Err(Fault::Denied(_)) => live.may_not_make_own(),
-            // It was made by another hand, in another way.
+            // It was created with other arguments.
             Err(Fault::Refused(_)) => live.kinds.note_made(dead.clone()),
             Err(fault) => return Err(fault),
         }
@@ -82,7 +87,7 @@ impl Looking<'_> {
     }
 }
 
-/// Makes the queues exist. Existing ones are not declared: these credentials may not be allowed to.
+/// Creates the queues that do not exist. Existing ones are not declared: this user may lack the permission.
 pub(super) async fn declare(live: &Live, queues: &[QueueName]) -> Result<(), Fault> {
     let missing = split(live, queues).await?.1;
     if missing.is_empty() {
@@ -96,7 +101,7 @@ pub(super) async fn declare(live: &Live, queues: &[QueueName]) -> Result<(), Fau
     Ok(())
 }
 
-/// The queues that exist and those that do not, each in the given order.
+/// Returns the queues that exist and those that do not, each in the given order.
 pub(super) async fn split(live: &Live, queues: &[QueueName]) -> Result<(Vec<QueueName>, Vec<QueueName>), Fault> {
     let mut looking = Looking::at(live);
     let (mut existing, mut missing) = (Vec::new(), Vec::new());
@@ -110,7 +115,7 @@ pub(super) async fn split(live: &Live, queues: &[QueueName]) -> Result<(Vec<Queu
     Ok((existing, missing))
 }
 
-/// Makes the queue of dead letters exist.
+/// Creates the queue of dead letters if it does not exist.
 pub(super) async fn declare_dead(live: &Live, origin: &QueueName) -> Result<(), Fault> {
     let mut looking = Looking::at(live);
     let made = looking.look_at_dead(origin).await;
@@ -120,8 +125,8 @@ pub(super) async fn declare_dead(live: &Live, origin: &QueueName) -> Result<(), 
 
 /// Declares a durable queue without arguments.
 ///
-/// RabbitMQ 3.10 that is killed within moments after its answer may have forgotten the queue when it starts again (measured: one time in
-/// eight when killed a second later). Existing queues are in no such danger.
+/// RabbitMQ 3.10 that is killed within moments after its answer may have lost a new queue when it starts again
+/// (measured: once in eight times when killed a second later). Existing queues are not lost.
 pub(super) async fn declare_durable(channel: &Channel, queue: ShortString) -> Result<(), Fault> {
     let options = QueueDeclareOptions { durable: true, ..Default::default() };
     channel.queue_declare(queue, options, FieldTable::default()).await?;

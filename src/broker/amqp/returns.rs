@@ -1,8 +1,11 @@
-//! How often the messages of quorum queues were given back, as far as it matters. A look is harmless while it is tried out that a message can
-//! be given back more often than any that was seen. So that all processes know what one has seen and tried out, it is noted at the broker.
+//! How often messages of quorum queues were returned, and which numbers of returns were tried out.
 //!
-//! The notes are messages in queues of our own: the name of a queue, and how many returns must be tried out before the next look into it; and
-//! what was tried out. A short trial is made by each process; a long one takes seconds, so that all processes believe its outcome for a minute.
+//! A listing is harmless if it was tried out that a message can be returned more often than any message of the queue
+//! was. Observations and trials of one process are noted at the broker for all others.
+//!
+//! The notes are messages in two queues of our own: the name of a queue and the number of returns that must be tried
+//! out before it is listed again; and trials. A short trial is made by each process. A long one takes seconds, so its
+//! outcome is valid for all processes for a minute.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,39 +21,40 @@ use super::kinds::{Kind, TrialOf};
 use super::message::persistent;
 use super::{names, publish};
 
-/// How many returns are tried out: the first of these that is sufficient. A limit that the last one does not exceed counts as none.
+/// Numbers of returns that are tried out: the first sufficient one. A limit above the last one counts as none.
 const TRIALS: [u32; 3] = [25, 100, 400];
-/// Before messages have so few returns left of those that were tried out, more are tried out. So many processes may look at the same time
-/// before one of them has noted that.
+/// Number of returns that messages must have left, of those that were tried out, before a longer trial is made.
+///
+/// This many processes may list the queue at the same time before one of them has noted that.
 const RESERVE: u32 = 15;
-/// Header: how often a quorum queue has had the message back.
+/// Header of quorum queues: number of times that the message was returned.
 const DELIVERY_COUNT: &str = "x-delivery-count";
 /// Timeout for writing a note.
 const NOTE_TIMEOUT: Duration = Duration::from_secs(2);
-/// More notes than there are queues.
+/// Maximum number of notes. There are fewer queues.
 const MAX_NOTES: i32 = 10_000;
 /// Maximum size of all notes, in bytes.
 const MAX_BYTES: i32 = 1024 * 1024;
 
-/// A queue of notes.
+/// A queue for notes.
 #[derive(Clone, Copy)]
 pub(super) struct Notes {
     pub(super) queue: &'static str,
-    /// How long a note is believed. Milliseconds.
+    /// Time for which a note is valid, in milliseconds.
     ttl: i32,
 }
 
-/// Notes that are a queue's name and a number. What waits in a queue for longer is noted once more: a week.
+/// Notes of a queue's name and a number, valid for a week. What waits for longer is noted again.
 pub(super) const NEEDED: Notes = Notes { queue: names::RETURNS_NEEDED, ttl: 7 * 24 * 3_600_000 };
-/// Notes that are trials, as they are [`shown`].
+/// Notes of trials, in the form of [`shown`].
 pub(super) const TRIED: Notes = Notes { queue: names::RETURNS_TRIED, ttl: 60_000 };
 
-/// How many returns are tried out for messages that were never given back.
+/// Number of returns that are tried out for messages that were never returned.
 pub(super) const FIRST_TRIAL: u32 = TRIALS[0];
-/// How many returns are tried out at most.
+/// Maximum number of returns that are tried out.
 pub(super) const LAST_TRIAL: u32 = TRIALS[TRIALS.len() - 1];
 
-/// Returns how often a message was given back.
+/// Returns how often a message was returned.
 pub(super) fn count(message: &Delivery) -> u32 {
     let headers = message.properties.headers().as_ref();
     let count = match headers.and_then(|headers| headers.inner().get(DELIVERY_COUNT)) {
@@ -63,23 +67,24 @@ pub(super) fn count(message: &Delivery) -> u32 {
         Some(AMQPValue::ShortShortUInt(count)) => (*count).into(),
         _ => 0,
     };
-    // Whoever publishes a message can put anything there.
+    // Any client can publish a message with any number.
     u32::try_from(count.max(0)).unwrap_or(u32::MAX)
 }
 
-/// Returns how many returns must be tried out before messages may be looked at that were given back so often.
+/// Returns how many returns must be tried out before messages that were returned this often may be listed.
 fn trial_for(count: u32) -> u32 {
     TRIALS.into_iter().find(|returns| count.saturating_add(RESERVE) <= *returns).unwrap_or(LAST_TRIAL)
 }
 
-/// Returns a trial as it is noted.
+/// Returns the text of a trial's note.
 pub(super) fn shown((queue, limit, returns): &TrialOf) -> String {
     let limit = limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
     format!("{queue} {limit} {returns}")
 }
 
-/// Notes what messages that are in our hands need, before they go back. Where that fails, this process knows it all the same. A process that
-/// is killed while it holds them has noted nothing.
+/// Notes how many returns held messages need, before they are returned.
+///
+/// On failure, this process knows the number all the same. A process that is killed while it holds them notes nothing.
 pub(super) async fn note_needed(live: &Live, queue: &ShortString, messages: &[Delivery]) {
     if !live.kinds.are_returns_counted() {
         return;
@@ -91,14 +96,14 @@ pub(super) async fn note_needed(live: &Live, queue: &ShortString, messages: &[De
     }
 }
 
-/// Notes that a message stayed in this trial.
+/// Notes that the message stayed in this trial.
 pub(super) async fn note_tried(live: &Live, trial: &TrialOf) {
     TRIED.note(live, &shown(trial)).await;
 }
 
 impl Notes {
     async fn note(self, live: &Live, note: &str) {
-        // Messages may be in our hands meanwhile, which workers wait for.
+        // Workers may be waiting for messages that are held meanwhile.
         match tokio::time::timeout(NOTE_TIMEOUT, self.write(live, note)).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => tracing::debug!("{note:?} is not noted in {}: {fault}", self.queue),
@@ -107,7 +112,8 @@ impl Notes {
     }
 
     async fn write(self, live: &Live, note: &str) -> Result<(), Fault> {
-        // The connection that looks never publishes: while an alarm is on, the broker would read nothing more from it.
+        // A connection that lists queues must not publish: while an alarm is on, the broker would read nothing more
+        // from it.
         let (publishing, channel) = live.publishing_channel().await?;
         let written = async {
             tokio::select! {
@@ -123,7 +129,7 @@ impl Notes {
         written
     }
 
-    /// Makes the queue exist. Returns whether there are notes: some may be in the hands of who reads them.
+    /// Creates the queue if it does not exist. Returns whether there are notes, also when another process holds them.
     pub(super) async fn declare(self, channel: &Channel) -> Result<bool, Fault> {
         let options = QueueDeclareOptions { durable: true, ..Default::default() };
         let mut arguments = Kind::CLASSIC.arguments();
@@ -135,7 +141,7 @@ impl Notes {
     }
 }
 
-/// Reads what messages need: the largest number for each queue. What is no note is left alone.
+/// Parses notes: returns the largest number for each queue. Other texts are ignored.
 pub(super) fn parse_needed(notes: &[String]) -> HashMap<String, u32> {
     let mut needed = HashMap::new();
     for (queue, returns) in notes.iter().filter_map(|note| note.rsplit_once(' ')) {

@@ -1,4 +1,4 @@
-//! Whether a user may do what a worker does.
+//! Checks that a user has the permissions of a worker.
 
 use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
 
@@ -7,14 +7,14 @@ use super::connection::Live;
 use super::fault::Fault;
 use super::roll_call::declare_exchange;
 
-/// Makes what a worker makes for a claim, and removes it again.
+/// Creates the objects that a worker needs for a claim, and deletes them.
 pub(super) async fn check(live: &Live) -> Result<(), Fault> {
     let claims = Shelf::of_a_new_slot(Vec::new()).take(live).await?;
     let (name, channel) = (claims.name.clone(), claims.channel.clone());
     let removed = live.in_time(async {
         declare_exchange(&channel).await?;
         channel.queue_delete(name.clone(), QueueDeleteOptions::default()).await?;
-        // It goes with its queue, unless that was faster.
+        // The exchange is deleted with its queue, or here if that takes longer.
         channel.exchange_delete(name, ExchangeDeleteOptions::default()).await?;
         Ok(())
     });

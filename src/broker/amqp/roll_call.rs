@@ -1,12 +1,14 @@
-//! Who holds which request. Claim queues cannot be listed over AMQP, so the holders are asked: a question goes to every
-//! connection with slots, and each answers with one message per claim that it holds, the request as its body.
+//! Answers to questions about claims.
 //!
-//! How many will answer is known before: each of them consumes from one queue of which the broker tells how many consumers it has. So a
-//! question for all claims ends with the last answer. Silence ends it too: a holder may die while it is asked, which the broker's count then
-//! shows. One that is still counted is only slow, and is given more time.
+//! Claim queues cannot be listed over AMQP, so the holders of claims are asked. A question goes to every connection
+//! with slots, and each answers with one message per claim, with the request as its body.
 //!
-//! Every client that may use the virtual host can answer as well. So answers are bounded in number and size, an answer counts only for
-//! the request that was asked for, and a question is answered only to who asks through RabbitMQ's own reply queue.
+//! The number of answering connections is known: each of them consumes from one queue, whose number of consumers the
+//! broker reports. So a question for all claims ends with the last answer. Silence ends it, too: a holder may die while
+//! it is asked, which the broker's number shows then. A holder that is still counted is only slow, and gets more time.
+//!
+//! Every client that may use the virtual host can answer as well. So answers are limited in number and size, an answer
+//! counts only for the request that was asked for, and questions are answered only through RabbitMQ's own reply queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +31,7 @@ use super::message::text_header;
 use super::names;
 use crate::broker::contact::Cancel;
 
-/// However many answers come, a question ends.
+/// Timeout for a question, however many answers come.
 pub(super) const LONGEST: Duration = Duration::from_secs(5);
 
 /// Maximum size of the questions that wait at the broker for a worker, in bytes.
@@ -37,10 +39,10 @@ const MAX_QUESTIONS: i32 = 1024 * 1024;
 /// Maximum number of questions that a worker has received and not answered.
 const QUESTIONS_PREFETCH: u16 = 16;
 
-/// Answers roll-calls for a link as long as this value lives.
+/// Answers questions on each connection of a client, as long as this value lives.
 pub(super) struct Presence {
     answering: JoinHandle<()>,
-    /// Whether questions are heard, or it was seen that they cannot be.
+    /// Whether questions are received, or were found not to be.
     settled: watch::Receiver<bool>,
 }
 
@@ -53,17 +55,19 @@ impl Presence {
                     tracing::debug!("roll-calls are not answered for now: {fault}");
                 }
                 settles.send_replace(true);
-                // After a refusal the same connection is still there: no tight loop.
+                // After a refusal the connection is still alive: the pause prevents a tight loop.
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         });
         Self { answering, settled }
     }
 
-    /// Waits until questions are heard, so that what is claimed from then on is told of; or it was seen that they cannot be, or take long.
+    /// Waits until questions are received, so that new claims can be reported.
+    ///
+    /// Returns also when they cannot be received, or when that takes long.
     pub(super) async fn settled(&self) {
         let mut settled = self.settled.clone();
-        // The other end goes away when the connection is closed for good: then there is nothing to wait for.
+        // The sender is gone when the client was closed: there is nothing to wait for.
         let _ = tokio::time::timeout(LONGEST, settled.wait_for(|settled| *settled)).await;
     }
 }
@@ -80,14 +84,14 @@ pub(super) async fn declare_exchange(channel: &Channel) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Declares the queue that tells how many connections answer, and gives their number.
+/// Declares the queue that counts answering connections, and returns their number.
 pub(super) async fn declare_presence(channel: &Channel) -> Result<u64, Fault> {
     let options = QueueDeclareOptions { durable: true, auto_delete: true, ..Default::default() };
     let queue = channel.queue_declare(names::PRESENCE.into(), options, FieldTable::default()).await?;
     Ok(queue.consumer_count().into())
 }
 
-/// Answers until the connection is lost.
+/// Answers questions until the connection is lost.
 async fn answer(link: &Link, live: &Live, settles: &watch::Sender<bool>) -> Result<(), Fault> {
     let channel = live.channel().await?;
     let (mut questions, _present) = live.in_time(hear_questions(&channel)).await?;
@@ -103,7 +107,7 @@ async fn answer(link: &Link, live: &Live, settles: &watch::Sender<bool>) -> Resu
     }
 }
 
-/// Consumes questions, and is counted as one that does.
+/// Consumes questions, and is counted as an answering connection.
 async fn hear_questions(channel: &Channel) -> Result<(lapin::Consumer, lapin::Consumer), Fault> {
     declare_exchange(channel).await?;
     let options = QueueDeclareOptions { exclusive: true, ..Default::default() };
@@ -113,12 +117,13 @@ async fn hear_questions(channel: &Channel) -> Result<(lapin::Consumer, lapin::Co
     let exchange = names::ROLL_CALL.into();
     let key = ShortString::default();
     channel.queue_bind(queue.clone(), exchange, key, QueueBindOptions::default(), FieldTable::default()).await?;
-    // Acknowledged one by one: what comes too fast, or to the second queue, to which nobody has reason to publish, stays at the broker.
+    // Each is acknowledged by itself, so that a surplus stays at the broker, also messages to the second queue, which
+    // should be empty.
     let options = BasicConsumeOptions::default();
     let qos = BasicQosOptions { global: false };
     channel.basic_qos(QUESTIONS_PREFETCH, qos).await?;
     let questions = channel.basic_consume(queue, ShortString::default(), options, FieldTable::default()).await?;
-    // Only now that this connection hears questions it counts as one that answers.
+    // The connection is counted only after it receives questions.
     declare_presence(channel).await?;
     channel.basic_qos(1, qos).await?;
     let presence = names::PRESENCE.into();
@@ -126,10 +131,10 @@ async fn hear_questions(channel: &Channel) -> Result<(lapin::Consumer, lapin::Co
     Ok((questions, present))
 }
 
-/// Answers one question.
+/// Answers a question.
 async fn reply(link: &Link, live: &Live, channel: &Channel, question: &Delivery) -> Result<(), Fault> {
     let Some(reply_to) = question.properties.reply_to().clone() else { return Ok(()) };
-    // With any other queue, who asks would have us publish where it may not.
+    // Through any other queue, a client could make us publish where it must not.
     if !reply_to.as_str().starts_with(names::REPLY_TO) || !question.data.is_empty() {
         tracing::debug!("a question to {reply_to} is not answered");
         return Ok(());
@@ -141,7 +146,7 @@ async fn reply(link: &Link, live: &Live, channel: &Channel, question: &Delivery)
     };
     let cancelled = cancelled(link, question);
     if live.alarm().is_some() {
-        // What is published now would be sent when nobody waits for it any more.
+        // An answer would be sent after the alarm, when no client waits for it.
         return Ok(());
     }
     let wants_closing = !text_header(&question.properties, names::CLOSING).is_empty();
@@ -168,7 +173,7 @@ async fn reply(link: &Link, live: &Live, channel: &Channel, question: &Delivery)
     Ok(())
 }
 
-/// Has a test cancelled, if that is what is asked. The inner value is the answer, if the test is here.
+/// Cancels a test, if the question asks for that. The inner value is the answer, if the test is here.
 fn cancelled(link: &Link, question: &Delivery) -> Option<Option<FieldTable>> {
     let wish = text_header(&question.properties, names::CANCEL);
     if wish.is_empty() {

@@ -1,4 +1,4 @@
-//! A worker's place: it takes one request at a time, and holds none while it waits.
+//! A slot of a worker: takes one request at a time, and holds none while it waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,48 +30,51 @@ use crate::broker::rotation::Waiting;
 use crate::broker::{BrokerError, ClaimStep, Rotation, Verdict, Wait};
 use crate::release::QueueName;
 
-/// After an outage, workers whose tests have gone on announce their claims again. An idle one leaves them so much time
-/// before it takes requests: what it would take is most likely what they are running.
+/// Time after an outage for which an idle slot takes no requests.
+///
+/// Workers whose tests have gone on acquire their claims again meanwhile: the requests that this slot would take are
+/// most likely theirs.
 const AFTER_YOU: Duration = Duration::from_secs(5);
-/// Between two attempts on a connection that is there.
+/// Pause between attempts on a connection that is alive.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often a slot looks that waits for nothing but requests that wait out a delay.
+/// Interval between checks while only requests in delay queues are left.
 const LOOK_FOR_DELAYED_EVERY: Duration = Duration::from_secs(1);
 
-/// An interruption so long ago was overcome.
+/// Time after which an earlier interruption no longer counts.
 const FORGET_AFTER: Duration = Duration::from_secs(60);
-/// Interval between two questions of a waiting slot whether the broker counts its consumers.
+/// Interval between checks that the broker still counts the consumers of a waiting slot.
 const CHECK_CONSUMERS_EVERY: Duration = Duration::from_secs(30);
-/// Between the looks that find everything empty.
+/// Pause between checks that find all queues empty.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// What is on its way from its delay to its queue is in neither for a moment: empty is what was found empty twice.
+/// Number of checks after which queues count as empty. On its way from its delay queue, a request is in no queue for a
+/// moment.
 const LOOKS: u8 = 2;
-/// How long a request waits while another one with its id runs: the more often it was passed on, the longer.
+/// Delays of a request while another one with its id runs, by the number of times that it was passed on.
 const WAIT_FOR_NAMESAKE: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
-/// Who consumes from a queue may be looking at its messages, and give them back in a moment.
+/// Number of checks while there are other consumers, which may be listing messages, and return them in a moment.
 const LOOKS_BESIDE_OTHERS: u8 = 20;
 
-/// A worker's place at RabbitMQ.
+/// A slot at RabbitMQ.
 pub struct AmqpSlot {
     link: Arc<Link>,
     shelf: Arc<Shelf>,
     rotation: Rotation,
     survey: Survey,
-    /// Where requests are taken. What is taken and not acknowledged goes back with it.
+    /// Channel for taking requests. Requests that are not acknowledged return when it is closed.
     channel: Option<Channel>,
     presence: Arc<Presence>,
     _serving: Serving,
 }
 
-/// A request that was taken from its queue and is not yet ours: the delivery is not acknowledged.
+/// A request that was taken from its queue and is not ours yet: the delivery is not acknowledged.
 struct Taken {
     queue: QueueName,
     delivery: Delivery,
-    /// What the wait for it leaves to be done.
+    /// The ended wait that brought it.
     wait: Option<EndedWait>,
 }
 
-/// A wait on all queues that has brought a request. Others may have come after it.
+/// A wait on all queues that has brought a request. Others may have been delivered after it.
 struct EndedWait {
     channel: Channel,
     consumers: Box<dyn Send>,
@@ -79,23 +82,23 @@ struct EndedWait {
 }
 
 impl EndedWait {
-    /// Gives back what else has come, all at once, and ends the consumers with the channel. Nobody waits for that.
+    /// Returns the other deliveries, all at once, and ends the consumers with the channel, in the background.
     fn give_back(self) {
         let Self { channel, consumers, waiting } = self;
         tokio::spawn(async move {
             channel::close(&channel).await;
-            // Not before: each would be cancelled by itself.
+            // Dropped last: otherwise each consumer would be cancelled by itself.
             drop((consumers, waiting));
         });
     }
 }
 
-/// What became of a taken request.
+/// Outcome of an attempt to take ownership of a request.
 enum Outcome {
     Claimed(Box<NewClaim<AmqpHold>>),
-    /// Somebody else runs it, or it waits until another one has run.
+    /// Another worker runs it, or it waits until another request with its id has run.
     Elsewhere,
-    /// `stop` came first; it is back on its queue.
+    /// `stop` came first; the request is back in its queue.
     Stopped,
 }
 
@@ -109,7 +112,7 @@ impl AmqpSlot {
     /// Claims the next request: see [`super::super::Slot::claim`].
     ///
     /// # Errors
-    /// With [`Wait::UntilEmpty`], when the broker cannot be reached; otherwise only when it refuses for good.
+    /// With [`Wait::UntilEmpty`], when the broker cannot be reached; otherwise only when it refuses the operation.
     pub(in crate::broker) async fn claim(
         &mut self,
         wait: Wait,
@@ -124,7 +127,7 @@ impl AmqpSlot {
                     tokio::select! {
                         live = self.link.persistently() => match live {
                             Some(live) => live,
-                            // The broker was closed: there is nothing to wait for.
+                            // The broker was closed.
                             None => return Ok(None),
                         },
                         () = stop.cancelled() => return Ok(None),
@@ -142,7 +145,7 @@ impl AmqpSlot {
                 () = stop.cancelled() => return Ok(None),
             }
             if wait == Wait::ForOne {
-                // A claim is made by a publication.
+                // A claim needs a publication.
                 tokio::select! {
                     () = live.unblocked() => {}
                     () = stop.cancelled() => return Ok(None),
@@ -152,16 +155,16 @@ impl AmqpSlot {
                 Ok(claim) => return Ok(claim),
                 Err(fault) => fault,
             };
-            // What was taken goes back with the channel.
+            // Unacknowledged requests return when the channel is closed.
             if let Some(channel) = self.channel.take() {
                 if live.alarm().is_some() {
-                    // The broker hears of it when the alarm is over.
+                    // A broker with an alarm notices that when the alarm is over.
                     tokio::spawn(async move { channel::close(&channel).await });
                 } else {
                     channel::close(&channel).await;
                 }
             }
-            // What happened long ago and was overcome says nothing about now.
+            // An interruption that is long over says nothing about this one.
             failures = if last_failure.elapsed() > FORGET_AFTER { 1 } else { failures + 1 };
             last_failure = Instant::now();
             match fault {
@@ -169,7 +172,7 @@ impl AmqpSlot {
                 Fault::Missing(_) => {
                     live.kinds.forget_all();
                     match queues::declare(&live, self.rotation.queues()).await {
-                        // It went away in the meantime.
+                        // The broker became unreachable meanwhile.
                         Err(Fault::Away(reason) | Fault::Blocked(reason)) if wait == Wait::ForOne => {
                             tracing::warn!("declaring the queues was interrupted: {reason}");
                         }
@@ -204,7 +207,7 @@ impl AmqpSlot {
                 _ => live.channel().await?,
             };
             self.channel = Some(channel.clone());
-            // Ready before a request comes.
+            // The claim queue is ready before a request comes.
             let claims = self.shelf.take(live).await?;
             let taken = match self.take(live, &channel, wait, stop).await {
                 Ok(Some(taken)) => taken,
@@ -221,8 +224,7 @@ impl AmqpSlot {
         }
     }
 
-    /// Takes a request. While there is work, each queue has its turn; only when all are empty, the broker is asked to say
-    /// when that changes.
+    /// Takes a request. While there are any, each queue has its turn; a slot consumes only when all queues are empty.
     async fn take(
         &mut self,
         live: &Live,
@@ -246,7 +248,7 @@ impl AmqpSlot {
                 (None, Wait::UntilEmpty) => {
                     let needed = if self.survey.others_consume { LOOKS_BESIDE_OTHERS } else { LOOKS };
                     let (asked, queues) = (live.clone(), rotation.queues().to_vec());
-                    // A task of its own, which ends also when nobody waits for it any more.
+                    // A task of its own, which ends also when this one is no longer waited for.
                     let looking = tokio::spawn(async move { delay::any_waiting(&asked, &queues).await });
                     let delayed = tokio::select! {
                         delayed = looking => delayed.map_err(|error| Fault::Away(error.to_string()))??,
@@ -273,8 +275,9 @@ impl AmqpSlot {
         }
     }
 
-    /// Asks the queues in the order of the rotation. Where nothing was found a moment ago nothing is looked for, until there
-    /// is nothing elsewhere.
+    /// Asks the queues in the order of the rotation.
+    ///
+    /// Queues that were just found empty are not asked until all others are empty, too.
     async fn ask(&mut self, channel: &Channel) -> Result<Option<Taken>, Fault> {
         let Self { rotation, survey, .. } = self;
         let mut certain = false;
@@ -287,7 +290,7 @@ impl AmqpSlot {
             let out_of_turn = |index: usize| rotation.is_huge(index) && !rotation.huge_is_due();
             match next {
                 None if certain => return Ok(None),
-                // Before a bulk request is served because nothing else waits, that must be true.
+                // Before a bulk request is served because no other waits, that is checked again.
                 Some(index) if certain || !out_of_turn(index) => {
                     let queue = &rotation.queues()[index];
                     let message = channel.basic_get(names::short(queue), BasicGetOptions::default()).await?;
@@ -317,7 +320,7 @@ impl AmqpSlot {
             }));
             Ok(consumers.await?)
         });
-        // The end of one of many streams would go unnoticed, so each says it.
+        // The end of one of many streams would go unnoticed, so each has an item for it.
         let each = consumers.await?.into_iter().enumerate().map(|(index, consumer)| {
             let deliveries = consumer.map(move |delivery| Some((index, delivery)));
             deliveries.chain(stream::iter([None]))
@@ -326,7 +329,7 @@ impl AmqpSlot {
         let first = tokio::select! {
             biased;
             () = stop.cancelled() => {
-                // With what may have come just now.
+                // A delivery that has just come returns with it.
                 self.channel = None;
                 channel::close(channel).await;
                 return Ok(None);
@@ -341,8 +344,9 @@ impl AmqpSlot {
         Ok(Some(Taken { queue: self.rotation.queues()[index].clone(), delivery: delivery?, wait: Some(wait) }))
     }
 
-    /// Waits until the broker does not answer, or counts no consumer at one of the queues from which this slot consumes. A slot must
-    /// not wait for what nobody will bring.
+    /// Waits until the broker does not answer, or counts no consumer at one of the queues.
+    ///
+    /// A slot must not wait for messages that the broker will never deliver.
     async fn loss_of_consumers(&self, live: &Live, channel: &Channel) -> Fault {
         loop {
             tokio::time::sleep(CHECK_CONSUMERS_EVERY).await;
@@ -356,7 +360,7 @@ impl AmqpSlot {
         }
     }
 
-    /// Makes a taken request ours.
+    /// Takes ownership of a request that was taken: stores a copy, acknowledges the delivery, and acquires the lock.
     async fn secure(
         &mut self,
         live: &Live,
@@ -375,7 +379,7 @@ impl AmqpSlot {
         let (mut own, locked) = tokio::select! {
             biased;
             taken_over = taking_over => taken_over?,
-            // An alarm may last: who is told to stop does not wait for its end. What is half done is undone by the broker.
+            // An alarm may last: `stop` does not wait for its end. The broker undoes what is half done.
             () = async { tokio::join!(stop.cancelled(), live.blocked()); } => {
                 self.channel = None;
                 return Ok(Outcome::Stopped);
@@ -428,7 +432,7 @@ impl AmqpSlot {
                 Ok(Outcome::Elsewhere)
             }
             (Some(Ok(Locking::Namesake)), place) => {
-                // Whoever comes for this request must not take it for held here.
+                // From here on, this slot must not report the request as held.
                 drop(place);
                 let uuid = subject.uuid.as_ref().map(ToString::to_string).unwrap_or_default();
                 tracing::warn!("a request from {queue} waits: another one with its id {uuid} runs");
@@ -445,7 +449,7 @@ impl AmqpSlot {
                 }
             }
             (unlocked, place) => {
-                // The lock may be ours without our knowing: nobody else could run the request then.
+                // The lock may be ours without our knowing: no other connection could run the request then.
                 log.step(ClaimStep::GivenBack);
                 give_back(own, &subject, place.is_some()).await;
                 match unlocked {
@@ -457,7 +461,7 @@ impl AmqpSlot {
     }
 }
 
-/// Has a request come back after a while.
+/// Puts a request into a delay queue.
 async fn postpone(live: &Live, own: &Copy, subject: &Subject) -> Result<(), Fault> {
     let passes = usize::try_from(subject.history.passes).unwrap_or(usize::MAX);
     let after = WAIT_FOR_NAMESAKE[passes.min(WAIT_FOR_NAMESAKE.len() - 1)];
@@ -470,7 +474,7 @@ async fn postpone(live: &Live, own: &Copy, subject: &Subject) -> Result<(), Faul
     Ok(())
 }
 
-/// Gives a request back to its queue, and its lock up if it is ours.
+/// Returns a request to its queue. If the lock is ours, it is released.
 async fn give_back(mut own: Copy, subject: &Subject, locked: bool) {
     if locked {
         let _ = own.queue.locks.unlock(subject).await;

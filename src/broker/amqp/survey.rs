@@ -1,4 +1,4 @@
-//! Which queues have requests: one question for all, instead of one after the other for a message that is not there.
+//! Depths of a worker's queues: one question for all, instead of a fetch from each that may be empty.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use super::fault::Fault;
 use super::names;
 use crate::release::QueueName;
 
-/// What was found is believed for so long while there is work. A queue that gets its first request is seen this much later.
+/// Time for which the depths are valid while there are requests. The first request of a queue is seen this much later.
 const LASTS: Duration = Duration::from_secs(1);
 
-/// What was found in a worker's queues.
+/// Numbers of a worker's queues, from the last question.
 #[derive(Default)]
 pub(super) struct Survey {
     made: Option<Instant>,
-    /// How many requests waited in each queue, less those that this slot has taken since.
+    /// Number of waiting requests in each queue, without those that this slot has taken since.
     pub(super) ready: Vec<u32>,
-    /// Whether others consume from a queue: workers that wait, or somebody who looks at its messages and has them in hand.
+    /// Whether there are other consumers: workers that wait, or clients that list messages and hold them.
     pub(super) others_consume: bool,
-    /// The first queue that has no consumer.
+    /// Index of the first queue without a consumer.
     pub(super) unconsumed: Option<usize>,
 }
 
@@ -32,7 +32,7 @@ impl Survey {
         self.made.is_none_or(|made| made.elapsed() >= LASTS)
     }
 
-    /// Looks at all queues at once.
+    /// Asks for all queues at once.
     pub(super) async fn make(&mut self, channel: &Channel, queues: &[QueueName]) -> Result<(), Fault> {
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
         let look = |queue| channel.queue_declare(names::short(queue), options, FieldTable::default());

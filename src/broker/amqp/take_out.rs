@@ -1,10 +1,11 @@
-//! Taking messages out of a queue for good, or to another one.
+//! Removal of messages from a queue, for good or to another queue.
 //!
-//! A quorum queue hears of acknowledgements later than the broker answers for them, and a channel that is closed too early drops some. So it
-//! is looked into once more, and what came back is taken out again. Where looking would do harm, everything is taken, with one
-//! acknowledgement.
+//! The broker confirms acknowledgements before a quorum queue has received them, and drops some if the channel is
+//! closed too early. So the queue is checked again, and messages that came back are removed again. If listing would do
+//! harm, all messages are removed, with one acknowledgement.
 //!
-//! A call that was killed may have left a message in both queues. The next one finds its copy there, and makes no second one.
+//! A call that was killed may have left a message in both queues. The next call finds the copy in the other queue, and
+//! makes no second one.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,28 +24,28 @@ use crate::broker::take_out::Extent;
 use crate::broker::{BrokerError, Choice, Message, Pile};
 use crate::release::QueueName;
 
-/// How often a quorum queue is looked into for messages that came back.
+/// Maximum number of checks for messages that came back to a quorum queue.
 const MAX_ROUNDS: usize = 5;
 
 /// Bodies of messages.
 type Bodies = HashSet<Vec<u8>>;
 
-/// For the body of each message that was taken out, how many others like it were to stay.
+/// For the body of each removed message, the number of equal ones that were to stay.
 type Kept = HashMap<Vec<u8>, usize>;
 
-/// A pile of a queue's messages, and how they are taken.
+/// A removal from one pile of a queue.
 struct Taking<'a> {
     link: &'a Link,
     live: &'a Live,
     queue: ShortString,
     pile: Pile,
-    /// In the order in which everybody takes from them.
+    /// Queues that hold the messages, in the order in which every client takes from them.
     holders: Vec<ShortString>,
-    /// How what stays is given back; `None` when the delay queues are taken from.
+    /// How the remaining messages are returned. `None` for the delay queues.
     give_back: Option<GiveBack>,
 }
 
-/// See [`crate::broker::Broker::take_out`] and [`crate::broker::Broker::take_everything`].
+/// Takes messages out: see [`crate::broker::Broker::take_out`] and [`crate::broker::Broker::take_everything`].
 pub(super) async fn take_out(
     link: &Link,
     live: &Live,
@@ -83,7 +84,7 @@ async fn take(
     let Some(give_back) = way_to_give_back(live, pile, &holders, extent).await.map_err(error)? else { return Ok(0) };
     let give_back = give_back.map_err(|opaque| BrokerError::Opaque(Box::new(opaque)))?;
     let is_certain = match (pile, give_back) {
-        // Some of the holders are quorum queues.
+        // Some of the queues are quorum queues.
         (Pile::Delayed, _) => false,
         (_, Some(GiveBack::Close)) => true,
         _ => extent == Extent::Everything,
@@ -96,7 +97,9 @@ async fn take(
     Ok(count)
 }
 
-/// How what stays in these queues is given back, `None` when there are none; or why they cannot be taken from.
+/// Returns how the remaining messages of these queues are returned, or the reason why none can be removed.
+///
+/// `None` when there are no messages.
 async fn way_to_give_back(
     live: &Live,
     pile: Pile,
@@ -119,7 +122,7 @@ async fn way_to_give_back(
     }))
 }
 
-/// The bodies of the requests that wait in a queue; none where it cannot be looked into. Then a worker finds out which are there twice.
+/// Returns the bodies of the waiting requests; none if the queue cannot be listed. Workers detect duplicates then.
 async fn bodies_in(live: &Live, queue: ShortString) -> Result<Bodies, Fault> {
     let mut looking = Looking::at(live);
     let is_empty = looking.look(queue.clone()).await?.is_none_or(|lengths| lengths.ready == 0);
@@ -135,20 +138,21 @@ async fn bodies_in(live: &Live, queue: ShortString) -> Result<Bodies, Fault> {
 impl Taking<'_> {
     fn error(&self, fault: Fault) -> BrokerError {
         let action = match fault {
-            // Only copies need the broker's room.
+            // Only copies need room at the broker.
             Fault::Blocked(_) => "copy all of the requests",
             _ => "take requests out of a queue",
         };
         self.link.error(action, fault)
     }
 
-    /// Requests of all origins share the delay queues.
+    /// Returns whether a message is of this queue: requests of all origins share the delay queues.
     fn is_ours(&self, message: &Delivery) -> bool {
         self.pile != Pile::Delayed || message.routing_key == self.queue
     }
 
-    /// Takes hold of all messages. One queue after the other, and always in the same order: two who take from several would wait for
-    /// each other.
+    /// Holds all messages, one queue after the other.
+    ///
+    /// The order is always the same, because two clients that hold some of the queues would wait for each other.
     async fn hold(&self) -> Result<Vec<Held>, BrokerError> {
         let mut all = Vec::new();
         for holder in &self.holders {
@@ -167,7 +171,7 @@ impl Taking<'_> {
         Ok(all)
     }
 
-    /// Takes out what is chosen. Tells how many that were, and what stays although it looks like one of them.
+    /// Removes the selected messages. Returns their number, and the equal ones that stay.
     async fn first(
         &self,
         copies: Option<&Copies>,
@@ -201,7 +205,7 @@ impl Taking<'_> {
         if messages.is_empty() {
             return Ok((0, Kept::new()));
         }
-        // What a killed call has left here, it may have sent there before.
+        // A killed call may have copied some of these messages already.
         let there = match copies {
             Some(copies) => bodies_in(self.live, copies.queue.clone()).await.map_err(|fault| self.error(fault))?,
             None => Bodies::new(),
@@ -232,7 +236,7 @@ impl Taking<'_> {
         Ok((chosen.len(), kept))
     }
 
-    /// Takes out what is there again although it was taken out.
+    /// Removes messages again that were removed and came back.
     async fn again(&self, kept: &Kept) -> Result<(), BrokerError> {
         for _ in 0..MAX_ROUNDS {
             let all = self.hold().await?;
@@ -265,7 +269,7 @@ impl Taking<'_> {
     }
 }
 
-/// Gives back what was not removed, of which there are so many in each.
+/// Returns the remaining messages. `removed` has the number of removed ones in each queue.
 async fn give_back(all: Vec<Held>, removed: &[usize]) {
     for (number, held) in all.into_iter().enumerate() {
         let kept = held.messages.len().saturating_sub(removed.get(number).copied().unwrap_or_default());

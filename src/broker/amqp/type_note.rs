@@ -1,7 +1,7 @@
-//! A note at the broker for the next process: the type of the request queues there. A wrong first guess is a line in the broker's log, and each
-//! command is a process of its own.
+//! A note at the broker with the type of the request queues, for the next process.
 //!
-//! The note is the length of a queue of our own, which its declaration tells. It is a hint: the broker has the last word about each queue.
+//! A wrong first guess is a line in the broker's log, and each command is a process of its own. The note is the length
+//! of a queue of our own, which its declaration returns. It is only a hint: the broker is asked about each queue.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use super::message::persistent;
 use super::{names, publish};
 use crate::broker::queue_type::QueueType;
 
-/// Maximum time for a correction: whoever makes it is about to end.
+/// Timeout for a correction, which delays the end of the process.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Returns the type that the note tells; `None` when this user may not read it.
+/// Returns the type in the note; `None` when this user may not read it.
 pub(super) async fn read(live: &Live) -> Option<QueueType> {
     if !live.may_make_own() {
         return None;
@@ -51,7 +51,7 @@ async fn declare(channel: &Channel) -> Result<u32, Fault> {
 pub(super) async fn correct(link: &Link) {
     let Some(found) = link.current().and_then(|live| live.kinds.misnoted()) else { return };
     let correction = async {
-        // Not on the connection that looks: see [`Link::publishing`].
+        // A connection that lists queues must not publish: see [`Link::publishing`].
         let (live, channel) = link.publishing_channel().await?;
         match found {
             QueueType::Quorum => {
