@@ -1,8 +1,8 @@
-//! Notes of the requests that this user has submitted to queues that cannot be listed, so that duplicates are found
-//! there.
+//! Notes of the requests that this user has submitted to queues that cannot be listed.
 //!
-//! The notes are a file in the site's state folder. They contain digests of requests, without parameters and tokens.
-//! Nothing depends on them: a request that cannot be noted or found is only submitted again.
+//! Duplicates in such queues are found by these notes alone. They are a file in the site's state folder, and contain
+//! digests of requests, without parameters and tokens. Nothing depends on them: a request that cannot be noted or found
+//! is only submitted again.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;

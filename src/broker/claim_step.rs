@@ -1,8 +1,8 @@
 //! Steps of the claim protocol at RabbitMQ, as workers log them.
 //!
-//! `docs/claims.md` describes the protocol. The model in `tests/model/` shares this list: each recorded step must be one that
-//! the model allows. A step that reports an answer of the broker is logged after the answer; a step by which a worker gives
-//! something up is logged before it does so.
+//! `docs/claims.md` describes the protocol. The model in `tests/model/` shares this list: each recorded step must be
+//! one that the model allows. A step that reports an answer of the broker is logged after the answer; a step by which a
+//! worker gives something up is logged before it does so.
 
 use std::sync::Arc;
 

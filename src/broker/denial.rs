@@ -27,8 +27,9 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// Parses RabbitMQ's message: `ACCESS_REFUSED - [write ]access to exchange 'amq.default' in vhost '/' refused for
-    /// user 'alice'`.
+    /// Parses RabbitMQ's message about a missing permission.
+    ///
+    /// `ACCESS_REFUSED - [write ]access to exchange 'amq.default' in vhost '/' refused for user 'alice'`
     pub(super) fn from_rabbitmq(text: &str) -> Option<Self> {
         let (before, after) = text.split_once("access to ")?;
         let (resource, after) = after.split_once(" in vhost '")?;

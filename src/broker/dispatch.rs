@@ -49,8 +49,9 @@ pub struct Claim {
     pub redelivered: bool,
     /// Number of times that the request was passed on since an attempt last counted: see [`Verdict::Later`].
     pub passes: u32,
-    /// Failures of earlier attempts, oldest first: the latest ones of [`Verdict::Later`], at most
-    /// [`FAILURES`](super::FAILURES).
+    /// Failures of earlier attempts, oldest first.
+    ///
+    /// These are the latest ones of [`Verdict::Later`], at most [`FAILURES`](super::FAILURES).
     pub failures: Vec<Failure>,
     hold: Hold,
 }
@@ -173,8 +174,9 @@ impl Broker {
         }
     }
 
-    /// Returns the known queues that exist and whose names are most similar to a missing one's: at most three, nearest
-    /// first.
+    /// Returns the existing queues among `known` with the names most similar to a missing one's.
+    ///
+    /// These are at most three, nearest first.
     ///
     /// # Errors
     /// When the broker cannot be asked.
@@ -230,8 +232,9 @@ impl Broker {
         }
     }
 
-    /// Returns whether listing an existing queue may be impossible, now or when it has more messages; `true` if that is
-    /// unknown.
+    /// Returns whether listing an existing queue may be impossible, now or when it has more messages.
+    ///
+    /// `true` when that is unknown.
     ///
     /// # Errors
     /// When the broker cannot be asked.
@@ -242,8 +245,9 @@ impl Broker {
         }
     }
 
-    /// Returns the messages of a queue, at most `limit` of each kind. Dead letters are left out if they cannot be
-    /// listed.
+    /// Returns the messages of a queue, at most `limit` of each kind.
+    ///
+    /// Dead letters are left out if they cannot be listed.
     ///
     /// # Errors
     /// [`BrokerError::NoSuchQueue`] (without `nearest`) when it does not exist, [`BrokerError::Opaque`] when the
@@ -255,8 +259,9 @@ impl Broker {
         }
     }
 
-    /// Returns the messages of a queue that can be listed, and the reason if others cannot. Otherwise like
-    /// [`Broker::contents`].
+    /// Returns the messages of a queue that can be listed, and the reason if others cannot.
+    ///
+    /// Otherwise like [`Broker::contents`].
     ///
     /// # Errors
     /// [`BrokerError::NoSuchQueue`] (without `nearest`) when it does not exist, or when the broker cannot be asked.
@@ -290,8 +295,9 @@ impl Broker {
         self.take(queue, pile, to, Extent::Some, choice).await
     }
 
-    /// Removes or moves all messages of a pile, also in a queue that cannot be listed. `choice` must choose all of
-    /// them.
+    /// Removes or moves all messages of a pile, also in a queue that cannot be listed.
+    ///
+    /// `choice` must choose all of them.
     ///
     /// # Errors
     /// The errors of [`Broker::take_out`].
@@ -436,8 +442,9 @@ impl Listener {
 }
 
 impl Slot {
-    /// Claims the next request. `None` when `stop` is cancelled first, or when `wait` ends because the queues are
-    /// empty.
+    /// Claims the next request.
+    ///
+    /// `None` when `stop` is cancelled first, or when `wait` ends because the queues are empty.
     ///
     /// Not cancel-safe: end it with `stop`, so that no request is caught half-way. While the broker is unreachable, it
     /// reconnects with backoff, and logs that.
@@ -477,10 +484,10 @@ impl Claim {
         }
     }
 
-    /// Waits until the claim is lost, and returns the reason: the connection broke and another worker has the request
-    /// now.
+    /// Waits until the claim is lost, and returns the reason.
     ///
-    /// The run must be abandoned then. Never returns while the claim is held or can still be renewed.
+    /// The connection broke and another worker has the request now: the run must be abandoned. Never returns while the
+    /// claim is held or can still be renewed.
     pub async fn lost(&mut self) -> String {
         match &mut self.hold {
             Hold::Amqp(hold) => hold.lost().await,
@@ -488,8 +495,9 @@ impl Claim {
         }
     }
 
-    /// Waits until the claim is certainly held: only while the broker is unreachable and the claim must be acquired
-    /// again.
+    /// Waits until the claim is certainly held.
+    ///
+    /// This takes time only while the broker is unreachable and the claim must be acquired again.
     ///
     /// # Errors
     /// [`BrokerError::ClaimLost`].
@@ -508,8 +516,9 @@ impl Claim {
         }
     }
 
-    /// Returns whether another worker waits for requests of this queue now. Slots that share this claim's [`Rotation`]
-    /// do not count.
+    /// Returns whether another worker waits for requests of this queue now.
+    ///
+    /// Slots that share this claim's [`Rotation`] do not count.
     ///
     /// The answer may have changed by the time that the request is back in its queue.
     ///

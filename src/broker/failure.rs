@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// Maximum number of failures of a request that are kept; the oldest go first.
 pub const FAILURES: usize = 10;
-/// Maximum length of a reason, in characters. All failures must fit into one frame of RabbitMQ, with four bytes per
-/// character.
+/// Maximum length of a reason, in characters.
+///
+/// All failures must fit into one frame of RabbitMQ, with four bytes per character.
 const LONGEST_REASON: usize = 500;
 /// Maximum length of a worker's name, in characters.
 const LONGEST_WORKER: usize = 100;

@@ -54,8 +54,9 @@ impl History {
         serde_json::to_string(&self.failures).expect("text and numbers can always be written")
     }
 
-    /// Reads the text of [`History::failures_text`]. Any other text is ignored: it must not keep a request from
-    /// running.
+    /// Reads the text of [`History::failures_text`].
+    ///
+    /// Any other text is ignored: it must not keep a request from running.
     pub(super) fn failures_from(text: &str) -> Vec<Failure> {
         let failures: Vec<Failure> = serde_json::from_str(text).unwrap_or_default();
         let surplus = failures.len().saturating_sub(FAILURES);

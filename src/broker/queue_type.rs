@@ -1,5 +1,6 @@
-//! Types of RabbitMQ's queues, and reasons why some queues cannot be listed. `docs/queue-types.md` has the
-//! measurements.
+//! Types of RabbitMQ's queues, and reasons why some queues cannot be listed.
+//!
+//! `docs/queue-types.md` has the measurements.
 
 use std::fmt;
 use std::str::FromStr;

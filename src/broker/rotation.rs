@@ -66,8 +66,9 @@ impl Rotation {
         &self.0.queues
     }
 
-    /// Locks the rotation while a slot asks queues in several steps. Two slots at a time would give the same queue its
-    /// turn.
+    /// Locks the rotation while a slot asks queues in several steps.
+    ///
+    /// Two slots at a time would give the same queue its turn.
     pub(super) async fn asking(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.0.asking.lock().await
     }
@@ -241,7 +242,7 @@ mod tests {
             }
         }
 
-        /// Of ten requests in a row, at most one is a bulk request while others wait, and at least one while bulk waits.
+        /// Of ten requests in a row, at most one is a bulk request while others wait, and at least one while it waits.
         #[test]
         fn bulk_requests_have_a_tenth(
             chosen in proptest::sample::subsequence(everything(), 1..=36).prop_shuffle(),

@@ -38,8 +38,10 @@ pub enum Verdict {
         after: Duration,
         /// Failure of this attempt. It travels with the request: see [`Claim::failures`](super::Claim::failures).
         failure: Option<Failure>,
-        /// Whether this was an attempt. If not, and without a failure, the request was only passed on, which is counted
-        /// separately: see [`Claim::passes`](super::Claim::passes).
+        /// Whether this was an attempt.
+        ///
+        /// If not, and without a failure, the request was only passed on, which is counted separately: see
+        /// [`Claim::passes`](super::Claim::passes).
         counts: bool,
     },
     /// The request goes to the dead letters of its queue, with this reason.

@@ -80,8 +80,9 @@ pub struct AmqpListener {
 
 /// Maximum size of an announcement, in bytes. Larger ones do not come from workers, and are skipped.
 const MAX_ANNOUNCEMENT: usize = 128 * 1024;
-/// Maximum size of the announcements that wait at the broker for a slow listener, in bytes. The oldest are dropped
-/// first.
+/// Maximum size of the announcements that wait at the broker for a slow listener, in bytes.
+///
+/// The oldest are dropped first.
 const MAX_WAITING: i32 = 8 * 1024 * 1024;
 /// Maximum number of announcements that this process has received and not handled.
 const PREFETCH: u16 = 16;

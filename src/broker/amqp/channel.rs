@@ -8,8 +8,9 @@ use lapin::options::{BasicAckOptions, BasicQosOptions};
 
 use super::fault::Fault;
 
-/// Timeout for an answer of the broker, which usually takes milliseconds. Without an answer, the connection counts as
-/// lost.
+/// Timeout for an answer of the broker, which usually takes milliseconds.
+///
+/// Without an answer, the connection counts as lost.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Timeout for other clients that hold messages or a queue. They need moments, unless they are frozen or cut off.
 pub(super) const OTHERS_HOLD: Duration = Duration::from_secs(5);

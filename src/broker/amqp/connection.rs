@@ -38,8 +38,9 @@ const FRAME_MAX: u32 = 128 * 1024;
 const LARGEST_FRAME_MAX: u32 = 1024 * 1024;
 /// Timeout for closing a connection or a channel.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// Maximum pause between attempts to connect while claims are held: until they are acquired again, others may take the
-/// requests.
+/// Maximum pause between attempts to connect while claims are held.
+///
+/// Until they are acquired again, other workers may take the requests.
 const LONGEST_PAUSE_WITH_CLAIMS: Duration = Duration::from_secs(1);
 
 /// A way to one server: a live connection, or the means to make one.
@@ -345,8 +346,9 @@ impl Live {
         self.leave();
     }
 
-    /// Stops using the connection, and closes it in the background. A broker with an alarm notices that when the alarm
-    /// is over.
+    /// Stops using the connection, and closes it in the background.
+    ///
+    /// A broker with an alarm notices that when the alarm is over.
     pub(super) fn leave(&self) {
         self.given_up.store(true, Ordering::Relaxed);
         let left = self.clone();
@@ -364,8 +366,9 @@ impl Live {
         self.health.ended().await
     }
 
-    /// Returns the alarm that blocks publications on this connection. RabbitMQ reports alarms only to connections that
-    /// have published.
+    /// Returns the alarm that blocks publications on this connection.
+    ///
+    /// RabbitMQ reports alarms only to connections that have published.
     pub(super) fn alarm(&self) -> Option<Fault> {
         self.health.alarm()
     }
@@ -410,8 +413,7 @@ impl Live {
         }
     }
 
-    /// Returns the failure of a conversation that has timed out, and replaces the connection if it no longer answers at
-    /// all.
+    /// Returns the failure of a conversation that has timed out. Replaces a connection that no longer answers at all.
     ///
     /// Bytes that were damaged on their way can leave a connection waiting for the end of a frame that never comes,
     /// while heartbeats arrive.
@@ -428,8 +430,9 @@ impl Live {
         Fault::Away(format!("no answer within {} seconds", ANSWER_TIMEOUT.as_secs()))
     }
 
-    /// Runs a conversation with the broker that must not fail because of an alarm: the timeout does not run while one
-    /// is on.
+    /// Runs a conversation with the broker that must not fail because of an alarm.
+    ///
+    /// The timeout does not run while an alarm is on.
     pub(super) async fn in_time_after_alarm<T>(
         &self,
         conversation: impl Future<Output = Result<T, Fault>>,

@@ -34,8 +34,9 @@ pub(super) struct Copies {
 }
 
 impl Copies {
-    /// Reserves a queue for copies, before any message is held. Copies get these properties instead of the messages'
-    /// own.
+    /// Reserves a queue for copies, before any message is held.
+    ///
+    /// Copies get these properties instead of the messages' own.
     ///
     /// # Errors
     /// [`BrokerError::Blocked`] while an alarm blocks publishing.
@@ -51,8 +52,7 @@ impl Copies {
         Ok(Self { live, channel, queue, properties })
     }
 
-    /// Publishes copies of the messages whose bodies are not in `there`, and waits until the broker has stored all of
-    /// them.
+    /// Publishes copies of the messages whose bodies are not in `there`, and waits for all confirmations.
     ///
     /// # Errors
     /// [`Fault::Blocked`] when an alarm begins meanwhile. The broker reads the rest of the copies when the alarm is

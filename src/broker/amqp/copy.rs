@@ -33,8 +33,9 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    /// Stores a copy in this claim queue. On failure the channel is closed, and a copy that was stored goes to the
-    /// origin.
+    /// Stores a copy in this claim queue.
+    ///
+    /// On failure the channel is closed, and a copy that was stored goes to the origin.
     pub(super) async fn make(mut queue: ClaimQueue, subject: &Subject) -> Result<Self, Fault> {
         let ClaimQueue { name, channel, consumer, locks, .. } = &mut queue;
         match locks.live.in_time_after_alarm(publish_and_receive(channel, name, consumer, subject)).await {
@@ -50,12 +51,12 @@ impl Copy {
         }
     }
 
-    /// Takes a request over: stores a copy, then acknowledges the origin's delivery. Meanwhile, requests the lock if
-    /// there is an id.
+    /// Takes a request over: stores a copy, then acknowledges the origin's delivery.
     ///
-    /// Returns whether the lock is ours. A slot that has the lock but no copy yet does not report the request as held,
-    /// so other slots that have a copy keep it and wait. On failure the request goes back, perhaps twice: then both
-    /// have the same id, and the attempts of one show that the other may have a result.
+    /// Meanwhile, requests the lock if there is an id, and returns whether the lock is ours. A slot that has the lock
+    /// but no copy yet does not report the request as held, so other slots that have a copy keep it and wait. On
+    /// failure the request goes back, perhaps twice: then both have the same id, and the attempts of one show that the
+    /// other may have a result.
     pub(super) async fn take_over(
         mut queue: ClaimQueue,
         subject: &Subject,

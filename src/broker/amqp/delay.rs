@@ -45,8 +45,9 @@ impl DelayQueues {
     const CLASSIC: Self = Self { is_quorum: false };
     const QUORUM: Self = Self { is_quorum: true };
 
-    /// All delay queues. Requests of any origin may wait in either type, as its type may have changed, or may be
-    /// unknown to the worker.
+    /// All delay queues.
+    ///
+    /// Requests of any origin may wait in either type, as its type may have changed, or may be unknown to the worker.
     const ALL: [Self; 2] = [Self::CLASSIC, Self::QUORUM];
 
     fn name(self, delay: Duration) -> ShortString {

@@ -87,8 +87,9 @@ impl Held {
         held
     }
 
-    /// Holds the messages of a queue from which only listing clients consume, one client at a time, so that none sees
-    /// only a part.
+    /// Holds the messages of a queue from which only clients that list it consume.
+    ///
+    /// Only one client at a time holds them, so that none sees only a part.
     ///
     /// # Errors
     /// [`Fault::InHand`] when another client has held its messages for [`OTHERS_HOLD`].
@@ -117,8 +118,9 @@ impl Held {
         held
     }
 
-    /// Holds messages. Without a way to return them, this is the only consumer, and they return when the channel is
-    /// closed.
+    /// Holds messages.
+    ///
+    /// Without a way to return them, this is the only consumer, and they return when the channel is closed.
     async fn take(
         live: &Live,
         queue: &ShortString,

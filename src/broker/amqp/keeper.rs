@@ -400,8 +400,9 @@ impl Keeping {
         }
     }
 
-    /// Stores a new copy on this connection. Returns whether the lock is ours; if not, another worker holds the
-    /// request.
+    /// Stores a new copy on this connection.
+    ///
+    /// Returns whether the lock is ours; if not, another worker holds the request.
     async fn announce_on(&self, live: &Live) -> Result<(Copy, bool), Fault> {
         let Keeper { shelf, subject, .. } = &self.keeper;
         let mut copy = Copy::make(shelf.take(live).await?, subject).await?;

@@ -257,8 +257,9 @@ impl Kinds {
         self.known().default = Some(Seen::now(queue_type));
     }
 
-    /// Returns whether this user may not ask for the kind of a queue. There are separate permissions for our own
-    /// queues.
+    /// Returns whether this user may not ask for the kind of a queue.
+    ///
+    /// There are separate permissions for our own queues.
     pub(super) fn is_denied(&self, queue: &ShortString) -> bool {
         !names::is_dead_queue(queue) && self.known().denied.as_ref().is_some_and(|seen| seen.believed().is_some())
     }

@@ -62,8 +62,9 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// Returns the kind that a queue has now; `None` when this user may not ask for it, or the queue has other
-    /// arguments.
+    /// Returns the kind that a queue has now.
+    ///
+    /// `None` when this user may not ask for it, or the queue has other arguments.
     ///
     /// # Errors
     /// [`Fault::Missing`] when the queue does not exist. It is not created.
@@ -139,8 +140,9 @@ impl<'a> Asking<'a> {
         Ok(queue_type == QueueType::Quorum)
     }
 
-    /// Returns whether a queue is a quorum queue. One that is missing or of unknown type counts as one of the default
-    /// type.
+    /// Returns whether a queue is a quorum queue.
+    ///
+    /// One that is missing or of unknown type counts as one of the default type.
     pub(super) async fn is_quorum(&mut self, queue: &ShortString) -> Result<bool, Fault> {
         let queue_type = match self.kind(queue).await {
             Ok(Some(kind)) => kind.queue_type,
@@ -258,10 +260,9 @@ pub(super) async fn may_be_quorum(live: &Live, queue: &ShortString) -> Result<bo
     may_be_quorum
 }
 
-/// Returns whether one of these queues is a quorum queue, or of unknown type, so that its requests need quorum claim
-/// queues.
+/// Returns whether one of these queues is a quorum queue, or of unknown type.
 ///
-/// Workers ask often, so recent observations are used.
+/// Its requests need quorum claim queues then. Workers ask often, so recent observations are used.
 pub(super) async fn any_quorum(live: &Live, queues: impl IntoIterator<Item = ShortString>) -> Result<bool, Fault> {
     let mut asking = Asking::on(live, None);
     let mut any = Ok(false);

@@ -122,8 +122,9 @@ impl Subject {
     }
 }
 
-/// Returns the headers of the copy that a worker makes of a request. They fit into one frame, whatever these headers
-/// are.
+/// Returns the headers of the copy that a worker makes of a request.
+///
+/// They fit into one frame, whatever these headers are.
 #[must_use]
 pub fn headers_of_copy(came_with: &FieldTable) -> FieldTable {
     with_history(taken_over("", came_with, |name| DROPPED.contains(&name)), &claimed_history(came_with))

@@ -18,13 +18,15 @@ pub(super) const PASSES: &str = "x-apt-ci-passes";
 pub(super) const FAILURES: &str = "x-apt-ci-failures";
 /// Header: reason why a dead letter cannot be run.
 pub(super) const REASON: &str = "x-apt-ci-reason";
-/// Header: an operator has moved the request to another queue, or submitted it again. An earlier copy may have been
-/// run.
+/// Header: an operator has moved the request to another queue, or submitted it again.
+///
+/// An earlier copy may have been run.
 pub(super) const MOVED: &str = "x-apt-ci-moved";
 /// Header: queue that a dead letter, or a claim in an answer of its holder, came from.
 pub(super) const ORIGIN: &str = "x-apt-ci-origin";
-/// Header of a question: only the holder of this request answers. Header of an answer to a cancellation: id of the
-/// request.
+/// Header of a question: only the holder of this request answers.
+///
+/// Header of an answer to a cancellation: id of the request.
 pub(super) const UUID: &str = "x-apt-ci-uuid";
 /// Header of a question: each holder also says when its last answer has come. Header of that last answer.
 ///
@@ -36,8 +38,9 @@ pub(super) const NEWS: &str = "x-apt-ci-news";
 pub(super) const SERVES: &str = "x-apt-ci-serves";
 /// Header of a question: request to cancel a test, in JSON. Header of its answer: the outcome.
 pub(super) const CANCEL: &str = "x-apt-ci-cancel";
-/// Queue from which every connection consumes that answers questions. Its number of consumers is theirs; it has no
-/// messages.
+/// Queue from which every connection consumes that answers questions.
+///
+/// Its number of consumers is theirs; it has no messages.
 pub(super) const PRESENCE: &str = "apt-ci.presence";
 /// Queue that has a message if request queues were last observed to be quorum queues.
 pub(super) const TYPE_NOTE: &str = "apt-ci.queue-type";

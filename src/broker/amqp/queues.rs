@@ -48,11 +48,11 @@ impl Looking<'_> {
         Ok(None)
     }
 
-    /// Returns the lengths of the queue of a queue's dead letters; `None` when it does not exist and this user may not
-    /// create it.
+    /// Returns the lengths of the queue of a queue's dead letters.
     ///
-    /// It is declared rather than asked for, because RabbitMQ logs each question about a queue that does not exist as
-    /// an error. If the origin is a quorum queue it is one, too, with a limit that is never reached.
+    /// `None` when it does not exist and this user may not create it. It is declared rather than asked for, because
+    /// RabbitMQ logs each question about a queue that does not exist as an error. If the origin is a quorum queue it is
+    /// one, too, with a limit that is never reached.
     pub(super) async fn look_at_dead(&mut self, origin: &QueueName) -> Result<Option<Lengths>, Fault> {
         let (live, dead) = (self.live, names::dead_queue(origin));
         if live.kinds.is_made(&dead) || !live.may_make_own() {

@@ -46,8 +46,9 @@ const FORGET_AFTER: Duration = Duration::from_secs(60);
 const CHECK_CONSUMERS_EVERY: Duration = Duration::from_secs(30);
 /// Pause between checks that find all queues empty.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
-/// Number of checks after which queues count as empty. On its way from its delay queue, a request is in no queue for a
-/// moment.
+/// Number of checks after which queues count as empty.
+///
+/// On its way from its delay queue, a request is in no queue for a moment.
 const LOOKS: u8 = 2;
 /// Delays of a request while another one with its id runs, by the number of times that it was passed on.
 const WAIT_FOR_NAMESAKE: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];

@@ -1,8 +1,8 @@
-//! Waiting without polling: the kernel tells when a file in the folder `slots` that was open for writing is closed.
+//! Waiting without polling: the kernel reports when a file in the folder `slots` that was open for writing is closed.
 //!
-//! That is the doorbell, which everybody closes who made a request claimable, and the file of a slot whose process ends.
-//! The kernel tells of a closed file a moment before it releases the file's lock, so after the end of a slot a few more
-//! looks are due, in growing intervals.
+//! One such file is the doorbell, which is closed by every process that made a request claimable. The others are the
+//! files of slots, which are closed when their processes end. The kernel reports a closed file a moment before it
+//! releases the file's lock, so the end of a slot is followed by a few more checks at growing intervals.
 
 use std::io;
 use std::time::Duration;
@@ -12,8 +12,9 @@ use inotify::{Event, EventMask, EventStream, Inotify, WatchMask};
 
 use super::life::SlotFolder;
 
-/// When to look again after a slot's end: the lock is released within microseconds; the longer ones are for a machine
-/// that is very busy.
+/// Pauses between checks after the end of a slot.
+///
+/// The lock is released within microseconds; the longer pauses are for a very busy machine.
 const LOOKS: [Duration; 5] = [
     Duration::from_millis(1),
     Duration::from_millis(4),
@@ -22,7 +23,7 @@ const LOOKS: [Duration; 5] = [
     Duration::from_millis(256),
 ];
 
-/// An ear at the folder `slots`. What rings after it was made is heard by the next [`Bell::rung`].
+/// A watch on the folder `slots`. Events since its creation are reported by the next [`Bell::rung`].
 pub(super) struct Bell {
     events: EventStream<Vec<u8>>,
     looks: std::slice::Iter<'static, Duration>,
@@ -33,14 +34,14 @@ impl Bell {
         let inotify = Inotify::init()?;
         let mask = WatchMask::CLOSE_WRITE | WatchMask::DELETE_SELF | WatchMask::MOVE_SELF | WatchMask::ONLYDIR;
         inotify.watches().add(slots.path(), mask)?;
-        // A slot may have ended just before, with its lock still held when its holder is looked at for the first time.
+        // A slot may have ended just before, so that its lock is still held at the first check.
         Ok(Self { events: inotify.into_event_stream(vec![0; 4096])?, looks: LOOKS.iter() })
     }
 
-    /// Returns when it is time to look.
+    /// Waits until it is time to check for requests.
     ///
     /// # Errors
-    /// When the folder went away: nothing can be heard any more.
+    /// When the folder is gone, so that no more events are reported.
     pub(super) async fn rung(&mut self) -> io::Result<()> {
         let event = match self.looks.next() {
             None => self.events.next().await,
@@ -50,7 +51,7 @@ impl Bell {
             },
         };
         self.hear(event)?;
-        // One look serves everything that has rung by now.
+        // One check is enough for all events so far.
         while let Some(event) = self.events.next().now_or_never() {
             self.hear(event)?;
         }
@@ -62,7 +63,7 @@ impl Bell {
         if event.mask.intersects(EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::IGNORED) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the folder was removed or renamed"));
         }
-        // No name means that events were dropped: a slot's end may have been among them.
+        // An event without a name means that events were dropped: a slot's end may have been among them.
         if event.name.as_ref().and_then(|name| name.to_str()).is_none_or(SlotFolder::is_slot_file) {
             self.looks = LOOKS.iter();
         }

@@ -1,6 +1,6 @@
-//! How a running test is asked for its news, or told to end: a socket per test, in the queue's folder `calls`, named after the slot.
+//! Questions to a running test, at a socket in the queue's folder `calls` that is named after the slot.
 //!
-//! One line of JSON each way. The folder belongs to the queue's owner alone, and so does whoever comes that far.
+//! Question and answer are one line of JSON each. Only the owner of the queue has access to the folder.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -17,11 +17,11 @@ use tokio::time::timeout;
 
 use crate::broker::contact::{Cancel, Cancelled, Contact, News};
 
-/// Who does not answer within this time does not answer.
+/// Timeout for a question or an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The longest line, in bytes: news with a log's tail of a few kilobytes, each of whose characters may take six.
+/// Maximum length of a line, in bytes: progress has a few kilobytes of log, with up to six bytes for a character.
 const LONGEST_LINE: u64 = 1 << 17;
-/// The longest path of a socket, in bytes: a limit of the kernel, less the final zero.
+/// Maximum length of a socket's path, in bytes: the kernel's limit, without the final zero.
 const LONGEST_PATH: usize = 107;
 
 #[derive(Serialize, Deserialize)]
@@ -36,7 +36,7 @@ enum Answer {
     Cancel(Cancelled),
 }
 
-/// The folder `calls` of a queue. It is held open: a path that is too long for a socket can then be said in a short way.
+/// The folder `calls` of a queue. It is held open, so that a path that is too long for a socket can be shortened.
 struct Calls {
     path: PathBuf,
     handle: File,
@@ -59,7 +59,7 @@ impl Calls {
     }
 }
 
-/// Answers for a test as long as this value lives.
+/// Answers questions about a test, as long as this value lives.
 pub(super) struct Attendant {
     socket: PathBuf,
     task: JoinHandle<()>,
@@ -69,7 +69,7 @@ impl Attendant {
     pub(super) fn start(queue_folder: &Path, slot: &str, contact: Contact) -> io::Result<Self> {
         let calls = Calls::open(queue_folder)?;
         let path = calls.socket(slot);
-        // A slot's test has ended before its next one begins.
+        // The file is of an earlier test of the slot, which has ended.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -87,7 +87,7 @@ impl Attendant {
                         });
                     }
                     Err(error) => {
-                        // Such as too many open files: that passes.
+                        // For example, too many open files, which is temporary.
                         tracing::debug!("a test cannot be asked for: {error}");
                         tokio::time::sleep(Duration::from_secs(1)).await;
                     }
@@ -114,7 +114,7 @@ fn remove(socket: &Path) {
     }
 }
 
-/// Removes what a dead slot left.
+/// Removes the socket of a dead slot.
 pub(super) fn forget(queue_folder: &Path, slot: &str) {
     remove(&queue_folder.join("calls").join(slot));
 }
@@ -126,7 +126,7 @@ async fn answer(stream: UnixStream, contact: &Contact) -> io::Result<()> {
     }
 }
 
-/// The news of the test that the slot runs; none when it does not answer.
+/// Returns the progress of the slot's test; `None` when it does not answer.
 pub(super) async fn news(queue_folder: &Path, slot: &str) -> Option<News> {
     match ask(queue_folder, slot, &Question::News).await {
         Ok(Answer::News(news)) => Some(news),
@@ -138,12 +138,12 @@ pub(super) async fn news(queue_folder: &Path, slot: &str) -> Option<News> {
     }
 }
 
-/// Asks the slot to end its test.
+/// Asks the slot to cancel its test.
 pub(super) async fn cancel(queue_folder: &Path, slot: &str, wish: &Cancel) -> io::Result<Cancelled> {
     match ask(queue_folder, slot, &Question::Cancel(wish.clone())).await {
         Ok(Answer::Cancel(cancelled)) => Ok(cancelled),
         Ok(Answer::News(_)) => Err(ErrorKind::InvalidData.into()),
-        // It has just ended, or has not begun to listen.
+        // The test has just ended, or does not listen yet.
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             Ok(Cancelled::NotFound)
         }

@@ -1,4 +1,4 @@
-//! What is done to the queue's file, each operation in one transaction.
+//! Operations on the queue's file, each in one transaction.
 
 use std::time::Duration;
 
@@ -17,47 +17,48 @@ use crate::request::{InvalidRequest, Request};
 
 /// A request that a slot has just taken.
 pub(super) struct Taken {
-    /// The queue that it came from.
+    /// Queue that the request came from.
     pub(super) queue: QueueName,
     pub(super) row: i64,
     pub(super) request: Result<Request, InvalidRequest>,
-    /// With this attempt.
+    /// Past of the request, with this attempt.
     pub(super) history: History,
 }
 
-/// What a search came to.
+/// Outcome of a search.
 pub(super) enum Found {
     Request(Box<Taken>),
-    /// Nothing is there now. `due` is when to look again, if requests wait out a delay.
+    /// No request is there now. `due` is the time until the next check, if requests wait out a delay.
     Nothing {
         due: Option<Duration>,
     },
 }
 
-/// A claimed request's way back.
+/// The end of a claim.
 pub(super) struct Settlement<'a> {
     pub(super) slot: &'a str,
     pub(super) row: i64,
     pub(super) verdict: &'a Verdict,
-    /// The history that goes back with it.
+    /// History that goes back with the request.
     pub(super) history: &'a History,
 }
 
-/// Whether a request that nobody holds can be claimed at the time `?1`, in milliseconds. One whose delay begins in the future is due:
-/// the clock was set back.
+/// SQL condition: an unclaimed request can be claimed at the time `?1`, in milliseconds.
+///
+/// If its delay begins in the future, the clock was set back, and the request is due.
 pub(super) const IS_DUE: &str = "(delayed_until IS NULL OR NOT ?1 BETWEEN delayed_since AND delayed_until - 1)";
-/// Delays are looked at again after so long: the clock may have been set.
+/// Maximum time until delays are checked again: the clock may have been set.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 pub(super) fn now() -> i64 {
     Timestamp::now().as_millisecond()
 }
 
-/// What a slot looks for.
+/// A search of a slot for a request.
 pub(super) struct Search {
     pub(super) slot: String,
     pub(super) rotation: Rotation,
-    /// Whether the slot is shown as waiting, and whether it will wait if there is nothing.
+    /// Whether the slot is shown as waiting, and whether it will wait if there is no request.
     pub(super) shown_waiting: bool,
     pub(super) will_wait: bool,
 }
@@ -107,14 +108,15 @@ fn uuid(request: &Request) -> Option<&str> {
     request.uuid().map(|id| id.as_str())
 }
 
-/// Registers a new slot and makes its file. What dead ones have left is cleared away at this occasion.
+/// Registers a new slot and creates its file. Remains of dead slots are removed first.
 pub(super) fn enter(desk: &mut Desk, queues: &[QueueName]) -> Result<(String, SlotLock), Fault> {
     declare(desk, queues)?;
     bury_dead(desk)?;
     let slots = desk.slots.clone();
     let slot = Uuid::new_v4().to_string();
     let transaction = desk.write()?;
-    // No new slot can be half-made here, so what is not locked is what a process left that died before it registered.
+    // No new slot can be half-made here, so files without a lock were left by processes that died before they
+    // registered.
     for stray in slots.files()? {
         if !slots.is_alive(&stray) && !is_known(&transaction, &stray)? {
             slots.remove(&stray);
@@ -142,14 +144,14 @@ fn is_known(transaction: &Transaction<'_>, slot: &str) -> Result<bool, rusqlite:
     transaction.prepare_cached(sql)?.exists([slot])
 }
 
-/// Gives back what this slot holds and forgets it.
+/// Returns the slot's requests to their queues, and deletes the slot.
 fn forget(transaction: &Transaction<'_>, slot: &str) -> Result<usize, rusqlite::Error> {
     let returned = transaction.prepare_cached("UPDATE request SET holder = NULL WHERE holder = ?1")?.execute([slot])?;
     transaction.prepare_cached("DELETE FROM slot WHERE id = ?1")?.execute([slot])?;
     Ok(returned)
 }
 
-/// The end of a slot in good order. Its lock must be held until this is done; that file's end rings for it.
+/// Ends a slot in good order. Its lock must be held until then; when its file is closed, others wake up.
 pub(super) fn leave(desk: &mut Desk, slot: &str) -> Result<(), Fault> {
     let transaction = desk.write()?;
     forget(&transaction, slot)?;
@@ -158,7 +160,7 @@ pub(super) fn leave(desk: &mut Desk, slot: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Gives back what dead slots held. Writes only if there are any.
+/// Returns the requests of dead slots to their queues. Writes only if there are any.
 fn bury_dead(desk: &mut Desk) -> Result<(), Fault> {
     let mut dead: Vec<String> = desk
         .connection
@@ -182,12 +184,12 @@ fn bury_dead(desk: &mut Desk) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Takes the next request for a slot, or shows it as waiting.
+/// Takes the next request for a slot, or shows the slot as waiting.
 pub(super) fn take(desk: &mut Desk, search: &Search) -> Result<Found, Fault> {
     bury_dead(desk)?;
     let now = now();
     let queues = search.rotation.queues();
-    // Many wake up for one request: those who find nothing do not stand in the way of the one who writes.
+    // Many slots wake up for one request: those that find none do not block the one that writes.
     if !any_ready(desk, queues, now)? && search.shown_waiting == search.will_wait {
         return Ok(Found::Nothing { due: next_due(&desk.connection, queues, now)? });
     }
@@ -225,7 +227,7 @@ fn any_ready(desk: &Desk, queues: &[QueueName], now: i64) -> Result<bool, rusqli
     Ok(false)
 }
 
-/// In how long the first delayed request of these queues is due.
+/// Returns the time until the first delayed request of these queues is due.
 fn next_due(
     connection: &rusqlite::Connection,
     queues: &[QueueName],
@@ -285,7 +287,7 @@ fn take_from(
             }
         }
         let history = history.claimed();
-        // The id that it got here must be the same if this worker dies and another takes it.
+        // A new id must stay the same if this worker dies and another takes the request.
         let body = request.as_ref().map_or(body, |request| request.to_wire().into_bytes());
         transaction
             .prepare_cached(
@@ -305,7 +307,7 @@ pub(super) struct Held {
     pub(super) slot: String,
 }
 
-/// What living slots hold, oldest first.
+/// Returns the requests that living slots hold, oldest first.
 pub(super) fn held(desk: &mut Desk) -> Result<Vec<Held>, Fault> {
     bury_dead(desk)?;
     let sql = "SELECT queue, body, uuid, holder FROM request WHERE holder IS NOT NULL ORDER BY id";
@@ -313,14 +315,14 @@ pub(super) fn held(desk: &mut Desk) -> Result<Vec<Held>, Fault> {
     let mut rows = statement.query(())?;
     let mut held = Vec::new();
     while let Some(row) = rows.next()? {
-        // Only names that were declared are in the file, which is made by us.
+        // The file has only names that we have declared.
         let Ok(queue) = row.get::<_, String>(0)?.parse() else { continue };
         held.push(Held { queue, body: row.get(1)?, uuid: row.get(2)?, slot: row.get(3)? });
     }
     Ok(held)
 }
 
-/// The request with the same id that a living slot holds: the same one, if it is among several.
+/// Returns the request with the same id that a living slot holds. If there are several, an equal one comes first.
 fn held_with_its_id(
     transaction: &Transaction<'_>,
     slots: &SlotFolder,
@@ -336,13 +338,13 @@ fn held_with_its_id(
     Ok((!requests.is_empty()).then(|| requests.swap_remove(same)))
 }
 
-/// No longer shows a slot as waiting.
+/// Shows a slot as no longer waiting.
 pub(super) fn stop_waiting(desk: &mut Desk, slot: &str) -> Result<(), Fault> {
     desk.connection.execute("UPDATE slot SET waiting = 0 WHERE id = ?1", [slot])?;
     Ok(())
 }
 
-/// Gives a request back to its place.
+/// Returns a request to its place.
 pub(super) fn release(desk: &mut Desk, slot: &str, row: i64) -> Result<(), Fault> {
     let _ring = desk.slots.doorbell()?;
     let sql = "UPDATE request SET holder = NULL WHERE id = ?1 AND holder = ?2";
@@ -352,7 +354,7 @@ pub(super) fn release(desk: &mut Desk, slot: &str, row: i64) -> Result<(), Fault
 
 pub(super) fn settle(desk: &mut Desk, settlement: &Settlement<'_>) -> Result<(), Fault> {
     let Settlement { slot, row, verdict, history } = settlement;
-    // The other verdicts leave nothing to claim, and nothing to look at later: who waits is left in peace.
+    // After other verdicts there is nothing to claim now or later: waiting slots are not woken up.
     let goes_back = matches!(verdict, Verdict::Requeue | Verdict::Return | Verdict::Later { .. });
     let _ring = goes_back.then(|| desk.slots.doorbell()).transpose()?;
     let is_kept = goes_back || matches!(verdict, Verdict::Dead(_));
@@ -386,28 +388,28 @@ pub(super) fn settle(desk: &mut Desk, settlement: &Settlement<'_>) -> Result<(),
     Ok(())
 }
 
-/// How many slots wait for requests of this queue.
+/// Returns the number of slots that wait for requests of this queue.
 pub(super) fn consumers(connection: &rusqlite::Connection, queue: &QueueName) -> Result<u64, Fault> {
     let sql = "SELECT count(*) FROM slot_queue JOIN slot ON slot.id = slot WHERE queue = ?1 AND waiting";
     let count: i64 = connection.prepare_cached(sql)?.query_row([queue.to_string()], |row| row.get(0))?;
     Ok(count.unsigned_abs())
 }
 
-/// All queues, in the order of their names.
+/// Returns all queues, in the order of their names.
 pub(super) fn queues(desk: &mut Desk) -> Result<Vec<QueueName>, Fault> {
     let mut names = desk.connection.prepare_cached("SELECT name FROM queue ORDER BY name")?;
     let names = names.query_map((), |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
-/// Whether a slot of a living worker serves this queue.
+/// Returns whether a slot of a living worker serves this queue.
 pub(super) fn is_served(desk: &mut Desk, queue: &QueueName) -> Result<bool, Fault> {
     bury_dead(desk)?;
     let sql = "SELECT EXISTS (SELECT 1 FROM slot_queue WHERE queue = ?1)";
     Ok(desk.connection.prepare_cached(sql)?.query_row([queue.to_string()], |row| row.get(0))?)
 }
 
-/// The same, without slots whose workers have died.
+/// Returns the number of slots of living workers that wait for requests of this queue.
 pub(super) fn living_consumers(desk: &mut Desk, queue: &QueueName) -> Result<u64, Fault> {
     bury_dead(desk)?;
     consumers(&desk.connection, queue)

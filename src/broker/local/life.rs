@@ -1,10 +1,11 @@
-//! Who lives: the folder `slots`, where every slot holds a lock on a file of its own.
+//! The folder `slots`, in which every living slot holds a lock on a file of its own.
 //!
-//! The lock goes away with the process, however it ends, so a slot whose file can be locked is dead. Nothing here looks at
-//! a clock. A slot's id is random and never used again: once dead, always dead, and its file can be removed by anybody.
+//! The kernel releases the lock when the process ends, however it ends. So a slot whose file can be locked is dead, and
+//! no clock is involved. A slot's id is random and never used again: a dead slot stays dead, and any process may remove
+//! its file.
 //!
-//! A slot's file is made and locked inside the transaction that registers the slot, and files that no slot is registered
-//! for are removed inside another, so that nobody takes a file that is not locked *yet* for a dead slot's.
+//! A slot's file is created and locked inside the transaction that registers the slot. Files without a registered slot
+//! are removed inside another one, so that a file that is not locked *yet* is never taken for that of a dead slot.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -21,20 +22,20 @@ pub(super) struct SlotFolder {
     path: PathBuf,
 }
 
-/// A slot's file, locked as long as this lives.
+/// A slot's file, locked as long as this value lives.
 #[derive(Debug)]
 pub(super) struct SlotLock {
     _file: File,
 }
 
-/// The open doorbell: it rings when this is dropped, or when the process dies before that.
+/// The open doorbell. It rings when this value is dropped, or when the process dies before.
 #[derive(Debug)]
 pub(super) struct Ring {
     _file: File,
 }
 
 impl SlotFolder {
-    /// The folder in the queue's folder; made if it is missing.
+    /// Opens the folder in the queue's folder. It is created if it does not exist.
     pub(super) fn open(queue_folder: &Path) -> io::Result<Self> {
         let path = queue_folder.join("slots");
         DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
@@ -45,7 +46,9 @@ impl SlotFolder {
         &self.path
     }
 
-    /// Opens for writing, also where nothing is written: only the end of such a file is told to those who wait.
+    /// Opens a file for writing, even if nothing is written.
+    ///
+    /// The kernel reports only the end of such a file to watchers.
     fn open_writable(&self, name: &str) -> io::Result<File> {
         let path = self.path.join(name);
         let mut options = OpenOptions::new();
@@ -53,7 +56,9 @@ impl SlotFolder {
         options.open(&path).map_err(|error| at(&path, &error))
     }
 
-    /// Makes and locks the file of a new slot. To be called inside a transaction that excludes [`SlotFolder::files`].
+    /// Creates and locks the file of a new slot.
+    ///
+    /// Must be called inside a transaction that excludes [`SlotFolder::files`].
     pub(super) fn lock_new(&self, slot: &str) -> io::Result<SlotLock> {
         let file = self.open_writable(slot)?;
         match file.try_lock() {
@@ -63,7 +68,7 @@ impl SlotFolder {
         }
     }
 
-    /// Whether the slot's process lives. In doubt it does: a request must never have two holders.
+    /// Returns whether the slot's process is alive. If that is unknown, it is: a request must never have two holders.
     pub(super) fn is_alive(&self, slot: &str) -> bool {
         if Uuid::try_parse(slot).is_err() {
             return false;
@@ -76,7 +81,7 @@ impl SlotFolder {
                 return true;
             }
         };
-        // Shared, so that two who look at the same time do not take each other for the holder.
+        // A shared lock, so that two processes that check at the same time do not take each other for the holder.
         match file.try_lock_shared() {
             Ok(()) => false,
             Err(TryLockError::WouldBlock) => true,
@@ -87,7 +92,7 @@ impl SlotFolder {
         }
     }
 
-    /// Removes a dead slot's file.
+    /// Removes the file of a dead slot.
     pub(super) fn remove(&self, slot: &str) {
         if let Some(queue_folder) = self.path.parent() {
             super::call::forget(queue_folder, slot);
@@ -100,7 +105,7 @@ impl SlotFolder {
         }
     }
 
-    /// The ids of all slots that have a file, living or dead.
+    /// Returns the ids of all slots that have a file, living or dead.
     pub(super) fn files(&self) -> io::Result<Vec<String>> {
         let mut slots = Vec::new();
         for entry in std::fs::read_dir(&self.path).map_err(|error| at(&self.path, &error))? {
@@ -113,19 +118,20 @@ impl SlotFolder {
         Ok(slots)
     }
 
-    /// Takes hold of the doorbell, *before* the change that it tells of: should this process die right after the change, the
-    /// kernel closes the file and so rings in its place.
+    /// Opens the doorbell, *before* the change that it reports.
+    ///
+    /// If this process dies right after the change, the kernel closes the file, which rings.
     pub(super) fn doorbell(&self) -> io::Result<Ring> {
         Ok(Ring { _file: self.open_writable(DOORBELL)? })
     }
 
-    /// Whether this file is one whose end is followed by the end of a slot, as opposed to the doorbell.
+    /// Returns whether the end of this file means the end of a slot. The other file is the doorbell.
     pub(super) fn is_slot_file(name: &str) -> bool {
         name != DOORBELL
     }
 }
 
-/// The same error, with the path.
+/// Adds the path to an error.
 fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

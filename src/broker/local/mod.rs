@@ -1,11 +1,11 @@
 //! The embedded broker: an SQLite file in a folder, for one machine and any number of processes.
 //!
-//! - [`database`]: the file `queue.sqlite`, and the thread that works on it. Every change is on the disk before it counts.
-//! - [`ledger`]: the operations, each one transaction.
-//! - [`life`]: the files `slots/…`. A worker's claim is bound to a lock that the kernel releases when the worker's process
-//!   ends, so a test may take as long as it likes, and a killed worker's request is claimable at once.
-//! - [`call`]: the sockets `calls/…`, at which a running test is asked for its news, or told to end.
-//! - [`bell`]: how a worker waits without looking again and again, and wakes up within milliseconds.
+//! - [`database`]: the file `queue.sqlite`, and the thread that works on it. Every change is on disk before it counts.
+//! - [`ledger`]: the operations, each in one transaction.
+//! - [`life`]: the files `slots/…`. A claim is bound to a lock that the kernel releases when the worker's process ends.
+//!   So a test may take any time, and a killed worker's request is claimable at once.
+//! - [`call`]: the sockets `calls/…`, at which a running test is asked for its progress, or cancelled.
+//! - [`bell`]: how a worker waits without polling, and wakes up within milliseconds.
 
 mod bell;
 mod call;
@@ -35,12 +35,12 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::retry::{self, retry};
 
-/// A connection to the embedded broker.
+/// A client of the embedded broker.
 pub struct LocalBroker {
     database: Database,
 }
 
-/// A worker's place at the embedded broker.
+/// A slot at the embedded broker.
 pub struct LocalSlot {
     life: Arc<Life>,
     rotation: Rotation,
@@ -48,7 +48,7 @@ pub struct LocalSlot {
     shown_waiting: bool,
 }
 
-/// The hold on a request that was claimed from the embedded broker.
+/// The claim of a request at the embedded broker.
 pub struct LocalHold {
     life: Arc<Life>,
     row: i64,
@@ -59,10 +59,10 @@ pub struct LocalHold {
     settled: bool,
 }
 
-/// What a look at the queues came to.
+/// Outcome of a check of the queues.
 enum Look {
     Claim(Box<NewClaim<LocalHold>>),
-    /// Nothing is there now. `due` is when to look again, if requests wait out a delay.
+    /// No request is there now. `due` is the time until the next check, if requests wait out a delay.
     Nothing {
         due: Option<Duration>,
     },
@@ -77,13 +77,14 @@ impl Look {
     }
 }
 
-/// A slot's life: it ends with its place and its claim, or with the process.
+/// The registration of a slot. It ends with the slot and its claim, or with the process.
 struct Life {
     database: Database,
     slot: String,
     lock: Option<SlotLock>,
-    /// Rows of requests that could not be given back when their hold ended. Without this they would be stuck with a
-    /// living slot that does not run them.
+    /// Rows of requests that could not be returned when their claim ended.
+    ///
+    /// Otherwise a living slot would hold them without running them.
     owed: Mutex<Vec<i64>>,
 }
 
@@ -105,7 +106,7 @@ impl Drop for Life {
         let (slot, lock) = (std::mem::take(&mut self.slot), self.lock.take());
         self.database.post(move |desk| {
             if let Err(fault) = ledger::leave(desk, &slot) {
-                // With the lock gone it counts as dead, so the others do it.
+                // Without its lock, the slot counts as dead, and other processes clear its place.
                 tracing::debug!(slot, %fault, "a slot ended without clearing its place");
             }
             drop(lock);
@@ -114,7 +115,7 @@ impl Drop for Life {
 }
 
 impl LocalBroker {
-    /// Opens the queue in this folder, which is made if it is missing, for its owner alone.
+    /// Opens the queue in this folder, which is created if it does not exist, for its owner only.
     ///
     /// # Errors
     /// [`BrokerError::Unreachable`] when the folder or the file cannot be used, with the path and the reason.
@@ -122,28 +123,19 @@ impl LocalBroker {
         Ok(Self { database: Database::open(path).await? })
     }
 
-    /// Makes the queues exist.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
+    /// Creates the queues that do not exist.
     pub(super) async fn declare(&self, queues: &[QueueName]) -> Result<(), BrokerError> {
         let queues = queues.to_vec();
         self.database.run("create queues", move |desk| ledger::declare(desk, &queues)).await
     }
 
-    /// Which of these queues exist.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Returns those of the queues that exist.
     pub(super) async fn existing(&self, queues: &[QueueName]) -> Result<Vec<QueueName>, BrokerError> {
         let queues = queues.to_vec();
         self.database.run("look for queues", move |desk| ledger::existing(desk, queues)).await
     }
 
-    /// Queues all requests, each with an id, or none; `confirmed` is called once.
-    ///
-    /// # Errors
-    /// [`BrokerError::NoSuchQueue`], without neighbours; or when the file cannot be written.
+    /// Queues all requests or none, each with an id. `confirmed` is called once.
     pub(super) async fn submit(
         &self,
         submissions: &[Submission],
@@ -156,10 +148,7 @@ impl LocalBroker {
         Ok(())
     }
 
-    /// A worker's place that serves these queues; they are made to exist.
-    ///
-    /// # Errors
-    /// When the file or the folder `slots` cannot be written.
+    /// Returns a slot that serves these queues, which are created if they do not exist.
     pub(super) async fn slot(&self, rotation: Rotation) -> Result<LocalSlot, BrokerError> {
         let names = rotation.queues().to_vec();
         let database = self.database.clone();
@@ -171,28 +160,19 @@ impl LocalBroker {
         Ok(LocalSlot { life, rotation, shown_waiting: false })
     }
 
-    /// The state of those of these queues that exist.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Returns the state of those of the queues that exist.
     pub(super) async fn inspect(&self, queues: &[QueueName]) -> Result<Vec<QueueState>, BrokerError> {
         let queues = queues.to_vec();
         self.database.run("query the state of the queues", move |desk| ledger::inspect(desk, queues)).await
     }
 
-    /// What a queue holds: at most `limit` messages of each kind.
-    ///
-    /// # Errors
-    /// [`BrokerError::NoSuchQueue`], or when the file cannot be read.
+    /// Returns the messages of a queue, at most `limit` of each kind.
     pub(super) async fn contents(&self, queue: &QueueName, limit: usize) -> Result<QueueContents, BrokerError> {
         let queue = queue.clone();
         self.database.run("list a queue", move |desk| ledger::contents(desk, queue, limit)).await
     }
 
     /// Takes messages out of a queue: see [`super::Broker::take_out`].
-    ///
-    /// # Errors
-    /// [`BrokerError::NotTaken`], or when the file cannot be written.
     pub(super) async fn take_out(
         &self,
         queue: &QueueName,
@@ -205,10 +185,7 @@ impl LocalBroker {
         self.database.run("take requests out of a queue", work).await
     }
 
-    /// What workers run now, as they tell.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Returns the tests that workers run, as they report them.
     pub(super) async fn running(&self) -> Result<Vec<RunningTest>, BrokerError> {
         let held = self.database.run("query running tests", ledger::held).await?;
         let folder = self.database.folder();
@@ -219,27 +196,18 @@ impl LocalBroker {
         Ok(join_all(held.into_iter().map(ask)).await)
     }
 
-    /// All queues, in the order of their names.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Returns all queues, in the order of their names.
     pub(super) async fn queues(&self) -> Result<Vec<QueueName>, BrokerError> {
         self.database.run("list the queues", ledger::queues).await
     }
 
-    /// Whether a living worker serves this queue.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Returns whether a living worker serves this queue.
     pub(super) async fn is_served(&self, queue: &QueueName) -> Result<bool, BrokerError> {
         let queue = queue.clone();
         self.database.run("query which queues are served", move |desk| ledger::is_served(desk, &queue)).await
     }
 
-    /// Has a test cancelled by the worker that runs it.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or the worker does not answer.
+    /// Asks the worker that runs a test to cancel it.
     pub(super) async fn cancel(&self, wish: &Cancel) -> Result<Cancelled, BrokerError> {
         let held = self.database.run("query running tests", ledger::held).await?;
         let mut outcome = Cancelled::NotFound;
@@ -252,9 +220,9 @@ impl LocalBroker {
         Ok(outcome)
     }
 
-    /// Waits until what was given back is back.
+    /// Waits until everything that was given back is in its queue.
     pub(super) async fn close(self) {
-        // The thread works in order. Giving back a claim may end a life, and that is handed over as work of its own, so one
+        // The thread works in order. The return of a claim may end a slot, which is posted as further work, so one
         // round is not enough. Nothing in here can fail by itself.
         for _ in 0..3 {
             drop(self.database.run("close", |_| Ok(())).await);
@@ -267,10 +235,10 @@ fn log_retry(error: &BrokerError, pause: Duration) {
 }
 
 impl LocalSlot {
-    /// Claims the next request; see [`super::Slot::claim`].
+    /// Claims the next request: see [`super::Slot::claim`].
     ///
     /// # Errors
-    /// When the file cannot be used; with [`Wait::UntilEmpty`] also when another process keeps it locked.
+    /// When the file cannot be used; with [`Wait::UntilEmpty`], also when another process keeps it locked.
     pub(super) async fn claim(
         &mut self,
         wait: Wait,
@@ -318,7 +286,7 @@ impl LocalSlot {
         }
     }
 
-    /// Listens from now on. To be called before looking, so that no ring is lost in between.
+    /// Starts to watch for events. Must be called before a check, so that none is lost in between.
     fn listen(&self) -> Result<Bell, BrokerError> {
         Bell::listen(self.life.database.slots()).map_err(|error| self.deaf(&error))
     }
@@ -332,7 +300,7 @@ impl LocalSlot {
         self.life.database.refused("wait for requests", format!("cannot watch {path}: {error}{hint}"))
     }
 
-    /// Takes the next request if there is one; otherwise shows this slot as waiting if it will wait.
+    /// Takes the next request if there is one; otherwise, shows this slot as waiting if it will wait.
     async fn take(&mut self, will_wait: bool) -> Result<Look, BrokerError> {
         let search = Search {
             slot: self.life.slot.clone(),
@@ -341,7 +309,7 @@ impl LocalSlot {
             will_wait,
         };
         let life = self.life.clone();
-        // The hold is made on the other side, so that a request is given back if nobody waits for it here any more.
+        // The claim is made on the thread, so that the request is returned if nothing waits for it here any longer.
         let work = move |desk: &mut Desk| {
             let owed = std::mem::take(&mut *life.owed());
             owed.into_iter().for_each(|row| life.give_back(desk, row));
@@ -375,14 +343,16 @@ impl LocalSlot {
             self.life.database.run("stop waiting for requests", move |desk| ledger::stop_waiting(desk, &slot)).await;
         match result {
             Ok(()) => self.shown_waiting = false,
-            // Only what `inspect` shows is wrong, until this slot's end.
+            // Only the state in `inspect` is wrong, until the slot's end.
             Err(error) => tracing::debug!(%error, "a worker is still shown as waiting"),
         }
     }
 }
 
 impl LocalHold {
-    /// From now on tells who asks what the test does. A test that cannot be asked for runs all the same.
+    /// Attaches the running test, so that clients of the broker can see its progress and cancel it.
+    ///
+    /// A failure is only logged: the test runs all the same.
     pub(super) fn introduce(&mut self, contact: Contact) {
         match Attendant::start(self.life.database.folder(), &self.life.slot, contact) {
             Ok(attendant) => self.attendant = Some(attendant),
@@ -390,20 +360,17 @@ impl LocalHold {
         }
     }
 
-    /// Whether slots of another worker wait for requests of this queue.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
+    /// Returns whether slots of another worker wait for requests of this queue.
     pub(super) async fn others_wait(&self) -> Result<bool, BrokerError> {
         let queue = self.queue.clone();
         let look = move |desk: &mut Desk| ledger::living_consumers(desk, &queue);
         Ok(self.life.database.run("check for waiting workers", look).await? > self.rotation.waiting())
     }
 
-    /// Performs the verdict. Waits while another process keeps the file locked.
+    /// Ends the claim. Waits while another process keeps the file locked.
     ///
     /// # Errors
-    /// [`BrokerError::ClaimLost`], or when the file cannot be written; then the request is given back.
+    /// [`BrokerError::ClaimLost`], or when the file cannot be written; then the request is returned to its queue.
     pub(super) async fn settle(mut self, verdict: Verdict) -> Result<(), BrokerError> {
         let row = self.row;
         let history = self.history.after(&verdict);

@@ -1,21 +1,21 @@
--- The embedded broker's file. A queue exists when it has a row here: requests for others are refused.
+-- Queues of the embedded broker. Requests for queues without a row are refused.
 CREATE TABLE queue (
     name TEXT NOT NULL PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
--- What waits or is held. The id is the order in the queue; AUTOINCREMENT, because a settled request's id must never come back.
+-- Requests that wait or are held. The id is the order in the queue. AUTOINCREMENT: the id of a settled request must never come back.
 CREATE TABLE request (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL REFERENCES queue (name),
     body BLOB NOT NULL,
     uuid TEXT,
     attempt INTEGER NOT NULL DEFAULT 0,
-    -- The slot that holds it, while that slot lives; see life.rs.
+    -- Slot that holds the request, while that slot lives.
     holder TEXT,
-    -- How often it was passed on, and a JSON list of why earlier attempts failed; see ../history.rs.
+    -- Number of times that it was passed on, and failures of earlier attempts as a JSON list; see ../history.rs.
     passes INTEGER NOT NULL DEFAULT 0,
     failures TEXT NOT NULL DEFAULT '[]',
-    -- A request that waits out a delay: since when and until when, in milliseconds since 1970.
+    -- Begin and end of a delay, in milliseconds since 1970.
     delayed_since INTEGER,
     delayed_until INTEGER
 ) STRICT;
@@ -24,7 +24,7 @@ CREATE INDEX request_delayed ON request (queue) WHERE delayed_until IS NOT NULL;
 CREATE INDEX request_held ON request (holder) WHERE holder IS NOT NULL;
 CREATE INDEX request_uuid ON request (uuid) WHERE uuid IS NOT NULL;
 
--- What can never be run, and why.
+-- Messages that can never be run, and the reasons.
 CREATE TABLE dead_letter (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     queue TEXT NOT NULL REFERENCES queue (name),
@@ -34,7 +34,7 @@ CREATE TABLE dead_letter (
 ) STRICT;
 CREATE INDEX dead_letter_queue ON dead_letter (queue, id);
 
--- The workers' slots, and the queues that they serve.
+-- Slots of workers, and the queues that they serve.
 CREATE TABLE slot (
     id TEXT NOT NULL PRIMARY KEY,
     waiting INTEGER NOT NULL DEFAULT 0

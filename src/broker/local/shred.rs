@@ -1,7 +1,7 @@
-//! What is deleted from the file leaves no text behind: a request for a private PPA holds the token of its archive.
+//! Complete deletion from the queue's file: a request for a private PPA has the token of its archive.
 //!
-//! SQLite overwrites what it deletes in the file itself (`secure_delete`), but its write-ahead log keeps earlier pages until it is
-//! cut off.
+//! SQLite overwrites deleted data in the file itself (`secure_delete`), but its write-ahead log keeps earlier pages
+//! until it is truncated.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use super::database::{Desk, Fault};
 use crate::broker::CONNECT_TIMEOUT;
 use crate::request::Request;
 
-/// How long readers in other processes are waited for. Who deletes next tries again.
+/// Timeout for readers in other processes. The next deletion tries again.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Whether a request's text must not stay. What cannot be read may be anything.
+/// Returns whether a request's text must be deleted completely. A text that is not a request may be anything.
 pub(super) fn is_secret(body: &[u8]) -> bool {
     Request::parse(body).map_or(true, |request| request.is_private())
 }
 
 impl Desk {
-    /// Takes the log into the file and cuts it off, so that what was deleted is gone.
+    /// Writes the log into the file and truncates it, so that deleted data is gone.
     pub(super) fn shred(&self) {
         match self.cut_log() {
             Ok(true) => {}
@@ -49,7 +49,7 @@ mod tests {
 
     const TOKEN: &str = "hunter2hunter2hunter2";
 
-    /// The files of the queue in which the token is.
+    /// Returns the files of the queue that contain the token.
     fn traces(folder: &Path) -> Vec<String> {
         let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
         files
@@ -62,7 +62,7 @@ mod tests {
     async fn a_private_ppas_token_does_not_stay_in_the_queues_file() {
         let folder = tempfile::tempdir().unwrap();
         let broker = Broker::Local(LocalBroker::open(folder.path()).await.unwrap());
-        // Another program that has the file open keeps SQLite from removing the log with the last connection.
+        // SQLite keeps the log while another program has the file open.
         let _other = LocalBroker::open(folder.path()).await.unwrap();
         let queue: QueueName = "debci-noble-amd64".parse().unwrap();
         let line =

@@ -1,4 +1,4 @@
-//! Taking messages out of a queue for good, or to another one: one transaction.
+//! Removal of messages from a queue, for good or to another queue, in one transaction.
 
 use rusqlite::params;
 
@@ -8,7 +8,7 @@ use super::shred::is_secret;
 use crate::broker::{Choice, Message, Pile};
 use crate::release::QueueName;
 
-/// See [`crate::broker::Broker::take_out`].
+/// Takes messages out: see [`crate::broker::Broker::take_out`].
 pub(super) fn take_out(
     desk: &mut Desk,
     queue: &QueueName,
@@ -24,7 +24,7 @@ pub(super) fn take_out(
     let (sql, table) = match pile {
         Pile::Ready => (idle(""), "request"),
         Pile::Delayed => (idle("NOT"), "request"),
-        // The time does not matter.
+        // The condition on the time is always true.
         Pile::Dead => (
             "SELECT id, body, reason FROM dead_letter WHERE queue = ?2 AND ?1 > 0 ORDER BY id".to_owned(),
             "dead_letter",
@@ -45,7 +45,7 @@ pub(super) fn take_out(
     for (row, message) in chosen.into_iter().filter_map(|index| Some((rows.get(index)?, messages.get(index)?))) {
         was_secret |= to.is_none() && is_secret(&message.body);
         if let Some(to) = to {
-            // Dead letters begin anew.
+            // Dead letters lose their history.
             let sql = match pile {
                 Pile::Dead => "INSERT INTO request (queue, body) SELECT ?2, body FROM dead_letter WHERE id = ?1",
                 Pile::Ready | Pile::Delayed => {

@@ -1,4 +1,4 @@
-//! The embedded broker on real files.
+//! Tests of the embedded broker on real files.
 
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use super::*;
 use crate::broker::{Broker, Slot};
 use crate::request::Request;
 
-/// Far more than anything here takes: what does not happen by then does not happen.
+/// Timeout that is far longer than any step here takes.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn queue(name: &str) -> QueueName {
@@ -44,7 +44,7 @@ impl Place {
         Broker::Local(LocalBroker::open(&self.path()).await.unwrap())
     }
 
-    /// A second program's view of the file.
+    /// Opens the file as another program would.
     fn sqlite(&self) -> Connection {
         Connection::open(self.path().join("queue.sqlite")).unwrap()
     }
@@ -55,7 +55,7 @@ impl Place {
         names.filter(|name| name != "doorbell").collect()
     }
 
-    /// What another process would be: it holds its slot's lock and the first request of the queue.
+    /// Holds the lock of a slot and the first request of the queue, as another process would.
     fn foreign_holder(&self, queue: &QueueName) -> File {
         let slot = Uuid::new_v4().to_string();
         let file = File::create(self.path().join("slots").join(&slot)).unwrap();
@@ -319,7 +319,7 @@ async fn a_submission_wakes_who_waits_on_any_of_twenty_queues() {
             (slot, queue)
         });
         until(&broker, wanted, |state| state.consumers == 1).await;
-        // A process of its own as far as the file is concerned.
+        // As far as the file is concerned, this is another process.
         submit(&place.open().await, wanted, &["gzip"]).await;
         let (back, served) = waiting.await.unwrap();
         assert_eq!(served, *wanted);
@@ -366,7 +366,7 @@ async fn an_abandoned_wait_takes_no_request_away() {
     let broker = place.open().await;
     submit(&broker, &wily(), &["gzip"]).await;
     let mut slot = broker.slot(vec![wily()]).await.unwrap();
-    // Polled once: the work is handed over, and nobody is there for its result.
+    // Polled once: the work is posted, and its result is not waited for.
     let stop = CancellationToken::new();
     let abandoned = futures_util::FutureExt::now_or_never(slot.claim(Wait::ForOne, &stop));
     assert!(abandoned.is_none());
@@ -427,7 +427,7 @@ async fn files_are_private_and_the_dead_leave_none() {
     assert_eq!(mode(&place.path()), 0o700);
     assert_eq!(mode(&place.path().join("slots")), 0o700);
     assert_eq!(mode(&place.path().join("queue.sqlite")), 0o600);
-    // What a process leaves that is killed between making its file and registering it.
+    // The file of a process that was killed before it registered its slot.
     std::fs::write(place.path().join("slots").join(Uuid::new_v4().to_string()), "").unwrap();
     let slot = broker.slot(vec![wily()]).await.unwrap();
     assert_eq!(place.slot_files().len(), 1, "the stray is gone");
@@ -549,7 +549,7 @@ async fn a_folder_that_vanishes_ends_the_wait_with_an_error() {
     assert!(error.contains("slots"), "{error}");
 }
 
-/// The file as version 1 of its format had it.
+/// The file in version 1 of its format.
 const FIRST_FORMAT: &str = "
     CREATE TABLE queue (name TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID;
     CREATE TABLE request (
@@ -602,7 +602,7 @@ async fn a_clock_that_is_set_back_makes_delayed_requests_due() {
     let later = Verdict::Later { after: Duration::from_secs(3600), failure: None, counts: true };
     next(&mut slot).await.unwrap().settle(later).await.unwrap();
     assert_eq!((state(&broker, &wily()).await.ready, state(&broker, &wily()).await.delayed), (0, 1));
-    // As if the clock had been an hour ahead when the delay began.
+    // The state after a clock that was an hour fast was set back.
     let sql = "UPDATE request SET delayed_since = delayed_since + 3600000, delayed_until = delayed_until + 3600000";
     place.sqlite().execute(sql, ()).unwrap();
     assert_eq!((state(&broker, &wily()).await.ready, state(&broker, &wily()).await.delayed), (1, 0));
