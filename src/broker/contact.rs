@@ -69,7 +69,7 @@ pub enum Cancelled {
     NotFound,
 }
 
-/// A handle to a running test for those who ask about it. Clones share it.
+/// A handle to a running test, from which questions about it are answered. Clones share it.
 #[derive(Clone)]
 pub struct Contact(Arc<Shared>);
 

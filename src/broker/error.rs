@@ -1,4 +1,4 @@
-//! What can go wrong between this program and a broker.
+//! Failures of operations at a broker.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -30,7 +30,7 @@ pub enum Verdict {
     Requeue,
     /// The request goes to the end of its queue. The attempt does not count, because it said nothing about the request.
     ///
-    /// A first attempt counts all the same: the count tells the next holder that there was an earlier one.
+    /// A first attempt counts all the same: the count shows the next holder that there was an earlier one.
     Return,
     /// The request goes back to its queue after a delay. No slot waits for it meanwhile.
     Later {

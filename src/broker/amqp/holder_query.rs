@@ -230,7 +230,7 @@ async fn holders(live: &Live) -> Result<u64, Fault> {
     }
 }
 
-/// What a living connection holds under the id of a request, with a copy of its own.
+/// Claim of a living connection under the id of a request, with a copy of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holder {
     /// The request itself.

@@ -76,7 +76,7 @@ impl Kind {
     }
 }
 
-/// What happens to a message that is returned again and again, in a quorum queue of our own.
+/// Fate of a message that is returned again and again, in a quorum queue of our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trial {
     /// This user may not try it out.

@@ -44,7 +44,7 @@ pub(super) struct Notes {
     ttl: i32,
 }
 
-/// Notes of a queue's name and a number, valid for a week. What waits for longer is noted again.
+/// Notes of a queue's name and a number, valid for a week. If messages wait for longer, they are noted again.
 pub(super) const NEEDED: Notes = Notes { queue: names::RETURNS_NEEDED, ttl: 7 * 24 * 3_600_000 };
 /// Notes of trials, in the form of [`shown`].
 pub(super) const TRIED: Notes = Notes { queue: names::RETURNS_TRIED, ttl: 60_000 };
