@@ -7,7 +7,7 @@
 
 mod amqp;
 mod claim_step;
-pub mod contact;
+mod contact;
 mod denial;
 mod dispatch;
 mod error;
