@@ -274,8 +274,8 @@ impl Broker {
 
     /// Removes messages that no worker holds from a queue; with `to`, moves them to the end of another queue.
     ///
-    /// `choice` is called once, if there is any message, with all messages of the pile in their order. Messages that it
-    /// does not choose keep their places. Dead letters that move lose their history.
+    /// `choice` is called once, if there is any message, with all messages in that state, in their order. Messages that
+    /// it does not choose keep their places. Dead letters that move lose their history.
     ///
     /// Workers are not stopped: the messages that they take are not seen. If this process dies, each chosen message is
     /// still in its queue, or where it was to go. With RabbitMQ, one that was to go to another queue may be in both,
@@ -295,7 +295,7 @@ impl Broker {
         self.take(queue, pile, to, Extent::Some, choice).await
     }
 
-    /// Removes or moves all messages of a pile, also in a queue that cannot be listed.
+    /// Removes or moves all messages in this state, also in a queue that cannot be listed.
     ///
     /// `choice` must choose all of them.
     ///

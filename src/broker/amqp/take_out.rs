@@ -33,7 +33,7 @@ type Bodies = HashSet<Vec<u8>>;
 /// For the body of each removed message, the number of equal ones that were to stay.
 type Kept = HashMap<Vec<u8>, usize>;
 
-/// A removal from one pile of a queue.
+/// A removal of messages in one state from a queue.
 struct Taking<'a> {
     link: &'a Link,
     live: &'a Live,

@@ -1,6 +1,6 @@
 //! Waiting without polling: the kernel reports when a file in the folder `slots` that was open for writing is closed.
 //!
-//! One such file is the doorbell, which is closed by every process that made a request claimable. The others are the
+//! One such file is `doorbell`, which is closed by every process that made a request claimable. The others are the
 //! files of slots, which are closed when their processes end. The kernel reports a closed file a moment before it
 //! releases the file's lock, so the end of a slot is followed by a few more checks at growing intervals.
 

@@ -28,7 +28,7 @@ pub(super) struct SlotLock {
     _file: File,
 }
 
-/// The open doorbell. It rings when this value is dropped, or when the process dies before.
+/// The open file `doorbell`. Waiting workers wake up when this value is dropped, or when the process dies before.
 #[derive(Debug)]
 pub(super) struct Ring {
     _file: File,
@@ -118,14 +118,14 @@ impl SlotFolder {
         Ok(slots)
     }
 
-    /// Opens the doorbell, *before* the change that it reports.
+    /// Opens the file `doorbell`, *before* the change that it reports.
     ///
-    /// If this process dies right after the change, the kernel closes the file, which rings.
+    /// If this process dies right after the change, the kernel closes the file, so that waiting workers wake up.
     pub(super) fn doorbell(&self) -> io::Result<Ring> {
         Ok(Ring { _file: self.open_writable(DOORBELL)? })
     }
 
-    /// Returns whether the end of this file means the end of a slot. The other file is the doorbell.
+    /// Returns whether the end of this file means the end of a slot. The other file is `doorbell`.
     pub(super) fn is_slot_file(name: &str) -> bool {
         name != DOORBELL
     }
