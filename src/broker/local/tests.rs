@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
-use crate::broker::{Broker, Slot};
+use crate::broker::{Broker, Claim, Slot};
 use crate::request::Request;
 
 /// Timeout that is far longer than any step here takes.
