@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::board::{Phase, SlotBoard};
 use super::control::Withdrawal;
 use super::control::cancel::Cancellable;
+use super::panic;
 use super::publish::{Destination, PublishError, publish};
 use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
@@ -84,6 +85,34 @@ enum Published {
     Overtaken(RunId),
 }
 
+/// Way in which a claim is settled, once everything else is done.
+enum Settlement {
+    /// It is settled with this verdict.
+    Verdict(Verdict, JobEnd),
+    /// Its request can never be run, for this reason.
+    DeadLetter(String),
+    /// Somebody cancelled its test.
+    Cancelled(Withdrawal),
+    /// Its request is tried again later, unless it failed too often.
+    Retry(String, Fault),
+    /// Its request is tried again later: a testbed lacked what was asked for. Says nothing about this host.
+    RetryUnproven(String),
+    /// Its result is in the store.
+    Published(Box<PublishedRun>),
+    /// It is dropped, because another worker has its request, or its broker is not waited for.
+    Dropped,
+}
+
+/// A run whose result is in the store.
+struct PublishedRun {
+    place: Place,
+    bundle: Bundle,
+    /// None when another worker has published its result.
+    run: Option<RunId>,
+    entry: SpoolEntry,
+    end: JobEnd,
+}
+
 /// What a claim's life needs.
 pub struct Job<'a> {
     pub worker: &'a Worker<'a>,
@@ -99,7 +128,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// When the broker refuses to settle it.
-    pub async fn run(&self, mut claim: Claim) -> Result<JobEnd, BrokerError> {
+    pub async fn run(&self, claim: Claim) -> Result<JobEnd, BrokerError> {
         let request = match &claim.request {
             Ok(request) => request.clone(),
             Err(error) => {
@@ -111,21 +140,75 @@ impl Job<'_> {
             // Brokers give every claimed request an id; the name of its folder and of its result depends on it.
             return self.bury(claim, "the request has no uuid".to_owned()).await;
         };
-        let place = Place::of(&request, &claim.queue);
-        let package = &place.path.package;
+        self.settle_after(claim, &request, id, async |claim, cancellable| {
+            self.work(&request, id, claim, cancellable).await
+        })
+        .await
+    }
+
+    /// Does the work, and settles the claim as that says. The claim outlives a panic of the work, which counts as a failure of this host.
+    async fn settle_after(
+        &self,
+        mut claim: Claim,
+        request: &Request,
+        id: &RequestId,
+        work: impl AsyncFnOnce(&mut Claim, &mut Cancellable) -> Settlement,
+    ) -> Result<JobEnd, BrokerError> {
         // Whoever sees it run can cancel it.
         let mut cancellable = self.worker.cancels.enter(id);
-        self.board.running(&request, &claim.queue, claim.attempt);
-        let contact = self.contact(&request, id);
+        let settlement = match panic::catch(work(&mut claim, &mut cancellable)).await {
+            Ok(settlement) => settlement,
+            Err(panic) => self.after_panic(panic.report(Some(request)), id, &cancellable).await,
+        };
+        match settlement {
+            Settlement::Verdict(verdict, end) => self.settle(claim, verdict, end).await,
+            Settlement::DeadLetter(reason) => self.bury(claim, reason).await,
+            Settlement::Cancelled(withdrawal) => self.withdraw(claim, withdrawal).await,
+            Settlement::Retry(reason, fault) => self.try_again(claim, reason, fault).await,
+            Settlement::RetryUnproven(reason) => Ok(match self.try_again(claim, reason, Fault::Testbed).await? {
+                JobEnd::TriedAgain(reason, after) => JobEnd::Unproven(reason, after),
+                other => other,
+            }),
+            Settlement::Published(published) => self.settle_published(claim, request, *published).await,
+            Settlement::Dropped => Ok(JobEnd::GivenBack),
+        }
+    }
+
+    /// How a claim ends whose work has panicked. A complete bundle stays for the next attempt; everything else in the folder goes.
+    async fn after_panic(&self, reason: String, id: &RequestId, cancellable: &Cancellable) -> Settlement {
+        let withdrawal = cancellable.close();
+        if let Ok(Some(entry)) = self.spool.entry(id)
+            && (withdrawal.is_some() || !matches!(entry.bundle(), Ok(Some(_))))
+        {
+            self.remove(entry).await;
+        }
+        match withdrawal {
+            Some(withdrawal) => Settlement::Cancelled(withdrawal),
+            None => Settlement::Retry(reason, Fault::Host),
+        }
+    }
+
+    /// Does everything that comes before the claim is settled.
+    async fn work(
+        &self,
+        request: &Request,
+        id: &RequestId,
+        claim: &mut Claim,
+        cancellable: &mut Cancellable,
+    ) -> Settlement {
+        let place = Place::of(request, &claim.queue);
+        let package = &place.path.package;
+        self.board.running(request, &claim.queue, claim.attempt);
+        let contact = self.contact(request, id);
         claim.introduce(contact.clone());
-        let entry = match self.board.ticking(self.entry(&mut claim, id, &mut cancellable)).await {
+        let entry = match self.board.ticking(self.entry(claim, id, cancellable)).await {
             Ok(entry) => entry,
-            Err(end) => return self.give_back(claim, cancellable, end).await,
+            Err(end) => return give_back(cancellable, end),
         };
         // Who queues tests of pull requests may, after a crash, have queued one twice.
         let mut overtaken = None;
         if claim.redelivered || request.parameters().is_of_pull_request() {
-            match self.board.ticking(self.published_before(&place, &request, &mut cancellable)).await {
+            match self.board.ticking(self.published_before(&place, request, cancellable)).await {
                 Ok(Published::Overtaken(run)) => {
                     let run = place.path.folder(overtaken.insert(run));
                     tracing::warn!(package = %package, uuid = %id, "readers may have missed its result {run}: it is made again");
@@ -135,18 +218,18 @@ impl Job<'_> {
                     claim.log(ClaimStep::ResultFound);
                     tracing::info!(package = %package, uuid = %id, "has its result already");
                     self.remove(entry).await;
-                    return self.settle(claim, Verdict::Done, JobEnd::Settled).await;
+                    return Settlement::Verdict(Verdict::Done, JobEnd::Settled);
                 }
                 Ok(Published::Nothing) => claim.log(ClaimStep::NoResult),
-                Err(end) => return self.give_back(claim, cancellable, end).await,
+                Err(end) => return give_back(cancellable, end),
             }
         }
         let mut failed = None;
         let mut bundle = match entry.bundle() {
-            Ok(Some(bundle)) if bundle.is_of(&request) => {
+            Ok(Some(bundle)) if bundle.is_of(request) => {
                 if let Some(withdrawal) = cancellable.close() {
                     self.remove(entry).await;
-                    return self.withdraw(claim, withdrawal).await;
+                    return Settlement::Cancelled(withdrawal);
                 }
                 claim.log(ClaimStep::BundleFound);
                 tracing::info!(package = %package, uuid = %id, "was run before; its result is published now");
@@ -155,19 +238,20 @@ impl Job<'_> {
             // Only now: neither a result nor a bundle is given up because it took many attempts to get it published.
             _ if claim.attempt > MAX_ATTEMPTS => {
                 self.remove(entry).await;
-                let reason = format!("its worker died, or could not finish it, {MAX_ATTEMPTS} times");
-                return self.bury(claim, reason).await;
+                return Settlement::DeadLetter(format!(
+                    "its worker died, or could not finish it, {MAX_ATTEMPTS} times"
+                ));
             }
-            _ if self.is_for_others(&claim).await => {
+            _ if self.is_for_others(claim).await => {
                 self.remove(entry).await;
                 if let Some(withdrawal) = cancellable.close() {
-                    return self.withdraw(claim, withdrawal).await;
+                    return Settlement::Cancelled(withdrawal);
                 }
                 tracing::info!(package = %package, uuid = %id, "failed here last time; another worker may try it");
                 let verdict = Verdict::Later { after: broker::delay(PASS_DELAY), failure: None, counts: false };
-                return self.settle(claim, verdict, JobEnd::GivenBack).await;
+                return Settlement::Verdict(verdict, JobEnd::GivenBack);
             }
-            _ => match self.run_test(&request, &entry, &contact, &mut claim, cancellable).await {
+            _ => match self.run_test(request, &entry, &contact, claim, cancellable).await {
                 RunEnd::Bundled(bundle) => bundle,
                 RunEnd::TestbedFailed(bundle, reason) => {
                     failed = Some(reason);
@@ -175,31 +259,28 @@ impl Job<'_> {
                 }
                 RunEnd::Cancelled => {
                     self.remove(entry).await;
-                    return self.settle(claim, Verdict::Return, JobEnd::GivenBack).await;
+                    return Settlement::Verdict(Verdict::Return, JobEnd::GivenBack);
                 }
                 RunEnd::Withdrawn(withdrawal) => {
                     self.remove(entry).await;
-                    return self.withdraw(claim, withdrawal).await;
+                    return Settlement::Cancelled(withdrawal);
                 }
                 RunEnd::Testbed(reason) => {
                     self.remove(entry).await;
-                    return self.try_again(claim, reason, Fault::Testbed).await;
+                    return Settlement::Retry(reason, Fault::Testbed);
                 }
                 RunEnd::Unproven(reason) => {
                     self.remove(entry).await;
-                    return Ok(match self.try_again(claim, reason, Fault::Testbed).await? {
-                        JobEnd::TriedAgain(reason, after) => JobEnd::Unproven(reason, after),
-                        other => other,
-                    });
+                    return Settlement::RetryUnproven(reason);
                 }
                 RunEnd::Host(reason) => {
                     self.remove(entry).await;
-                    return self.try_again(claim, reason, Fault::Host).await;
+                    return Settlement::Retry(reason, Fault::Host);
                 }
                 RunEnd::Lost(reason) => {
                     tracing::warn!(package = %package, uuid = %id, "abandoned: {reason}");
                     self.remove(entry).await;
-                    return Ok(JobEnd::GivenBack);
+                    return Settlement::Dropped;
                 }
             },
         };
@@ -208,44 +289,25 @@ impl Job<'_> {
             bundle.give_up(run);
         }
         self.phase(&contact, Phase::Publishing);
-        match self.board.ticking(self.publish(&place, &bundle, &request, &mut claim)).await {
+        match self.board.ticking(self.publish(&place, &bundle, request, claim)).await {
             Ok(run) => {
                 claim.log(if run.is_some() { ClaimStep::Published } else { ClaimStep::PublishedElsewhere });
-                let announcing = async {
-                    match &run {
-                        Some(run) => {
-                            tokio::select! {
-                                () = self.worker.announce_complete(&request, &place, &bundle, run) => {}
-                                () = self.stop.out_of_patience() => {}
-                            }
-                        }
-                        None => {
-                            tracing::info!(package = %package, uuid = %id, "another worker has published its result")
-                        }
-                    }
-                };
                 let end = match failed {
                     Some(reason) => JobEnd::TestbedFailed(reason),
                     None => JobEnd::Settled,
                 };
-                let ((), settled) = tokio::join!(announcing, self.settle(claim, Verdict::Done, end));
-                // A request that is not settled comes back, perhaps before the store's listing shows its result. Then the bundle
-                // and its run id tell the next worker of this host that it was published.
-                if matches!(settled, Ok(JobEnd::Settled | JobEnd::TestbedFailed(_))) {
-                    self.spool.remove_beside(entry);
-                }
-                settled
+                Settlement::Published(Box::new(PublishedRun { place, bundle, run, entry, end }))
             }
             Err(PublishError::Claim(BrokerError::ClaimLost(reason))) => {
                 tracing::warn!(package = %package, uuid = %id, "abandoned: {reason}");
                 self.remove(entry).await;
-                Ok(JobEnd::GivenBack)
+                Settlement::Dropped
             }
             Err(PublishError::Stopped) => {
                 // The claim goes back with its hold: its broker may be away, and is not waited for once more.
                 let kept = entry.folder().display();
                 tracing::warn!("the result of {package} is kept in {kept}: {}", PublishError::Stopped);
-                Ok(JobEnd::GivenBack)
+                Settlement::Dropped
             }
             Err(error) => {
                 let reason = match &error {
@@ -254,12 +316,43 @@ impl Job<'_> {
                 };
                 tracing::error!("{reason}");
                 if self.stop.finish.is_cancelled() {
-                    return self.settle(claim, Verdict::Return, JobEnd::GivenBack).await;
+                    return Settlement::Verdict(Verdict::Return, JobEnd::GivenBack);
                 }
                 // A refusal may be the request's doing, and then it must not go round for ever.
-                self.try_again(claim, reason, Fault::Store).await
+                Settlement::Retry(reason, Fault::Store)
             }
         }
+    }
+
+    /// Announces the result, and settles the claim meanwhile.
+    async fn settle_published(
+        &self,
+        claim: Claim,
+        request: &Request,
+        published: PublishedRun,
+    ) -> Result<JobEnd, BrokerError> {
+        let PublishedRun { place, bundle, run, entry, end } = published;
+        let announcing = async {
+            match &run {
+                Some(run) => {
+                    tokio::select! {
+                        () = self.worker.announce_complete(request, &place, &bundle, run) => {}
+                        () = self.stop.out_of_patience() => {}
+                    }
+                }
+                None => {
+                    let (package, uuid) = (&place.path.package, request.uuid().map(tracing::field::display));
+                    tracing::info!(package = %package, uuid, "another worker has published its result");
+                }
+            }
+        };
+        let ((), settled) = tokio::join!(announcing, self.settle(claim, Verdict::Done, end));
+        // A request that is not settled comes back, perhaps before the store's listing shows its result. Then the bundle
+        // and its run id tell the next worker of this host that it was published.
+        if matches!(settled, Ok(JobEnd::Settled | JobEnd::TestbedFailed(_))) {
+            self.spool.remove_beside(entry);
+        }
+        settled
     }
 
     async fn run_test(
@@ -268,7 +361,7 @@ impl Job<'_> {
         entry: &SpoolEntry,
         contact: &Contact,
         claim: &mut Claim,
-        cancellable: Cancellable,
+        cancellable: &mut Cancellable,
     ) -> RunEnd {
         claim.log(ClaimStep::RunStarted);
         let run = TestRun { job: self, request, entry, redactor: Redactor::new(request, &[]), contact };
@@ -337,17 +430,6 @@ impl Job<'_> {
         };
         let verdict = Verdict::Later { after, failure: Some(failure), counts: !host };
         self.settle(claim, verdict, JobEnd::TriedAgain(reason, after)).await
-    }
-
-    /// Gives back what was not run; or does with it what somebody wants who has cancelled it meanwhile.
-    async fn give_back(&self, claim: Claim, cancellable: Cancellable, end: JobEnd) -> Result<JobEnd, BrokerError> {
-        match cancellable.close() {
-            Some(withdrawal) => self.withdraw(claim, withdrawal).await,
-            None => match end {
-                JobEnd::Infrastructure(reason) => self.try_again(claim, reason, Fault::Store).await,
-                end => self.settle(claim, Verdict::Return, end).await,
-            },
-        }
     }
 
     async fn withdraw(&self, claim: Claim, withdrawal: Withdrawal) -> Result<JobEnd, BrokerError> {
@@ -507,3 +589,15 @@ impl Job<'_> {
         }
     }
 }
+
+/// How a claim ends that was not run: somebody may have cancelled its test meanwhile.
+fn give_back(cancellable: &Cancellable, end: JobEnd) -> Settlement {
+    match (cancellable.close(), end) {
+        (Some(withdrawal), _) => Settlement::Cancelled(withdrawal),
+        (None, JobEnd::Infrastructure(reason)) => Settlement::Retry(reason, Fault::Store),
+        (None, end) => Settlement::Verdict(Verdict::Return, end),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,9 +9,12 @@ mod announce;
 pub mod board;
 mod containers;
 pub mod control;
+#[cfg(test)]
+mod fixture;
 mod job;
 pub mod notify;
 pub mod orders;
+mod panic;
 mod probe;
 mod prove;
 mod publish;

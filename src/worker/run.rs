@@ -97,7 +97,7 @@ pub struct TestRun<'a> {
 struct Interruptions<'a> {
     job: &'a Job<'a>,
     claim: &'a mut Claim,
-    cancellable: Cancellable,
+    cancellable: &'a mut Cancellable,
 }
 
 impl Interruptions<'_> {
@@ -112,7 +112,7 @@ impl Interruptions<'_> {
 
 impl TestRun<'_> {
     /// Runs the test and makes its bundle.
-    pub async fn run(&self, claim: &mut Claim, cancellable: Cancellable) -> RunEnd {
+    pub async fn run(&self, claim: &mut Claim, cancellable: &mut Cancellable) -> RunEnd {
         let attempt = claim.attempt;
         let (queue, failures) = (claim.queue.clone(), claim.failures.clone());
         let started = Instant::now();

@@ -9,6 +9,7 @@ use tracing::{Instrument, Span, info_span};
 use super::board::SlotBoard;
 use super::job::{Job, JobEnd};
 use super::orders::Current;
+use super::panic;
 use super::probe::Probe;
 use super::spool::Spool;
 use super::stop::Stop;
@@ -60,8 +61,12 @@ impl Slot<'_> {
             self.board.waiting();
             let looking = self.worker.ready_for_a_test(self.spool, &now.settings, self.stop);
             let (mut queue, mut span) = (None, Span::none());
-            let end = match self.board.ticking_for(LONGEST_WORK, looking).await {
-                Err(fault) => JobEnd::Infrastructure(fault.to_string()),
+            let looked = match panic::catch(self.board.ticking_for(LONGEST_WORK, looking)).await {
+                Ok(looked) => looked.map_err(|fault| fault.to_string()),
+                Err(panic) => Err(panic.report(None)),
+            };
+            let end = match looked {
+                Err(fault) => JobEnd::Infrastructure(fault),
                 Ok(_) => {
                     let interrupted = self.stop.finish.child_token();
                     let claiming = claim(&mut place, wait, &now, &interrupted);
@@ -70,7 +75,10 @@ impl Slot<'_> {
                             queue = Some(claim.queue.clone());
                             span = span_of(&claim);
                             let end = self.run(claim).instrument(span.clone()).await?;
-                            let again = matches!(end, JobEnd::TriedAgain(..) | JobEnd::Unproven(..));
+                            let again = matches!(
+                                end,
+                                JobEnd::TriedAgain(..) | JobEnd::Unproven(..) | JobEnd::Infrastructure(_)
+                            );
                             if service == Service::Once && !again {
                                 return Ok(Ended::ServedOne);
                             }
@@ -131,12 +139,20 @@ impl Slot<'_> {
         }
     }
 
-    /// Takes a claim to its end, under the settings of this moment.
+    /// Takes a claim to its end, under the settings of this moment. A panic that leaves it unsettled drops the claim, which gives the
+    /// request back.
     async fn run(&self, claim: Claim) -> Result<JobEnd, BrokerError> {
-        self.worker.orders.refresh();
-        let now = self.worker.orders.now();
-        let Self { worker, spool, stop, board } = self;
-        Job { worker, spool, stop, board, settings: now.settings }.run(claim).await
+        let request = claim.request.as_ref().ok().cloned();
+        let running = async {
+            self.worker.orders.refresh();
+            let now = self.worker.orders.now();
+            let Self { worker, spool, stop, board } = self;
+            Job { worker, spool, stop, board, settings: now.settings }.run(claim).await
+        };
+        match panic::catch(running).await {
+            Ok(end) => end,
+            Err(panic) => Ok(JobEnd::Infrastructure(panic.report(request.as_ref()))),
+        }
     }
 
     /// After a failure: a short rest; after several in a row, a probe where the requests may be at fault, and a long pause when that
@@ -152,7 +168,8 @@ impl Slot<'_> {
             let now = self.worker.orders.now();
             self.board.probing();
             tracing::warn!("{failures} failures in a row: probing whether tests can run here");
-            let reason = match self.board.ticking(self.probe(queue, &now.settings)).await {
+            let probed = panic::catch(self.board.ticking(self.probe(queue, &now.settings))).await;
+            let reason = match probed.unwrap_or_else(|panic| Probe::Failed(panic.report(None))) {
                 Probe::Passed => {
                     tracing::warn!("the probe passed: the requests were at fault, and work goes on");
                     self.board.probe_passed();
@@ -226,3 +243,6 @@ async fn claim(
     }
     claiming.await
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,7 @@ impl Cancellable {
     }
 
     /// From now on the test cannot be cancelled any more. Gives the wish that came before, if one did: it was promised to be heard.
-    pub fn close(self) -> Option<Withdrawal> {
+    pub fn close(&self) -> Option<Withdrawal> {
         // In this order: once the test is off the list, no wish can come.
         self.leave();
         self.wish.borrow().clone()

@@ -1,0 +1,96 @@
+//! Claims whose work panics.
+
+use std::fs;
+
+use super::*;
+use crate::result::{Material, pack};
+use crate::worker::fixture::{Host, claim, queue};
+
+const REASON: &str = "the worker panicked: at the disk ********";
+
+fn worker(host: &Host) -> Worker<'_> {
+    host.worker(Box::new(|_| Ok(vec![queue()])))
+}
+
+/// Runs a job whose work does this and then panics.
+async fn panic_after(worker: &Worker<'_>, claim: Claim, work: impl FnOnce(&SpoolEntry, &RequestId)) -> JobEnd {
+    let spool = Spool::open(&worker.work_folder).unwrap();
+    let (stop, board) = (Stop::default(), worker.board.slot(1));
+    let job = Job { worker, spool: &spool, stop: &stop, board: &board, settings: worker.orders.now().settings };
+    let request = claim.request.as_ref().unwrap().clone();
+    let id = request.uuid().unwrap();
+    let end = job.settle_after(claim, &request, id, async |_, _| -> Settlement {
+        let entry = spool.entry(id).unwrap().unwrap();
+        work(&entry, id);
+        panic!("at the disk SECRET12")
+    });
+    end.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_of_this_host_and_the_request_is_tried_again() {
+    let host = Host::new().await;
+    let worker = worker(&host);
+    let mut slot = host.slot().await;
+    host.submit(r#"gzip {"ppas": ["bob:SECRET12@bob/secret"]}"#).await;
+    let first = claim(&mut slot).await;
+    let id = first.request.as_ref().unwrap().uuid().unwrap().clone();
+    let end = panic_after(&worker, first, |entry, _| fs::create_dir(entry.output(1)).unwrap()).await;
+    assert!(matches!(&end, JobEnd::TriedAgain(reason, _) if reason == REASON));
+    assert!(!worker.work_folder.join(id.as_str()).exists(), "nothing is left of a test that has no bundle");
+    let again = claim(&mut slot).await;
+    assert_eq!(again.request.as_ref().unwrap().uuid(), Some(&id));
+    let [failure] = &again.failures[..] else { panic!("{:?}", again.failures) };
+    assert_eq!((failure.reason.as_str(), failure.host, again.attempt), (REASON, true, 1));
+    assert!(again.redelivered, "its result is looked for");
+}
+
+#[tokio::test]
+async fn a_request_that_makes_every_host_panic_becomes_a_dead_letter() {
+    let host = Host::new().await;
+    let worker = worker(&host);
+    let mut slot = host.slot().await;
+    host.submit(r#"gzip {"ppas": ["bob:SECRET12@bob/secret"]}"#).await;
+    let mut claim = claim(&mut slot).await;
+    let (time, reason) = (jiff::Timestamp::now(), REASON.to_owned());
+    claim.failures = vec![Failure { worker: "other".to_owned(), reason, attempt: 1, time, host: true }; FAILURES];
+    let end = panic_after(&worker, claim, |_, _| {}).await;
+    assert!(matches!(end, JobEnd::TestbedFailed(reason) if reason == REASON));
+    let contents = host.broker.contents(&queue(), 10).await.unwrap();
+    let reasons: Vec<_> = contents.dead.iter().map(|dead| dead.reason.as_str()).collect();
+    assert_eq!(reasons, [format!("no host could finish it, 11 times; at last: {REASON}")]);
+}
+
+#[tokio::test]
+async fn a_test_that_was_cancelled_before_a_panic_stays_cancelled() {
+    let host = Host::new().await;
+    let worker = worker(&host);
+    let mut slot = host.slot().await;
+    host.submit("gzip").await;
+    let claim = claim(&mut slot).await;
+    let end = panic_after(&worker, claim, |_, id| {
+        assert!(worker.cancels.cancel(id, &Withdrawal { by: "alice on host".to_owned(), requeue: false }));
+    });
+    assert!(matches!(end.await, JobEnd::GivenBack));
+    let contents = host.broker.contents(&queue(), 10).await.unwrap();
+    let reasons: Vec<_> = contents.dead.iter().map(|dead| dead.reason.as_str()).collect();
+    assert_eq!(reasons, ["cancelled by alice on host"]);
+}
+
+#[tokio::test]
+async fn a_complete_bundle_outlives_a_panic() {
+    let host = Host::new().await;
+    let worker = worker(&host);
+    let mut slot = host.slot().await;
+    host.submit("gzip").await;
+    let claim = claim(&mut slot).await;
+    let request = claim.request.as_ref().unwrap().clone();
+    let end = panic_after(&worker, claim, |entry, _| {
+        let output = entry.output(1);
+        pack(&Material::new(&output, &request, 0, Duration::ZERO), &entry.bundle_folder()).unwrap();
+    });
+    assert!(matches!(end.await, JobEnd::TriedAgain(..)));
+    let spool = Spool::open(&worker.work_folder).unwrap();
+    let entry = spool.entry(request.uuid().unwrap()).unwrap().unwrap();
+    assert!(entry.bundle().unwrap().unwrap().is_of(&request));
+}
