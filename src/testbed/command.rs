@@ -2,7 +2,6 @@
 
 mod sizes;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -11,6 +10,7 @@ use self::sizes::{Special, sizes};
 use super::apt::{AptSetup, Take};
 use super::autopkgtest::Autopkgtest;
 use super::checkout::Checkout;
+use super::command_line::CommandLine;
 use super::conf;
 use super::decision::{Decision, Origin, Refusal};
 use super::limits::Limits;
@@ -29,22 +29,6 @@ const CHECKOUT_FOLDER: &str = "checkout";
 
 /// autopkgtest's option, in the extra arguments of worker.conf, that forbids to take more of the pocket than the triggers.
 const NO_FALLBACK: &str = "--no-apt-fallback";
-
-/// A program and its arguments. It is shown as a line that a shell reads back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandLine {
-    /// The program's path.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<String>,
-}
-
-impl fmt::Display for CommandLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&quote(&self.program.to_string_lossy()))?;
-        self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
-    }
-}
 
 /// One run of a request's test, from which its [`Plan`] follows.
 #[derive(Debug, Clone, Copy)]

@@ -7,6 +7,7 @@ pub mod autopkgtest;
 pub mod cause;
 pub mod checkout;
 pub mod command;
+mod command_line;
 pub mod conf;
 pub mod decision;
 pub mod evidence;
@@ -26,7 +27,8 @@ use std::path::PathBuf;
 
 pub use self::autopkgtest::Autopkgtest;
 pub use self::checkout::{AllowedHost, Border, Checkout, CheckoutLimits};
-pub use self::command::{CommandLine, Plan, Run};
+pub use self::command::{Plan, Run};
+pub use self::command_line::CommandLine;
 pub use self::conf::{ConfError, WorkerConf};
 pub use self::decision::{Decision, Origin, Refusal};
 pub use self::limits::Limits;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::warn;
 
 use super::TestbedError;
-use super::command::CommandLine;
+use super::command_line::CommandLine;
 use crate::exit_code::autopkgtest;
 
 /// The file with what the test's process writes to its standard output and error. autopkgtest has a log of its own in the

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::CommandLine;
 use super::apt::Take;
+use super::command_line::CommandLine;
 use crate::archive::{Pocket, has_own_i386};
 use crate::release::QueueName;
 use crate::request::line::Submission;

@@ -6,7 +6,7 @@ use super::border::Way;
 use crate::environment::Environment;
 use crate::request::{BzrSource, GitSource, TestSource};
 use crate::testbed::autopkgtest::is_executable;
-use crate::testbed::command::CommandLine;
+use crate::testbed::command_line::CommandLine;
 
 /// What git must not do, or must do without; each as `-c`.
 const GIT_SETTINGS: [&str; 9] = [
