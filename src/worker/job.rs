@@ -1,16 +1,15 @@
 //! The life of one claim: claim → run → bundle → publish → settle.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::board::{Phase, SlotBoard};
+use super::board::Phase;
+use super::context::Context;
 use super::control::Withdrawal;
 use super::control::cancel::Cancellable;
 use super::panic;
 use super::publish::{Destination, PublishError, publish};
 use super::run::{RunEnd, TestRun};
 use super::spool::{Spool, SpoolEntry};
-use super::stop::Stop;
 use super::{LONGEST_WORK, Worker, pause};
 use crate::broker::{self, BrokerError, Claim, ClaimStep, Contact, FAILURES, Failure, News, Verdict};
 use crate::request::{Request, RequestId};
@@ -20,7 +19,6 @@ use crate::retry::{self, RetryPolicy};
 use crate::runs;
 use crate::status::PRIVATE_LOG;
 use crate::store::StoreError;
-use crate::testbed::settings::Settings;
 
 /// A request that was claimed so often without coming to an end keeps killing its workers.
 const MAX_ATTEMPTS: u32 = 5;
@@ -114,13 +112,9 @@ struct PublishedRun {
 }
 
 /// What a claim's life needs.
-pub struct Job<'a> {
-    pub worker: &'a Worker<'a>,
-    pub spool: &'a Spool,
-    pub stop: &'a Stop,
-    pub board: &'a SlotBoard,
-    /// The settings that the test began with.
-    pub settings: Arc<Settings>,
+pub(super) struct Job<'a> {
+    pub(super) context: Context<'a>,
+    pub(super) spool: &'a Spool,
 }
 
 impl Job<'_> {
@@ -155,7 +149,7 @@ impl Job<'_> {
         work: impl AsyncFnOnce(&mut Claim, &mut Cancellable) -> Settlement,
     ) -> Result<JobEnd, BrokerError> {
         // Whoever sees it run can cancel it.
-        let mut cancellable = self.worker.cancels.enter(id);
+        let mut cancellable = self.context.worker.cancels.enter(id);
         let settlement = match panic::catch(work(&mut claim, &mut cancellable)).await {
             Ok(settlement) => settlement,
             Err(panic) => self.after_panic(panic.report(Some(request)), id, &cancellable).await,
@@ -198,17 +192,17 @@ impl Job<'_> {
     ) -> Settlement {
         let place = Place::of(request, &claim.queue);
         let package = &place.path.package;
-        self.board.running(request, &claim.queue, claim.attempt);
+        self.context.board.running(request, &claim.queue, claim.attempt);
         let contact = self.contact(request, id);
         claim.introduce(contact.clone());
-        let entry = match self.board.ticking(self.entry(claim, id, cancellable)).await {
+        let entry = match self.context.board.ticking(self.entry(claim, id, cancellable)).await {
             Ok(entry) => entry,
             Err(end) => return give_back(cancellable, end),
         };
         // Who queues tests of pull requests may, after a crash, have queued one twice.
         let mut overtaken = None;
         if claim.redelivered || request.parameters().is_of_pull_request() {
-            match self.board.ticking(self.published_before(&place, request, cancellable)).await {
+            match self.context.board.ticking(self.published_before(&place, request, cancellable)).await {
                 Ok(Published::Overtaken(run)) => {
                     let run = place.path.folder(overtaken.insert(run));
                     tracing::warn!(package = %package, uuid = %id, "readers may have missed its result {run}: it is made again");
@@ -288,8 +282,8 @@ impl Job<'_> {
         if let Some(run) = overtaken.filter(|run| !bundle.is_confirmed(run)) {
             bundle.give_up(run);
         }
-        self.phase(&contact, Phase::Publishing);
-        match self.board.ticking(self.publish(&place, &bundle, request, claim)).await {
+        self.context.phase(&contact, Phase::Publishing);
+        match self.context.board.ticking(self.publish(&place, &bundle, request, claim)).await {
             Ok(run) => {
                 claim.log(if run.is_some() { ClaimStep::Published } else { ClaimStep::PublishedElsewhere });
                 let end = match failed {
@@ -315,7 +309,7 @@ impl Job<'_> {
                     _ => format!("the result of {package} is kept in {}: {error}", entry.folder().display()),
                 };
                 tracing::error!("{reason}");
-                if self.stop.finish.is_cancelled() {
+                if self.context.stop.finish.is_cancelled() {
                     return Settlement::Verdict(Verdict::Return, JobEnd::GivenBack);
                 }
                 // A refusal may be the request's doing, and then it must not go round for ever.
@@ -336,8 +330,8 @@ impl Job<'_> {
             match &run {
                 Some(run) => {
                     tokio::select! {
-                        () = self.worker.announce_complete(request, &place, &bundle, run) => {}
-                        () = self.stop.out_of_patience() => {}
+                        () = self.context.worker.announce_complete(request, &place, &bundle, run) => {}
+                        () = self.context.stop.out_of_patience() => {}
                     }
                 }
                 None => {
@@ -364,7 +358,7 @@ impl Job<'_> {
         cancellable: &mut Cancellable,
     ) -> RunEnd {
         claim.log(ClaimStep::RunStarted);
-        let run = TestRun { job: self, request, entry, redactor: Redactor::new(request, &[]), contact };
+        let run = TestRun { context: &self.context, request, entry, redactor: Redactor::new(request, &[]), contact };
         let end = run.run(claim, cancellable).await;
         if matches!(end, RunEnd::Bundled(_) | RunEnd::TestbedFailed(..)) {
             claim.log(ClaimStep::RunEnded);
@@ -375,10 +369,10 @@ impl Job<'_> {
     /// How the test is seen at the broker, and cancelled from there. Nothing of a private test's log gets in.
     fn contact(&self, request: &Request, id: &RequestId) -> Contact {
         let logtail = if request.is_private() { PRIVATE_LOG.to_owned() } else { String::new() };
-        let (worker, slot) = (self.worker.name.clone(), self.board.number());
+        let (worker, slot) = (self.context.worker.name.clone(), self.context.board.number());
         let phase = Phase::Preparing.name().to_owned();
         let news = News { worker, slot, since: jiff::Timestamp::now(), phase, logtail };
-        let (cancels, id) = (self.worker.cancels.clone(), id.clone());
+        let (cancels, id) = (self.context.worker.cancels.clone(), id.clone());
         Contact::new(id.clone().as_str(), news, move |wish| {
             let withdrawal = Withdrawal { by: wish.by.clone(), requeue: wish.requeue };
             let found = cancels.cancel(&id, &withdrawal);
@@ -389,19 +383,13 @@ impl Job<'_> {
         })
     }
 
-    /// The test has come this far.
-    pub(super) fn phase(&self, contact: &Contact, phase: Phase) {
-        self.board.phase(phase);
-        contact.phase(phase.name());
-    }
-
     async fn remove(&self, entry: SpoolEntry) {
-        self.board.ticking_for(LONGEST_WORK, entry.remove()).await;
+        self.context.board.ticking_for(LONGEST_WORK, entry.remove()).await;
     }
 
     /// Whether the request failed on this worker the last time, and another one could take it right now.
     async fn is_for_others(&self, claim: &Claim) -> bool {
-        let failed_here = claim.failures.last().is_some_and(|failure| failure.worker == self.worker.name);
+        let failed_here = claim.failures.last().is_some_and(|failure| failure.worker == self.context.worker.name);
         // Who cannot be asked is not there.
         failed_here && claim.passes < MAX_PASSES && claim.others_wait().await.unwrap_or(false)
     }
@@ -420,9 +408,9 @@ impl Job<'_> {
             Fault::Store => 0,
             Fault::Testbed | Fault::Host => u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3),
         };
-        let after = broker::delay(self.settings.conf.retry_delay().saturating_mul(DELAY_GROWTH.pow(growths)));
+        let after = broker::delay(self.context.settings.conf.retry_delay().saturating_mul(DELAY_GROWTH.pow(growths)));
         let failure = Failure {
-            worker: self.worker.name.clone(),
+            worker: self.context.worker.name.clone(),
             reason: reason.clone(),
             attempt: claim.attempt,
             time: jiff::Timestamp::now(),
@@ -457,7 +445,7 @@ impl Job<'_> {
                     return Err(JobEnd::Infrastructure(format!("the folder for {id} cannot be made: {error}")));
                 }
             };
-            let folder = self.worker.work_folder.join(id.as_str());
+            let folder = self.context.worker.work_folder.join(id.as_str());
             if Instant::now() >= until {
                 // Ids come with requests, and two of them may have the same one: that is no fault of this host.
                 tracing::warn!("{} stays in use: {reason}; the request waits", folder.display());
@@ -467,14 +455,14 @@ impl Job<'_> {
                 tracing::info!("waiting for {}: {reason}", folder.display());
             }
             tokio::select! {
-                () = pause(FOLDER_PAUSE, &self.stop.finish) => {}
+                () = pause(FOLDER_PAUSE, &self.context.stop.finish) => {}
                 _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
                 reason = claim.lost() => {
                     tracing::warn!(uuid = %id, "abandoned: {reason}");
                     return Err(JobEnd::GivenBack);
                 }
             }
-            if self.stop.finish.is_cancelled() {
+            if self.context.stop.finish.is_cancelled() {
                 return Err(JobEnd::GivenBack);
             }
         }
@@ -493,7 +481,7 @@ impl Job<'_> {
         loop {
             let answer = tokio::select! {
                 answer = self.published(place, request) => answer,
-                () = self.stop.cancel.cancelled() => return Err(JobEnd::GivenBack),
+                () = self.context.stop.cancel.cancelled() => return Err(JobEnd::GivenBack),
                 _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
             };
             match answer {
@@ -508,10 +496,10 @@ impl Job<'_> {
                 }
             }
             tokio::select! {
-                () = pause(delays.next_delay(), &self.stop.finish) => {}
+                () = pause(delays.next_delay(), &self.context.stop.finish) => {}
                 _ = cancellable.withdrawn() => return Err(JobEnd::GivenBack),
             }
-            if self.stop.finish.is_cancelled() {
+            if self.context.stop.finish.is_cancelled() {
                 return Err(JobEnd::GivenBack);
             }
         }
@@ -519,7 +507,7 @@ impl Job<'_> {
 
     /// What the store has of the request. Of several results only the newest stays.
     async fn published(&self, place: &Place, request: &Request) -> Result<Published, StoreError> {
-        let store = self.worker.store;
+        let store = self.context.worker.store;
         let runs = runs::of_request(store, place, request).await?;
         let Some((newest, older)) = runs.split_first() else { return Ok(Published::Nothing) };
         for run in older {
@@ -542,16 +530,16 @@ impl Job<'_> {
     ) -> Result<Option<RunId>, PublishError> {
         let mut delays = STORE_OUTAGE.delays();
         let mut bundle = bundle.clone();
-        let Worker { store, containers, turns, .. } = self.worker;
+        let Worker { store, containers, turns, .. } = self.context.worker;
         let to = Destination { store, containers, turns };
         loop {
             let end = tokio::select! {
                 biased;
-                end = publish(to, place, &mut bundle, request, claim, self.stop) => end,
-                () = self.stop.upload_grace_over() => return Err(PublishError::Stopped),
+                end = publish(to, place, &mut bundle, request, claim, self.context.stop) => end,
+                () = self.context.stop.upload_grace_over() => return Err(PublishError::Stopped),
             };
             match end {
-                Err(error) if error.is_temporary() && !self.stop.finish.is_cancelled() => {
+                Err(error) if error.is_temporary() && !self.context.stop.finish.is_cancelled() => {
                     // What cannot be read may be a file of our own: without it, trying again is in vain.
                     if Bundle::open(&bundle.dir)?.is_none() {
                         return Err(PublishError::Gone(bundle.dir.clone()));
@@ -560,7 +548,7 @@ impl Job<'_> {
                 }
                 end => return end,
             }
-            pause(delays.next_delay(), &self.stop.finish).await;
+            pause(delays.next_delay(), &self.context.stop.finish).await;
         }
     }
 
@@ -574,8 +562,8 @@ impl Job<'_> {
     async fn settle(&self, claim: Claim, verdict: Verdict, end: JobEnd) -> Result<JobEnd, BrokerError> {
         let settled = tokio::select! {
             biased;
-            settled = self.board.ticking(claim.settle(verdict)) => settled,
-            () = self.stop.out_of_patience() => {
+            settled = self.context.board.ticking(claim.settle(verdict)) => settled,
+            () = self.context.stop.out_of_patience() => {
                 tracing::warn!("the queue server is unreachable and the worker is stopping: the request goes back");
                 return Ok(JobEnd::GivenBack);
             }

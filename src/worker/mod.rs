@@ -8,6 +8,7 @@
 mod announce;
 pub mod board;
 mod containers;
+mod context;
 pub mod control;
 #[cfg(test)]
 mod fixture;

@@ -10,8 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::slot::Slot;
-use super::spool::SpoolEntry;
+use super::Worker;
+use super::spool::{Spool, SpoolEntry};
+use super::stop::Stop;
 use crate::exit_code::autopkgtest;
 use crate::host;
 use crate::release::QueueName;
@@ -60,21 +61,28 @@ pub(super) enum Probe {
     Stopped,
 }
 
-impl Slot<'_> {
+/// What a probe works with.
+pub(super) struct HostProbe<'a> {
+    pub(super) worker: &'a Worker<'a>,
+    pub(super) spool: &'a Spool,
+    pub(super) stop: &'a Stop,
+}
+
+impl HostProbe<'_> {
     /// Opens a testbed as for a test from this queue, runs `true` in it, packs what that left, and closes it.
-    pub(super) async fn probe(&self, queue: &QueueName, settings: &Arc<Settings>) -> Probe {
+    pub(super) async fn run(&self, queue: &QueueName, settings: &Arc<Settings>) -> Probe {
         let id = RequestId::random();
         let entry = match self.spool.entry(&id) {
             Ok(Some(entry)) => entry,
             Ok(None) => return Probe::Failed(format!("the folder of {id} is in use")),
             Err(error) => return Probe::Failed(format!("the work folder cannot be used: {error}")),
         };
-        let probed = self.probe_in(&entry, queue, settings).await;
+        let probed = self.run_in(&entry, queue, settings).await;
         entry.remove().await;
         probed.unwrap_or_else(Probe::Failed)
     }
 
-    async fn probe_in(&self, entry: &SpoolEntry, queue: &QueueName, settings: &Arc<Settings>) -> Result<Probe, String> {
+    async fn run_in(&self, entry: &SpoolEntry, queue: &QueueName, settings: &Arc<Settings>) -> Result<Probe, String> {
         let worker = self.worker;
         let ready = worker.ready_for_a_test(self.spool, settings, self.stop).await;
         let autopkgtest = ready.map_err(|error| error.to_string())?;

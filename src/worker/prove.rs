@@ -8,9 +8,9 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use super::run::{TestRun, Verdict};
 use crate::exit_code::autopkgtest;
-use crate::result::{KEEP_HEAD, Proof, ProofItem, ProofVerdict};
+use crate::request::Request;
+use crate::result::{KEEP_HEAD, Proof, ProofItem, ProofVerdict, Redactor};
 use crate::testbed::apt::Take;
 use crate::testbed::evidence::Evidence;
 use crate::testbed::prove::{Judgement, Tested as Facts};
@@ -22,6 +22,16 @@ const UNSATISFIABLE: &str = "Test dependencies are unsatisfiable";
 const MAX_FILE: u64 = 4 << 20;
 /// Maximum number of tests whose packages are looked at.
 const MAX_TESTS: usize = 1000;
+
+/// What autopkgtest's end means.
+pub(super) enum Verdict {
+    /// The run's result: an exit code, and what the log does not say.
+    Result(i32, Option<String>),
+    /// The testbed failed.
+    Failed(String),
+    /// The testbed lacked what was asked for.
+    Unproven(String),
+}
 
 /// What a run came to, and the record of what was tested.
 pub(super) struct Tested {
@@ -46,12 +56,13 @@ pub(super) struct Prepared {
     pub(super) archives: Vec<PpaAccess>,
 }
 
-impl TestRun<'_> {
+impl Tested {
     /// Holds a run against what the testbed reports. A run that did not test what was asked for is a failure of its testbed, whatever
     /// autopkgtest made of it.
     pub(super) fn prove(
-        &self,
         verdict: Verdict,
+        request: &Request,
+        redactor: &Redactor,
         plan: &Plan,
         prepared: &Prepared,
         output: &Path,
@@ -67,7 +78,7 @@ impl TestRun<'_> {
         let source = text(&output.join("testpkg-version"));
         let (packages, has_all_packages) = packages(output);
         let judgement = Facts {
-            request: self.request,
+            request,
             setup: &plan.apt,
             ppas: &prepared.archives,
             reports: &reports,
@@ -82,32 +93,35 @@ impl TestRun<'_> {
         let needs_fallback = is_pinned
             && plan.allows_fallback
             && (judgement.is_held_back || (is_result(&verdict) && is_unsatisfiable()));
-        let verdict = self.decide(verdict, &judgement);
+        let verdict = verdict.decide(request, redactor, &judgement);
         // Who repeats the test elsewhere may have another site, or none.
         let pocket = plan.apt.pocket.as_ref().map(ToString::to_string).unwrap_or_default();
         let proof = Proof { pocket: Some(pocket), ..judgement.proof };
         Tested { verdict, proof: Some(proof), needs_fallback }
     }
+}
 
-    fn decide(&self, verdict: Verdict, judgement: &Judgement) -> Verdict {
-        let package = self.request.package();
+impl Verdict {
+    /// What the run means when the judgement is known as well.
+    fn decide(self, request: &Request, redactor: &Redactor, judgement: &Judgement) -> Self {
+        let package = request.package();
         let not_met: Vec<String> =
             judgement.proof.items.iter().filter(|item| item.reason.is_some()).map(reason).collect();
         if judgement.proof.verdict != ProofVerdict::Refuted {
-            return match (&judgement.setup_error, verdict) {
-                (Some(error), Verdict::Result(..)) => {
-                    self.testbed_failed(&format!("the testbed of {package} failed: {error}"))
+            return match (&judgement.setup_error, self) {
+                (Some(error), Self::Result(..)) => {
+                    Self::Failed(redactor.text(&format!("the testbed of {package} failed: {error}")).into_owned())
                 }
                 (_, verdict) => verdict,
             };
         }
         let reason = not_met.join("; ");
         if judgement.is_superseded {
-            let note = self.without_secrets(&format!("apt-ci: {package} was not tested as asked: {reason}"));
+            let note = redactor.text(&format!("apt-ci: {package} was not tested as asked: {reason}")).into_owned();
             tracing::warn!("{note}");
-            return Verdict::Result(autopkgtest::TESTBED_FAILED, Some(note));
+            return Self::Result(autopkgtest::TESTBED_FAILED, Some(note));
         }
-        Verdict::Unproven(self.without_secrets(&format!("{package} was not tested as asked: {reason}")))
+        Self::Unproven(redactor.text(&format!("{package} was not tested as asked: {reason}")).into_owned())
     }
 }
 

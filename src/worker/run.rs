@@ -8,10 +8,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::LONGEST_WORK;
 use super::board::Phase;
+use super::context::Context;
 use super::control::Withdrawal;
 use super::control::cancel::Cancellable;
-use super::job::Job;
-use super::prove::{Prepared, Tested};
+use super::prove::{Prepared, Tested, Verdict};
 use super::spool::SpoolEntry;
 use crate::broker::{Claim, Contact};
 use crate::exit_code::autopkgtest;
@@ -72,19 +72,9 @@ pub enum RunEnd {
     Host(String),
 }
 
-/// What autopkgtest's end means.
-pub(super) enum Verdict {
-    /// The run's result: an exit code, and what the log does not say.
-    Result(i32, Option<String>),
-    /// The testbed failed.
-    Failed(String),
-    /// The testbed lacked what was asked for.
-    Unproven(String),
-}
-
 /// A run of a request's test.
 pub struct TestRun<'a> {
-    pub job: &'a Job<'a>,
+    pub context: &'a Context<'a>,
     pub request: &'a Request,
     pub entry: &'a SpoolEntry,
     /// Knows what nobody may read.
@@ -95,7 +85,7 @@ pub struct TestRun<'a> {
 
 /// What may end a run before its time.
 struct Interruptions<'a> {
-    job: &'a Job<'a>,
+    context: &'a Context<'a>,
     claim: &'a mut Claim,
     cancellable: &'a mut Cancellable,
 }
@@ -104,7 +94,7 @@ impl Interruptions<'_> {
     async fn next(&mut self) -> RunEnd {
         tokio::select! {
             reason = self.claim.lost() => RunEnd::Lost(reason),
-            () = self.job.stop.cancel.cancelled() => RunEnd::Cancelled,
+            () = self.context.stop.cancel.cancelled() => RunEnd::Cancelled,
             withdrawal = self.cancellable.withdrawn() => RunEnd::Withdrawn(withdrawal),
         }
     }
@@ -116,7 +106,7 @@ impl TestRun<'_> {
         let attempt = claim.attempt;
         let (queue, failures) = (claim.queue.clone(), claim.failures.clone());
         let started = Instant::now();
-        let mut interruptions = Interruptions { job: self.job, cancellable, claim };
+        let mut interruptions = Interruptions { context: self.context, cancellable, claim };
         let tested = match self.entry.clear(attempt) {
             Ok(()) => self.test_with_fallback(&queue, attempt, started, &mut interruptions).await,
             Err(error) => Err(RunEnd::Host(format!("the work folder cannot be cleared: {error}"))),
@@ -146,21 +136,21 @@ impl TestRun<'_> {
         };
         let is_fallback = proof.as_ref().is_some_and(|proof| proof.fallback);
         let note = if is_fallback { Some([FALLBACK_NOTE, &note.unwrap_or_default()].join("\n")) } else { note };
-        self.job.phase(self.contact, Phase::Bundling);
+        self.context.phase(self.contact, Phase::Bundling);
         let material = OwnedMaterial {
             output: self.entry.output(attempt),
             exit_code,
             duration,
             request: self.request.clone(),
             attempt,
-            worker: self.job.worker.name.clone(),
+            worker: self.context.worker.name.clone(),
             failures: failures.iter().filter_map(|failure| serde_json::to_value(failure).ok()).collect(),
             note,
             proof,
         };
         let folder = self.entry.bundle_folder();
         let packing = tokio::task::spawn_blocking(move || pack(&material.borrow(), &folder));
-        match (self.job.board.ticking_for(LONGEST_WORK, packing).await, failed) {
+        match (self.context.board.ticking_for(LONGEST_WORK, packing).await, failed) {
             (Ok(Ok(bundle)), None) => RunEnd::Bundled(bundle),
             (Ok(Ok(bundle)), Some(reason)) => RunEnd::TestbedFailed(bundle, reason),
             (Ok(Err(error)), _) => RunEnd::Host(format!("the result cannot be bundled: {error}")),
@@ -197,7 +187,7 @@ impl TestRun<'_> {
         is_fallback: bool,
         interruptions: &mut Interruptions<'_>,
     ) -> Result<Tested, RunEnd> {
-        let Job { worker, board, settings, .. } = self.job;
+        let Context { worker, board, settings, .. } = self.context;
         let package = self.request.package();
         if let Some(origin) = settings.never_run(package, &queue.architecture, &queue.release) {
             tracing::info!("{package} is not to be run: {origin}");
@@ -245,7 +235,7 @@ impl TestRun<'_> {
             Err(error) if error.is_too_long() => return Ok(self.refused(&error).into()),
             Err(error) => return Err(host("autopkgtest cannot be started", &error)),
         };
-        self.job.phase(self.contact, Phase::Testing);
+        self.context.phase(self.contact, Phase::Testing);
         let mut log = LiveLog::new(output.join("log"));
         let watched = self.watch(&mut process, &plan.limits, queue, started, &mut log, interruptions).await;
         if !matches!(watched, Watched::Ended(_)) {
@@ -270,7 +260,8 @@ impl TestRun<'_> {
             }
             Watched::Ended(Ok(exit)) => {
                 let verdict = self.judge(exit, &mut log, &output);
-                Ok(self.prove(verdict, &plan, &prepared, &output, is_fallback))
+                let Self { request, redactor, .. } = self;
+                Ok(Tested::prove(verdict, request, redactor, &plan, &prepared, &output, is_fallback))
             }
             Watched::Hung(limit) => Ok(Verdict::Failed(self.without_secrets(&format!(
                 "autopkgtest of {package} did not end within {} s, which is more than all its time limits: it was ended",
@@ -282,7 +273,7 @@ impl TestRun<'_> {
 
     /// Fetches what the test needs before it starts. A verdict if there is something that can never be had.
     async fn prepare(&self, plan: &testbed::Plan, queue: &QueueName) -> Result<Result<Prepared, Verdict>, RunEnd> {
-        let launchpad = self.job.worker.launchpad;
+        let launchpad = self.context.worker.launchpad;
         let mut archives = Vec::new();
         for ppa in &self.request.parameters().ppas {
             let (owner, name) = (ppa.owner(), ppa.name());
@@ -304,8 +295,9 @@ impl TestRun<'_> {
             return Err(RunEnd::Host(error.to_string()));
         }
         if let Some(checkout) = &plan.checkout
-            && let Err(error) =
-                checkout.fetch(self.job.worker.environment, &CheckoutLimits::default(), &self.job.worker.border).await
+            && let Err(error) = checkout
+                .fetch(self.context.worker.environment, &CheckoutLimits::default(), &self.context.worker.border)
+                .await
         {
             return match error {
                 TestbedError::Io { .. } => Err(RunEnd::Host(error.to_string())),
@@ -345,7 +337,7 @@ impl TestRun<'_> {
             if let Err(error) = self.look(log) {
                 tracing::debug!("the log cannot be followed: {error}");
             }
-            self.job.board.log_line(&self.without_secrets(log.last_line()));
+            self.context.board.log_line(&self.without_secrets(log.last_line()));
             let limit = limits.hard(log.tests_begun());
             if begin.elapsed() >= limit {
                 return Watched::Hung(limit);
@@ -375,7 +367,7 @@ impl TestRun<'_> {
     /// Tells who listens what runs.
     async fn tell(&self, queue: &QueueName, started: Instant, log: &mut LiveLog, running: bool) {
         let logtail = log.tail().unwrap_or_default();
-        self.job.worker.announce_status(queue, self.request, started, &logtail, running).await;
+        self.context.worker.announce_status(queue, self.request, started, &logtail, running).await;
     }
 
     /// What it means that autopkgtest ended so.
@@ -431,12 +423,12 @@ impl TestRun<'_> {
         })
     }
 
-    pub(super) fn testbed_failed(&self, reason: &str) -> Verdict {
+    fn testbed_failed(&self, reason: &str) -> Verdict {
         Verdict::Failed(self.without_secrets(reason))
     }
 
     /// A text as it may be shown: a test can print whatever it finds in its testbed.
-    pub(super) fn without_secrets(&self, text: &str) -> String {
+    fn without_secrets(&self, text: &str) -> String {
         self.redactor.text(text).into_owned()
     }
 }

@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, info_span};
 
 use super::board::SlotBoard;
+use super::context::Context;
 use super::job::{Job, JobEnd};
 use super::orders::Current;
 use super::panic;
-use super::probe::Probe;
+use super::probe::{HostProbe, Probe};
 use super::spool::Spool;
 use super::stop::Stop;
 use super::{Ended, LONGEST_WORK, Service, Worker, WorkerError, pause};
@@ -147,7 +148,8 @@ impl Slot<'_> {
             self.worker.orders.refresh();
             let now = self.worker.orders.now();
             let Self { worker, spool, stop, board } = self;
-            Job { worker, spool, stop, board, settings: now.settings }.run(claim).await
+            let context = Context { worker, stop, board, settings: now.settings };
+            Job { context, spool }.run(claim).await
         };
         match panic::catch(running).await {
             Ok(end) => end,
@@ -168,7 +170,8 @@ impl Slot<'_> {
             let now = self.worker.orders.now();
             self.board.probing();
             tracing::warn!("{failures} failures in a row: probing whether tests can run here");
-            let probed = panic::catch(self.board.ticking(self.probe(queue, &now.settings))).await;
+            let probe = HostProbe { worker: self.worker, spool: self.spool, stop: self.stop };
+            let probed = panic::catch(self.board.ticking(probe.run(queue, &now.settings))).await;
             let reason = match probed.unwrap_or_else(|panic| Probe::Failed(panic.report(None))) {
                 Probe::Passed => {
                     tracing::warn!("the probe passed: the requests were at fault, and work goes on");

@@ -5,6 +5,7 @@ use std::fs;
 use super::*;
 use crate::result::{Material, pack};
 use crate::worker::fixture::{Host, claim, queue};
+use crate::worker::stop::Stop;
 
 const REASON: &str = "the worker panicked: at the disk ********";
 
@@ -16,7 +17,8 @@ fn worker(host: &Host) -> Worker<'_> {
 async fn panic_after(worker: &Worker<'_>, claim: Claim, work: impl FnOnce(&SpoolEntry, &RequestId)) -> JobEnd {
     let spool = Spool::open(&worker.work_folder).unwrap();
     let (stop, board) = (Stop::default(), worker.board.slot(1));
-    let job = Job { worker, spool: &spool, stop: &stop, board: &board, settings: worker.orders.now().settings };
+    let context = Context { worker, stop: &stop, board: &board, settings: worker.orders.now().settings };
+    let job = Job { context, spool: &spool };
     let request = claim.request.as_ref().unwrap().clone();
     let id = request.uuid().unwrap();
     let end = job.settle_after(claim, &request, id, async |_, _| -> Settlement {
