@@ -1,4 +1,4 @@
-//! Tells the world what runs and what has ended. News only: who is away misses it.
+//! Status messages about tests that run and results that are stored. Listeners that are not connected miss them.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use crate::request::Request;
 use crate::result::{Bundle, Place, RunId};
 use crate::status;
 
-/// What runs is news every few seconds: who does not take it in this time gets the next. No test, and nobody who wants to end one,
-/// waits for a broker that does not answer.
+/// Timeout for announcing a running test. The next message follows within seconds, so no test and no shutdown waits for
+/// it.
 const STATUS_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Worker<'_> {
-    /// Says that a test runs, or that it does not run any more, and shows the beginning and the end of its log.
+    /// Announces that a test runs, or that it has ended, with the beginning and the end of its log.
     pub(super) async fn announce_status(
         &self,
         queue: &QueueName,
@@ -32,7 +32,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Says that a result is in the store.
+    /// Announces that a result is in the store.
     pub(super) async fn announce_complete(&self, request: &Request, place: &Place, bundle: &Bundle, run: &RunId) {
         let (summary, path) = (&bundle.summary, &place.path);
         tracing::info!(

@@ -1,7 +1,7 @@
-//! What a worker does at the moment: its slots write it down here, and operators and the service manager read it.
+//! Live state of a worker: its slots record what they do, and operators and the service manager read it.
 //!
-//! Writing is cheap: a lock that nobody holds for longer than it takes to copy a few lines. For a private run neither the
-//! package nor anything of its log is ever written down, so that no reader can leak it.
+//! Recording is cheap: it takes a lock that is held only while a few lines are copied. Neither the package nor the log
+//! of a private run is ever recorded, so that no reader can leak them.
 
 mod state;
 mod status;
@@ -20,22 +20,22 @@ use crate::request::Request;
 use state::{Doing, SlotState, Test};
 pub use status::{Paused, Phase, RunningTest, SlotStatus, State, Told, WorkerStatus};
 
-/// What is known about a worker before it begins.
+/// Facts about a worker that are known before it starts.
 #[derive(Debug, Clone)]
 pub struct WorkerFacts {
-    /// The worker's name, as operators tell it from others.
+    /// Worker's name, which distinguishes it for operators.
     pub name: String,
-    /// The site's folder; none with the built-in settings alone.
+    /// Site's folder; `None` with the built-in settings alone.
     pub site: Option<PathBuf>,
-    /// Where requests wait: an address without its password.
+    /// Address of the queue, without its password.
     pub queue: String,
-    /// Where results go: an address without credentials.
+    /// Address of the store, without credentials.
     pub store: String,
-    /// The queues that it serves.
+    /// Queues that the worker serves.
     pub queues: Vec<QueueName>,
 }
 
-/// The live state of one worker process. Clones show, and write, the same state.
+/// Live state of one worker process. Clones share it.
 #[derive(Clone)]
 pub struct Board {
     shared: Arc<Shared>,
@@ -43,7 +43,7 @@ pub struct Board {
 
 struct Shared {
     state: Mutex<WorkerState>,
-    /// Told of whatever a reader may want to tell others; not of progress and log lines.
+    /// Notified of changes that a reader may want to report, but not of progress and log lines.
     changed: watch::Sender<()>,
     stop: Stop,
 }
@@ -55,7 +55,7 @@ struct WorkerState {
     slots: Vec<SlotState>,
 }
 
-/// One slot's place on the board, for the slot to write to.
+/// Handle with which one slot records its state.
 #[derive(Clone)]
 pub struct SlotBoard {
     board: Board,
@@ -63,7 +63,7 @@ pub struct SlotBoard {
 }
 
 impl Board {
-    /// The board of a worker with so many slots, all of which are starting.
+    /// Creates the state of a worker with this number of slots, all of which are starting.
     pub fn new(facts: WorkerFacts, slots: usize, stop: Stop) -> Self {
         let slots = (0..slots).map(|_| SlotState::new()).collect();
         let started = (Timestamp::now(), Instant::now());
@@ -71,7 +71,7 @@ impl Board {
         Self { shared: Arc::new(Shared { state, changed: watch::channel(()).0, stop }) }
     }
 
-    /// The place of a slot; the first has the number 1. A slot that the board did not know gets its place now.
+    /// Returns the handle of a slot; the first has the number 1. Slots that were not known are added.
     pub fn slot(&self, number: usize) -> SlotBoard {
         let mut state = self.state();
         while state.slots.len() < number {
@@ -80,36 +80,36 @@ impl Board {
         SlotBoard { board: self.clone(), index: number.saturating_sub(1) }
     }
 
-    /// Notes what is wrong with the configuration: none of it, or one line per fault.
+    /// Records the faults of the configuration, one line per fault; none when there are no faults.
     pub fn set_faults(&self, faults: Vec<String>) {
         self.state().faults = faults;
         self.shared.changed.send_replace(());
     }
 
-    /// Notes which queues are served from now on.
+    /// Records the queues that are served from now on.
     pub fn set_queues(&self, queues: Vec<QueueName>) {
         self.state().facts.queues = queues;
         self.shared.changed.send_replace(());
     }
 
-    /// Wakes when what a slot does has changed.
+    /// Returns a receiver that is notified when the activity of a slot changes.
     pub fn changes(&self) -> watch::Receiver<()> {
         self.shared.changed.subscribe()
     }
 
-    /// What the worker has been told.
+    /// Returns the requests to shut down.
     pub fn stop(&self) -> &Stop {
         &self.shared.stop
     }
 
-    /// Whether every slot has begun its work: it has a place at the broker, or says what keeps it from that.
+    /// Whether every slot has started: it is registered at the broker, or reports what prevents that.
     pub fn is_ready(&self) -> bool {
         let state = self.state();
         !state.slots.is_empty() && state.slots.iter().all(|slot| !matches!(slot.doing, Doing::Starting))
     }
 
-    /// The numbers of the slots that made no progress for longer than this. A slot that is paused makes none until its pause is over, and
-    /// one that has ended none at all.
+    /// Returns the numbers of the slots that have made no progress for longer than `limit`. A paused slot counts from
+    /// the end of its pause, and one that has ended never counts.
     pub fn stalled(&self, limit: Duration) -> Vec<usize> {
         let now = Instant::now();
         let state = self.state();
@@ -117,7 +117,7 @@ impl Board {
         stalled.map(|(index, _)| index + 1).collect()
     }
 
-    /// Everything, as of now.
+    /// Returns the current status of the worker.
     pub fn status(&self) -> WorkerStatus {
         let now = Instant::now();
         let state = self.state();
@@ -140,28 +140,28 @@ impl Board {
     }
 
     fn state(&self) -> MutexGuard<'_, WorkerState> {
-        // Nothing that holds the lock can leave half a state behind.
+        // No code that holds the lock can panic half-way through a change.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl SlotBoard {
-    /// The slot's number, from 1.
+    /// Returns the slot's number, from 1.
     pub fn number(&self) -> usize {
         self.index + 1
     }
 
-    /// The slot waits for a request. Called before every look at the queues.
+    /// Records that the slot waits for a request. Called before every check of the queues.
     pub fn waiting(&self) {
         self.change(|slot| slot.doing = Doing::Waiting);
     }
 
-    /// The slot has a request and prepares its test.
+    /// Records that the slot has a request and prepares its test.
     pub fn running(&self, request: &Request, queue: &QueueName, attempt: u32) {
         self.change(|slot| slot.doing = Doing::Running(Test::new(request, queue, attempt)));
     }
 
-    /// The running test has come this far. Nothing happens when none runs.
+    /// Records the phase of the running test, if there is one.
     pub fn phase(&self, phase: Phase) {
         self.change(|slot| {
             if let Doing::Running(test) = &mut slot.doing {
@@ -170,7 +170,8 @@ impl SlotBoard {
         });
     }
 
-    /// The last line of the running test's log, without secrets. It counts as progress. A private test's line is not kept.
+    /// Records the last line of the running test's log, which has no secrets. Counts as progress; the line of a private
+    /// test is not kept.
     pub fn log_line(&self, line: &str) {
         self.quietly(|slot| {
             if let Doing::Running(test) = &mut slot.doing {
@@ -179,12 +180,12 @@ impl SlotBoard {
         });
     }
 
-    /// The slot is alive and gets on with what it does, also if nothing is to be seen of it.
+    /// Records that the slot makes progress, even when its activity stays the same.
     pub fn progress(&self) {
         self.quietly(|_| ());
     }
 
-    /// The request is settled for good: the slot is done with it.
+    /// Records that the request is settled.
     pub fn settled(&self) {
         self.change(|slot| {
             slot.done += 1;
@@ -193,23 +194,23 @@ impl SlotBoard {
         });
     }
 
-    /// The request is in other hands again, through no fault of this host.
+    /// Records that the request went back, or to another worker, through no fault of this host.
     pub fn given_back(&self) {
         self.change(|slot| slot.doing = Doing::Waiting);
     }
 
-    /// Something on this host does not work. Called while the failed test is still the running one, if there is one: the reason
-    /// may quote its log, and is not kept when the test is private.
+    /// Records a failure of the infrastructure. Must be called while the failed test is still recorded as running: the
+    /// reason may quote its log, and is not kept when the test is private.
     pub fn failed(&self, reason: &str) {
         self.change(|slot| slot.fail(reason));
     }
 
-    /// The slot opens a testbed of its own, to find out whether tests can run here.
+    /// Records that the slot probes whether tests can run here.
     pub fn probing(&self) {
         self.change(|slot| slot.doing = Doing::Probing);
     }
 
-    /// Tests can run here: the last failures were the requests'.
+    /// Records that the probe passed: the last failures were caused by the requests.
     pub fn probe_passed(&self) {
         self.change(|slot| {
             slot.failures_in_a_row = 0;
@@ -217,24 +218,23 @@ impl SlotBoard {
         });
     }
 
-    /// The slot takes nothing for so long, because of its last failures.
+    /// Records that the slot takes no requests for this time, because of its last failures.
     pub fn paused(&self, time: Duration) {
         let until = Timestamp::now().saturating_add(time).unwrap_or(Timestamp::MAX);
         self.change(|slot| slot.doing = Doing::Paused { since: Instant::now(), time, until });
     }
 
-    /// The slot has ended, for good.
+    /// Records that the slot has ended.
     pub fn ended(&self) {
         self.change(|slot| slot.doing = Doing::Ended);
     }
 
-    /// How many infrastructure failures in a row the slot has had.
+    /// Returns the number of infrastructure failures in a row.
     pub fn failures_in_a_row(&self) -> u32 {
         self.board.state().slots.get(self.index).map_or(0, |slot| slot.failures_in_a_row)
     }
 
-    /// Waits for something that may take for ever, such as the next request, and notes progress meanwhile: waiting is what the slot
-    /// is there for.
+    /// Awaits work that may take indefinitely, such as claiming the next request, and records progress meanwhile.
     pub async fn ticking<F: Future>(&self, work: F) -> F::Output {
         let mut work = std::pin::pin!(work);
         let mut tick = tokio::time::interval(TICK);
@@ -248,7 +248,8 @@ impl SlotBoard {
         }
     }
 
-    /// Waits for work that takes long, and notes progress meanwhile, but for no longer than this: what takes more time hangs.
+    /// Awaits work that takes long, and records progress meanwhile, but for no longer than `limit`: after that, the
+    /// work counts as hanging.
     pub async fn ticking_for<F: Future>(&self, limit: Duration, work: F) -> F::Output {
         let mut work = std::pin::pin!(work);
         match tokio::time::timeout(limit, self.ticking(work.as_mut())).await {
@@ -270,7 +271,7 @@ impl SlotBoard {
     }
 }
 
-/// How often a slot that waits notes that it is alive: often enough for any sensible watchdog, and no work to speak of.
+/// Interval at which a slot that waits records progress: short enough for any sensible watchdog.
 const TICK: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

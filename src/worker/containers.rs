@@ -1,5 +1,6 @@
-//! The public containers that this worker has just found to be as they should be: asking for each result would be asking the same
-//! again. Private ones are not among them. Somebody may have opened one, and it has to be closed before every result.
+//! Cache of the public containers that exist and are readable, so that they are not checked for each result.
+//!
+//! Private containers are not cached: a user may have opened one, and it must be closed before every result.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,10 +10,10 @@ use crate::result::{Bundle, Place};
 use crate::runs;
 use crate::store::{Access, Store, StoreError};
 
-/// So soon, an operator's mistake with a container is mended.
+/// Lifetime of an entry: mistakes of an operator with a container are fixed within this time.
 const LASTS: Duration = Duration::from_secs(60);
 
-/// What is known about the store's containers.
+/// Containers that were checked recently.
 #[derive(Default)]
 pub struct Containers(Mutex<HashMap<String, Instant>>);
 
@@ -21,10 +22,10 @@ impl Containers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the container of a result exist and readable for who may read it, unless that was done a moment ago.
+    /// Makes the container of a result exist and readable for its readers, unless it was checked a moment ago.
     ///
     /// # Errors
-    /// When the store refuses or is away.
+    /// Fails when the store refuses or is unreachable.
     pub(super) async fn ensure(&self, store: &Store, place: &Place, bundle: &Bundle) -> Result<(), StoreError> {
         let Place { container, .. } = place;
         if self.known().get(container).is_some_and(|at| at.elapsed() < LASTS) {
@@ -34,23 +35,23 @@ impl Containers {
         store.ensure_container(container, &access).await?;
         if access == Access::Public {
             let mut known = self.known();
-            // PPAs come and go: what is known stays small.
+            // PPAs come and go: forgetting old entries keeps the cache small.
             known.retain(|_, at| at.elapsed() < LASTS);
             known.insert(container.clone(), Instant::now());
         }
         Ok(())
     }
 
-    /// Forgets a container that was found missing, and tells whether it had been taken for granted.
+    /// Forgets a container that was found missing. Returns whether it was in the cache.
     pub(super) fn forget(&self, place: &Place) -> bool {
         self.known().remove(&place.container).is_some()
     }
 }
 
-/// Who may read the container of a result, in addition to those who may already.
+/// Returns who may read the container of a result, in addition to its present readers.
 ///
-/// A request can name any PPA and any reader. It adds a reader only when the PPA's archive has let it in, and only to a container
-/// without results of another PPA. The result itself is stored in any case.
+/// A request can name any PPA and any reader. It adds a reader only when the PPA's archive has accepted its token, and
+/// only to a container without results of another PPA. The result itself is stored in any case.
 async fn access(store: &Store, place: &Place, bundle: &Bundle) -> Result<Access, StoreError> {
     let Access::Private(users) = &place.access else { return Ok(place.access.clone()) };
     let ppa = bundle.summary.options.as_ref().and_then(|options| options.ppas.last());
@@ -81,7 +82,7 @@ mod tests {
     use crate::store::ObjectHeaders;
     use crate::store::folder::FolderStore;
 
-    /// A private container, and what is published there.
+    /// A private container with published results.
     struct Scene {
         folder: TempDir,
         store: Store,
@@ -110,7 +111,7 @@ mod tests {
             (place, pack(&material, &self.folder.path().join(self.bundles.to_string())).unwrap())
         }
 
-        /// Stores a result, with what its listing tells or with another listing.
+        /// Stores a result, with its own listing or with another one.
         async fn publish(&self, place: &Place, bundle: &Bundle, listing: Option<&str>) {
             self.store.ensure_container(&place.container, &Access::Private(Vec::new())).await.unwrap();
             let mark = bundle.commit_mark();
@@ -152,7 +153,7 @@ mod tests {
         let (place, refused) = scene.packed(r#""team/secret""#, 20);
         assert_eq!(place.container, "private-autopkgtest-sid-team-secret");
         assert_eq!(access(&scene.store, &place, &refused).await.unwrap(), NOBODY);
-        // After a worker's death, and in a bundle of a version that did not ask.
+        // After the death of a worker, and in a bundle of a version that did not check.
         let reopened = Bundle::open(&refused.dir).unwrap().unwrap();
         assert_eq!(access(&scene.store, &place, &reopened).await.unwrap(), NOBODY);
         let mark = refused.dir.join("bundle.json");
@@ -161,7 +162,7 @@ mod tests {
         fs::write(&mark, older).unwrap();
         let reopened = Bundle::open(&refused.dir).unwrap().unwrap();
         assert_eq!(access(&scene.store, &place, &reopened).await.unwrap(), NOBODY);
-        // A private run without PPAs asks no archive, and a public archive lets everybody in.
+        // A private run without PPAs needs no archive, and a public archive accepts everybody.
         let (place, alone) = scene.packed("", 20);
         assert_eq!(access(&scene.store, &place, &alone).await.unwrap(), ann());
         scene.starts_autopkgtest();
@@ -185,13 +186,13 @@ mod tests {
             let (place, mine) = scene.packed(r#""u:right@a-b/c""#, 0);
             let expected = if is_same { ann() } else { NOBODY };
             assert_eq!(access(&scene.store, &place, &mine).await.unwrap(), expected, "{stored} {listing:?}");
-            // What cannot be read may be anybody's.
+            // An unreadable result may be of any PPA.
             let (_, damaged) = scene.packed(stored, 0);
             fs::write(damaged.dir.join("result.tar"), "").unwrap();
             scene.publish(&place, &damaged, listing).await;
             assert_eq!(access(&scene.store, &place, &mine).await.unwrap(), NOBODY, "{stored} {listing:?}");
         }
-        // More than fits into a listing.
+        // The options are too long for a listing.
         let mut scene = Scene::new();
         scene.starts_autopkgtest();
         let many: String = (0..19).map(|number| format!(r#""{}/n{number}", "#, "long".repeat(20))).collect();

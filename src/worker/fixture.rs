@@ -1,4 +1,5 @@
-//! A worker for tests, with an embedded queue and a store in a folder. It never runs autopkgtest: gzip is on the list `never_run`.
+//! A worker for unit tests, with an embedded queue and a store in a folder. It never runs autopkgtest: gzip is on the
+//! list `never_run`.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -69,7 +70,7 @@ impl Host {
         self.folder.path().join("worker.conf")
     }
 
-    /// A worker with one slot, which serves the queues that this returns.
+    /// Returns a worker with one slot, which serves the queues that the function returns.
     pub(super) fn worker(&self, queues: Box<Queues>) -> Worker<'_> {
         let facts = WorkerFacts {
             name: "host".to_owned(),
@@ -115,7 +116,7 @@ pub(super) fn queue() -> QueueName {
     "debci-sid-amd64".parse().unwrap()
 }
 
-/// Claims the next request, also one that waits out a delay.
+/// Claims the next request, and waits out its delay.
 pub(super) async fn claim(slot: &mut Slot) -> Claim {
     slot.claim(Wait::UntilEmpty, &CancellationToken::new()).await.unwrap().expect("a request")
 }

@@ -1,4 +1,4 @@
-//! The life of one claim: claim → run → bundle → publish → settle.
+//! Life of one claim: claim → run → bundle → publish → settle.
 
 use std::time::{Duration, Instant};
 
@@ -20,22 +20,23 @@ use crate::runs;
 use crate::status::PRIVATE_LOG;
 use crate::store::StoreError;
 
-/// A request that was claimed so often without coming to an end keeps killing its workers.
+/// Maximum number of attempts. A request that was claimed more often keeps killing its workers.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// The second delay after an infrastructure failure is so many times the first.
+/// Factor by which the delay grows with each infrastructure failure.
 const DELAY_GROWTH: u32 = 5;
 
-/// How often a request that failed here is passed on to a worker that waits for it, before it is tried here again.
+/// Maximum number of times that a request which failed here is passed on to waiting workers before it is tried here
+/// again.
 const MAX_PASSES: u32 = 3;
 
-/// How soon another worker may take what is passed on.
+/// Delay before another worker can take a request that is passed on.
 const PASS_DELAY: Duration = Duration::from_secs(1);
 
-/// How long another worker of this host may keep a request's folder: longer than it takes to end a test.
+/// Timeout for another worker of this host to leave a request's folder: longer than it takes to end a test.
 const LONGEST_WAIT_FOR_FOLDER: Duration = Duration::from_secs(120);
 
-/// Between two looks at a folder that another worker keeps.
+/// Interval between attempts to lock a folder that another worker uses.
 const FOLDER_PAUSE: Duration = Duration::from_millis(100);
 
 /// Delays between attempts at a store that is unreachable.
@@ -46,72 +47,73 @@ const STORE_OUTAGE: RetryPolicy = RetryPolicy {
     ..retry::ENDLESS
 };
 
-/// What became of a claim.
+/// Outcome of a claim.
 pub enum JobEnd {
-    /// It is settled: its result is published, or it went to the dead letters.
+    /// The claim is settled: its result is published, or it went to the dead letters.
     Settled,
-    /// Its request is back in the queue, or another worker has it, through no fault of this host.
+    /// The request is back in the queue, or another worker has it, through no fault of this host.
     GivenBack,
-    /// It is settled, with the failure of its testbed, or of each host that tried it, as the end.
+    /// The claim is settled, and its result is the failure of its testbed, or of each host that tried it.
     TestbedFailed(String),
-    /// Something on this host, or its store, does not work, whatever is asked for.
+    /// This host or its store failed, whatever was requested.
     Infrastructure(String),
-    /// A testbed failed, or something on this host does not work with this request; it is tried again after this time.
+    /// A testbed failed, or this host failed with this request, which is tried again after this time.
     TriedAgain(String, Duration),
-    /// A testbed lacked what was asked for; the request is tried again after this time. Says nothing about this host.
+    /// A testbed lacked what was requested, and the request is tried again after this time. Says nothing about this
+    /// host.
     Unproven(String, Duration),
 }
 
-/// What was at fault when a request is tried again.
+/// Cause of a failure after which a request is tried again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    /// The testbed, or what it was asked for.
+    /// Testbed, or what was requested of it.
     Testbed,
     /// This host.
     Host,
-    /// The store, or this host, before or after the test.
+    /// Store, or this host before or after the test.
     Store,
 }
 
-/// What the store has of a request.
+/// Result of a request in the store.
 enum Published {
-    /// No result.
+    /// There is no result.
     Nothing,
-    /// Its result.
+    /// There is a result.
     Whole,
-    /// Its result, which readers may have missed: its worker died before it could look for that.
+    /// There is a result that readers may have missed: its worker died before it checked that.
     Overtaken(RunId),
 }
 
 /// Way in which a claim is settled, once everything else is done.
 enum Settlement {
-    /// It is settled with this verdict.
+    /// Performs this verdict.
     Verdict(Verdict, JobEnd),
-    /// Its request can never be run, for this reason.
+    /// Makes it a dead letter, for this reason: the request can never be run.
     DeadLetter(String),
-    /// Somebody cancelled its test.
+    /// Follows the cancellation: a dead letter, or back to the queue.
     Cancelled(Withdrawal),
-    /// Its request is tried again later, unless it failed too often.
+    /// Tries the request again later, unless it failed too often.
     Retry(String, Fault),
-    /// Its request is tried again later: a testbed lacked what was asked for. Says nothing about this host.
+    /// Tries the request again later, because a testbed lacked what was requested. Says nothing about this host.
     RetryUnproven(String),
-    /// Its result is in the store.
+    /// Settles it as done, because the result is in the store.
     Published(Box<PublishedRun>),
-    /// It is dropped, because another worker has its request, or its broker is not waited for.
+    /// Drops the claim, because another worker has the request, or the broker cannot be waited for.
     Dropped,
 }
 
-/// A run whose result is in the store.
+/// Run whose result is in the store.
 struct PublishedRun {
     place: Place,
     bundle: Bundle,
-    /// None when another worker has published its result.
+    /// `None` when another worker has published the result.
     run: Option<RunId>,
     entry: SpoolEntry,
     end: JobEnd,
 }
 
-/// What a claim's life needs.
+/// A claim's job.
 pub(super) struct Job<'a> {
     pub(super) context: Context<'a>,
     pub(super) spool: &'a Spool,
@@ -121,7 +123,7 @@ impl Job<'_> {
     /// Takes the claim to its end.
     ///
     /// # Errors
-    /// When the broker refuses to settle it.
+    /// Fails when the broker refuses to settle the claim.
     pub async fn run(&self, claim: Claim) -> Result<JobEnd, BrokerError> {
         let request = match &claim.request {
             Ok(request) => request.clone(),
@@ -131,7 +133,7 @@ impl Job<'_> {
             }
         };
         let Some(id) = request.uuid() else {
-            // Brokers give every claimed request an id; the name of its folder and of its result depends on it.
+            // Brokers give every claimed request an id, which names its folder and its result.
             return self.bury(claim, "the request has no uuid".to_owned()).await;
         };
         self.settle_after(claim, &request, id, async |claim, cancellable| {
@@ -140,7 +142,8 @@ impl Job<'_> {
         .await
     }
 
-    /// Does the work, and settles the claim as that says. The claim outlives a panic of the work, which counts as a failure of this host.
+    /// Does the work, and settles the claim accordingly. A panic of the work leaves the claim intact, and counts as a
+    /// failure of this host.
     async fn settle_after(
         &self,
         mut claim: Claim,
@@ -148,7 +151,7 @@ impl Job<'_> {
         id: &RequestId,
         work: impl AsyncFnOnce(&mut Claim, &mut Cancellable) -> Settlement,
     ) -> Result<JobEnd, BrokerError> {
-        // Whoever sees it run can cancel it.
+        // Users who see the test in a list must be able to cancel it from now on.
         let mut cancellable = self.context.worker.cancels.enter(id);
         let settlement = match panic::catch(work(&mut claim, &mut cancellable)).await {
             Ok(settlement) => settlement,
@@ -168,7 +171,8 @@ impl Job<'_> {
         }
     }
 
-    /// How a claim ends whose work has panicked. A complete bundle stays for the next attempt; everything else in the folder goes.
+    /// Returns how to settle a claim whose work has panicked. A complete bundle is kept for the next attempt;
+    /// everything else in the folder is removed.
     async fn after_panic(&self, reason: String, id: &RequestId, cancellable: &Cancellable) -> Settlement {
         let withdrawal = cancellable.close();
         if let Ok(Some(entry)) = self.spool.entry(id)
@@ -182,7 +186,7 @@ impl Job<'_> {
         }
     }
 
-    /// Does everything that comes before the claim is settled.
+    /// Does everything that comes before settling the claim.
     async fn work(
         &self,
         request: &Request,
@@ -199,7 +203,7 @@ impl Job<'_> {
             Ok(entry) => entry,
             Err(end) => return give_back(cancellable, end),
         };
-        // Who queues tests of pull requests may, after a crash, have queued one twice.
+        // A service that queues tests of pull requests may have queued one twice, after a crash.
         let mut overtaken = None;
         if claim.redelivered || request.parameters().is_of_pull_request() {
             match self.context.board.ticking(self.published_before(&place, request, cancellable)).await {
@@ -229,7 +233,7 @@ impl Job<'_> {
                 tracing::info!(package = %package, uuid = %id, "was run before; its result is published now");
                 bundle
             }
-            // Only now: neither a result nor a bundle is given up because it took many attempts to get it published.
+            // Checked after the result and the bundle, which are not given up because publishing took many attempts.
             _ if claim.attempt > MAX_ATTEMPTS => {
                 self.remove(entry).await;
                 return Settlement::DeadLetter(format!(
@@ -278,7 +282,7 @@ impl Job<'_> {
                 }
             },
         };
-        // Our own result is no other's: when it is known that no reader has missed it, it stays.
+        // A result that is known to have been seen by all readers stays.
         if let Some(run) = overtaken.filter(|run| !bundle.is_confirmed(run)) {
             bundle.give_up(run);
         }
@@ -298,7 +302,7 @@ impl Job<'_> {
                 Settlement::Dropped
             }
             Err(PublishError::Stopped) => {
-                // The claim goes back with its hold: its broker may be away, and is not waited for once more.
+                // The broker may be unreachable, and is not waited for again.
                 let kept = entry.folder().display();
                 tracing::warn!("the result of {package} is kept in {kept}: {}", PublishError::Stopped);
                 Settlement::Dropped
@@ -312,13 +316,13 @@ impl Job<'_> {
                 if self.context.stop.finish.is_cancelled() {
                     return Settlement::Verdict(Verdict::Return, JobEnd::GivenBack);
                 }
-                // A refusal may be the request's doing, and then it must not go round for ever.
+                // A refusal may be caused by the request, which must not be tried indefinitely.
                 Settlement::Retry(reason, Fault::Store)
             }
         }
     }
 
-    /// Announces the result, and settles the claim meanwhile.
+    /// Announces the result while it settles the claim.
     async fn settle_published(
         &self,
         claim: Claim,
@@ -341,8 +345,8 @@ impl Job<'_> {
             }
         };
         let ((), settled) = tokio::join!(announcing, self.settle(claim, Verdict::Done, end));
-        // A request that is not settled comes back, perhaps before the store's listing shows its result. Then the bundle
-        // and its run id tell the next worker of this host that it was published.
+        // An unsettled request comes back, perhaps before the store lists its result. The bundle and its run id then
+        // show the next worker of this host that it was published.
         if matches!(settled, Ok(JobEnd::Settled | JobEnd::TestbedFailed(_))) {
             self.spool.remove_beside(entry);
         }
@@ -366,7 +370,7 @@ impl Job<'_> {
         end
     }
 
-    /// How the test is seen at the broker, and cancelled from there. Nothing of a private test's log gets in.
+    /// Returns the handle through which clients of the broker see and cancel the test. It has no log of a private test.
     fn contact(&self, request: &Request, id: &RequestId) -> Contact {
         let logtail = if request.is_private() { PRIVATE_LOG.to_owned() } else { String::new() };
         let (worker, slot) = (self.context.worker.name.clone(), self.context.board.number());
@@ -387,16 +391,17 @@ impl Job<'_> {
         self.context.board.ticking_for(LONGEST_WORK, entry.remove()).await;
     }
 
-    /// Whether the request failed on this worker the last time, and another one could take it right now.
+    /// Whether the request failed on this worker the last time, and another worker could take it now.
     async fn is_for_others(&self, claim: &Claim) -> bool {
         let failed_here = claim.failures.last().is_some_and(|failure| failure.worker == self.context.worker.name);
-        // Who cannot be asked is not there.
+        // A broker that cannot answer counts as one without other workers.
         failed_here && claim.passes < MAX_PASSES && claim.others_wait().await.unwrap_or(false)
     }
 
-    /// What happens to a request after an infrastructure failure: it comes back when the fault may be gone, the later the more often
-    /// it met one. A fault of this host says nothing about the request, so that is no attempt; but one that no host can finish
-    /// does not go round for ever.
+    /// Returns a request to its queue after an infrastructure failure, with a delay that grows with each failure.
+    ///
+    /// A failure of this host says nothing about the request and is no attempt, but a request that no host can finish
+    /// becomes a dead letter.
     async fn try_again(&self, claim: Claim, reason: String, fault: Fault) -> Result<JobEnd, BrokerError> {
         let host = fault != Fault::Testbed;
         if host && claim.failures.len() >= FAILURES {
@@ -404,7 +409,7 @@ impl Job<'_> {
             return self.settle(claim, verdict, JobEnd::TestbedFailed(reason)).await;
         }
         let growths = match fault {
-            // Another attempt costs no test.
+            // Another attempt needs no test.
             Fault::Store => 0,
             Fault::Testbed | Fault::Host => u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3),
         };
@@ -425,8 +430,8 @@ impl Job<'_> {
         self.settle(claim, withdrawal.verdict(), JobEnd::GivenBack).await
     }
 
-    /// The request's folder. Another worker of this host may still be in it, when it has lost the request and is ending its test,
-    /// or a new one that looks for what dead ones left: it is waited for.
+    /// Locks the request's folder. Waits while another worker of this host uses it: one that has lost the request and
+    /// ends its test, or one that has just started and removes what dead workers left.
     async fn entry(
         &self,
         claim: &mut Claim,
@@ -439,7 +444,7 @@ impl Job<'_> {
             let reason = match self.spool.entry(id) {
                 Ok(Some(entry)) => return Ok(entry),
                 Ok(None) => "another process of this host works in it".to_owned(),
-                // Somebody removes it while we make it.
+                // The folder was removed while it was being created.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => error.to_string(),
                 Err(error) => {
                     return Err(JobEnd::Infrastructure(format!("the folder for {id} cannot be made: {error}")));
@@ -447,7 +452,7 @@ impl Job<'_> {
             };
             let folder = self.context.worker.work_folder.join(id.as_str());
             if Instant::now() >= until {
-                // Ids come with requests, and two of them may have the same one: that is no fault of this host.
+                // Ids come with requests, and two requests may have the same one: that is no fault of this host.
                 tracing::warn!("{} stays in use: {reason}; the request waits", folder.display());
                 return Err(JobEnd::GivenBack);
             }
@@ -468,8 +473,11 @@ impl Job<'_> {
         }
     }
 
-    /// Whether the request has a complete result. An error, with what to do, when the store refuses to tell, or could not be asked
-    /// before the worker was told to stop.
+    /// Returns whether the request has a complete result.
+    ///
+    /// # Errors
+    /// Returns the outcome of the job when the store refuses to answer, or did not answer before the worker was told to
+    /// stop.
     async fn published_before(
         &self,
         place: &Place,
@@ -505,7 +513,7 @@ impl Job<'_> {
         }
     }
 
-    /// What the store has of the request. Of several results only the newest stays.
+    /// Returns the request's result in the store. Of several results only the newest is kept.
     async fn published(&self, place: &Place, request: &Request) -> Result<Published, StoreError> {
         let store = self.context.worker.store;
         let runs = runs::of_request(store, place, request).await?;
@@ -519,8 +527,8 @@ impl Job<'_> {
         Ok(if is_overtaken { Published::Overtaken(newest.id.clone()) } else { Published::Whole })
     }
 
-    /// Publishes with patience: an outage of the store must not cost a second run. Gives up when it makes no sense to try again, or
-    /// when the worker is told to stop.
+    /// Publishes the bundle, and retries while the store is unreachable, because an outage must not cost a second run.
+    /// Gives up when a retry is pointless, or when the worker is told to stop.
     async fn publish(
         &self,
         place: &Place,
@@ -540,7 +548,7 @@ impl Job<'_> {
             };
             match end {
                 Err(error) if error.is_temporary() && !self.context.stop.finish.is_cancelled() => {
-                    // What cannot be read may be a file of our own: without it, trying again is in vain.
+                    // The unreadable file may be one of the bundle, without which a retry is pointless.
                     if Bundle::open(&bundle.dir)?.is_none() {
                         return Err(PublishError::Gone(bundle.dir.clone()));
                     }
@@ -558,7 +566,7 @@ impl Job<'_> {
         self.settle(claim, Verdict::Dead(reason), JobEnd::Settled).await
     }
 
-    /// A claim that was lost while it was being settled is in other hands; whoever has it finds the result in the store.
+    /// Settles the claim. If it is lost meanwhile, its new holder finds the result in the store.
     async fn settle(&self, claim: Claim, verdict: Verdict, end: JobEnd) -> Result<JobEnd, BrokerError> {
         let settled = tokio::select! {
             biased;
@@ -578,7 +586,7 @@ impl Job<'_> {
     }
 }
 
-/// How a claim ends that was not run: somebody may have cancelled its test meanwhile.
+/// Returns how to settle a claim that was not run and may have been cancelled meanwhile.
 fn give_back(cancellable: &Cancellable, end: JobEnd) -> Settlement {
     match (cancellable.close(), end) {
         (Some(withdrawal), _) => Settlement::Cancelled(withdrawal),

@@ -1,9 +1,9 @@
 //! A worker: claims requests, runs their tests, and publishes the results.
 //!
-//! A worker has one or several [`slot`]s, which follow the same [`orders`]. Each claim goes through [`job`]: claim → [`run`] → bundle →
-//! [`publish`] → settle. What a run needs on disk lives in the [`spool`], where it survives the worker. The slots write on the
-//! [`board`] what they do; [`control`] lets operators read it and steer the worker, [`notify`] tells the service manager, and
-//! [`stop`] turns signals into wishes.
+//! A worker has one or several [`slot`]s, which share one [live configuration](orders). Each claim goes through
+//! [`job`]: claim → [`run`] → bundle → [`publish`] → settle. The files of a run are in the [`spool`], which outlives
+//! the worker. The slots record their activity on the [`board`]; [`control`] lets operators read it and steer the
+//! worker, [`notify`] reports it to the service manager, and [`stop`] turns signals into requests to shut down.
 
 mod announce;
 pub mod board;
@@ -50,99 +50,99 @@ use spool::Spool;
 use stop::Stop;
 pub use turns::Turns;
 
-/// A worker does not begin a test with less free space than this, in bytes: it would fail half-way.
+/// Minimum free space for a test, in bytes: with less it would fail half-way.
 const LEAST_FREE_SPACE: u64 = 64 << 20;
 
-/// Whatever a slot does by itself, such as fetching a branch, packing a result or removing a folder, takes no longer than this. If it
-/// does, it hangs, and the watchdog is to see that.
+/// Timeout after which the own work of a slot, such as fetching a branch, packing a result or removing a folder, counts
+/// as hanging. The watchdog sees that.
 const LONGEST_WORK: Duration = Duration::from_secs(2 * 3600);
 
-/// How often the worker looks whether its configuration has changed, beside the look before each test.
+/// Interval between checks for changed configuration files. They are also checked before each test.
 const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(5);
 
-/// How long a worker serves.
+/// Mode that decides when a worker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// Until it is told to stop.
     Forever,
-    /// Until nothing waits in the queues, nor waits out a delay.
+    /// Until all queues are empty and no request waits out a delay.
     Drain,
-    /// One request.
+    /// Until one request is done.
     Once,
 }
 
-/// What a worker works with.
+/// A worker, with everything that its slots share.
 pub struct Worker<'a> {
-    /// Its name, by which a request's failures are remembered.
+    /// Worker's name, which the failures of a request record.
     pub name: String,
-    /// How many tests it runs at the same time.
+    /// Number of tests that run at the same time.
     pub slots: usize,
-    /// Where the requests wait.
+    /// Broker from which requests are claimed.
     pub broker: &'a Broker,
-    /// Where the results go.
+    /// Store in which results are published.
     pub store: &'a Store,
-    /// Where the keys of PPAs come from.
+    /// Client for the keys and archives of PPAs.
     pub launchpad: &'a Launchpad,
-    /// The pockets of the releases.
+    /// Pockets of the releases.
     pub pockets: Pockets,
-    /// The settings and the queues to serve.
+    /// Settings, and the queues to serve.
     pub orders: Arc<Orders>,
-    /// What the slots do at the moment.
+    /// Live state of the slots.
     pub board: Board,
-    /// The tests that can be cancelled.
+    /// Tests that can be cancelled.
     pub cancels: Cancels,
-    /// The folder in which tests run and bundles wait. Workers of one host may share it.
+    /// Folder in which tests run and bundles wait. Workers of one host may share it.
     pub work_folder: PathBuf,
-    /// The environment: autopkgtest is searched in its PATH, and tests run in it, without its credentials.
+    /// Environment: its PATH leads to autopkgtest, and tests get it without the worker's credentials.
     pub environment: &'a Environment,
-    /// Which servers may be reached for requests that came over the web.
+    /// Servers that requests from the web may reach.
     pub border: Border,
-    /// The autopkgtest that was found last.
+    /// autopkgtest that was found last.
     pub found: Found,
-    /// The containers that need not be looked at for a while.
+    /// Containers that were checked recently.
     pub containers: Containers,
-    /// Which slot may commit a package's result.
+    /// Order in which slots commit results of one package.
     pub turns: Turns,
 }
 
-/// An autopkgtest that was asked for its options, and the settings that led to it. All slots use it.
+/// An autopkgtest that was probed, with the settings that led to it. All slots share it.
 #[derive(Default)]
 pub struct Found(tokio::sync::Mutex<Option<(Arc<Settings>, Autopkgtest)>>);
 
-/// Why a worker ended.
+/// Reason for which a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// It was told to stop, and has finished or given back what it held.
+    /// The worker was told to stop, and has finished or given back what it held.
     Stopped,
     /// The queues are empty.
     Drained,
-    /// It has served its one request.
+    /// The worker has served its one request.
     ServedOne,
-    /// A slot took itself out of service: nothing that it tried worked here.
+    /// A slot took itself out of service: nothing that it tried worked on this host.
     OutOfService(String),
 }
 
-/// What a worker cannot go on without.
+/// Errors that prevent a worker from serving.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// The broker. Not transparent: who reports it finds its cause, with what to do about it.
+    /// The broker failed. Not transparent: the reporter finds the cause, with its hint.
     #[error("{0}")]
     Broker(#[from] BrokerError),
-    /// The work folder.
+    /// The work folder cannot be used.
     #[error("the work folder {} cannot be used: {source}", path.display())]
     WorkFolder {
-        /// The folder, or a file in it.
+        /// Folder, or a file in it.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
 }
 
 impl Worker<'_> {
-    /// Serves the queues until the service ends.
+    /// Serves the queues until the mode ends, or `stop` asks for it.
     ///
     /// # Errors
-    /// When the work folder or the broker cannot be used at the start, or the broker refuses for good.
+    /// Fails when the work folder or the broker cannot be used at the start, or the broker refuses permanently.
     pub async fn serve(&self, service: Service, stop: &Stop) -> Result<Ended, WorkerError> {
         let spool = Spool::open(&self.work_folder)?;
         spool.sweep_beside();
@@ -153,7 +153,7 @@ impl Worker<'_> {
                 spool.removed().await;
                 ended
             } => ended,
-            // What is dropped here gives its request back and kills its test.
+            // Dropping the claims gives their requests back; dropping the processes kills the tests.
             () = stop.abandon.cancelled() => Ok(Ended::Stopped),
             () = self.follow_files() => unreachable!("it never ends"),
         }
@@ -165,7 +165,7 @@ impl Worker<'_> {
             let ended = Slot { worker: self, spool, stop, board: board.clone() }.serve(service).await;
             board.ended();
             if ended.is_err() {
-                // What one slot cannot do, the others cannot do either; but what they run is finished.
+                // The other slots will fail in the same way; their running tests are finished.
                 stop.finish.cancel();
             }
             ended
@@ -188,7 +188,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Looks at what every test needs before a request is claimed: a broken worker must not take requests from the others.
+    /// Checks what every test needs, before a request is claimed: a broken worker must not take requests from others.
     async fn ready_for_a_test(
         &self,
         spool: &Spool,
@@ -202,7 +202,7 @@ impl Worker<'_> {
         let folder = || self.work_folder.clone();
         let free = || spool.free_space().map_err(|source| NotReady::WorkFolder { path: folder(), source });
         if free()? < LEAST_FREE_SPACE {
-            // What dead workers left may be what fills it.
+            // The folders that dead workers left may fill the disk.
             tokio::select! {
                 () = spool.swept() => {}
                 () = stop.finish.cancelled() => {}
@@ -215,13 +215,13 @@ impl Worker<'_> {
         Ok(autopkgtest)
     }
 
-    /// Why a queue that is to be served cannot be served by this host's autopkgtest, if there is one.
+    /// Returns why this host's autopkgtest cannot serve one of the queues, if there is such a queue.
     pub async fn refused_queue(&self) -> Option<String> {
         let autopkgtest = self.autopkgtest(&self.orders.now().settings).await.ok()?;
         self.orders.queues().iter().find_map(|queue| refused_queue(&autopkgtest, queue))
     }
 
-    /// autopkgtest. It is asked for its options once, and again when it was away or the settings have changed.
+    /// Returns autopkgtest. It is probed again when it was missing or the settings have changed.
     async fn autopkgtest(&self, settings: &Arc<Settings>) -> Result<Autopkgtest, TestbedError> {
         let mut found = self.found.0.lock().await;
         if let Some((of, known)) = &*found
@@ -237,7 +237,7 @@ impl Worker<'_> {
     }
 }
 
-/// Why no test can run on this host now.
+/// Reasons for which no test can run on this host now.
 #[derive(Debug, thiserror::Error)]
 enum NotReady {
     #[error(transparent)]
@@ -250,7 +250,7 @@ enum NotReady {
     DiskFull { path: PathBuf, free: u64 },
 }
 
-/// Waits, but not longer than until the worker is told to stop.
+/// Waits for this time, or until the worker is told to stop.
 async fn pause(time: Duration, stop: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(time) => {}

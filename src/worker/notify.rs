@@ -1,6 +1,7 @@
-//! What the service manager is told: that the worker is ready, what it does, and, as long as its slots get on, that it is alive.
+//! Notifications for the service manager: the worker is ready, what it does, and that it is alive as long as its slots
+//! make progress.
 //!
-//! This is systemd's protocol of sd_notify(3): datagrams with lines `NAME=value` on a socket that the environment names.
+//! The protocol is systemd's sd_notify(3): datagrams with lines `NAME=value` to a socket that the environment names.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -11,23 +12,23 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use super::board::{Board, State, WorkerStatus};
 use crate::environment::Environment;
 
-/// The least time between two status lines, however much happens.
+/// Minimum interval between two status lines.
 const STATUS_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often the manager hears from us in the time after which it would take us for dead.
+/// Number of notifications within the watchdog's timeout.
 const SIGNS_OF_LIFE: u32 = 4;
 
-/// How many tests the status line names.
+/// Maximum number of tests that the status line names.
 const NAMED: usize = 8;
 
-/// A service manager that wants to hear from this process.
+/// Service manager that supervises this process.
 pub struct Notifier {
     socket: UnixDatagram,
     address: SocketAddr,
     watchdog: Option<Duration>,
 }
 
-/// Why the service manager cannot be told anything.
+/// Error of a notification.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot notify the service manager at {address:?}: {source}")]
 pub struct NotifyError {
@@ -36,10 +37,11 @@ pub struct NotifyError {
 }
 
 impl Notifier {
-    /// The manager that the environment names, if there is one: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` with `WATCHDOG_PID`.
+    /// Returns the manager that the environment names, if any: `NOTIFY_SOCKET`, and `WATCHDOG_USEC` with
+    /// `WATCHDOG_PID`.
     ///
     /// # Errors
-    /// When its socket is of a kind that cannot be used here.
+    /// Fails when the kind of its socket is not supported.
     pub fn new(environment: &Environment) -> Result<Option<Self>, NotifyError> {
         let Some(name) = environment.get("NOTIFY_SOCKET") else { return Ok(None) };
         let failed = |source| NotifyError { address: name.to_owned(), source };
@@ -50,15 +52,15 @@ impl Notifier {
         };
         let address = address.map_err(failed)?;
         let socket = UnixDatagram::unbound().map_err(failed)?;
-        // A manager that does not read must not hold up the slots.
+        // A manager that does not read must not block the slots.
         socket.set_nonblocking(true).map_err(failed)?;
         Ok(Some(Self { socket, address, watchdog: watchdog(environment, std::process::id()) }))
     }
 
-    /// Tells the manager about the worker for as long as it runs. Never returns.
+    /// Notifies the manager about the worker for as long as it runs. Never returns.
     ///
-    /// The worker is ready when every slot has begun its work. The watchdog is fed only while every slot has made progress
-    /// within half of the watchdog's time.
+    /// The worker is ready when every slot has started. The watchdog is fed only while every slot has made progress
+    /// within half of the watchdog's timeout.
     pub async fn run(&self, board: &Board) {
         tokio::select! {
             () = self.report(board) => {}
@@ -89,7 +91,7 @@ impl Notifier {
             if !message.is_empty() {
                 self.send(&message.join("\n"));
             }
-            // The first answer is waited for by whoever starts us: it does not wait for a pause.
+            // The manager waits for the first notification, which is sent without a pause.
             if ready {
                 sleep(STATUS_PAUSE).await;
             }
@@ -127,15 +129,15 @@ impl Notifier {
     }
 }
 
-/// After how long without a sign of life the manager takes the process for dead; none when it does not watch it.
+/// Returns the timeout after which the manager takes the process for dead; `None` when it does not watch the process.
 fn watchdog(environment: &Environment, pid: u32) -> Option<Duration> {
-    // Without a process id, whoever has the variables is meant.
+    // Without a process id, the variables apply to every process that has them.
     let meant = environment.get("WATCHDOG_PID").is_none_or(|meant| meant.parse() == Ok(pid));
     let time = Duration::from_micros(environment.get("WATCHDOG_USEC").filter(|_| meant)?.parse().ok()?);
     (!time.is_zero()).then_some(time)
 }
 
-/// What the worker does, in one line: `systemctl status` shows it.
+/// Returns the activity of the worker in one line, which `systemctl status` shows.
 fn status_line(worker: &WorkerStatus) -> String {
     let (mut waiting, mut paused, mut probing) = (0, 0, 0);
     let mut tests = Vec::new();
@@ -241,7 +243,7 @@ mod tests {
             assert!(heard.is_ok(), "{wanted} never came");
         }
 
-        /// Takes what has come so far, without waiting.
+        /// Discards the messages that have come so far, without waiting. Returns their number.
         fn forget(&self) -> usize {
             let mut buffer = vec![0; 4096];
             let mut count = 0;
@@ -290,7 +292,7 @@ mod tests {
         board.slot(1).waiting();
         let work = async {
             manager.hears("WATCHDOG=1").await;
-            // The other slot goes on; that does not help.
+            // The progress of the other slot does not help.
             while board.stalled(limit / 2) != [2] {
                 board.slot(1).progress();
                 sleep(Duration::from_millis(5)).await;
@@ -340,7 +342,7 @@ mod tests {
         assert!(Notifier::new(&environment(&[])).unwrap().is_none());
         let error = Notifier::new(&environment(&[("NOTIFY_SOCKET", "vsock:2:1234")])).err().unwrap().to_string();
         assert!(error.contains("\"vsock:2:1234\""), "{error}");
-        // One that is gone disturbs nobody.
+        // A manager that is gone is ignored.
         drop(manager);
         notifier.send("WATCHDOG=1");
     }

@@ -1,4 +1,4 @@
-//! What a worker goes by now: its settings, and the queues that follow from them. Both change while it runs.
+//! Live configuration of a worker: its settings, and the queues that follow from them. Both change while it runs.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,10 +11,10 @@ use crate::release::QueueName;
 use crate::testbed::conf::WorkerConf;
 use crate::testbed::settings::{Configuration, Settings};
 
-/// Which queues a worker serves under a worker.conf, or why it can serve none.
+/// Returns the queues that a worker with this worker.conf serves, or why there are none.
 pub type Queues = dyn Fn(&WorkerConf) -> Result<Vec<QueueName>, String> + Send + Sync;
 
-/// A worker's orders. Its slots, its control socket and its look at the files share it.
+/// Live configuration, shared by the slots, the control socket and the check for changed files.
 pub struct Orders {
     state: Mutex<State>,
     queues: Box<Queues>,
@@ -24,28 +24,29 @@ pub struct Orders {
 struct State {
     configuration: Configuration,
     now: Current,
-    /// Why the queues could not follow the latest change.
+    /// Reason for which the queues could not follow the latest change.
     stuck: Option<String>,
-    /// Whether something has changed since somebody asked for a reload. The worker may have seen a change by itself a moment before.
+    /// Whether something has changed since the last reload was requested. The worker may have noticed the change by
+    /// itself before.
     news: bool,
 }
 
-/// The orders as of now.
+/// Snapshot of the configuration.
 #[derive(Clone)]
 pub(super) struct Current {
-    /// How tests are run.
+    /// Settings of tests.
     pub(super) settings: Arc<Settings>,
-    /// Which queues are served, and whose turn it is.
+    /// Queues that are served, and their rotation.
     pub(super) rotation: Rotation,
-    /// Ends whatever must not go on as it did before a change, such as waiting at queues that are not served any more, or a pause.
+    /// Cancelled by the next change. Ends pauses, and waiting on queues that may no longer be served.
     pub(super) changed: CancellationToken,
 }
 
 impl Orders {
-    /// The orders that follow from a configuration.
+    /// Derives the live configuration.
     ///
     /// # Errors
-    /// Why there is nothing to serve.
+    /// Fails when there is nothing to serve; the error describes why.
     pub fn new(configuration: Configuration, queues: Box<Queues>, board: Board) -> Result<Self, String> {
         let settings = configuration.settings();
         let rotation = Rotation::new(queues(&settings.conf)?);
@@ -59,7 +60,7 @@ impl Orders {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The queues that are served.
+    /// Returns the queues that are served.
     pub fn queues(&self) -> Vec<QueueName> {
         self.now().rotation.queues().to_vec()
     }
@@ -68,7 +69,7 @@ impl Orders {
         self.state().now.clone()
     }
 
-    /// Reads again what has changed. A fault leaves in force what was before.
+    /// Reads changed files again. The previous configuration stays in effect where a file has faults.
     pub fn refresh(&self) -> Reloaded {
         let mut state = self.state();
         let news = state.configuration.refresh();
@@ -95,14 +96,15 @@ impl Orders {
             state.news = true;
             std::mem::take(&mut state.now.changed).cancel();
         }
-        // Also when nothing else has changed: a fault that was mended is none any more.
+        // Faults are also updated when the settings are unchanged: one may have been fixed.
         let faults = state.configuration.faults().iter().map(ToString::to_string);
         let faults: Vec<String> = faults.chain(state.stuck.clone()).collect();
         self.board.set_faults(faults.clone());
         Reloaded { changed, faults }
     }
 
-    /// The same, and ends pauses: whoever asks for it has mended something. Tells of a change also when it was seen before anybody asked.
+    /// Reads changed files again and ends pauses, because the user who asks for it may have fixed something. Also
+    /// reports a change that the worker has noticed before.
     pub fn reload(&self) -> Reloaded {
         let reloaded = self.refresh();
         let mut state = self.state();

@@ -1,7 +1,7 @@
 //! Panics of one slot, which must not end the other slots of the worker.
 //!
-//! Unwinding drops what the work owned, so that claims, locks and processes are released. What slots share does not rely on the
-//! poisoning of locks.
+//! Unwinding drops what the work owned, so that claims, locks and processes are released. State that slots share does
+//! not rely on the poisoning of locks.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -23,7 +23,7 @@ pub(super) async fn catch<F: Future>(work: F) -> Result<F::Output, Panic> {
 }
 
 impl Panic {
-    /// Logs the panic, and returns it as the reason of a failure. Secrets of the request are in neither.
+    /// Logs the panic, and returns it as the reason of a failure. Both are without the secrets of the request.
     pub(super) fn report(&self, request: Option<&Request>) -> String {
         let message = match request {
             Some(request) => Redactor::new(request, &[]).text(&self.0).into_owned(),
@@ -38,7 +38,7 @@ impl Panic {
     }
 }
 
-/// Message of a panic. Other payloads than texts are rare, and have none.
+/// Returns the message of a panic. Payloads other than text have none.
 fn message(payload: &(dyn Any + Send)) -> String {
     match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),

@@ -1,8 +1,8 @@
-//! Finds out whether tests can run on this host at all: a testbed is opened for a test of our own that does nothing, and
-//! something is stored and removed again.
+//! Probe that checks whether tests can run on this host: it opens a testbed for a test that does nothing, and stores
+//! and removes an object.
 //!
-//! What requests ask for can fail in ways that look like a fault of the host. So a slot whose tests keep failing is not
-//! paused before this test, which no requester has any part in, has failed as well.
+//! Requests can fail in ways that look like a fault of the host. A slot whose tests keep failing is therefore paused
+//! only after this test, which no requester can influence, has failed as well.
 
 use std::fs;
 use std::io;
@@ -24,16 +24,16 @@ use crate::testbed::process::CONSOLE;
 use crate::testbed::settings::Settings;
 use crate::testbed::{self, Exit, LiveLog, Process};
 
-/// Maximum time that a probe may take. Some virt servers wait for a free machine for most of an hour.
+/// Timeout for a probe. Some virt servers wait for a free machine for most of an hour.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// How long autopkgtest may take to clean up its testbed when a probe is ended.
+/// Timeout for autopkgtest to clean up its testbed when a probe is ended.
 const CLEANUP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Name of the source package in the probe's tree.
 const PACKAGE: &str = "apt-ci-probe";
 
-/// The files of a source package that counts as built, needs nothing and has one test, which does nothing.
+/// Files of a source package that counts as built, needs nothing and has one test, which does nothing.
 const TREE: [(&str, &str); 5] = [
     (
         "debian/control",
@@ -51,17 +51,17 @@ const TREE: [(&str, &str); 5] = [
     ("debian/files", ""),
 ];
 
-/// What a probe found.
+/// Outcome of a probe.
 pub(super) enum Probe {
     /// Tests can run here.
     Passed,
-    /// They cannot, for this reason.
+    /// Tests cannot run here, for this reason.
     Failed(String),
     /// The worker was told to stop before the probe had ended.
     Stopped,
 }
 
-/// What a probe works with.
+/// A probe, with what it works with.
 pub(super) struct HostProbe<'a> {
     pub(super) worker: &'a Worker<'a>,
     pub(super) spool: &'a Spool,
@@ -148,11 +148,11 @@ impl HostProbe<'_> {
         }
     }
 
-    /// Stores a small object beside the results of the probe's queue, where no reader of results looks, and removes it.
+    /// Stores and removes a small object in the container of the queue, where no reader of results looks.
     async fn store_in_vain(&self, place: &Place, bundle: &Bundle) -> Result<Probe, StoreError> {
         let (store, container) = (self.worker.store, &place.container);
         let file = bundle.commit_mark();
-        // One name for each host: what a worker that dies here leaves is replaced and removed by the next probe.
+        // The name is fixed for each host, so that the next probe replaces and removes what a dead worker left.
         let object = format!("{PACKAGE}/{}", host::name());
         let stored = async {
             store.ensure_container(container, &place.access).await?;

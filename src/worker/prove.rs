@@ -1,4 +1,4 @@
-//! What a run's testbed really had: its report is read once autopkgtest has ended, and decides whether the run counts.
+//! Proof of a run: the report of its testbed is read after autopkgtest has ended, and decides whether the run counts.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,28 +16,28 @@ use crate::testbed::evidence::Evidence;
 use crate::testbed::prove::{Judgement, Tested as Facts};
 use crate::testbed::{Plan, PpaAccess};
 
-/// What autopkgtest says in its summary and log when it finds no way to install a test's dependencies.
+/// Message of autopkgtest, in its summary and log, when it cannot install a test's dependencies.
 const UNSATISFIABLE: &str = "Test dependencies are unsatisfiable";
-/// autopkgtest's own files are far smaller.
+/// Maximum size of autopkgtest's own files, in bytes. They are far smaller.
 const MAX_FILE: u64 = 4 << 20;
-/// Maximum number of tests whose packages are looked at.
+/// Maximum number of tests whose packages are read.
 const MAX_TESTS: usize = 1000;
 
 /// What autopkgtest's end means.
 pub(super) enum Verdict {
-    /// The run's result: an exit code, and what the log does not say.
+    /// The run has a result: an exit code, and a note for the log.
     Result(i32, Option<String>),
     /// The testbed failed.
     Failed(String),
-    /// The testbed lacked what was asked for.
+    /// The testbed lacked what was requested.
     Unproven(String),
 }
 
-/// What a run came to, and the record of what was tested.
+/// Outcome of a run, with the record of what was tested.
 pub(super) struct Tested {
     pub(super) verdict: Verdict,
     pub(super) proof: Option<Proof>,
-    /// Dependencies could not be met with the triggers alone, and may be met with the whole pocket.
+    /// Whether the dependencies could not be met with the triggers alone, and may be met with the whole pocket.
     pub(super) needs_fallback: bool,
 }
 
@@ -48,17 +48,17 @@ impl From<Verdict> for Tested {
     }
 }
 
-/// What was set up for a run.
+/// Preparations of a run.
 pub(super) struct Prepared {
-    /// The word that marks the testbed's report.
+    /// Word that marks the testbed's report.
     pub(super) nonce: String,
-    /// The request's PPAs.
+    /// Archives of the request's PPAs.
     pub(super) archives: Vec<PpaAccess>,
 }
 
 impl Tested {
-    /// Holds a run against what the testbed reports. A run that did not test what was asked for is a failure of its testbed, whatever
-    /// autopkgtest made of it.
+    /// Compares a run with the report of its testbed. A run that did not test what was requested is a failure of its
+    /// testbed, whatever autopkgtest's end.
     pub(super) fn prove(
         verdict: Verdict,
         request: &Request,
@@ -94,7 +94,7 @@ impl Tested {
             && plan.allows_fallback
             && (judgement.is_held_back || (is_result(&verdict) && is_unsatisfiable()));
         let verdict = verdict.decide(request, redactor, &judgement);
-        // Who repeats the test elsewhere may have another site, or none.
+        // The user who repeats the test elsewhere may have another site, or none.
         let pocket = plan.apt.pocket.as_ref().map(ToString::to_string).unwrap_or_default();
         let proof = Proof { pocket: Some(pocket), ..judgement.proof };
         Tested { verdict, proof: Some(proof), needs_fallback }
@@ -102,7 +102,7 @@ impl Tested {
 }
 
 impl Verdict {
-    /// What the run means when the judgement is known as well.
+    /// Returns the verdict in the light of the judgement.
     fn decide(self, request: &Request, redactor: &Redactor, judgement: &Judgement) -> Self {
         let package = request.package();
         let not_met: Vec<String> =
@@ -140,7 +140,8 @@ fn open(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("not a file")) }
 }
 
-/// The testbed's reports. They are made before each test, so that the first is always in the part of the log that is kept.
+/// Reads the testbed's reports. They are made before each test, so that the first is always in the part of the log that
+/// is kept.
 fn reports(log: &Path, nonce: &str) -> io::Result<Vec<Evidence>> {
     match open(log) {
         Ok(file) => Evidence::read(&mut BufReader::new(file.take(KEEP_HEAD)), nonce),
@@ -149,14 +150,15 @@ fn reports(log: &Path, nonce: &str) -> io::Result<Vec<Evidence>> {
     }
 }
 
-/// The text of a file, if it is there and all of it can be read.
+/// Returns the text of a file, if it exists and all of it can be read.
 fn text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     open(path).ok()?.take(MAX_FILE + 1).read_to_end(&mut bytes).ok()?;
     (bytes.len() as u64 <= MAX_FILE).then(|| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The packages that were installed when tests ran, in order: those of the testbed, and what each test added; and whether these are all.
+/// Returns the packages that were installed when tests ran, ordered: those of the testbed and those that each test
+/// added; and whether the list is complete.
 fn packages(output: &Path) -> (Vec<(String, String)>, bool) {
     let entries = fs::read_dir(output).into_iter().flatten().filter_map(Result::ok);
     let files = entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with("-packages"));

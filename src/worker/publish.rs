@@ -1,19 +1,21 @@
-//! Puts a bundle into the store: the log and the artifacts first, result.tar last. It is the commit mark.
+//! Publishing of bundles: the log and the artifacts are stored first, result.tar last. It is the commit mark.
 //!
-//! # The order of run ids
+//! # Order of run ids
 //!
-//! A reader such as proposed-migration asks only for runs after the newest one that it knows. So the ids of a package's runs must grow
-//! in the order in which their result.tar files become visible, whichever slot, worker or host publishes them. Slots of one
-//! worker take [turns](super::turns). No lock is shared by hosts, because a lock can be lost while a request to the store is still under
-//! way. Instead each publisher looks at the listing *after* it has put its result.tar:
+//! A reader such as proposed-migration asks only for runs after the newest one that it knows. The ids of a package's
+//! runs must therefore grow in the order in which their result.tar files become visible, whichever slot, worker or host
+//! publishes them. Slots of one worker take [turns](super::turns). Hosts share no lock, because a lock can be lost
+//! while a request to the store is still under way. Instead each publisher reads the listing *after* it has stored its
+//! result.tar:
 //!
-//! - No run with a later id is there: then none was visible before ours, and no reader has passed it.
-//! - A run with a later id is there: a reader may have passed ours. The result is published again under a new id, and the former
-//!   one is removed only after that, so that no reader ever finds less than before.
+//! - No run with a later id is listed: then none was visible before ours, and no reader has passed it.
+//! - A run with a later id is listed: a reader may have passed ours. The result is published again under a new id, and
+//!   the former one is removed only after that, so that readers never find less than before.
 //!
-//! Of several publishers in the middle of that, the one with the latest id is always done. The id in use, and those that are to be
-//! removed, are on disk before anything is stored under them: the next worker of this host goes on wherever this one died. A worker of
-//! another host finds the result by its request, and makes it again if a later id was stored at the same time.
+//! Of several publishers in the middle of that, the one with the latest id is always done. The current id, and those
+//! that are to be removed, are on disk before anything is stored under them: the next worker of this host continues
+//! where this one died. A worker of another host finds the result by its request, and makes it again if a later id was
+//! stored at the same time.
 //!
 //! Where listings are only eventually consistent, a publisher waits a moment until its own result is listed.
 
@@ -31,39 +33,39 @@ use crate::result::{Bundle, BundleError, Place, RunId};
 use crate::runs;
 use crate::store::{Store, StoreError};
 
-/// Number of looks for a result that was stored and is not listed yet.
+/// Maximum number of checks whether a stored result is listed.
 const MAX_LOOKS: u32 = 10;
 
-/// Interval between these looks.
+/// Interval between these checks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Where a worker publishes, and what its slots know about that together.
+/// Destination of a worker's results, with the state that its slots share for publishing.
 #[derive(Clone, Copy)]
 pub struct Destination<'a> {
-    /// The store.
+    /// Store.
     pub store: &'a Store,
-    /// The containers that are there.
+    /// Containers that exist.
     pub containers: &'a Containers,
-    /// Which slot may commit a package's result.
+    /// Order in which slots commit results of one package.
     pub turns: &'a Turns,
 }
 
-/// Why a bundle is not published.
+/// Reason for which a bundle is not published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The store is away, or does not let us.
+    /// The store is unreachable, or refuses.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The request is no longer ours.
+    /// The claim is lost, or the broker failed.
     #[error(transparent)]
     Claim(#[from] BrokerError),
-    /// The run's name cannot be kept on disk.
+    /// The run id cannot be kept on disk.
     #[error("the run id cannot be kept in the work folder: {0}")]
     Spool(#[from] BundleError),
-    /// Somebody removed the bundle from this host's disk.
+    /// The bundle was removed from the disk of this host.
     #[error("its bundle {} is gone", .0.display())]
     Gone(PathBuf),
-    /// It takes longer than whoever stops the worker wants to wait.
+    /// The worker was told to stop, and publishing takes longer than its grace time.
     #[error("the worker was told to stop before the result was published")]
     Stopped,
 }
@@ -78,8 +80,8 @@ impl PublishError {
     }
 }
 
-/// Publishes the bundle and gives the id of its run; `None` when another worker has published the request's result. Can be called
-/// again after an error.
+/// Publishes the bundle and returns the id of its run, or `None` when another worker has published the request's
+/// result. Can be called again after an error.
 pub async fn publish(
     to: Destination<'_>,
     place: &Place,
@@ -89,10 +91,10 @@ pub async fn publish(
     stop: &Stop,
 ) -> Result<Option<RunId>, PublishError> {
     let Destination { store, containers, .. } = to;
-    // Also before every later attempt: a private container that somebody has opened meanwhile is closed again first.
+    // Checked before every attempt: a private container that was opened meanwhile must be closed again first.
     containers.ensure(store, place, bundle).await?;
     match put(to, place, bundle, request, claim, stop).await {
-        // Somebody has removed it since it was last looked at.
+        // The container was removed since it was last checked.
         Err(PublishError::Store(StoreError::NotFound(_))) if containers.forget(place) => {
             containers.ensure(store, place, bundle).await?;
             put(to, place, bundle, request, claim, stop).await
@@ -101,7 +103,7 @@ pub async fn publish(
     }
 }
 
-/// Puts the bundle into a container that is there.
+/// Stores the bundle in a container that exists.
 async fn put(
     to: Destination<'_>,
     place: &Place,
@@ -123,19 +125,19 @@ async fn put(
     {
         newer = runs::published_after(store, place, id).await?;
         if runs::is_complete(store, place, id).await? {
-            // It was stored to its end the last time. Without the look that follows that, readers may have passed it.
+            // It was completely stored the last time. Without the check that follows, readers may have passed it.
             if newer.is_none() || bundle.is_confirmed(id) {
                 return confirm(store, place, bundle, id).await.map(Some);
             }
         }
     }
-    // A result.tar that was sent and not heard of may still arrive.
+    // A result.tar whose upload was not confirmed may still arrive.
     let mut may_arrive = unused.is_none() && kept.is_some();
     loop {
         let id = match kept {
             Some(id) if newer.is_none() => id,
             outdated => {
-                // What readers may have seen stays until there is something in its place. `confirm` removes it.
+                // A result that readers may have seen stays until its replacement is stored. `confirm` removes it.
                 let may_be_seen = std::mem::take(&mut may_arrive);
                 if let Some(outdated) = outdated.as_ref().filter(|_| may_be_seen) {
                     bundle.give_up(outdated.clone());
@@ -148,7 +150,7 @@ async fn put(
                 id
             }
         };
-        // In any order: nobody looks at them before result.tar is there.
+        // The order does not matter: readers look for these files after result.tar exists.
         let attachments = bundle.attachments();
         let uploads = attachments.iter().map(|file| {
             let object = path.object(&id, file.name);
@@ -159,15 +161,15 @@ async fn put(
             turn = turns.take(place) => turn,
             () = stop.out_of_patience() => return Err(PublishError::Stopped),
         };
-        // That may have taken long. Somebody else may hold the request now, or have published a newer run.
+        // The uploads may have taken long. Another worker may hold the request now, or have published a newer run.
         let held = tokio::select! {
             biased;
             held = claim.held() => held,
             () = stop.out_of_patience() => return Err(PublishError::Stopped),
         };
         let done_elsewhere = match &held {
-            // Who had the request before us may have gone on with it without knowing that it was not theirs any more; and while our
-            // own claim was away, another worker may have taken the request and done it.
+            // The previous holder may have continued without knowing that it had lost the request; and while our claim
+            // was interrupted, another worker may have run it.
             Ok(()) if claim.redelivered || claim.was_interrupted() => {
                 let ours = |run: &RunId| *run == id || bundle.given_up().contains(run);
                 runs::of_request(store, place, request).await?.iter().any(|run| !ours(&run.id))
@@ -175,12 +177,13 @@ async fn put(
             _ => false,
         };
         if done_elsewhere {
-            // Ids that were given up stay: whoever published the other result may be giving it up just now, because of ours.
+            // Ids that were given up stay: the publisher of the other result may be giving it up at this moment,
+            // because of ours.
             clear(store, place, bundle, &id).await;
             return Ok(None);
         }
         if let Err(lost) = held {
-            // Whoever has the request now may have found our result, and settled the request because of it.
+            // The new holder of the request may have found our result, and settled the request because of it.
             if !may_arrive {
                 clear(store, place, bundle, &id).await;
             }
@@ -203,13 +206,14 @@ async fn put(
     }
 }
 
-/// The newest complete run after this one, here or in the store.
+/// Returns the newest complete run after this one, of this worker or in the store.
 async fn newest_after(store: &Store, place: &Place, id: &RunId, turn: &Turn) -> Result<Option<RunId>, StoreError> {
     let listed = runs::published_after(store, place, id).await?;
     Ok(listed.max(turn.newest().filter(|newest| *newest >= id).cloned()))
 }
 
-/// The newest complete run after this one, which was just stored. Waits a moment until the listing knows this one as well.
+/// Returns the newest complete run after this one, which was just stored. Waits a moment until this one is listed as
+/// well.
 async fn overtaking(store: &Store, place: &Place, id: &RunId) -> Result<Option<RunId>, StoreError> {
     for _ in 0..MAX_LOOKS {
         let listed = runs::published_from(store, place, id).await?;
@@ -234,14 +238,14 @@ async fn confirm(store: &Store, place: &Place, bundle: &mut Bundle, id: &RunId) 
     Ok(id.clone())
 }
 
-/// Removes what was stored under an id that nobody needs, as far as the store lets us.
+/// Removes what was stored under an id that is not needed, and logs what the store refuses to remove.
 async fn clear(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) {
     if let Err(error) = remove(store, place, bundle, id).await {
         tracing::warn!("{} is left over in the store: {error}", place.path.folder(id));
     }
 }
 
-/// Keeps the id on the disk, which may take its time: the other slots do not wait for it.
+/// Keeps the id on disk, in another thread: the other slots do not wait for it.
 async fn keep(bundle: &mut Bundle, id: Option<&RunId>) -> Result<(), BundleError> {
     let Some(id) = id.cloned() else { return Ok(()) };
     let (mut copy, dir) = (bundle.clone(), bundle.dir.clone());
@@ -251,7 +255,8 @@ async fn keep(bundle: &mut Bundle, id: Option<&RunId>) -> Result<(), BundleError
     }
 }
 
-/// Removes what was stored under an id that is given up: result.tar first, so that no reader finds a run without its log.
+/// Removes what was stored under an id that is given up: result.tar first, so that no reader finds a run without its
+/// log.
 async fn remove(store: &Store, place: &Place, bundle: &Bundle, id: &RunId) -> Result<(), StoreError> {
     let Place { container, path, .. } = place;
     for file in bundle.files().iter().rev() {
@@ -277,7 +282,7 @@ mod tests {
     use crate::result::{Material, pack};
     use crate::store::folder::FolderStore;
 
-    /// A queue and a store in a folder, and claimed requests for the same package.
+    /// A queue and a store in a folder, with claimed requests for the same package.
     struct Stage {
         folder: TempDir,
         store: Store,
@@ -340,7 +345,7 @@ mod tests {
         let mut two = stage.claim().await;
         let second = stage.publish(&mut two).await.unwrap();
         assert!(first < second, "{first} {second}");
-        // The answer to the first one was lost.
+        // The response to the first upload was lost.
         assert_eq!(stage.publish(&mut one).await, Some(first));
         assert_eq!(stage.folders().len(), 2);
     }
@@ -350,7 +355,7 @@ mod tests {
         let stage = Stage::new();
         let mut one = stage.claim().await;
         let early = one.2.run_id().unwrap().unwrap();
-        // Its worker died right after it had stored everything, before it could look for others.
+        // Its worker died after it had stored everything, before it could check for others.
         stage.store.ensure_container(&stage.place.container, &stage.place.access).await.unwrap();
         for file in one.2.files() {
             let name = stage.place.path.object(&early, file.name);
@@ -378,7 +383,8 @@ mod tests {
         let first = stage.publish(&mut one).await.unwrap();
         let mut two = stage.claim().await;
         let second = stage.publish(&mut two).await.unwrap();
-        // Its worker died before it could settle, and the next one sees a later run that was stored at about the same time.
+        // Its worker died before it could settle, and the next one sees a later run that was stored at about the same
+        // time.
         one.2 = Bundle::open(&one.2.dir).unwrap().unwrap();
         one.2.give_up(first.clone());
         assert_eq!(stage.publish(&mut one).await.as_ref(), Some(&first));
@@ -507,7 +513,7 @@ mod tests {
         one.2.remember_run_id(&early).unwrap();
         let mut two = stage.claim().await;
         let newer = stage.publish(&mut two).await.unwrap();
-        // The clock of this host is an hour late, and the other one's run is in its future.
+        // The clock of this host is an hour late, so that the other run is in its future.
         let future = RunId::stamp(jiff::Timestamp::now() + jiff::Span::new().hours(1), Some(&newer));
         let mut other = stage.claim().await;
         other.2.remember_run_id(&future).unwrap();
@@ -538,7 +544,7 @@ mod tests {
         let stage = Stage::new();
         let mut one = stage.claim().await;
         let first = stage.publish(&mut one).await.unwrap();
-        // The same request in other hands, with a bundle of its own.
+        // Another holder of the same request, with its own bundle.
         let (mut claim, _, _) = stage.claim().await;
         claim.redelivered = true;
         let request = one.0.request.as_ref().unwrap().clone();
@@ -549,7 +555,7 @@ mod tests {
         let mut again = (claim, one.1, bundle);
         assert_eq!(stage.publish(&mut again).await, None);
         assert_eq!(stage.folders(), [first.to_string()]);
-        // Another request that has the same id gets a result of its own.
+        // Another request with the same id gets its own result.
         let text = format!(r#"gzip {{"triggers": ["gzip/2"], "uuid": "{}"}}"#, again.1);
         let other = Request::parse(text.as_bytes()).unwrap();
         let material = Material::new(&output, &other, 4, Duration::ZERO);
@@ -579,7 +585,7 @@ mod tests {
         let stage = Stage::of(&format!("gzip {parameters}"));
         let results = stage.folder.path().join("results");
         let container = results.join("private-autopkgtest-sid-team-hidden");
-        // Somebody has made the container before, open to everybody.
+        // The container was created before, readable for everybody.
         fs::create_dir_all(&container).unwrap();
         fs::set_permissions(&container, fs::Permissions::from_mode(0o755)).unwrap();
         let mut one = stage.claim().await;
@@ -592,7 +598,7 @@ mod tests {
         assert_eq!(fs::read_to_string(folder.join("readable-by")).unwrap(), "bob\n");
         let known = runs::with_uuid(&stage.store, &stage.place, &one.1).await.unwrap().unwrap();
         assert_eq!((known.id, known.container), (run.clone(), stage.place.container.clone()));
-        // It is looked for where it is, and nowhere else.
+        // It is found in its container, and in no other.
         assert!(runs::is_complete(&stage.store, &stage.place, &run).await.unwrap());
         let public = Place::of(&Request::parse(b"gzip").unwrap(), &"debci-sid-amd64".parse().unwrap());
         assert!(!runs::is_complete(&stage.store, &public, &run).await.unwrap());

@@ -1,4 +1,5 @@
-//! One run of a test: what it needs is fetched, autopkgtest runs within its limits, and what it leaves becomes a bundle.
+//! One run of a test: fetches what it needs, runs autopkgtest within its limits, and packs what that leaves as a
+//! bundle.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ use crate::testbed::log::LogBound;
 use crate::testbed::process::CONSOLE;
 use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedError, cause, ppa};
 
-/// A testbed that fails says nothing about the package: so many attempts before that becomes the result.
+/// Number of attempts after which the failure of a testbed becomes the result. It says nothing about the package.
 const TESTBED_ATTEMPTS: usize = 3;
 
 /// What autopkgtest says, before it blames the package, when git ended with its code for trouble of its own: the server is away, or
@@ -37,22 +38,22 @@ const NOT_FETCHED: &str = "rules extract failed with exit code 128";
 const FALLBACK_NOTE: &str =
     "apt-ci: fallback: the triggers alone could not be installed, so every package of the pocket was used";
 
-/// The exit codes of a shell that cannot start a program. autopkgtest has no such codes.
+/// Exit codes of a shell that cannot start a program. autopkgtest has no such codes.
 const NOT_STARTED: [i32; 2] = [126, 127];
 
-/// How often the world is told what runs.
+/// Interval between status messages about a running test.
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 
-/// How often one looks at what the log has got.
+/// Interval between checks of the growing log.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How large a log may get on the disk: what is published of it is this, too.
+/// Bounds of the log on disk, which are those of the published log.
 const LOG_BOUND: LogBound = LogBound { size: 2 * (KEEP_HEAD + KEEP_TAIL), head: KEEP_HEAD, tail: KEEP_TAIL };
 
-/// How long autopkgtest may take to clean up its testbed when its test is ended, before it is killed.
+/// Timeout for autopkgtest to clean up its testbed when its test is ended, before it is killed.
 const CANCEL_GRACE: Duration = Duration::from_secs(20);
 
-/// How a run ended.
+/// Outcome of a run.
 pub enum RunEnd {
     /// There is a result to publish.
     Bundled(Bundle),
@@ -60,30 +61,30 @@ pub enum RunEnd {
     TestbedFailed(Bundle, String),
     /// The worker was told to cancel.
     Cancelled,
-    /// Somebody cancelled this test.
+    /// A user cancelled this test.
     Withdrawn(Withdrawal),
-    /// Another worker has the request now.
+    /// Another worker has the request now, for this reason.
     Lost(String),
     /// The testbed failed, and may be tried again.
     Testbed(String),
-    /// The testbed lacked what was asked for, and may be tried again. Says nothing about this host.
+    /// The testbed lacked what was requested, and may be tried again. Says nothing about this host.
     Unproven(String),
-    /// Something on this host does not work.
+    /// This host failed.
     Host(String),
 }
 
-/// A run of a request's test.
+/// Run of a request's test.
 pub struct TestRun<'a> {
     pub context: &'a Context<'a>,
     pub request: &'a Request,
     pub entry: &'a SpoolEntry,
-    /// Knows what nobody may read.
+    /// Knows the secrets that must not be published.
     pub redactor: Redactor,
-    /// Who asks at the broker is told here.
+    /// Handle through which clients of the broker see the test.
     pub contact: &'a Contact,
 }
 
-/// What may end a run before its time.
+/// Events that end a run early.
 struct Interruptions<'a> {
     context: &'a Context<'a>,
     claim: &'a mut Claim,
@@ -101,7 +102,7 @@ impl Interruptions<'_> {
 }
 
 impl TestRun<'_> {
-    /// Runs the test and makes its bundle.
+    /// Runs the test and packs its bundle.
     pub async fn run(&self, claim: &mut Claim, cancellable: &mut Cancellable) -> RunEnd {
         let attempt = claim.attempt;
         let (queue, failures) = (claim.queue.clone(), claim.failures.clone());
@@ -112,8 +113,8 @@ impl TestRun<'_> {
             Err(error) => Err(RunEnd::Host(format!("the work folder cannot be cleared: {error}"))),
         };
         let duration = started.elapsed();
-        // Who was promised that the test is cancelled must neither find its result nor see it run again, whatever else has ended it.
-        // What is in other hands cannot be cancelled from here.
+        // A user who was promised a cancellation must neither find a result nor see the test run again, whatever ended
+        // it. A request that another worker has cannot be cancelled from here.
         match interruptions.cancellable.close() {
             Some(withdrawal) if !matches!(tested, Err(RunEnd::Lost(_))) => return RunEnd::Withdrawn(withdrawal),
             _ => {}
@@ -158,7 +159,7 @@ impl TestRun<'_> {
         }
     }
 
-    /// Runs the test, and once more with the whole pocket when its dependencies cannot be met with the triggers alone.
+    /// Runs the test, and again with the whole pocket when its dependencies cannot be met with the triggers alone.
     async fn test_with_fallback(
         &self,
         queue: &QueueName,
@@ -231,7 +232,7 @@ impl TestRun<'_> {
         let withheld = withheld(&plan, worker.environment);
         let mut process = match Process::start(&plan.command, self.entry.folder(), &withheld) {
             Ok(process) => process,
-            // Limits of requests keep that from happening; it is not this host's fault all the same.
+            // The limits of requests prevent this; if it happens, it is still no fault of this host.
             Err(error) if error.is_too_long() => return Ok(self.refused(&error).into()),
             Err(error) => return Err(host("autopkgtest cannot be started", &error)),
         };
@@ -241,7 +242,8 @@ impl TestRun<'_> {
         if !matches!(watched, Watched::Ended(_)) {
             end(&mut process).await;
         }
-        // The folder may stay for days, when the store or the broker is away. What nobody needs any more should not.
+        // The folder may stay for days while the store or the broker is unreachable. Secrets that are no longer needed
+        // must not.
         if let Some(Err(error)) = plan.ppa_folder.as_ref().map(std::fs::remove_dir_all) {
             tracing::warn!(
                 "the keys and logins of {package}'s PPAs are left in {}: {error}",
@@ -271,7 +273,7 @@ impl TestRun<'_> {
         }
     }
 
-    /// Fetches what the test needs before it starts. A verdict if there is something that can never be had.
+    /// Fetches what the test needs before it starts. Returns a verdict when something can never be fetched.
     async fn prepare(&self, plan: &testbed::Plan, queue: &QueueName) -> Result<Result<Prepared, Verdict>, RunEnd> {
         let launchpad = self.context.worker.launchpad;
         let mut archives = Vec::new();
@@ -309,14 +311,14 @@ impl TestRun<'_> {
         Ok(Ok(Prepared { nonce, archives }))
     }
 
-    /// The result of a request that is not run as it is.
+    /// Returns the result of a request that is not run, for this reason.
     fn refused(&self, reason: &dyn std::fmt::Display) -> Verdict {
         let reason = self.without_secrets(&reason.to_string());
         tracing::warn!("{} is not run: {reason}", self.request.package());
         Verdict::Result(autopkgtest::UNEXPECTED, Some(format!("apt-ci: the test was not run: {reason}")))
     }
 
-    /// Follows the test to its end, and tells the world of it.
+    /// Follows the test to its end, and announces its status.
     async fn watch(
         &self,
         process: &mut Process,
@@ -329,11 +331,11 @@ impl TestRun<'_> {
         let begin = Instant::now();
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first one is due at once: also a test that ends within moments is told of.
+        // The first tick is due at once, so that a test that ends within moments is announced, too.
         look.tick().await;
         let mut told: Option<Instant> = None;
         loop {
-            // The tail is a few kilobytes, and whoever looks at the worker's status wants to see the latest line.
+            // The tail is a few kilobytes, and the status of the worker shows the latest line.
             if let Err(error) = self.look(log) {
                 tracing::debug!("the log cannot be followed: {error}");
             }
@@ -354,7 +356,7 @@ impl TestRun<'_> {
         }
     }
 
-    /// Looks at what the log has got, and keeps its latest lines for who asks.
+    /// Reads what was added to the log, and keeps its latest lines for clients of the broker.
     fn look(&self, log: &mut LiveLog) -> std::io::Result<()> {
         log.look()?;
         let tail = log.tail()?;
@@ -364,13 +366,13 @@ impl TestRun<'_> {
         log.give_back_middle(&LOG_BOUND).map(drop)
     }
 
-    /// Tells who listens what runs.
+    /// Announces the status of the test.
     async fn tell(&self, queue: &QueueName, started: Instant, log: &mut LiveLog, running: bool) {
         let logtail = log.tail().unwrap_or_default();
         self.context.worker.announce_status(queue, self.request, started, &logtail, running).await;
     }
 
-    /// What it means that autopkgtest ended so.
+    /// Returns the meaning of autopkgtest's end.
     fn judge(&self, exit: Exit, log: &mut LiveLog, output: &Path) -> Verdict {
         if exit == Exit::Code(autopkgtest::BAD_PACKAGE)
             && let Some(verdict) = self.not_fetched(log, output)
@@ -380,7 +382,7 @@ impl TestRun<'_> {
         let summary = LiveLog::new(output.join("summary")).tail().unwrap_or_default();
         let fault = cause::testbed_fault(exit.exit_code(), &log.tail().unwrap_or_default(), &summary);
         if !is_infrastructure(exit.exit_code()) && fault.is_none() {
-            // Without a log of its own, the result's log is what autopkgtest said on its console.
+            // If autopkgtest made no log, its console output becomes the log of the result.
             let note = if output.join("log").exists() { None } else { Some(self.console()) };
             return Verdict::Result(exit.exit_code(), note.filter(|text| !text.trim().is_empty()));
         }
@@ -390,7 +392,7 @@ impl TestRun<'_> {
         };
         let mut said = log.tail().unwrap_or_default();
         if said.trim().is_empty() {
-            // It crashed before it made its log: what it said is on its console.
+            // It crashed before it made its log, so its last words are on the console.
             said = self.console();
         }
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("its log is empty");
@@ -399,26 +401,26 @@ impl TestRun<'_> {
         self.testbed_failed(&reason)
     }
 
-    /// What autopkgtest wrote elsewhere than to its log.
+    /// Returns what autopkgtest wrote to its standard output and error.
     fn console(&self) -> String {
         LiveLog::new(self.entry.folder().join(CONSOLE)).tail().unwrap_or_default().trim().to_owned()
     }
 
-    /// What it means that autopkgtest could not fetch the branch that it was to fetch itself, if it was that.
+    /// Returns the verdict when autopkgtest could not fetch the branch itself.
     fn not_fetched(&self, log: &mut LiveLog, output: &Path) -> Option<Verdict> {
         self.request.parameters().source.as_ref()?;
-        // Where this is known, the branch was fetched; what the log says from then on is the package's own.
+        // The version is known after the branch was fetched; from then on the log is the package's own.
         if output.join("testpkg-version").exists() {
             return None;
         }
         let said = log.tail().unwrap_or_default();
         said.contains(NOT_FETCHED).then(|| {
-            // Newer versions put the time before each line.
+            // Newer versions write the time before each line.
             let last = said.lines().rev().find_map(|line| line.find("fatal: ").and_then(|at| line.get(at..)));
             let last = last.unwrap_or(NOT_FETCHED);
             let package = self.request.package();
             let reason = format!("the branch to test {package} from cannot be fetched in the testbed: {last}");
-            // As where the worker fetches: a branch that is not there is what the request asked for.
+            // A branch that does not exist is the request's fault, as it is when the worker fetches it.
             if cause::is_gone(&said) { self.refused(&reason) } else { self.testbed_failed(&reason) }
         })
     }
@@ -427,17 +429,17 @@ impl TestRun<'_> {
         Verdict::Failed(self.without_secrets(reason))
     }
 
-    /// A text as it may be shown: a test can print whatever it finds in its testbed.
+    /// Returns the text without secrets: a test can print everything that is in its testbed.
     fn without_secrets(&self, text: &str) -> String {
         self.redactor.text(text).into_owned()
     }
 }
 
-/// What a test's process did.
+/// Outcome of watching a test's process.
 enum Watched {
     Ended(Result<Exit, TestbedError>),
     Interrupted(Box<RunEnd>),
-    /// It did not end within this time.
+    /// The process did not end within this time.
     Hung(Duration),
 }
 
@@ -447,7 +449,7 @@ async fn end(process: &mut Process) {
     }
 }
 
-/// What a bundle is made from, in a form that can move to the thread that packs it.
+/// Input of a bundle in a form that can move to the thread that packs it.
 struct OwnedMaterial {
     output: std::path::PathBuf,
     exit_code: i32,

@@ -1,5 +1,5 @@
-//! One slot of a worker: takes one request after the other, and takes itself out of service when nothing works here, not even a
-//! test of its own that does nothing.
+//! A slot of a worker: takes one request after the other, and pauses when even a test that does nothing fails on this
+//! host.
 
 use std::time::Duration;
 
@@ -18,19 +18,20 @@ use super::{Ended, LONGEST_WORK, Service, Worker, WorkerError, pause};
 use crate::broker::{self, BrokerError, Claim, Wait};
 use crate::release::QueueName;
 
-/// Number of infrastructure failures in a row after which the slot finds out whether the fault is here or in the requests.
+/// Number of infrastructure failures in a row after which the slot probes whether the host is at fault, or the
+/// requests.
 const FAILURES_IN_A_ROW: u32 = 3;
 
-/// The longest time that a slot stays out of service before it tries again.
+/// Maximum time for which a slot pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
-/// Between two attempts to get a place at new queues.
+/// Interval between attempts to register for new queues.
 const PLACE_PAUSE: Duration = Duration::from_secs(2);
 
-/// The shortest pause, however short the configured delay is.
+/// Minimum time for which a slot pauses, however short the configured delay is.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What a slot works with.
+/// A slot, with what it works with.
 pub(super) struct Slot<'a> {
     pub(super) worker: &'a Worker<'a>,
     pub(super) spool: &'a Spool,
@@ -39,10 +40,10 @@ pub(super) struct Slot<'a> {
 }
 
 impl Slot<'_> {
-    /// Serves until the service ends.
+    /// Serves until the mode ends.
     ///
     /// # Errors
-    /// When the broker cannot be used at the start, or refuses for good.
+    /// Fails when the broker cannot be used at the start, or refuses permanently.
     pub(super) async fn serve(&self, service: Service) -> Result<Ended, WorkerError> {
         let wait = if service == Service::Drain { Wait::UntilEmpty } else { Wait::ForOne };
         let mut now = self.worker.orders.now();
@@ -113,7 +114,7 @@ impl Slot<'_> {
                 }
             };
             self.board.failed(&reason);
-            // A pause, or the end of the worker, that follows at once tells the reason itself.
+            // A pause, or the end of the worker, logs the reason itself.
             if queue.is_some() || self.board.failures_in_a_row() < FAILURES_IN_A_ROW {
                 span.in_scope(|| tracing::error!("infrastructure failure: {reason}{next}"));
             }
@@ -123,8 +124,8 @@ impl Slot<'_> {
         }
     }
 
-    /// A place at other queues than before. A broker that is away is waited for, as it is while the slot waits for requests. None when
-    /// the worker is told to stop first.
+    /// Registers for other queues than before, and waits while the broker is unreachable. Returns `None` when the
+    /// worker is told to stop first.
     async fn place_at(&self, latest: &Current) -> Result<Option<broker::Slot>, BrokerError> {
         loop {
             match self.worker.broker.slot(latest.rotation.clone()).await {
@@ -140,8 +141,8 @@ impl Slot<'_> {
         }
     }
 
-    /// Takes a claim to its end, under the settings of this moment. A panic that leaves it unsettled drops the claim, which gives the
-    /// request back.
+    /// Takes a claim to its end with the current settings. A panic that leaves the claim unsettled drops it, which
+    /// gives the request back.
     async fn run(&self, claim: Claim) -> Result<JobEnd, BrokerError> {
         let request = claim.request.as_ref().ok().cloned();
         let running = async {
@@ -157,8 +158,11 @@ impl Slot<'_> {
         }
     }
 
-    /// After a failure: a short rest; after several in a row, a probe where the requests may be at fault, and a long pause when that
-    /// fails as well. A worker that is not to stay ends then. `queue` is that of the failed test; without one, the fault is known.
+    /// Recovers from a failure: waits briefly, or, after several failures in a row, probes the host and pauses when
+    /// that fails as well.
+    ///
+    /// `queue` is the queue of the failed test; without it the host is known to be at fault. Returns the end of a
+    /// worker that may not pause.
     async fn recover(&self, reason: &str, queue: Option<&QueueName>, service: Service, now: &Current) -> Option<Ended> {
         let failures = self.board.failures_in_a_row();
         if failures < FAILURES_IN_A_ROW {
@@ -191,7 +195,7 @@ impl Slot<'_> {
         }
     }
 
-    /// Takes nothing for a while, longer with each failure in a row. A worker that is not to stay ends instead.
+    /// Pauses, for longer after each failure in a row. Returns the end of a worker that may not pause.
     async fn pause(&self, reason: &str, service: Service, now: &Current) -> Option<Ended> {
         if service != Service::Forever {
             return Some(Ended::OutOfService(reason.to_owned()));
@@ -209,7 +213,7 @@ impl Slot<'_> {
         None
     }
 
-    /// Waits, but not longer than until the worker is told to stop, or somebody has changed something.
+    /// Waits for this time, or until the worker is told to stop or the configuration changes.
     async fn rest(&self, time: Duration, now: &Current) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
@@ -219,7 +223,7 @@ impl Slot<'_> {
     }
 }
 
-/// What is said about a claim's test carries this, also to the journal.
+/// Returns the span of a claim's test, whose fields are in every log line about it.
 fn span_of(claim: &Claim) -> Span {
     let (queue, request) = (&claim.queue, claim.request.as_ref().ok());
     info_span!(
@@ -231,7 +235,8 @@ fn span_of(claim: &Claim) -> Span {
     )
 }
 
-/// Claims the next request. A claim must not be caught half-way, so a change of the orders is a wish to it like any other.
+/// Claims the next request. A change of the configuration ends the waiting in the same way as a shutdown, because
+/// claiming must not be dropped half-way.
 async fn claim(
     place: &mut broker::Slot,
     wait: Wait,

@@ -1,8 +1,8 @@
 //! The worker's disk: one folder per request, which outlives the worker.
 //!
-//! `WORK/REQUEST-ID/` holds `output.ATTEMPT/` (autopkgtest's) and `bundle/` (what will be published, and under which run id once that is
-//! decided). A bundle that could not be published waits here for its request: the next worker of this host that claims it
-//! publishes the bundle and does not run the test again.
+//! `WORK/REQUEST-ID/` has `output.ATTEMPT/` (written by autopkgtest) and `bundle/` (what will be published, and under
+//! which run id once that is decided). A bundle that could not be published waits here for its request: the next worker
+//! of this host that claims it publishes the bundle and does not run the test again.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -18,28 +18,29 @@ use crate::beneath::Folder;
 use crate::request::RequestId;
 use crate::result::{Bundle, BundleError};
 
-/// A bundle whose request never came back, because it was removed from the queue or another host has run it, is kept so long.
+/// Time after which a bundle is removed whose request never came back, because it was removed from the queue or run by
+/// another host.
 const KEEP_BUNDLES: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// A folder as young as this may belong to a worker that has made it and not locked it yet.
+/// Minimum age of a folder that is swept: a younger one may belong to a worker that has not locked it yet.
 const SETTLING: Duration = Duration::from_secs(60);
 
-/// What a folder's name ends with while it is being removed. No request's id has a dot.
+/// Suffix of a folder's name while it is being removed. No request's id has a dot.
 const GOING: &str = ".going";
 
-/// The file whose lock says that a worker works in the folder.
+/// File whose lock shows that a worker uses the folder.
 const LOCK: &str = "lock";
 
-/// The work folder.
+/// Work folder.
 #[derive(Clone)]
 pub struct Spool {
     root: PathBuf,
     swept: CancellationToken,
-    /// The folders of settled requests that are just being removed.
+    /// Removals of settled requests' folders that are under way.
     removals: TaskTracker,
 }
 
-/// The folder of one request, locked against other workers for as long as this value lives.
+/// Folder of one request, locked against other workers for as long as this value lives.
 pub struct SpoolEntry {
     folder: PathBuf,
     _lock: File,
@@ -50,34 +51,34 @@ impl Spool {
         let failed = |source| WorkerError::WorkFolder { path: root.to_owned(), source };
         fs::create_dir_all(root).map_err(failed)?;
         let removals = TaskTracker::new();
-        // It takes further ones all the same; this only lets one wait for those that are there.
+        // A closed tracker still accepts tasks; closing only lets `wait` return.
         removals.close();
         Ok(Self { root: root.to_owned(), swept: CancellationToken::new(), removals })
     }
 
-    /// Free space in bytes, for this user.
+    /// Returns the free space in bytes, for this user.
     pub fn free_space(&self) -> io::Result<u64> {
-        // Also notices that somebody removed the folder while the worker ran.
+        // The folder may have been removed while the worker ran.
         fs::create_dir_all(&self.root)?;
         let disk = nix::sys::statvfs::statvfs(&self.root)?;
         Ok(disk.blocks_available() * disk.fragment_size())
     }
 
-    /// The folder of a request. `None` while another process works in it, or is just removing it.
+    /// Locks the folder of a request. Returns `None` while another process uses or removes it.
     pub fn entry(&self, request: &RequestId) -> io::Result<Option<SpoolEntry>> {
         let folder = self.root.join(request.as_str());
-        // A link in its place is not ours, and what it leads to even less.
+        // A link in its place is not ours, and its target even less.
         if fs::symlink_metadata(&folder).is_ok_and(|data| data.is_symlink()) {
             tracing::warn!("{} is a symbolic link, which is removed", folder.display());
             fs::remove_file(&folder)?;
         }
-        // A private run's log and its PPA's token are nobody else's business.
+        // The folder has a private run's log and its PPA's token.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         SpoolEntry::lock(folder)
     }
 
-    /// Begins to remove what dead workers left half-done, and bundles that nobody will ask for any more. That may take long, and nobody
-    /// waits for it but who needs the space: see [`Spool::swept`].
+    /// Starts removing folders that dead workers left, and bundles that are no longer needed, in the background.
+    /// [`Spool::swept`] waits for the end.
     pub fn sweep_beside(&self) {
         let spool = self.clone();
         tokio::task::spawn_blocking(move || {
@@ -86,26 +87,26 @@ impl Spool {
         });
     }
 
-    /// Returns when what dead workers left is gone, and the folders of settled requests are.
+    /// Returns when what dead workers left is removed, and the folders of settled requests are.
     pub async fn swept(&self) {
         self.swept.cancelled().await;
         self.removed().await;
     }
 
-    /// Begins to remove the folder of a settled request. The next test does not wait for that; nor does the next worker need it, which
-    /// finishes what this one does not.
+    /// Starts removing the folder of a settled request in the background. The next worker completes a removal that is
+    /// interrupted.
     pub fn remove_beside(&self, entry: SpoolEntry) {
         self.removals.spawn_blocking(move || entry.remove_now());
     }
 
-    /// Returns when no removal is under way any more.
+    /// Returns when no removal is under way.
     pub async fn removed(&self) {
         self.removals.wait().await;
     }
 
     fn sweep(&self) {
         let Ok(entries) = fs::read_dir(&self.root) else { return };
-        // The kind of the entry itself: a link is left where it is, and what it leads to is not touched.
+        // The type of the entry itself: a link is left in its place, and its target is not touched.
         let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
         for folder in entries.filter_map(Result::ok).filter(is_folder).map(|entry| entry.path()) {
             if age(&folder) < SETTLING {
@@ -131,7 +132,8 @@ impl SpoolEntry {
         let lock = Folder::open(&folder)?.make(Path::new(LOCK))?;
         match lock.try_lock() {
             Ok(()) => {
-                // Its former holder may have removed the folder between our two steps: then this lock keeps nobody out.
+                // Its former holder may have removed the folder between opening and locking: then this lock excludes no
+                // process.
                 let (mine, there) = (lock.metadata()?, fs::symlink_metadata(folder.join(LOCK)));
                 let still_there = there.is_ok_and(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino()));
                 Ok(still_there.then_some(Self { folder, _lock: lock }))
@@ -141,30 +143,29 @@ impl SpoolEntry {
         }
     }
 
-    /// The request's folder.
+    /// Returns the path of the folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where autopkgtest writes. Every attempt has a folder of its own: the autopkgtest of a killed worker may still be busy
-    /// cleaning up in the former one.
+    /// Returns the folder for autopkgtest's files. Every attempt has its own, because the autopkgtest of a killed
+    /// worker may still be cleaning up in the former one.
     pub fn output(&self, attempt: u32) -> PathBuf {
         self.folder.join(format!("output.{attempt}"))
     }
 
-    /// Where the bundle is made.
+    /// Returns the folder of the bundle.
     pub fn bundle_folder(&self) -> PathBuf {
         self.folder.join("bundle")
     }
 
-    /// The complete bundle of an earlier attempt, if there is one.
+    /// Returns the complete bundle of an earlier attempt, if there is one.
     pub fn bundle(&self) -> Result<Option<Bundle>, BundleError> {
         Bundle::open(&self.bundle_folder())
     }
 
-    /// Makes room for a new attempt: there is no bundle, and nothing in this attempt's output folder. Those of earlier attempts stay
-    /// until the request is settled: the test of a killed worker may still be writing there, perhaps without end, and removing
-    /// what somebody fills would never be done.
+    /// Removes the bundle and the output folder of this attempt. Output folders of earlier attempts stay until the
+    /// request is settled: the test of a killed worker may still be writing there, and removing them might never end.
     pub fn clear(&self, attempt: u32) -> io::Result<()> {
         for folder in [self.output(attempt), self.bundle_folder()] {
             match fs::remove_dir_all(folder) {
@@ -175,7 +176,8 @@ impl SpoolEntry {
         Ok(())
     }
 
-    /// Removes the folder: its request is settled. A large one takes its time, and the worker's other tests do not wait for that.
+    /// Removes the folder of a settled request, in another thread: a large folder takes long, and the worker's other
+    /// tests must not wait.
     pub async fn remove(self) {
         let removal = tokio::task::spawn_blocking(move || self.remove_now());
         if let Err(error) = removal.await {
@@ -184,7 +186,8 @@ impl SpoolEntry {
     }
 
     fn remove_now(self) {
-        // Under another name first: who takes up the request from now on gets a new folder, and not one that loses its files.
+        // The folder is renamed first, so that the next holder of the request gets a new folder, and not one that loses
+        // its files.
         let mut going = self.folder.clone().into_os_string();
         going.push(format!(".{}{GOING}", uuid::Uuid::new_v4().simple()));
         let removed = fs::rename(&self.folder, &going).and_then(|()| remove_busy(Path::new(&going)));
@@ -194,7 +197,8 @@ impl SpoolEntry {
     }
 }
 
-/// Removes a folder in which somebody who opened it under its former name may still make a file: few do, and only once each.
+/// Removes a folder in which a process that opened it under its former name may still create a file; few processes do,
+/// and only once.
 fn remove_busy(folder: &Path) -> io::Result<()> {
     for _ in 0..100 {
         match fs::remove_dir_all(folder) {
@@ -205,7 +209,8 @@ fn remove_busy(folder: &Path) -> io::Result<()> {
     fs::remove_dir_all(folder)
 }
 
-/// How long ago the folder was last changed. A clock that was set back makes it young: nothing is removed then.
+/// Returns the time since the last change of the folder. If the clock was set back, the folder counts as young and is
+/// not removed.
 fn age(folder: &Path) -> Duration {
     let changed = fs::symlink_metadata(folder).and_then(|data| data.modified());
     changed.ok().and_then(|time| SystemTime::now().duration_since(time).ok()).unwrap_or_default()
@@ -226,7 +231,7 @@ mod tests {
                 scope.spawn(|| {
                     let mut turns = 0;
                     while turns < 200 {
-                        // The folder may go away between its making and its locking; then it is tried again.
+                        // The folder may be removed between its creation and its locking; then it is tried again.
                         let Ok(Some(entry)) = spool.entry(&id) else { continue };
                         assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0, "two workers in it");
                         fs::write(entry.folder().join("mine"), "").unwrap();
@@ -260,7 +265,7 @@ mod tests {
         // A request whose folder's name is taken by a link gets a folder of its own.
         let entry = spool.entry(&"one".parse().unwrap()).unwrap().unwrap();
         assert!(!fs::symlink_metadata(entry.folder()).unwrap().is_symlink());
-        // So does the lock.
+        // A link in place of the lock is not followed either.
         fs::remove_file(entry.folder().join(LOCK)).unwrap();
         std::os::unix::fs::symlink(elsewhere.path().join("lock"), entry.folder().join(LOCK)).unwrap();
         assert!(SpoolEntry::lock(entry.folder().to_owned()).is_err());
@@ -286,7 +291,7 @@ mod tests {
 
     #[test]
     fn removing_a_large_folder_holds_up_nobody() {
-        // The only thread for such work is busy until it is told to go on.
+        // The only blocking thread is busy until it is told to go on.
         let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
         let (go_on, told) = std::sync::mpsc::channel::<()>();
         let busy = runtime.spawn_blocking(move || told.recv());

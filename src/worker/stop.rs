@@ -1,4 +1,4 @@
-//! Signals, as wishes: stop is not cancel.
+//! Shutdown of a worker, requested by signals or commands. Finishing is not cancelling.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,34 +7,35 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// How long a server that is away is waited for, once the worker was told to finish.
+/// Time for which an unreachable server is waited for after the request to finish.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// The same, once it was told to cancel: a server that is there has answered by then.
+/// Time for which an unreachable server is waited for after the request to cancel. A reachable server has answered by
+/// then.
 const SHORT_GRACE: Duration = Duration::from_secs(5);
 
-/// How long a result that is being published may still take once the worker was told to cancel: the test is over, and doing it
-/// again would cost more.
+/// Time for which a result is still published after the request to cancel: the test is over, and repeating it would
+/// cost more.
 const UPLOAD_GRACE: Duration = Duration::from_secs(10);
 
-/// What the worker has been asked to do.
+/// Requests to shut a worker down. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
-    /// Take nothing new; finish what runs.
+    /// Take no more requests; finish running tests.
     pub finish: CancellationToken,
-    /// End what runs, and give its request back.
+    /// Cancel running tests, and give their requests back.
     pub cancel: CancellationToken,
-    /// End at once, whatever is half-done: the next worker sees to it.
+    /// End at once: the next worker continues what is left half-done.
     pub abandon: CancellationToken,
     restart: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Listens to SIGTERM, SIGINT and SIGHUP from now on. The first asks to finish, the second to cancel, the third to
-    /// abandon everything; the first one's kind decides whether a restart is wanted.
+    /// Listens for SIGTERM, SIGINT and SIGHUP. The first signal requests to finish, the second to cancel, the third to
+    /// abandon everything; the kind of the first decides whether a restart is wanted.
     ///
     /// # Errors
-    /// When the signals cannot be caught.
+    /// Fails when the signals cannot be caught.
     pub fn on_signals() -> std::io::Result<Self> {
         let stop = Self::default();
         let mut signals = Signals {
@@ -58,8 +59,8 @@ impl Stop {
         Ok(stop)
     }
 
-    /// Asks to take nothing new and to finish what runs, as the first signal does; and to be started again, or not. Who asks for no
-    /// restart is obeyed also when an earlier wish was for one.
+    /// Requests to finish as the first signal does, with or without a restart. A request without a restart overrides an
+    /// earlier one with it.
     pub fn ask_to_finish(&self, restart: bool) {
         let first = !self.finish.is_cancelled();
         if first || !restart {
@@ -68,13 +69,14 @@ impl Stop {
         self.finish.cancel();
     }
 
-    /// Asks to end what runs and to give it back, as the second signal does.
+    /// Requests to cancel, as the second signal does.
     pub fn ask_to_cancel(&self) {
         self.finish.cancel();
         self.cancel.cancel();
     }
 
-    /// Returns when a server that is away is to be waited for no longer. Never returns as long as nobody wants the worker to stop.
+    /// Returns when an unreachable server must no longer be waited for. Never returns as long as no shutdown is
+    /// requested.
     pub async fn out_of_patience(&self) {
         let finishing = async {
             self.finish.cancelled().await;
@@ -90,13 +92,13 @@ impl Stop {
         }
     }
 
-    /// Returns when what is being published has to be left to the next worker.
+    /// Returns when a result that is being published must be left to the next worker.
     pub async fn upload_grace_over(&self) {
         self.cancel.cancelled().await;
         tokio::time::sleep(UPLOAD_GRACE).await;
     }
 
-    /// Whether the wish to stop was SIGHUP: whoever started the worker starts it again.
+    /// Whether the shutdown was requested by SIGHUP: the service manager restarts the worker.
     pub fn wants_restart(&self) -> bool {
         self.restart.load(Ordering::Relaxed)
     }
@@ -109,7 +111,7 @@ struct Signals {
 }
 
 impl Signals {
-    /// Waits for the next signal; tells whether it was SIGHUP.
+    /// Waits for the next signal. Returns whether it was SIGHUP.
     async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.terminate.recv() => false,

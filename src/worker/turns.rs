@@ -1,21 +1,21 @@
-//! Whose turn it is to publish a result of a package: the slots of one worker commit them one after the other.
+//! Turns in which the slots of one worker commit results of the same package.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::result::{Place, RunId};
 
-/// Number of packages beyond which those that nobody publishes are forgotten.
+/// Number of packages beyond which those that are not being published are forgotten.
 const MAX_REMEMBERED: usize = 4096;
 
-/// The newest id that was committed, while a turn lasts and between turns.
+/// Newest id that was committed, during a turn and between turns.
 type Newest = Arc<tokio::sync::Mutex<Option<RunId>>>;
 
-/// The turns of all packages, each on one release and architecture and in one container.
+/// Turns of all packages, separate for each release, architecture and container.
 #[derive(Default)]
 pub struct Turns(Mutex<HashMap<(String, String), Newest>>);
 
-/// The right to commit a result, until it is dropped.
+/// Right to commit a result, until it is dropped.
 pub(super) struct Turn(tokio::sync::OwnedMutexGuard<Option<RunId>>);
 
 impl Turns {
@@ -33,7 +33,7 @@ impl Turns {
 }
 
 impl Turn {
-    /// The newest id that a slot of this worker has committed.
+    /// Returns the newest id that a slot of this worker has committed.
     pub(super) fn newest(&self) -> Option<&RunId> {
         self.0.as_ref()
     }

@@ -1,4 +1,4 @@
-//! What the board remembers about a slot.
+//! State of one slot.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use super::status::{Paused, Phase, RunningTest, SlotStatus, State};
 use crate::release::QueueName;
 use crate::request::Request;
 
-/// A line for people: longer ones are cut, in characters.
+/// Maximum length of a line for people, in characters.
 const LINE_LIMIT: usize = 500;
 
-/// What stands for the package of a private test.
+/// Text shown in place of the package of a private test.
 const PRIVATE: &str = "private-test";
 
-/// What stands for the reason when a private test met it.
+/// Text shown in place of the reason for which a private test failed.
 const PRIVATE_REASON: &str = "a private test could not be run here; the worker's log tells why";
 
 pub(super) struct SlotState {
@@ -35,7 +35,7 @@ pub(super) enum Doing {
     Ended,
 }
 
-/// A test that runs. What is private is not in it.
+/// A running test, without anything private.
 pub(super) struct Test {
     shown: RunningTest,
     began: Instant,
@@ -110,7 +110,7 @@ impl Test {
     }
 
     pub fn see_line(&mut self, line: &str) {
-        // What is not here cannot get out.
+        // A line that is not kept cannot leak.
         if !self.shown.private {
             self.shown.log_line = Some(one_line(line)).filter(|line| !line.is_empty());
         }
@@ -122,7 +122,7 @@ impl Test {
     }
 }
 
-/// The text on one line, without what could steer a terminal, and not longer than anybody reads.
+/// Returns the text on one line of limited length, without control characters.
 fn one_line(text: &str) -> String {
     text.trim().chars().take(LINE_LIMIT).map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

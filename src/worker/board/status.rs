@@ -1,4 +1,4 @@
-//! A worker's state as a document: what `apt-ci worker status --json` prints.
+//! Status of a worker as a document, printed by `apt-ci worker status --json`.
 
 use std::path::PathBuf;
 
@@ -7,51 +7,51 @@ use serde::{Deserialize, Serialize};
 
 use crate::worker::stop::Stop;
 
-/// One worker process. Times are RFC 3339 in UTC; durations are whole seconds, and are right also when the clock was set.
+/// One worker process. Times are RFC 3339 in UTC; durations are whole seconds, and do not depend on the clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStatus {
-    /// The worker's name.
+    /// Worker's name.
     pub worker: String,
-    /// Its process.
+    /// Process id.
     pub pid: u32,
-    /// Its version.
+    /// Version of the program.
     pub version: String,
-    /// When it started.
+    /// Start of the process.
     pub started: Timestamp,
-    /// For how long it has run.
+    /// Seconds since the start.
     pub seconds: u64,
-    /// The site's folder; null with the built-in settings alone.
+    /// Site's folder; null with the built-in settings alone.
     pub site: Option<PathBuf>,
-    /// Where requests wait, without password.
+    /// Address of the queue, without its password.
     pub queue: String,
-    /// Where results go, without credentials.
+    /// Address of the store, without credentials.
     pub store: String,
-    /// The queues that it serves.
+    /// Queues that it serves.
     pub queues: Vec<String>,
-    /// What it has been told.
+    /// Shutdown that was requested.
     pub told: Told,
-    /// Whether it wants to be started again once it has ended.
+    /// Whether it wants to be restarted after its end.
     pub restart: bool,
-    /// What is wrong with its configuration.
+    /// Faults of its configuration.
     pub faults: Vec<String>,
-    /// Its slots, by number.
+    /// Slots, by number.
     pub slots: Vec<SlotStatus>,
 }
 
-/// What a worker has been told to do.
+/// Progress of a worker's shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Told {
-    /// Take requests and run their tests.
+    /// The worker takes requests and runs their tests.
     Serving,
-    /// Take nothing new, and end when what runs has ended.
+    /// The worker takes no requests, and ends after its running tests.
     Finishing,
-    /// End what runs, give it back, and end.
+    /// The worker cancels its running tests, gives their requests back, and ends.
     Cancelling,
 }
 
 impl Told {
-    /// What these wishes amount to.
+    /// Returns the phase that follows from these requests to shut down.
     pub fn by(stop: &Stop) -> Self {
         match (stop.cancel.is_cancelled() || stop.abandon.is_cancelled(), stop.finish.is_cancelled()) {
             (true, _) => Self::Cancelling,
@@ -61,87 +61,87 @@ impl Told {
     }
 }
 
-/// One slot: a place for one test at a time.
+/// One slot, which runs one test at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlotStatus {
-    /// Its number, from 1.
+    /// Number of the slot, from 1.
     pub slot: usize,
-    /// What it does: `state`, and with `running` and `paused` the fields of that state.
+    /// State: `state`, and with `running` and `paused` the fields of that state.
     #[serde(flatten)]
     pub state: State,
-    /// How many requests it has settled since the worker started.
+    /// Number of requests that it has settled since the worker started.
     pub done: u64,
-    /// How many of its attempts ended because something on this host, or a testbed, did not work.
+    /// Number of attempts that ended because this host, or a testbed, failed.
     pub infrastructure_failures: u64,
-    /// How many of these are the latest ones, without a settled request between them.
+    /// Number of the latest failures without a settled request between them.
     pub failures_in_a_row: u32,
-    /// Why the last of them failed; null if there was none.
+    /// Reason of the last failure; null if there was none.
     pub last_failure: Option<String>,
-    /// Seconds since it last made progress.
+    /// Seconds since its last progress.
     pub idle_seconds: u64,
 }
 
-/// What a slot does.
+/// Activity of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
 pub enum State {
-    /// It has no place at the broker yet.
+    /// The slot is not registered at the broker yet.
     Starting,
-    /// It waits for a request.
+    /// The slot waits for a request.
     Waiting,
-    /// It holds a request and runs its test.
+    /// The slot holds a request and runs its test.
     Running(RunningTest),
-    /// Its last tests failed: it runs a test of its own that does nothing, to find out whether this host is at fault.
+    /// The slot probes, after several failures, whether even a test that does nothing fails on this host.
     Probing,
-    /// It takes nothing for a while, because what it tried failed.
+    /// The slot takes no requests for a while, because its last attempts failed.
     Paused(Paused),
-    /// It has ended.
+    /// The slot has ended.
     Ended,
 }
 
 /// A running test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningTest {
-    /// The request's id.
+    /// Request's id.
     pub uuid: Option<String>,
-    /// The source package; `private-test` for a private run.
+    /// Source package; `private-test` for a private run.
     pub package: String,
-    /// The release.
+    /// Release.
     pub release: String,
-    /// The architecture.
+    /// Architecture.
     pub architecture: String,
-    /// The queue that the request came from.
+    /// Queue that the request came from.
     pub queue: String,
-    /// Which attempt this is, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
     /// Whether it is a private run.
     pub private: bool,
-    /// Since when the slot has had it.
+    /// Time at which the slot claimed the request.
     pub since: Timestamp,
-    /// For how many seconds.
+    /// Seconds since then.
     pub seconds: u64,
-    /// How far it has come.
+    /// Phase of the test.
     pub phase: Phase,
-    /// The last line of its log; null for a private run, and before there is one.
+    /// Last line of its log; null for a private run, and before there is one.
     pub log_line: Option<String>,
 }
 
-/// How far a test has come.
+/// Phase of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// Its sources and keys are fetched, and its folder is made.
+    /// Sources and keys are fetched, and the folder is made.
     Preparing,
     /// autopkgtest runs.
     Testing,
-    /// What autopkgtest left is packed.
+    /// Files that autopkgtest left are packed.
     Bundling,
-    /// The result goes to the store.
+    /// The result is uploaded to the store.
     Publishing,
 }
 
 impl Phase {
-    /// Its name, as it is in the status.
+    /// Returns the name used in the status.
     pub fn name(self) -> &'static str {
         match self {
             Self::Preparing => "preparing",
@@ -152,11 +152,11 @@ impl Phase {
     }
 }
 
-/// A slot's pause.
+/// Pause of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
-    /// When it ends, unless the worker is told to stop before.
+    /// End of the pause, unless the worker is told to stop before.
     pub until: Timestamp,
-    /// In how many seconds that is.
+    /// Seconds until the end.
     pub seconds_left: u64,
 }

@@ -1,4 +1,4 @@
-//! What operators see of a worker, and what they must not see.
+//! Status of a worker as operators see it, without anything private.
 
 use super::*;
 
@@ -53,7 +53,7 @@ fn an_operator_sees_what_every_slot_does() {
     let left = second["seconds_left"].as_u64().unwrap();
     assert!(left <= 60 && left + begin.elapsed().as_secs() + 2 >= 60, "{second}");
     assert_eq!(third["state"], "waiting");
-    // Programs read back what was written.
+    // Programs can read back what was written.
     let read: WorkerStatus = serde_json::from_value(document).unwrap();
     assert_eq!(read.slots[0].slot, 1);
 }
@@ -75,7 +75,7 @@ fn nothing_of_a_private_test_is_on_the_board() {
             assert!(!text.contains("hidden") && !text.contains("TOKEN") && !text.contains("secret"), "{text}");
         }
     }
-    // What fails between two tests is nobody's secret.
+    // Failures between two tests are not private.
     slot.settled();
     slot.failed("the disk is full");
     assert_eq!(board.status().slots[0].last_failure.as_deref(), Some("the disk is full"));
@@ -152,7 +152,7 @@ async fn work_that_takes_too_long_is_no_progress_any_more() {
     let progress = |index: usize| board.state().slots[index].progress;
     let begin = progress(1);
     let watching = async {
-        // The second tick comes a while after the first; by then the hanging one has no time left.
+        // The second tick comes a while after the first; by then the hanging slot has no time left.
         let mut ticks = Vec::from([begin]);
         let mut last = None;
         while ticks.len() < 5 {

@@ -1,4 +1,5 @@
-//! Cancelling one test: who steers the worker knows requests by their ids, and a slot knows when its test can still be cancelled.
+//! Cancellation of single tests. Users know requests by their ids; a slot knows whether its test can still be
+//! cancelled.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +8,7 @@ use tokio::sync::watch;
 use crate::broker::Verdict;
 use crate::request::RequestId;
 
-/// The tests that can be cancelled now. Clones share them.
+/// Registry of the tests that can be cancelled now. Clones share it.
 #[derive(Clone, Default)]
 pub struct Cancels {
     list: Arc<Mutex<List>>,
@@ -25,16 +26,16 @@ struct Open {
     wish: watch::Sender<Option<Withdrawal>>,
 }
 
-/// The wish to cancel a test.
+/// A user's wish to cancel a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Withdrawal {
-    /// Who wants that: `alice on host`.
+    /// Name of the user, such as `alice on host`.
     pub by: String,
     /// Whether the request goes back to its queue, instead of to the dead letters.
     pub requeue: bool,
 }
 
-/// A test that can be cancelled for as long as this value lives.
+/// Guard of a test that can be cancelled for as long as this value lives.
 pub struct Cancellable {
     cancels: Cancels,
     serial: u64,
@@ -42,14 +43,14 @@ pub struct Cancellable {
 }
 
 impl Withdrawal {
-    /// What happens to the request. The attempt does not count: it said nothing about the request.
+    /// Returns the verdict for the request. The attempt does not count, because it said nothing about the request.
     pub fn verdict(&self) -> Verdict {
         if self.requeue { Verdict::Return } else { Verdict::Dead(format!("cancelled by {}", self.by)) }
     }
 }
 
 impl Cancels {
-    /// Lets the request's test be cancelled from now on.
+    /// Registers the test of a request, which can be cancelled from now on.
     pub fn enter(&self, id: &RequestId) -> Cancellable {
         let (wish, receiver) = watch::channel(None);
         let mut list = self.list();
@@ -59,7 +60,8 @@ impl Cancels {
         Cancellable { cancels: self.clone(), serial, wish: receiver }
     }
 
-    /// Cancels the request's test. False when no test of this request can be cancelled here. The first wish decides.
+    /// Cancels the test of a request. Returns false when no test of this request can be cancelled here. The first
+    /// cancellation wins.
     pub fn cancel(&self, id: &RequestId, withdrawal: &Withdrawal) -> bool {
         let list = self.list();
         let mut found = false;
@@ -80,18 +82,19 @@ impl Cancels {
 }
 
 impl Cancellable {
-    /// Returns when the test is to be cancelled; never otherwise.
+    /// Returns when the test is cancelled; never otherwise.
     pub async fn withdrawn(&mut self) -> Withdrawal {
         match self.wish.wait_for(Option::is_some).await.map(|wish| wish.clone()) {
             Ok(Some(wish)) => wish,
-            // Its sender lives as long as this value does.
+            // The sender lives as long as this value does.
             _ => std::future::pending().await,
         }
     }
 
-    /// From now on the test cannot be cancelled any more. Gives the wish that came before, if one did: it was promised to be heard.
+    /// Ends the time in which the test can be cancelled. Returns the cancellation that came before, if any: its user
+    /// was told that it takes effect.
     pub fn close(&self) -> Option<Withdrawal> {
-        // In this order: once the test is off the list, no wish can come.
+        // The order matters: once the test is not in the registry, no cancellation can come.
         self.leave();
         self.wish.borrow().clone()
     }

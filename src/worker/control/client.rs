@@ -1,4 +1,4 @@
-//! The operator's side of the control sockets.
+//! Client of the control sockets.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -11,29 +11,29 @@ use tokio::time::{sleep, timeout};
 use super::socket::{Folder, name};
 use super::{Command, ControlError, Reply};
 
-/// How long a worker may take to answer. It answers at once; only reading its configuration again takes a moment.
+/// Timeout for an answer. Workers answer at once, except while they read their configuration again.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a reply may be, in bytes: more than a thousand slots say.
+/// Maximum size of a reply, in bytes: enough for more than a thousand slots.
 const LONGEST_REPLY: u64 = 4 << 20;
 
-/// How often one looks whether a process has ended.
+/// Interval between checks whether a process has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// A worker of this host that listens.
+/// A worker of this host that listens on its socket.
 #[derive(Debug, Clone)]
 pub struct LiveWorker {
-    /// Its process.
+    /// Process id.
     pub pid: u32,
     folder: PathBuf,
-    /// Tells the process from a later one with the same id.
+    /// Distinguishes the process from a later one with the same id.
     birth: Option<u64>,
 }
 
-/// The workers that listen in the folder, by process id. Sockets that dead workers left are removed.
+/// Returns the workers that listen in the folder, by process id. Sockets of dead workers are removed.
 ///
 /// # Errors
-/// When the folder is there and cannot be read.
+/// Fails when the folder exists and cannot be read.
 pub fn workers(folder: &Path) -> Result<Vec<LiveWorker>, ControlError> {
     let failed = |source| ControlError::Folder { path: folder.to_owned(), source };
     let found = match Folder::open(folder) {
@@ -44,10 +44,10 @@ pub fn workers(folder: &Path) -> Result<Vec<LiveWorker>, ControlError> {
 }
 
 impl LiveWorker {
-    /// Sends the command and gives the worker's reply.
+    /// Sends the command and returns the worker's reply.
     ///
     /// # Errors
-    /// When the worker has ended meanwhile, does not answer in time, or does not understand.
+    /// Fails when the worker has ended meanwhile, does not answer in time, or does not understand the command.
     pub async fn ask(&self, command: &Command) -> Result<Reply, ControlError> {
         let reason = |reason: String| ControlError::Worker { pid: self.pid, reason };
         match timeout(PATIENCE, self.exchange(command)).await {
@@ -87,10 +87,10 @@ fn is_end(kind: ErrorKind) -> bool {
     )
 }
 
-/// When a process was started, in the kernel's ticks since the machine was; none when it has ended.
+/// Returns the start of a process in clock ticks since the boot of the machine; `None` when it has ended.
 fn birth(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
+    // The name, in parentheses, may contain any character.
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ');
     let is_over = matches!(fields.next(), Some("Z" | "X"));

@@ -1,4 +1,4 @@
-//! The lines that travel over the control socket.
+//! Messages of the control socket.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,97 +6,97 @@ use serde_json::Value;
 use super::Reloaded;
 use crate::worker::board::{Told, WorkerStatus};
 
-/// The version of the protocol. It changes when an old client or worker would misunderstand a line.
+/// Version of the protocol. It changes when an old client or worker would misunderstand a line.
 const VERSION: u64 = 1;
 
-/// What a worker can be told.
+/// Command to a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
-    /// Say what you do.
+    /// Report the status.
     Status,
-    /// Take nothing new, finish what runs, and end: as SIGTERM asks for, or with `restart` as SIGHUP does.
+    /// Take no more requests, finish running tests, and end: as after SIGTERM, or with `restart` as after SIGHUP.
     Stop {
-        /// Whether to end in the way that makes the service manager start the worker again.
+        /// Whether the worker ends in the way that makes the service manager restart it.
         #[serde(default)]
         restart: bool,
     },
-    /// End one test.
+    /// Cancel one test.
     Cancel {
-        /// The request's id.
+        /// Request's id.
         uuid: String,
         /// Whether the request goes back to its queue, instead of to the dead letters.
         #[serde(default)]
         requeue: bool,
     },
-    /// End all tests, give their requests back, and end: as a second signal asks for.
+    /// Cancel all tests, give their requests back, and end: as after a second signal.
     CancelAll,
     /// Read the configuration again.
     Reload,
 }
 
-/// What a worker answers.
+/// Reply of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "kebab-case")]
 pub enum Reply {
-    /// What it does.
+    /// Status of the worker.
     Status(Box<WorkerStatus>),
-    /// It has heard the wish to stop, or to cancel everything.
+    /// The worker is shutting down.
     Stopping {
-        /// What it has been told, all in all.
+        /// Shutdown that was requested by now.
         told: Told,
-        /// How many slots still have a test.
+        /// Number of slots that still have a test.
         running: usize,
     },
-    /// It ends the test, and this happens to the request.
+    /// The test is being cancelled.
     Cancelled {
-        /// The request's id.
+        /// Request's id.
         uuid: String,
         /// Whether the request goes back to its queue, instead of to the dead letters.
         requeue: bool,
     },
-    /// No test of that request can be cancelled here.
+    /// No test of this request can be cancelled here.
     NotCancelled {
-        /// The request's id.
+        /// Request's id.
         uuid: String,
-        /// Whether it was just too late: the test has ended, and its result is on its way.
+        /// Whether the test has ended already, and its result is being published.
         too_late: bool,
     },
-    /// It has read its configuration again.
+    /// The worker has read its configuration again.
     Reloaded(Reloaded),
-    /// The line was no command.
+    /// The line was not a command.
     Error {
-        /// Why.
+        /// Reason.
         message: String,
     },
 }
 
 impl Command {
-    /// The command as a line.
+    /// Returns the command as a line.
     pub(super) fn line(&self) -> Vec<u8> {
         line(self)
     }
 
-    /// Reads a line, and says what is wrong with it.
+    /// Parses a line. The error describes what is wrong with it.
     pub(super) fn read(line: &[u8]) -> Result<Self, String> {
         read(line)
     }
 }
 
 impl Reply {
-    /// The reply as a line.
+    /// Returns the reply as a line.
     pub(super) fn line(&self) -> Vec<u8> {
         line(self)
     }
 
-    /// Reads a line, and says what is wrong with it.
+    /// Parses a line. The error describes what is wrong with it.
     pub(super) fn read(line: &[u8]) -> Result<Self, String> {
         read(line)
     }
 }
 
 fn line(message: &impl Serialize) -> Vec<u8> {
-    // A document of texts and numbers cannot fail to be written; should it, the other side sees an error, not silence.
+    // Texts and numbers can always be serialized; if not, the other side sees an error instead of silence.
     let mut value = serde_json::to_value(message).unwrap_or_default();
     if let Value::Object(object) = &mut value {
         object.insert("protocol".to_owned(), VERSION.into());
@@ -156,7 +156,7 @@ mod tests {
         refused(r#"{"command": "status", "protocol": 2}"#, "protocol 2 is not spoken");
         refused(r#"{"command": "shutdown", "protocol": 1}"#, "unknown variant `shutdown`, expected one of `status`");
         refused(r#"{"protocol": 1}"#, "command");
-        // A word that is not known may change what is meant: better to refuse than to cancel the wrong thing.
+        // An unknown field may change the meaning: refusing is better than cancelling the wrong test.
         refused(r#"{"command": "cancel", "uuid": "a", "requeued": true, "protocol": 1}"#, "requeued");
         refused(r#"{"command": "cancel", "protocol": 1}"#, "uuid");
     }

@@ -1,7 +1,7 @@
-//! How operators steer the workers of this host: each worker listens on a socket that only its own user, and root, can use.
+//! Control of the workers on this host: each worker listens on a socket that only its user and root can use.
 //!
-//! The sockets are `STATE_DIR/workers/PID.sock`. A client sends one line, a [`Command`] as JSON with `"protocol": 1`, and gets one
-//! line back, a [`Reply`]. [`ControlSocket`] is the worker's side, [`client`] the other one.
+//! The sockets are `STATE_DIR/workers/PID.sock`. A client sends one line, a [`Command`] as JSON with `"protocol": 1`,
+//! and receives one line, a [`Reply`]. [`ControlSocket`] is the server, [`client`] the other side.
 
 pub mod cancel;
 pub mod client;
@@ -18,52 +18,52 @@ pub use cancel::{Cancels, Withdrawal};
 pub use message::{Command, Reply};
 pub use server::ControlSocket;
 
-/// What the socket acts on.
+/// Handlers of the commands.
 #[derive(Clone)]
 pub struct Steering {
-    /// The tests that can be cancelled one by one.
+    /// Tests that can be cancelled.
     pub cancels: Cancels,
-    /// Reads the configuration again. It is called on a thread of its own, and may read files.
+    /// Reads the configuration again. It is called in a thread of its own, and may read files.
     pub reload: Arc<dyn Fn() -> Reloaded + Send + Sync>,
 }
 
-/// What became of the wish to read the configuration again.
+/// Outcome of reading the configuration again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
-    /// Whether something is different from before.
+    /// Whether something has changed.
     pub changed: bool,
-    /// What is wrong with it, one line per fault; empty when it is good.
+    /// Faults of the configuration, one line each; empty when there are none.
     pub faults: Vec<String>,
 }
 
-/// What keeps a worker from being steered.
+/// Error of the control socket.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The folder of the sockets.
+    /// The folder of the sockets cannot be used.
     #[error("cannot use the folder of the workers' sockets, {}: {source}", path.display())]
     Folder {
-        /// The folder, or a socket in it.
+        /// Folder, or a socket in it.
         path: PathBuf,
-        /// Why.
+        /// Cause.
         source: std::io::Error,
     },
-    /// A worker does not answer as it should.
+    /// A worker does not answer as expected.
     #[error("the worker with the process id {pid} {reason}")]
     Worker {
-        /// Its process.
+        /// Process id.
         pid: u32,
-        /// What it does instead.
+        /// Description of what it does instead.
         reason: String,
     },
     /// A worker has ended meanwhile.
     #[error("the worker with the process id {pid} has exited")]
     Ended {
-        /// Its process.
+        /// Process id.
         pid: u32,
     },
 }
 
-/// The folder of the sockets of all workers that share a state folder.
+/// Returns the folder of the sockets of all workers that share a state folder.
 pub fn folder(state_dir: &Path) -> PathBuf {
     state_dir.join("workers")
 }

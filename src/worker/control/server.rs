@@ -1,5 +1,5 @@
-//! The worker's side of the control socket. Whatever a client does, the slots do not notice: every connection has a task of its own, a
-//! limit for its line, and a limit for its time.
+//! Server of the control socket. Clients cannot disturb the slots: every connection has its own task, a limit for its
+//! line, and a timeout.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -18,19 +18,20 @@ use super::{Command, ControlError, Reloaded, Reply, Steering, Withdrawal};
 use crate::request::RequestId;
 use crate::worker::board::{Board, State, Told};
 
-/// How many clients are served at once; others wait. They are our own user's: nobody else gets so far.
+/// Maximum number of clients that are served at once; others wait. All of them are processes of the worker's user, or
+/// of root.
 const CLIENTS: usize = 16;
 
-/// How long a client may take for its line, and again for reading the reply.
+/// Timeout for a client to send its line, and again to read the reply.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a command's line may be, in bytes.
+/// Maximum length of a command, in bytes.
 const LONGEST_LINE: u64 = 4096;
 
-/// How long the name of a user may take to be found; on some hosts a server far away knows it.
+/// Timeout for looking up the name of a user, which some hosts ask a remote server for.
 const LONGEST_LOOKUP: Duration = Duration::from_secs(2);
 
-/// A worker's control socket. It disappears with this value.
+/// Control socket of a worker. Dropping it removes the socket.
 pub struct ControlSocket {
     folder: Folder,
     path: PathBuf,
@@ -38,10 +39,10 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Opens this process's socket in the folder, and serves it from now on in tasks of the current runtime.
+    /// Opens the socket of this process in the folder, and serves it in tasks of the current runtime.
     ///
     /// # Errors
-    /// When the folder cannot be used, or belongs to somebody else.
+    /// Fails when the folder cannot be used, or belongs to another user.
     pub fn open(folder: &Path, board: Board, steering: Steering) -> Result<Self, ControlError> {
         let failed = |source| ControlError::Folder { path: folder.to_owned(), source };
         let folder = Folder::make(folder).map_err(failed)?;
@@ -67,14 +68,14 @@ impl Drop for ControlSocket {
 
 fn listen(folder: &Folder) -> io::Result<UnixListener> {
     let pid = std::process::id();
-    // Tidy up after workers that were killed; and see that none with our process id, of another container, uses the folder.
+    // Removes the sockets of killed workers, and finds a worker of another container that has the same process id.
     if folder.workers()?.contains(&pid) {
         return Err(io::Error::new(
             ErrorKind::AddrInUse,
             format!("a worker with the process id {pid} uses it already"),
         ));
     }
-    // It gets its name when it can be connected to: one that cannot is taken for left over, and removed.
+    // The socket is renamed once it accepts connections: one that does not is taken for left over, and removed.
     let making = folder.path_of(&format!("{pid}.new"));
     match fs::remove_file(&making) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -103,7 +104,7 @@ async fn serve(listener: UnixListener, board: Board, steering: Steering) {
                 });
             }
             Err(error) => {
-                // Such as too many open files: that passes.
+                // Errors such as too many open files pass.
                 tracing::warn!("the control socket: {error}");
                 sleep(Duration::from_secs(1)).await;
             }
@@ -112,7 +113,7 @@ async fn serve(listener: UnixListener, board: Board, steering: Steering) {
     }
 }
 
-/// One connection: a line, a reply, the end.
+/// Serves one connection: a line, a reply, the end.
 async fn answer(mut stream: UnixStream, board: &Board, steering: &Steering) -> io::Result<()> {
     let late = || io::Error::from(ErrorKind::TimedOut);
     let user = Uid::from_raw(stream.peer_cred()?.uid());
@@ -125,7 +126,7 @@ async fn answer(mut stream: UnixStream, board: &Board, steering: &Steering) -> i
     timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await.map_err(|_| late())??;
     let command = match line.pop() {
         Some(b'\n') => Command::read(&line),
-        // It hung up.
+        // The client hung up.
         None => return Ok(()),
         Some(_) => Err(format!("a command is one line of at most {LONGEST_LINE} bytes")),
     };
@@ -137,7 +138,7 @@ async fn answer(mut stream: UnixStream, board: &Board, steering: &Steering) -> i
         Ok(Command::Reload) => reload(steering).await,
         _ => Reloaded::default(),
     };
-    // What the client asks for may end this worker and this task with it: the reply is written in the same breath.
+    // The command may end this worker, and this task with it: the reply is written without waiting.
     timeout(PATIENCE, stream.writable()).await.map_err(|_| late())??;
     let reply = match command {
         Ok(command) => obey(command, board, steering, asker, reloaded),
@@ -182,7 +183,7 @@ fn stopping(board: &Board) -> Reply {
     Reply::Stopping { told: Told::by(board.stop()), running: running(board).len() }
 }
 
-/// The ids of the requests that have a slot.
+/// Returns the ids of the requests that slots hold.
 fn running(board: &Board) -> Vec<Option<String>> {
     let slots = board.status().slots.into_iter();
     slots.filter_map(|slot| if let State::Running(test) = slot.state { Some(test.uuid) } else { None }).collect()
@@ -196,7 +197,7 @@ async fn reload(steering: &Steering) -> Reloaded {
     })
 }
 
-/// `USER on HOST`, as the reason of a dead letter names who made it one.
+/// Returns `USER on HOST`, which the reason of a dead letter contains.
 async fn asker(user: Uid) -> String {
     let lookup = spawn_blocking(move || User::from_uid(user).ok().flatten().map(|user| user.name));
     let name = timeout(LONGEST_LOOKUP, lookup).await.ok().and_then(Result::ok).flatten();

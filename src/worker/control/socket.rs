@@ -1,4 +1,4 @@
-//! The sockets as files: where they are, who may use them, and which of them are left over.
+//! Socket files: their folder, their permissions, and the removal of those that are left over.
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{Error, ErrorKind, Result};
@@ -9,21 +9,21 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-/// What a socket's name ends with, after the process id.
+/// Extension of a socket's name, which is the process id.
 const SUFFIX: &str = "sock";
 
-/// The longest path of a socket, in bytes: a limit of the kernel, less the final zero.
+/// Maximum length of a socket's path, in bytes: a limit of the kernel, less the final zero.
 const LONGEST_PATH: usize = 107;
 
-/// The folder of the sockets, in the hands of its owner alone. It is held open: a path that is too long for a socket can then be said
-/// in a short way.
+/// Folder of the sockets, which belongs to one user alone. It is held open, so that paths that are too long for a
+/// socket can be abbreviated.
 pub(super) struct Folder {
     path: PathBuf,
     handle: File,
 }
 
 impl Folder {
-    /// Makes the folder, or takes away from others what they may do in it.
+    /// Creates the folder, or removes the permissions of other users.
     pub fn make(path: &Path) -> Result<Self> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -52,7 +52,7 @@ impl Folder {
         Ok(Self { path: path.to_owned(), handle })
     }
 
-    /// A file's path for the socket calls.
+    /// Returns the path of a file for the socket calls.
     pub fn path_of(&self, name: &str) -> PathBuf {
         let path = self.path.join(name);
         if path.as_os_str().len() <= LONGEST_PATH {
@@ -61,7 +61,7 @@ impl Folder {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.handle.as_raw_fd()))
     }
 
-    /// The processes that have a live socket here, in the order of their ids. Sockets of dead processes are removed.
+    /// Returns the processes that have a live socket here, ordered by id. Sockets of dead processes are removed.
     pub fn workers(&self) -> Result<Vec<u32>> {
         let mut workers = Vec::new();
         for entry in fs::read_dir(&self.path)? {
@@ -76,8 +76,8 @@ impl Folder {
         Ok(workers)
     }
 
-    /// Whether somebody listens on the process's socket. A socket on which nobody listens is removed: it gets its name
-    /// only when its process already listens.
+    /// Whether the process listens on its socket. A socket on which no process listens is removed: sockets get their
+    /// names after their processes listen.
     pub fn is_live(&self, pid: u32) -> Result<bool> {
         let path = self.path_of(&name(pid));
         match UnixStream::connect(&path) {
@@ -90,14 +90,14 @@ impl Folder {
                 }
                 Ok(false)
             }
-            // It listens, and has more to do than it can.
+            // The process listens, and is busy.
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
             Err(error) => Err(error),
         }
     }
 }
 
-/// The name of a process's socket.
+/// Returns the name of a process's socket.
 pub(super) fn name(pid: u32) -> String {
     format!("{pid}.{SUFFIX}")
 }

@@ -1,4 +1,4 @@
-//! Operators and others at a worker's socket.
+//! Operators and other clients at a worker's socket.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -72,12 +72,12 @@ impl Worker {
         client::workers(&self.folder()).unwrap().pop().unwrap()
     }
 
-    /// What the worker answers to these bytes.
+    /// Returns the worker's answer to these bytes.
     async fn raw(&self, bytes: impl Into<Vec<u8>>) -> String {
         let (path, bytes) = (self.path(), bytes.into());
         let exchange = spawn_blocking(move || {
             let mut stream = UnixStream::connect(path).unwrap();
-            // The worker may refuse before it has read all.
+            // The worker may refuse before it has read everything.
             let _ = stream.write_all(&bytes);
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer);
@@ -132,7 +132,7 @@ async fn one_test_is_cancelled_and_no_other() {
     assert!(reason.starts_with(&format!("cancelled by {me} on ")), "{reason}");
     assert!(timeout(Duration::from_millis(20), bystander.withdrawn()).await.is_err());
 
-    // A wish that was confirmed is heard, also by a slot that looks only now.
+    // A confirmed cancellation takes effect, also in a slot that checks later.
     assert!(cancellable.close().is_some());
     assert!(bystander.close().is_none());
     worker.board.slot(1).running(&first, &"debci-sid-amd64".parse().unwrap(), 1);
@@ -151,7 +151,7 @@ async fn one_test_is_cancelled_and_no_other() {
 #[tokio::test]
 async fn hostile_clients_are_answered_or_hung_up_on_and_disturb_nobody() {
     let worker = Worker::start();
-    // As many as are served at once, all of them silent: the next one waits until they are hung up on.
+    // The maximum number of clients, all of them silent: the next one waits until they are disconnected.
     let silent: Vec<UnixStream> = (0..16).map(|_| UnixStream::connect(worker.path()).unwrap()).collect();
     let mut half = UnixStream::connect(worker.path()).unwrap();
     half.write_all(b"{\"command\":").unwrap();
@@ -169,7 +169,7 @@ async fn hostile_clients_are_answered_or_hung_up_on_and_disturb_nobody() {
 #[tokio::test]
 async fn only_the_owner_may_come_near() {
     let state = TempDir::new().unwrap();
-    // Somebody was careless before.
+    // The folder was created with permissions for others.
     fs::create_dir(folder(state.path())).unwrap();
     fs::set_permissions(folder(state.path()), fs::Permissions::from_mode(0o777)).unwrap();
     let worker = Worker::start_in(state, "");
@@ -195,7 +195,7 @@ async fn what_dead_workers_leave_is_recognised() {
     let worker = Worker::start_in(state, "");
     assert_eq!(client::workers(&folder).unwrap().len(), 1);
     assert!(!folder.join("1.sock").exists() && folder.join("notes.txt").exists());
-    // A second one with our process id lives in another container, and keeps its socket.
+    // A second worker with our process id is in another container, and keeps its socket.
     let (steering, ..) = steering();
     let error = ControlSocket::open(&folder, board(), steering).err().unwrap().to_string();
     assert!(error.contains("uses it already"), "{error}");
@@ -228,7 +228,7 @@ async fn whoever_waits_for_a_worker_learns_when_its_process_has_ended() {
     let client = client::workers(&folder).unwrap().pop().unwrap();
     assert!(timeout(Duration::from_millis(200), client.ended()).await.is_err(), "it runs");
     child.start_kill().unwrap();
-    // Dead, and not yet taken leave of by its parent: that counts.
+    // A zombie counts as ended.
     timeout(Duration::from_secs(60), client.ended()).await.expect("it has ended");
     child.wait().await.unwrap();
     timeout(Duration::from_secs(60), client.ended()).await.expect("it is gone");

@@ -13,7 +13,7 @@ fn worker(host: &Host) -> Worker<'_> {
     host.worker(Box::new(|_| Ok(vec![queue()])))
 }
 
-/// Runs a job whose work does this and then panics.
+/// Runs a job whose work calls this function and then panics.
 async fn panic_after(worker: &Worker<'_>, claim: Claim, work: impl FnOnce(&SpoolEntry, &RequestId)) -> JobEnd {
     let spool = Spool::open(&worker.work_folder).unwrap();
     let (stop, board) = (Stop::default(), worker.board.slot(1));

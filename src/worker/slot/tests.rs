@@ -10,7 +10,7 @@ async fn a_slot_goes_on_after_a_panic_that_left_its_claim_unsettled() {
     let host = Host::new().await;
     let calls = AtomicUsize::new(0);
     let worker = host.worker(Box::new(move |_| {
-        // The second call is for a slot that holds a claim and sees that worker.conf has changed.
+        // The second call comes from a slot that holds a claim and sees that worker.conf has changed.
         assert!(calls.fetch_add(1, Ordering::SeqCst) != 1, "no queues");
         Ok(vec![queue()])
     }));
