@@ -106,7 +106,7 @@ impl Pattern {
     pub(crate) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         let (mut piece, mut at) = (0, 0);
-        // Where to go on when the text of the last `*` turns out too short.
+        // Position at which to continue when the text of the last `*` turns out too short.
         let mut again: Option<(usize, usize)> = None;
         loop {
             let fits = match (self.pieces.get(piece), text.get(at)) {
@@ -225,7 +225,7 @@ mod tests {
         assert!(!Pattern::read(&format!("{}b", "*a".repeat(100)), NAMES).unwrap().matches(&"a".repeat(2000)));
     }
 
-    /// The obvious way, slow and without anything to get wrong.
+    /// Matches in the obvious way, which is slow and simple.
     fn by_recursion(pieces: &[Piece], name: &[char]) -> bool {
         match (pieces, name) {
             ([], []) => true,

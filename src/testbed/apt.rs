@@ -1,8 +1,8 @@
-//! apt in the testbed: the sources and pins that a request needs, and the report of what apt has then.
+//! apt in the testbed: the sources and pins that a request needs, and the report of what apt has afterwards.
 //!
-//! One script (`apt/setup.sh`) does this as a setup command, in the same way for every autopkgtest, virt server and form of apt's
-//! sources. autopkgtest's own options (`--apt-pocket`, `--add-apt-source`) are not used: their meaning differs between versions, some
-//! show tokens, and none proves anything. See `docs/proof.md`.
+//! One script (`apt/setup.sh`) does this as a setup command, in the same way for every autopkgtest, virt server and
+//! form of apt's sources. autopkgtest's own options (`--apt-pocket`, `--add-apt-source`) are not used: their meaning
+//! differs between versions, some show tokens, and none proves anything. See `docs/proof.md`.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -20,20 +20,20 @@ use crate::request::{Request, Trigger};
 
 const SCRIPT: &str = include_str!("apt/setup.sh");
 
-/// What is taken from a release's pocket.
+/// Packages that are taken from a release's pocket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Take {
-    /// Nothing; what decided that.
+    /// No packages; with the origin of that decision.
     Nothing(Origin),
-    /// The packages of the triggers; everything else comes from the release if it is there.
+    /// The packages of the triggers; everything else comes from the release if it is available there.
     Triggers,
-    /// Every package that is newer there; what decided that.
+    /// Every package that is newer in the pocket; with the origin of that decision.
     All(Origin),
 }
 
 impl Take {
-    /// What a request takes from the pocket. The triggers of a request with PPAs come from there, and those of a branch are only what
-    /// caused it.
+    /// Returns what a request takes from the pocket. The triggers of a request with PPAs come from these, and those of
+    /// a branch are only its cause.
     pub(super) fn of(request: &Request, pocket: Option<&Pocket>) -> Self {
         let parameters = request.parameters();
         if pocket.is_none() {
@@ -52,25 +52,25 @@ impl Take {
     }
 }
 
-/// The setup of apt for one run.
+/// Setup of apt for one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AptSetup {
-    /// The host's file with the script.
+    /// File of the script on the host.
     pub script: PathBuf,
-    /// The release's pocket.
+    /// Pocket of the release.
     pub pocket: Option<Pocket>,
-    /// What is taken from it.
+    /// Packages that are taken from the pocket.
     pub take: Take,
-    /// Whether sources are only looked at, because the testbed is this machine.
+    /// Whether sources are only read, because the testbed is this machine.
     pub is_read_only: bool,
     release: Release,
     package: String,
-    /// The triggers that have to be there, each once.
+    /// Triggers that must be available, each once.
     triggers: Vec<Trigger>,
 }
 
 impl AptSetup {
-    /// The setup that a request needs on a release.
+    /// Returns the setup that a request needs on a release.
     pub(super) fn new(
         request: &Request,
         release: &Release,
@@ -80,7 +80,7 @@ impl AptSetup {
     ) -> Self {
         let parameters = request.parameters();
         let mut triggers: Vec<Trigger> = Vec::new();
-        // The triggers of a branch are what caused it, such as a pull request; none of them is tested.
+        // The triggers of a branch, such as a pull request, are its cause and are not tested.
         if parameters.source.is_none() {
             for trigger in parameters.triggers.iter().filter(|trigger| !trigger.is_baseline()) {
                 if !triggers.contains(trigger) {
@@ -99,16 +99,16 @@ impl AptSetup {
         }
     }
 
-    /// The triggers whose packages have to be in the testbed.
+    /// Returns the triggers whose packages must be in the testbed.
     pub fn triggers(&self) -> &[Trigger] {
         &self.triggers
     }
 
-    /// Writes the script, for its owner alone, and returns the word that marks its report in the log: nothing that runs in the testbed
-    /// knows it beforehand.
+    /// Writes the script, for its owner alone, and returns the word that marks its report in the log. Programs in the
+    /// testbed do not know that word beforehand.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// Fails when the file cannot be written.
     pub fn write(&self, ppas: &[PpaAccess]) -> Result<String, TestbedError> {
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let text = self.text(&nonce, ppas);
@@ -148,7 +148,7 @@ impl AptSetup {
         text + SCRIPT
     }
 
-    /// Where the script is in a request's folder.
+    /// Returns the path of the script in a request's folder.
     pub(super) fn script_in(work_folder: &Path) -> PathBuf {
         work_folder.join("apt-setup")
     }
@@ -212,7 +212,7 @@ mod tests {
         assert!(text.len() < 100_000);
     }
 
-    /// What the script adds to these sources of apt for noble-proposed, or how it fails.
+    /// Returns what the script adds to these sources of apt for noble-proposed, or its error.
     fn derived(files: &[(&str, &str)]) -> String {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -277,7 +277,7 @@ mod tests {
         assert!(error.contains("the suite noble: the pocket noble-proposed cannot be derived"), "{error}");
     }
 
-    /// What the script reports of a trigger with so many binary packages.
+    /// Returns the script's report of a trigger with this number of binary packages.
     fn reported(binaries: usize) -> Evidence {
         let folder = tempfile::tempdir().unwrap();
         let program = |name: &str, text: &str| {

@@ -1,4 +1,4 @@
-//! The autopkgtest program: where it is, and what it can do.
+//! The autopkgtest program: its location, and its abilities.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -8,37 +8,37 @@ use std::time::Duration;
 use super::TestbedError;
 use super::conf::WorkerConf;
 
-/// How long `autopkgtest --help` may take, on a machine that is busy with tests.
+/// Timeout for `autopkgtest --help`, on a machine that is busy with tests.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The autopkgtest program.
+/// autopkgtest program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Autopkgtest {
     program: PathBuf,
     pub(super) abilities: Abilities,
 }
 
-/// What an autopkgtest can do; versions differ.
+/// Abilities of an autopkgtest, which differ between versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Abilities {
-    /// The option that selects one test of a package.
+    /// Option that selects one test of a package.
     pub(super) test_name_option: &'static str,
-    /// A source may be `URL#BRANCH` of a git repository.
+    /// Whether a source may be `URL#BRANCH` of a git repository.
     pub(super) clones: bool,
-    /// `--copy` puts files into the testbed.
+    /// Whether `--copy` copies files into the testbed.
     pub(super) copies: bool,
-    /// Tests can run as a foreign architecture: since 5.43.
+    /// Whether tests can run as a foreign architecture, since version 5.43.
     pub(super) foreign: bool,
 }
 
 impl Abilities {
-    /// Those of autopkgtest 5.28.
+    /// Abilities of autopkgtest 5.28.
     pub(super) const USUAL: Self = Self { test_name_option: "--test-name", clones: true, copies: true, foreign: false };
 
-    /// Reads them from `autopkgtest --help`.
+    /// Parses the output of `autopkgtest --help`.
     pub(super) fn read(help: &str) -> Self {
         let old_name = !help.contains("--test-name") && help.contains("--testname");
-        // Each option begins with its name; what it takes may stand on the next line.
+        // Each option begins with its name; its argument may be on the next line.
         let option = |name: &str| {
             let start = help.find(&format!("  {name} "))?;
             help.get(start..).map(|rest| rest.split("\n  -").next().unwrap_or(rest))
@@ -53,7 +53,8 @@ impl Abilities {
 }
 
 impl Autopkgtest {
-    /// Finds the program: in the configuration's checkout, or else in the folders of `path_variable`, the text of `PATH`.
+    /// Finds the program: in the configuration's checkout, or else in the folders of `path_variable`, which is the text
+    /// of `PATH`.
     ///
     /// # Errors
     /// [`TestbedError::NotInstalled`] or [`TestbedError::NoVirtServer`], with a hint.
@@ -65,7 +66,7 @@ impl Autopkgtest {
         }
     }
 
-    /// The same, with everything that is missing. Where the program is, nothing else may be.
+    /// Finds the program like [`Self::find`], but reports everything that is missing.
     pub fn look(conf: &WorkerConf, path_variable: Option<&str>) -> (Option<Self>, Vec<TestbedError>) {
         let path_variable = path_variable.unwrap_or("/usr/local/bin:/usr/bin:/bin");
         let folders = || path_variable.split(':').map(Path::new).filter(|folder| folder.is_absolute());
@@ -94,19 +95,19 @@ impl Autopkgtest {
         (found, missing)
     }
 
-    /// The program of Debian 12 where it is usually installed: to tell what it would be asked to do on a host that has it.
+    /// Returns the program of Debian 12 in its usual place, for plans on hosts without it.
     pub fn elsewhere() -> Self {
         Self { program: "/usr/bin/autopkgtest".into(), abilities: Abilities::USUAL }
     }
 
-    /// Asks the program once which options it knows. Without this, those of autopkgtest 5.28 and later are used.
+    /// Asks the program for its options. Without this, those of autopkgtest 5.28 and later are used.
     ///
     /// # Errors
-    /// When the program cannot be run, fails, or does not answer.
+    /// Fails when the program cannot be run, fails, or does not answer.
     pub async fn probe(self) -> Result<Self, TestbedError> {
         let failed = |reason: String| TestbedError::Probe { program: self.program.clone(), reason };
         let mut command = tokio::process::Command::new(&self.program);
-        // The help is wrapped to the terminal's width: names must stay whole.
+        // The help is wrapped to the terminal's width: names must not be broken.
         command.arg("--help").env("COLUMNS", "200").stdin(Stdio::null()).kill_on_drop(true);
         let output = match tokio::time::timeout(PROBE_TIMEOUT, command.output()).await {
             Ok(Ok(output)) => output,
@@ -123,7 +124,7 @@ impl Autopkgtest {
         Ok(Self { abilities: Abilities::read(&help), ..self })
     }
 
-    /// The program's path.
+    /// Returns the path of the program.
     pub fn program(&self) -> &Path {
         &self.program
     }
@@ -134,7 +135,8 @@ impl Autopkgtest {
     }
 }
 
-/// The virt servers that are not there. A mistyped one is this machine's fault and not a result of every package.
+/// Returns the virt servers that are missing. A mistyped one is this machine's fault, and not a result of every
+/// package.
 fn missing_virt_servers<'a, F>(conf: &WorkerConf, folders: impl Fn() -> F) -> Vec<TestbedError>
 where
     F: Iterator<Item = &'a Path>,
@@ -174,7 +176,7 @@ mod tests {
         WorkerConf::load(&file, &Definitions::default()).unwrap()
     }
 
-    /// An autopkgtest that answers `--help` with this text, and its null server.
+    /// Creates an autopkgtest that answers `--help` with this text, and its null server.
     fn program(help: &str, folder: &Path) -> PathBuf {
         let [program, server] = ["autopkgtest", "autopkgtest-virt-null"].map(|name| folder.join(name));
         for path in [&program, &server] {
@@ -232,7 +234,7 @@ mod tests {
             assert!(matches!(error, TestbedError::NoVirtServer { .. }), "{error}");
             assert!(error.to_string().contains(server), "{error}");
         }
-        // A checkout has its own.
+        // A checkout has its own virt servers.
         let runner = folder.path().join("checkout/runner");
         fs::create_dir_all(&runner).unwrap();
         program("exit 0", &runner);

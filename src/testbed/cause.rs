@@ -1,15 +1,15 @@
-//! What autopkgtest's end was caused by, where its exit code alone does not tell.
+//! Cause of autopkgtest's end, where its exit code alone does not tell.
 //!
-//! Versions differ. Up to 5.50, most faults of a testbed end with 16; autopkgtest 6.0 ends with 20 for failing setup commands,
-//! downloads, upgrades and time limits, which older versions use for requests that cannot be run. So the text of the last error
-//! decides. The texts below are those of 5.28, 5.49 and 6.0.
+//! Versions differ. Up to 5.50, most faults of a testbed end with 16; autopkgtest 6.0 ends with 20 for failing setup
+//! commands, downloads, upgrades and time limits, which older versions use for requests that cannot be run. The text of
+//! the last error therefore decides. The texts below are those of 5.28, 5.49 and 6.0.
 
 use crate::exit_code::autopkgtest::UNEXPECTED;
 
-/// How autopkgtest marks its last words in the log.
+/// Mark of autopkgtest's error messages in the log.
 const ERROR: &str = "]: ERROR: ";
 
-/// Beginnings of error messages that say that the testbed, an archive or the host is at fault.
+/// Beginnings of error messages that blame the testbed, an archive or the host.
 const TESTBED: [&str; 19] = [
     "testbed failure: ",
     "testbed setup commands failed with status ",
@@ -32,7 +32,7 @@ const TESTBED: [&str; 19] = [
     "testbed auxverb failed with exit code ",
 ];
 
-/// What git and Breezy say when a branch or repository is not there, or not for everybody. It will not be there the next time either.
+/// Messages of git and Breezy when a branch or repository does not exist, or is not public. A retry does not help.
 const GONE: [&str; 17] = [
     "couldn't find remote ref",
     "could not find remote branch",
@@ -53,7 +53,7 @@ const GONE: [&str; 17] = [
     "not valid: is this a git repository",
 ];
 
-/// What they say when a server does not answer, or asks to come again.
+/// Messages of git and Breezy when a server is unreachable, or asks to try again later.
 const AWAY: [&str; 8] = [
     "could not resolve host",
     "failed to connect",
@@ -65,21 +65,22 @@ const AWAY: [&str; 8] = [
     "unexpected disconnect",
 ];
 
-/// Why the testbed, an archive or the host is at fault for this end, by the end of autopkgtest's log and its summary. `None` when
-/// the exit code says what it usually says. Codes 1 and 16 need no text: they are never a result.
+/// Returns why the testbed, an archive or the host is at fault, according to the end of autopkgtest's log and its
+/// summary. Returns `None` when the exit code has its usual meaning. Codes 1 and 16 need no text: they are never a
+/// result.
 pub fn testbed_fault(exit_code: i32, log: &str, summary: &str) -> Option<String> {
     let said = last_error(log).or_else(|| last_error(summary)).unwrap_or_else(|| summary.trim());
     let is_testbeds = TESTBED.iter().any(|text| said.starts_with(text)) || is_failed_update(said);
     (exit_code == UNEXPECTED && is_testbeds).then(|| last_line(said))
 }
 
-/// The last error message of a log, which may have several lines.
+/// Returns the last error message of a log, which may have several lines.
 fn last_error(text: &str) -> Option<&str> {
     text.rsplit_once(ERROR).map(|(_, message)| message.trim())
 }
 
-/// Whether this is autopkgtest 5.28's way to say that the index of an added source or pocket could not be fetched: its own shell
-/// script, whole, and the status.
+/// Whether the message is that of autopkgtest 5.28 when the index of an added source or pocket could not be fetched:
+/// its own shell script, and the status.
 fn is_failed_update(said: &str) -> bool {
     said.contains("apt-get ") && said.contains(" update ") && said.contains("\" failed with status ")
 }
@@ -88,8 +89,8 @@ fn last_line(text: &str) -> String {
     text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned()
 }
 
-/// Whether what git or Breezy said last means that the branch or repository is not there for us, so that only another request
-/// can help. A server that is away comes back.
+/// Whether the last words of git or Breezy mean that the branch or repository does not exist for us, so that only
+/// another request can help. An unreachable server comes back.
 pub fn is_gone(said: &str) -> bool {
     let said = said.to_lowercase();
     let says = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
@@ -102,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_the_testbed_is_known_in_each_version() {
-        // As 6.0 ends, and trixie's version where it finds no release.
+        // Endings of 6.0, and of trixie's version when it finds no release.
         for said in [
             "testbed setup commands failed with status 1",
             "timed out on command \"env AUTOPKGTEST_IS_SETUP_COMMAND=1 sh -ec sleep 50\" (kind: install)",
@@ -135,7 +136,7 @@ mod tests {
             let log = format!("autopkgtest [18:16:17]: ERROR: {said}\n");
             assert_eq!(testbed_fault(20, &log, said), None, "{said}");
         }
-        // What a test prints before the end does not count.
+        // Output of a test before the end does not count.
         let log = "autopkgtest [1]: ERROR: failed testbed apt update\nautopkgtest [2]: ERROR: unexpected error:\n";
         assert_eq!(testbed_fault(20, log, "quitting: unexpected error, see log"), None);
     }

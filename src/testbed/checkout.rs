@@ -1,8 +1,9 @@
-//! The checkout of a branch that autopkgtest does not fetch itself: by `git`, or by Breezy, in bounds of time and size.
+//! Checkout of a branch that autopkgtest does not fetch itself: by `git` or by Breezy, within limits of time and size.
 //!
-//! The address comes from a request, hence from anybody; if that came over the web, only [public servers](Border) are asked. It is fetched without any prompt or login, over http, https and git (or bzr)
-//! alone, also after a redirect, with nobody's configuration, hooks or submodules, and without anything of the worker's environment but the
-//! way to the network.
+//! The address comes from a request, and thus from anybody; if that came over the web, only [public servers](Border)
+//! are contacted. The fetch uses no prompt or login, only http, https and git (or bzr), also after a redirect; no
+//! user's configuration, hooks or submodules; and nothing of the worker's environment except the settings of the
+//! network.
 
 mod address;
 mod border;
@@ -26,32 +27,32 @@ use super::process::{Exit, Process};
 use crate::environment::Environment;
 use crate::request::TestSource;
 
-/// Between two looks at the size of what has been fetched.
+/// Interval between checks of the size.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How many of the program's last lines tell what went wrong.
+/// Number of the program's last lines that describe an error.
 const LAST_LINES: usize = 3;
 
-/// What an error begins with that says that a branch is over its limit.
+/// Beginning of an error about a branch that is over its limit.
 pub(super) const TOO_LARGE: &str = "it is larger";
 
-/// A branch, and the folder that it has to be fetched into.
+/// A branch, and the folder into which it is fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkout {
-    /// The branch.
+    /// Branch.
     pub source: TestSource,
-    /// The folder. It is made anew; files whose names begin with its own belong to it, too.
+    /// Folder, which is recreated. Files whose names begin with its name belong to the checkout, too.
     pub folder: PathBuf,
-    /// The request came over the web: only servers on this side of the [`Border`] are asked.
+    /// Whether the request came over the web: then only servers that the [`Border`] permits are contacted.
     pub from_web: bool,
 }
 
-/// The bounds of a checkout.
+/// Limits of a checkout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CheckoutLimits {
-    /// How long it may take.
+    /// Timeout for the fetch.
     pub time: Duration,
-    /// How much space it may take on the disk, in bytes.
+    /// Maximum size on disk, in bytes.
     pub bytes: u64,
 }
 
@@ -62,13 +63,15 @@ impl Default for CheckoutLimits {
 }
 
 impl Checkout {
-    /// Fetches the branch. Dropping the future ends what runs.
+    /// Fetches the branch. Dropping the future ends the running program.
     ///
-    /// Call it from a task of the runtime, not from `spawn_blocking`, as [`Process::start`].
+    /// Must be called from a task of the runtime, not from `spawn_blocking`, for the reason given at
+    /// [`Process::start`].
     ///
     /// # Errors
-    /// [`TestbedError::Checkout`] when it cannot be fetched within the limits: another time, it may be. [`TestbedError::Forbidden`] when it
-    /// must not be, and [`TestbedError::Unfit`] when autopkgtest must not see it.
+    /// [`TestbedError::Checkout`] when it cannot be fetched within the limits, which may succeed later.
+    /// [`TestbedError::Forbidden`] when it must not be fetched, and [`TestbedError::Unfit`] when autopkgtest must not
+    /// read it.
     pub async fn fetch(
         &self,
         environment: &Environment,
@@ -84,7 +87,7 @@ impl Checkout {
         fetched
     }
 
-    /// How the server may be reached; none for a request that may reach every server.
+    /// Returns how the server may be reached; `None` for a request that may reach every server.
     async fn way(&self, environment: &Environment, border: &Border) -> Result<Option<Way>, TestbedError> {
         if !self.from_web {
             return Ok(None);
@@ -132,7 +135,7 @@ impl Checkout {
         })
     }
 
-    /// Waits until the process has ended, well and within the limits.
+    /// Waits until the process has ended successfully and within the limits.
     async fn end_in_bounds(
         &self,
         mut process: Process,
@@ -158,7 +161,7 @@ impl Checkout {
     async fn check_size(&self, limits: &CheckoutLimits) -> Result<(), TestbedError> {
         let folder = self.folder.clone();
         let bytes = limits.bytes;
-        // A large tree takes a while to walk through.
+        // Walking through a large tree takes a while.
         match tokio::task::spawn_blocking(move || is_larger(&folder, bytes)).await {
             Ok(false) => Ok(()),
             Ok(true) => Err(self.failed(format!("{TOO_LARGE} than {} MiB", limits.bytes >> 20))),
@@ -166,7 +169,7 @@ impl Checkout {
         }
     }
 
-    /// What the program said last.
+    /// Returns the last words of the program.
     fn last_words(&self, exit: Exit) -> String {
         let said = LiveLog::new(self.beside("log")).tail().unwrap_or_default();
         let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -179,7 +182,7 @@ impl Checkout {
         }
     }
 
-    /// A file or folder that belongs to the checkout.
+    /// Returns the path of a file or folder that belongs to the checkout.
     fn beside(&self, what: &str) -> PathBuf {
         let mut name = self.folder.clone().into_os_string();
         name.push(format!(".{what}"));
@@ -202,7 +205,7 @@ impl Checkout {
     }
 }
 
-/// Whether what is below the folder takes more space on the disk. Files that go away meanwhile count as nothing.
+/// Whether the files below the folder take more space on the disk. Files that disappear meanwhile count as nothing.
 fn is_larger(folder: &Path, bytes: u64) -> bool {
     let mut sum: u64 = 0;
     let mut folders = vec![folder.to_owned()];

@@ -1,4 +1,4 @@
-//! autopkgtest's command line for a request, with what decided each part of it.
+//! Plan of a run: autopkgtest's command line, its limits, and the origin of each part of it.
 
 mod sizes;
 
@@ -23,65 +23,66 @@ use crate::environment::Environment;
 use crate::release::QueueName;
 use crate::request::{Parameters, Request, RequestId, TestSource};
 
-/// The folders of a request's work folder in which its package archives' keys and its checkout are.
+/// Folders in a request's work folder: the keys of its PPAs, and its checkout.
 const PPA_FOLDER: &str = "ppas";
 const CHECKOUT_FOLDER: &str = "checkout";
 
-/// autopkgtest's option, in the extra arguments of worker.conf, that forbids to take more of the pocket than the triggers.
+/// Option of autopkgtest in worker.conf's extra arguments. It forbids taking more of the pocket than the triggers.
 const NO_FALLBACK: &str = "--no-apt-fallback";
 
-/// One run of a request's test, from which its [`Plan`] follows.
+/// Run of a request's test, from which its [`Plan`] follows.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
     /// worker.conf and the override files.
     pub settings: &'a Settings,
-    /// The program, probed.
+    /// Program, probed.
     pub autopkgtest: &'a Autopkgtest,
-    /// What is to be tested.
+    /// Request to test.
     pub request: &'a Request,
-    /// Where the request comes from.
+    /// Queue that the request came from.
     pub queue: &'a QueueName,
-    /// The release's pocket.
+    /// Pocket of the release.
     pub pocket: Option<&'a Pocket>,
     /// Whether every package of the pocket is taken, because the triggers alone could not be installed.
     pub whole_pocket: bool,
-    /// The request's own folder, which only the worker's user can read.
+    /// Request's own folder, which only the worker's user can read.
     pub work_folder: &'a Path,
-    /// Where autopkgtest writes: a folder that it makes, or an empty one.
+    /// Output folder of autopkgtest, which creates it, or an empty one.
     pub output: &'a Path,
-    /// This machine's name.
+    /// Name of this machine.
     pub host_name: &'a str,
-    /// When the run begins.
+    /// Start of the run.
     pub time: Timestamp,
 }
 
-/// What to do for a run: first the look-ups and the checkout, if any, then the command.
+/// Plan of a run: first the look-ups and the checkout, if any, then the command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// autopkgtest's command line. It holds no secrets.
+    /// autopkgtest's command line, without secrets.
     pub command: CommandLine,
-    /// How long it may take.
+    /// Time limits.
     pub limits: Limits,
-    /// How apt is set up in the testbed. Its script has to be written ([`AptSetup::write`]) before the command is run.
+    /// Setup of apt in the testbed. Its script must be written ([`AptSetup::write`]) before the command is run.
     pub apt: AptSetup,
-    /// Whether the test may be run again with the whole pocket when its dependencies cannot be met with the triggers alone.
+    /// Whether the test may be run again with the whole pocket when its dependencies cannot be met with the triggers
+    /// alone.
     pub allows_fallback: bool,
-    /// Where the request's PPAs have to be written to ([`ppa::write`]) before the command is run, and stay until it ends: a testbed may be
-    /// reset. None when there are no PPAs.
+    /// Folder for the request's PPAs; `None` without PPAs. They must be written ([`ppa::write`]) before the command is
+    /// run, and stay until it ends, because a testbed may be reset.
     pub ppa_folder: Option<PathBuf>,
-    /// What has to be fetched before the command is run.
+    /// Checkout that must be fetched before the command is run.
     pub checkout: Option<Checkout>,
-    /// What was decided, and what decided it, in the order of the command line.
+    /// Decisions and their origins, in the order of the command line.
     pub decisions: Vec<Decision>,
-    /// The test runs on this machine itself.
+    /// Whether the test runs on this machine itself.
     on_this_machine: bool,
 }
 
 impl Run<'_> {
-    /// The plan for this run. It only looks at what is given: nothing is read, fetched or started.
+    /// Makes the plan for this run from the given values alone: nothing is read, fetched or started.
     ///
     /// # Errors
-    /// When the request asks for what must not be done here, or what this autopkgtest cannot do.
+    /// Fails when the request asks for something that is forbidden here, or that this autopkgtest cannot do.
     pub fn plan(&self) -> Result<Plan, Refusal> {
         let Self { settings, request, queue, .. } = *self;
         let conf = &settings.conf;
@@ -89,7 +90,7 @@ impl Run<'_> {
         let special = Special::of(settings, request.package(), queue);
         let (virt_args, virt_origins) = match (&special.vm, &conf.vm_args) {
             (Some(line), Some(vm_args)) => (vm_args, vec![conf.origin("vm_args"), line.clone()]),
-            // A package that needs a virtual machine is better tested in another testbed than not at all.
+            // Another testbed is better than no test for a package that needs a virtual machine.
             _ => (&conf.virt_args, vec![conf.origin("args")]),
         };
         let is_null = conf::is_null(virt_args);
@@ -114,7 +115,7 @@ impl Run<'_> {
         let fill = |templates: &[Template]| {
             let mut words = Vec::new();
             for template in templates {
-                // A size is often several options.
+                // A size often consists of several options.
                 if template.is_only(Variable::PackageSize) {
                     words.extend(sizes.testbed.words.iter().cloned());
                 } else {
@@ -138,7 +139,7 @@ impl Run<'_> {
         let ppa_folder = self.add_ppas(&mut line);
         let apt = self.add_apt_setup(is_null, &mut line);
         if is_null {
-            // No test may upgrade this machine or give it other package sources.
+            // Tests must not upgrade this machine or give it other package sources.
             line.decide("upgrade and pocket", "none", virt_origins.clone());
         } else {
             line.add("upgrade", vec!["--apt-upgrade".to_owned()], vec![Origin::Default]);
@@ -203,14 +204,14 @@ impl Run<'_> {
             return Err(Refusal(reason.to_owned()));
         }
         if self.work_folder.to_string_lossy().contains(':') {
-            // That is where --copy ends the name of a file.
+            // --copy ends the name of a file at a colon.
             let reason = format!("the work folder {} has a colon in its name", self.work_folder.display());
             return Err(Refusal(format!("{reason}: nothing can be copied from there into the testbed")));
         }
         Ok(())
     }
 
-    /// Adds the PPAs, in their order. Returns the folder that they have to be written to.
+    /// Adds the PPAs, in their order. Returns the folder to which they must be written.
     fn add_ppas(&self, line: &mut Line) -> Option<PathBuf> {
         let ppas = &self.request.parameters().ppas;
         if ppas.is_empty() {
@@ -223,8 +224,10 @@ impl Run<'_> {
         Some(folder)
     }
 
-    /// Adds the script that sets up apt and reports what it has. It comes after the operator's commands, which may change the sources
-    /// that it derives the pocket's from, and before the upgrade.
+    /// Adds the script that sets up apt and reports what it has.
+    ///
+    /// The script comes after the operator's commands, which may change the sources from which it derives the pocket's,
+    /// and before the upgrade.
     fn add_apt_setup(&self, is_null: bool, line: &mut Line) -> AptSetup {
         let Self { request, queue, pocket, .. } = *self;
         let script = AptSetup::script_in(self.work_folder);
@@ -255,7 +258,7 @@ impl Run<'_> {
         apt
     }
 
-    /// Adds what is tested. Gives what has to be fetched for that.
+    /// Adds the source that is tested. Returns the checkout that must be fetched for it.
     fn add_source(&self, line: &mut Line) -> Option<Checkout> {
         let Parameters { source, from_web, .. } = self.request.parameters();
         let Some(source) = source else {
@@ -270,7 +273,7 @@ impl Run<'_> {
         if !is_built {
             line.args.push("--no-built-binaries".to_owned());
         }
-        // What came over the web is always fetched here, where it is held to public addresses.
+        // Branches of requests over the web are always fetched here, where they are restricted to public addresses.
         let clones = self.autopkgtest.abilities.clones && !from_web && !matches!(source, TestSource::TestBzr(_));
         if clones {
             line.args.push(address.clone());
@@ -287,7 +290,7 @@ impl Run<'_> {
     }
 }
 
-/// A command line that grows, and why.
+/// Command line under construction, with its decisions.
 #[derive(Default)]
 struct Line {
     args: Vec<String>,
@@ -306,14 +309,16 @@ impl Line {
     }
 }
 
-/// What systemd tells a service about itself. A program that believes itself meant would report itself ready or alive in the worker's
-/// name, write into its journal stream, or take its sockets. And the size of the stacks of this program's threads.
+/// Variables of systemd's service protocols, with which a test could report in the worker's name, write into its
+/// journal stream, or take its sockets; and the size of this program's stacks.
 const OF_THE_SERVICE: [&str; 5] =
     ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "JOURNAL_STREAM", "RUST_MIN_STACK"];
 
-/// The variables of the worker's environment that are withheld from a test: those that hold credentials of the store and the
-/// queue, and those that are for the service alone. Tests are other people's programs. A virt server that rents machines from a cloud
-/// needs the `OS_…` ones, and keeps them from what runs inside the machine; the null server runs the test right here.
+/// Returns the variables of the worker's environment that are withheld from a test, which is a program of others: the
+/// credentials of the store and the queue, and those for the service alone.
+///
+/// A virt server that rents machines from a cloud needs the `OS_…` ones, and keeps them from the programs inside the
+/// machine; the null server runs the test on this machine.
 pub fn withheld<'e>(plan: &Plan, environment: &'e Environment) -> Vec<&'e str> {
     let prefixes: &[&str] =
         if plan.on_this_machine { &["ST_", "APT_CI_", "LISTEN_", "OS_"] } else { &["ST_", "APT_CI_", "LISTEN_"] };
@@ -322,7 +327,7 @@ pub fn withheld<'e>(plan: &Plan, environment: &'e Environment) -> Vec<&'e str> {
     environment.names().filter(is_withheld).collect()
 }
 
-/// Why tests from this queue cannot run with this autopkgtest, whatever is asked for, if they cannot.
+/// Returns why this autopkgtest cannot run any test from this queue, if that is so.
 pub fn refused_queue(autopkgtest: &Autopkgtest, queue: &QueueName) -> Option<String> {
     let is_refused = !has_own_i386(&queue.release, &queue.architecture) && !autopkgtest.abilities.foreign;
     is_refused.then(|| {

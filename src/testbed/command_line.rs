@@ -1,16 +1,16 @@
-//! Programs with their arguments.
+//! Command lines of programs.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::template::quote;
 
-/// A program and its arguments. It is shown as a line that a shell reads back.
+/// A program and its arguments. `Display` quotes it as a line for a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandLine {
-    /// The program's path.
+    /// Path of the program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// Arguments.
     pub args: Vec<String>,
 }
 

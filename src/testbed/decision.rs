@@ -1,25 +1,25 @@
-//! What was decided about a test, and what decided it.
+//! Decisions about a test, and their origins.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// What decided something about a test.
+/// Origin of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Built in.
+    /// Built-in default.
     Default,
-    /// A line of worker.conf or of an override file.
+    /// Line of worker.conf or of an override file.
     File {
-        /// The file.
+        /// File.
         path: PathBuf,
-        /// The line, from 1.
+        /// Line, from 1.
         line: usize,
     },
-    /// A parameter of the request, by its name in a queue.
+    /// Parameter of the request, by its name in a queue.
     Request(&'static str),
-    /// The release and architecture, which the queue's name says.
+    /// Release and architecture in the queue's name.
     Queue,
-    /// What the installed autopkgtest can do.
+    /// Abilities of the installed autopkgtest.
     Autopkgtest,
 }
 
@@ -35,14 +35,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One thing that was decided.
+/// Decision about a test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// What it is about.
+    /// Subject of the decision.
     pub what: String,
-    /// What was decided.
+    /// Value that was decided.
     pub value: String,
-    /// What decided it; often one, such as a line that sets a time limit, sometimes another that changes it.
+    /// Origins; often one, such as a line that sets a time limit, sometimes another one that changes it.
     pub origins: Vec<Origin>,
 }
 
@@ -52,7 +52,7 @@ impl Decision {
     }
 }
 
-/// Why a request is not run here at all: its result has exit code 20, and this as its log.
+/// Reason for which a request is not run here at all. Its result has exit code 20, and this as its log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refusal(pub(super) String);

@@ -1,60 +1,60 @@
-//! What the testbed said about its packages: the report of the [setup script](super::apt), read from the log.
+//! Evidence about a testbed's packages: the report of the [setup script](super::apt), read from the log.
 
 use std::io::{self, BufRead};
 
-/// What begins a line of the report, before the word that marks this run's.
+/// Beginning of a report's line, before the word that marks the run.
 const MARK: &str = "apt-ci-evidence ";
-/// Longer lines are none of a report's.
+/// Maximum length of a report's line, in bytes. Longer lines belong to no report.
 const MAX_LINE: u64 = 8 << 10;
 /// Maximum number of lines that are read of one report.
 const MAX_LINES: usize = 20_000;
-/// Maximum number of reports that are read: a testbed makes one at each reset.
+/// Maximum number of reports that are read. A testbed makes one at each reset.
 const MAX_REPORTS: usize = 100;
 
-/// One report: what apt had after it was set up.
+/// One report: the state of apt after its setup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The testbed has no apt: it can prove nothing.
+    /// Whether the testbed has no apt, so that it can prove nothing.
     pub is_absent: bool,
-    /// Why apt could not be set up.
+    /// Reason for which apt could not be set up.
     pub error: Option<String>,
-    /// The script came to its end.
+    /// Whether the script came to its end.
     pub is_complete: bool,
-    /// A list of it was too long to be reported whole: it can prove nothing.
+    /// Whether a list was too long to be reported completely, so that it can prove nothing.
     pub is_cut: bool,
-    /// The indexes that were read: their suites and archives.
+    /// Indexes that were read.
     pub indexes: Vec<Index>,
-    /// The versions of the sources that matter.
+    /// Versions of the relevant sources.
     pub versions: Vec<Available>,
-    /// The binary packages of the triggers' versions.
+    /// Binary packages of the triggers' versions.
     pub ships: Vec<Binary>,
-    /// The source versions of what apt would install.
+    /// Source versions of the packages that apt would install.
     pub candidates: Vec<Candidate>,
-    /// What was installed then.
+    /// Packages that were installed at that time.
     pub installed: Vec<Binary>,
 }
 
 /// An index of packages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// The suite, as apt's sources name it.
+    /// Suite, as apt's sources name it.
     pub suite: String,
-    /// The archive's address, without credentials.
+    /// Address of the archive, without credentials.
     pub url: String,
 }
 
 /// A version of a source in a suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Available {
-    /// The source package.
+    /// Source package.
     pub source: String,
-    /// Its version.
+    /// Version.
     pub version: String,
-    /// The suite that has it.
+    /// Suite that has it.
     pub suite: String,
-    /// The archive's address, without credentials.
+    /// Address of the archive, without credentials.
     pub url: String,
-    /// How many binary packages of it the suite has for the testbed's architectures.
+    /// Number of its binary packages in the suite for the testbed's architectures.
     pub binaries: u32,
     /// Whether the suite has the source itself.
     pub has_source: bool,
@@ -63,22 +63,22 @@ pub struct Available {
 /// A binary package of a source's version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binary {
-    /// The source package.
+    /// Source package.
     pub source: String,
-    /// The source's version.
+    /// Version of the source.
     pub source_version: String,
-    /// The binary package.
+    /// Binary package.
     pub name: String,
-    /// Its own version.
+    /// Version of the binary package.
     pub version: String,
 }
 
 /// A version of a source whose binary packages apt would install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The source package.
+    /// Source package.
     pub source: String,
-    /// Its version; none if the binary packages come from another source now.
+    /// Version; `None` if the binary packages come from another source now.
     pub version: Option<String>,
     /// One of the binary packages, and its version.
     pub example: String,
@@ -88,7 +88,7 @@ impl Evidence {
     /// Reads the reports that are marked with this word, in their order.
     ///
     /// # Errors
-    /// When the log cannot be read.
+    /// Fails when the log cannot be read.
     pub fn read(log: &mut impl BufRead, nonce: &str) -> io::Result<Vec<Self>> {
         let mark = format!("{MARK}{nonce} ");
         let mut reports: Vec<Self> = Vec::new();
@@ -100,7 +100,7 @@ impl Evidence {
                 return Ok(reports);
             }
             let text = String::from_utf8_lossy(&line);
-            // autopkgtest puts the time before each line.
+            // autopkgtest writes the time before each line.
             let Some((_, said)) = text.split_once(&mark) else { continue };
             let (word, rest) = said.trim_end().split_once(' ').unwrap_or((said.trim_end(), ""));
             if word == "begin" {

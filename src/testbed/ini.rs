@@ -1,41 +1,42 @@
-//! worker.conf's syntax: an INI file as Python's configparser reads it (without interpolation), with the line of each key.
+//! Syntax of worker.conf: an INI file as Python's configparser reads it (without interpolation), with the line of each
+//! key.
 
 use std::collections::BTreeMap;
 
 use configparser::ini::{Ini, IniDefault};
 
-/// The section whose keys count for every section.
+/// Section whose keys apply to every section.
 pub(super) const DEFAULT_SECTION: &str = "DEFAULT";
 
 const COMMENT: [char; 2] = ['#', ';'];
 const DELIMITERS: [char; 2] = ['=', ':'];
 
-/// A key's place and value.
+/// A key with its position and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Setting {
     pub(super) section: String,
     pub(super) key: String,
-    /// From 1.
+    /// Line, from 1.
     pub(super) line: usize,
     pub(super) value: String,
 }
 
-/// An INI file that cannot be read: the line, if one is to blame, and why.
+/// Fault of an INI file that cannot be read: the line, if one is at fault, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Malformed {
     pub(super) line: Option<usize>,
     pub(super) message: String,
 }
 
-/// An INI file's contents, in the order of the file.
+/// Contents of an INI file, in its order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Contents {
-    /// Each section with the line of its header.
+    /// Sections, each with the line of its header.
     pub(super) sections: Vec<(String, usize)>,
     pub(super) settings: Vec<Setting>,
 }
 
-/// Reads an INI file. A section or key that is there twice is refused, as Python refuses it.
+/// Reads an INI file. A repeated section or key is refused, as Python refuses it.
 pub(super) fn read(text: &str) -> Result<Contents, Malformed> {
     let outline = outline(text)?;
     let mut settings = IniDefault::default();
@@ -56,7 +57,7 @@ pub(super) fn read(text: &str) -> Result<Contents, Malformed> {
             _ => return Err(Malformed { line: Some(line), message: format!("{key:?} has no value: KEY = VALUE") }),
         }
     }
-    // Both readings of the file must agree: a key that only one of them sees would be ignored in silence.
+    // Both readings of the file must agree: a key that only one of them sees would be silently ignored.
     if values.values().map(|keys| keys.len()).sum::<usize>() != settings.len() {
         return Err(Malformed { line: None, message: "the lines cannot be told apart as KEY = VALUE".to_owned() });
     }
@@ -74,8 +75,8 @@ struct Outline {
     keys: Vec<Key>,
 }
 
-/// Which line each section and key stands on. configparser gives values without lines, and takes the last of several
-/// without a word, so this follows the same lines to find them.
+/// Returns the line of each section and key. configparser returns values without lines, and silently takes the last of
+/// several, so this reads the same lines to find them.
 fn outline(text: &str) -> Result<Outline, Malformed> {
     let mut outline = Outline { sections: Vec::new(), keys: Vec::new() };
     let mut seen: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();

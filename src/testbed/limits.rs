@@ -1,24 +1,24 @@
-//! How long a test may take: autopkgtest's own time limits, and the worker's beyond them.
+//! Time limits of a test: autopkgtest's own, and the worker's beyond them.
 
 use std::time::Duration;
 
-/// Hardly any package has more tests than this. The limit of one that has is still many days.
+/// Maximum number of tests that extend the limit. Hardly any package has more, and 100 tests already have many days.
 pub const MOST_TESTS: u32 = 100;
 
 /// Time limits in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For short commands in the testbed.
+    /// Limit for short commands in the testbed.
     pub short: u64,
-    /// For installing packages and for setup commands.
+    /// Limit for installing packages and for setup commands.
     pub install: u64,
-    /// For one test.
+    /// Limit for one test.
     pub test: u64,
-    /// For copying files to and from the testbed.
+    /// Limit for copying files to and from the testbed.
     pub copy: u64,
-    /// For building the package.
+    /// Limit for building the package.
     pub build: u64,
-    /// What the worker allows beyond all of them before it ends an autopkgtest that hangs.
+    /// Time beyond all of them after which an autopkgtest that hangs is ended.
     pub margin: u64,
 }
 
@@ -29,31 +29,33 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// autopkgtest's limits by the name of their options.
+    /// Returns autopkgtest's limits, each with the name of its option.
     pub fn options(&self) -> [(&'static str, u64); 5] {
         let Self { short, install, test, copy, build, margin: _ } = *self;
         [("short", short), ("install", install), ("test", test), ("copy", copy), ("build", build)]
     }
 
-    /// After this time, an autopkgtest hangs whose log announces so many tests. What a test prints can look like an announcement: no
-    /// log earns itself more time than a package with [`MOST_TESTS`] tests may take.
+    /// Returns the time after which an autopkgtest hangs whose log announces this number of tests.
+    ///
+    /// Output of a test can look like an announcement, so no log gets more time than a package with [`MOST_TESTS`]
+    /// tests.
     pub fn hard(&self, tests: u32) -> Duration {
         let further = tests.min(MOST_TESTS).saturating_sub(1);
         self.total().saturating_add(self.per_test().saturating_mul(further))
     }
 
-    /// After this time, autopkgtest hangs if it has begun one test at most.
+    /// Returns the time after which autopkgtest hangs if it has begun one test at most.
     pub fn total(&self) -> Duration {
         let sum = self.options().iter().fold(self.margin, |sum, (_, seconds)| sum.saturating_add(*seconds));
         Duration::from_secs(sum)
     }
 
-    /// How much longer each further test allows it.
+    /// Returns the additional time for each further test.
     pub fn per_test(&self) -> Duration {
         Duration::from_secs(self.test.saturating_add(self.install).saturating_add(self.copy))
     }
 
-    /// The limits, each times its factor.
+    /// Returns the limits, each multiplied with its factor.
     pub(super) fn times(&self, factors: Factors) -> Self {
         let Factors { all, test, build } = factors;
         Self {
@@ -67,7 +69,7 @@ impl Limits {
     }
 }
 
-/// How many times longer a test may take. The factor of a slow architecture multiplies those of long and big packages.
+/// Factors of the time limits. The factor of a slow architecture multiplies those of long and big packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Factors {
     pub(super) all: u64,

@@ -1,5 +1,5 @@
-//! A test's log while it is written: its beginning and its end, for those who watch; the tests that begin in it; and its size on the
-//! disk, which is bounded.
+//! Log of a test while it is written: its beginning and end for viewers, the tests that begin in it, and its bounded
+//! size on disk.
 
 mod middle;
 mod starts;
@@ -14,36 +14,36 @@ use nix::fcntl::OFlag;
 pub use self::middle::LogBound;
 use self::starts::Starts;
 
-/// How many lines of the log's beginning are shown; they tell what is run and where.
+/// Number of lines of the log's beginning that are shown; they tell what is run and where.
 const HEAD_LINES: usize = 5;
-/// How long the beginning may be, in bytes, when its lines are long.
+/// Maximum size of the beginning, in bytes.
 const HEAD_LIMIT: u64 = 2000;
-/// How much of the log's end is shown, in bytes.
+/// Size of the log's end that is shown, in bytes.
 const TAIL_BYTES: u64 = 2000;
-/// Stands for what is left out between them.
+/// Text in place of what is left out between them.
 const DIVIDER: &str = "[...]\n";
 
-/// How much of what is new is read at one look, in bytes: as much as takes a few hundredths of a second.
+/// Maximum size of the new part that is read at once, in bytes: it takes a few hundredths of a second.
 const LOOK_LIMIT: u64 = 32 << 20;
 
-/// A log that grows. Looking at it reads what is new, and a few kilobytes of its beginning and end, however long it is.
+/// A growing log. Reading it takes only the new part, and a few kilobytes of its beginning and end, however long it is.
 #[derive(Debug)]
 pub struct LiveLog {
     path: PathBuf,
-    /// The first lines, once they are all there.
+    /// First lines, once they are complete.
     head: Option<Vec<u8>>,
-    /// The file's inode: another one is another log.
+    /// Inode of the file, which tells it from another log.
     inode: u64,
-    /// How far it has been read for the tests that begin in it.
+    /// Size of the part in which tests were searched for.
     read: u64,
     starts: Starts,
     last_line: String,
-    /// Up to where its middle has been given back to the file system.
+    /// End of the middle that was given back to the file system.
     given_back: u64,
 }
 
 impl LiveLog {
-    /// A log that may not exist yet.
+    /// Creates a reader of a log that may not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -56,21 +56,21 @@ impl LiveLog {
         }
     }
 
-    /// The first five lines, a divider, and the last 2000 bytes from a line's start; the whole log while it is that short, and
-    /// nothing before it exists.
+    /// Returns the first five lines, a divider, and the last 2000 bytes from the start of a line. A log that is that
+    /// short is returned completely; one that does not exist is empty.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// Fails when the file exists and cannot be read.
     pub fn tail(&mut self) -> io::Result<String> {
         let Some((mut file, size)) = self.open(false)? else { return Ok(String::new()) };
         if self.head.is_none() {
             self.head = read_head(&mut file)?;
         }
-        // While the first lines are not all there, the log is short and all of it is its end.
+        // While the first lines are incomplete, the log is short and all of it is its end.
         let head = self.head.as_deref().unwrap_or_default();
         let head_end = head.len() as u64;
         let start = size.saturating_sub(TAIL_BYTES).max(head_end);
-        // One byte more tells whether the first line is whole.
+        // The byte before tells whether the first line is complete.
         let from = if start > head_end { start - 1 } else { start };
         file.seek(SeekFrom::Start(from))?;
         let mut tail = Vec::new();
@@ -85,17 +85,17 @@ impl LiveLog {
         }
         text.push_str(&String::from_utf8_lossy(without_half_character(&tail)));
         if let Some(line) = text.lines().rfind(|line| !line.trim().is_empty()) {
-            // It is shown on terminals and in tables.
+            // The line is shown on terminals and in tables.
             self.last_line = line.replace(char::is_control, " ").trim().to_owned();
         }
         Ok(text)
     }
 
-    /// Reads what is new since the last look, in search of tests that begin. A log that grows by more than 32 MiB between two looks is
-    /// caught up with at the next ones.
+    /// Reads what was added since the last call, in search of tests that begin. A log that grows by more than 32 MiB
+    /// between two calls is caught up with by the next ones.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
+    /// Fails when the file exists and cannot be read.
     pub fn look(&mut self) -> io::Result<()> {
         let Some((mut file, size)) = self.open(false)? else { return Ok(()) };
         if self.read < size {
@@ -116,19 +116,20 @@ impl LiveLog {
         Ok(())
     }
 
-    /// How many tests have begun, as far as [`LiveLog::look`] has read: autopkgtest announces each.
+    /// Returns the number of tests that have begun in the part that [`LiveLog::look`] has read: autopkgtest announces
+    /// each.
     pub fn tests_begun(&self) -> u32 {
         self.starts.count()
     }
 
-    /// The last line that is not empty, as of the last [`LiveLog::tail`], without control characters.
+    /// Returns the last line that is not empty, as of the last [`LiveLog::tail`], without control characters.
     pub fn last_line(&self) -> &str {
         &self.last_line
     }
 
-    /// Opens the log, and tells its size; none while it is not there, or when it is no file.
+    /// Opens the log. Returns its size as well, or `None` when it does not exist or is not a file.
     fn open(&mut self, write: bool) -> io::Result<Option<(File, u64)>> {
-        // A test may put anything there: a link to a file that is nobody's business, or a pipe that never answers.
+        // A test may have put a link to a private file there, or a pipe that never answers.
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         let file = match File::options().read(true).write(write).custom_flags(flags.bits()).open(&self.path) {
             Ok(file) => file,
@@ -143,7 +144,7 @@ impl LiveLog {
         Ok(Some((file, metadata.len())))
     }
 
-    /// Begins anew when the file is another one, or became shorter.
+    /// Starts again when the file is another one, or has become shorter.
     fn forget_another(&mut self, metadata: &Metadata) {
         let known = self.read.max(self.head.as_ref().map_or(0, |head| head.len() as u64));
         if metadata.ino() != self.inode || metadata.len() < known {
@@ -156,14 +157,14 @@ impl LiveLog {
     }
 }
 
-/// The first lines, cut if they are long; none while they are not all there.
+/// Reads the first lines, cut if they are long; `None` while they are incomplete.
 fn read_head(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     file.take(HEAD_LIMIT).read_to_end(&mut head)?;
     let mut ends = head.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
     let end = match ends.clone().nth(HEAD_LINES - 1) {
         Some(end) => end,
-        // Whole lines if there are any, else what is there of the first, up to a whole character.
+        // Returns complete lines if there are any, or else the beginning of the first line, up to a complete character.
         None if head.len() as u64 == HEAD_LIMIT => {
             ends.next_back().unwrap_or_else(|| without_half_character(&head).len())
         }
@@ -173,7 +174,7 @@ fn read_head(file: &mut File) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(head))
 }
 
-/// What follows the first line break, or all of it from a whole character on when there is none.
+/// Returns what follows the first line break, or, without one, everything from the first complete character.
 fn from_line_start(mut bytes: Vec<u8>) -> Vec<u8> {
     let start = match bytes.iter().position(|byte| *byte == b'\n') {
         Some(at) if at + 1 < bytes.len() => at + 1,
@@ -183,7 +184,7 @@ fn from_line_start(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The bytes without a character at their end of which only the beginning is there: the rest is still to be written.
+/// Returns the bytes without an incomplete character at their end, the rest of which is still to be written.
 fn without_half_character(bytes: &[u8]) -> &[u8] {
     for back in 1..=bytes.len().min(3) {
         let at = bytes.len() - back;

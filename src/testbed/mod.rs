@@ -1,6 +1,9 @@
-//! One test: the worker's configuration ([`settings`]: worker.conf and the override files), autopkgtest's command line with its
-//! reasons ([`command`]), what has to be there before ([`apt`], [`ppa`], [`checkout`]), its process ([`process`]), its log while it
-//! runs ([`log`]), and what the testbed reports in it ([`evidence`], [`prove`]).
+//! One test on a host.
+//!
+//! The worker's configuration ([`settings`]: worker.conf and the override files) leads to a plan with autopkgtest's
+//! command line ([`command`]). The preparations follow ([`apt`], [`ppa`], [`checkout`]), then autopkgtest's process
+//! ([`process`]) with its growing log ([`log`]). The testbed's report ([`evidence`]) proves what was tested
+//! ([`prove`]).
 
 pub mod apt;
 pub mod autopkgtest;
@@ -40,35 +43,35 @@ pub use self::settings::{Configuration, Settings};
 pub use self::template::quote;
 pub use self::variables::{Definition, Definitions};
 
-/// Why a test cannot be started or followed. Never the package's fault.
+/// Reason for which a test cannot be started or followed. Never the package's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum TestbedError {
-    /// There is no autopkgtest.
+    /// autopkgtest is not installed.
     #[error("autopkgtest is not installed: {looked}")]
     NotInstalled {
-        /// Where it was looked for.
+        /// Places that were searched.
         looked: String,
-        /// How to mend it.
+        /// Advice for fixing it.
         hint: String,
     },
     /// There is no such virt server. autopkgtest would end with the same code as for a test that cannot be run.
     #[error("there is no virt server {server}: {looked}")]
     NoVirtServer {
-        /// The server, as worker.conf names it.
+        /// Server, as worker.conf names it.
         server: String,
-        /// Where it was looked for.
+        /// Places that were searched.
         looked: String,
-        /// How to mend it.
+        /// Advice for fixing it.
         hint: String,
-        /// Where it is named.
+        /// Line that names the server.
         origin: Origin,
     },
-    /// autopkgtest does not answer as it should.
+    /// autopkgtest does not answer as expected.
     #[error("{} --help: {reason}", program.display())]
     Probe {
-        /// The program.
+        /// Program.
         program: PathBuf,
-        /// What went wrong.
+        /// Cause.
         reason: String,
     },
     /// A PPA cannot be given to a testbed.
@@ -76,45 +79,45 @@ pub enum TestbedError {
     Ppa {
         /// `OWNER/NAME`.
         ppa: String,
-        /// What is wrong.
+        /// Cause.
         reason: String,
     },
-    /// A branch cannot be fetched. It may be there the next time.
+    /// A branch cannot be fetched now; a retry may succeed.
     #[error("{address} cannot be fetched: {reason}")]
     Checkout {
-        /// The branch's address.
+        /// Address of the branch.
         address: String,
-        /// What went wrong, in the last words of the program that fetched.
+        /// Cause, in the last words of the program that fetched.
         reason: String,
     },
-    /// A branch that must not be fetched from this host: the request's fault, now and later.
+    /// A branch must not be fetched from this host: the request's fault, now and later.
     #[error("{address} must not be fetched: {reason}")]
     Forbidden {
-        /// The branch's address.
+        /// Address of the branch.
         address: String,
-        /// Why.
+        /// Cause.
         reason: String,
     },
-    /// What a branch holds must not be tested on this host: the request's fault, now and later.
+    /// A branch contains something that must not be tested on this host: the request's fault, now and later.
     #[error("{address} cannot be tested: {reason}")]
     Unfit {
-        /// The branch's address.
+        /// Address of the branch.
         address: String,
-        /// What is wrong with it.
+        /// Cause.
         reason: String,
     },
     /// The process cannot be started or followed.
     #[error("{action}: {source}")]
     Io {
-        /// What was tried.
+        /// Action that failed.
         action: String,
-        /// Why it failed.
+        /// Cause.
         source: std::io::Error,
     },
 }
 
 impl TestbedError {
-    /// Whether a branch is not there, or can never be fetched or tested: only another request can help.
+    /// Whether a branch does not exist, or can never be fetched or tested: only another request can help.
     pub fn is_requests_fault(&self) -> bool {
         match self {
             Self::Checkout { reason, .. } => reason.starts_with(checkout::TOO_LARGE) || cause::is_gone(reason),

@@ -1,8 +1,8 @@
-//! Packages that are special: the files `never_run`, `big_packages`, `long_tests` and `vm_packages`.
+//! Override files with special packages: `never_run`, `big_packages`, `long_tests` and `vm_packages`.
 //!
-//! Each line is `PACKAGE[/ARCHITECTURE[/RELEASE]]`, each part a shell pattern or `all`. A `#` begins a comment. A line with a fault applies
-//! to nothing: a typing error must never make tests be skipped in silence. Nor does a last line without its end, which may be the
-//! beginning of a longer one that is just being written: `all` of `all/riscv64`.
+//! Each line is `PACKAGE[/ARCHITECTURE[/RELEASE]]`, each part a shell pattern or `all`. A `#` begins a comment. A line
+//! with a fault applies to nothing: a typing error must never silently skip tests. The same holds for a last line
+//! without a newline, which may be the beginning of a longer one that is being written: `all` of `all/riscv64`.
 
 use std::fs;
 use std::io;
@@ -14,10 +14,10 @@ use crate::pattern::{NAMES, Pattern};
 use crate::release::{Architecture, Release};
 use crate::request::SourcePackage;
 
-/// A longer file, in bytes, is not a list of packages.
+/// Maximum size of a file, in bytes. A longer one is not a list of packages.
 const LONGEST: u64 = 16 << 20;
 
-/// One of the lists.
+/// List of packages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListName {
     /// Packages that are not tested.
@@ -31,10 +31,10 @@ pub enum ListName {
 }
 
 impl ListName {
-    /// Every list.
+    /// All lists.
     pub const ALL: [Self; 4] = [Self::NeverRun, Self::BigPackages, Self::LongTests, Self::VmPackages];
 
-    /// The name of the list's file.
+    /// Returns the name of the list's file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NeverRun => "never_run",
@@ -45,9 +45,9 @@ impl ListName {
     }
 }
 
-/// Files whose names are almost those of lists: whoever made them believes that they count.
+/// Returns a fault for each file whose name is almost that of a list: its author believes that it applies.
 pub(super) fn mistyped(folder: &Path) -> Vec<ConfError> {
-    // A folder that cannot be read has its own fault.
+    // A folder that cannot be read is reported elsewhere.
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     files.sort();
@@ -79,9 +79,9 @@ struct Entry {
 }
 
 impl Entry {
-    /// Reads a line; none when it holds nothing but a comment.
+    /// Parses a line; `None` when it has only a comment.
     fn read(line: &str) -> Result<Option<Self>, String> {
-        // A comment begins a line, or follows a space: anything else that a # touches is a mistake.
+        // A comment begins a line, or follows a space: a # in another place is a mistake.
         let comment = line.char_indices().find(|(at, character)| {
             *character == '#' && line.get(..*at).unwrap_or_default().chars().next_back().is_none_or(char::is_whitespace)
         });
@@ -116,12 +116,12 @@ impl Entry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct List {
     file: PathBuf,
-    /// Each with its line, from 1.
+    /// Entries, each with its line, from 1.
     entries: Vec<(usize, Entry)>,
 }
 
 impl List {
-    /// Reads the lines; those with a fault are left out and told of.
+    /// Parses the lines. Those with a fault are left out and reported.
     fn read(file: &Path, bytes: &[u8], faults: &mut Vec<ConfError>) -> Self {
         let mut entries = Vec::new();
         for (line, bytes) in (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n')) {
@@ -146,10 +146,10 @@ impl List {
         Self { file: file.to_owned(), entries }
     }
 
-    /// Reads the file. One that is not there is empty; one that cannot be read is empty, and told of.
+    /// Reads the file. A missing one is empty; an unreadable one is empty and reported.
     fn load(file: &Path, faults: &mut Vec<ConfError>) -> Self {
         let read = || {
-            // A pipe would never come to its end.
+            // Reading a pipe would never end.
             let metadata = fs::metadata(file)?;
             if !metadata.is_file() {
                 return Err(io::Error::other("it is not a file"));
@@ -161,7 +161,7 @@ impl List {
         };
         match read() {
             Ok(bytes) => Self::read(file, &bytes, faults),
-            // A link to nothing was to be a list.
+            // A dangling link was meant to be a list.
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.symlink_metadata().is_err() => {
                 Self::default()
             }
@@ -179,9 +179,9 @@ impl List {
 pub struct Overrides([List; ListName::ALL.len()]);
 
 impl Overrides {
-    /// Reads the lists of a folder. A file that is not there is an empty list.
+    /// Reads the lists of a folder. A missing file is an empty list.
     ///
-    /// What is faulty applies to nothing and is told of; the rest applies.
+    /// Faulty lines apply to nothing and are reported; the other lines apply.
     pub fn load(folder: &Path) -> (Self, Vec<ConfError>) {
         let mut faults = Vec::new();
         if !folder.is_dir() {
@@ -193,7 +193,7 @@ impl Overrides {
         (Self(lists), faults)
     }
 
-    /// The first line of a list that applies to the package.
+    /// Returns the origin of the first line of a list that applies to the package.
     pub fn find(
         &self,
         name: ListName,
@@ -207,7 +207,7 @@ impl Overrides {
         Some(Origin::File { path: list.file.clone(), line: *line })
     }
 
-    /// Where the first entry of a list stands, whatever it applies to; none when the list is empty.
+    /// Returns the position of a list's first entry, whatever it applies to; `None` when the list is empty.
     pub(super) fn first(&self, name: ListName) -> Option<(&Path, usize)> {
         let list = self.list(name);
         list.entries.first().map(|(line, _)| (list.file.as_path(), *line))
@@ -234,7 +234,7 @@ mod tests {
         (overrides, faults.into_iter().map(strip).collect())
     }
 
-    /// The line of a list that applies to a package.
+    /// Returns the line of a list that applies to a package.
     fn line(overrides: &Overrides, name: ListName, package: &str) -> Option<usize> {
         let parts: Vec<&str> = package.split('/').collect();
         let [package, architecture, release] = parts[..] else { panic!("{package}") };
@@ -321,7 +321,7 @@ mod tests {
                 "never_run:7: the package has ',', which no name has; the line is ignored",
                 "never_run:8: the package has '#', which no name has; the line is ignored",
                 "never_run:9: there are several words on the line: PACKAGE[/ARCHITECTURE[/RELEASE]]; the line is ignored",
-                // Of `all/riscv64`, for example.
+                // The line may be the beginning of `all/riscv64`, for example.
                 "never_run:11: the line has no end (a newline): it may be half-written; the line is ignored",
             ]
         );
@@ -364,7 +364,8 @@ mod tests {
             prop_assert!(list.entries.len() + faults.len() <= lines);
         }
 
-        /// What is written is exactly what applies, or nothing is: a damaged line never reaches another package.
+        /// Checks that a line applies to exactly what it says, or to nothing: a damaged line never reaches another
+        /// package.
         #[test]
         fn a_damaged_line_applies_to_exactly_what_it_says_or_to_nothing(
             parts in prop::collection::vec("[a-z][a-z0-9]{1,5}", 1..4),
@@ -379,7 +380,7 @@ mod tests {
             let mut faults = Vec::new();
             let list = List::read(Path::new("f"), damaged.as_bytes(), &mut faults);
             prop_assert!(list.entries.len() + faults.len() <= 1);
-            // The text that is left, up to a comment, names the only packages that may be hit.
+            // The remaining text, up to a comment, names the only packages that may be hit.
             let said = damaged.split(" #").next().unwrap_or_default().trim().trim_end_matches('#').trim();
             for (_, entry) in &list.entries {
                 for name in [&package, &parts[0]] {

@@ -1,10 +1,11 @@
-//! Package archives (PPAs) for a testbed: files that are copied in, and that the [setup script](super::apt) puts into their places.
+//! Package archives (PPAs) for a testbed: files that are copied in, and that the [setup script](super::apt) puts into
+//! their places.
 //!
-//! No token is on a command line, where everybody on this host would see it: it is in a file of the owner's alone.
+//! No token is on a command line, which everybody on this host can read: tokens are in a file of the owner alone.
 //!
-//! The sources are put in place by the script, and not by `--copy` directly, because the pocket's sources are derived from those that are
-//! there before, and a PPA has no pocket. The logins are copied to their place:
-//! autopkgtest gives what it copies to the user of the testbed as whom it fetches source packages, and who must be able to read them.
+//! The script puts the sources in place, and not `--copy`, because the pocket's sources are derived from the existing
+//! ones, and a PPA has no pocket. The logins are copied to their place directly: autopkgtest gives copied files to the
+//! testbed's user that fetches source packages, who must be able to read them.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -18,28 +19,28 @@ use super::TestbedError;
 use crate::release::Release;
 use crate::request::Ppa;
 
-/// Where sources and keys are copied to in the testbed.
+/// Folder in the testbed to which sources and keys are copied.
 pub(super) const IN_TESTBED: &str = "/tmp/apt-ci-ppas";
 
-/// Where apt looks for the logins.
+/// File in the testbed in which apt looks for the logins.
 const LOGINS_IN_TESTBED: &str = "/etc/apt/auth.conf.d/apt-ci-ppas.conf";
 
-/// The parts of the folder: what everybody may read, and what nobody else.
+/// Parts of the folder: files that everybody may read, and those for the owner alone.
 const PUBLIC: &str = "public";
 const LOGINS: &str = "logins";
 
-/// A PPA with what Launchpad knows about it.
+/// A PPA with the data from Launchpad.
 #[derive(Debug, Clone)]
 pub struct PpaAccess {
-    /// The PPA.
+    /// PPA.
     pub ppa: Ppa,
-    /// The address of its archive, without credentials.
+    /// Address of its archive, without credentials.
     pub archive_url: String,
-    /// Its signing key, in OpenPGP's binary form: apt of older releases reads no other.
+    /// Signing key in OpenPGP's binary form: apt of older releases reads no other form.
     pub key: Vec<u8>,
 }
 
-/// autopkgtest's arguments for the PPAs, whose files are in the folder.
+/// Returns autopkgtest's arguments for the PPAs, whose files are in the folder.
 pub(super) fn arguments(folder: &Path, ppas: &[Ppa]) -> Vec<String> {
     let copy = |part, to| ["--copy".to_owned(), format!("{}:{to}", folder.join(part).to_string_lossy())];
     let mut words = copy(PUBLIC, IN_TESTBED).to_vec();
@@ -49,10 +50,10 @@ pub(super) fn arguments(folder: &Path, ppas: &[Ppa]) -> Vec<String> {
     words
 }
 
-/// Writes the files of the PPAs for a release into the folder, which is made anew, for its owner alone.
+/// Writes the files of the PPAs for a release into the folder, which is recreated, for its owner alone.
 ///
 /// # Errors
-/// When a key or address is none, or the files cannot be written.
+/// Fails when a key or address is invalid, or the files cannot be written.
 pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(), TestbedError> {
     let mut sources = String::new();
     let mut logins = String::new();
@@ -60,7 +61,7 @@ pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(),
     for access in ppas {
         let fault = |reason: &str| TestbedError::Ppa { ppa: access.ppa.to_string(), reason: reason.to_owned() };
         let url = archive_url(&access.archive_url).ok_or_else(|| fault("its archive has no proper address"))?;
-        // The first comes first: apt takes the first of equal versions.
+        // The order matters: apt takes the first of equal versions.
         sources.push_str(&format!("deb {url} {release} main\ndeb-src {url} {release} main\n"));
         if let Some(login) = access.ppa.login() {
             logins.push_str(&login_line(&url, &login.user, &login.token));
@@ -82,7 +83,7 @@ pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(),
         if !logins.is_empty() {
             file(folder.join(LOGINS), logins.as_bytes())?;
         }
-        // Names without an owner's or name's characters: apt ignores files with a + in their names.
+        // The names are fixed, without the PPA's name: apt ignores files with a + in their names.
         file(public.join("apt-ci-ppas.list"), sources.as_bytes())?;
         let mut keys = keys.iter().enumerate();
         keys.try_for_each(|(number, key)| file(public.join(format!("apt-ci-ppa-{number:02}.gpg")), key))
@@ -90,15 +91,15 @@ pub fn write(folder: &Path, release: &Release, ppas: &[PpaAccess]) -> Result<(),
     save().map_err(|source| TestbedError::Io { action: format!("writing {}", folder.display()), source })
 }
 
-/// The address, if apt takes it for one.
+/// Returns the address if apt accepts it.
 pub(super) fn archive_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())?;
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     (plain && url.fragment().is_none()).then(|| url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// A line of apt's auth.conf. Without a scheme, apt takes it for https, in every version that reads these files; only newer ones know
-/// a scheme, which http needs.
+/// Returns a line of apt's auth.conf. Without a scheme, apt assumes https, in every version that reads these files;
+/// only newer versions know a scheme, which http needs.
 fn login_line(url: &str, user: &str, token: &SecretString) -> String {
     let machine = url.strip_prefix("https://").unwrap_or(url);
     format!("machine {machine} login {user} password {}\n", token.expose_secret())
@@ -126,7 +127,7 @@ mod tests {
             access("user:hunter2@me/two", "https://private-ppa.launchpadcontent.net/me/two/ubuntu"),
             access("user:hunter3@me/three", "http://127.0.0.1:8080/me/three"),
         ];
-        // Also over what an earlier attempt left.
+        // The second attempt overwrites the files of the first.
         for _ in 0..2 {
             write(&folder, &release, &ppas).unwrap();
         }

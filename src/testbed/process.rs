@@ -1,4 +1,4 @@
-//! The process of a test: in a process group of its own, which does not outlive its end, nor us.
+//! Process of a test, in a process group of its own that outlives neither the process nor the worker.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -19,32 +19,33 @@ use super::TestbedError;
 use super::command_line::CommandLine;
 use crate::exit_code::autopkgtest;
 
-/// The file with what the test's process writes to its standard output and error. autopkgtest has a log of its own in the
-/// output folder; this one matters when it crashes.
+/// File with the standard output and error of the test's process. autopkgtest has a log of its own in the output
+/// folder; this file matters when it crashes.
 pub const CONSOLE: &str = "console";
 
-/// Starts a program so that it gets a signal when its parent ends, however that ends. A part of util-linux, which Debian
-/// always has. Without it, a test outlives a worker that is killed.
+/// Program that starts another one so that it gets a signal when its parent ends in any way. Without it, a test
+/// outlives a worker that is killed. Part of util-linux, which Debian always has.
 pub const SETPRIV: &str = "/usr/bin/setpriv";
 
-/// Runs a program under the usual umask. Under a strict one, such as a careful operator's or unit's, testbeds are made in which
-/// nobody but root can read anything.
+/// Shell that runs a program under the usual umask. Under a strict one, such as a careful operator's or unit's,
+/// testbeds would be readable for nobody but root.
 const SHELL: [&str; 4] = ["/bin/sh", "-c", "umask 022; exec \"$@\"", "sh"];
 
-/// How long KILL may take.
+/// Timeout for the end of a killed process.
 const KILL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How a process ended.
+/// End of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// By itself, with this code.
+    /// The process ended by itself, with this code.
     Code(i32),
-    /// By this signal.
+    /// A signal with this number ended the process.
     Signal(i32),
 }
 
 impl Exit {
-    /// The exit code that stands for this end. A signal counts as autopkgtest's crash, 1: it never ends itself so.
+    /// Returns the exit code for this end. A signal counts as a crash of autopkgtest, 1, because it never ends itself
+    /// with a signal.
     pub fn exit_code(self) -> i32 {
         match self {
             Self::Code(code) => code,
@@ -62,7 +63,7 @@ impl From<ExitStatus> for Exit {
     }
 }
 
-/// A running test, or what prepares one. Dropping it kills its whole process group.
+/// A running test, or a program that prepares one. Dropping it kills its whole process group.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -71,14 +72,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a test in the folder `work_dir`, with its output in the file [`CONSOLE`] there, and without the variables that
-    /// are withheld from it.
+    /// Starts a test in the folder `work_dir`, with its output in the file [`CONSOLE`] there, and without the withheld
+    /// variables.
     ///
-    /// Call it from a task of the runtime, not from `spawn_blocking`: the system ends the child when the *thread* that
-    /// started it ends.
+    /// Must be called from a task of the runtime, not from `spawn_blocking`: the system ends the child when the
+    /// *thread* that started it ends.
     ///
     /// # Errors
-    /// When the program is not there or cannot be started, or the file cannot be made.
+    /// Fails when the program does not exist or cannot be started, or the file cannot be created.
     pub fn start(command: &CommandLine, work_dir: &Path, withheld: &[&str]) -> Result<Self, TestbedError> {
         Self::start_with(command, work_dir, &work_dir.join(CONSOLE), |child| {
             for name in withheld {
@@ -87,7 +88,7 @@ impl Process {
         })
     }
 
-    /// The same with its output in another file, and further preparations.
+    /// Starts a program like [`Self::start`], with its output in another file, and with further preparations.
     pub(super) fn start_with(
         command: &CommandLine,
         work_dir: &Path,
@@ -96,7 +97,7 @@ impl Process {
     ) -> Result<Self, TestbedError> {
         let program = &command.program;
         let starting = |source| TestbedError::Io { action: format!("starting {}", program.display()), source };
-        // The wrapper would only say it on the console.
+        // The wrapper would report it only on the console.
         if let Err(error) = program.metadata() {
             return Err(starting(error));
         }
@@ -124,25 +125,25 @@ impl Process {
         Ok(Self { child, group, exit: None })
     }
 
-    /// The process's id, which is also its group's.
+    /// Returns the id of the process, which is also that of its group.
     pub fn id(&self) -> i32 {
         self.group.as_raw()
     }
 
-    /// Waits for the end. What the process leaves of its group is killed then. Cancel-safe.
+    /// Waits for the end, and kills what is left of the group then. Cancel-safe.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// Fails when the system cannot tell how it ended.
     pub async fn wait(&mut self) -> Result<Exit, TestbedError> {
         let exit = self.wait_for_leader().await?;
         self.signal(Signal::SIGKILL);
         Ok(exit)
     }
 
-    /// Ends the test: asks its group to end (TERM), gives it the time to clean up its testbed, then kills what is left.
+    /// Ends the test: sends TERM to its group, gives it time to clean up its testbed, then kills what is left.
     ///
     /// # Errors
-    /// When the system cannot tell how it ended.
+    /// Fails when the system cannot tell how it ended.
     pub async fn terminate(&mut self, grace: Duration) -> Result<Exit, TestbedError> {
         let deadline = Instant::now() + grace;
         if self.exit.is_none() {
@@ -181,7 +182,7 @@ impl Process {
         killpg(self.group, None) != Err(Errno::ESRCH)
     }
 
-    /// Sends a signal to the group; that it is gone is no error.
+    /// Sends a signal to the group. A group that has ended is no error.
     fn signal(&self, signal: Signal) {
         match killpg(self.group, signal) {
             Ok(()) | Err(Errno::ESRCH) => {}
@@ -199,7 +200,7 @@ impl Drop for Process {
     }
 }
 
-/// Whether this process has the usual umask. When the system does not tell, it counts as another one.
+/// Whether this process has the usual umask. An unknown umask counts as another one.
 fn has_usual_umask() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status.lines().find_map(|line| line.strip_prefix("Umask:")).is_some_and(|umask| umask.trim() == "0022")
@@ -226,7 +227,7 @@ mod tests {
         }
     }
 
-    /// Whether a process is there and has not ended (a zombie has).
+    /// Whether a process exists and is not a zombie.
     fn is_alive(id: &str) -> bool {
         let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return false };
         !matches!(stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()), None | Some('Z' | 'X'))
@@ -312,7 +313,7 @@ mod tests {
     #[tokio::test]
     async fn a_test_never_sees_what_is_withheld_from_it() {
         let folder = tempfile::tempdir().unwrap();
-        // Variables that cargo sets for every test.
+        // cargo sets these variables for every test.
         let (withheld, other) = ("CARGO_PKG_NAME", "CARGO_PKG_VERSION");
         let mut process = Process::start(&shell("env > environment"), folder.path(), &[withheld]).unwrap();
         assert_eq!(process.wait().await.unwrap(), Exit::Code(0));

@@ -1,4 +1,4 @@
-//! Holds what a testbed had against what its request asked for.
+//! Comparison of a testbed's packages with those that its request asked for.
 
 use std::cmp::Ordering;
 
@@ -10,41 +10,42 @@ use super::ppa::{self, PpaAccess};
 use crate::request::{Request, TestSource, Trigger};
 use crate::result::{Proof, ProofItem, ProofKind, ProofVerdict};
 
-/// What is known about a run once it has ended.
+/// Facts about a run that has ended.
 #[derive(Debug, Clone, Copy)]
 pub struct Tested<'a> {
-    /// What was asked for.
+    /// Request that was tested.
     pub request: &'a Request,
-    /// How apt was to be set up for it.
+    /// Setup of apt for it.
     pub setup: &'a AptSetup,
-    /// The PPAs of the request.
+    /// PPAs of the request.
     pub ppas: &'a [PpaAccess],
-    /// The reports of the testbed.
+    /// Reports of the testbed.
     pub reports: &'a [Evidence],
-    /// The binary packages, with their versions, that were installed when tests ran.
+    /// Binary packages that were installed when tests ran, with their versions.
     pub packages: &'a [(String, String)],
     /// Whether these are all of them.
     pub has_all_packages: bool,
-    /// The source that was unpacked, `SRC VERSION`.
+    /// Source that was unpacked, as `SRC VERSION`.
     pub source: Option<&'a str>,
     /// Whether this is the second run, with every package of the pocket.
     pub is_fallback: bool,
 }
 
-/// What follows from that.
+/// Judgement of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
-    /// The record for the result.
+    /// Record for the result.
     pub proof: Proof,
-    /// The testbed had a newer version of what was asked for: trying again is in vain.
+    /// Whether the testbed had a newer version than requested, so that a retry is pointless.
     pub is_superseded: bool,
-    /// The triggers were to be had, and others were installed: their dependencies cannot be met from the release.
+    /// Whether the triggers were available and other versions were installed: their dependencies cannot be met from the
+    /// release.
     pub is_held_back: bool,
-    /// Why apt could not be set up.
+    /// Reason for which apt could not be set up.
     pub setup_error: Option<String>,
 }
 
-/// One item, and why it is not met.
+/// One item, with the reason for which it is not met.
 struct Judged {
     item: ProofItem,
     is_superseded: bool,
@@ -87,7 +88,7 @@ impl Tested<'_> {
         let is_held_back = items.iter().any(|judged| judged.is_held_back);
         let mut proof = Proof::of(items.into_iter().map(|judged| judged.item).collect(), self.is_fallback);
         let is_branch_missing = self.request.parameters().source.is_some() && self.source.is_none();
-        // What is left out of a list may be the very package that stayed old.
+        // The package that stayed old may be one that is left out of the list.
         let is_cut = !self.has_all_packages || self.reports.iter().any(|report| report.is_cut);
         if proof.verdict == ProofVerdict::Proven && (report.error.is_some() || is_branch_missing || is_cut) {
             proof.verdict = ProofVerdict::None;
@@ -182,14 +183,14 @@ impl Tested<'_> {
         }
     }
 
-    /// Holds what was installed when tests ran against what apt promised.
+    /// Compares the packages that were installed when tests ran with those that apt promised.
     fn installed(&self, item: ProofItem, shipped: &[&Binary], report: &Evidence) -> Judged {
         let mut shown = None;
         for binary in shipped {
             let is_it = |name: &str| name == binary.name;
             let mut versions: Vec<&str> =
                 self.packages.iter().filter(|(name, _)| is_it(name)).map(|(_, version)| version.as_str()).collect();
-            // Before the upgrade says nothing about the test, unless there is none.
+            // The state before the upgrade says nothing about the test, unless there is no upgrade.
             if versions.is_empty() && self.setup.is_read_only {
                 versions.extend(report.installed.iter().filter(|one| is_it(&one.name)).map(|one| one.version.as_str()));
             }
@@ -244,12 +245,12 @@ impl Tested<'_> {
     }
 }
 
-/// The address of a PPA's archive, in the form in which apt gets it.
+/// Returns the address of a PPA's archive, in the form in which apt gets it.
 fn address(access: &PpaAccess) -> String {
     ppa::archive_url(&access.archive_url).unwrap_or_else(|| access.archive_url.clone())
 }
 
-/// The reason, or why apt could not be set up if that is known.
+/// Returns the reason, or why apt could not be set up if that is known.
 fn why(report: &Evidence, reason: &str) -> String {
     report.error.clone().unwrap_or_else(|| reason.to_owned())
 }
@@ -258,7 +259,7 @@ fn is_newer(version: &str, than: &str) -> bool {
     compare(version, than) == Ordering::Greater
 }
 
-/// Debian's order of versions. What is no version is older than all others.
+/// Compares by Debian's order of versions. Invalid versions are older than all others.
 fn compare(a: &str, b: &str) -> Ordering {
     a.parse::<Version>().ok().cmp(&b.parse::<Version>().ok())
 }

@@ -1,4 +1,4 @@
-//! The command that repeats a request's test by hand.
+//! Command that repeats a request's test by hand.
 
 use std::path::PathBuf;
 
@@ -9,18 +9,20 @@ use crate::release::QueueName;
 use crate::request::line::Submission;
 use crate::request::{InvalidRequest, TestSource};
 
-/// What autopkgtest's own tools call a virtual machine of a release: they make `autopkgtest-RELEASE-ARCH.img`.
+/// Returns the virtual machine of a release under the name that autopkgtest's own tools give it:
+/// `autopkgtest-RELEASE-ARCH.img`.
 pub fn default_testbed(queue: &QueueName) -> Vec<String> {
     let foreign = !has_own_i386(&queue.release, &queue.architecture);
     let host = if foreign { "amd64" } else { queue.architecture.as_str() };
     vec!["qemu".to_owned(), format!("autopkgtest-{}-{host}.img", queue.release)]
 }
 
-/// The command line of a recent autopkgtest that tests the same as a request: packages from the same pockets and PPAs, the same
-/// environment, the same source. `pocket` is the release's; `testbed` is the virt server with its arguments.
+/// Returns the command line of a recent autopkgtest that tests the same as a request: packages from the same pockets
+/// and PPAs, the same environment, the same source. `pocket` is the release's; `testbed` is the virt server with its
+/// arguments.
 ///
 /// # Errors
-/// When it asks for a Bazaar branch, which autopkgtest cannot fetch.
+/// Fails when the request asks for a Bazaar branch, which autopkgtest cannot fetch.
 pub fn reproduce(
     submission: &Submission,
     pocket: Option<&Pocket>,
@@ -40,7 +42,7 @@ pub fn reproduce(
     if !is_null {
         args.push("--apt-upgrade".to_owned());
     }
-    // This machine's packages stay as they are.
+    // The packages of this machine are not changed.
     if let Some(pocket) = pocket.filter(|_| !is_null) {
         args.extend(from_pocket(submission, pocket));
     }
@@ -67,7 +69,7 @@ pub fn reproduce(
     Ok(CommandLine { program: PathBuf::from("autopkgtest"), args })
 }
 
-/// autopkgtest's own options for what comes from a pocket.
+/// Returns autopkgtest's own options for packages from a pocket.
 fn from_pocket(Submission { queue, request }: &Submission, pocket: &Pocket) -> Vec<String> {
     let mut sources: Vec<String> = Vec::new();
     for trigger in &request.parameters().triggers {

@@ -1,4 +1,4 @@
-//! A worker's settings: worker.conf with the override files, as they are now. They are read again when they change.
+//! Settings of a worker: worker.conf with the override files. They are read again when they change.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,27 +12,27 @@ use super::variables::{Definitions, Variable};
 use crate::release::{Architecture, Release};
 use crate::request::SourcePackage;
 
-/// worker.conf and the override files as they were when they were read. A test keeps those with which it began.
+/// worker.conf and the override files as they were read. A test keeps the settings with which it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// worker.conf.
     pub conf: WorkerConf,
-    /// The lists of special packages.
+    /// Lists of special packages.
     pub overrides: Overrides,
 }
 
 impl Settings {
-    /// The settings without any file: tests run on this machine itself.
+    /// Returns the settings without any file: tests run on this machine itself.
     pub fn null() -> Self {
         Self { conf: WorkerConf::null(), overrides: Overrides::default() }
     }
 
-    /// Which line says that this package is never run here, if one does.
+    /// Returns the line that excludes this package from being run here, if there is one.
     pub fn never_run(&self, package: &SourcePackage, architecture: &Architecture, release: &Release) -> Option<Origin> {
         self.overrides.find(ListName::NeverRun, package, architecture, release)
     }
 
-    /// What can be read, and yet cannot be meant: lists that need a setting which is not there.
+    /// Returns faults of valid files that cannot be intended: lists that need a missing setting.
     fn contradictions(&self) -> Vec<ConfError> {
         let mut faults = Vec::new();
         let mut note = |list: ListName, message: &str, hint: &str| {
@@ -55,7 +55,7 @@ impl Settings {
     }
 }
 
-/// Everything that is wrong with a worker.conf and its override files, for people who write them: also what a worker would put up with.
+/// Returns all faults of a worker.conf and its override files, for their authors: also those that a worker tolerates.
 pub fn lint(file: &Path, defined: &Definitions) -> Vec<ConfError> {
     let (conf, mut faults) = WorkerConf::examine(file, defined);
     let Some(conf) = conf else { return faults };
@@ -66,18 +66,18 @@ pub fn lint(file: &Path, defined: &Definitions) -> Vec<ConfError> {
     faults
 }
 
-/// The settings in force, which follow their files.
+/// Current settings, which follow their files.
 #[derive(Debug)]
 pub struct Configuration {
     file: Option<PathBuf>,
     defined: Definitions,
     settings: Arc<Settings>,
-    /// How the files looked when they were last read.
+    /// Properties of the files when they were last read.
     seen: Vec<(PathBuf, Option<Look>)>,
     faults: Vec<ConfError>,
 }
 
-/// What tells whether a file changed, without reading it.
+/// Properties that show whether a file has changed, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Look {
     device: u64,
@@ -101,18 +101,18 @@ impl Look {
 }
 
 impl Configuration {
-    /// The settings without any file.
+    /// Returns the settings without any file.
     pub fn null() -> Self {
         let settings = Arc::new(Settings::null());
         Self { file: None, defined: Definitions::default(), settings, seen: Vec::new(), faults: Vec::new() }
     }
 
-    /// Reads a worker.conf and its override files. Faults in the latter are told by [`Configuration::faults`].
+    /// Reads a worker.conf and its override files. [`Configuration::faults`] returns the faults of the latter.
     ///
     /// # Errors
-    /// When worker.conf cannot be used.
+    /// Fails when worker.conf cannot be used.
     pub fn load(file: &Path, defined: Definitions) -> Result<Self, ConfError> {
-        // How the files look is noted before they are read: what changes meanwhile is read again.
+        // The properties are noted before the files are read: a change meanwhile leads to another reading.
         let mut seen = vec![(file.to_owned(), Look::at(file))];
         let conf = WorkerConf::load(file, &defined)?;
         seen.extend(look_at_overrides(&conf));
@@ -121,21 +121,21 @@ impl Configuration {
         Ok(Self { file: Some(file.to_owned()), defined, settings, seen, faults })
     }
 
-    /// The settings in force.
+    /// Returns the current settings.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings)
     }
 
-    /// What was wrong when the files were last read. The settings in force are those from before a fault in worker.conf, and without
-    /// the faulty lines of the override files.
+    /// Returns the faults of the files when they were last read. The current settings are those from before a fault in
+    /// worker.conf, and without the faulty lines of the override files.
     pub fn faults(&self) -> &[ConfError] {
         &self.faults
     }
 
-    /// Reads again what has changed, and tells what is wrong with it: once for each change. Costs a look at five files when nothing
-    /// has changed.
+    /// Reads changed files again, and returns their new faults, each once. Without a change this costs five calls of
+    /// stat(2).
     ///
-    /// A worker.conf that became faulty leaves the former one in force.
+    /// A worker.conf that became faulty leaves the previous one in effect.
     pub fn refresh(&mut self) -> Vec<ConfError> {
         let Some(file) = self.file.clone() else { return Vec::new() };
         if self.seen.iter().all(|(path, look)| Look::at(path) == *look) {
@@ -152,7 +152,7 @@ impl Configuration {
             tracing::info!("{} or its override files have changed, and are read again", file.display());
             self.settings = Arc::new(settings);
         }
-        // What is old news is not told again because another file has changed.
+        // Old faults are not reported again because another file has changed.
         let news = faults.iter().filter(|fault| !self.faults.contains(fault)).cloned().collect();
         self.seen = seen;
         self.faults = faults;

@@ -1,12 +1,12 @@
-//! Words of worker.conf: splitting them as a shell does, and filling in their `$VARIABLES`.
+//! Words of worker.conf: splits them as a shell does, and fills in their `$VARIABLES`.
 
 use super::variables::{Definitions, Variable};
 
-/// Splits a text into words as a shell does: white space separates, quotation marks and backslashes hold together. Nothing
-/// else has a meaning.
+/// Splits a text into words as a shell does: white space separates, quotation marks and backslashes hold together.
+/// Other characters have no special meaning.
 ///
 /// # Errors
-/// Says what is not closed.
+/// Describes what is not closed.
 pub(super) fn split_words(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -51,7 +51,7 @@ pub(super) fn split_words(text: &str) -> Result<Vec<String>, &'static str> {
     Ok(words)
 }
 
-/// A word as a shell would need it to read it back unchanged.
+/// Quotes a word so that a shell reads it back unchanged.
 pub fn quote(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "%+,-./:=@_".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -61,7 +61,7 @@ pub fn quote(word: &str) -> String {
     }
 }
 
-/// The name after a `$` that stands for nothing.
+/// Unknown name after a `$`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UnknownVariable(pub(super) String);
 
@@ -76,17 +76,17 @@ enum Piece {
 pub(super) struct Template(Vec<Piece>);
 
 impl Template {
-    /// Reads a template in which each `$` begins a variable; `$$` stands for a dollar sign.
+    /// Parses a template in which each `$` begins a variable; `$$` stands for a dollar sign.
     pub(super) fn strict(text: &str, defined: &Definitions) -> Result<Self, UnknownVariable> {
         Self::read(text, defined, true)
     }
 
-    /// Reads a shell command: only our own and the operator's variables are replaced, every other `$` is the shell's.
+    /// Parses a shell command: only our own and the operator's variables are replaced, every other `$` is the shell's.
     pub(super) fn shell(text: &str, defined: &Definitions) -> Self {
         Self::read(text, defined, false).unwrap_or_else(|_| Self::text(text))
     }
 
-    /// A text without variables.
+    /// Returns a template of a text without variables.
     pub(super) fn text(text: &str) -> Self {
         Self(vec![Piece::Text(text.to_owned())])
     }
@@ -127,17 +127,17 @@ impl Template {
         Ok(Self(pieces))
     }
 
-    /// Whether the variable occurs in it.
+    /// Whether the template contains the variable.
     pub(super) fn uses(&self, variable: Variable) -> bool {
         self.0.contains(&Piece::Variable(variable))
     }
 
-    /// Whether it is the variable and nothing else.
+    /// Whether the template is the variable and nothing else.
     pub(super) fn is_only(&self, variable: Variable) -> bool {
         self.0 == [Piece::Variable(variable)]
     }
 
-    /// The text with its variables filled in.
+    /// Returns the text with its variables filled in.
     pub(super) fn fill<'v>(&self, value: impl Fn(Variable) -> &'v str) -> String {
         let mut text = String::new();
         for piece in &self.0 {
@@ -202,7 +202,7 @@ mod tests {
             ("$$RELEASE", "$RELEASE"),
             ("$HOSTNAME-$TIMESTAMP-$UUID", "worker1-20261123-084000-an-id"),
             ("--flavor=${FLAVOR}", "--flavor=m1 small"),
-            // A value is a value, whatever it looks like.
+            // A value is not filled in again, whatever it looks like.
             ("$DOLLAR", "$RELEASE"),
         ] {
             assert_eq!(Template::strict(text, &defined()).unwrap().fill(value), filled, "{text}");

@@ -1,4 +1,4 @@
-//! What a `$VARIABLE` in worker.conf stands for: our own variables, and those that the operator defines.
+//! Variables of worker.conf: our own, and those that the operator defines.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,15 +9,15 @@ use std::str::FromStr;
 pub(super) enum Variable {
     Release,
     Architecture,
-    /// The testbed's own architecture; differs from the test's when that runs as a foreign one.
+    /// Architecture of the testbed itself; differs from the test's when that runs as a foreign one.
     HostArchitecture,
     Package,
     PackageSize,
-    /// When the test starts, in UTC: `%Y%m%d-%H%M%S`.
+    /// Start of the test, in UTC: `%Y%m%d-%H%M%S`.
     Timestamp,
-    /// This machine's name.
+    /// Name of this machine.
     HostName,
-    /// The request's id.
+    /// Request's id.
     Uuid,
 }
 
@@ -47,14 +47,15 @@ impl Variable {
     }
 }
 
-/// A variable that the operator defines: `KEY=VALUE`. The key is capital letters, digits and underscores, and none of our own.
+/// A variable that the operator defines: `KEY=VALUE`. The key consists of capital letters, digits and underscores, and
+/// is none of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     name: String,
     value: String,
 }
 
-/// A text that defines no variable, and why.
+/// Text that defines no variable, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} defines no variable: {rule}")]
 pub struct InvalidDefinition {
@@ -84,7 +85,7 @@ impl FromStr for Definition {
     }
 }
 
-/// The variables that the operator defines, by name. Of several with one name, the last counts.
+/// Variables that the operator defines, by name. The last of several with the same name counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definitions(BTreeMap<String, String>);
 
@@ -93,7 +94,7 @@ impl Definitions {
         self.0.get(name).map(String::as_str)
     }
 
-    /// Every name that a template may use.
+    /// Returns every name that a template may use.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let own = Variable::ALL.into_iter().map(|variable| -> &str { variable.name() });
         own.chain(self.0.keys().map(String::as_str))
@@ -106,7 +107,7 @@ impl FromIterator<Definition> for Definitions {
     }
 }
 
-/// `$RELEASE, $ARCHITECTURE, …`: for messages.
+/// Lists `$RELEASE, $ARCHITECTURE, …` for messages.
 impl fmt::Display for Definitions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<String> = self.names().map(|name| format!("${name}")).collect();

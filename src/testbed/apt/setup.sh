@@ -1,8 +1,8 @@
-# Sets apt up in the testbed for what a request asks for, and reports what apt has then. It runs as root after the operator's setup
+# Sets up apt in the testbed for a request, and reports what apt has afterwards. Runs as root after the operator's setup
 # commands and before the upgrade, at each reset of the testbed. POSIX sh; awk may be mawk.
 #
-# Set above this line: nonce, setup (1, or 0 to report only), release, pocket, take (triggers, all or nothing), triggers (a line
-# "SRC VERSION" for each), package, ppas (a line "URL" for each) and ppa_folder (where keys and sources were copied to).
+# Set above this line: nonce, setup (1, or 0 to report only), release, pocket, take (triggers, all or nothing), triggers
+# (a line "SRC VERSION" for each), package, ppas (a line "URL" for each) and ppa_folder (with the copied keys and sources).
 export LC_ALL=C
 say() { printf 'apt-ci-evidence %s %s\n' "$nonce" "$*"; }
 fail() { say "error $*"; say end; exit 1; }
@@ -96,7 +96,7 @@ derive_stanzas() {
         END { finish() }'
 }
 
-# Prints the suites of all enabled sources, those that may be a release itself first.
+# Prints the suites of all enabled sources; those that may be a release itself come first.
 suites() {
     for file in "$apt_dir/sources.list" "$apt_dir"/sources.list.d/*.list; do
         [ -r "$file" ] && sed -n 's/^[ \t]*deb[ \t]*\(\[[^]]*\]\)\{0,1\}[ \t]*[^ \t]*[ \t][ \t]*\([^ \t]*\).*/\2/p' "$file"
@@ -132,11 +132,11 @@ update() {
     apt-get update -o APT::Update::Error-Mode=any -o Acquire::Retries=3 >"$apt_work/update" 2>&1 || status=$?
     without_login <"$apt_work/update"
     [ "$status" = 0 ] || return 1
-    # apt before 2.1.2 ends with 0 all the same.
+    # apt before 2.1.2 ends with 0 in spite of errors.
     ! grep -q '^W: Some index files failed to download' "$apt_work/update"
 }
 
-# Prints what the indexes have of the sources named in $apt_work/sources: KIND SRC VERSION BINARY VERSION ARCH SUITE URL.
+# Prints the entries of the indexes for the sources in $apt_work/sources: KIND SRC VERSION BINARY VERSION ARCH SUITE URL.
 read_indexes() {
     end_of_index='the end of the index'
     format='$(CREATED_BY)|$(REPO_URI)|$(RELEASE)|$(FILENAME)'
@@ -144,7 +144,7 @@ read_indexes() {
     while IFS='|' read -r kind url suite file; do
         case "$kind" in Packages | Sources) ;; *) continue ;; esac
         url=$(printf '%s\n' "$url" | without_login)
-        # An index counts as read when it was read to its end.
+        # An index counts as read only after its end was reached.
         { /usr/lib/apt/apt-helper cat-file "$file" 2>/dev/null && printf '\n%s\n' "$end_of_index"; } |
             awk -v kind="$kind" -v suite="$suite" -v url="$url" -v end="$end_of_index" -v indexes="$apt_work/indexes" '
             function finish() {
@@ -185,7 +185,7 @@ write_pins() {
     install -m 644 "$apt_work/pins" "$apt_dir/preferences.d/apt-ci-pocket.pref"
 }
 
-# Says the lines that it reads, at most $1 of them. Of a list that is cut nothing is proven, so that is said, too.
+# Reports the lines that it reads, at most $1 of them, and whether the list was cut: a cut list proves nothing.
 say_lines() {
     awk -v most="$1" 'NR <= most + 0 { print; next } { print "cut after " most " lines"; exit }' |
         while read -r line; do say "$line"; done
@@ -195,7 +195,7 @@ report() {
     native=$(dpkg --print-architecture)
     say "architecture $native"
     sort -u "$apt_work/indexes" | sed 's/^/index /' | say_lines 200
-    # What each suite has of each source: how many binaries, and whether the source itself.
+    # The number of binaries of each source in each suite, and whether the suite has the source itself.
     awk '
         { key = $2 " " $3 " " $7 " " $8; seen[key] = 1 }
         $1 == "Packages" && !((key, $4, $5, $6) in known) { known[key, $4, $5, $6] = 1; binaries[key]++ }
@@ -209,7 +209,7 @@ report() {
     [ ! -s "$apt_work/names" ] || xargs apt-cache policy <"$apt_work/names" >"$apt_work/policy" 2>/dev/null || :
     dpkg-query -W -f '${source:Package} ${source:Version} ${Package} ${Version} ${Status}\n' 2>/dev/null |
         awk 'NF > 4 && $NF == "installed"' >"$apt_work/installed" || :
-    # What would be installed of each trigger: the candidates of the binaries that its version ships, else of all of the source.
+    # The candidates of each trigger: of the binaries that its version ships, or else of all binaries of the source.
     awk -v native="$native" '
         FILENAME ~ /triggers$/ { asked[$1] = asked[$1] " " $2 " "; next }
         FILENAME ~ /versions$/ {
@@ -260,7 +260,7 @@ if [ "$setup" = 1 ]; then
         install -m 644 -t "$apt_dir/sources.list.d" "$ppa_folder"/*.list
         rm -r "$ppa_folder"
     fi
-    # Who is asked to test an upload does not wait for Ubuntu's phasing.
+    # A requested test of an upload does not wait for Ubuntu's phasing.
     echo 'APT::Get::Always-Include-Phased-Updates "true";' >"$apt_work/phased"
     install -D -m 644 "$apt_work/phased" "$apt_dir/apt.conf.d/90apt-ci"
     update ||

@@ -1,14 +1,15 @@
-//! Which addresses are public: those that mean the same from everywhere, and not something of this host or its network.
+//! Public addresses: those that lead to the same host from everywhere, and not to this host or its network.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Networks of IPv4 that are not public, by IANA's registry of special addresses: first address and length of the prefix.
+/// Networks of IPv4 that are not public, from IANA's registry of special addresses: first address and length of the
+/// prefix.
 const SPECIAL_V4: [([u8; 4], u32); 17] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
     ([100, 64, 0, 0], 10),
     ([127, 0, 0, 0], 8),
-    // A cloud's metadata are here, too.
+    // Contains the metadata services of clouds.
     ([169, 254, 0, 0], 16),
     ([172, 16, 0, 0], 12),
     ([192, 0, 0, 0], 24),
@@ -19,9 +20,9 @@ const SPECIAL_V4: [([u8; 4], u32); 17] = [
     ([198, 18, 0, 0], 15),
     ([198, 51, 100, 0], 24),
     ([203, 0, 113, 0], 24),
-    // Another cloud's metadata, at an address that only looks public.
+    // Metadata service of another cloud, whose address only looks public.
     ([168, 63, 129, 16], 32),
-    // Multicast, and what is reserved above it.
+    // Multicast, and the reserved networks above it.
     ([224, 0, 0, 0], 4),
     ([240, 0, 0, 0], 4),
 ];
@@ -45,7 +46,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, .., high, low] = address.segments();
-    // Behind NAT64 every server of IPv4 has an address of this network.
+    // Behind NAT64, every server of IPv4 has an address in this network.
     if address.segments().starts_with(&[0x64, 0xff9b, 0, 0, 0, 0]) {
         return is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     }

@@ -1,8 +1,9 @@
-//! The border of the operator's network: which servers a branch may be fetched from when its address came over the web.
+//! Border of the operator's network: the servers from which a branch may be fetched when its address came over the web.
 //!
-//! Such a request can come from people whom nobody knows, so its address must not lead to servers that only this host can reach. The name is
-//! resolved once, every address that it has must be public, and git is held to these addresses: it neither resolves the name again nor follows
-//! a redirect. Hosts that the site lists are exempt. Where a proxy is set, the proxy is the border: everything goes through it.
+//! Such a request can come from strangers, so its address must not lead to servers that only this host can reach. The
+//! name is resolved once, all of its addresses must be public, and git is restricted to these addresses: it neither
+//! resolves the name again nor follows a redirect. Hosts that the site lists are exempt. Where a proxy is set,
+//! everything goes through it, and the proxy is the border.
 
 use std::fmt;
 use std::io;
@@ -18,13 +19,13 @@ use crate::request::GitSource;
 
 /// Timeout for resolving a name.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Maximum number of addresses that git is given.
+/// Maximum number of addresses that are passed to git.
 const MAX_ADDRESSES: usize = 16;
 
 /// Resolves a host name. Blocks.
 pub type Resolver = dyn Fn(&str, u16) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// Which servers may be reached for requests that came over the web.
+/// Servers that may be reached for requests that came over the web.
 #[derive(Clone)]
 pub struct Border {
     allowed: Arc<[AllowedHost]>,
@@ -37,10 +38,10 @@ impl fmt::Debug for Border {
     }
 }
 
-/// A host that is exempt: `HOST`, or `HOST:PORT` for this port alone. An IPv6 address has brackets.
+/// Host that is exempt: `HOST`, or `HOST:PORT` for this port alone. An IPv6 address has brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedHost {
-    /// As a URL has it: in small letters, and an address in its usual form.
+    /// Host in the form that URLs have: in lower case, and addresses in their canonical form.
     host: String,
     port: Option<u16>,
 }
@@ -72,40 +73,40 @@ impl fmt::Display for AllowedHost {
     }
 }
 
-/// Why a branch cannot be fetched from its server.
+/// Reason for which a branch cannot be fetched from its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Barred {
-    /// It must not be, now or later.
+    /// The branch must not be fetched, now or later.
     Forbidden(String),
     /// The name cannot be resolved now.
     Unresolved(String),
 }
 
-/// How git reaches a server.
+/// Way in which git reaches a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Way {
-    /// The address to fetch, as it was checked.
+    /// Address to fetch, as it was checked.
     pub(super) url: String,
-    /// `HOST:PORT:ADDRESS[,ADDRESS]`: what git takes for the name's addresses. None where there is nothing to resolve.
+    /// `HOST:PORT:ADDRESS[,ADDRESS]`, to which git is restricted. `None` where there is no name to resolve.
     pub(super) held_to: Option<String>,
 }
 
 impl Border {
-    /// A border with these exemptions; names are resolved as the system does it.
+    /// Creates a border with these exemptions, which resolves names as the system does.
     pub fn new(allowed: impl IntoIterator<Item = AllowedHost>) -> Self {
         let system = |host: &str, port| Ok((host, port).to_socket_addrs()?.map(|address| address.ip()).collect());
         Self::with_resolver(allowed, Arc::new(system))
     }
 
-    /// A border where this resolves names.
+    /// Creates a border with another resolver.
     pub fn with_resolver(allowed: impl IntoIterator<Item = AllowedHost>, resolver: Arc<Resolver>) -> Self {
         Self { allowed: allowed.into_iter().collect(), resolver }
     }
 
-    /// Checks what can be known of an address without resolving its name.
+    /// Checks an address without resolving its name.
     ///
     /// # Errors
-    /// In words, when no request over the web may name this address.
+    /// Fails when no request over the web may name this address; the error describes why.
     pub fn check(&self, source: &GitSource) -> Result<(), String> {
         self.target(source).map(drop)
     }
@@ -129,7 +130,7 @@ impl Border {
         if addresses.is_empty() {
             return Err(unresolved(&"it has no address"));
         }
-        // One that is not public is enough: which one git would take is not for the requester to choose.
+        // One address that is not public is enough: git may use any of them.
         if !addresses.iter().all(|address| is_public(*address)) {
             return Err(Barred::Forbidden(not_public(&format!("the name {host} leads to"))));
         }
@@ -159,7 +160,7 @@ impl Border {
             }
             _ => return Err(not_public(&format!("{host} is"))),
         };
-        // git is held to the name without the dot that may end it.
+        // git is restricted to the name without a final dot.
         if matches!(url.host(), Some(Host::Domain(_))) {
             url.set_host(Some(&host)).map_err(|error| format!("it is no address: {error}"))?;
         }
@@ -167,7 +168,7 @@ impl Border {
     }
 }
 
-/// A checked address, and the name in it that has to be resolved.
+/// A checked address, with the name in it that must be resolved.
 struct Target {
     url: Url,
     name: Option<(String, u16)>,
@@ -184,7 +185,7 @@ fn plain(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// The proxy that git takes for an address, by the variables that lead to the network.
+/// Returns the proxy that git uses for an address, according to the environment.
 pub(super) fn proxy<'e>(url: &Url, environment: &'e Environment) -> Option<&'e str> {
     let names: &[&str] = match url.scheme() {
         "https" => &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"],
@@ -206,7 +207,7 @@ mod tests {
     fn border(allowed: &[&str], addresses: &'static [&'static str]) -> (Border, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&asked);
-        // One answer for each question: who asks twice gets another one.
+        // Each query has an answer of its own, so that a second query would get another one.
         let resolver = move |_: &str, _: u16| {
             let turn = counted.fetch_add(1, Ordering::SeqCst);
             let answer = addresses.get(turn).ok_or_else(|| io::Error::other("asked too often"))?;

@@ -1,4 +1,4 @@
-//! The commands that fetch a branch, and the environment that they run in.
+//! Commands that fetch a branch, and their environment.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::request::{BzrSource, GitSource, TestSource};
 use crate::testbed::autopkgtest::is_executable;
 use crate::testbed::command_line::CommandLine;
 
-/// What git must not do, or must do without; each as `-c`.
+/// Settings that restrict git; each is passed with `-c`.
 const GIT_SETTINGS: [&str; 9] = [
     "protocol.allow=never",
     "protocol.http.allow=always",
@@ -21,24 +21,25 @@ const GIT_SETTINGS: [&str; 9] = [
     "advice.detachedHead=false",
 ];
 
-/// The name that the fetched reference gets, as autopkgtest names it.
+/// Name of the fetched reference, which is autopkgtest's own.
 const BRANCH: &str = "testbranch";
 
-/// The variables that lead to the network.
+/// Variables with the settings of the network.
 const PASSED_ON: [&str; 8] =
     ["PATH", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"];
 
-/// What to run, one after the other, and the whole environment for it.
+/// Commands to run one after the other, with their complete environment.
 pub(super) struct Fetch {
     pub(super) commands: Vec<CommandLine>,
     pub(super) variables: Vec<(&'static str, String)>,
 }
 
 impl Fetch {
-    /// The fetch of a branch into the folder, with `home` as an empty home, on this way if there is one.
+    /// Returns the commands that fetch a branch into the folder, with `home` as an empty home, in this way if there is
+    /// one.
     ///
     /// # Errors
-    /// When the program for it is not installed, or cannot be held to its way.
+    /// Fails when the program is not installed, or cannot be restricted to the way.
     pub(super) fn new(
         source: &TestSource,
         folder: &Path,
@@ -68,7 +69,7 @@ impl Fetch {
         };
         variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         if way.is_some() {
-            // With a proxy, nothing goes around it; without one, these say nothing.
+            // With a proxy, no connection bypasses it; without one, these have no effect.
             variables.extend(WAY_VARIABLES.map(|(name, value)| (name, value.to_owned())));
         }
         Ok(Self { commands, variables })
@@ -87,13 +88,13 @@ const GIT_VARIABLES: [(&str, &str); 6] = [
 const BZR_VARIABLES: [(&str, &str); 4] =
     [("BRZ_SSH", "/bin/false"), ("BZR_SSH", "/bin/false"), ("BRZ_LOG", "/dev/null"), ("BZR_LOG", "/dev/null")];
 
-/// What git must not do for a request that came over the web: it asks the server that was checked and no other one.
+/// Settings for requests that came over the web: git contacts only the server that was checked.
 const WAY_SETTINGS: [&str; 4] =
     ["protocol.git.allow=never", "http.followRedirects=false", "transfer.bundleURI=false", "fetch.uriProtocols="];
 
 const WAY_VARIABLES: [(&str, &str); 3] = [("GIT_ALLOW_PROTOCOL", "http:https"), ("no_proxy", ""), ("NO_PROXY", "")];
 
-/// Older versions pass over `http.curloptResolve` in silence, and would resolve the name again.
+/// Oldest version of git that can be restricted: older versions silently ignore `http.curloptResolve`.
 const LEAST_GIT: (u32, u32) = (2, 37);
 
 fn check_can_be_held(program: &Path) -> Result<(), String> {
@@ -110,7 +111,8 @@ fn check_can_be_held(program: &Path) -> Result<(), String> {
     Err(format!("requests over the web need git {major}.{minor} or newer, and here is {}", text.trim()))
 }
 
-/// As autopkgtest does it in a testbed: a full clone, then the reference, which need not be a branch.
+/// Returns the commands that autopkgtest uses in a testbed: a full clone, then the reference, which need not be a
+/// branch.
 fn with_git(program: &Path, source: &GitSource, folder: &Path, way: Option<&Way>) -> Vec<CommandLine> {
     let folder = folder.to_string_lossy().into_owned();
     let url = way.map_or(source.url(), |way| way.url.as_str());
@@ -125,7 +127,7 @@ fn with_git(program: &Path, source: &GitSource, folder: &Path, way: Option<&Way>
         args.extend(words.iter().map(|word| (*word).to_owned()));
         CommandLine { program: program.to_owned(), args }
     };
-    // Without a template no hooks come from this machine.
+    // Without a template, no hooks of this machine are copied.
     let clone = ["clone", "--quiet", "--template=", "--no-recurse-submodules"];
     let Some(branch) = source.branch() else {
         return vec![git(&[&clone[..], &["--", url, &folder]].concat())];
@@ -140,14 +142,14 @@ fn with_git(program: &Path, source: &GitSource, folder: &Path, way: Option<&Way>
     ]
 }
 
-/// Only the tree: nothing looks at its history.
+/// Returns the command that exports the tree, without its history.
 fn with_bzr(program: PathBuf, source: &BzrSource, folder: &Path) -> CommandLine {
     let folder = folder.to_string_lossy().into_owned();
     let args = ["export", "--format=dir", "--", &folder, source.url()].map(str::to_owned).to_vec();
     CommandLine { program, args }
 }
 
-/// The first of the programs that is there.
+/// Returns the first of the programs that is installed.
 fn find(programs: &[&str], environment: &Environment) -> Option<PathBuf> {
     let path = environment.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     programs.iter().find_map(|program| {

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// What a server answers to a path; none for "not found".
+/// Answer of a server to a path; `None` for "not found".
 type Answer = dyn Fn(&str) -> Option<Reply> + Send + Sync;
 
 enum Reply {
@@ -16,11 +16,11 @@ enum Reply {
     Redirect(String),
     /// Bytes without end.
     Endless,
-    /// Not a word.
+    /// No answer at all.
     Silence,
 }
 
-/// Serves http on a free port as long as the test's process lives; gives its address.
+/// Serves http on a free port as long as the test's process lives. Returns its address.
 fn serve(answer: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -28,7 +28,7 @@ fn serve(answer: impl Fn(&str) -> Option<Reply> + Send + Sync + 'static) -> Stri
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let answer = Arc::clone(&answer);
-            // Whoever asks may go away.
+            // The client may disconnect.
             std::thread::spawn(move || drop(reply(stream, &*answer)));
         }
     });
@@ -91,7 +91,7 @@ impl Repository {
         Self { folder }
     }
 
-    /// The answer of a server that only knows files.
+    /// Returns the answers of a server that only knows files.
     fn file(&self) -> impl Fn(&str) -> Option<Reply> + Send + Sync + use<> {
         let bare = self.folder.path().join("bare.git");
         move |path| {
@@ -114,7 +114,7 @@ fn of_git(address: &str, work: &TempDir) -> Checkout {
     Checkout { source, folder, from_web: false }
 }
 
-/// A border without exemptions, at which no name can be resolved.
+/// Returns a border without exemptions, which cannot resolve any name.
 fn nothing_is_allowed() -> Border {
     Border::with_resolver([], Arc::new(|_: &str, _: u16| Err(io::Error::other("nobody asks this"))))
 }
@@ -134,7 +134,7 @@ async fn any_reference_of_a_repository_can_be_fetched() {
     for (reference, content) in
         [("", None), ("#main", None), ("#other", Some("other\n")), ("#refs/pull/7/head", Some("pull\n"))]
     {
-        // Each over what the one before has left.
+        // Each is fetched over what the one before has left.
         let folder = fetch(&format!("{address}/x.git{reference}"), &work, &limits).await.unwrap();
         assert_eq!(fs::read_to_string(folder.join("debian/control")).unwrap(), "control\n");
         assert_eq!(fs::read_to_string(folder.join("which")).ok().as_deref(), content, "{reference}");
@@ -188,7 +188,7 @@ async fn other_protocols_are_refused_by_git_itself() {
     let work = tempfile::tempdir().unwrap();
     let folder = work.path().join("checkout");
     let touched = work.path().join("touched");
-    // No request can hold such an address. Should one ever, git has its own orders.
+    // Requests cannot contain such an address; git is restricted as well.
     let wanted = TestSource::TestGit("http://host/x".parse().unwrap());
     let fetch = Fetch::new(&wanted, &folder, work.path(), &environment(), None).unwrap();
     let bare = repository.folder.path().join("bare.git");
@@ -219,7 +219,7 @@ async fn a_server_without_end_meets_the_limits() {
     assert!(error.contains("it takes longer than"), "{error}");
 }
 
-/// A program that stands in for Breezy or git.
+/// Creates a fake Breezy or git.
 fn stand_in(name: &str, script: &str) -> (TempDir, Environment) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join(name);
@@ -259,7 +259,7 @@ async fn a_dropped_checkout_leaves_nothing_running() {
     }
 }
 
-/// Fetches a tree that a script makes at `$tree`, beside a folder of this machine that holds its `files` and `control`.
+/// Fetches a tree that a script makes at `$tree`, next to a folder of this machine that has its `files` and `control`.
 async fn fetched(script: &str) -> (Result<(), TestbedError>, TempDir, TempDir) {
     let elsewhere = tempfile::tempdir().unwrap();
     fs::write(elsewhere.path().join("files"), "").unwrap();
@@ -292,7 +292,7 @@ async fn no_link_of_a_branch_leads_to_files_of_this_machine() {
         assert!(error.is_requests_fault() && error.to_string().contains(name), "{script}: {error}");
         assert!(!work.path().join("checkout").exists(), "nothing of it is left");
     }
-    // What stays in the tree may be led through it.
+    // Links may lead to other files of the tree.
     let inside = "mkdir -p \"$tree/dist/tests\" && ln -s dist \"$tree/debian\" && echo > \"$tree/dist/tests/all\" && \
         ln -s all \"$tree/dist/tests/control\" && ln -s missing \"$tree/dist/changelog\"";
     fetched(inside).await.0.unwrap();
@@ -345,7 +345,7 @@ async fn a_bazaar_branch_is_exported_by_the_program_that_is_there() {
     assert_eq!(error, "lp:gzip cannot be fetched: neither brz nor bzr is installed: apt install brz");
 }
 
-/// Counts what asks a server at an address of this machine.
+/// Counts the connections to an address of this machine.
 fn count(address: &str) -> (u16, Arc<std::sync::atomic::AtomicUsize>) {
     let listener = TcpListener::bind(address).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -372,7 +372,7 @@ async fn a_request_over_the_web_reaches_no_server_of_this_machine() {
         assert!(matches!(fetched, Err(TestbedError::Forbidden { .. })), "{host}: {fetched:?}");
     }
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
-    // An exempt one is asked, and leads nowhere else.
+    // An exempt server is contacted, but leads to no other one.
     let other = serve(move |_| Some(Reply::Redirect(format!("http://127.0.0.1:{port}/x.git/info/refs"))));
     let exempt: AllowedHost = other.strip_prefix("http://").unwrap().parse().unwrap();
     let border = Border::new([exempt]);
@@ -384,7 +384,7 @@ async fn a_request_over_the_web_reaches_no_server_of_this_machine() {
 
 #[tokio::test]
 async fn git_is_held_to_the_address_that_was_checked() {
-    // Its name is 127.0.0.1 for everybody else.
+    // Its name resolves to 127.0.0.1 for other programs.
     let (port, elsewhere) = count("127.0.0.1:0");
     let (_, held) = count(&format!("127.0.0.2:{port}"));
     let url = format!("http://localhost:{port}/x.git");

@@ -1,7 +1,8 @@
-//! The tree of a branch, before autopkgtest reads it on this host.
+//! Tree of a branch, before autopkgtest reads it on this host.
 //!
-//! autopkgtest parses some files of a tree itself, as the worker's user, and its log quotes them: a link would show a file of this host to
-//! everybody who can read the log. Names in the tree are the branch's choice, and never a fault of this host.
+//! autopkgtest parses some files of a tree itself, as the worker's user, and its log quotes them: a link would show a
+//! file of this host to everybody who can read the log. Names in the tree are chosen by the branch, and never a fault
+//! of this host.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -10,18 +11,18 @@ use nix::errno::Errno;
 
 use crate::beneath::Folder;
 
-/// What autopkgtest reads of a tree, or looks for; a folder comes before what is in it.
+/// Files and folders of a tree that autopkgtest reads; a folder comes before its files.
 const READ_HERE: [&str; 5] = ["debian", "debian/control", "debian/changelog", "debian/tests", "debian/tests/control"];
 
-/// autopkgtest takes a tree with this file for one that is built already.
+/// File with which autopkgtest takes a tree for one that is already built.
 const BUILT: &str = "debian/files";
 
-/// Why a tree cannot be tested.
+/// Reason for which a tree cannot be tested.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// Something in it is not as it has to be.
+    /// The branch contains something that it must not.
     OfBranch(String),
-    /// It cannot be read.
+    /// The tree cannot be read.
     OfHost(io::Error),
 }
 
@@ -32,7 +33,7 @@ pub(super) fn prepare(folder: &Path) -> Result<(), Fault> {
         is_there(&tree, name)?;
     }
     match tree.remove_file(Path::new(BUILT)) {
-        // What is there in another form is seen below.
+        // Other types of the entry are checked below.
         Ok(()) => {}
         Err(error)
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory) => {}
@@ -44,7 +45,7 @@ pub(super) fn prepare(folder: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Whether something is there for a program that follows links.
+/// Whether the entry exists for a program that follows links.
 fn is_there(tree: &Folder, name: &str) -> Result<bool, Fault> {
     match tree.metadata_through_links(Path::new(name)) {
         Ok(_) => Ok(true),

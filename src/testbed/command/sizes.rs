@@ -1,4 +1,4 @@
-//! How much a test gets: the testbed's size, and time.
+//! Resources of a test: the testbed's size, and time.
 
 use crate::release::QueueName;
 use crate::request::SourcePackage;
@@ -8,7 +8,7 @@ use crate::testbed::limits::{Factors, Limits, MOST_TESTS};
 use crate::testbed::overrides::ListName;
 use crate::testbed::settings::Settings;
 
-/// What the override files say about a package.
+/// Lists of the override files that name a package.
 pub(super) struct Special {
     pub(super) big: Option<Origin>,
     pub(super) long: Option<Origin>,
@@ -22,7 +22,7 @@ impl Special {
     }
 }
 
-/// How much a test gets.
+/// Resources of a test.
 pub(super) struct Sizes<'a> {
     pub(super) testbed: &'a PackageSize,
     pub(super) limits: Limits,

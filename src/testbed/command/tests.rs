@@ -5,7 +5,7 @@ use crate::testbed::autopkgtest::Abilities;
 use crate::testbed::settings::Configuration;
 use crate::testbed::variables::{Definition, Definitions};
 
-/// What an autopkgtest from before 4.0 can do.
+/// Abilities of an autopkgtest older than 4.0.
 const OLD: Abilities = Abilities { test_name_option: "--testname", clones: false, copies: true, foreign: false };
 const FOREIGN: Abilities = Abilities { foreign: true, ..Abilities::USUAL };
 
@@ -43,7 +43,7 @@ fn plan(settings: &Settings, abilities: Abilities, queue: &str, request: &str) -
     run.plan()
 }
 
-/// The command line, without what is the same for every one.
+/// Returns the command line, without the parts that all have in common.
 fn args(settings: &Settings, abilities: Abilities, queue: &str, request: &str) -> String {
     let line = match plan(settings, abilities, queue, request) {
         Ok(plan) => plan.command.to_string(),
@@ -114,7 +114,7 @@ fn each_parameter_alone() {
                 r#"{"test-bzr": "lp:gzip"}"#,
                 "--apt-upgrade T --no-built-binaries /w/checkout -- lxd noble",
             ),
-            // Not for autopkgtest's eyes.
+            // Parameters that autopkgtest does not see.
             (
                 "noble-amd64",
                 r#"{"swiftuser": "me", "readable-by": ["you"], "requester": "me", "submit-time": "now", "uuid": "x", "y": 1}"#,
@@ -150,13 +150,13 @@ fn parameters_that_interact() {
                 "--apt-upgrade \
                  --env=ADT_TEST_TRIGGERS=my-migration-reference/0 T gzip -- lxd",
             ),
-            // Everything is more than the triggers.
+            // All of proposed includes the triggers.
             (
                 "noble-amd64",
                 r#"{"triggers": ["zlib/1"], "all-proposed": "1"}"#,
                 "--apt-upgrade --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd",
             ),
-            // Triggers of a PPA come from there; proposed is taken when it is asked for.
+            // Triggers of a PPA come from there; proposed is taken when it is requested.
             (
                 "ppa-noble-amd64",
                 r#"{"triggers": ["zlib/1"], "ppas": ["me/one"]}"#,
@@ -167,7 +167,7 @@ fn parameters_that_interact() {
                 r#"{"triggers": ["zlib/1"], "ppas": ["me/one", "me/two"], "all-proposed": "1"}"#,
                 &format!("{ppa} --apt-upgrade --env=ADT_TEST_TRIGGERS=zlib/1 T gzip -- lxd"),
             ),
-            // A branch is tested against the release, whatever triggered that.
+            // A branch is tested against the release, whatever triggered it.
             (
                 "noble-amd64",
                 r#"{"triggers": ["zlib/1"], "test-git": "http://h/x"}"#,
@@ -223,7 +223,7 @@ fn this_machine_is_not_changed_by_a_test() {
             ("noble-amd64", r#"{"ppas": ["u:t@me/one"], "all-proposed": "1"}"#, refused),
         ],
     );
-    // What counts is where this package's test runs.
+    // The testbed of this package decides.
     let mixed = settings("[autopkgtest]\n[virt]\nargs = lxd\nvm_args = null\n", &[("vm_packages", "gzip\n")]);
     check(
         &mixed,
@@ -251,7 +251,7 @@ fn ppas_are_copied_in_and_no_token_is_on_the_command_line() {
     let none = Abilities { copies: false, ..OLD };
     let refused = "refused: this autopkgtest has no --copy: the PPA's key cannot be brought into the testbed";
     check(&lxd, none, &[("ppa-noble-amd64", r#"{"ppas": ["me/one"]}"#, refused)]);
-    // Who looks up the keys is told where they are wanted.
+    // The plan names the folder for the keys.
     let folder = |request: &str| plan(&lxd, Abilities::USUAL, "ppa-noble-amd64", request).unwrap().ppa_folder;
     assert_eq!(folder("gzip"), None);
     assert_eq!(folder(r#"gzip {"ppas": ["me/one"]}"#), Some("/w/ppas".into()));
@@ -339,7 +339,7 @@ fn special_packages_get_another_testbed_and_more_time() {
         (&[big], "noble-amd64", times(300, 3000, 20_000, 900, 20_000), "lxd big"),
         (&[long], "noble-amd64", times(300, 3000, 40_000, 900, 40_000), "lxd small"),
         (&[long], "noble-arm64", times(300, 3000, 10_000, 900, 20_000), "lxd small"),
-        // Those of one package are not multiplied with each other, but with a slow architecture's.
+        // The factors of one package are not multiplied with each other, but with a slow architecture's.
         (&[big, long], "noble-amd64", times(300, 3000, 40_000, 900, 40_000), "lxd big"),
         (&[], "noble-riscv64", times(1200, 12_000, 40_000, 3600, 80_000), "lxd small"),
         (&slow, "noble-riscv64", times(1200, 12_000, 160_000, 3600, 160_000), "lxd big"),
@@ -348,7 +348,7 @@ fn special_packages_get_another_testbed_and_more_time() {
     ] {
         assert_eq!(line(lists, queue), format!("{limits} gzip -- {testbed}"), "{lists:?} on {queue}");
     }
-    // Settings that are not there change nothing: in the end it is tested.
+    // Missing settings change nothing: the package is still tested.
     let bare = settings("[autopkgtest]\ntimeout_test = 7\n[virt]\nargs = lxd\n", &[big, vm]);
     let expected = format!("--apt-upgrade {} gzip -- lxd", times(300, 3000, 14, 900, 20_000));
     assert_eq!(args(&bare, Abilities::USUAL, "noble-amd64", "gzip"), expected);

@@ -1,4 +1,4 @@
-//! Reading a worker.conf: every key is known, and every fault has its line.
+//! Reader of worker.conf: every key is known, and every fault has its line.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::testbed::limits::Limits;
 use crate::testbed::template::{Template, UnknownVariable, split_words};
 use crate::testbed::variables::{Definitions, Variable};
 
-/// Every key, by its section.
+/// All keys, by section.
 const KEYS: [(&str, &str); 18] = [
     ("autopkgtest", "checkout_dir"),
     ("autopkgtest", "releases"),
@@ -35,11 +35,11 @@ const KEYS: [(&str, &str); 18] = [
     ("virt", "package_size_big"),
 ];
 
-/// Keys of other workers that mean something this version would not do.
+/// Keys of other workers whose meaning this version does not support.
 const UNSUPPORTED_KEYS: [&str; 3] = ["stable_release_percentage", "worker_upgrade_percentage", "autopkgtest_checkout"];
 const UNSUPPORTED_SECTIONS: [&str; 1] = ["influx"];
 
-/// A longer time limit, in seconds, is a mistake: a year.
+/// Maximum value of a time limit, in seconds: a year. A longer one is a mistake.
 const LONGEST_TIME: u64 = 366 * 24 * 3600;
 
 pub(super) struct Reader<'a> {
@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
         Self { file, defined, faults: RefCell::default() }
     }
 
-    /// Reads the file: what is left of it, and its faults in the order of their lines.
+    /// Reads the file. Returns what is valid, and the faults in the order of their lines.
     pub(super) fn load(self) -> (Option<WorkerConf>, Vec<ConfError>) {
         match small_file::read(self.file) {
             Ok(text) => self.read(&text),
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
         let conf = self.settings(&contents);
         self.check_sizes(&contents, &conf);
         let mut faults = self.faults.into_inner();
-        // What is missing comes last: a mistyped name is the reason for it.
+        // Faults about missing keys come last: a mistyped name is their reason.
         faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
         (Some(conf), faults)
     }
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Refuses every section and key that has no meaning here.
+    /// Refuses every unknown section and key.
     fn check_names(&self, contents: &Contents) {
         for (section, line) in &contents.sections {
             let known = KEYS.iter().map(|(section, _)| *section).chain([DEFAULT_SECTION]);
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
             }
         }
         let is_section = |section: &str| section == DEFAULT_SECTION || KEYS.iter().any(|(known, _)| *known == section);
-        // The keys of an unknown section are not its fault's.
+        // The keys of an unknown section are no further faults.
         for Setting { section, key, line, .. } in contents.settings.iter().filter(|found| is_section(&found.section)) {
             let keys =
                 KEYS.iter().filter(|(known, _)| known == section || section == DEFAULT_SECTION).map(|(_, key)| *key);
@@ -161,7 +161,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Refuses `$PACKAGESIZE` where it would stand for nothing.
+    /// Refuses `$PACKAGESIZE` where it would have no value.
     fn check_sizes(&self, contents: &Contents, conf: &WorkerConf) {
         if find(contents, "virt", "package_size_default").is_some() {
             return;
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A folder, which may be relative to the file's.
+    /// Returns a folder, which may be relative to the file's.
     fn path(&self, found: &Setting) -> Option<PathBuf> {
         if found.value.starts_with('~') {
             let hint = "write the full path: the home folder of a service is usually another one".to_owned();
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         Some(self.file.parent().unwrap_or(Path::new("")).join(&found.value))
     }
 
-    /// A list of names, between spaces or commas.
+    /// Returns a list of names, separated by spaces or commas.
     fn names<T>(&self, found: Option<&Setting>) -> Vec<T>
     where
         T: FromStr<Err: std::fmt::Display> + PartialEq,
@@ -263,13 +263,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The setting of a key that has a value: its section's, or else that of the section for all.
+/// Returns the setting of a key that has a value: in its section, or else in the default section.
 fn find<'c>(contents: &'c Contents, section: &str, key: &str) -> Option<&'c Setting> {
     let find = |section| contents.settings.iter().find(|found| found.section == section && found.key == key);
     find(section).or_else(|| find(DEFAULT_SECTION)).filter(|found| !found.value.is_empty())
 }
 
-/// A hint that names the known word most like this one, if one is like it at all.
+/// Returns a hint with the most similar known word, if one is similar.
 fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     known
         .map(|known| (strsim::damerau_levenshtein(word, known), known))
@@ -397,7 +397,7 @@ mod tests {
         assert_eq!(lines, [2, 2, 3, 4, 7, 7, 8], "{faults:?}");
     }
 
-    /// The file that `apt-ci init` writes, and that `docs/reference/worker-conf.md` describes.
+    /// File that `apt-ci init` writes, and that `docs/reference/worker-conf.md` describes.
     const TEMPLATE: &str = include_str!("../../../templates/site/worker.conf");
 
     #[test]
@@ -406,7 +406,7 @@ mod tests {
         for variable in Variable::ALL {
             assert!(TEMPLATE.contains(&format!("${}", variable.name())), "{variable:?}");
         }
-        // Each key is there, behind a # if its line is an example; the first of several examples counts.
+        // Every key is there, behind a # if its line is an example; the first of several examples counts.
         let key = |line: &str| line.split_once(" = ").map(|(key, _)| key.trim_start_matches('#').to_owned());
         let mut seen = Vec::new();
         let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Giving the middle of an endless log back to the file system while it grows.
+//! Returns the middle of an endless log to the file system while it grows.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -8,34 +8,34 @@ use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::LiveLog;
 
-/// Less than this, in bytes, is not worth the trouble.
+/// Minimum size of a hole, in bytes.
 const STEP: u64 = 1 << 20;
 
-/// File systems give back whole blocks.
+/// Size of the blocks that file systems can free, in bytes.
 const BLOCK: u64 = 4096;
 
-/// How much of a log is kept on the disk.
+/// Bounds of a log on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogBound {
-    /// A log up to this size, in bytes, is left alone.
+    /// Maximum size of a log that is left alone, in bytes.
     pub size: u64,
-    /// How much of the beginning of a larger one is kept, in bytes.
+    /// Size of the beginning of a larger log that is kept, in bytes.
     pub head: u64,
-    /// How much of its end is kept, in bytes.
+    /// Size of its end that is kept, in bytes.
     pub tail: u64,
 }
 
 impl LiveLog {
-    /// Gives the middle of a log that is larger than the bound back to the file system: where it was, the file has a hole, which takes no
-    /// space and reads as zeros. The file keeps its size, and whoever writes it notices nothing. Gives the number of bytes.
+    /// Frees the middle of a log that is larger than the bound: the file gets a hole there, which takes no space and
+    /// reads as zeros. The file keeps its size, and its writer notices nothing. Returns the number of freed bytes.
     ///
-    /// Only what [`LiveLog::look`] has read is given back. On a file system that knows no holes, nothing is.
+    /// Only the part that [`LiveLog::look`] has read is freed. On a file system without holes, nothing is.
     ///
     /// # Errors
-    /// When the file is there and cannot be opened or changed.
+    /// Fails when the file exists and cannot be opened or changed.
     pub fn give_back_middle(&mut self, bound: &LogBound) -> io::Result<u64> {
         let Some((file, size)) = self.open(true)? else { return Ok(0) };
-        // A test on this machine could have put another name of somebody's file here.
+        // A test on this machine could have linked a file of another user here.
         if size <= bound.size || file.metadata()?.nlink() != 1 {
             return Ok(0);
         }

@@ -1,16 +1,16 @@
-//! The tests that begin in a log: autopkgtest announces each with a line of its own.
+//! Starts of tests in a log: autopkgtest announces each in a line.
 
-/// A longer line is no announcement.
+/// Maximum length of an announcement, in bytes.
 const LONGEST_LINE: usize = 1000;
 
-/// What an announcement ends with, after the test's name.
+/// End of an announcement, after the test's name.
 const END: &[u8] = b": [-----------------------";
 
-/// Counts the tests that begin, in a log that comes in pieces.
+/// Counter of the tests that begin in a log, which is read in parts.
 #[derive(Debug, Default)]
 pub(super) struct Starts {
     count: u32,
-    /// The beginning of a line whose end is still to come; cut, as no announcement is longer.
+    /// Beginning of a line whose end has not been read yet; cut, as no announcement is longer.
     line: Vec<u8>,
 }
 
@@ -37,14 +37,14 @@ impl Starts {
     }
 
     fn keep(&mut self, piece: &[u8]) {
-        // One more than the longest, so that what is cut stays too long.
+        // One byte more than the maximum, so that a line that is cut stays too long.
         let room = (LONGEST_LINE + 1).saturating_sub(self.line.len());
         self.line.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
     }
 }
 
-/// Whether a line announces a test: `autopkgtest [HH:MM:SS]: test NAME: [-----…`. Older ones call themselves `adt-run`; newer ones put
-/// the seconds since their start before it.
+/// Whether a line announces a test: `autopkgtest [HH:MM:SS]: test NAME: [-----…`. Older versions call themselves
+/// `adt-run`; newer ones write the seconds since their start before it.
 fn announces(line: &[u8]) -> bool {
     if line.len() > LONGEST_LINE {
         return false;
@@ -62,7 +62,7 @@ fn announces(line: &[u8]) -> bool {
     is_time && !name.is_empty() && !name.contains(&b' ')
 }
 
-/// The line without the `  12s ` before it, if that is there.
+/// Returns the line without a leading `  12s `.
 fn without_seconds(line: &[u8]) -> &[u8] {
     let trimmed = line.trim_ascii_start();
     let digits = trimmed.iter().take_while(|byte| byte.is_ascii_digit()).count();

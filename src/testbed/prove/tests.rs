@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::archive::Pocket;
 
-/// A testbed with noble and its pocket, where zlib is to be had in two versions.
+/// Report of a testbed with noble and its pocket, where zlib is available in two versions.
 const PROPOSED: &str = "\
 index Packages noble http://h/ubuntu/
 index Packages noble-proposed http://h/ubuntu/
@@ -90,7 +90,7 @@ fn a_trigger_that_is_there_and_installed_is_proven() {
     let migrated = PROPOSED.replace(" noble-proposed ", " noble ");
     let scene = Scene::new(ZLIB, &[&migrated]).installed(&[("minizip", "1:1.3-1")]);
     assert_eq!(scene.said()[1], "trigger zlib/1.3-1: met, 1.3-1 from noble; installed: minizip 1:1.3-1");
-    // Nothing of it is installed: it was to be had, and the test did not want it.
+    // Nothing of it is installed: it was available, and the test did not need it.
     assert_eq!(Scene::new(ZLIB, &[PROPOSED]).said(), ["proven", "trigger zlib/1.3-1: met, 1.3-1 from noble-proposed"]);
 }
 
@@ -114,7 +114,7 @@ fn a_newer_version_supersedes_a_trigger() {
     assert!(scene.judge().is_superseded);
     let reason = "trigger zlib/1.2.9-1: not met, superseded: noble-proposed has 1.3-1";
     assert_eq!(scene.said(), ["refuted", reason]);
-    // It is still there, and is not what would be installed.
+    // It is still available, but would not be installed.
     let newer = PROPOSED.replace("candidate zlib 1.3-1 2 zlib1g 1.3-1", "candidate zlib 1.4-1 2 zlib1g 1.4-1");
     let scene = Scene::new(ZLIB, &[&newer]);
     assert!(
@@ -129,7 +129,7 @@ fn a_pocket_that_was_not_set_up_or_pinned_proves_nothing() {
     let older = PROPOSED.replace("candidate zlib 1.3-1 2 zlib1g 1.3-1", "candidate zlib 1.2-1 2 zlib1g 1.2-1");
     let scene = Scene::new(ZLIB, &[&older]);
     assert_eq!(scene.said()[1], "trigger zlib/1.3-1: not met, apt would install zlib1g 1.2-1 instead");
-    // One binary package that another source has taken over is none of the trigger's.
+    // A binary package that another source has taken over does not belong to the trigger.
     let taken = format!("{PROPOSED}candidate zlib - 1 minizip 2-1\n");
     assert_eq!(Scene::new(ZLIB, &[&taken]).said()[0], "refuted");
     // The same testbed after a reset had lost it.
@@ -142,7 +142,7 @@ fn what_stayed_installed_refutes_what_apt_promised() {
     let scene = Scene::new(ZLIB, &[PROPOSED]).installed(&[("zlib1g", "1.2-1")]);
     assert_eq!(scene.said(), ["refuted", "trigger zlib/1.3-1: not met, zlib1g 1.2-1 stayed installed"]);
     assert!(scene.judge().is_held_back);
-    // On this machine nothing is upgraded: what counts is what it has.
+    // This machine is not upgraded: its installed packages count.
     let scene = Scene { is_read_only: true, ..Scene::new(ZLIB, &[PROPOSED]) };
     assert_eq!(scene.said()[0], "refuted");
     let upgraded = PROPOSED.replace("installed zlib 1.2-1 zlib1g 1.2-1", "installed zlib 1.3-1 zlib1g 1.3-1");
@@ -183,7 +183,7 @@ fn a_source_without_binaries_here_is_met_by_the_source_alone() {
         Scene::new(ZLIB, &[only_source]).said(),
         ["proven", "trigger zlib/1.3-1: met, 1.3-1 from noble-proposed"]
     );
-    // An older version has some: they would be tested instead.
+    // An older version has some, which would be tested instead.
     let not_built =
         format!("{only_source}version zlib 1.2-1 noble http://h/ubuntu/ 2 1\ncandidate zlib 1.2-1 2 zlib1g 1.2-1\n");
     let reason = "trigger zlib/1.3-1: not met, it has no binary packages for this architecture yet";
@@ -200,7 +200,7 @@ fn a_ppa_is_met_when_its_index_was_read_and_its_packages_are_tested() {
     let newer = PPA.replace("candidate gzip 1.13-1ppa1 1 gzip 1.13-1ppa1", "candidate gzip 1.14-1 1 gzip 1.14-1");
     let newer = Scene::new(request, &[&newer]);
     assert!(newer.judge().is_superseded, "{:?}", newer.said());
-    // The later of two PPAs has a newer version of it.
+    // The second of two PPAs has a newer version of it.
     let two = format!(
         "{}index Packages noble http://ppa/me/two/ubuntu/\nversion gzip 1.13-1ppa2 noble http://ppa/me/two/ubuntu/ 1 1\n",
         PPA.replace("candidate gzip 1.13-1ppa1 1 gzip 1.13-1ppa1", "candidate gzip 1.13-1ppa2 1 gzip 1.13-1ppa2")
@@ -212,7 +212,7 @@ fn a_ppa_is_met_when_its_index_was_read_and_its_packages_are_tested() {
 fn a_setup_that_failed_refutes_what_it_was_for() {
     let scene = Scene::new(r#"gzip {"ppas": ["me/one"]}"#, &["error apt-get update: E: 404  Not Found"]);
     assert_eq!(scene.said(), ["refuted", "PPA me/one: not met, apt-get update: E: 404  Not Found"]);
-    // Nothing was asked for but the release: there is nothing to refute, and nothing is proven.
+    // Only the release was requested: there is nothing to refute, and nothing is proven.
     let scene = Scene::new("gzip", &["error apt-get update: E: no route"]);
     assert_eq!(scene.said(), ["none"]);
     assert_eq!(scene.judge().setup_error.as_deref(), Some("apt-get update: E: no route"));
@@ -228,7 +228,7 @@ fn the_release_a_baseline_a_pocket_and_a_branch() {
     assert_eq!(Scene::new(all, &[PROPOSED]).said(), ["proven", "pocket noble-proposed: met from http://h/ubuntu/"]);
     let said = Scene::new(all, &[PPA]).said();
     assert_eq!(said, ["refuted", "pocket noble-proposed: not met, its index was not read"]);
-    // What caused the test of a branch is not tested.
+    // The triggers of a branch's test are not tested.
     let branch = r#"gzip {"test-git": "http://h/x#b", "triggers": ["zlib/77"]}"#;
     assert_eq!(Scene::new(branch, &[PPA]).said(), ["proven", "branch http://h/x#b: met, gzip 1.12-1"]);
     let not_cloned = Scene { source: None, ..Scene::new(branch, &[PPA]) };

@@ -15,7 +15,7 @@ impl Host {
         host
     }
 
-    /// Replaces a file as an editor does, or makes it.
+    /// Replaces a file as an editor does, or creates it.
     fn write(&self, name: &str, text: &str) {
         let new = self.folder.path().join("new");
         fs::write(&new, text).unwrap();
@@ -113,7 +113,7 @@ fn a_fault_in_worker_conf_leaves_the_former_in_force_and_is_told_of_once() {
     assert_eq!(configuration.faults(), faults);
     assert_eq!(configuration.refresh(), []);
     assert_eq!(*configuration.settings(), *former);
-    // The lists of the former one are still looked at.
+    // The lists of the previous one are still checked.
     host.write("never_run", "gzip\n");
     assert_eq!(configuration.refresh(), []);
     assert!(never_runs(&configuration, "gzip"));
@@ -135,7 +135,7 @@ fn a_fault_in_a_list_is_told_of_once_for_each_change_and_skips_no_test() {
     assert!(!never_runs(&configuration, "gzip") && !never_runs(&configuration, "bzip2"));
     assert!(never_runs(&configuration, "zlib"));
     assert_eq!(configuration.refresh(), [], "it was told of when it was loaded");
-    // Another list changes: no news about this one.
+    // Another list changes: there are no new faults of this one.
     host.write("long_tests", "a b\n");
     let news = configuration.refresh();
     assert!(news.len() == 1 && news[0].file.ends_with("long_tests"), "{news:?}");
