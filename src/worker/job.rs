@@ -26,6 +26,9 @@ const MAX_ATTEMPTS: u32 = 5;
 /// Factor by which the delay grows with each infrastructure failure.
 const DELAY_GROWTH: u32 = 5;
 
+/// Maximum number of infrastructure failures with which the delay grows.
+const MAX_GROWTHS: u32 = 3;
+
 /// Maximum number of times that a request which failed here is passed on to waiting workers before it is tried here
 /// again.
 const MAX_PASSES: u32 = 3;
@@ -73,6 +76,19 @@ enum Fault {
     Host,
     /// Store, or this host before or after the test.
     Store,
+}
+
+/// Step that follows when a claimed request has no result in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Publishes the bundle of an earlier attempt.
+    Publish,
+    /// Makes the request a dead letter, because it keeps killing its workers.
+    DeadLetter,
+    /// Passes the request on if another worker waits for requests; otherwise runs its test.
+    HandOver,
+    /// Runs the test.
+    Run,
 }
 
 /// Result of a request in the store.
@@ -222,9 +238,12 @@ impl Job<'_> {
                 Err(end) => return give_back(cancellable, end),
             }
         }
+        let bundle = entry.bundle().ok().flatten().filter(|bundle| bundle.is_of(request));
+        let failed_here = claim.failures.last().is_some_and(|failure| failure.worker == self.context.worker.name);
+        let step = next_step(bundle.is_some(), claim.attempt, claim.passes, failed_here);
         let mut failed = None;
-        let mut bundle = match entry.bundle() {
-            Ok(Some(bundle)) if bundle.is_of(request) => {
+        let mut bundle = match (step, bundle) {
+            (Step::Publish, Some(bundle)) => {
                 if let Some(withdrawal) = cancellable.close() {
                     self.remove(entry).await;
                     return Settlement::Cancelled(withdrawal);
@@ -233,14 +252,14 @@ impl Job<'_> {
                 tracing::info!(package = %package, uuid = %id, "was run before; its result is published now");
                 bundle
             }
-            // Checked after the result and the bundle, which are not given up because publishing took many attempts.
-            _ if claim.attempt > MAX_ATTEMPTS => {
+            (Step::DeadLetter, _) => {
                 self.remove(entry).await;
                 return Settlement::DeadLetter(format!(
                     "its worker died, or could not finish it, {MAX_ATTEMPTS} times"
                 ));
             }
-            _ if self.is_for_others(claim).await => {
+            // A broker that cannot answer counts as one without other workers.
+            (Step::HandOver, _) if claim.others_wait().await.unwrap_or(false) => {
                 self.remove(entry).await;
                 if let Some(withdrawal) = cancellable.close() {
                     return Settlement::Cancelled(withdrawal);
@@ -391,29 +410,16 @@ impl Job<'_> {
         self.context.board.ticking_for(LONGEST_WORK, entry.remove()).await;
     }
 
-    /// Whether the request failed on this worker the last time, and another worker could take it now.
-    async fn is_for_others(&self, claim: &Claim) -> bool {
-        let failed_here = claim.failures.last().is_some_and(|failure| failure.worker == self.context.worker.name);
-        // A broker that cannot answer counts as one without other workers.
-        failed_here && claim.passes < MAX_PASSES && claim.others_wait().await.unwrap_or(false)
-    }
-
     /// Returns a request to its queue after an infrastructure failure, with a delay that grows with each failure.
     ///
     /// A failure of this host says nothing about the request and is no attempt, but a request that no host can finish
     /// becomes a dead letter.
     async fn try_again(&self, claim: Claim, reason: String, fault: Fault) -> Result<JobEnd, BrokerError> {
-        let host = fault != Fault::Testbed;
-        if host && claim.failures.len() >= FAILURES {
+        let Some(after) = delay_after(fault, claim.failures.len(), self.context.settings.conf.retry_delay()) else {
             let verdict = Verdict::Dead(format!("no host could finish it, {} times; at last: {reason}", FAILURES + 1));
             return self.settle(claim, verdict, JobEnd::TestbedFailed(reason)).await;
-        }
-        let growths = match fault {
-            // Another attempt needs no test.
-            Fault::Store => 0,
-            Fault::Testbed | Fault::Host => u32::try_from(claim.failures.len()).unwrap_or(u32::MAX).min(3),
         };
-        let after = broker::delay(self.context.settings.conf.retry_delay().saturating_mul(DELAY_GROWTH.pow(growths)));
+        let host = fault != Fault::Testbed;
         let failure = Failure {
             worker: self.context.worker.name.clone(),
             reason: reason.clone(),
@@ -584,6 +590,32 @@ impl Job<'_> {
             other => other.map(|()| end),
         }
     }
+}
+
+/// Returns the next step for a request without a result. A bundle is published however many attempts that takes.
+fn next_step(has_bundle: bool, attempt: u32, passes: u32, failed_here: bool) -> Step {
+    if has_bundle {
+        Step::Publish
+    } else if attempt > MAX_ATTEMPTS {
+        Step::DeadLetter
+    } else if failed_here && passes < MAX_PASSES {
+        Step::HandOver
+    } else {
+        Step::Run
+    }
+}
+
+/// Returns the delay of a request after this number of earlier failures, or `None` when too many hosts have failed.
+fn delay_after(fault: Fault, failures: usize, first: Duration) -> Option<Duration> {
+    if fault != Fault::Testbed && failures >= FAILURES {
+        return None;
+    }
+    let growths = match fault {
+        // Another attempt needs no test.
+        Fault::Store => 0,
+        Fault::Testbed | Fault::Host => u32::try_from(failures).unwrap_or(u32::MAX).min(MAX_GROWTHS),
+    };
+    Some(broker::delay(first.saturating_mul(DELAY_GROWTH.pow(growths))))
 }
 
 /// Returns how to settle a claim that was not run and may have been cancelled meanwhile.

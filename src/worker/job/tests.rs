@@ -1,4 +1,4 @@
-//! Claims whose work panics.
+//! Decisions about claims, and claims whose work panics.
 
 use std::fs;
 
@@ -27,6 +27,38 @@ async fn panic_after(worker: &Worker<'_>, claim: Claim, work: impl FnOnce(&Spool
         panic!("at the disk SECRET12")
     });
     end.await.unwrap()
+}
+
+#[test]
+fn a_bundle_is_published_and_a_request_that_kills_its_workers_is_not_run_again() {
+    for (has_bundle, attempt, passes, failed_here, expected) in [
+        (false, 1, 0, false, Step::Run),
+        (true, 1, 0, false, Step::Publish),
+        (true, MAX_ATTEMPTS + 1, 0, true, Step::Publish),
+        (false, MAX_ATTEMPTS, 0, false, Step::Run),
+        (false, MAX_ATTEMPTS + 1, 0, false, Step::DeadLetter),
+        (false, MAX_ATTEMPTS + 1, 0, true, Step::DeadLetter),
+        (false, 2, 0, true, Step::HandOver),
+        (false, 2, MAX_PASSES - 1, true, Step::HandOver),
+        (false, 2, MAX_PASSES, true, Step::Run),
+    ] {
+        let step = next_step(has_bundle, attempt, passes, failed_here);
+        assert_eq!(step, expected, "{has_bundle} {attempt} {passes} {failed_here}");
+    }
+}
+
+#[test]
+fn delays_grow_with_failures_and_hosts_fail_only_so_often() {
+    let delay = |fault, failures| delay_after(fault, failures, Duration::from_secs(1)).map(|delay| delay.as_secs());
+    // Rounded up to a delay that the broker has.
+    let grown = [1, 5, 60, 300, 300].map(Some);
+    assert_eq!([0, 1, 2, 3, 4].map(|failures| delay(Fault::Testbed, failures)), grown);
+    assert_eq!([0, 1, 2, 3, 4].map(|failures| delay(Fault::Host, failures)), grown);
+    assert_eq!([0, 1, FAILURES - 1].map(|failures| delay(Fault::Store, failures)), [Some(1); 3]);
+    assert_eq!([Fault::Host, Fault::Store].map(|fault| delay(fault, FAILURES)), [None; 2]);
+    assert_eq!(delay(Fault::Testbed, FAILURES), Some(300), "its attempts are limited elsewhere");
+    let longest = delay_after(Fault::Host, 3, Duration::MAX);
+    assert_eq!(longest, Some(Duration::from_secs(3600)));
 }
 
 #[tokio::test]
