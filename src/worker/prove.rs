@@ -23,7 +23,7 @@ const MAX_FILE: u64 = 4 << 20;
 /// Maximum number of tests whose packages are read.
 const MAX_TESTS: usize = 1000;
 
-/// What autopkgtest's end means.
+/// Meaning of autopkgtest's end.
 pub(super) enum Verdict {
     /// The run has a result: an exit code, and a note for the log.
     Result(i32, Option<String>),

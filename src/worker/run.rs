@@ -30,11 +30,11 @@ use crate::testbed::{self, Exit, Limits, LiveLog, PpaAccess, Process, TestbedErr
 /// Number of attempts after which the failure of a testbed becomes the result. It says nothing about the package.
 const TESTBED_ATTEMPTS: usize = 3;
 
-/// What autopkgtest says, before it blames the package, when git ended with its code for trouble of its own: the server is away, or
-/// there is no such branch.
+/// Message with which autopkgtest blames the package although git failed: the server is unreachable, or the branch does
+/// not exist.
 const NOT_FETCHED: &str = "rules extract failed with exit code 128";
 
-/// What the log says of a test that took more of the pocket than its triggers.
+/// Note in the log of a test that used more of the pocket than its triggers.
 const FALLBACK_NOTE: &str =
     "apt-ci: fallback: the triggers alone could not be installed, so every package of the pocket was used";
 
