@@ -5,9 +5,10 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use apt_ci::forge::client::{Client, Delivered};
+use apt_ci::forge::client::Client;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
+use apt_ci::forge::remote::Delivered;
 use apt_ci::forge::{Forge, Project, PullName};
 use apt_ci::pulls::keyring::Keyring;
 use apt_ci::release::{Architecture, Release};

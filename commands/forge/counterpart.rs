@@ -1,9 +1,9 @@
 //! Which hooks at a forge stand for a declared one.
 
 use apt_ci::forge::Forge;
-use apt_ci::forge::client::PresentHook;
 use apt_ci::forge::hook::Hook;
 use apt_ci::forge::query::Query;
+use apt_ci::forge::remote::PresentHook;
 use apt_ci::release::Architecture;
 use apt_ci::server_url::ServerUrl;
 

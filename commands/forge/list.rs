@@ -1,7 +1,8 @@
 //! `apt-ci github list-hooks`.
 
-use apt_ci::forge::client::{Client, Delivered};
+use apt_ci::forge::client::Client;
 use apt_ci::forge::error::ForgeError;
+use apt_ci::forge::remote::Delivered;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::rebuild::by_project;
 use jiff::Timestamp;

@@ -1,8 +1,9 @@
 //! `apt-ci github remove-hook`.
 
-use apt_ci::forge::client::{Client, PresentHook};
+use apt_ci::forge::client::Client;
 use apt_ci::forge::error::ForgeError;
 use apt_ci::forge::hook::Hook;
+use apt_ci::forge::remote::PresentHook;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
 use apt_ci::site::Site;

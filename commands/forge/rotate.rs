@@ -1,7 +1,8 @@
 //! `apt-ci github rotate-secret`: another secret, without a delivery that is refused meanwhile.
 
-use apt_ci::forge::client::{Client, Delivered};
+use apt_ci::forge::client::Client;
 use apt_ci::forge::hook::Hook;
+use apt_ci::forge::remote::Delivered;
 use apt_ci::forge::{Forge, Project};
 use apt_ci::pulls::keyring::{hook_kind, next_name};
 use apt_ci::server_url::ServerUrl;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use apt_ci::broker::{Broker, BrokerError};
-use apt_ci::forge::client::ShownStatus;
 use apt_ci::forge::hook::Hook;
+use apt_ci::forge::remote::ShownStatus;
 use apt_ci::forge::status::context;
 use apt_ci::forge::{Forge, PullName};
 use apt_ci::pulls::{of_page, rebuild};

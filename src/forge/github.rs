@@ -12,6 +12,7 @@ use super::api::Api;
 use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::error::ForgeError;
 use super::event::GitHubPull;
+use super::remote::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::status::{State, Status};
 use super::{Commit, Project, PullRequest};
 use crate::server_url::ServerUrl;

@@ -12,6 +12,7 @@ mod github;
 mod gitlab;
 pub mod hook;
 pub mod query;
+pub mod remote;
 pub mod signature;
 pub mod status;
 
