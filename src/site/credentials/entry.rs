@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 use super::kind::{InvalidEntry, Kind};
-use super::role::Role;
+use super::role::{self, Role};
 use crate::server_url::ServerIdentity;
 
 /// Whose credential it is: a user, or a project such as `OWNER/REPO`.
@@ -94,6 +94,17 @@ struct File {
 }
 
 impl Entry {
+    /// The roles that need it, beside operators.
+    pub fn needed_by(&self) -> BTreeSet<Role> {
+        self.readers.clone().unwrap_or_else(|| role::of_kind(self.kind))
+    }
+
+    /// Its purpose for people: `amqps://mq.example and worker:host1`.
+    pub(super) fn purpose(&self) -> String {
+        let text = |server: &Option<ServerIdentity>| server.as_ref().map(ToString::to_string);
+        purpose(text(&self.server), text(&self.service), &role::joined(&self.needed_by()))
+    }
+
     /// Its file, below the folder of the credentials.
     pub(super) fn file(&self) -> PathBuf {
         file(self.kind, &self.name)
@@ -110,6 +121,15 @@ impl Entry {
         let file: File = serde_json::from_str(text)
             .map_err(|error| format!("is no credential: line {}, column {}", error.line(), error.column()))?;
         Ok((file.entry, file.secret))
+    }
+}
+
+/// A purpose for people, of a secret that these roles need.
+pub(super) fn purpose(server: Option<String>, service: Option<String>, roles: &str) -> String {
+    match (server, service) {
+        (Some(server), Some(service)) => format!("{server}, which sends it to {service}, and {roles}"),
+        (Some(server), None) => format!("{server} and {roles}"),
+        (None, _) => roles.to_owned(),
     }
 }
 

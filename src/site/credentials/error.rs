@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use super::entry::{Entry, Name};
 use super::kind::Kind;
-use super::purpose;
 use crate::server_url::ServerIdentity;
 use crate::site::SiteError;
 
@@ -78,7 +77,7 @@ pub enum CredentialsError {
     /// A secret would get a purpose that this user has neither said nor confirmed: a commit may have changed it.
     #[error(
         "the {} credential of {} would be for {}, which you have not confirmed{}",
-        entry.kind, entry.name, purpose::shown(entry),
+        entry.kind, entry.name, entry.purpose(),
         before.as_ref().map_or(String::new(), |before| format!("; you have stored it for {before}"))
     )]
     Unagreed {

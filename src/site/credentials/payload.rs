@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::CredentialsError;
 use super::entry::{Entry, Name};
 use super::kind::Kind;
-use super::role::{self, Role};
+use super::role::Role;
 use crate::server_url::ServerIdentity;
 
 /// What a bound secret begins with. One without it is from before secrets were bound.
@@ -147,12 +147,5 @@ impl Opened {
     /// The secret, for an operator who asks to see it, whatever it is bound to.
     pub fn reveal(&self) -> &SecretString {
         &self.secret
-    }
-}
-
-impl Entry {
-    /// The roles that need it, beside operators.
-    pub fn needed_by(&self) -> BTreeSet<Role> {
-        self.readers.clone().unwrap_or_else(|| role::of_kind(self.kind))
     }
 }

@@ -60,19 +60,6 @@ impl Planned {
     }
 }
 
-/// A purpose for people: `amqps://mq.example and worker:host1`.
-pub(super) fn shown(entry: &Entry) -> String {
-    joined(text(entry.server.as_ref()), text(entry.service.as_ref()), &roles(entry))
-}
-
-fn joined(server: Option<String>, service: Option<String>, roles: &str) -> String {
-    match (server, service) {
-        (Some(server), Some(service)) => format!("{server}, which sends it to {service}, and {roles}"),
-        (Some(server), None) => format!("{server} and {roles}"),
-        (None, _) => roles.to_owned(),
-    }
-}
-
 fn text(server: Option<&ServerIdentity>) -> Option<String> {
     server.map(ToString::to_string)
 }
@@ -146,7 +133,7 @@ impl Credentials {
             details.readers.is_some() || are_usual || known_readers.as_ref() == Some(&roles(&entry)) || is_first;
         Ok(Planned {
             is_agreed: is_server_agreed && is_service_agreed && are_readers_agreed,
-            before: known_readers.map(|readers| joined(known_server, known_service, &readers)),
+            before: known_readers.map(|readers| entry::purpose(known_server, known_service, &readers)),
             is_there: path.is_some(),
             entry,
         })

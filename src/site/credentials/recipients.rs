@@ -57,9 +57,17 @@ fn roles_of(recipients: &[Recipient]) -> impl Iterator<Item = &Role> {
     recipients.iter().filter_map(Recipient::roles).flatten()
 }
 
+/// The role that a login's name tells: that of the web service, or of the host with this name.
+fn role_of_name(name: &Name) -> Role {
+    match name.as_str() {
+        "web" => Role::Web,
+        name => Role::Worker(Some(name.to_owned())),
+    }
+}
+
 /// The role that a login's name tells, if a recipient has it.
 fn readers_by_name(name: &Name, recipients: &[Recipient]) -> Option<BTreeSet<Role>> {
-    let role = role::of_name(name);
+    let role = role_of_name(name);
     roles_of(recipients).any(|known| *known == role).then(|| [role].into())
 }
 

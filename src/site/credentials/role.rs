@@ -6,7 +6,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::entry::Name;
 use super::kind::Kind;
 
 /// What the holder of a key does. Its text is `operator`, `web`, `worker` or `worker:HOST`.
@@ -95,14 +94,6 @@ pub(super) fn of_kind(kind: Kind) -> BTreeSet<Role> {
         Kind::GithubHook | Kind::GithubStatus | Kind::GitlabHook | Kind::GitlabStatus | Kind::ApiKey => {
             [Role::Web].into()
         }
-    }
-}
-
-/// The role that a login's name tells: that of the web service, or of the host with this name.
-pub(super) fn of_name(name: &Name) -> Role {
-    match name.as_str() {
-        "web" => Role::Web,
-        name => Role::Worker(Some(name.to_owned())),
     }
 }
 
