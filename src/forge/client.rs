@@ -1,4 +1,4 @@
-//! What a forge is asked, whichever it is.
+//! The requests to a forge's API, the same for every forge.
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -11,11 +11,11 @@ use super::status::Status;
 use super::{Commit, Forge, Project, PullRequest};
 use crate::server_url::ServerUrl;
 
-/// A way to a forge's API, perhaps with a token.
+/// A client of a forge's API, with or without a token.
 pub enum Client {
-    /// GitHub's.
+    /// A client of GitHub.
     GitHub(GitHub),
-    /// GitLab's.
+    /// A client of GitLab.
     GitLab(GitLab),
 }
 
@@ -29,7 +29,7 @@ macro_rules! each {
 }
 
 impl Client {
-    /// A way to an API. To be called within the runtime.
+    /// Creates a client. Must be called within the runtime.
     ///
     /// # Errors
     /// [`ForgeError::Insecure`], [`ForgeError::NoToken`], or when the TLS library cannot be used.
@@ -37,7 +37,7 @@ impl Client {
         if token.is_some() && !api.is_private() {
             return Err(ForgeError::Insecure(api.to_string()));
         }
-        // It becomes part of a header.
+        // The token becomes part of a header.
         if token.as_ref().is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(ForgeError::NoToken);
         }
@@ -47,18 +47,18 @@ impl Client {
         }
     }
 
-    /// The project's hooks.
+    /// Returns the project's hooks.
     ///
     /// # Errors
-    /// When the forge does not tell.
+    /// When the request fails.
     pub async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
         each!(self, client => client.hooks(project).await)
     }
 
-    /// Makes a hook that tells of pushes and of what is proposed.
+    /// Creates a hook that sends pushes and changes of pull requests.
     ///
     /// # Errors
-    /// When the forge does not make it.
+    /// When the request fails.
     pub async fn create_hook(
         &self,
         project: &Project,
@@ -68,10 +68,10 @@ impl Client {
         each!(self, client => client.create_hook(project, url, secret).await)
     }
 
-    /// Makes a hook what [`Client::create_hook`] would have made, with another secret.
+    /// Gives a hook the settings of [`Client::create_hook`], with another secret.
     ///
     /// # Errors
-    /// When the forge does not change it.
+    /// When the request fails.
     pub async fn change_hook(
         &self,
         project: &Project,
@@ -85,55 +85,55 @@ impl Client {
     /// Removes a hook.
     ///
     /// # Errors
-    /// When the forge does not remove it.
+    /// When the request fails.
     pub async fn remove_hook(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
         each!(self, client => client.remove_hook(project, id).await)
     }
 
-    /// Has a hook send something harmless.
+    /// Makes the forge send a harmless event to a hook's address.
     ///
     /// # Errors
-    /// When the forge does not send it.
+    /// When the request fails.
     pub async fn ping(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
         each!(self, client => client.ping(project, id).await)
     }
 
-    /// A hook's last delivery, with its answer. None yet, or the forge keeps none.
+    /// Returns the last delivery of a hook, with its answer. None before the first one, and when the forge keeps none.
     ///
     /// # Errors
-    /// When the forge does not tell.
+    /// When the request fails.
     pub async fn last_delivery(&self, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
         each!(self, client => client.last_delivery(project, id).await)
     }
 
-    /// A pull request.
+    /// Returns a pull request.
     ///
     /// # Errors
-    /// When the forge does not tell.
+    /// When the request fails.
     pub async fn pull(&self, project: &Project, number: u64) -> Result<PullRequest, ForgeError> {
         each!(self, client => client.pull(project, number).await)
     }
 
-    /// The pull requests that changed since then, whatever their state, last changed first.
+    /// Returns the pull requests, open or not, that have changed since a time; the last changed first.
     ///
     /// # Errors
-    /// When the forge does not tell.
+    /// When the request fails.
     pub async fn pulls_since(&self, project: &Project, since: Timestamp) -> Result<Vec<PullRequest>, ForgeError> {
         each!(self, client => client.pulls_since(project, since).await)
     }
 
-    /// The statuses of a commit: of each context the newest.
+    /// Returns the newest status of each context of a commit.
     ///
     /// # Errors
-    /// When the forge does not tell.
+    /// When the request fails.
     pub async fn statuses(&self, project: &Project, commit: &Commit) -> Result<Vec<ShownStatus>, ForgeError> {
         each!(self, client => client.statuses(project, commit).await)
     }
 
-    /// Shows a status beside a commit of a pull request.
+    /// Sets a status of a pull request's commit.
     ///
     /// # Errors
-    /// When the forge does not take it.
+    /// When the request fails.
     pub async fn set_status(
         &self,
         project: &Project,
@@ -147,10 +147,10 @@ impl Client {
         }
     }
 
-    /// Whose the token is, and what it may do.
+    /// Returns the owner and the scopes of the token.
     ///
     /// # Errors
-    /// [`ForgeError::NotAllowed`] when it is no token of this forge.
+    /// [`ForgeError::NotAllowed`] when the forge does not know the token.
     pub async fn token(&self) -> Result<TokenFacts, ForgeError> {
         each!(self, client => client.token().await)
     }

@@ -1,4 +1,4 @@
-//! A delivery: what a forge sends to a hook's address.
+//! Deliveries: what a forge sends to a hook's address.
 
 use percent_encoding::percent_decode;
 use sha2::{Digest, Sha256};
@@ -6,25 +6,25 @@ use sha2::{Digest, Sha256};
 use super::signature::Proof;
 use super::{Forge, event};
 
-/// The headers of a request, by their names in small letters.
+/// Lookup of a request's headers, by lower-case name.
 pub type Header<'f, 'a> = &'f (dyn Fn(&str) -> Option<&'a str> + 'f);
 
-/// A delivery as it came. Nothing of it is to be believed before its proof is.
+/// A delivery as received. Nothing in it can be trusted before its proof is verified.
 pub struct Delivery<'a> {
-    /// Where it says that it comes from.
+    /// The forge that its headers name.
     pub forge: Forge,
-    /// Its name, the same when it is sent again. At most 100 characters, all of which can be shown.
+    /// Its id, which is the same when it is sent again. At most 100 printable ASCII characters.
     pub id: String,
-    /// The event's name.
+    /// The name of the event.
     pub event: &'a str,
-    /// What it shows as proof.
+    /// Its signatures or token.
     pub proof: Proof<'a>,
-    /// What was signed.
+    /// The bytes that were signed.
     pub body: &'a [u8],
 }
 
 impl<'a> Delivery<'a> {
-    /// Which forge a request says that it comes from.
+    /// Returns the forge that the headers of a request name.
     pub fn forge(header: Header<'_, '_>) -> Option<Forge> {
         if header("x-github-event").is_some() {
             Some(Forge::GitHub)
@@ -33,7 +33,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    /// Takes a delivery apart. None when it lacks what every delivery has.
+    /// Reads a delivery. None without an event and a valid id.
     pub fn new(forge: Forge, header: Header<'_, 'a>, body: &'a [u8]) -> Option<Self> {
         let (event, id) = match forge {
             Forge::GitHub => (header("x-github-event")?, header("x-github-delivery")?.to_owned()),
@@ -48,7 +48,7 @@ impl<'a> Delivery<'a> {
         is_good.then_some(Self { forge, id, event, proof, body })
     }
 
-    /// The payload: the body itself, or, as GitHub's hooks send that were made by hand, the field `payload` of a form.
+    /// Returns the payload: the body, or, from GitHub's hooks with the content type of a form, its field `payload`.
     pub fn payload(&self, content_type: &str) -> Vec<u8> {
         if !content_type.trim().to_ascii_lowercase().starts_with("application/x-www-form-urlencoded") {
             return self.body.to_vec();
@@ -59,13 +59,14 @@ impl<'a> Delivery<'a> {
         percent_decode(&spaced).collect()
     }
 
-    /// The project that a payload says it is about.
+    /// Returns the project that a payload names.
     pub fn project(&self, payload: &[u8]) -> Option<String> {
         event::project(self.forge, payload)
     }
 }
 
-/// Older versions have no key of a delivery, only one that events share of which one has caused the other.
+/// Returns the id of a delivery from GitLab. Older versions send no key of a delivery, only an id that an event shares
+/// with the events that it causes; with a digest of the body it is unique.
 fn gitlab_id(header: Header<'_, '_>, body: &[u8]) -> Option<String> {
     if let Some(key) = header("idempotency-key") {
         return Some(key.to_owned());

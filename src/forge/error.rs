@@ -1,4 +1,4 @@
-//! What a forge may answer instead of what was asked for.
+//! Errors of a forge's API, and how its answers become errors.
 
 use std::time::Duration;
 
@@ -10,82 +10,82 @@ use crate::http;
 /// Why a forge did not do what it was asked. No text holds a token.
 #[derive(Debug, thiserror::Error)]
 pub enum ForgeError {
-    /// It cannot be reached, or does not answer.
+    /// The forge is unreachable or does not answer.
     #[error("cannot reach {address}: {reason}")]
     Unreachable {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// Why, in the words of the network.
+        /// Cause, as the network reports it.
         reason: String,
     },
-    /// It is out of order: asking again later may help.
+    /// The forge has a fault, which a retry may outlast.
     #[error("{address} answered {status}: {message}")]
     Unwell {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
-        /// In its words.
+        /// Message of the forge.
         message: String,
-        /// When to ask again, if it says so.
+        /// Time until the next attempt, if the forge names one.
         after: Option<Duration>,
     },
-    /// It was asked too often.
+    /// Too many requests were sent.
     #[error("{address} accepts no more requests for {} seconds", after.as_secs())]
     Limited {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// When to ask again.
+        /// Time until the next attempt.
         after: Duration,
     },
-    /// The token is wrong, has expired, or may not do this.
+    /// The token is wrong, has expired, or lacks the right.
     #[error("{address} rejected the token for this operation ({status}): {message}")]
     NotAllowed {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
-        /// In its words.
+        /// Message of the forge.
         message: String,
     },
-    /// There is no such thing, or the token may not see it.
+    /// The object does not exist, or the token may not see it.
     #[error("{address} has no {what}, or does not show it to this token")]
     NotFound {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// What was asked about.
+        /// The object.
         what: String,
     },
-    /// The project has another name now.
+    /// The project has been renamed.
     #[error("{address} has renamed {what}")]
     Moved {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// What was asked about.
+        /// The object.
         what: String,
     },
-    /// A token would be readable for everybody on the way.
+    /// The token would be sent without TLS.
     #[error("refusing to send a token to {0} without TLS")]
     Insecure(String),
-    /// What was given as a token cannot be sent: no token has such characters.
+    /// The token contains characters that no token has.
     #[error("not a token: it contains characters that no token contains")]
     NoToken,
-    /// It understood, and refuses.
+    /// The forge understood the request and refused it.
     #[error("{address} refused ({status}): {message}")]
     Refused {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// The HTTP status.
+        /// HTTP status.
         status: u16,
-        /// In its words.
+        /// Message of the forge.
         message: String,
     },
-    /// Its answer has not the documented form.
+    /// The answer does not have the documented form.
     #[error("cannot read the answer of {address} to {what}: {reason}")]
     Unexpected {
-        /// The address of its API.
+        /// Address of its API.
         address: String,
-        /// What was asked.
+        /// Path of the request.
         what: String,
         /// What is wrong with the answer.
         reason: String,
@@ -93,12 +93,12 @@ pub enum ForgeError {
 }
 
 impl ForgeError {
-    /// Whether the same question may be answered later.
+    /// Whether a retry may succeed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Unwell { .. } | Self::Limited { .. })
     }
 
-    /// When to ask again, if the forge says so.
+    /// Returns the time until the next attempt, if the forge names one.
     pub fn after(&self) -> Option<Duration> {
         match self {
             Self::Limited { after, .. } => Some(*after),
@@ -108,24 +108,24 @@ impl ForgeError {
     }
 }
 
-/// What an answer tells beside its body.
+/// Status and rate limits of an answer.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) retry_after: Option<u64>,
-    /// Requests that are left, and when (seconds since 1970) there are more.
+    /// Remaining requests, and when the limit is reset, in seconds since 1970.
     pub(super) remaining: Option<u64>,
     pub(super) reset: Option<i64>,
 }
 
-/// The longest pause that a forge can ask for: GitHub counts by the hour.
+/// Maximum pause that a forge can demand, in seconds: GitHub's limits are reset each hour.
 const LONGEST: u64 = 3700;
 
-/// Longest text of a forge's own that is passed on.
+/// Maximum length of a forge's message, in characters.
 const MESSAGE: usize = 300;
 
 impl Answer {
-    /// Reads the head of an answer. GitHub's headers about limits begin with `x-`, GitLab's do not.
+    /// Reads status and headers. GitHub's headers about limits begin with `x-`, GitLab's do not.
     pub(super) fn read(status: StatusCode, headers: &HeaderMap) -> Self {
         let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
         let limit = |name: &str| text(&format!("x-ratelimit-{name}")).or_else(|| text(&format!("ratelimit-{name}")));
@@ -137,7 +137,7 @@ impl Answer {
         }
     }
 
-    /// The error that an answer is.
+    /// Returns the error that an answer with this body stands for.
     pub(super) fn error(&self, address: &str, what: &str, body: &str) -> ForgeError {
         let (address, status) = (address.to_owned(), self.status);
         let message = message(body);
@@ -167,7 +167,7 @@ impl Answer {
     }
 }
 
-/// What a forge says in its answer's body; GitHub adds a list of errors.
+/// Returns the message in an answer's body, with the list of errors that GitHub adds.
 fn message(body: &str) -> String {
     let value: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -1,4 +1,4 @@
-//! What a delivery tells. Only what is used is read, whatever else it holds: forges add fields as they like.
+//! Events in deliveries. Only the fields that are used are read, because forges add others at any time.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -6,20 +6,20 @@ use serde_json::Value;
 
 use super::{Commit, Forge, InvalidForgeName, PullRequest};
 
-/// What has happened.
+/// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The forge tries whether its deliveries arrive.
+    /// A test of the hook.
     Ping,
-    /// A proposed change is to be tested: it is new, open again, or has other commits.
+    /// A pull request that needs tests: it is new, reopened, or has new commits.
     Test(PullRequest),
-    /// A proposed change no longer needs tests.
+    /// A pull request that no longer needs tests.
     Close(ClosedPull),
-    /// Something that asks for no test, in words.
+    /// An event that requests no tests, and why.
     Unrelated(String),
 }
 
-/// A change that was closed or merged. Its commit and repository may be gone, so nothing is read of them.
+/// A pull request that was closed or merged. Its commit and repository may be gone, so they are not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClosedPull {
     /// Its number.
@@ -28,7 +28,7 @@ pub struct ClosedPull {
     pub updated: Option<Timestamp>,
 }
 
-/// A delivery that tells something impossible, or that is not about its hook's project.
+/// An error for a payload that is malformed, or about another project than the hook's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidEvent(String);
@@ -51,7 +51,7 @@ impl From<serde_json::Error> for InvalidEvent {
     }
 }
 
-/// The project that a payload says it is about; nothing more is read of it. It is not to be believed before the signature is checked.
+/// Returns the project that a payload names. The payload must not be trusted before its signature is verified.
 pub fn project(forge: Forge, payload: &[u8]) -> Option<String> {
     match forge {
         Forge::GitHub => {
@@ -71,10 +71,10 @@ pub fn project(forge: Forge, payload: &[u8]) -> Option<String> {
     }
 }
 
-/// Reads the payload of an event, whose name the forge sends beside it.
+/// Reads the payload of an event with this name.
 ///
 /// # Errors
-/// When it is not what such an event is.
+/// When the payload does not have the form of such an event.
 pub fn read(forge: Forge, name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
     match forge {
         Forge::GitHub => github(name, payload),
@@ -118,7 +118,7 @@ struct BaseRepo {
 }
 
 impl GitHubPull {
-    /// When it last changed.
+    /// Returns when it last changed.
     pub(super) fn updated(&self) -> Option<Timestamp> {
         self.updated_at.as_ref()?.parse().ok()
     }
@@ -141,7 +141,7 @@ fn github(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
         "pull_request" => {}
         _ => return Ok(Event::Unrelated("events of this kind ask for no tests".to_owned())),
     }
-    // The action first: some others come without what a test needs.
+    // Read first: events with other actions may lack the fields of a test.
     #[derive(Deserialize)]
     struct Acted {
         action: Option<Value>,
@@ -172,7 +172,7 @@ fn github(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
     Ok(Event::Test(pull))
 }
 
-/// Forges count from 1, and a database counts no further than this.
+/// Refuses 0, and numbers that do not fit into the database's integers.
 fn check_number(number: u64) -> Result<(), InvalidEvent> {
     if number == 0 || i64::try_from(number).is_err() {
         return Err(InvalidEvent(format!("nothing has the number {number}")));
@@ -185,8 +185,8 @@ struct GitLabProject {
     path_with_namespace: String,
 }
 
-/// The action is read first: GitLab turns hooks off whose deliveries are answered with errors, so that a field that an action does not
-/// need must not be required.
+/// A merge request event. A field is required only for the actions that need it: GitLab disables hooks whose deliveries
+/// are answered with errors.
 #[derive(Deserialize)]
 struct GitLabEvent {
     #[serde(default)]
@@ -198,14 +198,14 @@ struct GitLabEvent {
 fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
     match name {
         "Merge Request Hook" => {}
-        // GitLab has no ping: who tests a hook sends a push.
+        // GitLab has no ping: a test of a hook sends a push.
         "Push Hook" => return Ok(Event::Unrelated("a push is tested when it is part of a merge request".to_owned())),
         _ => return Ok(Event::Unrelated("events of this kind ask for no tests".to_owned())),
     }
     let GitLabEvent { project, object_attributes: attributes } = serde_json::from_slice(payload)?;
     let is_test = match attributes["action"].as_str() {
         Some("open" | "reopen") => true,
-        // An update without it changes the title or the like.
+        // An update without `oldrev` changes the title or the like.
         Some("update") if !attributes["oldrev"].is_null() => true,
         Some("close" | "merge") => false,
         _ => return Ok(Event::Unrelated("this change of a merge request asks for no tests".to_owned())),
@@ -219,7 +219,7 @@ fn gitlab(name: &str, payload: &[u8]) -> Result<Event, InvalidEvent> {
         return Ok(Event::Close(ClosedPull { number, updated }));
     }
     let commit = match &attributes["last_commit"] {
-        // A merge request of an empty branch.
+        // The source branch is empty.
         Value::Null => return Ok(Event::Unrelated("this merge request has no commit yet".to_owned())),
         commit => commit["id"].as_str().ok_or_else(|| InvalidEvent::new("its last commit has no `id`"))?.parse()?,
     };
@@ -328,7 +328,7 @@ mod tests {
                 _ => assert!(with(json!("open")).is_err(), "{commit}"),
             }
         }
-        // Events that ask for nothing need not even have a number.
+        // Events that request no tests need not even have a number.
         assert!(matches!(read(json!(null)), Ok(Event::Unrelated(_))));
         assert!(read(json!({"action": "close"})).is_err());
         for pull in [json!(null), json!({}), json!({"head": null, "base": {"repo": null}})] {

@@ -1,4 +1,4 @@
-//! GitHub's API, version 2022-11-28.
+//! Client of GitHub's API, version 2022-11-28.
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
@@ -19,14 +19,14 @@ use crate::server_url::ServerUrl;
 
 /// As many as GitHub gives in one page.
 const PAGE: usize = 100;
-/// So many pages are read: nobody has more hooks, and older pull requests are of no interest.
+/// Maximum number of pages that are read. No project has more hooks, and older pull requests are not needed.
 const PAGES: usize = 20;
-/// The media type of the API, and for servers that only know the plain one, that.
+/// The accepted media types: the API's own, and plain JSON for servers that only know that.
 const JSON: &str = "application/vnd.github+json, application/json;q=0.9";
-/// The events of a hook. Pushes ask for no tests, but belong to what is agreed with projects.
+/// The events of a hook. Pushes request no tests, but are part of the agreement with the projects.
 const EVENTS: [&str; 2] = ["push", "pull_request"];
 
-/// A way to GitHub.
+/// A client of GitHub.
 pub struct GitHub {
     api: Api,
 }
@@ -43,7 +43,7 @@ struct Hook {
 struct Config {
     #[serde(default)]
     url: String,
-    /// A text or a number.
+    /// A string or a number.
     #[serde(default)]
     insecure_ssl: Value,
 }
@@ -135,7 +135,7 @@ impl GitHub {
         let path = format!("/repos/{project}/hooks/{id}/deliveries");
         let deliveries: Vec<Delivery> = self.ask(Method::GET, &format!("{path}?per_page=1"), None::<&()>).await?;
         let Some(last) = deliveries.into_iter().next() else { return Ok(None) };
-        // The list leaves the answers out.
+        // The list contains no answers.
         let whole: Delivery = self.ask(Method::GET, &format!("{path}/{}", last.id), None::<&()>).await?;
         Ok(Some(Delivered {
             id: whole.id,
@@ -207,7 +207,8 @@ impl GitHub {
         Ok(TokenFacts { login: Some(user.login), scopes: scopes.map(list) })
     }
 
-    /// All pages of a list, as long as `goes_on` with a page's last entry. `path` ends where further parameters can be added.
+    /// Returns the entries of a list's pages, as long as `goes_on` is true for a page's last entry. `path` ends where
+    /// further parameters can be added.
     async fn pages<T: DeserializeOwned>(&self, path: &str, goes_on: impl Fn(&T) -> bool) -> Result<Vec<T>, ForgeError> {
         let mut all: Vec<T> = Vec::new();
         for page in 1..=PAGES {

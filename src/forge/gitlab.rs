@@ -1,4 +1,4 @@
-//! GitLab's API, version 4.
+//! Client of GitLab's API, version 4.
 
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName};
@@ -17,10 +17,10 @@ use crate::server_url::ServerUrl;
 
 /// As many as GitLab gives in one page.
 const PAGE: usize = 100;
-/// So many pages are read.
+/// Maximum number of pages that are read.
 const PAGES: usize = 20;
 
-/// A way to GitLab.
+/// A client of GitLab.
 pub struct GitLab {
     api: Api,
 }
@@ -81,7 +81,7 @@ impl From<Hook> for PresentHook {
         Self {
             id: hook.id,
             url: hook.url,
-            // GitLab switches off what fails too often.
+            // GitLab disables hooks that fail too often.
             active: hook.alert_status.as_deref().is_none_or(|status| status == "executable"),
             tells_of_pulls: hook.merge_requests_events,
             checks_certificate: hook.enable_ssl_verification,
@@ -89,7 +89,7 @@ impl From<Hook> for PresentHook {
     }
 }
 
-/// One without commits has nothing to test.
+/// Reads a merge request. None without commits: there is nothing to test.
 fn read(merge: Merge, target: &TargetProject) -> Option<PullRequest> {
     Some(PullRequest {
         number: merge.iid,
@@ -153,7 +153,7 @@ impl GitLab {
     pub(super) async fn ping(&self, project: &Project, id: u64) -> Result<(), ForgeError> {
         let address = self.project_url(project, &["hooks", &id.to_string(), "test", "push_events"]);
         match self.send(Method::POST, address, None).await {
-            // What the receiver answered is in the list of deliveries.
+            // GitLab reports the receiver's error here; it is in the list of deliveries as well.
             Err(ForgeError::Refused { status: 422, .. }) => Ok(()),
             other => other.map(drop),
         }
@@ -163,7 +163,7 @@ impl GitLab {
         let mut address = self.project_url(project, &["hooks", &id.to_string(), "events"]);
         address.query_pairs_mut().append_pair("per_page", "1");
         let sent: Vec<Sent> = match self.ask(Method::GET, address, None).await {
-            // Versions before 17.3 tell nobody.
+            // Versions before 17.3 have no list of deliveries.
             Err(ForgeError::NotFound { .. }) => return Ok(None),
             other => other?,
         };
@@ -238,7 +238,7 @@ impl GitLab {
         }
         let address = self.project_url(project, &["statuses", commit.as_str()]);
         let sent = match self.send(Method::POST, address.clone(), Some(&body)).await {
-            // The commit of a fork is in none of the project's branches: GitLab wants to be told where it is.
+            // A fork's commit is on no branch of the project: GitLab needs the reference.
             Err(ForgeError::NotFound { .. }) => {
                 body["ref"] = json!(Forge::GitLab.reference(number));
                 self.send(Method::POST, address, Some(&body)).await
@@ -246,7 +246,7 @@ impl GitLab {
             other => other,
         };
         match sent {
-            // It has that state: the answer to the first try was lost.
+            // The status has this state already: the answer to an earlier attempt was lost.
             Err(ForgeError::Refused { status: 400, message, .. }) if message.contains("Cannot transition status") => {
                 Ok(())
             }

@@ -1,4 +1,4 @@
-//! A project's hook as the site declares it: which tests its pull requests ask for.
+//! A project's hook as the site declares it: the tests that its pull requests request.
 
 use url::Url;
 
@@ -17,29 +17,30 @@ use crate::server_url::ServerUrl;
 /// A declared hook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hook {
-    /// Where the project is.
+    /// The kind of forge.
     pub forge: Forge,
-    /// The API of its server.
+    /// The API of the forge.
     pub api: ServerUrl,
     /// The project.
     pub project: Project,
     /// The release to test on.
     pub release: Release,
-    /// The architectures to test on: at least one.
+    /// The architectures to test on, at least one.
     pub architectures: Vec<Architecture>,
-    /// What the results are called.
+    /// The source package under whose name the results are stored.
     pub package: SourcePackage,
-    /// What is built and tested instead of the pull request itself, which then finds the pull request through its environment.
+    /// The source to build and test instead of the pull request itself. It finds the pull request through its
+    /// environment.
     pub build_git: Option<GitSource>,
-    /// Where further packages come from.
+    /// PPAs with further packages.
     pub ppas: Vec<Ppa>,
-    /// The tests' environment.
+    /// The environment of the tests.
     pub env: Vec<EnvVar>,
-    /// Variables that the hook's address may have beside these or with another value.
+    /// Variables that the hook's address may add or set to another value.
     pub env_allowed: Vec<EnvPattern>,
-    /// Which of the package's tests to run.
+    /// The only test to run, if not all of the package.
     pub testname: Option<TestName>,
-    /// Whether the old signature, with SHA-1, is enough.
+    /// Whether a signature with SHA-1 is accepted.
     pub legacy: bool,
 }
 
@@ -76,7 +77,7 @@ impl std::str::FromStr for EnvPattern {
 }
 
 impl Hook {
-    /// What its address asks for.
+    /// Returns the query of the hook's address.
     pub fn query(&self) -> Query {
         Query {
             release: Some(self.release.clone()),
@@ -90,7 +91,7 @@ impl Hook {
         }
     }
 
-    /// The address that the forge sends to, below the service's own.
+    /// Returns the address that the forge sends to, at this web service.
     pub fn payload_url(&self, service: &ServerUrl) -> String {
         let page = match self.forge {
             Forge::GitHub => "request.cgi",
@@ -99,7 +100,10 @@ impl Hook {
         format!("{service}/{page}?{}", self.query())
     }
 
-    /// What an address asks for, if it is an address of this hook: perhaps not all of its architectures, and perhaps another environment.
+    /// Returns the hook with the architectures and the environment of a query, if the query is one of this hook.
+    ///
+    /// It may name fewer architectures, and another environment where `env_allowed` matches. An empty query means the
+    /// hook as it is.
     pub fn asked(&self, query: &Query) -> Option<Self> {
         if *query == Query::default() {
             return Some(self.clone());
@@ -123,7 +127,7 @@ impl Hook {
         })
     }
 
-    /// Where the states of a commit are told.
+    /// Returns the API's address for the statuses of the commit.
     pub fn statuses_url(&self, pull: &PullRequest) -> String {
         match self.forge {
             Forge::GitHub => format!("{}/repos/{}/statuses/{}", self.api, self.project, pull.commit),
@@ -133,11 +137,11 @@ impl Hook {
         }
     }
 
-    /// The requests that a pull request asks for, one for each architecture. `delivery` makes their ids: the same one makes the same
-    /// ids, so that what is delivered twice is not tested twice.
+    /// Returns the requests of a pull request, one for each architecture. Their ids are derived from `delivery`, so
+    /// that a delivery that is sent twice is not tested twice.
     ///
     /// # Errors
-    /// When the pull request is not one of this hook's project.
+    /// When the pull request is not one of the hook's project.
     pub fn requests(&self, pull: &PullRequest, delivery: &str) -> Result<Vec<Submission>, InvalidEvent> {
         let source = match &self.build_git {
             Some(source) => source.clone(),
@@ -177,7 +181,7 @@ impl Hook {
         uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string().parse()
     }
 
-    /// The pull request's newest commit, from the project that the hook belongs to and nowhere else.
+    /// Returns the source of the pull request's newest commit, which must be in the hook's own project.
     fn own_source(&self, pull: &PullRequest) -> Result<GitSource, InvalidEvent> {
         let host = self.host();
         let is_own = Url::parse(&pull.clone_url).is_ok_and(|url| {
@@ -198,24 +202,24 @@ impl Hook {
         source.parse().map_err(|error: InvalidRequest| InvalidEvent::new(error))
     }
 
-    /// Whether a web address, or one of the API, is at the hook's server; told by its host, and port if it is named.
+    /// Whether a host, and port if it is named, is the one of the project's pages or of the API.
     pub fn is_at(&self, server: &str) -> bool {
         let api = Url::parse(&self.api.to_string()).map(|url| host(&url));
         server == self.host() || api.is_ok_and(|api| server == api)
     }
 
-    /// The host of the project's pages, and port if it is named.
+    /// Returns the host of the project's pages, and the port if the API names one.
     pub fn host(&self) -> String {
         self.forge.host(&self.api)
     }
 
-    /// The queues of its tests.
+    /// Returns the queues of the hook's tests.
     pub fn queues(&self) -> impl Iterator<Item = QueueName> {
         let queue = |one: &Architecture| QueueName::new(Context::Upstream, self.release.clone(), one.clone());
         self.architectures.iter().map(queue)
     }
 
-    /// What keeps its address from saying what the hook does.
+    /// Returns why the hook's address would not express the hook, if that is so.
     pub fn fault(&self) -> Option<String> {
         match Query::parse(&self.query().to_string()) {
             Err(error) => Some(error.to_string()),
@@ -228,19 +232,19 @@ impl Hook {
         }
     }
 
-    /// The contexts of its tests' statuses, which are the same for every pull request.
+    /// Returns the contexts of the tests' statuses, which are the same for every pull request.
     pub fn contexts(&self) -> impl Iterator<Item = String> {
         self.queues().map(|queue| status::context_of(&self.package, self.testname.as_ref(), &queue))
     }
 
-    /// In few words, as logs and tables have it.
+    /// Returns a short description for logs and tables.
     pub fn title(&self) -> String {
         let architectures: Vec<&str> = self.architectures.iter().map(Architecture::as_str).collect();
         let test = self.testname.as_ref().map(|name| format!(", test {name}")).unwrap_or_default();
         format!("{} on {} {}{test}", self.package, self.release, architectures.join(" "))
     }
 
-    /// Whether two hooks ask for tests that would have the same results' place and status.
+    /// Whether the tests of two hooks would share a place in the store, or a status.
     pub fn collides(&self, other: &Self) -> bool {
         self.forge == other.forge
             && self.project.is(other.project.as_str())
@@ -250,13 +254,13 @@ impl Hook {
             && self.architectures.iter().any(|architecture| other.architectures.contains(architecture))
     }
 
-    /// Its PPAs as texts that can be read back.
+    /// Returns the PPAs in a form that can be parsed.
     pub fn ppa_texts(&self) -> Vec<String> {
         self.ppas.iter().map(with_fingerprint).collect()
     }
 }
 
-/// Host, and port if it is named.
+/// Returns the host of a URL, and the port if it is named.
 pub(super) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

@@ -1,7 +1,8 @@
-//! Places where projects keep their code and discuss changes: GitHub and GitLab.
+//! Forges, where projects keep their code and discuss changes: GitHub and GitLab.
 //!
-//! A project's hook sends a delivery ([`delivery`]), which is signed ([`signature`]) and tells of an [`event`]; the [`hook`] that the site
-//! declares says which tests it asks for. [`client`] asks the forge itself: about hooks and pull requests, and to show a [`status`].
+//! A project's hook sends a delivery ([`delivery`]), which is signed ([`signature`]) and reports an [`event`]. The
+//! [`hook`] that the site declares says which tests the event requests. [`client`] sends requests to the forge's API:
+//! about hooks, pull requests and the [`status`] of commits. [`remote`] has the types that it returns.
 
 mod api;
 pub mod client;
@@ -29,14 +30,14 @@ use crate::server_url::ServerUrl;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Forge {
-    /// github.com, or GitHub Enterprise.
+    /// github.com or GitHub Enterprise.
     GitHub,
-    /// gitlab.com, or another GitLab.
+    /// gitlab.com or another GitLab server.
     GitLab,
 }
 
 impl Forge {
-    /// Its word.
+    /// Returns the forge's name in configuration files and commands.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::GitHub => "github",
@@ -44,7 +45,7 @@ impl Forge {
         }
     }
 
-    /// Its name.
+    /// Returns the forge's name for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::GitHub => "GitHub",
@@ -52,7 +53,7 @@ impl Forge {
         }
     }
 
-    /// What it calls a change that is proposed.
+    /// Returns the forge's term for a proposed change.
     pub fn change(self) -> &'static str {
         match self {
             Self::GitHub => "pull request",
@@ -60,7 +61,7 @@ impl Forge {
         }
     }
 
-    /// The API of its best-known server.
+    /// Returns the API of the forge's public server.
     pub fn api(self) -> ServerUrl {
         let url = match self {
             Self::GitHub => "https://api.github.com",
@@ -69,7 +70,7 @@ impl Forge {
         url.parse().expect("a URL that is built in")
     }
 
-    /// Host, and port if it is named, at which people and git find the projects of an API.
+    /// Returns the host of an API's projects, for browsers and git, and the port if the API names one.
     pub(crate) fn host(self, api: &ServerUrl) -> String {
         let Ok(url) = Url::parse(&api.to_string()) else { return String::new() };
         let host = hook::host(&url);
@@ -79,7 +80,7 @@ impl Forge {
         }
     }
 
-    /// The reference of a change's newest commit, in the project that it is proposed to.
+    /// Returns the reference of a pull request's newest commit in the target project.
     pub(crate) fn reference(self, number: u64) -> String {
         match self {
             Self::GitHub => format!("refs/pull/{number}/head"),
@@ -87,7 +88,7 @@ impl Forge {
         }
     }
 
-    /// The variable that tells a test where the state of its commit is reported.
+    /// Returns the environment variable with the address of the commit's statuses.
     pub(crate) fn statuses_variable(self) -> &'static str {
         match self {
             Self::GitHub => "GITHUB_STATUSES_URL",
@@ -114,7 +115,7 @@ impl FromStr for Forge {
     }
 }
 
-/// A name of something at a forge that breaks its rule: what it is, and the rule. The text itself is left out.
+/// An error for an invalid name: what it should be, and its rule. It does not contain the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a {0}: {1}")]
 pub struct InvalidForgeName(&'static str, &'static str);
@@ -125,17 +126,17 @@ pub struct InvalidForgeName(&'static str, &'static str);
 pub struct Project(String);
 
 impl Project {
-    /// As text.
+    /// Returns the project's name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is the same project: forges do not tell capitals and small letters apart.
+    /// Whether a text names the same project. Forges ignore case.
     pub fn is(&self, other: &str) -> bool {
         self.0.eq_ignore_ascii_case(other)
     }
 
-    /// Its name without its owner.
+    /// Returns the project's name without its owner.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
@@ -186,12 +187,12 @@ impl From<Project> for String {
 pub struct Commit(String);
 
 impl Commit {
-    /// As text, in small letters.
+    /// Returns the id as text, in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As people write it.
+    /// Returns the first ten digits, as people write it.
     pub fn short(&self) -> &str {
         self.0.get(..10).unwrap_or(&self.0)
     }
@@ -229,26 +230,26 @@ impl From<Commit> for String {
     }
 }
 
-/// A change that is proposed to a project, as it is now.
+/// The present state of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PullRequest {
-    /// Its number among the project's.
+    /// Its number in the project.
     pub number: u64,
     /// Its newest commit.
     pub commit: Commit,
     /// Whether it is open.
     pub open: bool,
-    /// When it last changed, if the forge says so: deliveries may come in another order than what they tell of.
+    /// When it last changed, if the forge says so. Deliveries may arrive in another order than the changes.
     pub updated: Option<Timestamp>,
-    /// The address that git fetches the project from which it is proposed to.
+    /// The address from which git fetches the target project.
     #[serde(skip)]
     pub clone_url: String,
 }
 
-/// A pull request that somebody names: by its web or API address, or as `OWNER/REPO#NUMBER` (`GROUP/PROJECT!NUMBER`).
+/// The name of a pull request: its web or API address, `OWNER/REPO#NUMBER` or `GROUP/PROJECT!NUMBER`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullName {
-    /// The server that an address is at: its host, and port if it is named.
+    /// The host in the address, and the port if it is named.
     pub server: Option<String>,
     /// The project.
     pub project: Project,

@@ -1,8 +1,8 @@
-//! The parameters of `request.cgi`: `release`, `arch`, `package`, `trigger`, `ppa`, `env`, `all-proposed`, `build-git`, `test-git`, `testname` and
-//! `readable-by`, as a URL's query or a form's body has them.
+//! The parameters of `request.cgi` in a URL's query or a form's body: `release`, `arch`, `package`, `trigger`, `ppa`,
+//! `env`, `all-proposed`, `build-git`, `test-git`, `testname` and `readable-by`.
 //!
-//! `arch`, `trigger`, `ppa`, `env` and `readable-by` may be repeated, and `;` separates several variables in one `env`. An empty value
-//! counts as not given: an empty `ppa` is common.
+//! `arch`, `trigger`, `ppa`, `env` and `readable-by` may be repeated, and `;` separates several variables in one `env`.
+//! An empty value is ignored, because an empty `ppa` is common.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -32,36 +32,36 @@ const NAMES: [&str; 11] = [
 /// Maximum length of all parameters together, encoded, in bytes. A test's command line could not hold more.
 pub const MAX_LENGTH: usize = 256 << 10;
 
-/// What a URL need not escape anywhere.
+/// Characters that are escaped: all that RFC 3986 does not call unreserved.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Parameters that cannot be used, and why. A value that may hold a secret is left out.
+/// An error for invalid parameters. A value that may be a secret is not in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidQuery(String);
 
-/// What was asked for.
+/// The parameters of a request.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
     /// The release to test on.
     pub release: Option<Release>,
     /// The architectures to test on.
     pub architectures: Vec<Architecture>,
-    /// What the results are called.
+    /// The source package under whose name the results are stored.
     pub package: Option<SourcePackage>,
-    /// What caused the test.
+    /// The package versions that cause the test.
     pub triggers: Vec<Trigger>,
-    /// Where further packages come from.
+    /// PPAs with further packages.
     pub ppas: Vec<Ppa>,
-    /// The test's environment.
+    /// The environment of the test.
     pub env: Vec<EnvVar>,
     /// Whether everything is taken from the proposed pocket.
     pub all_proposed: bool,
-    /// Where the test comes from.
+    /// The source of the test.
     pub source: Option<TestSource>,
-    /// Which of the package's tests to run.
+    /// The only test to run, if not all of the package.
     pub testname: Option<TestName>,
-    /// Who may read the result of a private run.
+    /// Users who may read the result of a private run.
     pub readable_by: Vec<UserName>,
 }
 
@@ -69,7 +69,7 @@ impl Query {
     /// Reads a query, or the body of a form.
     ///
     /// # Errors
-    /// When a parameter is unknown, given twice or breaks its rule.
+    /// When a parameter is unknown, given twice or invalid.
     pub fn parse(text: &str) -> Result<Self, InvalidQuery> {
         if text.len() > MAX_LENGTH {
             let message = format!("too many parameters: {} bytes; at most {MAX_LENGTH} are accepted", text.len());
@@ -104,7 +104,7 @@ impl Query {
             }
             "ppa" => {
                 if value.contains('@') {
-                    // A URL is in the logs of every server on its way.
+                    // Servers log URLs.
                     return Err(InvalidQuery("ppa: a private PPA's token must not be in a URL".to_owned()));
                 }
                 seen.add(name, &mut self.ppas, read(value)?, with_fingerprint)
@@ -133,13 +133,13 @@ impl Query {
     }
 }
 
-/// The query of a URL, which [`Query::parse`] reads back; every character that may have a meaning anywhere is escaped.
+/// Writes the query of a URL, for [`Query::parse`]. Every character that may have a meaning anywhere is escaped.
 impl std::fmt::Display for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut text = String::new();
         let mut put = |name: &str, value: &str| {
             let separator = if text.is_empty() { "" } else { "&" };
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "{separator}{name}={}", utf8_percent_encode(value, UNRESERVED));
         };
         self.release.iter().for_each(|release| put("release", release.as_str()));
@@ -152,7 +152,7 @@ impl std::fmt::Display for Query {
         self.package.iter().for_each(|package| put("package", package.as_str()));
         self.triggers.iter().for_each(|trigger| put("trigger", &trigger.to_string()));
         self.ppas.iter().for_each(|ppa| put("ppa", &with_fingerprint(ppa)));
-        // A value with a semicolon needs a parameter of its own, and has none that could be read back: no hook can have one.
+        // A value with a semicolon could not be parsed again; a hook with one is refused.
         let env: Vec<&str> = self.env.iter().map(EnvVar::as_str).collect();
         if !env.is_empty() {
             put("env", &env.join(";"));
@@ -166,7 +166,7 @@ impl std::fmt::Display for Query {
     }
 }
 
-/// A PPA as it can be read back.
+/// Returns a PPA in a form that can be parsed.
 pub(super) fn with_fingerprint(ppa: &Ppa) -> String {
     let fingerprint = ppa.fingerprint().map(|fingerprint| format!(":{fingerprint}")).unwrap_or_default();
     format!("{ppa}{fingerprint}")
@@ -183,12 +183,12 @@ fn once<T>(name: &str, place: &mut Option<T>, value: T) -> Result<(), InvalidQue
     }
 }
 
-/// What the lists of a query have already, so that a long one costs no more than its length.
+/// The values that a query's lists contain, so that the time for a long query grows linearly.
 #[derive(Default)]
 struct Seen(HashSet<String>);
 
 impl Seen {
-    /// Adds a value to a list. The same thing named twice is a slip; `text` tells values apart.
+    /// Adds a value to a list, unless `text` is the same for a value that is in it.
     fn add<T>(
         &mut self,
         name: &str,
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn long_lists_cost_no_more_than_their_length() {
-        // Comparing each with all others would take a minute for these.
+        // With a comparison of all pairs, these would take a minute.
         let mut text = String::from("package=x");
         let mut count = 0;
         while text.len() < MAX_LENGTH - 20 {

@@ -1,77 +1,77 @@
-//! What a forge says about hooks, deliveries, statuses and tokens, in the same form for every forge.
+//! Hooks, deliveries, statuses and tokens as a forge returns them, in the same form for every forge.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::status::State;
 
-/// A hook as the forge has it.
+/// A hook at the forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PresentHook {
-    /// Its number.
+    /// Its id at the forge.
     pub id: u64,
-    /// Where it sends to.
+    /// The address that it sends to.
     pub url: String,
-    /// Whether it sends at all.
+    /// Whether it is enabled.
     pub active: bool,
-    /// Whether it tells of what is proposed.
+    /// Whether it sends changes of pull requests.
     pub tells_of_pulls: bool,
-    /// Whether its receiver's certificate is checked.
+    /// Whether it verifies the receiver's certificate.
     pub checks_certificate: bool,
 }
 
-/// How a hook's last delivery ended.
+/// The last delivery of a hook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivered {
-    /// Its number at the forge.
+    /// Its id at the forge.
     pub id: u64,
-    /// The event.
+    /// The name of the event.
     pub event: String,
-    /// When.
+    /// When it was sent.
     pub at: Option<Timestamp>,
-    /// The HTTP status of the answer; none when there was no answer.
+    /// HTTP status of the answer; none without an answer.
     pub status: Option<u16>,
-    /// The answer's body, as far as the forge has kept it.
+    /// Body of the answer, as far as the forge keeps it.
     #[serde(skip)]
     pub answer: String,
 }
 
 impl Delivered {
-    /// What the service says that is wrong, although it has taken it.
+    /// Returns the trouble that the web service reports in its answer, although it accepted the delivery.
     pub fn trouble(&self) -> Option<String> {
         let answer: serde_json::Value = serde_json::from_str(&self.answer).ok()?;
         Some(answer.get("trouble")?.as_str()?.to_owned())
     }
 
-    /// Whether it was taken.
+    /// Whether the delivery was accepted.
     pub fn is_good(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
-/// A status as the forge shows it.
+/// A status at the forge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShownStatus {
-    /// Whose.
+    /// The name of what was checked: see [`context`](super::status::context).
     pub context: String,
     /// The state.
     pub state: State,
-    /// In words.
+    /// The description for people.
     pub description: String,
-    /// Where to read more.
+    /// The address of further details.
     pub link: Option<String>,
 }
 
-/// What a forge tells about a token.
+/// Owner and scopes of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenFacts {
-    /// Whose it is; none when the forge does not tell.
+    /// Name of the owner; none when the forge does not return it.
     pub login: Option<String>,
-    /// What it may do; none for a token whose rights have no names.
+    /// Scopes; none for a token without named scopes.
     pub scopes: Option<Vec<String>>,
 }
 
-/// Of each context the newest; `all` has the newest first.
+/// Returns the newest status of each context. `all` has the newest first.
 pub(super) fn newest(all: Vec<ShownStatus>) -> Vec<ShownStatus> {
     let mut newest: Vec<ShownStatus> = Vec::new();
     for status in all {

@@ -1,33 +1,34 @@
-//! Whether a delivery comes from who knows the secret of its hook.
+//! Verification that a delivery comes from a sender that knows the hook's secret.
 //!
-//! GitHub signs the raw body with HMAC: `X-Hub-Signature-256: sha256=HEX`, and in the old way `X-Hub-Signature: sha1=HEX`. GitLab sends
-//! the secret itself: `X-Gitlab-Token`. Nothing here takes a time that depends on what is secret, nor on whether there is a secret.
+//! GitHub signs the raw body with HMAC: `X-Hub-Signature-256: sha256=HEX`, and for old receivers
+//! `X-Hub-Signature: sha1=HEX`. GitLab sends the secret itself: `X-Gitlab-Token`. The time that the verification takes
+//! depends neither on a secret nor on whether there is one.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use sha2::Sha256;
 
-/// The secrets of a hook. While they are exchanged there are two.
+/// The secrets of a hook: two while they are rotated.
 #[derive(Debug, Clone, Default)]
 pub struct Secrets {
-    /// The one in use.
+    /// The secret in use.
     pub current: Option<SecretString>,
-    /// The one that takes its place.
+    /// The secret that will replace it.
     pub next: Option<SecretString>,
 }
 
-/// Which secret a delivery was signed with.
+/// The secret with which a delivery was signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Signer {
-    /// The one in use.
+    /// The secret in use.
     Current,
-    /// The one that takes its place.
+    /// The secret that will replace it.
     Next,
 }
 
-/// What a delivery shows as proof.
+/// The signatures and the token of a delivery.
 #[derive(Clone, Copy, Default)]
 pub struct Proof<'a> {
     /// `X-Hub-Signature-256`.
@@ -38,7 +39,7 @@ pub struct Proof<'a> {
     pub token: Option<&'a str>,
 }
 
-/// The signature of a body, as `X-Hub-Signature-256` has it.
+/// Returns the signature of a body for `X-Hub-Signature-256`.
 pub fn sign(secret: &SecretString, body: &[u8]) -> String {
     let mut mac = keyed::<Hmac<Sha256>>(secret.expose_secret().as_bytes());
     mac.update(body);
@@ -46,7 +47,7 @@ pub fn sign(secret: &SecretString, body: &[u8]) -> String {
     format!("sha256={}", code.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// Who has signed this body at GitHub. SHA-1 counts only when `legacy` says so.
+/// Returns the secret with which GitHub has signed this body. A signature with SHA-1 counts only when `legacy` is true.
 pub fn github(secrets: &Secrets, proof: &Proof<'_>, body: &[u8], legacy: bool) -> Option<Signer> {
     let good = |secret: &SecretString| {
         let secret = secret.expose_secret().as_bytes();
@@ -56,16 +57,16 @@ pub fn github(secrets: &Secrets, proof: &Proof<'_>, body: &[u8], legacy: bool) -
     either(secrets, good)
 }
 
-/// Who has sent this token from GitLab.
+/// Returns the secret that GitLab has sent.
 pub fn gitlab(secrets: &Secrets, proof: &Proof<'_>) -> Option<Signer> {
     let token = proof.token.unwrap_or_default();
     let good = |secret: &SecretString| is_same(secret.expose_secret(), token) && !token.is_empty();
     either(secrets, good)
 }
 
-/// Whether two texts are the same, found out in a time that depends on neither's content.
+/// Whether two texts are equal, in a time that does not depend on their content.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    // Codes are compared instead of the texts: they have the same length, whatever the texts have.
+    // The codes are compared, because they have the same length, unlike the texts.
     let code = |text: &str| {
         let mut mac = keyed::<Hmac<Sha256>>(b"compare");
         mac.update(text.as_bytes());
@@ -74,7 +75,8 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
     code(one).verify(&code(other).finalize().into_bytes()).is_ok()
 }
 
-/// Both are always tried, and where there is none, one that nobody knows.
+/// Returns the secret for which `good` is true. Both are always tried, with a random secret in the place of a missing
+/// one.
 fn either(secrets: &Secrets, good: impl Fn(&SecretString) -> bool) -> Option<Signer> {
     let unknown = || SecretString::from(uuid::Uuid::new_v4().to_string());
     let try_one = |secret: &Option<SecretString>| {
@@ -88,7 +90,7 @@ fn either(secrets: &Secrets, good: impl Fn(&SecretString) -> bool) -> Option<Sig
 fn verify<M: Mac + KeyInit>(secret: &[u8], body: &[u8], text: &str, prefix: &str) -> bool {
     let mut mac = keyed::<M>(secret);
     mac.update(body);
-    // What is no signature is compared nevertheless.
+    // A malformed signature takes the same time.
     let given = text.strip_prefix(prefix).and_then(from_hex).unwrap_or_default();
     mac.verify_slice(&given).is_ok()
 }
@@ -112,7 +114,7 @@ mod tests {
         Secrets { current: Some(current.to_owned().into()), next: next.map(|text| text.to_owned().into()) }
     }
 
-    /// The example of GitHub's documentation.
+    /// The example in GitHub's documentation.
     const SIGNATURE: &str = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
 
     #[test]
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_old_signature_counts_only_where_it_is_declared() {
-        // printf x | openssl sha1 -hmac key
+        // A code of the right length that does not match.
         let secrets = secrets("key", None);
         let proof = Proof { sha1: Some("sha1=27154e4b3a45f7a68b9f6ef4f0ec7d4b8aae4b5c"), ..Proof::default() };
         assert_eq!(github(&secrets, &proof, b"x", true), None, "a wrong one");

@@ -1,4 +1,4 @@
-//! The state of a commit, as a forge shows it beside a pull request.
+//! Statuses of commits, which a forge shows at pull requests.
 
 use std::fmt;
 
@@ -8,25 +8,25 @@ use crate::release::QueueName;
 use crate::request::{Request, SourcePackage, TestName};
 use crate::result::Outcome;
 
-/// How long GitHub lets a description be, in characters.
+/// Maximum length of a description at GitHub, in characters.
 const DESCRIPTION: usize = 140;
 
-/// A state, in GitHub's words.
+/// A state, by GitHub's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// The test is queued or runs.
     Pending,
-    /// The commit is good.
+    /// The commit has passed.
     Success,
-    /// The commit is bad.
+    /// The commit has failed.
     Failure,
-    /// The test says nothing about the commit.
+    /// The test is inconclusive.
     Error,
 }
 
 impl State {
-    /// GitHub's word.
+    /// Returns GitHub's name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    /// GitLab's word.
+    /// Returns GitLab's name of the state.
     pub(super) fn gitlab(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -46,7 +46,7 @@ impl State {
         }
     }
 
-    /// Reads GitHub's or GitLab's word.
+    /// Parses GitHub's or GitLab's name of a state.
     pub fn read(text: &str) -> Option<Self> {
         match text {
             "pending" | "running" | "created" => Some(Self::Pending),
@@ -57,7 +57,7 @@ impl State {
         }
     }
 
-    /// Whether nothing more is to be expected.
+    /// Whether the state is the last one of a test.
     pub fn is_final(self) -> bool {
         self != Self::Pending
     }
@@ -69,21 +69,21 @@ impl fmt::Display for State {
     }
 }
 
-/// What is shown beside a commit.
+/// A status of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// Whose state it is: see [`context`].
+    /// The name of what was checked: see [`context`].
     pub context: String,
     /// The state.
     pub state: State,
-    /// In words: at most 140 characters.
+    /// The description for people, at most 140 characters.
     pub description: String,
-    /// Where to read more.
+    /// The address of further details.
     pub link: Option<String>,
 }
 
 impl Status {
-    /// A description that is too long is cut.
+    /// Creates a status. A longer description is truncated.
     pub fn new(context: String, state: State, description: &str, link: Option<String>) -> Self {
         let plain = description.replace(char::is_control, " ");
         let description = if plain.chars().count() > DESCRIPTION {
@@ -95,22 +95,24 @@ impl Status {
     }
 }
 
-/// What the contexts of package tests begin with.
+/// Prefix of the contexts of package tests.
 pub const CONTEXT: &str = "autopkgtest/";
 
-/// The context of a request's status: `autopkgtest/PACKAGE/RELEASE/ARCH`, and `/TEST` when only one test of the package is run.
+/// Returns the context of a request's status: `autopkgtest/PACKAGE/RELEASE/ARCH`, and `/TEST` when only one test of the
+/// package is run.
 pub fn context(request: &Request, queue: &QueueName) -> String {
     context_of(request.package(), request.parameters().testname.as_ref(), queue)
 }
 
-/// The context of a test's status; see [`context`].
+/// Returns the context of a test's status: see [`context`].
 pub(super) fn context_of(package: &SourcePackage, testname: Option<&TestName>, queue: &QueueName) -> String {
     let QueueName { release, architecture, .. } = queue;
     let test = testname.map(|name| format!("/{name}")).unwrap_or_default();
     format!("{CONTEXT}{package}/{release}/{architecture}{test}")
 }
 
-/// The state that an outcome is for a commit, and in words. Infrastructure is not the commit's fault.
+/// Returns the state of a commit for an outcome, and its description. Faults of the infrastructure are not the
+/// commit's.
 pub fn of_outcome(outcome: Outcome) -> (State, &'static str) {
     match outcome {
         Outcome::Pass => (State::Success, "tests passed"),
