@@ -1,4 +1,4 @@
-//! Requests that users have asked for over the web: how they end, and whether they are queued, where the broker has not confirmed that.
+//! Requests of users over the web: their results, and what becomes of those that the broker has not confirmed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,13 +15,13 @@ use crate::request::line::Submission;
 use crate::runs;
 use crate::store::Store;
 
-/// How long a result that was not there is not looked for again for another view of its request's page.
+/// Time for which a missing result is not searched again when the page of its request is viewed.
 const LOOKED_FOR_TTL: SignedDuration = SignedDuration::from_secs(10);
 
-/// A request that a user has asked for over the web, with its result if there is one by now.
+/// Returns a request of a user, with its result if there is one.
 ///
 /// # Errors
-/// When the journal cannot be used, or the store cannot be asked.
+/// When the journal or the store cannot be used.
 pub async fn find(
     journal: &Journal,
     store: &Store,
@@ -50,10 +50,12 @@ pub async fn find(
     Ok(Some(asked))
 }
 
-/// Queues what was written down before a time, may not be queued, and is nowhere. Of younger ones somebody else takes care.
+/// Queues the requests that were recorded before a time, may not be queued, and cannot be found. Younger ones are left
+/// to the task that recorded them.
 ///
 /// # Errors
-/// When the queue server or the journal cannot be used. What goes wrong with some requests keeps the others from nothing.
+/// When the queue server or the journal cannot be used. Other failures are in the returned value, and do not affect
+/// other requests.
 pub async fn settle(
     journal: &Journal,
     broker: &Broker,
@@ -84,7 +86,8 @@ pub async fn settle(
         }
         for (one, submission) in followed.into_iter().zip(submissions) {
             let settled = match one.stage {
-                // It may wait in a queue that cannot be looked into: rather twice than not at all.
+                // It may be in a queue whose contents cannot be read; a test that runs twice is better than one that is
+                // lost.
                 Stage::Gone | Stage::Unseen => queue(one.uuid, &submission, journal, broker).await,
                 _ => is_queued(one.uuid, journal).await,
             };
@@ -136,7 +139,7 @@ mod tests {
             let now = Timestamp::now();
             journal.begin_asked(vec![lost.clone(), there.clone(), homeless.clone()], now).await.unwrap();
             broker.submit(std::slice::from_ref(&there), &[], &mut |_| {}).await.unwrap();
-            // Somebody else takes care of it still.
+            // Too young: still left to the task that recorded it.
             settle(&journal, &broker, &store, now).await.unwrap();
             assert_eq!(journal.asked_in_doubt(Timestamp::MAX).await.unwrap().len(), 3);
             let looked = settle(&journal, &broker, &store, Timestamp::MAX).await.unwrap();

@@ -1,4 +1,5 @@
-//! Queueing what forges deliver, and what people ask for over the web: what comes at the same time goes to the broker together.
+//! Queueing of deliveries and of requests over the web. Work that arrives at the same time goes to the broker in one
+//! batch.
 
 use std::sync::Arc;
 
@@ -11,25 +12,27 @@ use crate::broker::{Broker, BrokerError};
 use crate::release::QueueName;
 use crate::request::line::Submission;
 
-/// So much waits at most; who comes then waits to be let in.
+/// Maximum number of waiting jobs; further senders wait until there is room.
 const WAITING: usize = 1024;
-/// So much goes to the broker at once.
+/// Maximum number of jobs in one batch.
 const TOGETHER: usize = 64;
 
-/// What has become of something that was handed in.
+/// Outcome of a delivery or of a user's requests.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
-    /// The broker has confirmed these requests. Perhaps none: all are queued already, or the delivery asked for none.
+    /// The broker has confirmed these requests. There are none when all were queued before, or the delivery requests
+    /// none.
     Queued(Vec<Submission>),
-    /// It was done before.
+    /// The delivery was processed before.
     Known,
-    /// It came before, and whether all of it is queued is being found out.
+    /// The delivery was received before, and whether all of it is queued is being determined.
     Unfinished,
     /// Another delivery had the same content.
     Repeated,
-    /// Nothing is queued: in words, why.
+    /// Nothing is queued, for this reason.
     Unavailable(String),
-    /// It may be queued, all of it or a part: in words, why that is not known. A delivery is in the journal, and its requests are looked for.
+    /// All or some of it may be queued; the text says why that is unknown. A delivery is in the journal, and its
+    /// requests are searched later.
     Unconfirmed(String),
 }
 
@@ -40,27 +43,27 @@ enum Work {
 
 type Handed = (Work, oneshot::Sender<Answer>);
 
-/// Where things are handed in.
+/// The sending end: accepts deliveries and requests.
 #[derive(Clone)]
 pub struct Intake {
     sender: mpsc::Sender<Handed>,
 }
 
-/// The other end.
+/// The receiving end: records and queues what the senders pass on.
 pub struct Desk {
     receiver: mpsc::Receiver<Handed>,
     journal: Journal,
     broker: Arc<Broker>,
     /// The site's queues.
     known: Vec<QueueName>,
-    /// Told whenever the journal has something new.
+    /// Notified when the journal has changed.
     changed: watch::Sender<()>,
-    /// The earliest time of what comes next: nothing that comes later has an earlier one, whatever the clock does.
+    /// Earliest time of the next delivery, so that times do not go back when the clock does.
     next: Timestamp,
 }
 
 impl Intake {
-    /// Both ends.
+    /// Creates both ends.
     pub fn new(
         journal: Journal,
         broker: Arc<Broker>,
@@ -71,12 +74,12 @@ impl Intake {
         (Self { sender }, Desk { receiver, journal, broker, known, changed, next: Timestamp::UNIX_EPOCH })
     }
 
-    /// Hands a delivery in, and waits until it is certain what becomes of it.
+    /// Passes a delivery on and waits for its outcome.
     pub async fn deliver(&self, delivery: Delivered) -> Answer {
         self.hand_in(Work::Delivery(delivery)).await
     }
 
-    /// Hands requests in that somebody asks for.
+    /// Passes a user's requests on and waits for their outcome.
     pub async fn request(&self, requests: Vec<Submission>) -> Answer {
         self.hand_in(Work::Requests(requests)).await
     }
@@ -92,7 +95,7 @@ impl Intake {
 }
 
 impl Desk {
-    /// Works until every [`Intake`] is gone and everything that was handed in is done.
+    /// Runs until every [`Intake`] is dropped and all accepted work is done.
     pub async fn serve(mut self) {
         let mut handed = Vec::new();
         while self.receiver.recv_many(&mut handed, TOGETHER).await > 0 {
@@ -102,14 +105,14 @@ impl Desk {
     }
 
     async fn take(&mut self, handed: Vec<Handed>) {
-        // What hangs on something else of the same batch is decided when that is.
+        // A delivery that depends on another one of the batch is decided after that one.
         let in_doubt = self.round(handed, false).await;
         if !in_doubt.is_empty() {
             self.round(in_doubt, true).await;
         }
     }
 
-    /// Takes what was handed in. Gives back what cannot be decided yet, unless it is the last round.
+    /// Processes a batch. Returns what cannot be decided yet, unless it is the last round.
     async fn round(&mut self, handed: Vec<Handed>, is_last: bool) -> Vec<Handed> {
         let (mut deliveries, mut senders) = (Vec::new(), Vec::new());
         let mut batch: Vec<Job> = Vec::new();
@@ -162,16 +165,17 @@ impl Desk {
         in_doubt
     }
 
-    /// Queues all of it together, or, when that fails before anything was sent, each for itself.
+    /// Queues a batch with one submission, or, if one of its queues is missing, each job separately.
     async fn queue(&self, batch: Vec<Job>) {
         let all: Vec<Submission> = batch.iter().flat_map(|job| job.requests.iter().cloned()).collect();
         match self.submit(&all).await {
             Ok(()) => self.confirm(batch).await,
-            // One queue is missing: the others need not wait for it.
+            // A queue is missing, which must not affect the other jobs.
             Err(BrokerError::NoSuchQueue { .. }) if batch.len() > 1 => {
                 let mut is_away: Option<String> = None;
                 for job in batch {
-                    // A broker that hangs is not waited for again and again: others wait to be looked after.
+                    // After the first failure the broker is not tried again for each job, because further work is
+                    // waiting.
                     match &is_away {
                         Some(reason) if !job.requests.is_empty() => self.fail(job, reason, true).await,
                         _ => match self.submit(&job.requests).await {
@@ -196,7 +200,7 @@ impl Desk {
             Err(failure @ BrokerError::Unconfirmed { mut confirmed, .. }) => {
                 let failure = failure.to_string();
                 for job in batch {
-                    // The first ones are certain; from one that is not whole on, nothing is.
+                    // The broker confirms in order: jobs before the first incomplete one are certain.
                     match confirmed.checked_sub(job.requests.len()) {
                         Some(left) => {
                             confirmed = left;
@@ -230,7 +234,7 @@ impl Desk {
 
     async fn confirm(&self, jobs: Vec<Job>) {
         let ids: Vec<String> = jobs.iter().filter_map(|job| job.delivery.clone()).collect();
-        // Their requests are queued whatever the journal says. If it says nothing, what is left is found out later.
+        // The requests are queued even if the journal cannot record it; the background task finds that later.
         if !ids.is_empty()
             && let Err(failure) = self.journal.queued(ids).await
         {
@@ -241,7 +245,8 @@ impl Desk {
         }
     }
 
-    /// Queues of a delivery what has a queue; the other tests end without having been run. Nothing of it was sent before.
+    /// Queues the requests of a delivery that have a queue, and ends the other tests without a run. Nothing was sent
+    /// before.
     async fn queue_rest(&self, job: Job, failure: &BrokerError) {
         let Job { delivery, requests, sender } = job;
         let queues: Vec<QueueName> = requests.iter().map(|request| request.queue.clone()).collect();
@@ -254,14 +259,14 @@ impl Desk {
         let has_queue = |one: &Submission| there.contains(&one.queue) || self.known.contains(&one.queue);
         let (good, bad): (Vec<Submission>, Vec<Submission>) = requests.into_iter().partition(has_queue);
         let job = Job { delivery, requests: good, sender };
-        // Who asks for several tests by hand gets all or none.
+        // The requests of a user are queued together or not at all.
         if job.requests.is_empty() || job.delivery.is_none() {
             return self.fail(job, &failure.to_string(), true).await;
         }
         match self.submit(&job.requests).await {
             Ok(()) => {
                 for (uuid, queue) in bad.iter().filter_map(|one| Some((one.request.uuid()?.clone(), &one.queue))) {
-                    // If this is not written down, it is found out later.
+                    // If this cannot be recorded, the background task finds it later.
                     if let Err(failure) =
                         self.journal.end_untested(uuid, &format!("there is no queue {queue}"), false).await
                     {
@@ -274,7 +279,8 @@ impl Desk {
         }
     }
 
-    /// What may have been sent is looked for; what was certainly not may come again.
+    /// Reports a failure. A delivery of which certainly nothing was sent may come again; otherwise its requests are
+    /// searched later.
     async fn fail(&self, job: Job, reason: &str, is_certain: bool) {
         if !is_certain {
             warn!("what was handed in may not be queued: {reason}");
@@ -291,12 +297,12 @@ impl Desk {
     }
 }
 
-/// Whether nothing was sent.
+/// Whether it is certain that nothing was sent.
 fn is_certain(failure: &BrokerError) -> bool {
     !matches!(failure, BrokerError::Unconfirmed { .. })
 }
 
-/// Something to queue.
+/// Requests to queue together.
 struct Job {
     delivery: Option<String>,
     requests: Vec<Submission>,

@@ -1,4 +1,4 @@
-//! The secrets of hooks and the tokens for statuses, as they are now: a file that changes is opened again, one that does not is not.
+//! Secrets of hooks and tokens for statuses, from a cache: a file is decrypted again only when it has changed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -20,24 +20,25 @@ pub struct Keyring {
     opened: Mutex<HashMap<(Kind, String), Found>>,
 }
 
-/// What was found, and in which state of its file.
+/// An opened credential, and the state of its file.
 type Found = (Option<Stamp>, Option<Opened>);
 
 impl Keyring {
-    /// The credentials of a site.
+    /// Creates a keyring of a site's credentials.
     pub fn new(credentials: Credentials) -> Self {
         Self { credentials, opened: Mutex::default() }
     }
 
-    /// The site's credentials.
+    /// Returns the site's credentials.
     pub fn credentials(&self) -> &Credentials {
         &self.credentials
     }
 
-    /// The secrets of a hook: those of its project, or else those under its package's name, as they came from `github-secrets.json`.
+    /// Returns the secrets of a hook, under the name of its project, or else of its package, as in
+    /// `github-secrets.json`.
     ///
     /// # Errors
-    /// When one cannot be opened.
+    /// When a secret cannot be opened.
     pub fn secrets(&self, hook: &Hook) -> Result<Secrets, CredentialsError> {
         let (kind, server) = (hook_kind(hook.forge), hook.api.server());
         let get = |name: &str| self.get(kind, name)?.map(|opened| opened.for_server(&server).cloned()).transpose();
@@ -48,10 +49,10 @@ impl Keyring {
         Ok(Secrets { current, next: get(&next_name(&hook.project))? })
     }
 
-    /// The token that statuses are set with at this server; see [`Keyring::secrets`] for its name.
+    /// Returns the token for setting statuses at this server. For its name, see [`Keyring::secrets`].
     ///
     /// # Errors
-    /// When it cannot be opened, or is for another server.
+    /// When the token cannot be opened, or is for another server.
     pub fn token(
         &self,
         forge: Forge,
@@ -67,12 +68,12 @@ impl Keyring {
         found.map(|opened| Ok(token_of(forge, opened.for_server(&api.server())?))).transpose()
     }
 
-    /// The state of all tokens: another one when one of them has changed.
+    /// Returns stamps of all tokens, which differ when a token has changed.
     pub fn tokens(&self) -> [Vec<Stamp>; 2] {
         [Forge::GitHub, Forge::GitLab].map(|forge| self.credentials.stamps(status_kind(forge)))
     }
 
-    /// The user whose key this is.
+    /// Returns the user who has this key.
     ///
     /// # Errors
     /// When the credentials cannot be read.
@@ -80,7 +81,7 @@ impl Keyring {
         let digest = key_digest(key);
         let mut found = None;
         for entry in self.credentials.of_kind(Kind::ApiKey)? {
-            // One that cannot be opened is nobody's.
+            // A key that cannot be opened belongs to no user.
             let opened = entry.and_then(|entry| {
                 let opened = self.get(Kind::ApiKey, entry.name.as_str())?;
                 Ok((opened.map(|opened| opened.for_comparison().cloned()).transpose()?, entry.name))
@@ -92,7 +93,7 @@ impl Keyring {
                     continue;
                 }
             };
-            // All are compared, whichever it is.
+            // All keys are compared, so that the time does not depend on the user.
             if stored.is_some_and(|stored| is_same(stored.expose_secret(), &digest)) {
                 found = Some(name);
             }
@@ -116,7 +117,7 @@ impl Keyring {
     }
 }
 
-/// The kind of a hook's secret.
+/// Returns the kind of a hook's secret.
 pub fn hook_kind(forge: Forge) -> Kind {
     match forge {
         Forge::GitHub => Kind::GithubHook,
@@ -124,7 +125,7 @@ pub fn hook_kind(forge: Forge) -> Kind {
     }
 }
 
-/// The kind of a token for statuses.
+/// Returns the kind of a token for statuses.
 pub fn status_kind(forge: Forge) -> Kind {
     match forge {
         Forge::GitHub => Kind::GithubStatus,
@@ -132,12 +133,12 @@ pub fn status_kind(forge: Forge) -> Kind {
     }
 }
 
-/// The name of the secret that takes the place of a project's; no project's name has a `+`.
+/// Returns the name of the secret that will replace the one of a project. No project's name contains `+`.
 pub fn next_name(project: &Project) -> String {
     format!("{project}+next")
 }
 
-/// The token in a credential: GitHub's is `USER:TOKEN`, as in `github-status-credentials.txt`.
+/// Returns the token in a credential. GitHub's is `USER:TOKEN`, as in `github-status-credentials.txt`.
 pub fn token_of(forge: Forge, secret: &SecretString) -> SecretString {
     let text = secret.expose_secret();
     match (forge, text.split_once(':')) {
@@ -146,8 +147,8 @@ pub fn token_of(forge: Forge, secret: &SecretString) -> SecretString {
     }
 }
 
-/// What is stored of a key of the web service: nobody can use it who reads it. Keys are random and long, so that a plain digest cannot be
-/// guessed backwards.
+/// Returns what is stored of a user's key: a digest, which cannot be used as a key. Keys are long and random, so that a
+/// digest without salt cannot be reversed by guessing.
 pub fn key_digest(key: &str) -> String {
     let digest: String = Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{digest}")

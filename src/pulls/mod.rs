@@ -1,8 +1,9 @@
-//! Pull requests under test: from a delivery, which is written down before it is queued, to the last status of its commit.
+//! Pull requests under test, from a delivery to the last status of its commit.
 //!
-//! [`intake`] takes deliveries and queues their requests; [`withdraw`] takes out of the queues what a newer commit makes needless;
-//! [`watch`] finds out how tests end; [`show`] tells the forge; [`rebuild`] finds again what this machine has forgotten; [`asked`] takes
-//! care of what users have asked for by hand. They meet in the [`journal`] and nowhere else, so that each can die at any time.
+//! [`intake`] records and queues deliveries. [`withdraw`] removes superseded requests from their queues. [`watch`]
+//! collects results. [`show`] reports states to the forge. [`rebuild`] restores tests that are not in the journal.
+//! [`asked`] takes care of the requests of users. These modules share only the [`journal`], so that each can be killed
+//! at any time.
 
 pub mod asked;
 pub mod intake;
@@ -25,59 +26,59 @@ use crate::server_url::ServerUrl;
 /// A test of a pull request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PullTest {
-    /// Its request's id.
+    /// The id of its request.
     pub uuid: RequestId,
-    /// Which forge.
+    /// The kind of forge.
     pub forge: Forge,
-    /// The API of its server.
+    /// The API of the forge.
     pub api: ServerUrl,
     /// The project.
     pub project: Project,
-    /// The pull request.
+    /// The number of the pull request.
     pub number: u64,
     /// The commit.
     pub commit: Commit,
-    /// Whose status it is: see [`status::context`].
+    /// The name of its status: see [`status::context`].
     pub context: String,
     /// The request.
     pub submission: Submission,
-    /// When it was asked for.
+    /// When it was requested.
     pub created: Timestamp,
-    /// When the pull request last changed, as far as that was told; otherwise when the test was asked for.
+    /// When the pull request last changed, if the forge says so; otherwise when the test was requested.
     pub changed: Timestamp,
-    /// How far it is.
+    /// Its stage.
     pub stage: Stage,
-    /// Why it is to be taken out of its queue; empty otherwise.
+    /// Why it is withdrawn; otherwise empty.
     pub reason: String,
-    /// What the forge is to show.
+    /// The state that the forge should show.
     pub state: State,
-    /// The same in words.
+    /// The description of the state.
     pub description: String,
-    /// Where to read more; empty as long as that is the service's own page.
+    /// The address of further details; empty for the service's own page.
     pub link: String,
-    /// What the forge shows.
+    /// The state that the forge shows.
     pub shown: Option<State>,
-    /// How often in a row it was not taken.
+    /// Number of failed attempts to show the state, in a row.
     pub tries: u32,
-    /// Why it was not taken last.
+    /// Why the last attempt failed.
     pub trouble: String,
 }
 
-/// How far a test is.
+/// Stage of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It is written down. Whether it is queued is not known.
+    /// It is recorded, and may not be queued.
     Received,
-    /// The broker has it, or a worker.
+    /// It is in its queue, or at a worker.
     Queued,
-    /// It is to be taken out of its queue, if it is there still.
+    /// It will be removed from its queue, if it is still there.
     Withdrawn,
     /// It has ended.
     Ended,
 }
 
 impl Stage {
-    /// Every stage.
+    /// All stages.
     pub const ALL: [Self; 4] = [Self::Received, Self::Queued, Self::Withdrawn, Self::Ended];
 
     fn number(self) -> i64 {
@@ -89,7 +90,7 @@ impl Stage {
         }
     }
 
-    /// In a word.
+    /// Returns the stage's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Received => "received",
@@ -101,7 +102,7 @@ impl Stage {
 }
 
 impl PullTest {
-    /// A new test.
+    /// Creates a test. None if its request has no id.
     pub fn new(
         forge: Forge,
         api: &ServerUrl,
@@ -133,19 +134,19 @@ impl PullTest {
         })
     }
 
-    /// What its status says.
+    /// Returns its status for the forge.
     pub fn status(&self, service: &ServerUrl) -> status::Status {
         let link = if self.link.is_empty() { page(service, &self.uuid) } else { self.link.clone() };
         status::Status::new(self.context.clone(), self.state, &self.description, Some(link))
     }
 }
 
-/// The page of a request, at the web service.
+/// Returns the address of a request's page at the web service.
 pub fn page(service: &ServerUrl, uuid: &RequestId) -> String {
     service.below(&["requests", uuid.as_str()]).to_string()
 }
 
-/// The request whose page this is, at this service.
+/// Returns the request of a page at this web service.
 pub fn of_page(service: &ServerUrl, link: &str) -> Option<RequestId> {
     let page = Url::parse(link).ok()?;
     let id = page.path_segments()?.next_back()?.parse().ok()?;

@@ -1,5 +1,5 @@
-//! Finding again the tests of pull requests that this machine has forgotten: their requests wait, run or have results, and their commits'
-//! statuses are pending at the forge, with a link that tells the request.
+//! Restoring of tests of pull requests that are missing in the journal: from requests that wait, run or have results,
+//! and from pending statuses at the forge, whose link contains the request's id.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,10 +23,10 @@ use crate::server_url::ServerUrl;
 use crate::site::credentials::CredentialsError;
 use crate::store::Store;
 
-/// So many of a package's newest results are read for the commits that they are of.
+/// Maximum number of results of a package that are read for their commits, the newest first.
 const RESULTS: usize = 50;
 
-/// Why a project could not be looked through.
+/// Reason why the tests of a project could not be restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The forge.
@@ -43,9 +43,9 @@ pub enum RebuildError {
     Credentials(#[from] CredentialsError),
 }
 
-/// Where everything is.
+/// Services that are searched.
 pub struct Surroundings<'a> {
-    /// What is known.
+    /// The journal to restore.
     pub journal: &'a Journal,
     /// The queue.
     pub broker: &'a Broker,
@@ -57,7 +57,8 @@ pub struct Surroundings<'a> {
     pub service: &'a ServerUrl,
 }
 
-/// Takes up what waits or runs of these hooks' projects. Asks no forge.
+/// Restores the tests of these hooks whose requests wait or run. Sends nothing to a forge. Returns the number of tests
+/// that were missing.
 ///
 /// # Errors
 /// When the queue or the journal cannot be used.
@@ -83,7 +84,7 @@ pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timesta
             Err(BrokerError::Opaque(opaque)) => {
                 tracing::warn!("cannot check the queued requests: {}", opaque.line());
             }
-            // One queue keeps no other one from being looked into.
+            // A failure of one queue does not affect the others.
             Err(error) => failure = failure.or(Some(error)),
             Ok(contents) => {
                 let bodies = contents.ready.iter().chain(&contents.delayed);
@@ -95,11 +96,11 @@ pub async fn from_queues(hooks: &[Hook], around: &Surroundings<'_>, now: Timesta
     failure.map_or(Ok(found), |error| Err(error.into()))
 }
 
-/// Takes up the statuses of ours that are pending at a project, of pull requests that changed since then and of commits that results are of.
-/// Tells how many were not known.
+/// Restores the tests of pending statuses in a project: of pull requests that changed since a time, and of commits with
+/// results. Returns the number of tests that were missing.
 ///
 /// # Errors
-/// When the forge does not tell, or the journal cannot be used.
+/// When the forge or the journal cannot be used.
 pub async fn from_forge(
     hooks: &[&Hook],
     around: &Surroundings<'_>,
@@ -124,7 +125,7 @@ pub async fn from_forge(
     let mut found = 0;
     for (commit, number) in commits {
         let shown = match client.statuses(&first.project, &commit).await {
-            // It may have been thrown away.
+            // The commit may be deleted.
             Err(ForgeError::NotFound { .. } | ForgeError::Refused { .. }) => continue,
             other => other?,
         };
@@ -138,7 +139,7 @@ pub async fn from_forge(
                 hooks.iter().find_map(|hook| of_context(hook, &shown.context, &pull, &uuid, since.max(now - month())));
             tests.extend(test);
         }
-        // What was found stays found, whatever the forge answers next.
+        // Recorded at once, whatever the next answer of the forge is.
         found += around.journal.take_up(tests).await?;
     }
     Ok(found)
@@ -148,7 +149,7 @@ fn month() -> SignedDuration {
     SignedDuration::from_hours(24 * 30)
 }
 
-/// Pull request and commit that a request says it tests, if a hook has asked for it.
+/// Returns the pull request and the commit that a request says it tests, if it is one of the hook.
 fn subject(hook: &Hook, request: &Request) -> Option<(u64, Commit)> {
     let variable = |name: &str| {
         let mut variables = request.parameters().env.iter().filter(|variable| variable.name() == name);
@@ -162,7 +163,7 @@ fn subject(hook: &Hook, request: &Request) -> Option<(u64, Commit)> {
         .then_some((number, commit))
 }
 
-/// Pull request and commit that a request says it tests, if one of these hooks has asked for it.
+/// Returns the pull request and the commit that a request says it tests, if it is one of these hooks.
 pub fn subject_of(hooks: &[Hook], request: &Request) -> Option<(u64, Commit)> {
     hooks.iter().find_map(|hook| subject(hook, request))
 }
@@ -176,12 +177,13 @@ fn recognised(hooks: &[Hook], request: Request, queue: &QueueName, now: Timestam
 
 fn taken_up(hook: &Hook, number: u64, commit: &Commit, submission: Submission, created: Timestamp) -> Option<PullTest> {
     let test = PullTest::new(hook.forge, &hook.api, &hook.project, number, commit, submission, created)?;
-    // Which commit is the newer one is not known: it keeps none from being tested, and any supersedes it.
+    // The order of commits is unknown: this one supersedes none, and any other supersedes it.
     let changed = Timestamp::UNIX_EPOCH;
     Some(PullTest { stage: Stage::Queued, shown: Some(State::Pending), changed, ..test })
 }
 
-/// The test whose status this is. Its request is not known any more: what is needed to find its result is made up for it.
+/// Returns the test of a status. Its request is lost, so one is made with the parameters that are needed to find the
+/// result.
 fn of_context(
     hook: &Hook,
     context: &str,
@@ -203,7 +205,7 @@ fn of_context(
     })
 }
 
-/// The commits that a hook's newest results are of. What cannot be read tells nothing.
+/// Returns the commits of a hook's newest results. Results that cannot be read are skipped.
 async fn tested(hook: &Hook, store: &Store, since: Timestamp) -> HashMap<Commit, u64> {
     let mut commits = HashMap::new();
     for queue in hook.queues() {
@@ -222,7 +224,7 @@ async fn tested(hook: &Hook, store: &Store, since: Timestamp) -> HashMap<Commit,
     commits
 }
 
-/// The hooks of each project together.
+/// Groups hooks by project.
 pub fn by_project(hooks: &[Hook]) -> Vec<Vec<&Hook>> {
     let mut projects: BTreeMap<(Forge, String, String), Vec<&Hook>> = BTreeMap::new();
     for hook in hooks {

@@ -1,4 +1,5 @@
-//! Showing the states of commits at their forges. Projects are served side by side: one whose token is broken holds up no other.
+//! Reporting of states to the forges. Projects are served concurrently, so that a broken token affects only its own
+//! project.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,18 +19,19 @@ use crate::forge::error::ForgeError;
 use crate::forge::{Forge, Project};
 use crate::server_url::ServerUrl;
 
-/// So many projects are served at the same time.
+/// Maximum number of projects that are served at the same time.
 const PROJECTS: usize = 16;
-/// The first pause after a failure, in seconds; it doubles up to the last.
+/// Pause after the first failure, in seconds. It doubles with each failure, up to `LAST_PAUSE`.
 const FIRST_PAUSE: i64 = 2;
 const LAST_PAUSE: i64 = 900;
-/// A forge that refuses a status for good is asked once more after so many seconds, because people change tokens and settings.
+/// Maximum pause after a refused status, in seconds, because users change tokens and settings.
 const REFUSED_PAUSE: i64 = 900;
-/// After so many refusals it is asked less often: a commit that is gone does not come back, but a token may be given its rights.
+/// Number of refusals after which the pause is `LONG_PAUSE`: a commit that is gone stays gone, but a token may get its
+/// rights.
 const REFUSALS: u32 = 20;
 const LONG_PAUSE: i64 = 6 * 3600;
 
-/// Shows what the journal wants shown.
+/// Reporter of states from the journal.
 pub struct Shower {
     journal: Journal,
     keyring: Arc<Keyring>,
@@ -37,28 +39,28 @@ pub struct Shower {
     clients: Mutex<HashMap<(Forge, String, String), Arc<Client>>>,
 }
 
-/// A project at a server of a forge.
+/// A project, with its forge and the address of the API.
 pub type Shown = (Forge, String, Project);
 
-/// How many statuses were taken, and how many were not.
+/// Numbers of statuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
-    /// Taken.
+    /// Statuses that the forge has accepted.
     pub taken: usize,
-    /// Not taken.
+    /// Statuses that failed or were postponed.
     pub failed: usize,
 }
 
 impl Shower {
-    /// Links lead to this service.
+    /// Creates a reporter. Statuses link to the pages of `service`.
     pub fn new(journal: Journal, keyring: Arc<Keyring>, service: ServerUrl) -> Self {
         Self { journal, keyring, service, clients: Mutex::default() }
     }
 
-    /// Shows everything that may be shown now.
+    /// Shows every state that is due.
     ///
     /// # Errors
-    /// When the journal cannot be used. What a forge does not take is written down there, and comes again.
+    /// When the journal cannot be used. Failures of a forge are recorded, and tried again later.
     pub async fn show(&self) -> Result<Told, JournalError> {
         let mut sum = Told::default();
         loop {
@@ -76,7 +78,7 @@ impl Shower {
         }
     }
 
-    /// What may be shown now, project by project: of each some, and nothing of those that are busy.
+    /// Returns the tests that are due, by project, without the projects that are busy.
     ///
     /// # Errors
     /// When the journal cannot be used.
@@ -91,7 +93,8 @@ impl Shower {
         Ok(projects)
     }
 
-    /// Shows a project's, oldest first. Those that would fail like one before them are put off.
+    /// Shows the states of a project's tests, oldest first. Statuses that would fail like one before them are
+    /// postponed.
     ///
     /// # Errors
     /// When the journal cannot be used.
@@ -141,7 +144,7 @@ impl Shower {
         Ok(())
     }
 
-    /// One way to each server for each token: connections stay open.
+    /// Returns the client for a server and token, from a cache, so that connections stay open.
     fn client(&self, forge: Forge, api: &ServerUrl, token: SecretString) -> Result<Arc<Client>, ForgeError> {
         let key = (forge, api.to_string(), super::keyring::key_digest(token.expose_secret()));
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +157,7 @@ impl Shower {
     }
 }
 
-/// Why a status was not taken.
+/// Reason why a status was not accepted.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error("{0}")]
@@ -164,12 +167,12 @@ enum Trouble {
 }
 
 impl Trouble {
-    /// Whether it is about this status alone: too many of one commit and context, or a commit that is gone.
+    /// Whether the cause is this status alone: too many statuses of a commit and context, or a commit that is gone.
     fn is_refusal(&self) -> bool {
         matches!(self, Self::Forge(ForgeError::Refused { .. } | ForgeError::NotFound { .. }))
     }
 
-    /// Whether it is about the token, which may be the package's own.
+    /// Whether the cause is the token, which the package may have for itself.
     fn is_of_token(&self) -> bool {
         matches!(self, Self::NoToken(_) | Self::Forge(ForgeError::NotAllowed { .. } | ForgeError::NoToken))
     }

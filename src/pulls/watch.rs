@@ -1,4 +1,5 @@
-//! Finding out how the tests of pull requests end: from their results, and for those that have none, from where their requests are.
+//! Collecting of the outcomes of pull requests' tests: from their results, or, without a result, from where their
+//! requests are.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -20,14 +21,14 @@ use crate::result::layout::LOG;
 use crate::runs::{self, StoredRun};
 use crate::store::{Store, StoreError};
 
-/// Between two looks for requests that are between two hands.
+/// Interval between searches for requests that are on the way from one place to another.
 const PAUSE: Duration = Duration::from_secs(1);
-/// After so many looks everything is either somewhere or gone.
+/// Maximum number of searches. A request that none of them finds is gone.
 const LOOKS: u32 = 15;
-/// A result may carry an earlier time than its request, when two clocks differ.
+/// Maximum difference of two clocks, by which a result may be older than its request.
 pub(super) const SKEW: SignedDuration = SignedDuration::from_hours(1);
 
-/// Why it could not be found out.
+/// Reason why outcomes could not be collected.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The queue.
@@ -50,7 +51,7 @@ impl From<FollowError> for WatchError {
     }
 }
 
-/// What `testcomplete.fanout` tells that says where to look.
+/// Package, release and architecture in a message of `testcomplete.fanout`.
 #[derive(Debug, Deserialize)]
 pub struct Completed {
     release: String,
@@ -59,22 +60,24 @@ pub struct Completed {
 }
 
 impl Completed {
-    /// Reads a message of any program's worker.
+    /// Parses a message, which may come from another program's worker.
     pub fn parse(message: &[u8]) -> Option<Self> {
         serde_json::from_slice(message).ok()
     }
 
-    /// Whether results whose names begin so are meant: `RELEASE/ARCH/PREFIX/PACKAGE/`.
+    /// Whether it belongs to results with this prefix: `RELEASE/ARCH/PREFIX/PACKAGE/`.
     fn is_about(&self, prefix: &str) -> bool {
         prefix.starts_with(&format!("{}/{}/", self.release, self.architecture))
             && prefix.ends_with(&format!("/{}/", self.package))
     }
 }
 
-/// Ends the tests whose results are in the store: all, or those that were told of. One listing for each package that has open tests.
+/// Ends the tests whose results are in the store, or only those that a message is about. Lists each package with open
+/// tests once.
 ///
 /// # Errors
-/// When the journal cannot be used. One container that cannot be read keeps no other one from being looked at.
+/// When the journal cannot be used. Failures of the store are in the returned value, and do not affect other
+/// containers.
 pub async fn results(journal: &Journal, store: &Store, about: Option<&Completed>) -> Result<Looked, WatchError> {
     let mut looked = Looked::default();
     for place in journal.open_places().await? {
@@ -107,7 +110,7 @@ async fn results_at(
     Ok(ended)
 }
 
-/// The state that a run is for its commit, and in words. A test that does not exist passes nothing.
+/// Returns the state of a run's commit, and its description. A test that does not exist is an error.
 fn state_of(run: &StoredRun, missing_test: Option<&str>) -> (State, String) {
     let (state, words) = of_outcome(run.outcome());
     match missing_test {
@@ -116,7 +119,8 @@ fn state_of(run: &StoredRun, missing_test: Option<&str>) -> (State, String) {
     }
 }
 
-/// How a run has ended for its commit, the same in words, and where its log is; that is empty when no browser can open it.
+/// Returns the state of a run's commit, its description, and the address of its log, which is empty when no browser can
+/// open it.
 pub(super) async fn end_of(store: &Store, run: &StoredRun) -> Result<(State, String, String), WatchError> {
     let (state, words) = state_of(run, run.missing_test(store).await?);
     let link = store.locate(&run.container, &run.object(LOG)).await?;
@@ -136,12 +140,12 @@ async fn end(journal: &Journal, store: &Store, uuid: RequestId, run: &StoredRun)
     Ok(())
 }
 
-/// What a look for results or requests has brought.
+/// Outcome of a search for results or requests.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// How many tests have ended.
+    /// Number of tests that have ended.
     pub ended: usize,
-    /// The first thing that went wrong with some of them: a queue or a container that cannot be used.
+    /// The first failure that affected only some of the tests: of a queue or a container.
     pub failure: Option<WatchError>,
 }
 
@@ -151,11 +155,13 @@ impl Looked {
     }
 }
 
-/// Finds out where the requests of tests in these stages are that were asked for before a time: those that are written down and may not be
-/// queued are queued; those that are nowhere any more, or dead letters, end. Of younger ones somebody else takes care.
+/// Searches the requests of tests in these stages that were created before a time. Requests that may not be queued are
+/// queued again if they are gone; other tests end if their requests are gone or dead letters. Younger tests are left to
+/// the intake.
 ///
 /// # Errors
-/// When the queue server or the journal cannot be used. What goes wrong with some tests keeps the others from nothing.
+/// When the queue server or the journal cannot be used. Other failures are in the returned value, and do not affect
+/// other tests.
 pub async fn requests(
     journal: &Journal,
     broker: &Broker,
@@ -201,7 +207,7 @@ pub async fn requests(
     Ok(looked)
 }
 
-/// Looks until it is known of each where it is, or that it is nowhere, or that this cannot be seen.
+/// Searches until the stage of each request is known, or cannot be known, or the request is gone.
 pub(super) async fn look(followed: &mut [Followed], broker: &Broker, store: &Store) -> Result<(), WatchError> {
     let mut follower = Follower::new(broker, store);
     for _ in 0..LOOKS {
@@ -214,7 +220,7 @@ pub(super) async fn look(followed: &mut [Followed], broker: &Broker, store: &Sto
     Ok(())
 }
 
-/// Does what a test needs whose request was found there, or nowhere. Gives whether it has ended.
+/// Acts on the stage in which a test's request was found. Returns whether the test has ended.
 async fn settle(
     test: PullTest,
     found: follow::Stage,
@@ -231,9 +237,10 @@ async fn settle(
             let reason = if test.reason.is_empty() { "taken out of its queue" } else { &test.reason };
             journal.end_untested(test.uuid, reason, !is_received).await?;
         }
-        // It may wait in a queue that cannot be looked into, or have never been queued: rather twice than not at all.
+        // It may be in a queue whose contents cannot be read, or not be queued; a test that runs twice is better than
+        // one that is lost.
         follow::Stage::Unseen if is_received && test.reason.is_empty() => return queue(test, journal, broker).await,
-        // Nobody wants it any more, and nobody has confirmed it. Should it run all the same, its result is shown.
+        // It is withdrawn, and nothing confirms that it was queued. If it runs nevertheless, its result is shown.
         follow::Stage::Unseen if is_received => journal.end_untested(test.uuid, &test.reason, true).await?,
         follow::Stage::Unseen => return Ok(false),
         _ => {
@@ -246,7 +253,8 @@ async fn settle(
     Ok(true)
 }
 
-/// Queues a request that was written down. If it was queued all the same, where nobody could see it, its worker finds the first one's result.
+/// Queues a recorded request. If it was queued before in a place that cannot be read, the worker finds the result of
+/// the first one.
 pub(super) async fn queue_again(submission: &Submission, broker: &Broker) -> Result<(), BrokerError> {
     let sent_before = submission.request.uuid().cloned().into_iter().collect();
     broker.submit_again(std::slice::from_ref(submission), &sent_before, &[], &mut |_| {}).await
@@ -267,16 +275,16 @@ async fn queue(test: PullTest, journal: &Journal, broker: &Broker) -> Result<boo
     }
 }
 
-/// What is in some queues.
+/// Requests in queues and at workers.
 #[derive(Default)]
 pub(super) struct There {
-    /// The ids of all requests that wait there, or run.
+    /// The ids of requests that wait or run.
     pub(super) uuids: HashSet<String>,
-    /// Those of which nothing can be said.
+    /// Queues whose contents could not be read.
     pub(super) unreadable: HashSet<QueueName>,
 }
 
-/// Looks into queues, and asks what runs.
+/// Reads the contents of queues, and asks workers for running tests.
 pub(super) async fn there(broker: &Broker, queues: &[QueueName], looked: &mut Looked) -> Result<There, BrokerError> {
     let mut there = There::default();
     if queues.is_empty() {
@@ -289,16 +297,16 @@ pub(super) async fn there(broker: &Broker, queues: &[QueueName], looked: &mut Lo
             continue;
         }
         match broker.contents(&state.queue, usize::MAX).await {
-            // Somebody has deleted it meanwhile.
+            // The queue was deleted in the meantime.
             Err(BrokerError::NoSuchQueue { .. }) => {}
-            // What waits there cannot be seen. What has a result, or runs, can be followed all the same.
+            // The requests in it cannot be read. Those that run or have a result can still be found.
             Err(BrokerError::Opaque(_)) => {}
             Err(error) => {
                 looked.fail(error);
                 there.unreadable.insert(state.queue);
             }
             Ok(contents) => {
-                // Thousands of them take a while to read, and others are served meanwhile.
+                // Parsing thousands of requests takes long, so it must not block other tasks.
                 let reading = tokio::task::spawn_blocking(move || {
                     let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed);
                     bodies.filter_map(|body| id(body)).collect::<Vec<String>>()
@@ -344,7 +352,7 @@ mod tests {
             let journal = Journal::open(&Journal::path(folder.path())).unwrap();
             let tests = ["bad", "good"].map(|release| test(release, release));
             let place = Place::of(&tests[0].submission.request, &tests[0].submission.queue);
-            // A link to itself can be listed by nobody, not even by root.
+            // No user can list a link to itself, not even root.
             let runs =
                 folder.path().join("store").join(&place.container).join(place.path.prefix().trim_end_matches('/'));
             std::fs::create_dir_all(runs.parent().unwrap()).unwrap();
@@ -389,7 +397,7 @@ mod tests {
             assert!(settle(found().await, follow::Stage::Unseen, &journal, &broker, &store).await.unwrap());
             assert_eq!(found().await.stage, Stage::Ended);
             assert_eq!(found().await.description, "not tested: the pull request was closed");
-            // What was in doubt is done; a result that comes all the same is shown.
+            // The delivery is done; a result that arrives nevertheless is shown.
             assert_eq!(journal.begin(vec![opened], Timestamp::now()).await.unwrap(), [Begun::Done]);
             assert_eq!(journal.open_places().await.unwrap().len(), 1);
         });

@@ -1,4 +1,4 @@
-//! Taking requests out of their queues that a newer commit has made needless, or whose pull request was closed.
+//! Removal of requests from their queues, because a newer commit supersedes them or their pull request was closed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +13,12 @@ use crate::broker::{Broker, BrokerError, Message, Pile};
 use crate::release::QueueName;
 use crate::request::Request;
 
-/// So often a request is looked for in its queue and at the workers.
+/// Maximum number of searches for a request in its queue and at the workers.
 const LOOKS: u32 = 3;
-/// Between two looks.
+/// Interval between searches.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Why requests could not be taken out.
+/// Reason why requests could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum WithdrawError {
     /// The queue.
@@ -29,12 +29,13 @@ pub enum WithdrawError {
     Journal(#[from] JournalError),
 }
 
-/// Takes out what is to be taken out, one queue after the other. What is not in its queue runs, or has ended: that shows by itself.
+/// Removes the requests of withdrawn tests, one queue after the other. A test whose request is not in its queue runs or
+/// has ended, and continues as usual.
 ///
-/// If this process dies in the middle, what is out is found to be gone, and ends as what it is.
+/// If this process dies in between, the removed requests are found to be gone, and their tests end.
 ///
 /// # Errors
-/// When a queue or the journal cannot be used. What is left stays to be taken out; one queue keeps no other one from being looked at.
+/// When a queue or the journal cannot be used. The other queues are processed nevertheless; the rest stays withdrawn.
 pub async fn withdraw(journal: &Journal, broker: &Broker) -> Result<(), WithdrawError> {
     let mut queues: BTreeMap<QueueName, Vec<PullTest>> = BTreeMap::new();
     for test in journal.in_stage(Stage::Withdrawn).await? {
@@ -75,7 +76,7 @@ async fn of_queue(
         if wanted.is_empty() || look == LOOKS {
             break;
         }
-        // Somebody else may have had the queue's messages in his hands.
+        // Another client may have held the queue's messages.
         sleep(PAUSE).await;
     }
     for test in wanted.iter().filter_map(|uuid| reasons.get(uuid)) {
@@ -111,9 +112,10 @@ async fn take_out(
     };
     match broker.take_out(queue, pile, None, Box::new(choice)).await {
         Ok(_) => {}
-        // Nothing waits in a queue that is not there.
+        // A missing queue contains nothing.
         Err(BrokerError::NoSuchQueue { .. }) => return Ok(HashSet::new()),
-        // It stays, and runs needlessly: of a queue that cannot be looked into, nothing is taken out without harm to the others.
+        // The requests stay and run: where the contents cannot be read, no request can be removed without harm to the
+        // others.
         Err(BrokerError::Opaque(opaque)) => {
             info!("requests that are no longer needed stay in their queue: {}", opaque.line());
             return Ok(HashSet::new());

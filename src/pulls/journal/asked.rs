@@ -1,5 +1,5 @@
-//! Requests that users have asked for over the web. They belong to no pull request; they are noted so that their pages can be shown, and
-//! before they are queued, so that none is lost or queued twice when nobody confirms that.
+//! Requests of users over the web, which belong to no pull request. They are recorded for their pages, and before they
+//! are queued, so that none is lost or queued twice when the broker does not confirm them.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -11,34 +11,34 @@ use crate::request::line::Submission;
 use crate::request::{Request, RequestId, SourcePackage};
 use crate::result::Place;
 
-/// Maximum number of requests that are remembered; of more, the oldest are forgotten.
+/// Maximum number of requests; the oldest are deleted.
 const MAX_ASKED: u32 = 100_000;
 
-/// A request that a user has asked for.
+/// A request of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskedRequest {
     /// Its id.
     pub uuid: RequestId,
-    /// The queue that it was put into.
+    /// Its queue.
     pub queue: QueueName,
-    /// What is tested.
+    /// The package under test.
     pub package: SourcePackage,
     /// The container of its result.
     pub container: String,
-    /// What the names of its result's files begin with.
+    /// Prefix of the names of its result's files.
     pub prefix: String,
-    /// When it was asked for.
+    /// When it was made.
     pub created: Timestamp,
-    /// When its result was last looked for.
+    /// When its result was last searched.
     pub checked: Timestamp,
-    /// How it has ended, in words; empty as long as no result was seen.
+    /// Description of its outcome; empty before a result was found.
     pub outcome: String,
-    /// Where its log is; empty when no browser can open it.
+    /// Address of its log; empty when no browser can open it.
     pub link: String,
 }
 
 impl Journal {
-    /// Notes requests under these ids, which a user was told. Those that are known stay as they are.
+    /// Adds requests under the ids that a user was given. Known ids stay as they are.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -49,10 +49,10 @@ impl Journal {
         .await
     }
 
-    /// Writes requests down that are about to be queued, each of which has an id.
+    /// Records requests that are about to be queued. Those without an id are skipped.
     ///
     /// # Errors
-    /// When the file cannot be written: nothing is written down then.
+    /// When the file cannot be written; then nothing is recorded.
     pub async fn begin_asked(&self, requests: Vec<Submission>, now: Timestamp) -> Result<(), JournalError> {
         self.durably(move |transaction| {
             let identified = requests.iter().filter_map(|submission| Some((submission.request.uuid()?, submission)));
@@ -64,7 +64,7 @@ impl Journal {
         .await
     }
 
-    /// Requests that were written down are queued.
+    /// Records that requests are queued.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -76,7 +76,7 @@ impl Journal {
         .await
     }
 
-    /// Requests that were written down are certainly not queued: whoever asked was told so.
+    /// Deletes requests that are certainly not queued, which their user was told.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -88,7 +88,7 @@ impl Journal {
         .await
     }
 
-    /// A request that was written down can never be queued, for a reason.
+    /// Records why a request can never be queued.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -101,7 +101,7 @@ impl Journal {
         .await
     }
 
-    /// Requests that were written down before a time and may not be queued, oldest first.
+    /// Returns the requests that were recorded before a time and may not be queued, oldest first.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -119,7 +119,7 @@ impl Journal {
         .await
     }
 
-    /// A request that a user has asked for.
+    /// Returns a request of a user.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -131,7 +131,7 @@ impl Journal {
         .await
     }
 
-    /// Notes that a request's result was looked for, and, if it was found, how it has ended and where its log is.
+    /// Records that a request's result was searched, and, if it was found, its outcome and the address of its log.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -143,7 +143,7 @@ impl Journal {
     ) -> Result<(), JournalError> {
         self.with(move |transaction| {
             let (outcome, link) = found.unwrap_or_default();
-            // What has a result was queued.
+            // A request with a result was queued.
             let sql = "UPDATE asked SET checked = ?1, outcome = ?2, link = ?3, request = CASE ?2 WHEN '' THEN request ELSE '' END
                        WHERE uuid = ?4";
             transaction.execute(sql, params![now.as_millisecond(), outcome, link, uuid.as_str()]).map(drop)
@@ -152,7 +152,7 @@ impl Journal {
     }
 }
 
-/// Notes a request, unless it is known; `wire` is empty when it is queued for certain.
+/// Adds a request unless it is known. `wire` is its message, or empty when it is certainly queued.
 fn insert(
     transaction: &Transaction<'_>,
     uuid: &RequestId,
@@ -175,7 +175,7 @@ fn insert(
     transaction.prepare_cached(sql)?.execute(row).map(drop)
 }
 
-/// Forgets old ones; `now` is in seconds since 1970.
+/// Deletes old requests. `now` is in seconds since 1970.
 pub(super) fn sweep(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
     transaction.execute("DELETE FROM asked WHERE created < ?", [(now - KEPT) * 1000])?;
     let sql = "DELETE FROM asked WHERE uuid IN (SELECT uuid FROM asked ORDER BY created DESC, uuid LIMIT -1 OFFSET ?)";

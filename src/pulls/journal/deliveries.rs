@@ -1,4 +1,4 @@
-//! From a delivery to the end of its tests.
+//! Deliveries, and the tests that they request, until these end.
 
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -11,44 +11,44 @@ use crate::pulls::PullTest;
 use crate::request::RequestId;
 use crate::server_url::ServerUrl;
 
-/// Between the times of two deliveries that are written down together: the smallest that the journal tells apart.
+/// Interval between the times of deliveries that are recorded together: the resolution of the journal.
 pub const TICK: SignedDuration = SignedDuration::from_millis(1);
 
-/// A delivery that asks for something.
+/// A delivery that requests something.
 #[derive(Debug, Clone)]
 pub struct Delivered {
-    /// Its id, with the forge and what its address asks for: a forge sends the same event to several hooks under one id.
+    /// Its id, with the forge and the query of its address: a forge sends the same event to several hooks under one id.
     pub id: String,
-    /// The digest of its body, whatever its address and id are: these are not signed.
+    /// Digest of its body. Address and id are not part of it, because they are not signed.
     pub digest: String,
-    /// What it asks for.
+    /// What it requests.
     pub wish: Wish,
 }
 
-/// What a delivery asks for.
+/// What a delivery requests.
 #[derive(Debug, Clone)]
 pub enum Wish {
     /// Tests of a commit.
     Test(Vec<PullTest>),
-    /// No tests of a pull request any more.
+    /// The end of the tests of a pull request.
     Close {
-        /// Which forge.
+        /// The kind of forge.
         forge: Forge,
-        /// The API of its server.
+        /// The API of the forge.
         api: ServerUrl,
         /// The project.
         project: Project,
-        /// The pull request.
+        /// The number of the pull request.
         number: u64,
-        /// When it was closed, as the forge tells.
+        /// When it was closed, according to the forge.
         changed: Timestamp,
-        /// The contexts that are meant.
+        /// The contexts of the tests.
         contexts: Vec<String>,
     },
 }
 
 impl Wish {
-    /// The contexts that are meant, each with the server and the project: what is the same at two of them is not the same.
+    /// Returns the contexts of the tests, each with the server and the project, because a context is unique only there.
     fn subjects(&self) -> Vec<String> {
         let subject = |forge: Forge, api: &ServerUrl, project: &Project, context: &str| {
             format!("{forge} {api} {} {context}", project.as_str().to_ascii_lowercase())
@@ -64,34 +64,36 @@ impl Wish {
     }
 }
 
-/// What has become of a delivery so far.
+/// Decision about a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Begun {
-    /// It is new. These tests are to be queued; others of the same commit are queued already, or there is a newer commit.
+    /// It is new. These tests are to be queued, without those whose commit is queued already or superseded.
     New(Vec<PullTest>),
-    /// It was done before.
+    /// It was processed before.
     Done,
-    /// It came before, or another one that asks for the same, and whether that is queued is not known yet. Nothing was written down.
+    /// It, or another one that requests the same, was received before, and whether that is queued is unknown. Nothing
+    /// was recorded.
     Unfinished,
-    /// Another delivery had the same content: somebody repeats it.
+    /// Another delivery had the same content: it is a replay.
     Repeated,
 }
 
 impl Journal {
-    /// Writes deliveries down, and what they ask for, before anything is queued. Tells of each what is to be done.
+    /// Records deliveries and what they request, before anything is queued. Returns the decision about each.
     ///
     /// # Errors
-    /// When the file cannot be written: nothing is written down then.
+    /// When the file cannot be written; then nothing is recorded.
     pub async fn begin(&self, deliveries: Vec<Delivered>, now: Timestamp) -> Result<Vec<Begun>, JournalError> {
         self.durably(move |transaction| {
-            // One after the other: of two commits that changed in the same second, the later one counts.
+            // In order: of two commits that changed in the same second, the later one counts.
             let times = (0..).map(|place: i32| now + TICK * place);
             deliveries.iter().zip(times).map(|(one, now)| begin(transaction, one, now)).collect()
         })
         .await
     }
 
-    /// The broker has confirmed all requests of these deliveries. What they make needless is to be taken out of its queue from now on.
+    /// Records that the broker has confirmed all requests of these deliveries, and withdraws the tests that they
+    /// supersede.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -109,7 +111,7 @@ impl Journal {
         .await
     }
 
-    /// Nothing was queued for a delivery: it may come again as if it were new.
+    /// Deletes a delivery of which nothing was queued, so that it can come again.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -122,7 +124,7 @@ impl Journal {
         .await
     }
 
-    /// The request of a test of which that was not known is queued. With the last of its delivery, that is done.
+    /// Records that the request of a test in doubt is queued. With the last test of a delivery, the delivery is done.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -134,7 +136,7 @@ impl Journal {
         .await
     }
 
-    /// A test that was to be taken out of its queue is not there: it runs, or has ended, which shows.
+    /// Records that a test cannot be withdrawn, because it runs or has ended.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -145,7 +147,7 @@ impl Journal {
         .await
     }
 
-    /// A test has ended in this state.
+    /// Records the state in which a test has ended.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -165,8 +167,8 @@ impl Journal {
         .await
     }
 
-    /// A test ends without having been run, for a reason. When its request is `gone`, a result may come all the same: workers of other
-    /// programs do not tell what they run.
+    /// Ends a test that was not run, for a reason. With `gone`, a result may still arrive: workers of other programs do
+    /// not announce what they run.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -176,7 +178,7 @@ impl Journal {
             let sql = "UPDATE test SET stage = 3, reason = ?, state = 'error', description = ?, link = '', next = 0, tries = 0
                        WHERE uuid = ? AND stage < 3";
             if transaction.execute(sql, params![if gone { "gone" } else { "" }, description, uuid.as_str()])? > 0 {
-                // The forge may show that this one is pending, in the place of an earlier result of the same commit.
+                // The forge may show this test as pending in the place of an earlier result of the same commit.
                 let sql = "UPDATE test SET shown = '', next = 0
                            FROM (SELECT forge, api, project, context, sha FROM test WHERE uuid = ?) AS it
                            WHERE test.sha = it.sha AND test.context = it.context AND test.project = it.project
@@ -188,7 +190,7 @@ impl Journal {
         .await
     }
 
-    /// Takes up tests that were found elsewhere; those that are known stay as they are. Tells how many are new.
+    /// Adds tests that were found elsewhere, and returns the number of unknown ones. Known ones stay as they are.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -226,7 +228,7 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
     if let Wish::Test(tests) = &delivery.wish {
         for ((test, subject), _) in tests.iter().zip(&subjects).zip(&fresh).filter(|(_, fresh)| **fresh) {
             match standing(transaction, test, subject)? {
-                // From now on one looks after it: before, somebody else did.
+                // Its age starts now: the background task leaves it to the intake until it is older.
                 Standing::Wanted => to_queue.push(PullTest { created: now, ..test.clone() }),
                 Standing::Needless => {}
                 Standing::InDoubt => return Ok(Begun::Unfinished),
@@ -240,7 +242,8 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
         transaction.execute(sql, [&delivery.digest, subject, &delivery.id])?;
     }
     if let Wish::Test(tests) = &delivery.wish {
-        // Who waits or runs already is asked for again: what is told of before that does not count against it.
+        // A commit that is queued or runs already was requested again: events from before this one must not withdraw
+        // it.
         for test in tests {
             let sql =
                 "UPDATE test SET changed = max(changed, ?) WHERE forge = ? AND api = ? AND project = ? AND number = ?
@@ -252,7 +255,7 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
         }
     }
     for test in &to_queue {
-        // One that was found elsewhere, and ended without a result, begins anew.
+        // A test that was found elsewhere and ended without a result starts again.
         transaction.execute("DELETE FROM test WHERE uuid = ? AND stage = 3 AND NOT tested", [test.uuid.as_str()])?;
         insert(transaction, test, &delivery.id)?;
     }
@@ -263,7 +266,7 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
             transaction.execute(sql, params![subject, number, changed.as_millisecond()])?;
         }
         for context in contexts {
-            // One that is not queued yet is withdrawn as soon as it is.
+            // A test that is not queued yet (stage 0) is withdrawn as soon as it is.
             let sql = "UPDATE test SET stage = 2 * stage, reason = 'the pull request was closed'
                        WHERE forge = ? AND api = ? AND project = ? AND number = ? AND context = ? AND stage < 2 AND changed <= ?";
             let (api, changed) = (api.to_string(), changed.as_millisecond());
@@ -276,15 +279,16 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
 /// Whether a test is to be queued.
 enum Standing {
     Wanted,
-    /// The same commit waits or runs already: opened again, say, or delivered through two hooks. Or there is a newer one, or the pull request
-    /// is closed, and the delivery was sent again because it could not be taken then.
+    /// The same commit is queued or runs already, there is a newer commit, or the pull request is closed. That happens
+    /// to pull requests that are reopened, to projects with two hooks, and to deliveries that are sent again after an
+    /// outage.
     Needless,
-    /// The same commit is written down, and whether it is queued is not known yet.
+    /// The same commit is recorded, and whether it is queued is unknown.
     InDoubt,
 }
 
 fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> rusqlite::Result<Standing> {
-    // The request of a delivery that was found elsewhere.
+    // The test may have been found elsewhere before, under the same id.
     let sql = "SELECT stage = 3 AND tested, stage < 3 OR state <> shown FROM test WHERE uuid = ?";
     let known: Option<(bool, bool)> = transaction
         .prepare_cached(sql)?
@@ -298,7 +302,7 @@ fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> ru
     if transaction.prepare_cached(sql)?.exists(closed)? {
         return Ok(Standing::Needless);
     }
-    // One that is to be taken out of its queue as soon as it is there does not count.
+    // A test that will be withdrawn as soon as it is queued does not count.
     let sql = "SELECT max(CASE
                    WHEN sha = ?6 AND stage = 0 AND reason = '' THEN 2
                    WHEN sha = ?6 AND stage = 1 THEN 1
@@ -318,19 +322,19 @@ fn standing(transaction: &Transaction<'_>, test: &PullTest, subject: &str) -> ru
     Ok(match standing {
         Some(2) => Standing::InDoubt,
         Some(1) => Standing::Needless,
-        // What it has come to is to be shown first.
+        // Its final state has to be shown first.
         _ if known.is_some_and(|(_, is_open)| is_open) => Standing::InDoubt,
         _ => Standing::Wanted,
     })
 }
 
-/// A test's request is queued. Those of older commits of the same pull request are needless from now on; one of which it is not known
-/// whether it is queued is so as well, unless it is the newer one.
+/// Records that a test's request is queued, and withdraws the tests of older commits of the same pull request. One of
+/// these that is in doubt is withdrawn as soon as it is queued.
 fn confirm(transaction: &Transaction<'_>, uuid: &str) -> rusqlite::Result<()> {
     let sql =
         "UPDATE test SET stage = CASE reason WHEN '' THEN 1 ELSE 2 END WHERE uuid = ? AND stage = 0 RETURNING stage";
     let stage: Option<i64> = transaction.prepare_cached(sql)?.query_row([uuid], |row| row.get(0)).optional()?;
-    // One that is needless itself makes no other one so.
+    // A test that is withdrawn itself withdraws no other one.
     if stage != Some(1) {
         return Ok(());
     }

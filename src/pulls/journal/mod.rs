@@ -1,7 +1,7 @@
-//! What is known about pull requests under test, in an SQLite file of this machine.
+//! The journal of pull requests under test: an SQLite file on this machine.
 //!
-//! A delivery is written down before anything is queued for it, and each step after that, so that whoever comes after a crash finds
-//! what is left to do. If the file itself is lost, [`super::rebuild`] finds what matters.
+//! Each delivery is recorded before anything is queued for it, and so is each step after that. After a crash, the next
+//! process finds what is left to do. If the file itself is lost, [`super::rebuild`] restores what matters.
 
 mod asked;
 mod deliveries;
@@ -50,16 +50,16 @@ const DURABLE: Options =
 /// How everything else is written, which is found out again after a power cut.
 const QUICK: Options = Options { synchronous: "NORMAL", is_checked: false, ..DURABLE };
 
-/// For how long deliveries are remembered, in seconds: a year. Who has caught one could send it again after that. As long is tried to show a
-/// state that a forge does not take.
+/// Retention of deliveries, in seconds: a year. Later, an attacker who has recorded one could send it again. States
+/// that a forge does not accept are retried for the same time.
 const REMEMBERED: i64 = 365 * 86_400;
-/// For how long tests that have ended are kept, in seconds: 30 days.
+/// Retention of tests that have ended, in seconds: 30 days.
 const KEPT: i64 = 30 * 86_400;
 
-/// For how long a result is awaited of a request that is nowhere, in seconds: a week.
+/// Maximum time until a result of a request that is gone, in seconds: a week.
 const AWAITED: i64 = 7 * 86_400;
 
-/// What can go wrong with the journal.
+/// Errors of the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file cannot be used.
@@ -67,7 +67,7 @@ pub enum JournalError {
     Unusable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// The file was written by a newer version of this program, or by another program.
@@ -96,19 +96,19 @@ struct Connections {
     quick: Connection,
 }
 
-/// How many tests there are in each stage, and how many statuses are not shown yet.
+/// Numbers of tests by stage, and of statuses that are not shown yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// In each of [`Stage::ALL`].
+    /// Numbers of tests in each of [`Stage::ALL`].
     pub stages: [u64; 4],
-    /// Statuses that the forge has not taken yet.
+    /// Statuses that the forge has not accepted yet.
     pub unshown: u64,
-    /// Those of them that it has refused at least once.
+    /// Those that it has refused at least once.
     pub troubled: u64,
 }
 
 impl Journal {
-    /// The file below a folder.
+    /// Returns the path of the file below a folder.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join("pulls").join("journal.sqlite")
     }
@@ -138,12 +138,12 @@ impl Journal {
         Ok(Self { path: path.into(), connections, renewed, _lock: Arc::new(lock) })
     }
 
-    /// Returns when a file that turned out to be damaged was replaced by an empty one: what matters has to be found again.
+    /// Waits until a damaged file is replaced by an empty one, so that its contents have to be rebuilt.
     pub async fn renewed(&self) {
         self.renewed.notified().await;
     }
 
-    /// Works on the file, while other things go on.
+    /// Runs a transaction in the background, without waiting for the disk.
     async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -151,7 +151,7 @@ impl Journal {
         self.on(|connections| &mut connections.quick, work).await
     }
 
-    /// The same; returns when it is on the disk.
+    /// Runs a transaction in the background, and waits until it is on the disk.
     async fn durably<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
@@ -189,7 +189,7 @@ impl Journal {
         }
     }
 
-    /// The tests in a stage, oldest first.
+    /// Returns the tests in a stage, oldest first.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -197,7 +197,7 @@ impl Journal {
         self.with(move |transaction| select(transaction, "stage = ? ORDER BY created, uuid", [stage.number()])).await
     }
 
-    /// The requests of tests in a stage that were asked for before a time, oldest first, with their queues.
+    /// Returns the requests of tests in a stage that were created before a time, oldest first, with their queues.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -223,7 +223,7 @@ impl Journal {
         .await
     }
 
-    /// A test.
+    /// Returns a test.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -231,8 +231,8 @@ impl Journal {
         self.with(move |transaction| Ok(select(transaction, "uuid = ?", [uuid.as_str()])?.pop())).await
     }
 
-    /// Where the results of tests will be that have none: container, and what their names begin with; and when the first of them was
-    /// asked for.
+    /// Returns the places of missing results: container, prefix of the files' names, and the time of the first test
+    /// there.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -250,7 +250,7 @@ impl Journal {
         .await
     }
 
-    /// Those of some requests that are tests without a result.
+    /// Returns those requests that are tests without a result.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -270,7 +270,7 @@ impl Journal {
         .await
     }
 
-    /// When a project's pending statuses were last looked through; none when they never were.
+    /// Returns when the pending statuses of a project were last searched; none if they never were.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -283,7 +283,7 @@ impl Journal {
         .await
     }
 
-    /// A project's pending statuses have been looked through.
+    /// Records that the pending statuses of a project were searched.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -295,7 +295,7 @@ impl Journal {
         .await
     }
 
-    /// How many tests there are.
+    /// Returns the numbers of tests and of statuses that are not shown.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -318,7 +318,7 @@ impl Journal {
         .await
     }
 
-    /// Forgets what nobody asks about any more.
+    /// Deletes entries whose retention has ended.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -327,7 +327,7 @@ impl Journal {
             let now = now.as_second();
             let sql = "UPDATE test SET reason = '' WHERE reason = 'gone' AND created < ?";
             transaction.execute(sql, [(now - AWAITED) * 1000])?;
-            // What another test of its commit hides is not to come to light when that one is forgotten.
+            // A state that another test of the commit hides must not become visible when that test is deleted.
             let sql = format!("UPDATE test SET shown = state WHERE stage = 3 AND state <> shown AND NOT ({UNSHOWN})");
             transaction.execute(&sql, [])?;
             let sql = "DELETE FROM test WHERE stage = 3 AND created < CASE WHEN state = shown THEN ? ELSE ? END";

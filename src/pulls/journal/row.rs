@@ -1,4 +1,4 @@
-//! A test as a row of its table.
+//! Tests as rows of their table.
 
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
@@ -9,7 +9,7 @@ use crate::request::Request;
 use crate::request::line::Submission;
 use crate::result::Place;
 
-/// Whether it was not there before.
+/// Adds a test unless it is known. Returns whether it was added.
 pub(super) fn insert(transaction: &Transaction<'_>, test: &PullTest, delivery: &str) -> rusqlite::Result<bool> {
     let place = Place::of(&test.submission.request, &test.submission.queue);
     let mut statement = transaction.prepare_cached(

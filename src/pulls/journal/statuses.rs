@@ -1,4 +1,4 @@
-//! What forges have taken of what is to be shown.
+//! Statuses that the forges have accepted, and those that they still have to accept.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -9,11 +9,12 @@ use crate::forge::status::State;
 use crate::pulls::PullTest;
 use crate::request::RequestId;
 
-/// So many statuses of a project are shown at once.
+/// Maximum number of statuses of a project in one batch.
 const AT_ONCE: usize = 50;
 
-/// What a forge does not show yet, and is to. A status belongs to a commit and context, of which there may be several tests: two pull
-/// requests have the same head, or one was asked for again. Then a newer one counts, and one that was run before one that was not.
+/// Condition for states that a forge should show and does not. A status belongs to a commit and context, which may have
+/// several tests: of two pull requests with the same head, or of repeated requests. The newer test counts, and one that
+/// was run before one that was not.
 pub(super) const UNSHOWN: &str = "state <> shown AND stage > 0 AND NOT EXISTS (
     SELECT 1 FROM test AS other
     WHERE other.sha = test.sha AND other.context = test.context AND other.project = test.project AND other.forge = test.forge
@@ -22,7 +23,7 @@ pub(super) const UNSHOWN: &str = "state <> shown AND stage > 0 AND NOT EXISTS (
            OR (test.stage = 3 AND NOT test.tested AND (other.stage < 3 OR other.tested))))";
 
 impl Journal {
-    /// What the forges have not taken yet and may be told now, oldest first: of each project some, if that is much.
+    /// Returns the tests whose states may be shown now, oldest first; of each project at most one batch.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -41,7 +42,7 @@ impl Journal {
         .await
     }
 
-    /// When the next status may be shown that waits for a time; none when none waits.
+    /// Returns when the next status may be shown; none if no status is due later.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -54,7 +55,7 @@ impl Journal {
         .await
     }
 
-    /// A forge has taken this state.
+    /// Records that a forge has accepted this state.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -66,7 +67,7 @@ impl Journal {
         .await
     }
 
-    /// A forge has not taken it: not again before then.
+    /// Records that a forge has not accepted a state, which is not sent again before `next`.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -78,7 +79,7 @@ impl Journal {
         .await
     }
 
-    /// The same of several, which were not even tried: they would have failed as well.
+    /// Postpones statuses that were not sent, because they would have failed like the one before them.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -93,7 +94,7 @@ impl Journal {
         .await
     }
 
-    /// Everything may be shown at once again: a token was replaced, say.
+    /// Makes all statuses due now, for example because a token was replaced.
     ///
     /// # Errors
     /// When the file cannot be written.

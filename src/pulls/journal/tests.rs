@@ -121,7 +121,7 @@ fn a_state_is_shown_until_the_forge_takes_it() {
         let nowhere: RequestId = "u2".parse().unwrap();
         journal.end_untested(nowhere.clone(), "nowhere", true).await.unwrap();
         assert_eq!(journal.test(nowhere.clone()).await.unwrap().unwrap().state, State::Error);
-        // Somebody has run it all the same.
+        // A worker has run it nevertheless.
         assert_eq!(journal.open_among(vec!["u1".to_owned(), "u2".to_owned()]).await.unwrap().len(), 1);
         journal.end(nowhere.clone(), State::Success, "good".to_owned(), String::new()).await.unwrap();
         assert_eq!(journal.open_places().await.unwrap(), []);
@@ -137,7 +137,7 @@ fn one_process_has_it() {
     let journal = Journal::open(&path).unwrap();
     assert!(matches!(Journal::open(&path), Err(JournalError::Busy(_))));
     drop(journal);
-    // A process that another test starts at this moment holds a copy of the lock until it has begun.
+    // A process that another test starts at this moment holds a copy of the lock until it calls exec.
     let mut tries = 0..3000;
     while let Err(error) = Journal::open(&path) {
         assert!(matches!(error, JournalError::Busy(_)), "{error}");
@@ -157,7 +157,7 @@ fn what_is_found_to_be_queued_supersedes_as_well() {
         journal.confirm("u1".parse().unwrap()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u2"]);
-        // The other way round: the newer one is in doubt, and is found.
+        // In the other order: the newer one is in doubt, and is found.
         let newer = PullTest { changed: seconds(9), ..test(7, 'c', "u3") };
         journal.begin(vec![delivery("d3", vec![newer])], now()).await.unwrap();
         journal.confirm("u3".parse().unwrap()).await.unwrap();
@@ -175,7 +175,7 @@ fn closed_in_doubt_and_opened_again_it_is_tested() {
         journal.queued(vec!["d3".to_owned()]).await.unwrap();
         journal.confirm("u1".parse().unwrap()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Withdrawn).await.unwrap()), ["u1"]);
-        // A close that is sent again late is older than what is open now.
+        // A close that is sent again late is older than the pull request that is open now.
         let reopened = PullTest { changed: seconds(9), ..test(8, 'a', "u3") };
         journal.begin(vec![delivery("d4", vec![reopened])], now()).await.unwrap();
         journal.queued(vec!["d4".to_owned()]).await.unwrap();
@@ -203,7 +203,7 @@ fn a_body_counts_once_for_each_context_whatever_its_address_is() {
         journal.begin(vec![one.clone()], now()).await.unwrap();
         journal.queued(vec![one.id.clone()]).await.unwrap();
         journal.end("u1".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
-        // Another hook of the same event, on another architecture.
+        // Another hook for the same event, on another architecture.
         let mut other = test(7, 'a', "u2");
         other.context = "autopkgtest/thing/noble/arm64".to_owned();
         let both =
@@ -233,20 +233,20 @@ fn what_was_not_run_hides_no_result_of_the_same_commit() {
         assert_eq!(shown().await, ["u2 pending"]);
         journal.end_untested("u2".parse().unwrap(), "the pull request was closed", false).await.unwrap();
         assert_eq!(shown().await, ["u1 success"]);
-        // Asked for once more, the newer result counts.
+        // After another request, the newer result counts.
         queue("d3", test(7, 'a', "u3"), 2).await;
         journal.end("u3".parse().unwrap(), State::Failure, String::new(), String::new()).await.unwrap();
         assert_eq!(shown().await, ["u3 failure"]);
         assert_eq!(journal.counts().await.unwrap().unshown, 1);
         journal.shown("u3".parse().unwrap(), State::Failure).await.unwrap();
-        // Asked for again, and then not tested after all: the forge may show that it is pending, and gets the result again.
+        // Requested again and then not tested: the forge may show it as pending, and gets the result again.
         queue("d4", test(7, 'a', "u4"), 3).await;
         journal.shown("u4".parse().unwrap(), State::Pending).await.unwrap();
         assert_eq!(shown().await, Vec::<String>::new());
         journal.end_untested("u4".parse().unwrap(), "the pull request was closed", false).await.unwrap();
         assert_eq!(shown().await, ["u3 failure"]);
         journal.shown("u3".parse().unwrap(), State::Failure).await.unwrap();
-        // What they hide does not come to light, whichever of them is forgotten first.
+        // Hidden states do not become visible, whichever of them is deleted first.
         for days in 29..32 {
             journal.sweep(seconds(days * 86_400)).await.unwrap();
             assert_eq!(shown().await, Vec::<String>::new(), "after {days} days");
@@ -264,15 +264,15 @@ fn what_is_told_late_takes_nothing_away_that_is_wanted_since() {
             matches!(begun.as_slice(), [Begun::New(tests)] if !tests.is_empty())
         };
         let at = |number, sha, uuid, second| PullTest { changed: seconds(second), ..test(number, sha, uuid) };
-        // Closed and opened again, and the first is told last.
+        // Closed and reopened, and the first event arrives last.
         assert!(queue("d1", at(7, 'a', "u1", 1)).await);
         assert!(!queue("d2", at(7, 'a', "u2", 3)).await, "it waits already");
         journal.begin(vec![close("d3", 7, seconds(2))], now()).await.unwrap();
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u1"]);
-        // Another commit, and back to the first, and the other one is told last.
+        // Another commit, and back to the first; the event of the other one arrives last.
         assert!(!queue("d4", at(7, 'b', "u4", 2)).await, "it is not the newest");
         assert_eq!(uuids(&journal.in_stage(Stage::Queued).await.unwrap()), ["u1"]);
-        // What was refused for an outage comes after the pull request was closed.
+        // A delivery that was refused during an outage comes after the pull request was closed.
         journal.begin(vec![close("d5", 8, seconds(5))], now()).await.unwrap();
         assert!(!queue("d6", at(8, 'a', "u6", 4)).await, "it is closed");
         assert!(queue("d7", at(8, 'a', "u7", 6)).await, "it is open again");
@@ -299,7 +299,7 @@ fn a_delivery_whose_request_was_found_elsewhere_is_finished() {
         journal.take_up(vec![found("u1"), found("u2")]).await.unwrap();
         journal.end_untested("u1".parse().unwrap(), "taken out of its queue", false).await.unwrap();
         journal.end("u2".parse().unwrap(), State::Success, String::new(), String::new()).await.unwrap();
-        // The one begins anew, when it is shown what it has come to; the other has its result.
+        // One starts again as soon as its final state is shown; the other has its result.
         let begun = journal.begin(vec![delivery("d1", vec![test(7, 'a', "u1")])], now()).await.unwrap();
         assert_eq!(begun, [Begun::Unfinished]);
         journal.shown("u1".parse().unwrap(), State::Error).await.unwrap();
@@ -324,7 +324,7 @@ fn a_damaged_file_is_set_aside_when_it_is_opened() {
             .filter(|name| name.to_string_lossy().contains(".damaged-") && name.to_string_lossy().ends_with('Z'))
             .count()
     };
-    // No database, a cut one, and one with a page of nonsense in the middle.
+    // Not a database, a truncated one, and one with a page of random bytes in the middle.
     for round in 0..5_usize {
         drop(Journal::open(&path).unwrap());
         let good = std::fs::read(&path).unwrap();
@@ -373,7 +373,7 @@ fn a_request_of_a_user_is_in_doubt_until_it_is_queued_or_certainly_not() {
         journal.begin_asked(three.to_vec(), now()).await.unwrap();
         assert_eq!(journal.asked_in_doubt(Timestamp::MAX).await.unwrap(), three);
         assert_eq!(journal.asked_in_doubt(now()).await.unwrap(), []);
-        // Who is told its id does not make it certain.
+        // That a user was given its id does not make it certain.
         journal.note_asked(vec![("u1".parse().unwrap(), submission("u1"))], seconds(1)).await.unwrap();
         assert_eq!(in_doubt().await, ["u1", "u2", "u3"]);
         journal.asked_are_queued(vec!["u1".parse().unwrap()]).await.unwrap();
