@@ -1,4 +1,4 @@
-//! Who asks: `Authorization: Bearer KEY`.
+//! Authentication of users: `Authorization: Bearer KEY`.
 
 use std::time::Instant;
 
@@ -10,7 +10,8 @@ use super::senders::{Line, Sender};
 use crate::pulls::keyring::key_digest;
 use crate::site::credentials::Name;
 
-/// The user whose key a request has. Wrong keys are counted by the address that they come from, and limited where that is one sender's.
+/// Returns the user of a request's key. Wrong keys are counted by address, and limited where the address is that of one
+/// sender.
 pub(super) fn user(service: &Service, sender: Sender, authorization: Option<&str>) -> Result<Name, Reply> {
     let key = authorization.and_then(|text| {
         let (scheme, key) = text.split_once(' ')?;

@@ -1,4 +1,5 @@
-//! Bodies of requests: their memory is reserved as they come in, those of known senders before others, and none may come slowly.
+//! Bodies of requests. Memory is reserved while they arrive, known senders have their own share, and slow bodies are
+//! refused.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,15 +19,16 @@ use super::senders::Sender;
 const KNOWN: usize = 32 << 10;
 /// Memory for bodies of others, in KiB.
 const OTHERS: usize = 16 << 10;
-/// Maximum share of one address in the memory for known senders, in KiB: it may stand for many, as a server in front of this one.
+/// Maximum share of one address in the memory for known senders, in KiB. The address of a proxy stands for many
+/// senders.
 const KNOWN_SHARE: usize = KNOWN / 2;
-/// Maximum share of one address in the other memory, in KiB: a little more than one of the largest bodies.
+/// Maximum share of one address in the memory for others, in KiB: a little more than one of the largest bodies.
 const OTHERS_SHARE: usize = 6 << 10;
-/// A body that is larger than this, in KiB, gives way when there is no memory for more of it; smaller ones wait.
+/// Size above which a body is refused when no more memory is free, in KiB. Smaller ones wait.
 const LARGE: usize = 256;
-/// How long a body may take altogether.
+/// Timeout for a whole body.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The minimum rate: in each of these times, as many bytes have to come in, or the rest of the body.
+/// Interval in which at least `LEAST_IN_WINDOW` bytes, or the rest of the body, must arrive.
 const WINDOW: Duration = Duration::from_secs(3);
 const LEAST_IN_WINDOW: usize = 24 << 10;
 
@@ -34,17 +36,17 @@ const LEAST_IN_WINDOW: usize = 24 << 10;
 pub(super) struct BodyMemory {
     known: Arc<Semaphore>,
     others: Arc<Semaphore>,
-    /// How much each address has, in KiB.
+    /// Memory of each address, in KiB.
     shares: Mutex<HashMap<Sender, usize>>,
 }
 
-/// A part of the memory, given back when it is dropped.
+/// A part of the memory, which is released on drop.
 pub(super) struct Reserved {
     memory: Arc<BodyMemory>,
     pool: Arc<Semaphore>,
     permit: Option<OwnedSemaphorePermit>,
     sender: Sender,
-    /// How much its sender may have, in KiB.
+    /// Maximum memory of its sender, in KiB.
     share: usize,
     kilobytes: usize,
 }
@@ -87,7 +89,7 @@ impl Reserved {
         Self { memory: Arc::clone(memory), pool: Arc::clone(pool), permit: None, sender, share, kilobytes: 0 }
     }
 
-    /// Takes as much more as a body of this length needs.
+    /// Reserves as much more memory as a body of this length needs.
     async fn grow(&mut self, length: usize, deadline: Instant) -> Result<(), Reply> {
         let missing = length.div_ceil(1 << 10).saturating_sub(self.kilobytes);
         if missing == 0 {
@@ -121,11 +123,11 @@ impl Drop for Reserved {
     }
 }
 
-/// How fast a body comes in.
+/// The rate at which a body arrives.
 struct Pace {
-    /// When all of it has to be there.
+    /// When the whole body must have arrived.
     deadline: Instant,
-    /// When the window ends in which the least has to come.
+    /// End of the present window.
     window: Instant,
     in_window: usize,
 }
@@ -135,18 +137,18 @@ impl Pace {
         Self { deadline: now + TIMEOUT, window: now + WINDOW, in_window: 0 }
     }
 
-    /// When it is to be looked at, unless something comes before.
+    /// Returns the time of the next check, unless data arrives before.
     fn next(&self) -> Instant {
         self.window.min(self.deadline)
     }
 
-    /// Something came; the time for which it waited for memory since then is not its own.
+    /// Counts received bytes. The time that was spent waiting for memory does not count against the sender.
     fn came(&mut self, bytes: usize, waited: Duration) {
         self.in_window += bytes;
         self.window += waited;
     }
 
-    /// Whether it is too slow, at the end of a window.
+    /// Whether the body is too slow, at the end of a window.
     fn is_too_slow(&mut self, now: Instant) -> bool {
         let is_too_slow = now >= self.deadline || self.in_window < LEAST_IN_WINDOW;
         (self.window, self.in_window) = (now + WINDOW, 0);
@@ -154,7 +156,7 @@ impl Pace {
     }
 }
 
-/// Reads a body whose length is announced to be this, if at all.
+/// Reads a body of this announced length, if one was announced.
 pub(super) async fn read(
     memory: &Arc<BodyMemory>,
     sender: Sender,
@@ -206,7 +208,7 @@ mod tests {
         Instant::now() + Duration::from_secs(3600)
     }
 
-    /// What is decided without waiting; none if something has to be waited for.
+    /// Returns the result of a reservation; none if it has to wait.
     fn grow(reserved: &mut Reserved, length: usize) -> Option<Result<(), StatusCode>> {
         reserved.grow(length, later()).now_or_never().map(|grown| grown.map_err(|reply| reply.status))
     }
@@ -214,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn memory_is_taken_as_a_body_comes_in() {
         let memory = Arc::new(BodyMemory::default());
-        // Announced are 70 MiB, more than there is; what has come is little.
+        // The announced lengths add up to 70 MiB, more than there is; only little has arrived.
         let endless = || {
             let pieces = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 100 << 10]))]);
             Body::from_stream(pieces.chain(stream::pending()))
@@ -242,13 +244,13 @@ mod tests {
         assert_eq!(grow(&mut first, BODY_LIMIT), Some(Ok(())));
         assert_eq!(grow(&mut second, BODY_LIMIT), Some(Err(StatusCode::SERVICE_UNAVAILABLE)), "of the same address");
         drop((first, second));
-        // Many that are not known fill their own memory.
+        // Many unknown senders fill only their own memory.
         let mut crowd: Vec<Reserved> = (0..20).map(|number| of(number, false)).collect();
         let grown: Vec<_> = crowd.iter_mut().map(|one| grow(one, BODY_LIMIT)).collect();
         assert_eq!(grown.iter().filter(|one| **one == Some(Ok(()))).count(), OTHERS / (BODY_LIMIT >> 10));
         assert!(!grown.contains(&None), "large ones give way");
         assert_eq!(grow(&mut of(100, true), BODY_LIMIT), Some(Ok(())), "a known one has its own");
-        // The last piece goes to a small one; the next small one waits for what the crowd gives back.
+        // The last part goes to a small body; the next small one waits for memory of the crowd.
         let mut small = of(101, false);
         let left = memory.others.available_permits();
         let mut last = of(102, false);
@@ -276,12 +278,12 @@ mod tests {
             assert_eq!(pace.next(), begun + WINDOW);
             assert!(pace.is_too_slow(begun + WINDOW));
         }
-        // Quick at first, and nothing after that.
+        // Fast at first, and nothing after that.
         let mut pace = Pace::new(begun);
         pace.came(4 << 20, Duration::ZERO);
         assert!(!pace.is_too_slow(begun + WINDOW));
         assert!(pace.is_too_slow(begun + 2 * WINDOW));
-        // Never too slow, but without end.
+        // Never too slow, but endless.
         let mut pace = Pace::new(begun);
         while pace.next() < begun + TIMEOUT {
             pace.came(LEAST_IN_WINDOW, Duration::ZERO);
@@ -290,7 +292,7 @@ mod tests {
         }
         assert_eq!(pace.next(), begun + TIMEOUT);
         assert!(pace.is_too_slow(begun + TIMEOUT));
-        // Waiting for memory is not its own fault.
+        // Waiting for memory does not count.
         let mut pace = Pace::new(begun);
         pace.came(1, Duration::from_secs(5));
         assert_eq!(pace.next(), begun + WINDOW + Duration::from_secs(5));

@@ -1,4 +1,5 @@
-//! What goes on beside the answers: taking out what is needless, watching how tests end, showing that, and finding what was forgotten.
+//! Background tasks: removing superseded requests, collecting results, showing statuses, and restoring tests that are
+//! not in the journal.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,32 +21,35 @@ use crate::pulls::show::Shower;
 use crate::pulls::watch::{self as ends, Completed, Looked};
 use crate::pulls::{Stage, asked, withdraw};
 
-/// So often results are looked for when nobody tells that there are new ones.
+/// Interval between searches for results, in case announcements are lost.
 const RESULTS_EVERY: Duration = Duration::from_secs(30);
-/// The same at the embedded queue, where nobody ever tells; looking into a folder costs nothing.
+/// Interval between searches for results with the embedded queue, which has no announcements. Listing a folder is
+/// cheap.
 const RESULTS_EVERY_LOCAL: Duration = Duration::from_secs(1);
-/// So often one looks where requests without results are. On RabbitMQ that takes their queues' messages for a moment.
+/// Interval between searches for requests without results. On RabbitMQ that takes the messages of their queues for a
+/// moment.
 const REQUESTS_EVERY: Duration = Duration::from_secs(300);
-/// So often one looks for those of which it is not certain that they are queued.
+/// Interval between searches for requests that may not be queued.
 const UNCERTAIN_EVERY: Duration = Duration::from_secs(30);
-/// Requests are left alone for so long: they are being queued, wait, or run.
+/// Minimum age of requests that are searched. Younger ones are left to the intake.
 const REQUESTS_AGE: SignedDuration = SignedDuration::from_secs(120);
-/// So often one looks for what was forgotten.
+/// Interval between searches for tests that are not in the journal.
 const REBUILD_EVERY: Duration = Duration::from_secs(6 * 3600);
-/// The same when something could not be looked through.
+/// Interval after a search that failed in part.
 const REBUILD_AFTER_FAILURE: Duration = Duration::from_secs(600);
-/// Pull requests that changed in this time are looked at, by who remembers nothing.
+/// Age of changes to pull requests that are searched with an empty journal.
 const REBUILD_SINCE: SignedDuration = SignedDuration::from_hours(24 * 30);
-/// Those that changed in this time before the last look are looked at once more.
+/// Overlap of a search with the one before it.
 const REBUILD_AGAIN: SignedDuration = SignedDuration::from_hours(24);
-/// Between two looks into queues for what is needless: on RabbitMQ each takes their messages for a moment.
+/// Interval between removals from queues. On RabbitMQ each takes the queues' messages for a moment.
 const WITHDRAW_PAUSE: Duration = Duration::from_secs(2);
-/// After a failure.
+/// Delay before another attempt after a failure.
 const PAUSE: Duration = Duration::from_secs(10);
-/// The longest time without a look at what is to be shown, and whether a token has changed.
+/// Maximum interval between checks for due statuses and for changed tokens.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
 
-/// Takes care of everything until `stop` is cancelled. `changed` is told, and tells, that the journal has something new.
+/// Runs the background tasks until `stop` is cancelled. They notify `changed` of changes to the journal, and react to
+/// it.
 pub(super) async fn take_care(service: Arc<Service>, changed: watch::Sender<()>, stop: CancellationToken) {
     let looked = CancellationToken::new();
     tokio::join!(
@@ -64,7 +68,7 @@ async fn until(stop: &CancellationToken, work: impl Future<Output = ()>) {
     }
 }
 
-/// Tells that the journal has something new.
+/// Reports a change of the journal.
 fn tell(changed: &watch::Sender<()>) {
     changed.send_replace(());
 }
@@ -92,7 +96,7 @@ async fn withdrawing(service: &Service, changed: &watch::Sender<()>) {
     }
 }
 
-/// Results, as soon as they are there.
+/// Collects results as soon as they are stored.
 async fn watching(service: &Service, changed: &watch::Sender<()>) {
     let is_local = matches!(*service.broker, Broker::Local(_));
     let every = if is_local { RESULTS_EVERY_LOCAL } else { RESULTS_EVERY };
@@ -103,7 +107,7 @@ async fn watching(service: &Service, changed: &watch::Sender<()>) {
         }
         look_for_results(service, None, changed).await;
         let next = Instant::now() + every;
-        // What is told is looked at, until it is time to look at everything.
+        // Announced results are collected until it is time for all of them.
         loop {
             let heard = match &mut listener {
                 Some(some) => some.next(next).await,
@@ -139,7 +143,7 @@ async fn look_for_results(service: &Service, about: Option<&Completed>, changed:
     }
 }
 
-/// Requests that have no result.
+/// Searches for requests without results.
 async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &CancellationToken) {
     const UNCERTAIN: &[Stage] = &[Stage::Received];
     const ALL: &[Stage] = &[Stage::Received, Stage::Queued];
@@ -147,7 +151,7 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
     let started = Timestamp::now();
     let mut looked_at_all: Option<Instant> = None;
     loop {
-        // What an earlier process has left is nobody's but ours.
+        // Requests of earlier processes are old enough, because only this process is left to queue them.
         let before = started.max(Timestamp::now() - REQUESTS_AGE);
         let is_time = looked_at_all.is_none_or(|looked| looked.elapsed() >= REQUESTS_EVERY);
         let pause = match ends::requests(journal, broker, store, if is_time { ALL } else { UNCERTAIN }, before).await {
@@ -168,7 +172,7 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
                 PAUSE
             }
         };
-        // The others need not wait for what goes wrong here.
+        // Restoring waits for the first search, even if it fails.
         looked.cancel();
         let settled = asked::settle(journal, broker, store, before).await;
         if let Some(failure) = settled.map_or_else(Some, |looked| looked.failure) {
@@ -178,7 +182,7 @@ async fn finding(service: &Service, changed: &watch::Sender<()>, looked: &Cancel
     }
 }
 
-/// What this machine has forgotten, and what it may forget.
+/// Restores tests that are not in the journal, and deletes old entries of it.
 async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &CancellationToken) {
     looked.cancelled().await;
     let mut due = Due::All;
@@ -215,10 +219,10 @@ async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &Ca
     }
 }
 
-/// What is to be looked through.
+/// What is searched for tests that are not in the journal.
 enum Due {
     All,
-    /// These projects; without a name, the queues.
+    /// These projects; the empty name stands for the queues.
     Only(HashSet<String>),
 }
 
@@ -231,7 +235,7 @@ impl Due {
     }
 }
 
-/// Tells how many tests were found, and what could not be looked through.
+/// Returns the number of restored tests, and what could not be searched.
 async fn remember(service: &Service, due: &Due) -> (usize, HashSet<String>) {
     const QUEUES: &str = "";
     let hooks = service.declared.hooks();
@@ -270,7 +274,8 @@ async fn remember(service: &Service, due: &Due) -> (usize, HashSet<String>) {
     (found, failed)
 }
 
-/// Looks through a project's pending statuses: of what has changed since the last time, or, with a new journal, of all that may matter.
+/// Restores tests from a project's pending statuses: since the last search, or within `REBUILD_SINCE` if there was
+/// none.
 async fn of_project(
     service: &Service,
     name: &str,
@@ -285,16 +290,16 @@ async fn of_project(
     Ok(found)
 }
 
-/// What is begun is finished: a forge that was told is written down as told.
+/// Shows statuses. Requests to forges that have begun are finished, so that their outcome is recorded.
 async fn showing(service: &Service, changed: &watch::Sender<()>, stop: &CancellationToken) {
     let shower = Shower::new(service.journal.clone(), Arc::clone(&service.keyring), service.url.clone());
     let mut news = changed.subscribe();
     let mut tokens = service.keyring.tokens();
-    // A project whose forge does not answer keeps no other one from being served.
+    // A project whose forge does not answer must not delay the others.
     let (mut busy, mut projects) = (HashSet::new(), FuturesUnordered::new());
     loop {
         news.mark_unchanged();
-        // Who has a new token need not wait for what the old one has brought about.
+        // With a new token, failures of the old one no longer delay the next attempt.
         let now = service.keyring.tokens();
         if now != tokens {
             tokens = now;

@@ -1,4 +1,4 @@
-//! Connections: how many there may be, which of them give way when there are too many, and how they end.
+//! Connections: their limits, which of them are closed when there are too many, and their end.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,36 +20,36 @@ use tracing::{debug, warn};
 
 use super::senders::Sender;
 
-/// Maximum number of connections at the same time. Of more, those give way that ask for nothing at the moment.
+/// Maximum number of connections. When a further one arrives, an idle one is closed.
 const CONNECTIONS: usize = 512;
-/// Maximum number of connections of one address, unless it stands for everybody.
+/// Maximum number of connections of one address, unless it stands for many senders.
 const OF_ONE_ADDRESS: usize = CONNECTIONS / 2;
-/// How long a client may take for the head of a request, and be idle between two of them.
+/// Timeout for the head of a request, and for idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// Memory for the head of a request, in bytes.
+/// Maximum size of the head of a request, in bytes.
 const HEAD_LIMIT: usize = 128 << 10;
-/// How long those that are open may go on when the service is told to end.
+/// Maximum time for open connections to finish after the service was stopped.
 const LAST_ANSWERS: Duration = Duration::from_secs(15);
-/// When no connection can be taken (no files left), the next try is a little later.
+/// Delay after a connection could not be accepted, for example because there are no free file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a connection does at the moment.
+/// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// It waits for the head of a request, or is idle.
+    /// It is idle, or receives the head of a request.
     Waiting,
-    /// A body comes in.
+    /// It receives a body.
     Body,
-    /// A request is worked on.
+    /// Its request is processed.
     Working,
 }
 
 /// An open connection.
 pub(super) struct Open {
-    /// The other end.
+    /// Address of the client.
     pub(super) peer: IpAddr,
     state: Mutex<(Phase, Instant)>,
-    /// Cancelled when it is to give way.
+    /// Cancelled to close the connection for another one.
     ended: CancellationToken,
 }
 
@@ -62,7 +62,7 @@ impl Open {
         *self.lock() = (phase, Instant::now());
     }
 
-    /// Its request is whole: it does not give way any more.
+    /// Marks the request as complete. From now on the connection is not closed for others.
     pub(super) fn is_whole(&self) {
         self.enter(Phase::Working);
     }
@@ -77,22 +77,22 @@ impl Open {
 struct Crowd {
     open: Mutex<HashMap<u64, Arc<Open>>>,
     next: AtomicU64,
-    /// Told when one has ended.
+    /// Notified when a connection has ended.
     left: Notify,
 }
 
-/// Whether a new connection has a place.
+/// Decision about a new connection.
 enum Place {
     Taken(u64, Arc<Open>),
-    /// All others are at work.
+    /// All other connections are busy.
     Full,
-    /// Its address has as many as it may have, all of them at work.
+    /// Its address has the maximum number of connections, and all of them are busy.
     Refused,
 }
 
 impl Crowd {
-    /// Takes a place for a connection. If there is none, the one that has asked for nothing for the longest time gives way: first one of the
-    /// same address, if that has too many.
+    /// Adds a connection. If there are too many, the one that has been idle for the longest time is closed, from the
+    /// same address if that has too many.
     fn enter(&self, peer: IpAddr, now: Instant) -> Place {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = Sender::of_peer(peer);
@@ -117,8 +117,8 @@ impl Crowd {
     }
 }
 
-/// Ends the connection among these that is the least loss: one that asks for nothing, or else one whose body has come in for the longest
-/// time. False when all of them are at work.
+/// Closes the least important of these connections: the one that has been idle, or else has received a body, for the
+/// longest time. Returns false when all of them are busy.
 fn give_way(open: &mut HashMap<u64, Arc<Open>>, is_meant: impl Fn(&Open) -> bool) -> bool {
     let meant = open.iter().filter(|(_, one)| is_meant(one)).map(|(number, one)| (*one.lock(), *number));
     let least = meant.filter(|((phase, _), _)| *phase != Phase::Working).min();
@@ -129,7 +129,7 @@ fn give_way(open: &mut HashMap<u64, Arc<Open>>, is_meant: impl Fn(&Open) -> bool
     true
 }
 
-/// Serves connections until `stop` is cancelled; then those that are open get their answers.
+/// Serves connections until `stop` is cancelled, and then finishes the open ones.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let crowd = Arc::new(Crowd::default());
     let graceful = GracefulShutdown::new();
@@ -166,7 +166,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
             async move {
                 let answered = answer.await;
                 open.enter(Phase::Waiting);
-                // It can give way from now on.
+                // It can be closed for others from now on.
                 others.left.notify_one();
                 answered
             }
@@ -189,13 +189,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Cancellat
     }
 }
 
-/// A place for a connection, as soon as there is one; none when its address has too many.
+/// Adds a connection as soon as there is room for it. Returns none when its address has too many.
 async fn place(crowd: &Crowd, peer: IpAddr) -> Option<(u64, Arc<Open>)> {
     loop {
         match crowd.enter(peer, Instant::now()) {
             Place::Taken(number, open) => return Some((number, open)),
             Place::Refused => return None,
-            // Those at work end soon.
+            // Busy connections end soon.
             Place::Full => crowd.left.notified().await,
         }
     }
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(given_way().count(), 0);
         let newest = enter(&crowd, "127.0.0.1", at(9999)).unwrap();
         assert_eq!(given_way().collect::<Vec<_>>(), [2]);
-        // Bodies only when nobody else asks for nothing, and what is worked on never.
+        // Connections that receive bodies come after the idle ones, and busy ones never.
         all.iter().skip(2).for_each(|one| one.enter(Phase::Working));
         let next = enter(&crowd, "127.0.0.1", at(9999)).unwrap();
         assert!(newest.ended.is_cancelled() && given_way().count() == 1);
@@ -244,7 +244,7 @@ mod tests {
         many.iter().for_each(|one| one.enter(Phase::Working));
         assert!(enter(&crowd, "192.0.2.1", now).is_none(), "all are at work");
         assert!(enter(&crowd, "192.0.2.3", now).is_some());
-        // A server on this machine asks for everybody.
+        // A proxy on this machine stands for many senders.
         let (crowd, more) = (Crowd::default(), OF_ONE_ADDRESS + 1);
         let many: Vec<Arc<Open>> = (0..more).map(|_| enter(&crowd, "127.0.0.1", now).unwrap()).collect();
         assert!(many.iter().all(|one| !one.ended.is_cancelled()));

@@ -1,4 +1,4 @@
-//! The declared hooks as they are now: the file is read again when it has changed.
+//! The declared hooks, read again when their file has changed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -20,14 +20,14 @@ struct Read {
 }
 
 impl Declared {
-    /// `hooks` are those that were read last.
+    /// Starts with the hooks that were read last.
     pub(super) fn new(site: Site, hooks: Vec<Hook>) -> Self {
-        // What has changed since is read with the first question.
+        // No stamp: the first call of `hooks` reads the file.
         let read = Read { stamp: None, hooks: Arc::new(hooks) };
         Self { site, read: Mutex::new(read) }
     }
 
-    /// The hooks. If somebody has broken the file, those that were there before.
+    /// Returns the hooks. While the file is invalid, they stay as they were.
     pub(super) fn hooks(&self) -> Arc<Vec<Hook>> {
         let file = self.site.hooks_file();
         let metadata = file.and_then(|file| std::fs::metadata(file).ok());

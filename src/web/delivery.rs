@@ -1,4 +1,4 @@
-//! A forge's delivery: proved, read, written down, queued; and only then answered.
+//! Deliveries of forges: verified, parsed, recorded and queued before they are answered.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,25 +26,25 @@ use crate::request::line::Submission;
 use crate::request::{EnvVar, Request};
 use crate::site::credentials::CredentialsError;
 
-/// What has been found out about a delivery, without asking anybody.
+/// A delivery after the checks that need no other service.
 struct Checked {
     id: String,
-    /// Its event's name, for logs.
+    /// The name of its event, for logs.
     event: String,
     proved: Result<Proved, Refusal>,
 }
 
-/// A delivery that comes from who knows a secret.
+/// A delivery whose sender knows the secret.
 struct Proved {
     signer: Signer,
-    /// The hooks that it is for, which are of one project.
+    /// The hooks that it is for, all of one project.
     hooks: Vec<Hook>,
     event: Result<Event, event::InvalidEvent>,
-    /// The digest of its body.
+    /// Digest of its body.
     digest: String,
 }
 
-/// Takes a delivery.
+/// Processes a delivery.
 pub(super) async fn receive(service: &Arc<Service>, forge: Forge, whole: Whole) -> Reply {
     let begun = Instant::now();
     let sender = whole.sender;
@@ -69,7 +69,7 @@ pub(super) async fn receive(service: &Arc<Service>, forge: Forge, whole: Whole) 
     reply
 }
 
-/// Proves a delivery and reads what it says. That takes a while when it is large. None when it is no delivery at all.
+/// Verifies and parses a delivery, which takes long when it is large. None without an event and an id.
 fn check(service: &Service, forge: Forge, whole: &Whole) -> Option<Checked> {
     let header = |name: &str| whole.header(name);
     let delivery = Delivery::new(forge, &header, &whole.body)?;
@@ -85,15 +85,15 @@ fn check(service: &Service, forge: Forge, whole: &Whole) -> Option<Checked> {
     Some(Checked { event: loggable(delivery.event), id: delivery.id, proved })
 }
 
-/// Why a delivery is not taken.
+/// Reason why a delivery is refused.
 enum Refusal {
-    /// It is not from who knows a secret, or not for a hook.
+    /// Its sender does not know the secret, or no hook matches.
     Foreign(&'static str),
-    /// That cannot be found out.
+    /// The secret cannot be read.
     Ours(CredentialsError),
 }
 
-/// Every refusal looks the same from outside.
+/// Logs and counts a refusal. The answer is the same for all reasons.
 fn refuse(service: &Service, forge: Forge, id: &str, event: &str, sender: Sender, reason: &'static str) -> Reply {
     match service.senders.line(sender, Instant::now()) {
         Line::Whole => warn!(%forge, delivery = id, event, "refused: {reason}"),
@@ -107,13 +107,13 @@ fn refuse(service: &Service, forge: Forge, id: &str, event: &str, sender: Sender
     Reply::error(StatusCode::FORBIDDEN, "this delivery is not accepted")
 }
 
-/// What the log takes of a text from outside.
+/// Returns the part of a foreign text that is logged.
 fn loggable(text: &str) -> String {
     text.chars().filter(char::is_ascii_graphic).take(40).collect()
 }
 
-/// Finds the hooks that a delivery is for, which are of one project, and checks that it comes from who knows their secret. That takes the
-/// same way, and time, when there is no such hook.
+/// Returns the hooks of a delivery, all of one project, after verifying its signature. Without such a hook, the
+/// verification takes the same time.
 fn prove(
     hooks: &[Hook],
     secrets_of: impl Fn(&Hook) -> Result<Secrets, CredentialsError>,
@@ -141,7 +141,7 @@ fn prove(
         let reason = if has_none { "the hook has no secret here" } else { "the signature is wrong" };
         return Err(Refusal::Foreign(reason));
     };
-    // Others of the project may have another secret, or want a better signature.
+    // Other hooks of the project may have another secret, or require a better signature.
     let mut proved = Vec::with_capacity(hooks.len());
     for hook in hooks {
         if proves(&secrets_of(&hook).map_err(Refusal::Ours)?, hook.legacy).is_some() {
@@ -151,7 +151,7 @@ fn prove(
     Ok((signer, proved))
 }
 
-/// Does what a proved delivery asks for. An error says why it is refused all the same.
+/// Processes a verified delivery. An error is the reason of a refusal.
 async fn act(service: &Service, forge: Forge, id: &str, proved: Proved) -> Result<Reply, &'static str> {
     let Proved { signer, hooks, event, digest } = proved;
     let hooks = hooks.as_slice();
@@ -162,7 +162,7 @@ async fn act(service: &Service, forge: Forge, id: &str, proved: Proved) -> Resul
             return Ok(Reply::error(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()));
         }
     };
-    // GitLab lets a hook rest that is answered with errors: this is told to who reads the answer.
+    // GitLab disables hooks that are answered with errors, so the trouble is part of a successful answer.
     let mut trouble = None;
     if matches!(event, Event::Ping | Event::Unrelated(_))
         && let Some(queue) = missing_queue(service, hooks).await
@@ -207,14 +207,14 @@ async fn act(service: &Service, forge: Forge, id: &str, proved: Proved) -> Resul
     }
 }
 
-/// A queue that these hooks need and that is not there: none of their tests could be queued.
+/// Returns a missing queue of these hooks, without which none of their tests could be queued.
 async fn missing_queue(service: &Service, hooks: &[Hook]) -> Option<QueueName> {
     let known = service.site.queues();
     let needed: Vec<QueueName> = hooks.iter().flat_map(Hook::queues).filter(|queue| !known.contains(queue)).collect();
     if needed.is_empty() {
         return None;
     }
-    // What cannot be found out now shows with the next pull request.
+    // Without an answer of the broker, the next pull request shows it.
     let there = service.broker.existing(&needed).await.ok()?;
     needed.into_iter().find(|queue| !there.contains(queue))
 }
@@ -225,7 +225,7 @@ fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullT
     for hook in hooks {
         for Submission { queue, request } in hook.requests(pull, delivery)? {
             let submission = Submission { queue, request: request.submitted_at(now) };
-            // Each has its id. Without a time of the forge's own, the last to come is the newest.
+            // Every request has an id, so there is a test. Without a time from the forge, the order of arrival counts.
             let test = PullTest::new(hook.forge, &hook.api, &hook.project, pull.number, &pull.commit, submission, now);
             tests.extend(test.map(|test| PullTest { changed: changed(pull.updated, now), ..test }));
         }
@@ -233,12 +233,12 @@ fn tests(hooks: &[Hook], pull: &PullRequest, delivery: &str) -> Result<Vec<PullT
     Ok(tests)
 }
 
-/// When a pull request changed, in whole seconds: forges tell parts of them in some places, and not in others.
+/// Returns when a pull request changed, in whole seconds, because forges send fractions in some events only.
 fn changed(updated: Option<Timestamp>, now: Timestamp) -> Timestamp {
     updated.map_or(now, |updated| Timestamp::from_second(updated.as_second()).unwrap_or(updated))
 }
 
-/// What a closed pull request asks for; nothing without a hook.
+/// Returns the action for a closed pull request; none without a hook.
 fn close(hooks: &[Hook], pull: &ClosedPull) -> Option<Wish> {
     let first = hooks.first()?;
     let contexts = hooks.iter().flat_map(Hook::contexts).collect();
@@ -246,7 +246,7 @@ fn close(hooks: &[Hook], pull: &ClosedPull) -> Option<Wish> {
     Some(Wish::Close { forge: first.forge, api, project, number: pull.number, changed, contexts })
 }
 
-/// What identifies a delivery. A forge sends the same event to several hooks under one id.
+/// Returns the id of a delivery in the journal. A forge sends the same event to several hooks under one id.
 fn key(forge: Forge, id: &str, hooks: &[Hook]) -> String {
     let asked = hooks.iter().map(|hook| {
         let env: Vec<&str> = hook.env.iter().map(EnvVar::as_str).collect();
@@ -259,7 +259,7 @@ fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Requests as they are answered for.
+/// Returns requests in the form of an answer.
 pub(super) fn shown(requests: &[Submission]) -> Vec<Value> {
     let id = |request: &Request| request.uuid().map(ToString::to_string);
     let one = |one: &Submission| json!({"uuid": id(&one.request), "queue": one.queue, "package": one.request.package().as_str()});
@@ -304,7 +304,7 @@ mod tests {
         .to_string()
     }
 
-    /// A delivery as it comes over the wire, and its way up to the queue.
+    /// The parts of a delivery over HTTP.
     #[derive(Debug, Clone, PartialEq)]
     struct Wire {
         query: String,
@@ -332,7 +332,7 @@ mod tests {
         }
     }
 
-    /// Whether it is taken as one of the hook's, and then what it asks for.
+    /// Returns the tests of a delivery; none if it is refused.
     fn take(wire: &Wire) -> Option<Result<Vec<PullTest>, event::InvalidEvent>> {
         let header = |name: &str| match name {
             "x-github-event" => Some(wire.event.as_str()),
@@ -353,7 +353,7 @@ mod tests {
         })
     }
 
-    /// A change of a good delivery.
+    /// Changes of a valid delivery.
     fn mutated() -> impl Strategy<Value = Wire> {
         let bytes = (any::<prop::sample::Index>(), any::<u8>());
         let flips = prop::collection::vec(bytes, 1..4).prop_map(|flips| {
@@ -402,7 +402,7 @@ mod tests {
             let is_signed = wire.body == original.body && wire.signature.eq_ignore_ascii_case(&original.signature);
             if let Some(asked) = take(&wire) {
                 prop_assert!(is_signed, "taken: {wire:?}");
-                // What a signed body asks for is what the hook declares, whatever stands around it.
+                // The hook declares what a signed body requests; headers and query cannot change it.
                 for test in asked.into_iter().flatten() {
                     prop_assert_eq!(test.context, "autopkgtest/thing/noble/amd64");
                     let env: Vec<String> =

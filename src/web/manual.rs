@@ -1,4 +1,4 @@
-//! A request of a user, with the parameters of `request.cgi` in its address or in a form.
+//! Requests of users, with the parameters of `request.cgi` in the URL or in a form.
 
 use std::sync::Arc;
 
@@ -22,10 +22,10 @@ use crate::site::credentials::Name;
 use crate::submitted::Notes;
 use crate::testbed::Border;
 
-/// Who asks, and for what.
+/// A user and the requests, or the answer to an invalid request.
 type Asked = Result<(Name, Vec<Submission>), Reply>;
 
-/// Reads who asks, and for what.
+/// Authenticates the user and parses the parameters.
 fn read(service: &Service, whole: &Whole) -> Asked {
     let user = bearer::user(service, whole.sender, whole.header("authorization"))?;
     let is_form = whole
@@ -40,16 +40,17 @@ fn read(service: &Service, whole: &Whole) -> Asked {
     }
 }
 
-/// Takes a request.
+/// Processes a request.
 pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
     let reading = Arc::clone(service);
     let (user, requests) = match service.compute(move || read(&reading, &whole)).await {
         Ok(asked) => asked,
         Err(reply) => return reply,
     };
-    // One after the other: who asks twice at once asks twice.
+    // One at a time: concurrent duplicates would not see each other.
     let alone = Arc::clone(&service.asking).lock_owned().await;
-    // In a task of its own: a client that hangs up must not leave a queue's requests in the service's hands, nor what it has asked for unnoted.
+    // In a separate task, because a client that disconnects must neither leave a queue's messages unreturned nor
+    // requests unrecorded.
     let service = Arc::clone(service);
     let asking = tokio::spawn(async move {
         let _alone = alone;
@@ -58,7 +59,7 @@ pub(super) async fn receive(service: &Arc<Service>, whole: Whole) -> Reply {
     asking.await.unwrap_or_else(|_| Reply::later("the service is stopping"))
 }
 
-/// Queues what is not there already. The error is the answer when nothing is queued.
+/// Queues the requests that are not duplicates. An error is the answer when nothing is queued.
 async fn ask(service: &Service, user: &Name, requests: Vec<Submission>) -> Result<Reply, Reply> {
     let now = Timestamp::now();
     let requester: Option<Text> = user.as_str().parse().ok();
@@ -76,7 +77,7 @@ async fn ask(service: &Service, user: &Name, requests: Vec<Submission>) -> Resul
         match duplicate {
             None => new.push(request),
             Some(duplicate) => {
-                // Who is told an id can look at its page, whoever has asked first.
+                // Recorded so that its page can be shown, whoever made the request first.
                 told.extend(duplicate.uuid.parse::<RequestId>().ok().map(|id| (id, request.clone())));
                 let (queue, package) = (&request.queue, request.request.package().as_str());
                 let state = duplicate.state.word();
@@ -87,14 +88,14 @@ async fn ask(service: &Service, user: &Name, requests: Vec<Submission>) -> Resul
     let mut all = delivery::shown(&new);
     all.extend(already);
     queue(service, user, new, &notes, now).await?;
-    // Nothing depends on it but the pages.
+    // Only the pages need this.
     if let Err(failure) = service.journal.note_asked(told, now).await {
         error!("{failure}");
     }
     Ok(Reply::new(StatusCode::ACCEPTED, json!({"state": "accepted", "requests": all})))
 }
 
-/// What waits or runs already is not asked for again, as with `apt-ci run`; nor is what may be queued.
+/// Finds duplicates that wait, run or may be queued, as `apt-ci run` does.
 async fn duplicates(
     service: &Service,
     requests: &[Submission],
@@ -113,7 +114,7 @@ async fn duplicates(
     Ok(duplicates)
 }
 
-/// Queues requests. They are written down before: what is not certain to be queued after that is queued later.
+/// Records requests and queues them. Those that the broker does not confirm are queued later.
 async fn queue(
     service: &Service,
     user: &Name,
@@ -132,7 +133,7 @@ async fn queue(
         Answer::Queued(requests) => {
             info!(%user, "queued {} requests", requests.len());
             service.metrics.queued(requests.len());
-            // If this cannot be written, they are looked for later.
+            // If this cannot be recorded, the background task looks for them.
             if let Err(failure) = service.journal.asked_are_queued(ids).await {
                 error!("{failure}");
             }
@@ -146,7 +147,7 @@ async fn queue(
             forget(ids, service, notes).await;
             Err(Reply::later(reason))
         }
-        // These are answers to deliveries alone.
+        // The intake gives these answers to deliveries only.
         Answer::Known | Answer::Unfinished | Answer::Repeated => {
             forget(ids, service, notes).await;
             Err(Reply::later("nothing was queued"))
@@ -159,7 +160,7 @@ fn unusable(failure: &JournalError) -> Reply {
     Reply::later("the journal cannot be used")
 }
 
-/// Forgets what is certainly not queued.
+/// Deletes the records of requests that are certainly not queued.
 async fn forget(ids: Vec<RequestId>, service: &Service, notes: &Notes) {
     let (notes, noted) = (notes.clone(), ids.clone());
     let _ = tokio::task::spawn_blocking(move || notes.forget(&noted)).await;
@@ -168,7 +169,7 @@ async fn forget(ids: Vec<RequestId>, service: &Service, notes: &Notes) {
     }
 }
 
-/// Notes what is to wait in queues that cannot be looked into, for whoever asks for the same.
+/// Records requests for queues whose contents cannot be read, so that later duplicates are found.
 async fn note(requests: &[Submission], notes: &Notes, broker: &Broker) {
     let mut hidden = Vec::new();
     for submission in requests {
@@ -182,7 +183,7 @@ async fn note(requests: &[Submission], notes: &Notes, broker: &Broker) {
     }
 }
 
-/// One request for each architecture, by the rules of `apt-ci run`. The error is for who has asked.
+/// Returns one request for each architecture, by the rules of `apt-ci run`. The error is for the user.
 fn requests(query: &Query, site: &Site) -> Result<Vec<Submission>, String> {
     let release = query.release.as_ref().ok_or("release is missing")?;
     let package = query.package.as_ref().ok_or("package is missing")?;

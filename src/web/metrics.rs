@@ -1,4 +1,4 @@
-//! Figures for Prometheus.
+//! Metrics for Prometheus.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -43,7 +43,7 @@ struct OfStage {
     stage: &'static str,
 }
 
-/// Where figures are counted.
+/// All metrics of the service.
 pub(super) struct Metrics {
     registry: Registry,
     deliveries: Family<Delivery, Counter>,
@@ -115,7 +115,7 @@ impl Metrics {
     }
 }
 
-/// All figures, in Prometheus' text form.
+/// Returns all metrics in the OpenMetrics text format.
 pub(super) async fn show(State(service): State<Arc<Service>>) -> Response {
     let metrics = &service.metrics;
     match service.journal.counts().await {
@@ -129,7 +129,7 @@ pub(super) async fn show(State(service): State<Arc<Service>>) -> Response {
         Err(failure) => return Reply::later(failure.to_string()).into_response(),
     }
     let mut text = String::new();
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = encode(&mut text, &metrics.registry);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

@@ -1,7 +1,7 @@
-//! The web service: it takes requests and the deliveries of hooks, and takes care of what pull requests are shown.
+//! The web service: accepts requests and deliveries of hooks, and keeps the statuses of pull requests up to date.
 //!
-//! It speaks HTTP to a server in front of it, which does TLS. Everything that it knows is in the journal, the queue, the store and the site:
-//! it can be killed at any time.
+//! It speaks plain HTTP, for a reverse proxy with TLS. All of its state is in the journal, the queue, the store and the
+//! site, so that it can be killed at any time.
 
 mod bearer;
 mod bodies;
@@ -46,26 +46,26 @@ use self::metrics::Metrics;
 use self::reply::Reply;
 use self::senders::{Sender, Senders};
 
-/// The largest body that is taken: 5 MiB. Deliveries about pull requests have less than a tenth of it.
+/// Maximum size of a body, in bytes. Deliveries about pull requests have less than a tenth of it.
 pub const BODY_LIMIT: usize = 5 << 20;
-/// How long the queue may take to show that it is there.
+/// Timeout for the queue's answer to a health check.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the service works on, after it was told to end, at what it has begun.
+/// Maximum time for work that has begun, after the service was stopped.
 const LAST_WORK: Duration = Duration::from_secs(20);
 
-/// What the service works with.
+/// Everything that the service needs.
 pub struct Parts {
     /// The site.
     pub site: Site,
-    /// Its hooks, as they are now.
+    /// Its hooks, as they were read last.
     pub hooks: Vec<Hook>,
-    /// Where people and forges find the service.
+    /// The public address of the service.
     pub url: ServerUrl,
     /// The queue.
     pub broker: Broker,
     /// The store.
     pub store: Store,
-    /// What is known about pull requests.
+    /// The journal of pull requests.
     pub journal: Journal,
     /// The secrets.
     pub keyring: Keyring,
@@ -82,30 +82,30 @@ struct Service {
     declared: Declared,
     metrics: Metrics,
     intake: Intake,
-    /// Held by who looks whether a request is there already, until it is.
+    /// Held from the search for duplicates until the new requests are queued.
     asking: Arc<Mutex<()>>,
-    /// Memory for what comes in.
+    /// Memory for bodies.
     bodies: Arc<BodyMemory>,
-    /// What is remembered of those who send.
+    /// Known senders and failed attempts.
     senders: Senders,
-    /// Places for work that takes a while and waits for nobody: as many as there are processors.
+    /// Permits for computations that block a thread, as many as there are processors.
     computing: Semaphore,
 }
 
 impl Service {
-    /// Does work that takes the processor for a while, away from the thread on which everybody else is served.
+    /// Runs a computation on another thread, so that it does not delay other requests.
     async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        // It is never closed.
+        // The semaphore is never closed.
         let _place = self.computing.acquire().await;
         match tokio::task::spawn_blocking(work).await {
             Ok(done) => done,
-            // It is never aborted: so it is a fault of ours, which ends the answer as it would here.
+            // The task is never aborted, so it has panicked.
             Err(failure) => std::panic::resume_unwind(failure.into_panic()),
         }
     }
 }
 
-/// Serves until `stop` is cancelled. What has been begun by then is finished.
+/// Serves until `stop` is cancelled, and finishes the work that has begun.
 pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken) {
     let Parts { site, hooks, url, broker, store, journal, keyring } = parts;
     let broker = Arc::new(broker);
@@ -130,9 +130,9 @@ pub async fn serve(listener: TcpListener, parts: Parts, stop: CancellationToken)
     let caretaker = tokio::spawn(caretaker::take_care(Arc::clone(&service), changed, stop.clone()));
     let desk = tokio::spawn(desk.serve());
     connections::serve(listener, router(service), stop).await;
-    // Nobody hands anything in any more.
+    // No sender of the intake is left.
     let rest = async {
-        // Neither can fail but by a fault of its own.
+        // The tasks fail only if they panic.
         let _ = caretaker.await;
         let _ = desk.await;
     };
@@ -159,14 +159,14 @@ struct Whole {
     headers: HeaderMap,
     body: Bytes,
     sender: Sender,
-    /// Whether the address is one of `/webhooks/`.
+    /// Whether the path begins with `/webhooks/`.
     is_webhook: bool,
-    /// Its share of the memory for bodies, as long as it is there.
+    /// Its share of the memory for bodies.
     _reserved: Reserved,
 }
 
 impl Whole {
-    /// A header that is a text.
+    /// Returns a header that is a valid string.
     fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -191,7 +191,7 @@ impl Whole {
     }
 }
 
-/// A delivery of a forge, or a request of a user.
+/// Accepts a delivery of a forge or a request of a user.
 async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>) -> Reply {
     let whole = match Whole::read(&service, request).await {
         Ok(whole) => whole,
@@ -205,7 +205,7 @@ async fn request_cgi(State(service): State<Arc<Service>>, request: Request<Body>
     }
 }
 
-/// Whether a delivery would be queued now.
+/// Reports whether a delivery could be queued now.
 async fn health(State(service): State<Arc<Service>>) -> Response {
     let queues = service.site.queues();
     let one = queues.get(..1).unwrap_or_default();

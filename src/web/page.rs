@@ -1,4 +1,4 @@
-//! The page that a status leads to: where a request is, or, when it has ended, on to its log.
+//! The page of a request, to which its status links. After the end of the test, it redirects to the log.
 
 use std::sync::Arc;
 
@@ -36,8 +36,8 @@ pub(super) async fn show(State(service): State<Arc<Service>>, Path(id): Path<Str
     ))
 }
 
-/// Shows a request that a user has asked for; none when there was no such request. Only what is known is said: where it is now, queues alone
-/// tell, and a page looks into none.
+/// Shows a request of a user; none if it is unknown. The page does not search the queues, so it only says whether there
+/// is a result.
 async fn show_asked(service: &Service, id: RequestId) -> Option<Response> {
     let asked = match asked::find(&service.journal, &service.store, id, Timestamp::now()).await {
         Ok(asked) => asked?,

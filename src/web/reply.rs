@@ -1,4 +1,4 @@
-//! An answer: an HTTP status and JSON.
+//! Answers: an HTTP status and JSON.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,14 +20,14 @@ impl Reply {
         Self::new(status, json!({"error": message.into()}))
     }
 
-    /// Nothing was done, and later it may be.
+    /// Nothing was done; a later attempt may succeed.
     pub(super) fn later(message: impl Into<String>) -> Self {
         let mut reply = Self::error(StatusCode::SERVICE_UNAVAILABLE, message);
         reply.headers.push((header::RETRY_AFTER, HeaderValue::from_static("30")));
         reply
     }
 
-    /// Too much was tried; again after this time.
+    /// Too many wrong keys; allowed again after this time.
     pub(super) fn too_many(wait: std::time::Duration) -> Self {
         let message = "too many wrong keys came from this address: try again later";
         let mut reply = Self::error(StatusCode::TOO_MANY_REQUESTS, message);
@@ -35,7 +35,7 @@ impl Reply {
         reply
     }
 
-    /// Nobody has said who asks.
+    /// The key is missing or unknown.
     pub(super) fn unknown_user() -> Self {
         let message =
             "missing or unknown API key: send `Authorization: Bearer KEY` with a key that the site has given you";

@@ -1,4 +1,4 @@
-//! Who sends: addresses that have shown a secret before, and how often others have tried in vain.
+//! Senders: addresses that have shown a secret before, and the failed attempts of others.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,42 +7,43 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 
-/// Maximum number of addresses, and of keys, that are remembered; of more, the oldest are forgotten.
+/// Maximum number of addresses, and of keys, in each map. Then the older half is removed.
 const MAX_REMEMBERED: usize = 4096;
-/// How long an address counts as known after it has shown a secret.
+/// Time for which an address is known after it has shown a secret.
 const KNOWN_TTL: Duration = Duration::from_secs(24 * 3600);
-/// The time in which failures of an address are counted together.
+/// Interval in which the failures of an address are counted together.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Maximum number of wrong keys of an address in this time; further ones are not logged, and not compared if it stands for one sender.
+/// Maximum number of wrong keys of an address in a window. Further ones are not logged, and not compared if the address
+/// is that of one sender.
 const MAX_WRONG_KEYS: u32 = 10;
-/// Maximum number of log lines about refusals of an address in this time.
+/// Maximum number of log lines about refusals of an address in a window.
 const MAX_LINES: u32 = 30;
 
-/// The address that a request came from. Behind a server on this machine it is the one that this server names last in `X-Forwarded-For`.
-/// The addresses of a network of IPv6 that one customer usually gets count as one.
+/// The address of a sender. Behind a proxy on this machine, the last one in `X-Forwarded-For`. IPv6 addresses of the
+/// same /64 network count as one, because one customer usually has all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Sender(IpAddr);
 
 impl Sender {
-    /// The sender of a request that came over a connection from `peer`.
+    /// Returns the sender of a request over a connection from `peer`.
     pub(super) fn new(peer: IpAddr, headers: &HeaderMap) -> Self {
         let peer = peer.to_canonical();
         let forwarded = || {
             let last = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
             last.rsplit(',').next()?.trim().parse::<IpAddr>().ok()
         };
-        // Others could name whom they like.
+        // From other machines the header could name any address.
         let address =
             if peer.is_loopback() { forwarded().map_or(peer, |address| address.to_canonical()) } else { peer };
         Self(network(address))
     }
 
-    /// The sender at the other end of a connection.
+    /// Returns the sender at the other end of a connection.
     pub(super) fn of_peer(peer: IpAddr) -> Self {
         Self(network(peer.to_canonical()))
     }
 
-    /// Whether it stands for everybody: a server on this machine that does not tell for whom it asks.
+    /// Whether the address stands for many senders: a proxy on this machine that does not name them.
     pub(super) fn is_everybody(self) -> bool {
         self.0.is_loopback()
     }
@@ -62,34 +63,34 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What is remembered of senders, as long as the process lives.
+/// Known senders and failed attempts, as long as the process lives.
 #[derive(Default)]
 pub(super) struct Senders(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
     known: HashMap<Sender, Instant>,
-    /// Digests of keys that were right.
+    /// Digests of valid keys.
     keys: HashMap<String, Instant>,
     wrong_keys: HashMap<Sender, Count>,
     lines: HashMap<Sender, Count>,
 }
 
-/// How often something has happened since the window began.
+/// Number of events since the start of the window.
 #[derive(Debug, Clone, Copy)]
 struct Count {
     since: Instant,
     times: u32,
 }
 
-/// What the log is to say of a refusal.
+/// How to log a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
-    /// All of it.
+    /// With the full line.
     Whole,
-    /// That it is the last line of this sender for a while.
+    /// With a note that this is the last line about the sender for a while.
     Last,
-    /// Nothing.
+    /// Not at all.
     None,
 }
 
@@ -98,7 +99,7 @@ impl Senders {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a sender has shown a secret.
+    /// Records that a sender has shown a secret.
     pub(super) fn note_known(&self, sender: Sender, now: Instant) {
         remember(&mut self.lock().known, sender, now, |since| *since);
     }
@@ -108,15 +109,16 @@ impl Senders {
         self.lock().known.get(&sender).is_some_and(|since| now.duration_since(*since) < KNOWN_TTL)
     }
 
-    /// Notes a key that was right, by its digest.
+    /// Records the digest of a valid key.
     pub(super) fn note_right_key(&self, digest: String, now: Instant) {
         remember(&mut self.lock().keys, digest, now, |since| *since);
     }
 
-    /// How long a sender has to wait before it may show a key that was not right the last time; none if it may do so now.
+    /// Returns how long a sender has to wait before it may try a key that was not valid the last time; none if it may
+    /// try now.
     pub(super) fn must_wait(&self, sender: Sender, digest: &str, now: Instant) -> Option<Duration> {
         let remembered = self.lock();
-        // Strangers would lock everybody out.
+        // An attacker behind a proxy could lock out all users.
         if sender.is_everybody() || remembered.keys.contains_key(digest) {
             return None;
         }
@@ -125,10 +127,10 @@ impl Senders {
         (count.times >= MAX_WRONG_KEYS).then_some(left)
     }
 
-    /// Notes a wrong key, by its digest, and tells what to log of it.
+    /// Records the digest of a wrong key, and returns how to log it.
     pub(super) fn note_wrong_key(&self, sender: Sender, digest: &str, now: Instant) -> Line {
         let mut remembered = self.lock();
-        // It may have been right before.
+        // It may have been valid before.
         remembered.keys.remove(digest);
         match count(&mut remembered.wrong_keys, sender, now) {
             ..MAX_WRONG_KEYS => Line::Whole,
@@ -137,7 +139,7 @@ impl Senders {
         }
     }
 
-    /// What to log of a refused delivery.
+    /// Returns how to log a refused delivery.
     pub(super) fn line(&self, sender: Sender, now: Instant) -> Line {
         match count(&mut self.lock().lines, sender, now) {
             ..MAX_LINES => Line::Whole,
@@ -156,7 +158,7 @@ fn count(counts: &mut HashMap<Sender, Count>, sender: Sender, now: Instant) -> u
     count.times
 }
 
-/// Remembers something; the oldest is forgotten where there is too much.
+/// Inserts an entry. When the map is full, old entries are removed.
 fn remember<K: std::hash::Hash + Eq + Clone, V>(
     map: &mut HashMap<K, V>,
     key: K,
@@ -164,7 +166,7 @@ fn remember<K: std::hash::Hash + Eq + Clone, V>(
     since: impl Fn(&V) -> Instant,
 ) {
     if map.len() >= MAX_REMEMBERED && !map.contains_key(&key) {
-        // The older half at once: looking for the oldest each time would cost more than it saves.
+        // Half of them at once, because searching for the oldest each time would cost more.
         let mut times: Vec<Instant> = map.values().map(&since).collect();
         times.sort_unstable();
         if let Some(middle) = times.get(times.len() / 2).copied() {
@@ -227,7 +229,7 @@ mod tests {
         };
         assert_eq!(tries(200), MAX_WRONG_KEYS as usize);
         assert!(senders.must_wait(bad, "removed", now).is_some());
-        // So is one that is removed while the address is over its limit.
+        // The same for a key that is removed while the address is over its limit.
         senders.note_right_key("another".to_owned(), now);
         assert_eq!(senders.note_wrong_key(bad, "another", now), Line::None);
     }
