@@ -1,4 +1,5 @@
-//! Reading proposed-migration's excuses: a file of 60 MB, beside a plain read of it and Python's fastest YAML parser.
+//! Reading a file of 60 MB with proposed-migration's excuses, compared with reading its bytes and with Python's fastest
+//! YAML parser.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,11 +11,11 @@ use crate::process;
 use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
-/// The file's least size, in bytes.
+/// Minimum size of the file, in bytes.
 const SIZE: usize = 60_000_000;
 const ROUNDS: usize = 3;
 const ARCHITECTURES: [&str; 7] = ["amd64", "arm64", "armhf", "i386", "ppc64el", "riscv64", "s390x"];
-/// The most time, in milliseconds, and the most memory, in MiB.
+/// Maximum time, in milliseconds, and maximum memory, in MiB.
 const MOST_TIME: f64 = 2000.0;
 const MOST_MEMORY: f64 = 150.0;
 
@@ -42,7 +43,7 @@ pub fn measure() {
     }
 }
 
-/// How long Python takes, once: that is minutes. `None` without its library.
+/// Measures Python once, because it takes minutes. `None` without its library.
 fn python(file: &Path) -> Option<Duration> {
     let mut look = Command::new("/usr/bin/python3");
     look.args(["-c", "import yaml; yaml.CSafeLoader"]).stderr(Stdio::null());
@@ -54,7 +55,7 @@ fn python(file: &Path) -> Option<Duration> {
     Some(time)
 }
 
-/// What proposed-migration writes about many packages, one test in twenty a regression.
+/// Returns excuses about many packages, as proposed-migration writes them. One test in twenty is a regression.
 fn excuses(release: &str) -> String {
     let mut text = "generated-date: 2026-11-25 10:00:00\nsources:\n".to_owned();
     let mut number = 0_usize;

@@ -1,4 +1,5 @@
-//! Looking at queues: a long one's requests beside a client that takes them one by one, and the lengths of many.
+//! Reading queues: the requests in a long one, compared with a client that takes them one by one, and the lengths of
+//! many.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,12 +11,12 @@ use crate::table::{self, Row, median};
 const REQUESTS: usize = 10_000;
 const QUEUES: usize = 200;
 const ROUNDS: usize = 5;
-/// How many times as fast as the other client.
+/// Minimum speed, in multiples of the other client's.
 const LEAST_TIMES: f64 = 8.0;
-/// How long the lengths of all queues may take, in milliseconds.
+/// Maximum time for the lengths of all queues, in milliseconds.
 const MOST_LENGTHS: f64 = 150.0;
 
-/// Takes all messages of a queue, one by one, and gives them back.
+/// Program that takes all messages of a queue, one by one, and returns them.
 const ONE_BY_ONE: &str = "
 import pika, sys
 connection = pika.BlockingConnection(pika.URLParameters(sys.argv[1]))
@@ -48,7 +49,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
 
     let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
     site.configure_with(&rabbitmq.url(), "folder:results", QUEUES / 4 - 1);
-    // A worker makes them all.
+    // A worker declares all queues.
     let worker = site.start(&["worker"]);
     crate::waiting::until_slots_wait(&site, 1);
     drop(worker);

@@ -1,7 +1,7 @@
-//! What it costs to ask for tests, and to look at what waits. Each figure stands beside its floor, measured in the same run on the same
-//! RabbitMQ.
+//! Costs of requesting tests and of reading queues. Each figure is next to its floor, measured in the same run on the
+//! same RabbitMQ.
 //!
-//! This machine may be busy with other things: look at the ratios, and at the absolute numbers only against their bounds.
+//! Other load on the machine changes the absolute numbers: compare the ratios, and the numbers only with their bounds.
 //!
 //! `cargo bench --bench requests -- one looking` measures only these parts.
 
@@ -27,7 +27,7 @@ mod waiting;
 
 use support::rabbitmq::RabbitMq;
 
-/// The parts in the order of their measuring.
+/// All parts, in the order in which they run.
 const PARTS: [&str; 4] = ["one", "many", "looking", "excuses"];
 
 fn main() {

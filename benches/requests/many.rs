@@ -1,4 +1,4 @@
-//! Ten thousand requests in one call, beside a bare client that publishes as many with confirms.
+//! Ten thousand requests in one call, compared with a bare client that publishes as many with confirms.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use crate::table::{self, Row, median};
 
 const REQUESTS: usize = 10_000;
 const ROUNDS: usize = 3;
-/// How many publications the bare client has on their way at a time.
+/// Maximum number of unconfirmed messages of the bare client.
 const WINDOW: usize = 512;
-/// The least share of the bare client's requests per second.
+/// Minimum share of the bare client's requests per second.
 const LEAST_SHARE: f64 = 0.8;
-/// The most memory, in MiB.
+/// Maximum memory, in MiB.
 const MOST_MEMORY: f64 = 40.0;
 
 pub fn measure(rabbitmq: &RabbitMq) {

@@ -1,4 +1,4 @@
-//! One request: a whole process that connects, queues it and ends, beside a bare client that does the same.
+//! One request: a process that connects, queues it and exits, compared with a bare client that does the same.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::TestSite;
 use crate::table::{self, Row, median};
 
-/// How this program is called when it is the bare client.
+/// Argument that makes this program the bare client.
 pub const BARE: &str = "--publish-one";
 const ROUNDS: usize = 40;
-/// How often the bare client's time `apt-ci run` may take.
+/// Maximum time of `apt-ci run`, in multiples of the bare client's.
 const MOST_TIMES: f64 = 1.5;
 
-/// Connects, publishes one confirmed message, and ends.
+/// Connects, publishes one confirmed message, and disconnects.
 pub fn bare_client(url: &str, queue: &str) {
     block_on(async {
         let (connection, channel) = bare::channel(url).await;
@@ -27,11 +27,11 @@ pub fn bare_client(url: &str, queue: &str) {
 pub fn measure(rabbitmq: &RabbitMq) {
     table::heading(&format!("one request, whole processes in turn (median of {ROUNDS})"));
     let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
-    // The queue is there, and nobody serves it.
+    // The queue exists, and no worker serves it.
     site.request("first", &[]);
     let this = std::env::current_exe().expect("this program");
     let (mut floor, mut ours, mut crowded) = (Vec::new(), Vec::new(), Vec::new());
-    // Three queues: with one request in it, the duplicate check has something to look at.
+    // The duplicate check reads a queue only if it contains a request, so there is another one without.
     let idle = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
     block_on(async {
         let (_connection, channel) = bare::channel(&rabbitmq.url()).await;
@@ -58,7 +58,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     row("apt-ci run, to a queue with up to 40 requests", median(crowded));
 }
 
-/// Takes out what the last round has put in.
+/// Removes the request of the last round.
 fn idle_again(rabbitmq: &RabbitMq, site: &TestSite) {
     block_on(async {
         let (connection, channel) = bare::channel(&rabbitmq.url()).await;

@@ -1,11 +1,11 @@
-//! A process as a whole.
+//! Measurement of whole processes.
 
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a whole process takes, with this as its input, and the most memory that it has had, in MiB.
+/// Returns how long a process takes with this input, and its peak memory, in MiB.
 pub fn measure(command: &mut Command, input: &str) -> (Duration, f64) {
     let started = Instant::now();
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");

@@ -1,4 +1,4 @@
-//! A server that speaks as much of Swift's language as reading needs, as fast as this machine can.
+//! A server that speaks as much of Swift's protocol as reading needs, at the maximum speed of this machine.
 
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -7,17 +7,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use percent_encoding::percent_decode_str;
 
-/// What the server has: containers with objects.
+/// Containers with objects.
 pub trait Contents: Send + Sync + 'static {
-    /// How many objects a container has, and their bytes; `None` when there is no such container.
+    /// Returns the number and the total size of a container's objects; `None` when there is no such container.
     fn amount(&self, container: &str) -> Option<(usize, usize)>;
-    /// The page of a listing, in JSON, that comes after a name and begins with a prefix.
+    /// Returns the page of a listing that comes after `marker`, as JSON.
     fn page(&self, container: &str, prefix: &str, marker: &str) -> String;
-    /// An object.
+    /// Returns an object.
     fn object(&self, container: &str, name: &str) -> Option<&[u8]>;
 }
 
-/// The server; it runs until the process ends.
+/// A server that runs until the process ends.
 pub struct Fast {
     port: u16,
     requests: Arc<AtomicUsize>,
@@ -38,12 +38,12 @@ impl Fast {
         Self { port, requests }
     }
 
-    /// The account.
+    /// Returns the URL of the account.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/v1/AUTH_x", self.port)
     }
 
-    /// How many requests came since this was asked last.
+    /// Returns the number of requests since the last call.
     pub fn requests(&self) -> usize {
         self.requests.swap(0, Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Filling an index from results that the listing tells nothing of, beside what the server gives at most.
+//! Filling an index from results that are not described by the listing, compared with the maximum speed of the server.
 
 use std::time::Instant;
 
@@ -12,9 +12,9 @@ use crate::table::{self, Row, median};
 const RUNS: usize = 20_000;
 const PAGE: usize = 10_000;
 const ROUNDS: usize = 3;
-/// How many requests are on their way at a time.
+/// Maximum number of concurrent requests.
 const AT_A_TIME: usize = 32;
-/// The least share of the server's own speed.
+/// Minimum share of the server's speed.
 const LEAST_SHARE: f64 = 0.8;
 
 /// A container in which every object is the same result, stored by another program.
@@ -52,7 +52,7 @@ impl Contents for Old {
     }
 }
 
-/// A result as other programs make it.
+/// Returns a result as other programs write it.
 fn result() -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, text) in [

@@ -1,4 +1,4 @@
-//! Asking an index of years: whole processes.
+//! Queries of an index with the results of several years, as whole processes.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,23 +13,23 @@ use crate::table::{self, Row, median};
 
 const RELEASES: usize = 5;
 const ARCHITECTURES: [&str; 5] = ["amd64", "arm64", "armhf", "ppc64el", "s390x"];
-/// Runs of a package on an architecture.
+/// Number of runs of a package on an architecture.
 const RUNS: usize = 40;
-/// Objects of a run, in their order.
+/// Objects of a run, in the order of their names.
 const FILES: [&str; 3] = ["artifacts.tar.gz", "log.gz", "result.tar"];
 const PAGE: usize = 10_000;
 const ROUNDS: usize = 11;
-/// The most time, in milliseconds, and the most room, in bytes.
+/// Maximum times, in milliseconds, and maximum size, in bytes.
 const MOST_PACKAGE: f64 = 15.0;
 const MOST_MATRIX: f64 = 30.0;
 const MOST_STATS: f64 = 300.0;
 const MOST_BYTES: f64 = 250.0;
 
-/// Containers whose objects are reckoned, not stored.
+/// Containers whose objects are computed, not stored.
 struct Years {
     containers: Vec<String>,
     packages: usize,
-    /// The ids' beginnings, by the run's number.
+    /// Prefixes of the run ids, by the run's number.
     days: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl Years {
         ARCHITECTURES.len() * self.packages * RUNS * FILES.len()
     }
 
-    /// The name of an object by its number.
+    /// Returns the name of an object by its number.
     fn name(&self, container: &str, number: usize) -> String {
         let release = container.trim_start_matches("autopkgtest-");
         let (run, file) = (number / FILES.len(), FILES[number % FILES.len()]);
@@ -52,7 +52,7 @@ impl Years {
         )
     }
 
-    /// The number of the first object after a name.
+    /// Returns the number of the first object after a name.
     fn after(&self, container: &str, marker: &str) -> usize {
         if marker.is_empty() {
             return 0;
@@ -145,7 +145,7 @@ pub fn measure(results: usize) {
     let floor = time(&site, &["--version"]);
     Row::time("floor: apt-ci --version", floor).print();
     let ours = |what: &str, arguments: &[&str], most: f64| {
-        // Within the seconds in which it is believed without a question, as `index --follow` keeps it.
+        // While the index is valid without another request to the store, as `index --follow` keeps it.
         site.ok(&["index", "-q"]);
         Row::time(what, time(&site, arguments)).beside(floor).at_most(most).print();
     };

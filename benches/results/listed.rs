@@ -1,4 +1,5 @@
-//! Filling an index from a real Swift whose listings tell the outcomes, beside one GET for each result, one after the other.
+//! Filling an index from a real Swift whose listings contain the outcomes, compared with one GET for each result in
+//! sequence.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,12 @@ use crate::support::site::TestSite;
 use crate::support::swift::{Auth, Swift};
 use crate::table::{self, Row, median};
 
-/// So many results are fetched one after the other; the time for all is reckoned from these.
+/// Number of results that are fetched in sequence. The time for all is computed from theirs.
 const SAMPLE: usize = 200;
 const ROUNDS: usize = 3;
-/// How often as fast it has to be.
+/// Minimum speed, in multiples of the sequence's.
 const LEAST: f64 = 100.0;
-/// As Swift lists them.
+/// Maximum number of objects in a page of Swift's listings.
 const PAGE: usize = 10_000;
 
 pub fn measure(runs: usize) {
@@ -55,7 +56,7 @@ pub fn measure(runs: usize) {
     Row::new("its requests to the container", requests as f64, "").at_most((runs.div_ceil(2_500) + 1) as f64).print();
 }
 
-/// Stores runs as a worker does; gives the names of their results.
+/// Stores runs as a worker does, and returns the names of their results.
 async fn fill(swift: &Swift, container: &str, release: &str, runs: usize) -> Vec<String> {
     let store = swift.store();
     store.ensure_container(container, &Access::Public).await.expect("a container");

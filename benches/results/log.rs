@@ -1,4 +1,4 @@
-//! The sections of failed tests in a log of 200 MB.
+//! Sections of failed tests in a log of 200 MB.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use crate::table::{self, Row, median};
 
 const MEGABYTES: usize = 200;
 const ROUNDS: usize = 5;
-/// The most time to the first output, in milliseconds, and the most memory, in MiB.
+/// Maximum time to the first output, in milliseconds, and maximum memory, in MiB.
 const MOST_TIME: f64 = 200.0;
 const MOST_MEMORY: f64 = 30.0;
 

@@ -1,9 +1,9 @@
-//! What it costs to ask for results. Each figure stands beside its floor, measured in the same run.
+//! Costs of reading results. Each figure is next to its floor, measured in the same run.
 //!
-//! This machine may be busy with other things: look at the ratios, and at the absolute numbers only against their bounds.
+//! Other load on the machine changes the absolute numbers: compare the ratios, and the numbers only with their bounds.
 //!
-//! `cargo bench --bench results -- large log` measures only these parts. `APT_CI_BENCH_RUNS` says how many runs the real Swift gets, and
-//! `APT_CI_BENCH_RESULTS` how many the large index has.
+//! `cargo bench --bench results -- large log` measures only these parts. `APT_CI_BENCH_RUNS` is the number of runs in
+//! the real Swift, and `APT_CI_BENCH_RESULTS` the number of results in the large index.
 
 #![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -22,7 +22,7 @@ mod process;
 #[path = "../worker/table.rs"]
 mod table;
 
-/// The parts in the order of their measuring.
+/// All parts, in the order in which they run.
 const PARTS: [&str; 4] = ["listed", "fetched", "large", "log"];
 
 fn main() {

@@ -1,4 +1,4 @@
-//! Other work for the queue server: messages in a steady stream, each consumed at once.
+//! Load on the queue server: a steady stream of messages, which are consumed at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,10 +13,10 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// So many messages a second.
+/// Messages per second.
 const RATE: u64 = 1000;
 
-/// Begins it; the count of consumed messages grows as long as the runtime runs.
+/// Starts the load. The returned number of consumed messages grows as long as the runtime lives.
 pub async fn begin(url: &str) -> Arc<AtomicU64> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("a connection");
     let (publisher, consumer) =

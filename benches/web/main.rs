@@ -1,5 +1,5 @@
-//! What the web service bears: deliveries in a steady stream, beside a queue server that has other work; and whether a refusal tells anything by
-//! its time.
+//! Load on the web service: a steady stream of deliveries, while the queue server has other load; and the times of
+//! refusals, which must not reveal anything.
 //!
 //! `APT_CI_BENCH_SECONDS=10 cargo bench --bench web` measures for ten seconds instead of a minute.
 
@@ -25,12 +25,12 @@ use support::forge::ForgeStandIn;
 use support::rabbitmq::RabbitMq;
 use support::site::{Running, TestSite, until};
 
-/// The project.
+/// The project of the hook.
 const PROJECT: &str = "me/thing";
-/// The secret of its hook.
+/// The secret of the hook.
 const SECRET: &str = "the secret of the hook";
 
-/// A running service, with a hook.
+/// A running service with a hook.
 struct Scene {
     site: TestSite,
     forge: ForgeStandIn,
@@ -75,7 +75,7 @@ impl Scene {
         format!("http://127.0.0.1:{}/webhooks/github", self.port)
     }
 
-    /// Memory of the service, in MiB: the most that it had (`VmHWM`), or what it has (`VmRSS`).
+    /// Returns a field of `/proc/PID/status` in MiB: the service's peak memory (`VmHWM`) or its present one (`VmRSS`).
     fn memory(&self, field: &str) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.service.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).unwrap_or_default();
@@ -83,7 +83,7 @@ impl Scene {
     }
 }
 
-/// A pull request's payload, as long as GitHub's are: about 25 KB.
+/// Returns the payload of a pull request, about 25 KB long, as GitHub's are.
 fn payload(project: &str, number: u64) -> String {
     serde_json::json!({
         "action": "opened", "number": number,

@@ -1,4 +1,4 @@
-//! The time of a refusal: of an unknown project beside a wrong signature.
+//! Times of refusals: of an unknown project, compared with a wrong signature.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use crate::support::forge::deliver::post;
 use crate::table::{Row, heading, median};
 use crate::{PROJECT, Scene, payload};
 
-/// So often each is tried, in turns.
+/// Number of attempts of each kind, which alternate.
 const TRIES: usize = 500;
 
 pub fn measure(scene: &Scene) {

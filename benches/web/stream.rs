@@ -11,7 +11,7 @@ use crate::support::site::until;
 use crate::table::{Row, heading, median};
 use crate::{PROJECT, SECRET, Scene, busy, payload};
 
-/// Deliveries a second.
+/// Deliveries per second.
 const RATE: u64 = 200;
 
 pub fn measure(scene: &Scene, rabbitmq: &RabbitMq) {
@@ -43,8 +43,8 @@ pub fn measure(scene: &Scene, rabbitmq: &RabbitMq) {
     Row::new("memory, when all statuses are shown", scene.memory("VmHWM"), "MiB").at_most(60.0).print();
 }
 
-/// Sends so many, each at its time whatever the others do. Gives how long each waited for its answer, and how many other messages a second
-/// the queue server has handed out meanwhile.
+/// Sends deliveries at a fixed rate. Returns the time of each until its answer, and how many messages per second the
+/// queue server has delivered in the meantime.
 async fn send(scene: &Scene, rabbitmq: &RabbitMq, total: u64) -> (Vec<Duration>, f64) {
     let others = busy::begin(&rabbitmq.url()).await;
     let client = reqwest::Client::new();

@@ -7,7 +7,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Consumer, ExchangeKind};
 
-/// A channel with confirms on a connection of its own.
+/// Returns a channel with confirms, on its own connection.
 pub async fn channel(url: &str) -> (Connection, Channel) {
     let connection = Connection::connect(url, ConnectionProperties::default()).await.expect("a connection");
     let channel = connection.create_channel().await.expect("a channel");
@@ -15,7 +15,7 @@ pub async fn channel(url: &str) -> (Connection, Channel) {
     (connection, channel)
 }
 
-/// A durable queue.
+/// Declares a durable queue.
 pub async fn declare(channel: &Channel, queue: &str) {
     let durable = QueueDeclareOptions { durable: true, ..Default::default() };
     channel.queue_declare(queue.into(), durable, FieldTable::default()).await.expect("a queue");
@@ -28,14 +28,14 @@ pub async fn publish(channel: &Channel, queue: &str, body: &[u8]) {
     published.await.expect("published").await.expect("confirmed");
 }
 
-/// Consumes a queue; what is delivered is done with.
+/// Consumes a queue without acknowledgements.
 pub async fn consume(channel: &Channel, queue: &str) -> Consumer {
     let options = BasicConsumeOptions { no_ack: true, ..Default::default() };
     let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default());
     consumer.await.expect("a consumer")
 }
 
-/// Listens for the results that workers announce.
+/// Consumes the completions that workers announce.
 pub async fn completions(channel: &Channel) -> Consumer {
     let own = QueueDeclareOptions { exclusive: true, ..Default::default() };
     let queue = channel.queue_declare("".into(), own, FieldTable::default()).await.expect("a queue");

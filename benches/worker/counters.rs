@@ -1,4 +1,4 @@
-//! What the kernel counts about a process.
+//! Counters of the kernel for a process.
 
 use std::fs;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Counters(u32);
 
 impl Counters {
-    /// Those of the process with this id.
+    /// Returns the counters of the process with this id.
     pub fn of(process: u32) -> Self {
         Self(process)
     }
@@ -17,7 +17,7 @@ impl Counters {
         fs::read_to_string(format!("/proc/{}/{file}", self.0)).expect("the process runs")
     }
 
-    /// The processor time that it has used, in user and system mode, without its children's. In steps of 10 ms.
+    /// Returns the processor time in user and system mode, without its children's, in steps of 10 ms.
     pub fn processor(self) -> Duration {
         let text = self.read("stat");
         let fields: Vec<&str> = text.rsplit(") ").next().unwrap_or_default().split(' ').collect();
@@ -25,14 +25,14 @@ impl Counters {
         Duration::from_millis(ticks * 10)
     }
 
-    /// Its resident memory, in MiB.
+    /// Returns the resident memory, in MiB.
     pub fn memory(self) -> f64 {
         let status = self.read("status");
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("resident memory");
         resident.trim().trim_end_matches(" kB").parse::<f64>().expect("a number") / 1024.0
     }
 
-    /// How many files it has open.
+    /// Returns the number of open files.
     pub fn files(self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.0)).expect("the process runs").count()
     }

@@ -1,10 +1,10 @@
-//! What the worker costs beside what it does: how soon a test starts, how many requests a second get their results, and how much
-//! memory and processor time that takes. Each figure stands beside its floor, measured in the same run on the same servers.
+//! Costs of the worker: time until a test starts, requests per second, memory and processor time. Each figure is next
+//! to its floor, measured in the same run on the same servers.
 //!
-//! This machine may be busy with other things: look at the ratios, and at the absolute numbers only against their bounds.
+//! Other load on the machine changes the absolute numbers: compare the ratios, and the numbers only with their bounds.
 //!
-//! `cargo bench --bench worker -- start throughput` measures only these parts. `APT_CI_BENCH_REQUESTS=20000` lets the worker's memory
-//! grow, if it does, over a week's worth of requests.
+//! `cargo bench --bench worker -- start throughput` measures only these parts. `APT_CI_BENCH_REQUESTS=20000` shows
+//! whether the worker's memory grows in a week.
 
 #![allow(clippy::disallowed_methods, reason = "services on this machine are asked, and no proxies are set")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints what it measured")]
@@ -28,7 +28,7 @@ use std::time::Instant;
 use support::rabbitmq::RabbitMq;
 use table::{Row, median};
 
-/// The parts in the order of their measuring.
+/// All parts, in the order in which they run.
 const PARTS: [&str; 4] = ["version", "start", "throughput", "memory"];
 
 fn main() {
@@ -59,7 +59,7 @@ fn main() {
     }
 }
 
-/// What it takes to start the program.
+/// Measures the start of the program.
 fn version() {
     let time = |program: &str, argument: &str| {
         let run = |_| {

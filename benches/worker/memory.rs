@@ -1,4 +1,4 @@
-//! How much memory a worker takes while it waits, and whether that grows with the requests that it has served.
+//! Memory of an idle worker, and whether it grows with the number of requests.
 
 use futures_util::StreamExt;
 
@@ -10,20 +10,20 @@ use crate::table::{self, Row};
 use crate::waiting::until_slots_wait;
 use crate::{bare, stub};
 
-/// How many requests are served, unless the environment says otherwise.
+/// Default number of requests.
 const REQUESTS: u32 = 2000;
-/// The variable that says otherwise.
+/// Environment variable with another number.
 const VARIABLE: &str = "APT_CI_BENCH_REQUESTS";
-/// After so many requests everything has been used once, and memory must not grow any more.
+/// Number of requests after which memory must not grow.
 const WARM: u32 = 500;
-/// How many requests wait at a time: what the broker holds is not the worker's.
+/// Maximum number of waiting requests, so that the broker's memory does not count.
 const BATCH: u32 = 100;
 const PACKAGES: u32 = 200;
 const SLOTS: u32 = 8;
-/// What an idle worker may take with one slot, and what each further slot may add, in MiB.
+/// Maximum memory of an idle worker with one slot, and of each further slot, in MiB.
 const MOST_IDLE: f64 = 25.0;
 const MOST_PER_SLOT: f64 = 2.0;
-/// What the allocator may keep more or less from one moment to the next, in MiB.
+/// Tolerance for the allocator's caches, in MiB.
 const NOISE: f64 = 1.0;
 
 pub fn measure(rabbitmq: &RabbitMq) {
@@ -58,7 +58,7 @@ fn site(rabbitmq: &RabbitMq) -> TestSite {
     site
 }
 
-/// Lets the worker serve so many requests, and tells its memory and open files once it waits again.
+/// Runs requests, and returns the worker's memory and open files once it is idle again.
 fn serve(rabbitmq: &RabbitMq, site: &TestSite, counters: Counters, requests: u32) -> (f64, usize) {
     block_on(async {
         let (_connection, channel) = bare::channel(&rabbitmq.url()).await;

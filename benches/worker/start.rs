@@ -1,4 +1,4 @@
-//! How soon an idle worker starts the test that somebody asks for.
+//! Time until an idle worker starts a requested test.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use crate::waiting::until_slots_wait;
 
 const ROUNDS: usize = 60;
 const QUEUES: [usize; 2] = [20, 200];
-/// What an idle worker may take to start a test, in milliseconds, and how often the bare consumer's time.
+/// Maximum time until the start, in milliseconds and in multiples of the bare consumer's.
 const LONGEST: f64 = 20.0;
 const MOST_TIMES: f64 = 3.0;
 
@@ -30,7 +30,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     for queues in QUEUES {
         let floor = block_on(bare_consumer(&url, queues));
         Row::time(format!("floor: to delivery, bare consumer on {queues} queues"), floor).print();
-        // Four contexts of each release.
+        // Each release has four contexts.
         let site = TestSite::on(&url, "folder:results", Vec::new());
         stub::install(&site);
         site.configure_with(&url, "folder:results", queues / 4 - 1);
@@ -48,7 +48,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     }
 }
 
-/// One consumer that does nothing with what it gets.
+/// Measures one consumer that ignores the messages.
 async fn bare_consumer(url: &str, queues: usize) -> Duration {
     let (_sender, sending) = bare::channel(url).await;
     let (_receiver, receiving) = bare::channel(url).await;
@@ -72,7 +72,7 @@ async fn bare_consumer(url: &str, queues: usize) -> Duration {
     median(times)
 }
 
-/// What it takes until a message survives a crash of the broker.
+/// Measures the confirm of a persistent message.
 async fn confirmed(url: &str) -> Duration {
     let (_connection, channel) = bare::channel(url).await;
     bare::declare(&channel, "floor-durable").await;
@@ -111,7 +111,7 @@ async fn idle_worker(url: &str, site: &TestSite) -> Duration {
     median(times)
 }
 
-/// What it costs to wait.
+/// Measures the processor time of an idle worker.
 fn idle_processor(worker: &Running) {
     let counters = Counters::of(worker.id());
     let before = counters.processor();

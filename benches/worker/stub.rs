@@ -1,4 +1,4 @@
-//! A testbed that does nothing but write down when it started: this program, called under another name.
+//! A stub of autopkgtest that only records when it started: this program, under another name.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,13 +10,13 @@ use crate::support::site::TestSite;
 const NAME: &str = "autopkgtest";
 const STARTED: &str = "started";
 
-/// How this program was called, if as autopkgtest.
+/// Returns the path under which this program was started, if that is the one of the stub.
 pub fn called_as_stub() -> Option<PathBuf> {
     let called_as = PathBuf::from(std::env::args().next().unwrap_or_default());
     called_as.file_name().is_some_and(|name| name == NAME).then_some(called_as)
 }
 
-/// Does what autopkgtest would do, without a test.
+/// Writes the files that autopkgtest would, without a test.
 pub fn run(called_as: &Path) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_nanos();
     let arguments: Vec<String> = std::env::args().collect();
@@ -36,14 +36,14 @@ pub fn run(called_as: &Path) {
     fs::rename(started.with_extension("new"), started).expect("the time");
 }
 
-/// Makes it a site's autopkgtest.
+/// Installs the stub in a site.
 pub fn install(site: &TestSite) {
     let program = folder(site).join(NAME);
     fs::remove_file(&program).expect("the other stub");
     symlink(std::env::current_exe().expect("this program"), &program).expect("a link to this program");
 }
 
-/// When a site's stub was started last, since 1970; once only.
+/// Returns the last start of a site's stub, since 1970, and removes the record.
 pub fn take_start(site: &TestSite) -> Option<Duration> {
     let started = folder(site).join(STARTED);
     let text = fs::read_to_string(&started).ok()?;

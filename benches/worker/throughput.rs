@@ -1,4 +1,4 @@
-//! How many requests a second one slot brings to their results, on RabbitMQ and Swift, with a testbed that does nothing.
+//! Requests per second of one slot, on RabbitMQ and Swift, with a stub as testbed.
 
 use std::fs;
 use std::ops::Range;
@@ -21,15 +21,15 @@ use crate::waiting::until_slots_wait;
 use crate::{bare, stub};
 
 const REQUESTS: u32 = 500;
-/// In so many rounds; the floor has as many, each before one of these: the machine gets busier and less busy.
+/// Number of rounds. Rounds of the floor alternate with them, because other load on the machine changes.
 const ROUNDS: u32 = 10;
-/// Of so many packages, as in a queue after a large upload.
+/// Number of packages, as in a queue after a large upload.
 const PACKAGES: u32 = 100;
-/// What the worker itself may use for a request, in milliseconds of processor time.
+/// Maximum processor time of the worker for a request, in milliseconds.
 const MOST_PROCESSOR: f64 = 5.0;
-/// The least share of the floor's requests per second.
+/// Minimum share of the floor's requests per second.
 const LEAST_SHARE: f64 = 0.7;
-/// What a bare client says to the broker about a request: its claim, that it runs, that it has run, and its completion.
+/// Number of messages of a bare client for each request: the claim, the start, the end, and the completion.
 const MESSAGES: usize = 4;
 
 pub fn measure(rabbitmq: &RabbitMq) {
@@ -39,7 +39,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     stub::install(&site);
     let worker = site.start(&["worker"]);
     until_slots_wait(&site, 1);
-    // The first one makes the container, and tells how large the files are.
+    // The first one creates the container, and shows the sizes of the files.
     site.request("first", &[]);
     until("the first result", || site.finished().len() == 1 && site.is_idle());
     let sizes = sizes(&swift, &site);
@@ -71,7 +71,7 @@ pub fn measure(rabbitmq: &RabbitMq) {
     Row::time("the worker's own processor time per request", processor / REQUESTS).at_most(MOST_PROCESSOR).print();
 }
 
-/// The sizes of the first result's files.
+/// Returns the sizes of the first result's files.
 fn sizes(swift: &Swift, site: &TestSite) -> Vec<u64> {
     let (store, container) = (swift.store(), format!("autopkgtest-{}", site.release));
     let entries = block_on(store.list(&container, &Query::default())).expect("a listing");
@@ -82,7 +82,7 @@ fn sizes(swift: &Swift, site: &TestSite) -> Vec<u64> {
     entries.iter().filter_map(size).collect()
 }
 
-/// Asks for all tests at once, and waits until all results are announced.
+/// Queues all requests at once, and waits until all results are announced.
 async fn requests(url: &str, site: &TestSite, numbers: Range<u32>) -> Duration {
     let (_connection, channel) = bare::channel(url).await;
     let mut completions = bare::completions(&channel).await;
@@ -97,16 +97,16 @@ async fn requests(url: &str, site: &TestSite, numbers: Range<u32>) -> Duration {
     begin.elapsed()
 }
 
-/// What a bare client does beside uploading and sending messages.
+/// Work of a bare client in addition to uploads and messages.
 #[derive(Clone, Copy, PartialEq)]
 enum Duties {
     None,
-    /// What nobody can leave out whose results survive a power cut and come in the right order, and who runs something: the files are
-    /// flushed to the disk, a program is started, and newer results are looked for before the last upload.
+    /// The work without which results would not survive a power failure or would not be in order: files are synced, a
+    /// program is started, and newer results are searched before the last upload.
     All,
 }
 
-/// The same uploads and as many messages without a worker.
+/// A client with the same uploads and as many messages as a worker.
 struct Floor {
     token: String,
     container: String,

@@ -1,8 +1,8 @@
-//! Waiting for a worker that has nothing to do.
+//! Waiting for an idle worker.
 
 use crate::support::site::{TestSite, until};
 
-/// Waits until so many slots wait at the site's queue, which the worker may still have to make.
+/// Waits until so many slots consume the site's queue, which the worker may have to declare first.
 pub fn until_slots_wait(site: &TestSite, slots: u32) {
     let name = site.queue_name();
     until("the worker waits", || {

@@ -1,4 +1,4 @@
-//! All parsers in one program: APT_CI_FUZZ_TARGET names the one to run.
+//! All parsers in one program. `APT_CI_FUZZ_TARGET` is the name of the parser to run.
 #![no_main]
 
 #[path = "../../tests/parsers/targets.rs"]
