@@ -1,4 +1,4 @@
-//! A new site: the skeleton of `templates/site/` as a git repository with a first commit.
+//! Creation of a site: the skeleton in `templates/site/` as a git repository with a first commit.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -17,7 +17,7 @@ pub(super) const SKELETON: [(&str, &str); 4] = [
     (".gitignore", include_str!("../../templates/site/gitignore")),
 ];
 
-/// A site that was just made.
+/// A site that was created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     /// Its folder.
@@ -28,16 +28,17 @@ pub struct Created {
     pub commit: String,
 }
 
-/// Makes a new site in a new or empty folder.
+/// Creates a site in a new or empty folder.
 ///
 /// # Errors
-/// When there is a site or something else in the folder, or it cannot be written. What was made is removed then.
+/// When the folder contains a site or something else, or cannot be written. Then everything that was created is
+/// removed.
 pub fn create(dir: &Path) -> Result<Created, SiteError> {
     let mut unfinished = Unfinished::claim(dir)?;
     for (name, text) in SKELETON {
         let path = dir.join(name);
         let io = |error| SiteError::io("write", &path, error);
-        // New, never over another's: somebody may be making a site here at the same time.
+        // Only new files: another process may be creating a site here at the same time.
         let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(io)?;
         unfinished.made.push(path.clone());
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
@@ -52,16 +53,16 @@ pub fn create(dir: &Path) -> Result<Created, SiteError> {
     Ok(Created { root: dir.to_owned(), files, commit })
 }
 
-/// A site in the making: what is there of it goes away again unless it is finished.
+/// A site that is being created. On drop, its files are removed unless it is finished.
 struct Unfinished {
     dir: PathBuf,
-    /// Whether the folder itself is ours to remove.
+    /// Whether the folder itself was created, and so may be removed.
     new: bool,
     made: Vec<PathBuf>,
 }
 
 impl Unfinished {
-    /// The folder, which is new or empty.
+    /// Creates the folder, or takes an empty one.
     fn claim(dir: &Path) -> Result<Self, SiteError> {
         let occupied = |reason, hint| Err(SiteError::Occupied { path: dir.to_owned(), reason, hint });
         if let Some(parent) = dir.parent() {
@@ -107,7 +108,7 @@ impl Drop for Unfinished {
                 tracing::warn!(path = %path.display(), %error, "left over from an unfinished site");
             }
         }
-        // Not with what is in it: that is somebody else's.
+        // Only an empty folder: anything in it now belongs to another process.
         if self.new
             && let Err(error) = fs::remove_dir(&self.dir)
         {
@@ -120,12 +121,12 @@ fn commit(dir: &Path) -> Result<String, git2::Error> {
     let repository = Repository::init(dir)?;
     let mut index = repository.index()?;
     for (name, _) in SKELETON {
-        // One by one: `add_all` would leave out what the user's own list of ignored files names.
+        // One by one, because `add_all` would respect the user's global list of ignored files.
         index.add_path(Path::new(name))?;
     }
     index.write()?;
     let tree = repository.find_tree(index.write_tree()?)?;
-    // Who has not told git a name is no worse off.
+    // Users without a name in git's configuration commit as well.
     let author =
         repository.signature().or_else(|_| Signature::now("apt-ci", &format!("apt-ci@{}", crate::host::name())))?;
     let message = "Start the site\n\nMade by apt-ci init: the built-in settings, and examples for workers.\n";

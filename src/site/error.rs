@@ -1,14 +1,14 @@
-//! What can be wrong with a site, and what helps.
+//! Errors of a site, with hints.
 
 use std::path::{Path, PathBuf};
 
 use super::Origin;
 use crate::server_url::{PLAIN_TEXT_HINT, ServerIdentity};
 
-/// Why a site cannot be used or made. [`SiteError::hint`] says what may help.
+/// Reason why a site cannot be used or created. [`SiteError::hint`] returns what may help.
 #[derive(Debug, thiserror::Error)]
 pub enum SiteError {
-    /// Something in `apt-ci.toml` is wrong.
+    /// `apt-ci.toml`, or another file of the site, is invalid.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Fault {
         /// The file.
@@ -17,17 +17,17 @@ pub enum SiteError {
         line: usize,
         /// The column in characters, from 1.
         column: usize,
-        /// What is wrong; values that may hold passwords are left out.
+        /// The error, without values that may be passwords.
         message: String,
-        /// What may help.
+        /// A hint for the user.
         hint: Option<String>,
     },
-    /// A flag's or variable's value is wrong.
+    /// The value of a flag or variable is invalid.
     #[error("{origin}: {reason}")]
     Value {
         /// The flag or variable.
         origin: Origin,
-        /// What is wrong with its value.
+        /// The rule that the value breaks.
         reason: String,
     },
     /// The site that a flag or variable names does not exist.
@@ -35,23 +35,23 @@ pub enum SiteError {
     Missing {
         /// The flag or variable.
         origin: Origin,
-        /// Where it points.
+        /// The path in it.
         path: PathBuf,
     },
-    /// The site was only found in the working directory or above it, and its user has not trusted it.
+    /// The site was found in the working directory or above it, and its user has not trusted it.
     #[error("the site {} is not trusted{}", path.display(), if *has_another_owner { ": its owner has changed" } else { "" })]
     Untrusted {
         /// The site's folder.
         path: PathBuf,
-        /// Whether it was trusted when it had another owner.
+        /// Whether it was trusted with another owner.
         has_another_owner: bool,
     },
-    /// Another user could change what this user relies on.
+    /// Another user could change a file or folder that matters.
     #[error("{} {reason}", path.display())]
     Exposed {
         /// The file or folder.
         path: PathBuf,
-        /// Who could change it.
+        /// The danger: another owner, or write access for others.
         reason: &'static str,
         /// The command that fixes it.
         hint: Option<String>,
@@ -61,46 +61,46 @@ pub enum SiteError {
     PasswordFile {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         reason: String,
-        /// What may help, such as the command that mends it.
+        /// A hint for the user, such as the command that fixes it.
         hint: Option<String>,
     },
-    /// A password would be sent so that everybody on the way can read it.
+    /// A password would be sent unencrypted over the network.
     #[error("refusing to send a password in plain text to {0}")]
     PlainText(ServerIdentity),
-    /// A new site cannot be made there.
+    /// A new site cannot be created in the folder.
     #[error("{} {reason}", path.display())]
     Occupied {
         /// The folder.
         path: PathBuf,
-        /// What is there.
+        /// The obstacle there.
         reason: &'static str,
-        /// What to do instead.
+        /// A hint for the user.
         hint: &'static str,
     },
     /// A file or folder cannot be used.
     #[error("cannot {action}: {source}")]
     Io {
-        /// What was tried, with the path.
+        /// The attempted action, with the path.
         action: String,
-        /// Why it failed.
+        /// The cause.
         source: std::io::Error,
     },
     /// git failed.
     #[error("cannot {action}: {}", error.message())]
     Git {
-        /// What was tried, with the path.
+        /// The attempted action, with the path.
         action: String,
-        /// Why it failed.
+        /// The cause.
         error: git2::Error,
-        /// The lock that a git which works, or has died, has left.
+        /// The lock of another git process, which may have died.
         lock: Option<PathBuf>,
     },
 }
 
 impl SiteError {
-    /// What may help, in words for people.
+    /// Returns a hint for the user.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Fault { hint, .. } | Self::PasswordFile { hint, .. } => hint.clone(),
@@ -127,7 +127,7 @@ impl SiteError {
         }
     }
 
-    /// Whether it is about what somebody has written; otherwise something does not work.
+    /// Whether the cause is a user's input. Otherwise the system failed.
     pub fn is_bad_input(&self) -> bool {
         !matches!(self, Self::Io { .. } | Self::Git { .. })
     }
@@ -137,7 +137,7 @@ impl SiteError {
     }
 }
 
-/// The path as one word of a shell's command line.
+/// Returns a path as one word of a shell's command line.
 pub fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+:@%,".contains(c);

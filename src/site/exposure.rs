@@ -1,4 +1,5 @@
-//! Who else could change a site: its files, those that they name, and the folders and links that lead to them.
+//! Checks that other users cannot change a site: its files, those that they name, and the folders and links on their
+//! paths.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -17,14 +18,16 @@ use super::hooks;
 use crate::testbed::overrides::ListName;
 use crate::testbed::{Definitions, WorkerConf};
 
-/// How many links may lead to a file, as for the kernel.
+/// Maximum number of links on a path, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// Refuses a site that another user could change or exchange: its folder, every file that says what is executed, tested or trusted, and
-/// every parent and link on the way belong to this user or root, and only they can write them. `root` is canonical.
+/// Refuses a site that another user could change or replace. `root` is canonical.
+///
+/// Its folder, every file that says what is executed, tested or trusted, and every parent and link on their paths must
+/// belong to this user or root, and only they may write them.
 pub(super) fn check(root: &Path) -> Result<(), SiteError> {
     check_way(root)?;
-    // Others may make files in a sticky folder.
+    // Even in a sticky folder others could create files.
     check_place(root, &look(root)?, false)?;
     check_way(&root.join(SITE_FILE))?;
     for file in files(root) {
@@ -33,10 +36,10 @@ pub(super) fn check(root: &Path) -> Result<(), SiteError> {
     check_below(&root.join("credentials"))
 }
 
-/// The files that a site consists of, beside its first one and its credentials; they need not exist.
+/// Returns the files of a site except for its first one and its credentials. They may be missing.
 fn files(root: &Path) -> Vec<PathBuf> {
     let mut files = vec![root.join(hooks::FILE)];
-    // What is wrong with it is told by who reads it.
+    // An error in it is reported when it is read.
     let site = SiteFile::read(&root.join(SITE_FILE)).unwrap_or_default();
     if let Some(clouds) = site.swift.clouds_file {
         files.push(clouds.value.with_file_name("secure.yaml"));
@@ -57,7 +60,7 @@ fn look(place: &Path) -> Result<Metadata, SiteError> {
     fs::symlink_metadata(place).map_err(|error| SiteError::io("look at", place, error))
 }
 
-/// Checks a file or folder, and every folder and link that leads to it, as far as they exist.
+/// Checks a file or folder, and every folder and link on its path, as far as they exist.
 fn check_way(path: &Path) -> Result<(), SiteError> {
     let owned =
         |path: &Path| path.components().rev().map(|part| part.as_os_str().to_owned()).collect::<Vec<OsString>>();
@@ -89,16 +92,16 @@ fn check_way(path: &Path) -> Result<(), SiteError> {
     Ok(())
 }
 
-/// Checks everything below a folder, whose way is checked as well.
+/// Checks a folder, its path, and everything in it.
 fn check_below(folder: &Path) -> Result<(), SiteError> {
     check_way(folder)?;
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
-        // Links are refused by who reads credentials.
+        // Links are refused when credentials are read.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let place = entry.path();
             let metadata = match fs::symlink_metadata(&place) {
-                // Another process of this user may be writing them.
+                // Another process of this user may have replaced it.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 other => other.map_err(|error| SiteError::io("look at", &place, error))?,
             };
@@ -111,8 +114,8 @@ fn check_below(folder: &Path) -> Result<(), SiteError> {
     Ok(())
 }
 
-/// Checks one file, folder or link. In a sticky folder of root's, such as /tmp, nobody can rename or remove what is this user's, so that
-/// it may be open when it only `leads` to what matters.
+/// Checks one file, folder or link. A folder that only `leads` to what matters may be writable for all if it is sticky
+/// and belongs to root, such as /tmp, because nobody else can rename or remove this user's files there.
 fn check_place(place: &Path, metadata: &Metadata, leads: bool) -> Result<(), SiteError> {
     let exposed = |reason, hint| SiteError::Exposed { path: place.to_owned(), reason, hint };
     if metadata.uid() != 0 && metadata.uid() != geteuid().as_raw() {
@@ -121,9 +124,9 @@ fn check_place(place: &Path, metadata: &Metadata, leads: bool) -> Result<(), Sit
     let mode = metadata.mode();
     let is_sticky = leads && metadata.is_dir() && mode & 0o1000 != 0 && metadata.uid() == 0;
     let is_open = mode & 0o002 != 0 || mode & 0o020 != 0 && !is_own_group(metadata.gid());
-    // A link's mode says nothing.
+    // A link's own mode has no effect.
     if is_open && !is_sticky && !metadata.is_symlink() {
-        // A folder for everybody, such as /tmp, stays one.
+        // A public folder such as /tmp must stay public.
         let hint = match metadata.is_dir() && mode & 0o1000 != 0 {
             true => "move the site into a folder of its own".to_owned(),
             false => format!("chmod go-w {}", shell_word(place)),
@@ -133,7 +136,7 @@ fn check_place(place: &Path, metadata: &Metadata, leads: bool) -> Result<(), Sit
     Ok(())
 }
 
-/// Whether a group has no member but this user, as the groups that Debian makes with each user.
+/// Whether a group has no other member, like the groups that Debian creates for each user.
 fn is_own_group(group: u32) -> bool {
     let user = User::from_uid(geteuid()).ok().flatten();
     let group = Group::from_gid(Gid::from_raw(group)).ok().flatten();
@@ -152,7 +155,8 @@ mod tests {
     struct Place(tempfile::TempDir);
 
     impl Place {
-        /// A site that uses everything that a site can use, in `up/site`, and files that it names, in `else`.
+        /// Creates a site with everything that a site can contain, in `up/site`, and the files that it names, in
+        /// `else`.
         fn new() -> Self {
             let place = Self(tempfile::tempdir().unwrap());
             for (file, text) in [
@@ -226,7 +230,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_site_belongs_to_another_user() {
-        // Only root can give files away.
+        // Only root can change the owner.
         if !geteuid().is_root() {
             return;
         }
@@ -249,7 +253,7 @@ mod tests {
         let place = Place::new();
         let open = |below| fs::set_permissions(place.at(below), fs::Permissions::from_mode(0o1777)).unwrap();
         open("up");
-        // Only root's own keeps what is in it from others.
+        // Only a sticky folder of root protects its files from others.
         assert_eq!(place.check().is_ok(), geteuid().is_root());
         open("up/site");
         assert!(matches!(place.check(), Err(SiteError::Exposed { .. })));

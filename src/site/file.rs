@@ -1,4 +1,4 @@
-//! `apt-ci.toml`: read into checked values that know their lines. Everything else in the file is refused.
+//! `apt-ci.toml`, parsed into valid values with their lines. Everything else in it is refused.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::small_file;
 use crate::store::StoreUrl;
 use crate::testbed::AllowedHost;
 
-/// The keys at the top of the file; the last five are sections.
+/// The keys at the top of the file. The last five are sections.
 pub(super) const KEYS: [&str; 11] = [
     "queue",
     "queue-password-file",
@@ -40,11 +40,11 @@ pub(super) const SWIFT_KEYS: [&str; 4] = ["cloud", "clouds-file", "region", "int
 pub(super) const LAUNCHPAD_KEYS: [&str; 4] = ["api", "keyserver", "archive", "private-archive"];
 /// The keys of a release's table in `[releases]`.
 const RELEASE_KEYS: [&str; 2] = ["architectures", "pocket"];
-/// The name of a pocket that says that there is none.
+/// The value of `pocket` for a release without one.
 const NO_POCKET: &str = "none";
 const INTERFACES: [&str; 3] = ["public", "internal", "admin"];
 
-/// What a site's file says.
+/// The content of a site's file.
 #[derive(Debug, Default)]
 pub(super) struct SiteFile {
     pub(super) queue: Option<Setting<QueueUrl>>,
@@ -65,7 +65,7 @@ pub(super) struct SiteFile {
 pub(super) struct Releases {
     pub(super) origin: Origin,
     pub(super) entries: BTreeMap<Release, Setting<Vec<Architecture>>>,
-    /// The pockets that are named; none for a release that has none.
+    /// The pockets that are given; none for a release without one.
     pub(super) pockets: BTreeMap<Release, Option<Pocket>>,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Web {
     pub(super) allowed_git_hosts: Option<Setting<Vec<AllowedHost>>>,
 }
 
-/// A key and its value, with their places in the text.
+/// A key and its value, with their offsets in the text.
 struct Item<'a> {
     key: &'a str,
     key_at: usize,
@@ -110,7 +110,7 @@ struct Reader<'a> {
 }
 
 impl SiteFile {
-    /// Reads the file at `path`. Relative paths in it are relative to its folder.
+    /// Reads the file at `path`. Its relative paths start at its folder.
     pub(super) fn read(path: &Path) -> Result<Self, SiteError> {
         let io = |error| SiteError::io("read", path, error);
         Self::parse(path, &small_file::read(path).map_err(io)?)
@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 
     fn file(&self) -> Result<SiteFile, SiteError> {
-        // Only the error's message: its full text quotes the line, which may hold a password.
+        // Only the error's message, because its full text quotes the line, which may contain a password.
         let table = DeTable::parse(self.text).map_err(|error| {
             self.fault(error.span().map_or(0, |span| span.start), format!("not TOML: {}", error.message()), None)
         })?;
@@ -184,7 +184,7 @@ impl Reader<'_> {
         Ok(file)
     }
 
-    /// A password file belongs to a queue URL with a user and without a password.
+    /// Checks that a password file has a queue whose URL has a user and no password.
     fn check_password(&self, table: &Spanned<DeTable<'_>>, file: &SiteFile) -> Result<(), SiteError> {
         let Some(key) = table.get_ref().keys().find(|key| key.get_ref().as_ref() == "queue-password-file") else {
             return Ok(());
@@ -231,7 +231,7 @@ impl Reader<'_> {
         Ok(Releases { origin: self.origin(section.key_at), entries, pockets })
     }
 
-    /// A release as a table: its architectures, and its pocket if one is named.
+    /// Reads a release in the form of a table: its architectures, and its pocket if there is one.
     fn release_table<'i>(
         &self,
         release: &Release,
@@ -391,7 +391,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A text that is not empty.
+    /// Returns a string that is not empty.
     fn text_of<'i>(&self, item: &Item<'i>, example: &str) -> Result<&'i str, SiteError> {
         let key = item.key;
         let hint = || Some(format!("write {key} = \"{example}\""));
@@ -426,7 +426,8 @@ impl Reader<'_> {
         self.fault(item.key_at, format!("unknown key `{section}{}`", item.key), hint)
     }
 
-    /// In TOML everything below a section's heading belongs to that section, which is easily forgotten.
+    /// Returns the error for a top-level key in a section: in TOML everything below a heading belongs to it, which is
+    /// easily overlooked.
     fn misplaced(&self, item: &Item<'_>) -> Option<SiteError> {
         let belongs_at_top = KEYS.contains(&item.key) && item.value.is_str();
         let hint = "move it up, before the first [section]";
@@ -435,7 +436,7 @@ impl Reader<'_> {
     }
 }
 
-/// The items of a table in the order of the text, so that the first fault is the one that is told.
+/// Returns the items of a table in the order of the text, so that the first error is reported.
 fn items<'a>(table: &'a DeTable<'a>) -> Vec<Item<'a>> {
     let mut items: Vec<_> = table
         .iter()
@@ -468,7 +469,7 @@ fn with_article(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// The queue, with a local one's folder relative to `base`.
+/// Returns the queue; the folder of a local one is relative to `base`.
 pub(super) fn local_to(base: &Path, url: QueueUrl) -> QueueUrl {
     match url {
         QueueUrl::Local(path) => QueueUrl::Local(resolve(base, &path)),
@@ -476,7 +477,7 @@ pub(super) fn local_to(base: &Path, url: QueueUrl) -> QueueUrl {
     }
 }
 
-/// The store, with a folder relative to `base`.
+/// Returns the store; a folder is relative to `base`.
 pub(super) fn stored_below(base: &Path, url: StoreUrl) -> StoreUrl {
     match url {
         StoreUrl::Folder(path) => StoreUrl::Folder(resolve(base, &path)),

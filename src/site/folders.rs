@@ -1,4 +1,4 @@
-//! The user's folders, and where a site is found.
+//! The user's folders, and the search for a site.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,43 +8,43 @@ use crate::environment::Environment;
 
 /// The name of a site's file.
 pub const SITE_FILE: &str = "apt-ci.toml";
-/// The site of the whole machine.
+/// The folder of the machine's site.
 pub(super) const SYSTEM: &str = "/etc/apt-ci";
 
-/// A folder of the XDG base directory specification; none for a service without a home.
+/// Returns a folder of the XDG base directory specification; none for a service without a home.
 fn user_folder(environment: &Environment, variable: &str, below_home: &str) -> Option<PathBuf> {
-    // The specification says to ignore relative ones.
+    // The specification requires that relative paths are ignored.
     let absolute = |name: &str| environment.get(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home))).map(|path| path.join("apt-ci"))
 }
 
-/// Where queue and results are if nothing else is said.
+/// Returns the default folder for queue and results.
 pub(super) fn data(environment: &Environment) -> PathBuf {
     user_folder(environment, "XDG_DATA_HOME", ".local/share").unwrap_or_else(|| PathBuf::from("/var/lib/apt-ci"))
 }
 
-/// Where copies of what stores tell are, which can be made anew at any time.
+/// Returns the folder for indices of stores, which can be rebuilt at any time.
 pub(super) fn cache(environment: &Environment) -> PathBuf {
     user_folder(environment, "XDG_CACHE_HOME", ".cache").unwrap_or_else(|| PathBuf::from("/var/cache/apt-ci"))
 }
 
-/// Where workers keep what they must not lose between two starts.
+/// Returns the folder for what workers must not lose between two starts.
 pub(super) fn state(environment: &Environment) -> PathBuf {
     user_folder(environment, "XDG_STATE_HOME", ".local/state").unwrap_or_else(|| PathBuf::from("/var/lib/apt-ci/state"))
 }
 
-/// How a site was found.
+/// The way in which a site was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FoundBy {
-    /// `--site` names it.
+    /// Named by `--site`.
     Flag,
-    /// `APT_CI_SITE` names it.
+    /// Named by `APT_CI_SITE`.
     Variable,
-    /// The working directory or one above it has a site's file: anybody can have put it there.
+    /// In the working directory or a parent of it. Such a site may come from anyone.
     WorkingDir,
-    /// It is in the user's configuration folder.
+    /// In the user's configuration folder.
     User,
-    /// It is in the machine's configuration folder.
+    /// In the machine's configuration folder.
     System,
 }
 
@@ -55,13 +55,13 @@ pub(super) struct Located {
     pub(super) by: FoundBy,
 }
 
-/// A path as it is meant by who wrote it: relative to `base`.
+/// Returns a path that is relative to `base`.
 pub(super) fn resolve(base: &Path, path: &Path) -> PathBuf {
-    // Through its components, which drops `.` and doubled slashes.
+    // The components omit `.` and repeated slashes.
     base.join(path).components().collect()
 }
 
-/// The file of the site in use, or none.
+/// Returns the file of the site in use, or none.
 pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<Located>, SiteError> {
     let Lookup { site, environment, working_dir, .. } = lookup;
     if let Some(site) = site {
@@ -74,7 +74,7 @@ pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<Located>
     }
     let user = user_folder(environment, "XDG_CONFIG_HOME", ".config");
     let own = user.as_deref().map(|folder| (folder, FoundBy::User)).into_iter().chain([(system, FoundBy::System)]);
-    // A working directory inside one of the configuration folders finds that folder, which is no stranger's.
+    // The configuration folders are trusted, even when they contain the working directory.
     let by = |folder: &Path| own.clone().find(|(own, _)| *own == folder).map_or(FoundBy::WorkingDir, |(_, by)| by);
     let upwards = working_dir.ancestors().map(|folder| (folder, by(folder)));
     for (folder, by) in upwards.chain(own.clone()) {
@@ -86,7 +86,7 @@ pub(super) fn find(lookup: &Lookup<'_>, system: &Path) -> Result<Option<Located>
     Ok(None)
 }
 
-/// The file of a site that somebody named: it must exist.
+/// Returns the file of a site that was named, which must exist.
 fn named(origin: Origin, path: PathBuf) -> Result<PathBuf, SiteError> {
     let file = if path.is_dir() { path.join(SITE_FILE) } else { path.clone() };
     if is_file(&file)? { Ok(file) } else { Err(SiteError::Missing { origin, path }) }
@@ -95,7 +95,7 @@ fn named(origin: Origin, path: PathBuf) -> Result<PathBuf, SiteError> {
 fn is_file(path: &Path) -> Result<bool, SiteError> {
     match path.metadata() {
         Ok(metadata) => Ok(metadata.is_file()),
-        // A folder on the way up that this user may not look into holds no site of theirs.
+        // A parent folder that this user cannot read contains no site of theirs.
         Err(error)
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied) =>
         {

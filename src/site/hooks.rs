@@ -1,4 +1,4 @@
-//! The hooks that a site declares, in `hooks.toml` beside its other settings: one `[[hook]]` for each.
+//! Declared hooks: the file `hooks.toml` of a site, with one `[[hook]]` for each.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use crate::small_file;
 
 pub(super) const FILE: &str = "hooks.toml";
 
-/// What a new file begins with.
+/// The first lines of a new file.
 const HEAD: &str = "\
 # The projects whose pull requests are tested: one [[hook]] for each set of tests.
 # `apt-ci github add-hook` and `apt-ci gitlab add-hook` write it; the secrets are among `apt-ci credentials`.
@@ -50,10 +50,10 @@ struct WrittenHook {
 }
 
 impl Site {
-    /// The hooks that the site declares; none without a file.
+    /// Returns the declared hooks; none without a file.
     ///
     /// # Errors
-    /// When the file cannot be read, or something in it is wrong.
+    /// When the file cannot be read or is invalid.
     pub fn hooks(&self) -> Result<Vec<Hook>, SiteError> {
         let Some(path) = self.hooks_file() else { return Ok(Vec::new()) };
         match small_file::read(&path) {
@@ -63,12 +63,12 @@ impl Site {
         }
     }
 
-    /// Where the hooks are declared; none without a site.
+    /// Returns the path of the file; none without a site.
     pub fn hooks_file(&self) -> Option<PathBuf> {
         self.root.as_ref().map(|root| root.join(FILE))
     }
 
-    /// Declares a hook, after the others, and commits that. One that is declared is committed, in case that it was not.
+    /// Declares a hook after the others, and commits that. A known hook is only committed, in case it was not.
     ///
     /// # Errors
     /// When the file cannot be changed, or git fails.
@@ -81,24 +81,24 @@ impl Site {
         })
     }
 
-    /// Declares a hook no more, and commits that.
+    /// Removes the declaration of a hook, and commits that.
     ///
     /// # Errors
     /// When the file cannot be changed, or git fails.
     pub fn forget_hook(&self, hook: &Hook) -> Result<(), SiteError> {
         let message = format!("Test {} {}s no more: {}", hook.project, hook.forge.change(), hook.title());
         self.change_hooks(&message, |tables, hooks| {
-            // Somebody else may have done it, or added others, since it was looked up.
+            // Another process may have removed it, or added others, in the meantime.
             if let Some(place) = hooks.iter().position(|other| other == hook) {
                 tables.remove(place);
             }
         })
     }
 
-    /// The hooks as they were committed last; none without git.
+    /// Returns the hooks in the last commit; none without git.
     ///
     /// # Errors
-    /// When git fails, or something in what was committed is wrong.
+    /// When git fails, or the committed file is invalid.
     pub fn committed_hooks(&self) -> Result<Vec<Hook>, SiteError> {
         let (Some(root), Some(path)) = (&self.root, self.hooks_file()) else { return Ok(Vec::new()) };
         let text = repository::committed(root, &path)?;
@@ -111,7 +111,7 @@ impl Site {
             return Err(SiteError::Io { action: "declare a hook".to_owned(), source });
         };
         let failed = |error| SiteError::io("change", &path, error);
-        // One process changes it at a time; the file itself is replaced, and cannot be what is locked.
+        // The folder is locked, because the file itself is replaced.
         let folder = std::fs::File::open(root).map_err(failed)?;
         folder.lock().map_err(failed)?;
         let text = match small_file::read(&path) {
@@ -126,7 +126,7 @@ impl Site {
             return Err(fault(&path, &text, 0, "a hook begins with [[hook]] on a line of its own"));
         };
         change(hooks, &declared);
-        // What a process that died has left.
+        // Files of processes that have died.
         for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(&format!(".{FILE}.new-")) {
                 std::fs::remove_file(entry.path()).map_err(failed)?;
@@ -174,7 +174,7 @@ fn read(path: &Path, text: &str) -> Result<Vec<Hook>, SiteError> {
     Ok(hooks)
 }
 
-/// Why a project cannot be at two servers.
+/// Returns why a project cannot be declared at two servers.
 fn elsewhere(one: &Hook, other: &Hook) -> String {
     format!(
         "{} is declared at {} and at {}; its secret and token are stored under its name and would go to both",

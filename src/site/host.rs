@@ -1,4 +1,4 @@
-//! This machine's release and architecture: what is tested where no site says otherwise.
+//! This machine's release and architecture, which are the defaults without a site.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 
 use crate::release::{Architecture, Release};
 
-/// This host's release with its architecture; empty if the host names no release.
+/// Returns this host's release with its architecture; empty if the host names no release.
 pub(super) fn releases() -> BTreeMap<Release, Vec<Architecture>> {
     let os_release = ["/etc/os-release", "/usr/lib/os-release"].map(|path| std::fs::read_to_string(Path::new(path)));
     let release = os_release.into_iter().find_map(Result::ok).and_then(|text| release(&text));
     release.into_iter().zip(architecture()).map(|(release, architecture)| (release, vec![architecture])).collect()
 }
 
-/// The release that an os-release file names. Debian's unstable names none when it was installed from testing's images of old.
+/// Returns the release in an os-release file. In old installations Debian's unstable has no codename there.
 fn release(os_release: &str) -> Option<Release> {
     let field = |name: &str| {
         let values = os_release.lines().filter_map(|line| line.trim().strip_prefix(name)?.strip_prefix('='));
@@ -26,7 +26,7 @@ fn release(os_release: &str) -> Option<Release> {
     }
 }
 
-/// This host's architecture: dpkg's, which may differ from the kernel's; or that of this program.
+/// Returns this host's architecture: dpkg's, which may differ from the kernel's, or else that of this program.
 pub fn architecture() -> Option<Architecture> {
     let dpkg = Command::new("dpkg").arg("--print-architecture").stdin(Stdio::null()).stderr(Stdio::null()).output();
     let printed = dpkg.ok().filter(|output| output.status.success()).and_then(|output| {
@@ -36,7 +36,7 @@ pub fn architecture() -> Option<Architecture> {
     printed.or_else(|| debian_name(std::env::consts::ARCH).parse().ok())
 }
 
-/// Debian's name for an architecture of Rust.
+/// Returns Debian's name for an architecture of Rust.
 fn debian_name(architecture: &str) -> &str {
     match architecture {
         "x86_64" => "amd64",

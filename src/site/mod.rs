@@ -1,8 +1,8 @@
-//! A site: which queue, store, releases and workers belong together, each setting with the place that it comes from.
+//! Sites: queue, store, releases and workers that belong together. Each setting knows where it comes from.
 //!
-//! A site is a folder, in practice a git repository, with the file `apt-ci.toml`. It is the folder that is named, or else the
-//! first one upwards from the working directory, or the user's own, or the machine's. A flag comes before a variable, a
-//! variable before the file, and the file before the built-in default, which needs no server and no file at all.
+//! A site is a folder with the file `apt-ci.toml`, usually a git repository. It is the folder that the user names;
+//! otherwise the first one above the working directory, the user's own, or the machine's. A flag takes precedence over
+//! a variable, a variable over the file, and the file over the built-in default, which needs no server and no file.
 
 mod create;
 pub mod credentials;
@@ -41,28 +41,28 @@ use self::folders::Located;
 pub use self::folders::{FoundBy, SITE_FILE};
 pub use self::trust::{TrustStore, TrustedSite};
 
-/// Where the web service listens unless the site says otherwise: for a server in front of it, on the same machine.
+/// Default address of the web service, for a reverse proxy on the same machine.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8870);
 
-/// What decides about the site and its settings, from the command line and its surroundings.
+/// Flags and surroundings that determine the site and its settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup<'a> {
-    /// `--site`: a folder with an `apt-ci.toml`, or such a file.
+    /// `--site`: a folder with `apt-ci.toml`, or that file.
     pub site: Option<&'a Path>,
     /// `--queue`.
     pub queue: Option<&'a str>,
     /// `--store`.
     pub store: Option<&'a str>,
-    /// The environment's variables.
+    /// The environment variables.
     pub environment: &'a Environment,
-    /// The working directory: absolute.
+    /// The working directory, an absolute path.
     pub working_dir: &'a Path,
 }
 
-/// Where a setting comes from. Shown as `default`, `FILE:LINE`, the variable or the flag.
+/// Origin of a setting. Shown as `default`, `FILE:LINE`, the variable or the flag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Built in.
+    /// The built-in default.
     Default,
     /// A line of a site's file.
     File {
@@ -71,7 +71,7 @@ pub enum Origin {
         /// The line, from 1.
         line: usize,
     },
-    /// A variable of the environment.
+    /// An environment variable.
     Variable(&'static str),
     /// A flag of the command line.
     Flag(&'static str),
@@ -90,10 +90,10 @@ impl fmt::Display for Origin {
 /// Whether passwords may be sent without TLS to another machine. Its text is `allow` or `refuse`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PlainText {
-    /// They are not sent.
+    /// Passwords are not sent.
     #[default]
     Refuse,
-    /// They are: the network is trusted.
+    /// Passwords are sent, because the network is trusted.
     Allow,
 }
 
@@ -115,59 +115,59 @@ impl std::str::FromStr for PlainText {
     }
 }
 
-/// A value, and where it comes from.
+/// A value with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
 }
 
 /// A setting as text, for people and programs. Secrets are hidden.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownSetting {
-    /// Its name, as in the file; `SECTION.KEY` in a section.
+    /// Its key, with the section: `SECTION.KEY`.
     pub key: String,
     /// Its value.
     pub value: String,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
 }
 
 /// A site with all its settings. Paths are absolute.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// The site's folder; none with the built-in settings alone.
+    /// The site's folder; none without a site.
     pub root: Option<PathBuf>,
-    /// How the site was found; none with the built-in settings alone.
+    /// The way in which the site was found; none without a site.
     pub found_by: Option<FoundBy>,
-    /// Where requests wait. Connect to [`Site::queue_url`], which has the password of `queue-password-file`.
+    /// The queue. Connect to [`Site::queue_url`], which has the password of `queue-password-file`.
     pub queue: Setting<QueueUrl>,
-    /// Where results are kept.
+    /// The store.
     pub store: Setting<StoreUrl>,
-    /// What is tested: releases with their architectures.
+    /// The releases under test, with their architectures.
     pub releases: Setting<BTreeMap<Release, Vec<Architecture>>>,
     /// The pockets of the releases.
     pub pockets: Pockets,
-    /// Where the excuses of each release are.
+    /// The places of the excuses, by release.
     pub excuses: BTreeMap<Release, Setting<Place>>,
-    /// How to find Swift.
+    /// The settings for Swift.
     pub swift: SwiftSettings,
-    /// Where Launchpad is.
+    /// The settings for Launchpad.
     pub launchpad: LaunchpadSettings,
-    /// Where people and forges find the web service, if that is configured.
+    /// The public address of the web service, if it is configured.
     pub web_url: Option<Setting<ServerUrl>>,
-    /// Where the web service listens.
+    /// The address on which the web service listens.
     pub web_listen: Setting<SocketAddr>,
     allowed_git_hosts: Option<Setting<Vec<AllowedHost>>>,
-    /// The workers' configuration: the one that is named, or `worker.conf` beside the site's file.
+    /// The workers' configuration: the named one, or `worker.conf` in the site's folder.
     pub worker_conf: Option<Setting<PathBuf>>,
     /// Whether passwords may be sent without TLS to another machine.
     pub plain_text: Setting<PlainText>,
-    /// Where workers of this machine keep results that are not published yet.
+    /// The folder for results that workers of this machine have not published yet.
     pub state_dir: PathBuf,
-    /// Where indices of stores are.
+    /// The folder for indices of stores.
     pub cache_dir: PathBuf,
     queue_password_file: Option<Setting<PathBuf>>,
     queue_type: Option<Setting<QueueType>>,
@@ -177,11 +177,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// Finds the site and reads its settings. A site that was only found in the working directory, or above it, has to be
-    /// trusted: see [`TrustStore`].
+    /// Finds the site and reads its settings. A site in the working directory, or above it, must be trusted: see
+    /// [`TrustStore`].
     ///
     /// # Errors
-    /// When the named site does not exist, the found one is not trusted, its file has a fault, or a flag or variable has.
+    /// When the named site does not exist, the site is not trusted, or its file, a flag or a variable is invalid.
     pub fn find(lookup: &Lookup<'_>) -> Result<Self, SiteError> {
         let located = folders::find(lookup, Path::new(folders::SYSTEM))?;
         if let Some(Located { file, by: FoundBy::WorkingDir }) = &located {
@@ -190,10 +190,10 @@ impl Site {
         Self::read(lookup, located)
     }
 
-    /// Finds the site and reads its settings to show them: for nothing that sends a secret or executes a program.
+    /// Finds the site and reads its settings to show them. Must not be used to send secrets or execute programs.
     ///
     /// # Errors
-    /// As [`Site::find`], without asking whether it is trusted.
+    /// When [`Site::find`] fails for another reason than missing trust.
     pub fn inspect(lookup: &Lookup<'_>) -> Result<Self, SiteError> {
         Self::inspect_below(lookup, Path::new(folders::SYSTEM))
     }
@@ -209,7 +209,7 @@ impl Site {
         Ok(Self { found_by: located.map(|located| located.by), ..Self::settle(lookup, root, file)? })
     }
 
-    /// Lays the layers over each other.
+    /// Merges flags, variables, the file and the defaults.
     fn settle(lookup: &Lookup<'_>, root: Option<PathBuf>, file: SiteFile) -> Result<Self, SiteError> {
         let Lookup { environment, working_dir, .. } = lookup;
         let data = folders::data(environment);
@@ -225,9 +225,9 @@ impl Site {
                 file.store.unwrap_or(Setting { value: StoreUrl::Folder(data.join("results")), origin: Origin::Default })
             }
         };
-        // The password belongs to the file's queue: another server must not be told it.
+        // The password is for the queue in the file, and must not be sent to another one.
         let queue_password_file = file.queue_password_file.filter(|_| matches!(queue.origin, Origin::File { .. }));
-        // The type is said of the file's queue as well.
+        // The type as well is that of the queue in the file.
         let queue_type = file.queue_type.filter(|_| matches!(queue.origin, Origin::File { .. }));
         let mut queue = queue;
         if let (QueueUrl::Amqp(url), Some(queue_type)) = (&queue.value, &queue_type) {
@@ -247,7 +247,7 @@ impl Site {
                 Setting { value, origin: section.origin }
             }
         };
-        // Whatever has this name is meant: a link to nothing or a device is a fault, not a reason to run tests on this machine.
+        // Even a broken link or a device counts: without a worker.conf, tests would run on this machine.
         let beside = root.as_ref().map(|root| root.join("worker.conf")).filter(|path| path.symlink_metadata().is_ok());
         let worker_conf = file.worker_conf.or_else(|| beside.map(|value| Setting { value, origin: Origin::Default }));
         let plain_text = overriding(None, "", environment, "APT_CI_PLAIN_TEXT_PASSWORDS")?.or(file.plain_text);
@@ -292,11 +292,11 @@ impl Site {
         })
     }
 
-    /// The queue to connect to, with the password of `queue-password-file`. The file is read here, not earlier: who only
-    /// looks at results need not be allowed to read it.
+    /// Returns the queue to connect to, with the password of `queue-password-file`. That is read only now, because
+    /// users who only read results may lack access to it.
     ///
     /// # Errors
-    /// When the password file cannot be read, or can be read by others than its owner; [`SiteError::PlainText`].
+    /// When the password file cannot be read, or is readable for other users; [`SiteError::PlainText`].
     pub fn queue_url(&self) -> Result<QueueUrl, SiteError> {
         match (&self.queue.value, &self.queue_password_file) {
             (QueueUrl::Amqp(url), Some(file)) => {
@@ -310,7 +310,7 @@ impl Site {
         }
     }
 
-    /// The queue to connect to, with this password of its user.
+    /// Returns the queue to connect to, with this password of its user.
     ///
     /// # Errors
     /// [`SiteError::PlainText`], or when the URL names no user.
@@ -320,29 +320,29 @@ impl Site {
         url.with_password(password).map(QueueUrl::Amqp).map_err(reason)
     }
 
-    /// Refuses a server that a password would be sent to in plain text.
+    /// Refuses a server to which a password would be sent unencrypted.
     fn check_plain_text(&self, server: &ServerIdentity) -> Result<(), SiteError> {
         let is_allowed = server.is_private() || self.plain_text.value == PlainText::Allow;
         if is_allowed { Ok(()) } else { Err(SiteError::PlainText(server.clone())) }
     }
 
-    /// The queues of all releases, architectures and contexts.
+    /// Returns the queues of all releases, architectures and contexts.
     pub fn queues(&self) -> Vec<QueueName> {
         let pairs = self.releases.value.iter().flat_map(|(release, list)| list.iter().map(move |a| (release, a)));
         pairs.flat_map(|(release, architecture)| QueueName::all_contexts(release, architecture)).collect()
     }
 
-    /// The hosts whose branches requests over the web may name although their addresses are not public.
+    /// Returns the hosts that requests over the web may name for branches although their addresses are not public.
     pub fn allowed_git_hosts(&self) -> Vec<AllowedHost> {
         self.allowed_git_hosts.iter().flat_map(|setting| setting.value.iter().cloned()).collect()
     }
 
-    /// The architectures that a release is tested on; none if the site does not have that release.
+    /// Returns the architectures of a release; none if the site does not have that release.
     pub fn architectures(&self, release: &Release) -> Option<&[Architecture]> {
         self.releases.value.get(release).map(Vec::as_slice)
     }
 
-    /// Every setting that has a value, in the order of the file.
+    /// Returns every setting that has a value, in the order of the file.
     pub fn settings(&self) -> Vec<ShownSetting> {
         let mut shown = Vec::new();
         let mut show = |key: &str, value: String, origin: &Origin| {
@@ -402,7 +402,7 @@ impl Site {
     }
 }
 
-/// Launchpad's servers, and where each is named; in the order of the keys.
+/// Returns Launchpad's servers and their origins, in the order of the keys.
 fn servers(file: file::Launchpad, allows_plain_text: bool) -> (LaunchpadSettings, [Origin; LAUNCHPAD_KEYS.len()]) {
     let default = LaunchpadSettings::default();
     let or = |setting: Option<Setting<ServerUrl>>, value| setting.unwrap_or(Setting { value, origin: Origin::Default });
@@ -420,7 +420,7 @@ fn servers(file: file::Launchpad, allows_plain_text: bool) -> (LaunchpadSettings
     (settings, [api.origin, keyserver.origin, archive.origin, private_archive.origin])
 }
 
-/// A value that a flag, or else a variable, sets over the file's.
+/// Parses the value of a flag, or else of a variable, which takes precedence over the file.
 fn overriding<T: std::str::FromStr<Err: fmt::Display>>(
     flag: Option<&str>,
     flag_name: &'static str,

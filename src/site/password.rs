@@ -1,4 +1,4 @@
-//! The file with the password of the queue's user: readable by its owner alone, or it is not used.
+//! The file with the password of the queue's user, which only its owner may be able to read.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,11 +10,11 @@ use secrecy::SecretString;
 use super::SiteError;
 use super::error::shell_word;
 
-/// Longer than any password; a larger file is something else.
+/// Maximum size of the file, in bytes. No password is longer.
 const LIMIT: u64 = 4096;
 
-/// Reads the password: the file's text without the line's end. A path inside the site at `root` stays inside it, whatever
-/// links lead out: who can commit to the site could name any private file of this user otherwise.
+/// Reads the password: the file's text without the end of the line. A path inside the site at `root` must not lead out
+/// of it through links, because committers could name any private file of this user.
 pub(super) fn read(path: &Path, root: Option<&Path>) -> Result<SecretString, SiteError> {
     let refuse = |reason: String, hint: Option<String>| SiteError::PasswordFile { path: path.to_owned(), reason, hint };
     let io = |error: std::io::Error| refuse(error.to_string(), None);
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, root: Option<&Path>) -> Result<SecretString, Sit
         }
     }
     let file = File::open(path).map_err(io)?;
-    // Of the open file, so that it is the one that is read.
+    // Of the open file, so that the same file is checked and read.
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
         return Err(refuse("is not a file".to_owned(), None));

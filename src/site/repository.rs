@@ -1,4 +1,4 @@
-//! The site's git repository: what a command changes, it commits.
+//! The site's git repository, to which commands commit their changes.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use git2::{ErrorCode, Index, IndexEntry, IndexTime, Oid, Repository, Signature};
 
 use super::SiteError;
 
-/// A regular file.
+/// Mode of a regular file.
 const FILE: u32 = 0o100_644;
 
 /// Whether a folder is in a git repository.
@@ -14,7 +14,7 @@ pub(super) fn is_there(root: &Path) -> bool {
     Repository::discover(root).is_ok()
 }
 
-/// A file as it was committed last; none when it was not.
+/// Returns a file of the last commit; none if it is not in it.
 ///
 /// # Errors
 /// When git fails.
@@ -36,7 +36,7 @@ pub(super) fn committed(root: &Path, file: &Path) -> Result<Option<String>, Site
     Ok(object.as_blob().map(|blob| String::from_utf8_lossy(blob.content()).into_owned()))
 }
 
-/// The commit that is checked out; none without git, or before the first.
+/// Returns the id of the last commit; none without git, or before the first one.
 ///
 /// # Errors
 /// When git fails.
@@ -51,7 +51,7 @@ pub(super) fn head(root: &Path) -> Result<Option<String>, SiteError> {
     Ok(Some(commit.map_err(failed)?.id().to_string()))
 }
 
-/// What the commits since then have made of a file: its text before and after each change. None if that commit is not known any more.
+/// Returns the changes of a file since a commit: its text before and after each. None if the commit is unknown.
 ///
 /// # Errors
 /// When git fails.
@@ -71,14 +71,14 @@ pub(super) fn changes_since(root: &Path, file: &Path, since: &str) -> Result<Opt
         .map_err(failed)
 }
 
-/// What a commit has made of the file of each of its parents.
+/// Returns the changes of the file in a commit, for each of its parents.
 fn changes_by(repository: &Repository, path: &Path, id: Oid) -> Result<Vec<(String, String)>, git2::Error> {
     let blob_of = |commit: &git2::Commit<'_>| match commit.tree()?.get_path(path) {
         Ok(entry) => Ok(Some(entry.id())),
         Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
         Err(error) => Err(error),
     };
-    // What is no file, such as a folder, has no text.
+    // An object that is not a file, such as a folder, has no text.
     let text = |blob: Option<Oid>| {
         let blob = blob.and_then(|id| repository.find_blob(id).ok());
         blob.map(|blob| String::from_utf8_lossy(blob.content()).into_owned()).unwrap_or_default()
@@ -95,7 +95,8 @@ fn changes_by(repository: &Repository, path: &Path, id: Oid) -> Result<Vec<(Stri
     Ok(changes)
 }
 
-/// Commits these files, or that they are gone, and nothing else that may be changed or staged. Without a git repository nothing is done.
+/// Commits the present state of these files, or their removal, and no other changes. Does nothing without a git
+/// repository.
 ///
 /// # Errors
 /// When git fails. The files stay as they are.
@@ -120,7 +121,7 @@ fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<
         Err(error) if error.code() == ErrorCode::UnbornBranch => None,
         Err(error) => return Err(error),
     };
-    // An index of its own: what somebody else has staged stays staged, and is not committed.
+    // A separate index, so that other staged changes stay staged and are not committed.
     let mut index = Index::new()?;
     if let Some(head) = &head {
         index.read_tree(&head.tree()?)?;
@@ -133,7 +134,7 @@ fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<
             index.add(&entry(&path, blob))?;
             staged.add(&entry(&path, blob))?;
         } else {
-            // It may have been removed before, and not be known any more.
+            // It may have been removed from the index before.
             let _ = index.remove_path(&path);
             let _ = staged.remove_path(&path);
         }
@@ -142,7 +143,7 @@ fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<
     if head.as_ref().is_some_and(|head| head.tree_id() == new.id()) {
         return Ok(());
     }
-    // Staged and not committed does no harm; committed and not staged, the next commit of somebody else would take it back.
+    // Before the commit: if it was only committed, the next commit of the user would revert it.
     staged.write()?;
     let author =
         repository.signature().or_else(|_| Signature::now("apt-ci", &format!("apt-ci@{}", crate::host::name())))?;
@@ -151,7 +152,7 @@ fn commit_to(repository: &Repository, files: &[&Path], message: &str) -> Result<
     Ok(())
 }
 
-/// A file's path below the repository's working tree. Neither the file nor its folder needs to be there any more.
+/// Returns a file's path in the repository's working tree. The file and its folder may be missing.
 fn within(repository: &Repository, file: &Path) -> Result<PathBuf, git2::Error> {
     let said = |text: &str| git2::Error::from_str(text);
     let tree = repository.workdir().ok_or_else(|| said("the repository has no working tree"))?;

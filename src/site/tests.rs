@@ -10,7 +10,7 @@ use super::file::{KEYS, LAUNCHPAD_KEYS, SWIFT_KEYS};
 use super::*;
 use crate::testbed::{Definitions, WorkerConf};
 
-/// A machine of its own: a home, a system folder, and a place to work in.
+/// A machine with a home, a system folder, and a working directory.
 struct Machine {
     folder: tempfile::TempDir,
     variables: Vec<(String, String)>,
@@ -55,7 +55,7 @@ impl Machine {
         Site::inspect_below(&lookup, &self.path("etc/apt-ci"))
     }
 
-    /// `KEY VALUE ORIGIN`, with the machine's folder left out.
+    /// Returns the settings as `KEY VALUE ORIGIN`, without the machine's folder.
     fn shown(&self) -> Vec<String> {
         let here = format!("{}/", self.folder.path().display());
         let shown = self.find().unwrap().settings().into_iter();
@@ -68,7 +68,7 @@ impl Machine {
     }
 }
 
-/// The fault of a file, as `LINE:COLUMN: MESSAGE | HINT`.
+/// Returns the error of a file as `LINE:COLUMN: MESSAGE | HINT`.
 fn fault(text: &str) -> String {
     let machine = Machine::new();
     let file = machine.site_at("work", text).join("apt-ci.toml");
@@ -267,7 +267,7 @@ fn a_worker_conf_beside_the_file_is_used() {
     fs::write(root.join("worker.conf"), "").unwrap();
     let setting = Setting { value: root.join("worker.conf"), origin: Origin::Default };
     assert_eq!(machine.find().unwrap().worker_conf.as_ref(), Some(&setting));
-    // What cannot be read is not passed over: without a worker.conf tests would run on this machine.
+    // An unreadable one is not skipped: without a worker.conf, tests would run on this machine.
     for target in ["/dev/zero", "missing"] {
         fs::remove_file(root.join("worker.conf")).unwrap();
         std::os::unix::fs::symlink(target, root.join("worker.conf")).unwrap();
@@ -403,7 +403,7 @@ fn what_is_not_toml_is_refused_with_its_place_and_without_its_text() {
     assert!(error.starts_with("cannot read ") && error.contains("UTF-8"), "{error}");
 }
 
-/// The template with its settings switched on.
+/// Returns the template with its settings uncommented.
 fn switched_on(template: &str) -> String {
     let setting = |line: &&str| {
         line.strip_prefix('#').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
@@ -429,7 +429,7 @@ fn the_template_documents_every_key_and_changes_nothing() {
     let launchpad = table["launchpad"].as_table().unwrap();
     assert_eq!(launchpad.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(), LAUNCHPAD_KEYS.into());
 
-    // The password file is an example that needs another queue; the rest is what it says it is.
+    // The example of a password file needs another queue; the rest contains the defaults.
     machine.site_at("work", &all.replace("queue-password-file", "#"));
     let explicit = machine.find().unwrap();
     assert_eq!(explicit.queue.value.to_string(), without.queue.value.to_string());
@@ -535,7 +535,7 @@ fn an_empty_folder_becomes_a_site() {
 #[test]
 fn a_site_that_cannot_be_finished_leaves_nothing_behind() {
     let machine = Machine::new();
-    // Long enough that the files fit, but those of git do not.
+    // Long enough that the site's files fit, but those of git do not.
     let mut folder = machine.path("");
     while folder.as_os_str().len() < 4080 {
         let rest = 4080 - folder.as_os_str().len() - 1;

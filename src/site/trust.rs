@@ -1,9 +1,8 @@
-//! What this user has decided about sites: which ones that were found in the working directory may be used, and which
-//! recipients their secrets may be encrypted to.
+//! Decisions of the user about sites: which ones are trusted, and to which recipients their secrets may be encrypted.
 //!
 //! A site can come with any directory, such as a clone of a repository or `/tmp`. It names the servers that get
-//! passwords and the programs that are executed, so a site that was only found counts after its user has trusted it.
-//! The decision is kept in the user's state folder, by canonical path and owner, readable by its owner alone.
+//! passwords and the programs that are executed, so a site that was only found counts only if its user has trusted it.
+//! The decisions are in the user's state folder, by canonical path and owner, and only the user can read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -31,24 +30,24 @@ pub struct TrustedSite {
     pub owner: u32,
 }
 
-/// The file.
+/// The content of the file.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Decisions {
     #[serde(default)]
     trusted: Vec<TrustedSite>,
-    /// The recipients that secrets of a site may be encrypted to.
+    /// Confirmed recipients, by site.
     #[serde(default)]
     recipients: BTreeMap<PathBuf, BTreeSet<String>>,
-    /// What the secrets of a site are for.
+    /// Confirmed purposes of secrets, by site.
     #[serde(default)]
     agreed: BTreeMap<PathBuf, BTreeMap<String, String>>,
-    /// The sites with confirmed recipients, also after these are gone: nothing is stored in clear there.
+    /// Sites that have had confirmed recipients. No secret is stored unencrypted there.
     #[serde(default)]
     encrypted: BTreeSet<PathBuf>,
-    /// The commit of each site up to which the recipients were looked at.
+    /// The commit of each site up to which the recipients were checked.
     #[serde(default)]
     seen: BTreeMap<PathBuf, String>,
-    /// What the user was told about a site, once.
+    /// Notes about a site that the user has seen, each of which is shown once.
     #[serde(default)]
     told: BTreeMap<PathBuf, BTreeSet<String>>,
 }
@@ -60,15 +59,15 @@ pub struct TrustStore {
 }
 
 impl TrustStore {
-    /// The user's own, in the state folder that the environment names.
+    /// Returns the decisions of the user, in the state folder that the environment names.
     pub fn of_user(environment: &Environment) -> Self {
         Self { file: folders::state(environment).join("sites.json") }
     }
 
-    /// Trusts the site in `dir` from now on.
+    /// Trusts the site in `dir`.
     ///
     /// # Errors
-    /// When there is no site, others could change it, or the decision cannot be written.
+    /// When there is no site, other users could change it, or the decision cannot be written.
     pub fn trust(&self, dir: &Path) -> Result<TrustedSite, SiteError> {
         let path = canonical(dir)?;
         exposure::check(&path)?;
@@ -109,7 +108,7 @@ impl TrustStore {
         Ok(self.read()?.trusted)
     }
 
-    /// Refuses a site that its user has not trusted, whose owner has changed since, or that others could change.
+    /// Refuses a site that the user has not trusted, that has another owner now, or that other users could change.
     ///
     /// # Errors
     /// [`SiteError::Untrusted`] or [`SiteError::Exposed`], or when the decisions cannot be read.
@@ -124,13 +123,13 @@ impl TrustStore {
         exposure::check(&path)
     }
 
-    /// The commit of the site in `dir` up to which this user's recipients were looked at.
+    /// Returns the commit of the site in `dir` up to which the recipients were checked.
     pub(super) fn seen(&self, dir: &Path) -> Result<Option<String>, SiteError> {
         Ok(self.read()?.seen.remove(&canonical(dir)?))
     }
 
-    /// Those of the `present` recipients of the site in `dir` that this user has confirmed. The others are forgotten; they were looked
-    /// at up to the commit `head`.
+    /// Returns the `present` recipients of the site in `dir` that the user has confirmed. Deletes the decisions about
+    /// others, and records that the recipients were checked up to the commit `head`.
     pub(super) fn confirmed(
         &self,
         dir: &Path,
@@ -168,24 +167,24 @@ impl TrustStore {
             if !known.is_empty() {
                 decisions.encrypted.insert(path.clone());
             }
-            // Later commits than those that were looked at count as well.
+            // The recorded commit stays: later ones have not been checked yet.
             if let Some(head) = head {
                 decisions.seen.entry(path).or_insert(head);
             }
         })
     }
 
-    /// Whether this user has ever confirmed recipients of the site in `dir`.
+    /// Whether the user has ever confirmed recipients of the site in `dir`.
     pub(super) fn was_encrypted(&self, dir: &Path) -> Result<bool, SiteError> {
         Ok(self.read()?.encrypted.contains(&canonical(dir)?))
     }
 
-    /// What this user has confirmed about the secrets of the site in `dir`.
+    /// Returns the purposes of secrets in `dir` that the user has confirmed.
     pub(super) fn agreed(&self, dir: &Path) -> Result<BTreeMap<String, String>, SiteError> {
         Ok(self.read()?.agreed.remove(&canonical(dir)?).unwrap_or_default())
     }
 
-    /// Confirms more about the secrets of the site in `dir`.
+    /// Confirms purposes of secrets in `dir`.
     pub(super) fn agree(&self, dir: &Path, what: impl Iterator<Item = (String, String)>) -> Result<(), SiteError> {
         let (path, what): (_, Vec<_>) = (canonical(dir)?, what.collect());
         if what.is_empty() {
@@ -194,10 +193,10 @@ impl TrustStore {
         self.change(|decisions| decisions.agreed.entry(path).or_default().extend(what))
     }
 
-    /// Trusts the site that was just made in `dir`: what was decided about another one, which was there before, does not count.
+    /// Trusts the site that was just created in `dir`. Decisions about a former site in that place are deleted.
     ///
     /// # Errors
-    /// As [`TrustStore::trust`].
+    /// When [`TrustStore::trust`] fails.
     pub fn trust_new(&self, dir: &Path) -> Result<TrustedSite, SiteError> {
         let path = canonical(dir)?;
         if self.file.exists() {
@@ -212,7 +211,7 @@ impl TrustStore {
         self.trust(dir)
     }
 
-    /// Whether the user is told something about the site in `dir` for the first time. It counts as told then.
+    /// Whether a note about the site in `dir` is new for the user. Records it as seen.
     pub(super) fn is_told_first(&self, dir: &Path, what: &str) -> Result<bool, SiteError> {
         let path = canonical(dir)?;
         let mut is_first = false;
@@ -243,7 +242,7 @@ impl TrustStore {
         })
     }
 
-    /// Changes the decisions, one process at a time; the file is replaced as a whole.
+    /// Changes the decisions under a lock, and replaces the file atomically.
     fn change(&self, change: impl FnOnce(&mut Decisions)) -> Result<(), SiteError> {
         let io = |error| SiteError::io("write", &self.file, error);
         let folder = self.file.parent().unwrap_or(Path::new("/"));
@@ -254,7 +253,7 @@ impl TrustStore {
         change(&mut decisions);
         let text = serde_json::to_string_pretty(&decisions).map_err(|error| io(error.into()))? + "\n";
         let new = self.file.with_extension("json.new");
-        // What a process that died has left; the lock says that no other one writes it.
+        // The file of a process that has died. The lock excludes others that write it.
         let _ = fs::remove_file(&new);
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
@@ -267,7 +266,7 @@ impl TrustStore {
     }
 }
 
-/// The folder of a site without symbolic links.
+/// Returns the folder of a site without symbolic links.
 fn canonical(dir: &Path) -> Result<PathBuf, SiteError> {
     dir.canonicalize().map_err(|error| SiteError::io("look at", dir, error))
 }
@@ -335,7 +334,7 @@ mod tests {
             home.mode(place, closed);
         }
         home.store.check(&home.site()).unwrap();
-        // Like /tmp: only root's own sticky folder keeps what is in it from others.
+        // As with /tmp: only a sticky folder of root protects its files from others.
         home.mode("up", 0o1777);
         assert_eq!(home.store.check(&home.site()).is_ok(), geteuid().is_root());
         home.mode("up", 0o755);

@@ -1,4 +1,4 @@
-//! What a credential is for, and what is known about it without opening it.
+//! Entries: everything that is known about a credential without opening it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,13 +13,13 @@ use super::kind::{InvalidEntry, Kind};
 use super::role::{self, Role};
 use crate::server_url::ServerIdentity;
 
-/// Whose credential it is: a user, or a project such as `OWNER/REPO`.
+/// The name of a credential: a user, or a project such as `OWNER/REPO`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
 
 impl Name {
-    /// As text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -30,7 +30,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, InvalidEntry> {
         let is_good = |c: char| c.is_ascii_alphanumeric() || "._-/@+:".contains(c);
-        // A project's name has at most 100, and something may be added to it.
+        // A project's name has at most 100 characters; the rest is for suffixes.
         if text.is_empty() || text.len() > 110 || !text.chars().all(is_good) {
             let rule = "a name has 1 to 110 of the characters A-Z a-z 0-9 . _ - / @ + :";
             return Err(InvalidEntry(rule.to_owned()));
@@ -59,33 +59,34 @@ impl fmt::Display for Name {
     }
 }
 
-/// What is known about a credential without opening it.
+/// A credential without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// What it is for.
+    /// Its kind.
     pub kind: Kind,
-    /// Whose it is.
+    /// Its name.
     pub name: Name,
-    /// The server that alone may get it; none for what is sent nowhere.
+    /// The only server that may get the secret; none if it is not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerIdentity>,
-    /// The web service that the server may send it to; none for what it sends nowhere, or for one from before this was said.
+    /// The web service to which the server may send the secret; none if it sends it nowhere, and in entries of older
+    /// versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServerIdentity>,
-    /// The roles that need it, beside operators; those of its kind if nothing else is said.
+    /// The roles that need the secret, in addition to operators; none for the default of its kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readers: Option<BTreeSet<Role>>,
-    /// What somebody wrote about it.
+    /// A user's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// When it was stored first.
+    /// Time when it was first stored.
     pub created: Timestamp,
-    /// When its secret was last replaced.
+    /// Time when its secret was last replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotated: Option<Timestamp>,
 }
 
-/// An entry's file.
+/// The content of an entry's file.
 #[derive(Serialize, Deserialize)]
 struct File {
     #[serde(flatten)]
@@ -94,29 +95,29 @@ struct File {
 }
 
 impl Entry {
-    /// The roles that need it, beside operators.
+    /// Returns the roles that need the secret, in addition to operators.
     pub fn needed_by(&self) -> BTreeSet<Role> {
         self.readers.clone().unwrap_or_else(|| role::of_kind(self.kind))
     }
 
-    /// Its purpose for people: `amqps://mq.example and worker:host1`.
+    /// Returns the purpose of the secret, for people: `amqps://mq.example and worker:host1`.
     pub(super) fn purpose(&self) -> String {
         let text = |server: &Option<ServerIdentity>| server.as_ref().map(ToString::to_string);
         purpose(text(&self.server), text(&self.service), &role::joined(&self.needed_by()))
     }
 
-    /// Its file, below the folder of the credentials.
+    /// Returns the path of its file below the folder of the credentials.
     pub(super) fn file(&self) -> PathBuf {
         file(self.kind, &self.name)
     }
 
     pub(super) fn to_json(&self, secret: &str) -> String {
         let file = File { entry: self.clone(), secret: secret.to_owned() };
-        // Texts and times can always be written.
+        // Serialization of strings and times cannot fail.
         serde_json::to_string_pretty(&file).unwrap_or_default() + "\n"
     }
 
-    /// The entry, and its secret as it is in the file. The error does not quote the text.
+    /// Parses an entry's file into the entry and its secret, which may be encrypted. The error does not quote the text.
     pub(super) fn from_json(text: &str) -> Result<(Self, String), String> {
         let file: File = serde_json::from_str(text)
             .map_err(|error| format!("is no credential: line {}, column {}", error.line(), error.column()))?;
@@ -124,7 +125,7 @@ impl Entry {
     }
 }
 
-/// A purpose for people, of a secret that these roles need.
+/// Describes the purpose of a secret, for people.
 pub(super) fn purpose(server: Option<String>, service: Option<String>, roles: &str) -> String {
     match (server, service) {
         (Some(server), Some(service)) => format!("{server}, which sends it to {service}, and {roles}"),
@@ -133,11 +134,11 @@ pub(super) fn purpose(server: Option<String>, service: Option<String>, roles: &s
     }
 }
 
-/// What stays as it is in a file's name.
+/// Characters that a file's name contains unescaped.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'@').remove(b'+');
 
 pub(super) fn file(kind: Kind, name: &Name) -> PathBuf {
-    // No name begins with a dot: `..` would lead elsewhere.
+    // A leading dot is escaped, because `..` would be another folder.
     let escaped = utf8_percent_encode(&name.0, PLAIN).to_string();
     let escaped = escaped.strip_prefix('.').map_or(escaped.clone(), |rest| format!("%2E{rest}"));
     PathBuf::from(kind.as_str()).join(format!("{escaped}.json"))

@@ -1,4 +1,4 @@
-//! The files in which Ubuntu's web service keeps the secrets of GitHub projects.
+//! Files in which Ubuntu's web service stores the secrets of GitHub projects.
 //!
 //! `github-secrets.json`: `{"project": "webhook secret", …}`. `github-status-credentials.txt`: lines `project:user:token`.
 
@@ -8,29 +8,29 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Name;
 
-/// Reads `github-secrets.json`. The error does not quote the text.
+/// Parses `github-secrets.json`. The error does not quote the text.
 ///
 /// # Errors
-/// When it is no such file.
+/// When the text has another form.
 pub fn read_secrets(text: &str) -> Result<Vec<(Name, SecretString)>, String> {
     let secrets: BTreeMap<String, String> = serde_json::from_str(text)
         .map_err(|error| format!("not a JSON object of strings: line {}, column {}", error.line(), error.column()))?;
     let read = |(name, secret): (String, String)| {
         let name: Name = name.parse().map_err(|error| format!("{error}"))?;
-        // Everybody could sign with it.
+        // With an empty secret anyone could sign.
         if secret.is_empty() { Err(format!("the secret of {name} is empty")) } else { Ok((name, secret.into())) }
     };
     secrets.into_iter().map(read).collect()
 }
 
-/// Writes `github-secrets.json`.
+/// Returns the text of `github-secrets.json`.
 pub fn write_secrets(secrets: &[(Name, SecretString)]) -> String {
     let map: BTreeMap<&str, &str> =
         secrets.iter().map(|(name, secret)| (name.as_str(), secret.expose_secret())).collect();
     serde_json::to_string_pretty(&map).unwrap_or_default() + "\n"
 }
 
-/// Reads `github-status-credentials.txt`: of each project, `USER:TOKEN`. The error does not quote the text.
+/// Parses `github-status-credentials.txt`: `USER:TOKEN` for each project. The error does not quote the text.
 ///
 /// # Errors
 /// When a line has another form.
@@ -52,7 +52,7 @@ pub fn read_tokens(text: &str) -> Result<Vec<(Name, SecretString)>, String> {
     Ok(tokens)
 }
 
-/// Writes `github-status-credentials.txt`.
+/// Returns the text of `github-status-credentials.txt`.
 pub fn write_tokens(tokens: &[(Name, SecretString)]) -> String {
     tokens.iter().map(|(name, token)| format!("{name}:{}\n", token.expose_secret())).collect()
 }

@@ -1,5 +1,5 @@
-//! Files with secrets: written whole or not at all, never readable by others when they are in clear, and never through a
-//! symbolic link, which a commit could lead anywhere.
+//! Files with secrets. They are written atomically, and never through a symbolic link, which a commit could direct
+//! anywhere. Unencrypted ones are readable only by their owner.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use super::CredentialsError;
 use crate::site::error::shell_word;
 
-/// Maximum size of a file, in bytes: a secret, encrypted to a few hundred keys.
+/// Maximum size of a file, in bytes: a secret that is encrypted to a few hundred keys.
 const LIMIT: u64 = 1 << 20;
-/// How a file is called before it is whole.
+/// Prefix of the names of unfinished files.
 const NEW: &str = ".new-";
 
 fn fault(path: &Path, error: &io::Error) -> CredentialsError {
@@ -31,7 +31,7 @@ pub(super) fn check_links(root: &Path, path: &Path) -> Result<(), CredentialsErr
     Ok(())
 }
 
-/// A file's text; `None` when it does not exist.
+/// Returns a file's text; `None` when it does not exist.
 pub(super) fn read(root: &Path, path: &Path) -> Result<Option<String>, CredentialsError> {
     check_links(root, path)?;
     let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
@@ -48,12 +48,12 @@ pub(super) fn read(root: &Path, path: &Path) -> Result<Option<String>, Credentia
     Ok(Some(text))
 }
 
-/// The entries' files in a folder, in the order of their names.
+/// Returns the files of the entries in a folder, sorted by name.
 pub(super) fn below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, CredentialsError> {
     check_links(root, folder)?;
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
-        // Another user's secrets in clear are nobody else's.
+        // Unencrypted secrets of another user are unreadable, as they should be.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
             return Ok(Vec::new());
         }
@@ -70,23 +70,23 @@ pub(super) fn below(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, Credenti
     Ok(files)
 }
 
-/// Makes the folder of secrets in clear, which git ignores wherever it is.
+/// Creates the folder for unencrypted secrets, which git ignores.
 pub(super) fn make_closed(root: &Path, folder: &Path) -> Result<(), CredentialsError> {
     check_links(root, folder)?;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| fault(folder, &error))?;
-    // Also where there is one: a commit may have emptied it.
+    // Always written, because a commit may have emptied it.
     write(root, &folder.join(".gitignore"), "*\n", 0o600)?;
     check_closed(folder)
 }
 
-/// Refuses a folder of secrets in clear into which others can look.
+/// Refuses a folder with unencrypted secrets that other users can read.
 pub(super) fn check_closed(folder: &Path) -> Result<(), CredentialsError> {
     let mut paths = vec![folder.to_owned()];
     while let Some(path) = paths.pop() {
         let metadata = match fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_symlink() => return Err(CredentialsError::Link(path)),
             Ok(metadata) => metadata,
-            // Somebody else's is closed to us, as it should be.
+            // The folder of another user is unreadable, as it should be.
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => continue,
             Err(error) => return Err(fault(&path, &error)),
         };
@@ -107,14 +107,14 @@ pub(super) fn check_closed(folder: &Path) -> Result<(), CredentialsError> {
     Ok(())
 }
 
-/// Waits until no other process changes the site's credentials, and keeps them out as long as the returned file is open.
+/// Waits until no other process changes the site's credentials. The lock is held while the returned file is open.
 pub(super) fn lock(root: &Path) -> Result<fs::File, CredentialsError> {
     let folder = fs::File::open(root).map_err(|error| fault(root, &error))?;
     folder.lock().map_err(|error| fault(root, &error))?;
     Ok(folder)
 }
 
-/// Removes what processes that died have left half written.
+/// Removes unfinished files of processes that have died.
 pub(super) fn sweep(root: &Path, folder: &Path, kinds: &[&str]) -> Result<(), CredentialsError> {
     for folder in std::iter::once(folder.to_owned()).chain(kinds.iter().map(|kind| folder.join(kind))) {
         check_links(root, &folder)?;
@@ -127,7 +127,7 @@ pub(super) fn sweep(root: &Path, folder: &Path, kinds: &[&str]) -> Result<(), Cr
     Ok(())
 }
 
-/// Writes a file, whole or not at all.
+/// Writes a file atomically.
 pub(super) fn write(root: &Path, path: &Path, text: &str, mode: u32) -> Result<(), CredentialsError> {
     check_links(root, path)?;
     let failed = |error: io::Error| fault(path, &error);

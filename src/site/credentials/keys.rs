@@ -1,4 +1,4 @@
-//! The private SSH keys of this user or host, which open secrets.
+//! The private SSH keys of this user or host, which decrypt secrets.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,17 +12,17 @@ use secrecy::SecretString;
 
 use super::sealed;
 
-/// A secret with what it is bound to is a line or a key; more is none. In bytes.
+/// Maximum size of a decrypted secret with its binding, in bytes. Secrets are lines or keys.
 pub(super) const LIMIT: u64 = 128 << 10;
 /// Maximum size of a file with a private key, in bytes.
 const KEY_LIMIT: u64 = 64 << 10;
-/// How often a passphrase is asked for.
+/// Maximum number of attempts to enter a passphrase.
 const TRIES: usize = 3;
 
-/// Asks a person for the passphrase of a key's file; none when there is nobody to ask.
+/// Function that asks for the passphrase of a key's file. None without a terminal.
 pub type AskPassphrase = Arc<dyn Fn(&Path) -> Option<SecretString> + Send + Sync>;
 
-/// The files with private keys that may open secrets. A passphrase is asked for once per key.
+/// Files with private keys. Each passphrase is asked for once.
 pub struct Keys {
     files: Vec<PathBuf>,
     ask: AskPassphrase,
@@ -30,14 +30,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// These files; those that do not exist are left out.
+    /// Creates a set of keys. Missing files are skipped.
     pub fn new(files: Vec<PathBuf>, ask: AskPassphrase) -> Self {
         Self { files, ask, unlocked: Mutex::default() }
     }
 
-    /// Opens what was encrypted to one of these keys. The error says what was tried.
+    /// Decrypts a ciphertext with one of the keys. The error lists the attempts.
     pub(super) fn open(&self, armour: &str) -> Result<SecretString, String> {
-        // One alone was named by somebody: then it has to be there.
+        // A single file was named by the user, so it must exist.
         if let [named] = self.files.as_slice()
             && let Err(error) = File::open(named)
         {
@@ -62,7 +62,7 @@ impl Keys {
                 Err(reason) => tried.push(format!("{}: {reason}", file.display())),
             }
         }
-        // Nobody is asked for what another key opens.
+        // A passphrase is asked for only if no other key decrypts it.
         for (file, key) in locked {
             match self.unlock(file, &key).and_then(|identity| decrypt(armour, &identity)) {
                 Ok(secret) => return Ok(secret),
@@ -72,7 +72,7 @@ impl Keys {
         Err(if tried.is_empty() { "there is none".to_owned() } else { tried.join("; ") })
     }
 
-    /// Reads a key; `None` when there is no such file, or this user may not read it.
+    /// Reads a key; `None` when the file does not exist or is unreadable for this user.
     fn read(&self, path: &Path) -> Result<Option<Identity>, String> {
         if let Some(identity) = self.unlocked.lock().unwrap_or_else(PoisonError::into_inner).get(path) {
             return Ok(Some(identity.clone()));
@@ -112,7 +112,7 @@ impl Keys {
     }
 }
 
-/// Whether one of these tags names the key.
+/// Whether one of the tags is the key's.
 fn is_for(identity: &Identity, tags: &[String]) -> bool {
     age::ssh::Recipient::try_from(identity.clone())
         .is_ok_and(|recipient| sealed::tag(&recipient.to_string()).is_some_and(|tag| tags.contains(&tag)))

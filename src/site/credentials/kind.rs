@@ -5,30 +5,30 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// What a credential is for.
+/// The kind of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The password of a user of the queue.
+    /// Password of a user of the queue.
     Queue,
-    /// The password of a user of Swift.
+    /// Password of a user of Swift.
     Swift,
-    /// A token for Launchpad.
+    /// Token for Launchpad.
     Launchpad,
-    /// The secret with which GitHub signs what a project's hook sends.
+    /// Secret with which GitHub signs the deliveries of a project's hook.
     GithubHook,
-    /// `USER:TOKEN`, with which a project's statuses are set at GitHub.
+    /// `USER:TOKEN` for setting a project's statuses at GitHub.
     GithubStatus,
-    /// The secret that GitLab sends with what a project's hook sends.
+    /// Secret that GitLab sends with the deliveries of a project's hook.
     GitlabHook,
-    /// The token with which a project's statuses are set at GitLab.
+    /// Token for setting a project's statuses at GitLab.
     GitlabStatus,
-    /// The key of a user of the web service.
+    /// Key of a user of the web service.
     ApiKey,
 }
 
 impl Kind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Queue,
         Self::Swift,
@@ -40,18 +40,18 @@ impl Kind {
         Self::ApiKey,
     ];
 
-    /// Whether it is sent to a server, and so bound to one. The key of a user of the web service is only compared.
+    /// Whether the secret is sent to a server, and so bound to it. Keys of users are only compared.
     pub fn is_sent(self) -> bool {
         self != Self::ApiKey
     }
 
-    /// Whether a forge sends the secret itself to the web service that a hook names, so that it is bound to that service as well.
+    /// Whether the forge sends the secret itself to the web service, so that it is bound to that service as well.
     /// GitHub only signs with it.
     pub fn is_delivered(self) -> bool {
         self == Self::GitlabHook
     }
 
-    /// Its word.
+    /// Returns the name of the kind.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queue => "queue",
@@ -72,7 +72,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A text that is no kind or no name.
+/// An error for an invalid kind or name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidEntry(pub(super) String);

@@ -1,10 +1,11 @@
 //! The credentials of a site: one store for every kind of secret.
 //!
-//! A site with recipients keeps each entry encrypted in its git repository: `credentials/KIND/NAME.json` tells name, note, server, readers
-//! and times in clear, and the secret in age's armour, for the SSH keys in `credentials/recipients` whose roles need it. A site without
-//! recipients keeps the same files in `.credentials/`, in clear, for their owner alone; git ignores that folder.
+//! A site with recipients keeps each entry encrypted in its git repository: `credentials/KIND/NAME.json` contains name,
+//! note, server, readers and times in clear, and the secret in age's armour, for the SSH keys in
+//! `credentials/recipients` whose roles need it. A site without recipients keeps the same files unencrypted in
+//! `.credentials/`, which only its owner can read and git ignores.
 //!
-//! Each secret is bound to its kind, its name, the server that it may be sent to and the roles that need it: see [`Opened`].
+//! Each secret is bound to its kind, its name, the server that may get it and the roles that need it: see [`Opened`].
 
 mod entry;
 mod error;
@@ -38,7 +39,7 @@ pub use self::recipients::{Added, KnownRecipient};
 pub use self::role::{InvalidRole, Role};
 pub use self::sealed::Recipient;
 
-/// The state of a file; see [`Credentials::stamp`].
+/// State of a file: see [`Credentials::stamp`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
@@ -54,10 +55,10 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Those of a site, opened with these keys. `trust` knows which recipients this user has confirmed.
+    /// Opens the credentials of a site with these keys. `trust` has the recipients that the user has confirmed.
     ///
     /// # Errors
-    /// [`CredentialsError::NoSite`], or [`CredentialsError::Open`] when others can read secrets in clear.
+    /// [`CredentialsError::NoSite`], or [`CredentialsError::Open`] when other users can read unencrypted secrets.
     pub fn of(site: &Site, keys: Keys, trust: TrustStore) -> Result<Self, CredentialsError> {
         let root = site.root.clone().ok_or(CredentialsError::NoSite)?;
         let credentials = Self { root, keys, trust };
@@ -65,12 +66,12 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// The folder with secrets in clear.
+    /// Returns the folder with unencrypted secrets.
     fn plain(&self) -> PathBuf {
         self.root.join(".credentials")
     }
 
-    /// The folder with encrypted ones, which git knows.
+    /// Returns the folder with encrypted secrets, which git tracks.
     fn sealed(&self) -> PathBuf {
         self.root.join("credentials")
     }
@@ -79,7 +80,7 @@ impl Credentials {
         self.sealed().join("recipients")
     }
 
-    /// Whose keys open the secrets; none: they are in clear, in a folder for their owner alone.
+    /// Returns the recipients. Without any, secrets are unencrypted, in a folder that only its owner can read.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -89,7 +90,7 @@ impl Credentials {
         recipients_in(&text).map_err(|reason| CredentialsError::File { path, reason })
     }
 
-    /// Whether what is stored is committed; otherwise it is in clear, or encrypted in no git repository.
+    /// Whether stored secrets are committed. They are not without recipients or without a git repository.
     ///
     /// # Errors
     /// When the recipients cannot be read.
@@ -97,7 +98,7 @@ impl Credentials {
         Ok(!self.recipients()?.is_empty() && repository::is_there(&self.root))
     }
 
-    /// All entries, by kind and name. Their secrets are not opened.
+    /// Returns all entries, by kind and name, without opening them.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -112,7 +113,7 @@ impl Credentials {
         Ok(entries.into_values().collect())
     }
 
-    /// The entries of a kind, each of which may be unreadable for itself; one that is encrypted may be there in clear as well.
+    /// Returns the entries of a kind, each of which may have failed. An encrypted one may exist unencrypted as well.
     ///
     /// # Errors
     /// When a folder cannot be read.
@@ -125,10 +126,10 @@ impl Credentials {
         Ok(entries)
     }
 
-    /// An entry, with its secret.
+    /// Returns an entry with its secret.
     ///
     /// # Errors
-    /// When it cannot be read or opened, or the file holds what was encrypted for something else.
+    /// When it cannot be read or opened, or the file contains the ciphertext of another entry.
     pub fn get(&self, kind: Kind, name: &Name) -> Result<Option<Opened>, CredentialsError> {
         let Some(path) = self.path_of(kind, name) else { return Ok(None) };
         let (entry, secret) = self.read(&path)?;
@@ -141,10 +142,10 @@ impl Credentials {
         Opened::read(entry, &payload).map(Some)
     }
 
-    /// The secret of an entry, to be sent to this server.
+    /// Returns the secret of an entry for sending it to a server.
     ///
     /// # Errors
-    /// As [`Credentials::get`], or when it is bound to another server or to none.
+    /// When [`Credentials::get`] fails, or the secret is not bound to this server.
     pub fn get_for(
         &self,
         kind: Kind,
@@ -154,10 +155,10 @@ impl Credentials {
         self.get(kind, name)?.map(|opened| opened.for_server(server).cloned()).transpose()
     }
 
-    /// The secret of an entry, for this server to have and to send to this web service.
+    /// Returns the secret of an entry for a server that sends it to a web service.
     ///
     /// # Errors
-    /// As [`Credentials::get_for`], or when it is bound to another service or to none.
+    /// When [`Credentials::get_for`] fails, or the secret is not bound to this service.
     pub fn get_for_service(
         &self,
         kind: Kind,
@@ -168,7 +169,7 @@ impl Credentials {
         self.get(kind, name)?.map(|opened| opened.for_service(server, service).cloned()).transpose()
     }
 
-    /// The state of an entry's file: another one when the entry has changed. `None` without a file.
+    /// Returns the state of an entry's file, which changes with the entry. `None` without a file.
     pub fn stamp(&self, kind: Kind, name: &Name) -> Option<Stamp> {
         use std::os::unix::fs::MetadataExt;
         let metadata = std::fs::metadata(self.path_of(kind, name)?).ok()?;
@@ -179,7 +180,7 @@ impl Credentials {
         })
     }
 
-    /// The state of all entries of a kind: another one when one of them was added, replaced or removed.
+    /// Returns the state of the entries of a kind, which changes when one is added, replaced or removed.
     pub fn stamps(&self, kind: Kind) -> Vec<Stamp> {
         use std::os::unix::fs::MetadataExt;
         let folders = [self.plain(), self.sealed()].into_iter().map(|folder| folder.join(kind.as_str()));
@@ -192,7 +193,7 @@ impl Credentials {
         known.map(stamp).collect()
     }
 
-    /// One process changes them at a time. What a process that died has left half written goes.
+    /// Locks the credentials against other processes, and removes unfinished files of those that have died.
     fn lock(&self) -> Result<std::fs::File, CredentialsError> {
         let lock = files::lock(&self.root)?;
         for folder in [self.plain(), self.sealed()] {
@@ -201,7 +202,7 @@ impl Credentials {
         Ok(lock)
     }
 
-    /// Removes an entry. What git has kept of it stays in its history, encrypted.
+    /// Removes an entry. The encrypted secret stays in git's history.
     ///
     /// # Errors
     /// [`CredentialsError::Missing`], or when it cannot be removed.
@@ -209,7 +210,7 @@ impl Credentials {
         let _lock = self.lock()?;
         let file = entry::file(kind, name);
         let (sealed, plain) = (self.sealed().join(&file), self.plain().join(&file));
-        // A process that died may have come half way.
+        // A process that died may have removed the file without a commit.
         let is_known_to_git = sealed.exists() || repository::committed(&self.root, &sealed)?.is_some();
         if !is_known_to_git && !plain.exists() {
             return Err(CredentialsError::Missing(format!("{kind} credential of {name}")));
@@ -223,7 +224,7 @@ impl Credentials {
         self.commit(&[sealed], &format!("Remove the {kind} credential of {name}"))
     }
 
-    /// Whether there is an entry, or was when the site was committed last.
+    /// Whether an entry exists, or is in the last commit of the site.
     ///
     /// # Errors
     /// When git fails.
@@ -232,7 +233,7 @@ impl Credentials {
         Ok(self.path_of(kind, name).is_some() || repository::committed(&self.root, &sealed)?.is_some())
     }
 
-    /// Commits an entry that a process which died has stored, and not committed.
+    /// Commits an entry that a process has stored before it died.
     ///
     /// # Errors
     /// When git fails.
@@ -256,7 +257,7 @@ impl Credentials {
             if recipients.is_empty() {
                 files::make_closed(&self.root, &self.plain())?;
                 let path = self.plain().join(entry.file());
-                // The next commit of everything that has changed would hold it.
+                // Otherwise the next commit of all changes would contain the secret.
                 if repository::committed(&self.root, &path)?.is_some() {
                     return Err(CredentialsError::Clear(path));
                 }
@@ -275,7 +276,8 @@ impl Credentials {
         self.commit(&changed, message)
     }
 
-    /// Refuses to store in clear where secrets were encrypted: a commit can take the list of recipients away.
+    /// Refuses to store secrets unencrypted where they were encrypted, because a commit can remove the list of
+    /// recipients.
     fn check_clear(&self, recipients: &[Recipient]) -> Result<(), CredentialsError> {
         if !recipients.is_empty() {
             return Ok(());
@@ -296,13 +298,13 @@ impl Credentials {
         Ok(())
     }
 
-    /// The encrypted one comes first: it is the newer one.
+    /// Returns the file of an entry. The encrypted one comes first, because it is newer.
     fn path_of(&self, kind: Kind, name: &Name) -> Option<PathBuf> {
         let file = entry::file(kind, name);
         [self.sealed().join(&file), self.plain().join(&file)].into_iter().find(|path| path.exists())
     }
 
-    /// An entry as its file has it: with ciphertext in the folder that git knows, and in clear in the other one.
+    /// Reads an entry's file. The secret must be encrypted in the folder that git tracks, and only there.
     fn read(&self, path: &Path) -> Result<(Entry, String), CredentialsError> {
         let fault = |reason: String| CredentialsError::File { path: path.to_owned(), reason };
         let text = files::read(&self.root, path)?.ok_or_else(|| fault("is gone".to_owned()))?;

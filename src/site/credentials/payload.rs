@@ -1,7 +1,7 @@
-//! What is inside the encryption: the secret, and what it is for.
+//! The encrypted part of a credential: the secret and its purpose.
 //!
-//! Anybody who can commit to a site can copy one file's ciphertext into another file, or change the server that a secret
-//! is sent to. So kind, name, servers and readers are encrypted together with the secret and checked when it is opened.
+//! Anyone who can commit to a site can copy a ciphertext into another file, or change the server that a secret is sent
+//! to. Therefore kind, name, servers and readers are encrypted together with the secret, and checked when it is opened.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ use super::kind::Kind;
 use super::role::Role;
 use crate::server_url::ServerIdentity;
 
-/// What a bound secret begins with. One without it is from before secrets were bound.
+/// Prefix of a bound secret. Secrets of older versions do not have it.
 const MAGIC: &str = "apt-ci credential 1\n";
 
-/// What a secret is bound to.
+/// The purpose to which a secret is bound.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Binding {
     kind: Kind,
@@ -35,7 +35,7 @@ struct Payload {
     secret: String,
 }
 
-/// A credential that was opened. Its secret is given out for the server that it is bound to.
+/// An opened credential, which returns its secret only for its server.
 #[derive(Debug, Clone)]
 pub struct Opened {
     entry: Entry,
@@ -44,13 +44,13 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Reads what the encryption held for the entry of this file.
+    /// Reads the decrypted content of an entry's file.
     pub(super) fn read(entry: Entry, payload: &SecretString) -> Result<Self, CredentialsError> {
         let Some(text) = payload.expose_secret().strip_prefix(MAGIC) else {
             return Ok(Self { entry, binding: None, secret: payload.clone() });
         };
         let of = format!("the {} credential of {}", entry.kind, entry.name);
-        // The parser's words could quote the secret.
+        // The parser's message could quote the secret.
         let Payload { binding, secret } =
             serde_json::from_str(text).map_err(|_| CredentialsError::Foreign(of.clone(), "damaged text".to_owned()))?;
         if (binding.kind, &binding.name) != (entry.kind, &entry.name) {
@@ -63,16 +63,16 @@ impl Opened {
         Ok(Self { entry, binding: Some(binding), secret: secret.into() })
     }
 
-    /// What is to be encrypted for an entry.
+    /// Returns the text to encrypt for an entry.
     pub(super) fn payload(entry: &Entry, secret: &SecretString) -> SecretString {
         let Entry { kind, name, server, service, readers, .. } = entry.clone();
         let binding = Binding { kind, name, server, service, readers };
         let payload = Payload { binding, secret: secret.expose_secret().to_owned() };
-        // Texts can always be written.
+        // Serialization of strings cannot fail.
         format!("{MAGIC}{}", serde_json::to_string(&payload).unwrap_or_default()).into()
     }
 
-    /// What is to be encrypted to keep this, bound or not. The entry of one that is bound may have got readers.
+    /// Returns the text to encrypt again, bound or not. The entry of a bound one may have got readers.
     pub(super) fn same_payload(&self, entry: &Entry) -> SecretString {
         match self.binding {
             Some(_) => Self::payload(entry, &self.secret),
@@ -80,17 +80,17 @@ impl Opened {
         }
     }
 
-    /// What is known about it.
+    /// Returns the entry.
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
 
-    /// Whether it is bound; otherwise it can only be shown.
+    /// Whether it is bound. Otherwise it can only be shown.
     pub fn is_bound(&self) -> bool {
         self.binding.is_some()
     }
 
-    /// The secret, to be sent to this server.
+    /// Returns the secret for sending it to a server.
     ///
     /// # Errors
     /// [`CredentialsError::Unbound`], or [`CredentialsError::OtherServer`] when it is bound to another one.
@@ -108,10 +108,10 @@ impl Opened {
         }
     }
 
-    /// The secret, for this server to have and to send to this web service.
+    /// Returns the secret for a server that sends it to a web service.
     ///
     /// # Errors
-    /// As [`Opened::for_server`], or [`CredentialsError::OtherService`] when the service is another one.
+    /// When [`Opened::for_server`] fails, or [`CredentialsError::OtherService`] for another service.
     pub fn for_service(
         &self,
         server: &ServerIdentity,
@@ -130,12 +130,12 @@ impl Opened {
         Ok(secret)
     }
 
-    /// Whether nothing says yet to which web service it may be sent.
+    /// Whether the web service to which it may be sent is unknown.
     pub fn needs_service(&self) -> bool {
         self.entry.kind.is_delivered() && self.entry.service.is_none()
     }
 
-    /// The secret, to be compared here and sent nowhere.
+    /// Returns the secret for a comparison on this machine.
     ///
     /// # Errors
     /// [`CredentialsError::Unbound`].
@@ -144,7 +144,7 @@ impl Opened {
         if self.is_bound() { Ok(&self.secret) } else { Err(CredentialsError::Unbound(*kind, name.clone())) }
     }
 
-    /// The secret, for an operator who asks to see it, whatever it is bound to.
+    /// Returns the secret for an operator, whatever it is bound to.
     pub fn reveal(&self) -> &SecretString {
         &self.secret
     }

@@ -1,7 +1,8 @@
-//! What a secret is for when it is stored: as somebody says, as it was before, or as its name and the site tell.
+//! The purpose of a secret when it is stored: from the command line, the former entry, or its name and the site.
 //!
-//! Anybody can encrypt to public keys: what is inside a ciphertext, a committer may have chosen. So servers and readers of a secret that takes
-//! another one's place count only if this user says them, or has stored, bound or confirmed them before.
+//! Anyone can encrypt to public keys, so a committer may have chosen the content of a ciphertext. Therefore servers and
+//! readers of a secret that replaces another one count only if the user gives them, or has stored, bound or confirmed
+//! them before.
 
 use std::collections::BTreeSet;
 
@@ -15,31 +16,31 @@ use super::role::{self, Role};
 use super::{Credentials, CredentialsError, files};
 use crate::server_url::ServerIdentity;
 
-/// What is said about a secret when it is stored; what is not said stays as it was.
+/// Details of a secret that is stored. Those that are missing stay as they were.
 #[derive(Debug, Clone, Default)]
 pub struct Details {
-    /// What somebody writes about it.
+    /// A user's note.
     pub note: Option<String>,
-    /// The server that alone may get it.
+    /// The only server that may get the secret.
     pub server: Option<ServerIdentity>,
-    /// The server that the site's settings lead to, where nothing else says one.
+    /// The server in the site's settings, if no other one is known.
     pub usual: Option<ServerIdentity>,
-    /// The web service that the server may send it to, of a kind that [is sent there](Kind::is_delivered).
+    /// The web service to which the server may send it, for a kind that [is sent there](Kind::is_delivered).
     pub service: Option<ServerIdentity>,
-    /// The web service of the site, where nothing else says one.
+    /// The web service of the site, if no other one is known.
     pub usual_service: Option<ServerIdentity>,
-    /// The roles that need it, beside operators.
+    /// The roles that need it, in addition to operators.
     pub readers: Option<BTreeSet<Role>>,
 }
 
 impl Details {
-    /// For this server.
+    /// Returns details with this server only.
     pub fn for_server(server: ServerIdentity) -> Self {
         Self { server: Some(server), ..Self::default() }
     }
 }
 
-/// What would be known about a secret once it is stored.
+/// An entry that would be stored.
 #[derive(Debug, Clone)]
 pub struct Planned {
     /// The entry.
@@ -50,7 +51,7 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// Refuses a purpose that this user has neither said nor confirmed.
+    /// Refuses a purpose that the user has neither given nor confirmed.
     ///
     /// # Errors
     /// [`CredentialsError::Unagreed`].
@@ -68,16 +69,16 @@ fn roles(entry: &Entry) -> String {
     role::joined(&entry.needed_by())
 }
 
-/// Under which words this user's decisions about an entry are kept.
+/// Returns the keys under which the user's decisions about an entry are stored.
 fn words(kind: Kind, name: &Name) -> [String; 3] {
     ["server", "service", "readers"].map(|what| format!("{what} of {kind} {name}"))
 }
 
 impl Credentials {
-    /// What storing a secret would make of its entry; nothing is changed.
+    /// Returns the entry that would be stored for a secret, without changing anything.
     ///
     /// # Errors
-    /// When nothing says which server may get it or who needs it, or it would be in clear where secrets are encrypted.
+    /// When the server or the readers are unknown, or the secret would be unencrypted where others are encrypted.
     pub fn planned(
         &self,
         kind: Kind,
@@ -91,10 +92,10 @@ impl Credentials {
         let recipients = self.recipients()?;
         self.check_clear(&recipients)?;
         let path = self.path_of(kind, name);
-        // A file that cannot be used is replaced.
+        // An unusable file is replaced.
         let former = path.as_ref().and_then(|path| self.read(path).ok()).map(|(entry, _)| entry);
         let former = former.as_ref();
-        // What a file says in clear about servers and readers, a commit may have changed.
+        // Only bound values count: a commit may have changed servers and readers in clear.
         let opened = self.get(kind, name).ok().flatten().filter(Opened::is_bound);
         let bound = opened.as_ref().map(Opened::entry);
         let server = details.server.clone().or_else(|| bound?.server.clone()).or_else(|| details.usual.clone());
@@ -139,7 +140,7 @@ impl Credentials {
         })
     }
 
-    /// Confirms for this user what these secrets are for.
+    /// Records that the user has confirmed the purposes of these secrets.
     ///
     /// # Errors
     /// When the decision cannot be written.
@@ -153,11 +154,12 @@ impl Credentials {
         Ok(self.trust.agree(&self.root, decisions)?)
     }
 
-    /// Stores a secret: a new entry, or another secret of an old one, which keeps what `details` do not say. Commits it if it is
-    /// encrypted.
+    /// Stores a secret in a new entry, or replaces the one of an entry, which keeps what is not in `details`. Commits
+    /// it if it is encrypted.
     ///
     /// # Errors
-    /// As [`Credentials::planned`]; [`CredentialsError::Unagreed`]; when a recipient is not confirmed, or it cannot be written.
+    /// When [`Credentials::planned`] fails, a recipient is not confirmed, or the entry cannot be written;
+    /// [`CredentialsError::Unagreed`].
     pub fn set(
         &self,
         kind: Kind,
@@ -175,16 +177,16 @@ impl Credentials {
         Ok(entry)
     }
 
-    /// Binds a secret from before secrets were bound, or one whose server has changed.
+    /// Binds a secret of an older version, or one whose server has changed.
     ///
     /// # Errors
-    /// [`CredentialsError::Missing`], or as [`Credentials::set`].
+    /// [`CredentialsError::Missing`], or when [`Credentials::set`] would fail.
     pub fn bind(&self, kind: Kind, name: &Name, details: &Details) -> Result<Entry, CredentialsError> {
         let _lock = self.lock()?;
         let missing = || CredentialsError::Missing(format!("{kind} credential of {name}"));
         let opened = self.get(kind, name)?.ok_or_else(missing)?;
         let former = opened.entry();
-        // It keeps its secret: whoever has chosen its purpose has that already.
+        // Safe without confirmation: the secret stays the same, so whoever forged its purpose knows it already.
         let planned = self.planned(kind, name, details, former.created)?;
         let entry = Entry { rotated: former.rotated, ..planned.entry };
         let message = format!("Bind the {kind} credential of {name} to its server");
@@ -192,10 +194,10 @@ impl Credentials {
         Ok(entry)
     }
 
-    /// Stores several, with one commit for all.
+    /// Stores several secrets in one commit.
     ///
     /// # Errors
-    /// When one of them cannot be encrypted or written, or as [`Credentials::set`].
+    /// When one of them cannot be encrypted or written, or [`Credentials::set`] would fail.
     pub fn set_all(
         &self,
         kind: Kind,

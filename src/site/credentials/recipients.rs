@@ -1,4 +1,4 @@
-//! Whose keys open the secrets: adding, changing and removing recipients, which encrypts the secrets again.
+//! Recipients: adding, changing and removing them, which encrypts the secrets again.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,31 +12,31 @@ use super::sealed::{self, Recipient};
 use super::{Credentials, CredentialsError, files, recipients_in};
 use crate::site::repository;
 
-/// A recipient, and the entries that can be opened with its key as their files are now.
+/// A recipient, and the entries that its key can open at present.
 pub struct KnownRecipient {
     /// The recipient.
     pub recipient: Recipient,
-    /// The entries, as the ciphertexts themselves name the key.
+    /// The entries, according to the tags in the ciphertexts.
     pub opens: Vec<Entry>,
-    /// Whether this user has confirmed it.
+    /// Whether the user has confirmed it.
     pub is_confirmed: bool,
 }
 
-/// What another key, or another role of a known one, has changed.
+/// Changes by adding a recipient, or by giving it other roles.
 #[derive(Debug)]
 pub struct Added {
     /// Whether anything has changed.
     pub is_new: bool,
-    /// What the key opens now.
+    /// Entries that the key can open now.
     pub opens: Vec<Entry>,
-    /// What this key or another one has opened before and opens no more: whoever has it may have kept that.
+    /// Entries that this or another key can no longer open. Its owner may have kept their secrets.
     pub lost: Vec<Entry>,
-    /// What operators alone open because nobody has said who needs it.
+    /// Entries that only operators can open, because their readers are unknown.
     pub unsaid: Vec<Entry>,
 }
 
-/// Encrypts what is in an entry to operators and the roles that need it. Of one that is not bound its file alone says what it is for, which a
-/// commit may have changed: that is for operators until they bind it.
+/// Encrypts the secret of an entry to operators and the roles that need it. Without a binding it is only for operators,
+/// because a commit may have changed the readers in the file.
 pub(super) fn seal_for(
     entry: &Entry,
     is_bound: bool,
@@ -48,7 +48,7 @@ pub(super) fn seal_for(
         .map_err(CredentialsError::Recipient)
 }
 
-/// The decisions about recipients in a list from the history, as far as it can be read.
+/// Returns the decisions about the recipients in an old list. Invalid lines are skipped.
 fn decisions_in(text: &str) -> BTreeSet<String> {
     text.lines().filter_map(|line| Some(line.parse::<Recipient>().ok()?.decision())).collect()
 }
@@ -57,7 +57,7 @@ fn roles_of(recipients: &[Recipient]) -> impl Iterator<Item = &Role> {
     recipients.iter().filter_map(Recipient::roles).flatten()
 }
 
-/// The role that a login's name tells: that of the web service, or of the host with this name.
+/// Returns the role in a login's name: the web service, or the host with this name.
 fn role_of_name(name: &Name) -> Role {
     match name.as_str() {
         "web" => Role::Web,
@@ -65,7 +65,7 @@ fn role_of_name(name: &Name) -> Role {
     }
 }
 
-/// The role that a login's name tells, if a recipient has it.
+/// Returns the role in a login's name, if a recipient has it.
 fn readers_by_name(name: &Name, recipients: &[Recipient]) -> Option<BTreeSet<Role>> {
     let role = role_of_name(name);
     roles_of(recipients).any(|known| *known == role).then(|| [role].into())
@@ -75,13 +75,13 @@ fn is_same_entry(one: &Entry, other: &Entry) -> bool {
     (one.kind, &one.name) == (other.kind, &other.name)
 }
 
-/// Whether it is a login of which nobody has said who needs it.
+/// Whether the entry is a login without known readers.
 fn is_unsaid(entry: &Entry) -> bool {
     entry.readers.is_none() && matches!(entry.kind, Kind::Queue | Kind::Swift)
 }
 
 impl Credentials {
-    /// The recipients, each with what its key opens. Read from the ciphertexts, for which no key is needed.
+    /// Returns the recipients with the entries that their keys open, according to the ciphertexts. No key is needed.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -96,7 +96,7 @@ impl Credentials {
         Ok(self.recipients()?.into_iter().map(known).collect())
     }
 
-    /// The encrypted entries, each with the tags of the keys that open it.
+    /// Returns the encrypted entries with the tags of the keys that open them.
     fn tagged(&self) -> Result<Vec<(Entry, Vec<String>)>, CredentialsError> {
         let mut all = Vec::new();
         for kind in Kind::ALL {
@@ -109,7 +109,8 @@ impl Credentials {
         Ok(all)
     }
 
-    /// What each key opens as the ciphertexts are now, and as its roles say: a process that died may have encrypted some of them anew.
+    /// Returns the entries that each key opens by the ciphertexts or by its roles, because a process that died may have
+    /// encrypted only some of them again.
     fn opened_by<'a>(
         &self,
         recipients: impl IntoIterator<Item = &'a Recipient> + Clone,
@@ -117,7 +118,7 @@ impl Credentials {
         let mut opened = Vec::new();
         for (entry, tags) in self.tagged()? {
             let readers = entry.needed_by();
-            // Without a server it is not bound, and for operators alone whatever its file says.
+            // Without a server the entry is not bound, and only for operators, whatever its file says.
             let is_bound = entry.server.is_some() || !entry.kind.is_sent();
             let openers =
                 recipients.clone().into_iter().filter(|one| one.is_tagged(&tags) || is_bound && one.opens(&readers));
@@ -126,7 +127,8 @@ impl Credentials {
         Ok(opened)
     }
 
-    /// The recipients that this user has not confirmed, such as those that came with a pulled commit. Nothing is encrypted before they are.
+    /// Returns the recipients that the user has not confirmed, such as those of a pulled commit. No secret is encrypted
+    /// to them.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -135,7 +137,7 @@ impl Credentials {
         Ok(self.recipients()?.into_iter().filter(|recipient| !confirmed.contains(&recipient.decision())).collect())
     }
 
-    /// Confirms these recipients for this user.
+    /// Records that the user has confirmed recipients.
     ///
     /// # Errors
     /// When the decision cannot be written.
@@ -144,8 +146,9 @@ impl Credentials {
         Ok(self.trust.confirm(&self.root, recipients.iter().map(Recipient::decision), head)?)
     }
 
-    /// What this user has confirmed, of the recipients that there are. A key that is gone, or has other roles, is forgotten: should it
-    /// come back with a commit, that is another decision. So is one that commits took away and brought back since the last look.
+    /// Returns the confirmed decisions about the present recipients. Those about other keys or other roles are deleted,
+    /// so that they have to be confirmed again when they return, also if they were missing only in a commit since the
+    /// last look.
     fn confirmed(&self) -> Result<BTreeSet<String>, CredentialsError> {
         let mut present: BTreeSet<String> = self.recipients()?.iter().map(Recipient::decision).collect();
         let (head, seen) = (repository::head(&self.root)?, self.trust.seen(&self.root)?);
@@ -157,7 +160,7 @@ impl Credentials {
                         present.retain(|one| after.contains(one) || !before.contains(one));
                     }
                 }
-                // The history is another one.
+                // The history was replaced.
                 None => present.clear(),
             }
         }
@@ -174,8 +177,8 @@ impl Credentials {
         if missing.is_empty() { Ok(()) } else { Err(CredentialsError::Unconfirmed(missing)) }
     }
 
-    /// The roles that need a secret about which nothing is said: none where no recipient has a role of its own. Such a secret is for
-    /// operators until somebody says more, or a role comes that has its name.
+    /// Returns the default roles of a secret: none if all recipients are operators. Such a secret is only for operators
+    /// until a user names readers, or a recipient gets the role in its name.
     pub(super) fn usual_readers(&self, kind: Kind, name: &Name) -> Result<Option<BTreeSet<Role>>, CredentialsError> {
         let recipients = self.recipients()?;
         if !matches!(kind, Kind::Queue | Kind::Swift) {
@@ -190,8 +193,8 @@ impl Credentials {
         Ok(None)
     }
 
-    /// Lets a key open the secrets that its roles need, or gives a known one other roles. The secrets are encrypted again; the first
-    /// recipient moves them from the clear folder into git.
+    /// Adds a recipient, or changes its roles, and encrypts the secrets again. The first recipient moves them from the
+    /// unencrypted folder into git.
     ///
     /// # Errors
     /// [`CredentialsError::LastRecipient`] without an operator, or when a secret cannot be opened or written.
@@ -200,7 +203,7 @@ impl Credentials {
         let mut recipients = self.recipients()?;
         let lines = |recipients: &[Recipient]| recipients.iter().map(Recipient::line).collect::<Vec<_>>();
         let (old_lines, before) = (lines(&recipients), self.opened_by(&recipients)?);
-        // Every line of the key goes: a commit can have added one with another role.
+        // Every line of the key is removed, because a commit can have added one with another role.
         let place = recipients.iter().position(|known| known.is_same(&recipient));
         recipients.retain(|known| !known.is_same(&recipient));
         self.check_confirmed(&recipients)?;
@@ -211,13 +214,13 @@ impl Credentials {
             return Err(CredentialsError::LastRecipient(recipient.to_string()));
         }
         let entries = self.list()?;
-        // Also for a known one: a process that died may have come half way.
+        // Also for a known recipient, because a process may have died before it was done.
         if is_new || entries.iter().any(|entry| self.plain().join(entry.file()).exists()) {
             self.encrypt_again(&recipients, &message)?;
         } else {
             self.commit_all(&message)?;
         }
-        // Not before it is in the list: what is not there is not confirmed, and neither is the role that it had.
+        // After the list is written, because decisions about keys that are not in it are deleted.
         self.confirm(std::slice::from_ref(&recipient))?;
         self.confirmed()?;
         let after = self.tagged()?;
@@ -240,8 +243,8 @@ impl Credentials {
         self.commit(&files, message)
     }
 
-    /// Encrypts all secrets without a key, which is named by its comment or the key itself. Returns it, and the entries that it could open:
-    /// whoever has the key may have kept them.
+    /// Encrypts all secrets without a recipient, named by its comment or key. Returns it, and the entries that it could
+    /// open, because its owner may have kept their secrets.
     ///
     /// # Errors
     /// [`CredentialsError::NoRecipient`], [`CredentialsError::LastRecipient`], or when a secret cannot be opened or written.
@@ -250,8 +253,7 @@ impl Credentials {
         let recipients = self.recipients()?;
         let meant = recipients.iter().find(|known| known.is_named(name)).cloned();
         let (removed, remaining): (Vec<Recipient>, Vec<Recipient>) = match meant {
-            // A process that died may have come half way: everything is written then, and perhaps not committed. Or somebody has taken it
-            // out of the list by hand, and nothing else.
+            // A process may have died before its commit, or a user may have edited the list.
             None => {
                 let path = self.recipients_file();
                 let committed = repository::committed(&self.root, &path)?.unwrap_or_default();
@@ -262,7 +264,7 @@ impl Credentials {
             Some(one) if recipients.iter().any(|known| known.is_named(name) && !known.is_same(&one)) => {
                 return Err(CredentialsError::Ambiguous(name.to_owned()));
             }
-            // Every line of the key goes: a commit can have added one with another role.
+            // Every line of the key is removed, because a commit can have added one with another role.
             Some(one) => recipients.into_iter().partition(|known| known.is_same(&one)),
         };
         if !remaining.iter().any(Recipient::opens_all) {
@@ -280,18 +282,18 @@ impl Credentials {
     }
 
     fn encrypt_again(&self, recipients: &[Recipient], message: &str) -> Result<(), CredentialsError> {
-        // All are opened before the first is written.
+        // All are opened before the first one is written.
         let mut all = Vec::new();
         for entry in self.list()? {
             let missing = || CredentialsError::Missing(format!("{} {}", entry.kind, entry.name));
             all.push(self.get(entry.kind, &entry.name)?.ok_or_else(missing)?);
         }
-        // Nothing is written that nobody here could open again.
+        // Nothing is written that no key of this user could open.
         let operators = recipients.iter().filter(|recipient| recipient.opens_all());
         let probe = sealed::seal(&String::from("probe").into(), operators).map_err(CredentialsError::Recipient)?;
         self.keys.open(&probe).map_err(CredentialsError::Unopenable)?;
         let lines: String = recipients.iter().map(|recipient| format!("{}\n", recipient.line())).collect();
-        // Nor a list that nobody could read any more, or that says something else.
+        // The list must be readable, with the same meaning.
         let read = recipients_in(&lines).map_err(CredentialsError::Recipient)?;
         if !read.iter().map(Recipient::decision).eq(recipients.iter().map(Recipient::decision)) {
             return Err(CredentialsError::Recipient("its line would mean something else".to_owned()));
@@ -299,7 +301,7 @@ impl Credentials {
         let list = || files::write(&self.root, &self.recipients_file(), &lines, 0o644);
         let is_first = self.recipients()?.is_empty();
         if is_first {
-            // A secret that is stored from now on is encrypted.
+            // From now on, new secrets are encrypted.
             list()?;
         }
         let mut changed = vec![self.recipients_file()];
@@ -315,10 +317,10 @@ impl Credentials {
             changed.push(path);
         }
         if !is_first {
-            // If this process dies before, all of it is done again.
+            // Last: if this process dies before, everything is done again.
             list()?;
         }
-        // The encrypted ones are there.
+        // The encrypted files exist now.
         for opened in &all {
             let path = self.plain().join(opened.entry().file());
             if fs::symlink_metadata(&path).is_ok() {
@@ -328,7 +330,7 @@ impl Credentials {
         self.commit(&changed, message)
     }
 
-    /// The recipients from before there were roles, if this user has not been told yet. Tells of them once.
+    /// Returns the recipients of older versions, which have no roles, once per user.
     ///
     /// # Errors
     /// When a file cannot be read or written.

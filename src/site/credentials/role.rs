@@ -1,4 +1,4 @@
-//! Who opens which secrets: operators all of them, the web service and each worker host those that they need.
+//! Roles: operators open all secrets; the web service and each worker host open those that they need.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,19 +8,19 @@ use serde::{Deserialize, Serialize};
 
 use super::kind::Kind;
 
-/// What the holder of a key does. Its text is `operator`, `web`, `worker` or `worker:HOST`.
+/// The role of a key's owner. Its text is `operator`, `web`, `worker` or `worker:HOST`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Role {
-    /// Keeps the secrets, and opens all of them.
+    /// Manages the secrets and opens all of them.
     Operator,
     /// Runs the web service.
     Web,
-    /// Every worker host, or this one alone. It runs strangers' code.
+    /// Runs tests on every worker host, or only on this one. Such hosts run foreign code.
     Worker(Option<String>),
 }
 
-/// A text that is no role.
+/// An error for an invalid role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a role must be operator, web, worker or worker:HOST")]
 pub struct InvalidRole;
@@ -77,7 +77,7 @@ impl From<Role> for String {
     }
 }
 
-/// Whether a key with these roles opens a secret; without roles, as before there were any, it opens every one.
+/// Whether a key with these roles opens a secret. Keys of older versions have no roles and open every secret.
 pub(super) fn opens(roles: Option<&BTreeSet<Role>>, readers: &BTreeSet<Role>) -> bool {
     roles.is_none_or(|roles| roles.iter().any(|role| role.opens(readers)))
 }
@@ -87,7 +87,7 @@ pub(super) fn opens_all(roles: Option<&BTreeSet<Role>>) -> bool {
     roles.is_none_or(|roles| roles.contains(&Role::Operator))
 }
 
-/// The roles that need a secret of a kind, unless the secret says otherwise: of a login nobody can tell, so it is for operators.
+/// Returns the default roles for a kind. For logins these are unknown, so they are only for operators.
 pub(super) fn of_kind(kind: Kind) -> BTreeSet<Role> {
     match kind {
         Kind::Queue | Kind::Swift | Kind::Launchpad => [Role::Operator].into(),
@@ -97,7 +97,7 @@ pub(super) fn of_kind(kind: Kind) -> BTreeSet<Role> {
     }
 }
 
-/// Roles as a recipient's line has them: `web,worker:host1`.
+/// Returns roles in the form of a recipient's line: `web,worker:host1`.
 pub(super) fn joined(roles: &BTreeSet<Role>) -> String {
     roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

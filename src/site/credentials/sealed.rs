@@ -1,4 +1,4 @@
-//! Secrets encrypted by age to SSH keys.
+//! Encryption of secrets to SSH keys, with age.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,24 +12,24 @@ use sha2::{Digest, Sha256};
 
 use super::role::{self, Role};
 
-/// What age's armour begins with.
+/// First line of age's armour.
 const ARMOUR: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
-/// Maximum number of lines of a file's header: one recipient has up to a dozen.
+/// Maximum number of lines in a ciphertext's header. One recipient has up to a dozen.
 const HEADER_LINES: usize = 10_000;
 
-/// An SSH key that secrets are encrypted to, as in `authorized_keys`, and its roles.
+/// An SSH key to which secrets are encrypted, as in `authorized_keys`, with its roles.
 #[derive(Clone)]
 pub struct Recipient {
     key: age::ssh::Recipient,
     /// `ssh-ed25519 AAAA…`, without the comment.
     text: String,
     comment: String,
-    /// None before there were roles: it opens every secret.
+    /// None for a recipient of an older version, which opens every secret.
     roles: Option<BTreeSet<Role>>,
 }
 
 impl Recipient {
-    /// Its line in the file of recipients: roles, key and comment.
+    /// Returns its line in the list of recipients: roles, key and comment.
     pub fn line(&self) -> String {
         match &self.roles {
             Some(roles) => format!("{} {}", role::joined(roles), self.key_line()),
@@ -37,17 +37,17 @@ impl Recipient {
         }
     }
 
-    /// Its key and comment.
+    /// Returns its key and comment.
     pub fn key_line(&self) -> String {
         format!("{} {}", self.text, self.comment).trim_end().to_owned()
     }
 
-    /// Its roles; none for one from before there were roles, which opens every secret.
+    /// Returns its roles; none for a recipient of an older version, which opens every secret.
     pub fn roles(&self) -> Option<&BTreeSet<Role>> {
         self.roles.as_ref()
     }
 
-    /// The same key with these roles.
+    /// Returns the recipient with these roles.
     #[must_use]
     pub fn with_roles(self, roles: BTreeSet<Role>) -> Self {
         Self { roles: Some(roles), ..self }
@@ -62,30 +62,30 @@ impl Recipient {
         role::opens_all(self.roles.as_ref())
     }
 
-    /// Whether this ciphertext can be opened with its private key.
+    /// Whether its private key opens a ciphertext with these tags.
     pub(super) fn is_tagged(&self, tags: &[String]) -> bool {
         tag(&self.text).is_some_and(|tag| tags.contains(&tag))
     }
 
-    /// What its user has to confirm: another key, or other roles, are another decision.
+    /// Returns the text that the user confirms: roles and key.
     pub(super) fn decision(&self) -> String {
         let roles = self.roles.as_ref().map_or("all".to_owned(), role::joined);
         format!("{roles} {}", self.text)
     }
 
-    /// Whether it is the same key, whatever roles and comment it has.
+    /// Whether the keys are the same, whatever their roles and comments.
     pub fn is_same(&self, other: &Self) -> bool {
         self.text == other.text
     }
 
-    /// The same key with the roles that it has among the recipients; also with that comment, unless it brings one.
+    /// Returns the recipient with the roles of a known one, and with that one's comment if it has none itself.
     #[must_use]
     pub fn as_known(self, known: &Self) -> Self {
         let comment = if self.comment.is_empty() { known.comment.clone() } else { self.comment };
         Self { roles: known.roles.clone(), comment, ..self }
     }
 
-    /// Whether a text means it: its comment, its key, or both.
+    /// Whether a text is its comment, its key, or both.
     pub(super) fn is_named(&self, name: &str) -> bool {
         let name = name.trim();
         !name.is_empty() && (name == self.comment || name == self.text || name == self.key_line())
@@ -115,7 +115,7 @@ impl FromStr for Recipient {
         }
         let mut words = text.split_whitespace().peekable();
         let roles = match words.peek() {
-            // A role may look almost like a key's type: it names a host.
+            // Not just a prefix of a key's type: a role may contain the name of any host.
             Some(word) if !is_key_type(word) => {
                 let roles = word.split(',').map(str::parse).collect::<Result<BTreeSet<Role>, _>>();
                 words.next();
@@ -146,7 +146,7 @@ pub(super) fn is_sealed(secret: &str) -> bool {
     secret.starts_with(ARMOUR)
 }
 
-/// Encrypts a text so that each of the recipients can open it.
+/// Encrypts a text to each of the recipients.
 pub(super) fn seal<'a>(
     text: &SecretString,
     recipients: impl IntoIterator<Item = &'a Recipient>,
@@ -165,13 +165,13 @@ pub(super) fn seal<'a>(
     String::from_utf8(sealed).map_err(|error| error.to_string())
 }
 
-/// The tag by which a ciphertext names a key (`ssh-ed25519 AAAA…`): the first four bytes of the key's digest.
+/// Returns the tag of a key (`ssh-ed25519 AAAA…`) in ciphertexts: the first four bytes of the key's digest.
 pub(super) fn tag(key: &str) -> Option<String> {
     let bytes = BASE64_STANDARD.decode(key.split_whitespace().nth(1)?).ok()?;
     Some(BASE64_STANDARD_NO_PAD.encode(&Sha256::digest(bytes)[..4]))
 }
 
-/// The tags of the keys that open a ciphertext. They are in its header, in clear.
+/// Returns the tags of the keys that open a ciphertext, from its header, which is not encrypted.
 pub(super) fn tags(armour: &str) -> Result<Vec<String>, String> {
     let mut reader = BufReader::new(ArmoredReader::new(armour.as_bytes()));
     let mut tags = Vec::new();

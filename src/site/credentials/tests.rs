@@ -20,7 +20,7 @@ mod roles;
 
 const SECRET: &str = "hunter2-hunter2";
 
-/// A site in a git repository, and keys of some people.
+/// A site in a git repository, with the keys of three users.
 struct Scene {
     folder: TempDir,
 }
@@ -46,7 +46,7 @@ impl Scene {
         fs::read_to_string(self.folder.path().join(format!("{name}.pub"))).unwrap().parse().unwrap()
     }
 
-    /// The credentials as somebody sees them.
+    /// Opens the credentials as a user.
     fn of(&self, name: &str) -> Result<Credentials, CredentialsError> {
         let (environment, root) = (Environment::default(), self.root());
         let lookup =
@@ -55,20 +55,20 @@ impl Scene {
         Credentials::of(&Site::find(&lookup).unwrap(), keys, self.trust(name))
     }
 
-    /// What somebody has decided.
+    /// Returns the decisions of a user.
     fn trust(&self, name: &str) -> TrustStore {
         let state = self.folder.path().join(format!("state-{name}"));
         TrustStore::of_user(&[("XDG_STATE_HOME".to_owned(), state.display().to_string())].into_iter().collect())
     }
 
-    /// The credentials as somebody sees them who has confirmed all recipients.
+    /// Opens the credentials as a user who has confirmed all recipients.
     fn confirmed_by(&self, name: &str) -> Credentials {
         let credentials = self.of(name).unwrap();
         credentials.confirm(&credentials.unconfirmed().unwrap()).unwrap();
         credentials
     }
 
-    /// Everything that git has ever known, in clear.
+    /// Returns the content of every object in git, in clear.
     fn history(&self) -> String {
         let git = |arguments: &[&str]| {
             let output = Command::new("git").arg("-C").arg(self.root()).args(arguments).output().unwrap();
@@ -95,7 +95,7 @@ fn server() -> ServerIdentity {
     "https://api.github.com".parse().unwrap()
 }
 
-/// For that server.
+/// Details with the server of `server`.
 fn details() -> Details {
     Details::for_server(server())
 }
@@ -120,7 +120,7 @@ fn without_recipients_secrets_are_for_their_owner_alone() {
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let status = Command::new("git").arg("-C").arg(scene.root()).args(["status", "--porcelain"]).output().unwrap();
     assert!(status.stdout.is_empty(), "git sees it: {}", String::from_utf8_lossy(&status.stdout));
-    // Another secret keeps the note.
+    // A new secret keeps the note.
     let entry = credentials.set(Kind::GithubHook, &name("me/x"), &"other".to_owned().into(), &details(), now).unwrap();
     assert_eq!((entry.rotated, entry.note.as_deref()), (Some(now), Some("a note")));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
@@ -141,10 +141,10 @@ fn git_knows_secrets_only_encrypted() {
     assert_eq!((opened(&ann, "me/x"), opened(&ann, "me/y")), (SECRET.to_owned(), format!("{SECRET}y")));
     assert!(matches!(scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")), Err(CredentialsError::Sealed(..))));
     assert_eq!(scene.of("bob").unwrap().list().unwrap().len(), 2, "names and times are no secrets");
-    // Also to RSA keys.
+    // RSA keys work as well.
     ann.add_recipient(scene.key("bob")).unwrap();
     assert_eq!(opened(&scene.of("bob").unwrap(), "me/y"), format!("{SECRET}y"));
-    // Who was removed opens nothing new.
+    // A removed recipient opens nothing new.
     let (removed, known) = ann.remove_recipient("bob@example").unwrap();
     assert_eq!((removed.to_string().as_str(), known.len()), ("bob@example", 2));
     assert!(scene.of("bob").unwrap().get(Kind::GithubHook, &name("me/x")).is_err());
@@ -169,7 +169,8 @@ fn nobody_is_locked_out() {
     assert!(ann.recipients().unwrap().is_empty(), "nothing is changed");
     ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
     assert_eq!(ann.get(Kind::Queue, &name("me")).unwrap().unwrap().reveal().expose_secret(), SECRET);
-    // A process that dies in the middle of encrypting leaves both: what is encrypted counts, and the rest is made up for.
+    // A process that dies while encrypting leaves both files: the encrypted one counts, and the next command does the
+    // rest.
     let plain = scene.root().join(".credentials/queue/me.json");
     let text = fs::read_to_string(&plain).unwrap();
     ann.add_recipient(scene.key("ann")).unwrap();
@@ -240,7 +241,7 @@ fn what_a_process_that_died_has_begun_is_gone_on_with() {
         ann.set(Kind::GithubHook, &name(project), &SECRET.to_owned().into(), &details(), now).unwrap();
     }
     let lock = scene.root().join(".git/index.lock");
-    // Each of them is written, and cannot be committed.
+    // Everything is written, but cannot be committed.
     let fails = |work: &dyn Fn() -> Result<(), CredentialsError>| {
         fs::write(&lock, "").unwrap();
         let error = work().unwrap_err();
@@ -262,7 +263,7 @@ fn what_a_process_that_died_has_begun_is_gone_on_with() {
     let (removed, known) = ann.remove_recipient("bob@example").unwrap();
     assert_eq!((removed.to_string().as_str(), known.len(), is_clean()), ("bob@example", 1, true));
     assert!(matches!(ann.remove_recipient("bob@example"), Err(CredentialsError::NoRecipient(_))));
-    // Half of the secrets are for one more, and the list does not name him yet.
+    // Half of the secrets are encrypted to one more recipient, who is not in the list yet.
     let list = fs::read_to_string(scene.root().join("credentials/recipients")).unwrap();
     ann.add_recipient(scene.key("eve")).unwrap();
     fs::write(scene.root().join("credentials/recipients"), list).unwrap();
@@ -292,7 +293,7 @@ fn nothing_is_encrypted_to_a_recipient_that_came_with_a_commit() {
     assert!(refused(ann.set_all(Kind::GithubHook, &[], Timestamp::now()).unwrap_err()));
     assert!(refused(ann.add_recipient(scene.key("bob")).unwrap_err()));
     assert!(scene.of("eve").unwrap().get(Kind::Queue, &name("me")).is_err());
-    // Confirmed as a worker, it is not as an operator.
+    // Confirmed as a worker does not mean confirmed as an operator.
     store(&scene.confirmed_by("ann")).unwrap();
     assert!(scene.of("eve").unwrap().get(Kind::Queue, &name("me")).is_ok());
     fs::write(&file, fs::read_to_string(&file).unwrap().replace("worker:x", "operator")).unwrap();
@@ -377,7 +378,7 @@ fn a_passphrase_is_asked_for_once_and_only_for_the_key_that_opens() {
     let locked = with(&["locked"], Some("open sesame"));
     assert_eq!((opened(&locked, "me/x"), opened(&locked, "me/y")), (SECRET.to_owned(), SECRET.to_owned()));
     assert_eq!(asked.swap(0, Ordering::Relaxed), 1);
-    // Another key opens it, or this one does not: nobody is asked.
+    // Another key opens it, or this one cannot: no passphrase is asked for.
     opened(&with(&["locked", "ann"], None), "me/x");
     ann.remove_recipient("locked@example").unwrap();
     assert!(with(&["locked"], None).get(Kind::GithubHook, &name("me/x")).is_err());

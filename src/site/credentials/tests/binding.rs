@@ -1,4 +1,4 @@
-//! What a secret is bound to: kind, name, readers, the server that gets it, and the service that GitLab sends it to.
+//! Binding of secrets: to kind, name, readers, the server that gets them, and the service to which GitLab sends them.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn a_secret_is_given_out_for_what_it_was_stored_for_alone() {
         );
     }
     assert!(ann.get_for(Kind::Queue, &name("me"), &mq).unwrap().is_some());
-    // Its ciphertext as another kind's, with that kind's own words around it.
+    // Its ciphertext in a file of another kind, with that kind in clear.
     let sealed = scene.root().join("credentials/queue/me.json");
     let text = fs::read_to_string(&sealed).unwrap();
     let status = scene.root().join("credentials/github-status");
@@ -27,7 +27,7 @@ fn a_secret_is_given_out_for_what_it_was_stored_for_alone() {
     fs::write(status.join("me.json"), &copied).unwrap();
     let error = ann.get(Kind::GithubStatus, &name("me")).unwrap_err();
     assert!(matches!(error, CredentialsError::Foreign(..)), "{error}");
-    // As it is, under another name.
+    // Unchanged, under another name.
     fs::write(sealed.with_file_name("you.json"), &text).unwrap();
     assert!(matches!(ann.get(Kind::Queue, &name("you")), Err(CredentialsError::Foreign(..))));
     fs::write(sealed.with_file_name("you.json"), text.replace("\"me\"", "\"you\"")).unwrap();
@@ -38,14 +38,14 @@ fn a_secret_is_given_out_for_what_it_was_stored_for_alone() {
         assert!(matches!(ann.get(Kind::Queue, &name("me")), Err(CredentialsError::Foreign(..))), "{to}");
     }
     fs::write(&sealed, &text).unwrap();
-    // In clear where git knows it.
+    // Unencrypted in the folder that git tracks.
     let clear = text.split("\"secret\": \"").next().unwrap().to_owned() + "\"secret\": \"hunter2\"}";
     fs::write(&sealed, clear).unwrap();
     let error = ann.get(Kind::Queue, &name("me")).unwrap_err();
     assert!(matches!(&error, CredentialsError::Clear(_)) && !error.to_string().contains("hunter2"), "{error}");
     fs::write(&sealed, "x".repeat(2 << 20)).unwrap();
     assert!(ann.get(Kind::Queue, &name("me")).unwrap_err().to_string().contains("longer than 1 MiB"));
-    // Another secret takes the place of what cannot be used.
+    // A new secret replaces an unusable file.
     ann.set(Kind::Queue, &name("me"), &SECRET.to_owned().into(), &Details::for_server(mq.clone()), now).unwrap();
     assert!(ann.get_for(Kind::Queue, &name("me"), &mq).unwrap().is_some());
 }
@@ -62,7 +62,7 @@ fn a_secret_that_gitlab_sends_goes_to_the_service_that_it_is_bound_to() {
         ann.set(kind, &name("me/x"), &SECRET.to_owned().into(), &details, Timestamp::now()).unwrap()
     };
     let given = |kind, service| ann.get_for_service(kind, &name("me/x"), &gitlab, service);
-    // One from before there was this rule is for no service.
+    // A secret of an older version is for no service.
     store(Kind::GitlabHook, None);
     assert!(ann.get(Kind::GitlabHook, &name("me/x")).unwrap().unwrap().needs_service());
     let error = given(Kind::GitlabHook, &own).unwrap_err();
@@ -75,14 +75,14 @@ fn a_secret_that_gitlab_sends_goes_to_the_service_that_it_is_bound_to() {
         error.to_string().contains("is for the web service at https://ci.example, not for https://evil"),
         "{error}"
     );
-    // Another secret stays bound, and a commit cannot bind it to another service.
+    // A new secret stays bound, and a commit cannot bind it to another service.
     store(Kind::GitlabHook, None);
     assert!(given(Kind::GitlabHook, &own).is_ok() && given(Kind::GitlabHook, &evil).is_err());
     let file = scene.root().join("credentials/gitlab-hook/me%2Fx.json");
     let text = fs::read_to_string(&file).unwrap();
     fs::write(&file, text.replace("ci.example", "evil.example")).unwrap();
     assert!(matches!(given(Kind::GitlabHook, &evil), Err(CredentialsError::Foreign(..))));
-    // GitHub's hooks sign with theirs, and send it to nobody.
+    // GitHub signs with the secret and does not send it.
     assert_eq!(store(Kind::GithubHook, Some(&own)).service, None);
     assert!(given(Kind::GithubHook, &evil).is_ok());
 }
@@ -101,7 +101,7 @@ fn a_secret_from_before_secrets_were_bound_is_bound_first() {
     let refused =
         || matches!(ann.get_for(Kind::GithubHook, &name("me/x"), &server()), Err(CredentialsError::Unbound(..)));
     assert!(refused() && ann.get(Kind::GithubHook, &name("me/x")).unwrap().unwrap().for_comparison().is_err());
-    // Encrypting it to others does not bind it, and it is for operators alone, whatever its file says meanwhile.
+    // Encrypting it again does not bind it: it stays only for operators, whatever its file says in the meantime.
     entry.readers = Some(role("worker"));
     entry.server = Some("https://evil.example".parse().unwrap());
     fs::write(&path, entry.to_json(&old)).unwrap();

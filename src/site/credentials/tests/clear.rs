@@ -1,4 +1,4 @@
-//! Where secrets may be in clear.
+//! Unencrypted secrets.
 
 use super::*;
 
@@ -23,7 +23,7 @@ fn nothing_is_stored_in_clear_where_secrets_were_encrypted() {
     fs::remove_dir_all(scene.root().join("credentials")).unwrap();
     assert!(refused(set("ann")), "ann knows that there were recipients");
     assert!(!scene.root().join(".credentials").exists());
-    // A new site in the same place begins anew.
+    // A new site in the same place starts without decisions.
     scene.trust("ann").trust_new(&scene.root()).unwrap();
     set("ann").unwrap();
 }

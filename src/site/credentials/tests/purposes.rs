@@ -1,8 +1,8 @@
-//! What a site's committer can make of the next secret.
+//! Attempts of a committer to choose the purpose of the next secret.
 
 use super::*;
 
-/// What somebody who knows a public key can write: a secret of their own, for whatever they like.
+/// Writes what anyone with a public key can: another secret, for any purpose.
 fn forge(scene: &Scene, of: &Entry, server: &str, readers: Option<&str>) {
     let entry = Entry { server: Some(server.parse().unwrap()), readers: readers.map(role), ..of.clone() };
     let payload = Opened::payload(&entry, &"theirs".to_owned().into());
@@ -23,7 +23,7 @@ fn the_next_secret_goes_where_its_operator_has_said() {
     };
     let entry = set(&ann, Kind::Queue, &Details::for_server(mq.clone())).unwrap();
     set(&ann, Kind::Queue, &Details::default()).expect("it stays as it was");
-    // The site's own setting goes the same way.
+    // The site's own setting cannot choose it either.
     let by_site = Details { usual: Some(EVIL.parse().unwrap()), ..Details::default() };
     forge(&scene, &entry, EVIL, None);
     for is_there in [true, false] {
@@ -36,7 +36,7 @@ fn the_next_secret_goes_where_its_operator_has_said() {
     }
     let error = ann.set_all(Kind::Queue, &[(name("me"), SECRET.to_owned().into(), by_site.clone())], Timestamp::now());
     assert!(matches!(error, Err(CredentialsError::Unagreed { .. })));
-    // What is said counts, and what was confirmed.
+    // A given or confirmed purpose counts.
     set(&ann, Kind::Queue, &Details::for_server(mq.clone())).unwrap();
     forge(&scene, &entry, EVIL, None);
     let planned = ann.planned(Kind::Queue, &name("me"), &by_site, Timestamp::now()).unwrap();

@@ -1,10 +1,10 @@
-//! Recipients that a commit brings back, changes or doubles, and what cannot be one.
+//! Recipients that a commit restores, changes or doubles, and invalid ones.
 
 use super::*;
 
 const KIND: Kind = Kind::GithubHook;
 
-/// A site with two operators, and a secret that only they need.
+/// A site with two recipients, and a secret for operators.
 struct Pair {
     scene: Scene,
     ann: Credentials,
@@ -26,7 +26,7 @@ impl Pair {
         self.ann.set(KIND, &name("me/x"), &SECRET.to_owned().into(), &details, Timestamp::now()).map(drop)
     }
 
-    /// Whether Eve's key alone opens the secret.
+    /// Whether Eve's key opens the secret.
     fn eve_reads(&self) -> bool {
         self.scene.of("eve").unwrap().get(KIND, &name("me/x")).is_ok()
     }
@@ -35,7 +35,7 @@ impl Pair {
         fs::read_to_string(self.scene.root().join("credentials/recipients")).unwrap()
     }
 
-    /// What a pulled commit makes of the list.
+    /// Replaces the list, as a pulled commit would.
     fn pull(&self, list: &str) {
         fs::write(self.scene.root().join("credentials/recipients"), list).unwrap();
     }
@@ -61,7 +61,7 @@ fn a_recipient_that_comes_back_is_confirmed_anew() {
     pair.pull(&(pair.list() + &pair.line_of_eve("operator")));
     assert!(!pair.ann.known_recipients().unwrap()[1].is_confirmed);
     pair.is_refused();
-    // Also one that somebody else removed: every command that looks at the list sees it.
+    // The same if another user removed it: every command that reads the list notices that.
     pair.ann.confirm(&pair.ann.unconfirmed().unwrap()).unwrap();
     pair.store().unwrap();
     let both = pair.list();
@@ -90,7 +90,7 @@ fn what_commits_took_away_and_brought_back_is_seen() {
         git(&pair.scene, &["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "-a", "-m", "x"]);
     };
     let without = both.replace(&pair.line_of_eve("operator"), "");
-    // One pull brings both, as somebody's removal and somebody else's commit on top; or hides the list in between.
+    // One pull brings both, as two users' commits; or an invalid list hides the one in between.
     for between in [without.as_str(), &both.replace("operator", "worker:a"), "no list\n"] {
         pair.ann.confirm(&pair.ann.unconfirmed().unwrap()).unwrap();
         pair.store().unwrap();
@@ -100,7 +100,7 @@ fn what_commits_took_away_and_brought_back_is_seen() {
         let error = pair.store().unwrap_err();
         assert!(matches!(&error, CredentialsError::Unconfirmed(_)), "{between}: {error}");
     }
-    // The same from a branch that is merged.
+    // The same from a merged branch.
     pair.ann.confirm(&pair.ann.unconfirmed().unwrap()).unwrap();
     pair.store().unwrap();
     git(&pair.scene, &["checkout", "-q", "-b", "theirs"]);
@@ -111,7 +111,7 @@ fn what_commits_took_away_and_brought_back_is_seen() {
     git(&pair.scene, &merge);
     assert_eq!(pair.list(), both);
     assert!(matches!(pair.store(), Err(CredentialsError::Unconfirmed(_))));
-    // Other commits change nothing, and a history that is gone confirms nothing.
+    // Other commits change nothing, and a missing history confirms nothing.
     pair.ann.confirm(&pair.ann.unconfirmed().unwrap()).unwrap();
     fs::write(pair.scene.root().join("worker.conf"), "# x\n").unwrap();
     commit(&both);
@@ -127,7 +127,7 @@ fn what_commits_took_away_and_brought_back_is_seen() {
 #[test]
 fn what_was_not_done_confirms_nothing() {
     let pair = Pair::new("worker:a");
-    // Nobody here could open the secrets.
+    // Without a key that opens the secrets.
     let stranger = pair.scene.of("bob").unwrap();
     stranger.confirm(&stranger.unconfirmed().unwrap()).unwrap();
     stranger.add_recipient(pair.scene.key("eve").with_roles(role("operator"))).unwrap_err();
@@ -148,7 +148,7 @@ fn a_site_that_is_trusted_no_more_has_no_confirmed_recipients() {
 fn every_line_of_a_key_is_changed_and_removed() {
     let pair = Pair::new("worker:a");
     let doubled = pair.list() + &pair.line_of_eve("operator").replace("eve@example", "ann@example");
-    // Not even a change of that key's own roles takes the second line for confirmed.
+    // Changing that key's roles does not confirm the second line.
     pair.pull(&doubled);
     pair.ann.add_recipient(pair.scene.key("eve").with_roles(role("worker:b"))).unwrap();
     assert_eq!(pair.list().lines().count(), 2);
@@ -157,7 +157,7 @@ fn every_line_of_a_key_is_changed_and_removed() {
     let (removed, _) = pair.ann.remove_recipient("eve@example").unwrap();
     assert_eq!((removed.to_string().as_str(), pair.list().lines().count()), ("eve@example", 1));
     assert!(matches!(pair.ann.remove_recipient("eve@example"), Err(CredentialsError::NoRecipient(_))));
-    // Two keys of one name are still two.
+    // Two keys with the same comment are still two.
     pair.pull(&doubled);
     assert!(matches!(pair.ann.remove_recipient("ann@example"), Err(CredentialsError::Ambiguous(_))));
 }

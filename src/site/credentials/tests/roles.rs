@@ -1,4 +1,4 @@
-//! Which key opens what.
+//! Roles, and the secrets that their keys open.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn shown(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(|entry| format!("{} {}", entry.kind, entry.name)).collect()
 }
 
-/// What somebody opens with their key alone.
+/// Returns the entries that a user's key opens.
 fn opens(scene: &Scene, who: &str) -> Vec<String> {
     let credentials = scene.of(who).unwrap();
     let mut opened = Vec::new();
@@ -49,13 +49,13 @@ fn what_one_hosts_key_alone_opens_is_exactly_its_list() {
         (opens("bob"), opens("eve"), opens("ann").len()),
         (of_host.map(String::from).into(), of_web.map(String::from).into(), 9)
     );
-    // The list says the same of each, from the ciphertexts alone.
+    // The list contains the same entries, from the ciphertexts alone.
     for known in scene.of("eve").unwrap().known_recipients().unwrap() {
         let listed = shown(&known.opens);
         let who = known.recipient.to_string().replace("@example", "");
         assert_eq!(listed, opens(&who), "{who}");
     }
-    // Another role is another list, with real keys.
+    // Another role has another list, with real keys.
     let added = ann.add_recipient(scene.key("bob").with_roles(role("worker:host2"))).unwrap();
     assert!(added.is_new && added.unsaid.is_empty());
     assert_eq!(
@@ -68,7 +68,7 @@ fn what_one_hosts_key_alone_opens_is_exactly_its_list() {
     assert_eq!(opens("bob"), ["queue host2", "swift store"]);
     let (_, known) = ann.remove_recipient("bob@example").unwrap();
     assert_eq!((known.len(), opens("bob").len()), (2, 0), "it is said which ones it knew");
-    // What nobody says anything about is nobody's.
+    // Without known readers it is stored for no role.
     let error = ann.set(Kind::Queue, &name("someone"), &SECRET.to_owned().into(), &details(), now).unwrap_err();
     assert!(matches!(error, CredentialsError::NoReaders(..)), "{error}");
     let error = ann.add_recipient(scene.key("ann").with_roles(role("web"))).unwrap_err();
@@ -79,7 +79,7 @@ fn what_one_hosts_key_alone_opens_is_exactly_its_list() {
 fn what_was_stored_before_there_were_roles_is_for_operators() {
     let scene = Scene::new();
     let ann = scene.of("ann").unwrap();
-    // One is stored before there is any recipient.
+    // One is stored before the first recipient.
     let store = |kind: Kind, who: &str| {
         ann.set(kind, &name(who), &SECRET.to_owned().into(), &details(), Timestamp::now()).unwrap();
     };
@@ -97,7 +97,7 @@ fn what_was_stored_before_there_were_roles_is_for_operators() {
     let added = ann.add_recipient(scene.key("eve").with_roles(role("web"))).unwrap();
     assert_eq!(opens(&scene, "eve"), ["queue web", "github-hook me/x"]);
     assert_eq!(shown(&added.unsaid), ["queue admin", "swift ci"]);
-    // It stays so when all is encrypted again, until somebody says more.
+    // That stays so when all are encrypted again, until a user names readers.
     ann.remove_recipient("eve@example").unwrap();
     assert_eq!(opens(&scene, "bob"), ["queue host1"]);
     let said = Details { readers: Some(role("worker")), ..details() };
@@ -119,7 +119,7 @@ fn what_a_narrower_role_opens_no_more_is_named() {
     assert_eq!(lost_as("worker:host1"), ["queue b", "queue c"]);
     assert_eq!(lost_as("worker:host2"), ["queue a"]);
     assert!(lost_as("worker:host1,worker:host2") == [""; 0] && lost_as("operator") == [""; 0]);
-    // What was encrypted to a key that opens it no more, such as by an older version, is named as well.
+    // Also named is an entry whose ciphertext, for example of an older version, has more keys than it should.
     let path = scene.root().join("credentials/queue/c.json");
     ann.add_recipient(scene.key("bob").with_roles(role("web"))).unwrap();
     let (entry, _) = Entry::from_json(&fs::read_to_string(&path).unwrap()).unwrap();
