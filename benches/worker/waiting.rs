@@ -2,7 +2,7 @@
 
 use crate::support::site::{TestSite, until};
 
-/// Waits until so many slots consume the site's queue, which the worker may have to declare first.
+/// Waits until this number of slots consumes the site's queue, which the worker may have to declare first.
 pub fn until_slots_wait(site: &TestSite, slots: u32) {
     let name = site.queue_name();
     until("the worker waits", || {

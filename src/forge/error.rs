@@ -87,7 +87,7 @@ pub enum ForgeError {
         address: String,
         /// Path of the request.
         what: String,
-        /// What is wrong with the answer.
+        /// Error of the parser.
         reason: String,
     },
 }

@@ -24,7 +24,7 @@ pub enum Event {
 pub struct ClosedPull {
     /// Its number.
     pub number: u64,
-    /// When it last changed, if the forge says so.
+    /// Time of its last change, if the forge names it.
     pub updated: Option<Timestamp>,
 }
 
@@ -118,7 +118,7 @@ struct BaseRepo {
 }
 
 impl GitHubPull {
-    /// Returns when it last changed.
+    /// Returns the time of its last change.
     pub(super) fn updated(&self) -> Option<Timestamp> {
         self.updated_at.as_ref()?.parse().ok()
     }

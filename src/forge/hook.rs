@@ -102,8 +102,8 @@ impl Hook {
 
     /// Returns the hook with the architectures and the environment of a query, if the query is one of this hook.
     ///
-    /// It may name fewer architectures, and another environment where `env_allowed` matches. An empty query means the
-    /// hook as it is.
+    /// The query may name fewer architectures, and another environment where `env_allowed` matches. An empty query
+    /// means the hook as it is.
     pub fn asked(&self, query: &Query) -> Option<Self> {
         if *query == Query::default() {
             return Some(self.clone());

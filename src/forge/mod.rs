@@ -239,7 +239,7 @@ pub struct PullRequest {
     pub commit: Commit,
     /// Whether it is open.
     pub open: bool,
-    /// When it last changed, if the forge says so. Deliveries may arrive in another order than the changes.
+    /// Time of its last change, if the forge names it. Deliveries may arrive in another order than the changes.
     pub updated: Option<Timestamp>,
     /// The address from which git fetches the target project.
     #[serde(skip)]

@@ -27,7 +27,7 @@ pub struct Delivered {
     pub id: u64,
     /// The name of the event.
     pub event: String,
-    /// When it was sent.
+    /// Time when it was sent.
     pub at: Option<Timestamp>,
     /// HTTP status of the answer; none without an answer.
     pub status: Option<u16>,

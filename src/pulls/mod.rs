@@ -42,13 +42,13 @@ pub struct PullTest {
     pub context: String,
     /// The request.
     pub submission: Submission,
-    /// When it was requested.
+    /// Time of the request.
     pub created: Timestamp,
-    /// When the pull request last changed, if the forge says so; otherwise when the test was requested.
+    /// Time of the last change of the pull request, if the forge names it; otherwise of the request.
     pub changed: Timestamp,
     /// Its stage.
     pub stage: Stage,
-    /// Why it is withdrawn; otherwise empty.
+    /// Reason why it is withdrawn; otherwise empty.
     pub reason: String,
     /// The state that the forge should show.
     pub state: State,
@@ -60,20 +60,20 @@ pub struct PullTest {
     pub shown: Option<State>,
     /// Number of failed attempts to show the state, in a row.
     pub tries: u32,
-    /// Why the last attempt failed.
+    /// Reason why the last attempt failed.
     pub trouble: String,
 }
 
 /// Stage of a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It is recorded, and may not be queued.
+    /// Recorded, and perhaps not queued.
     Received,
-    /// It is in its queue, or at a worker.
+    /// In its queue, or at a worker.
     Queued,
-    /// It will be removed from its queue, if it is still there.
+    /// To be removed from its queue, if it is still there.
     Withdrawn,
-    /// It has ended.
+    /// Ended.
     Ended,
 }
 

@@ -24,7 +24,7 @@ const OTHERS: usize = 16 << 10;
 const KNOWN_SHARE: usize = KNOWN / 2;
 /// Maximum share of one address in the memory for others, in KiB: a little more than one of the largest bodies.
 const OTHERS_SHARE: usize = 6 << 10;
-/// Size above which a body is refused when no more memory is free, in KiB. Smaller ones wait.
+/// Size above which a body is refused when memory is short, in KiB. Smaller ones wait for memory.
 const LARGE: usize = 256;
 /// Timeout for a whole body.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -125,7 +125,7 @@ impl Drop for Reserved {
 
 /// The rate at which a body arrives.
 struct Pace {
-    /// When the whole body must have arrived.
+    /// Time by which the whole body must have arrived.
     deadline: Instant,
     /// End of the present window.
     window: Instant,

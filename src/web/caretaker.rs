@@ -219,10 +219,10 @@ async fn remembering(service: &Service, changed: &watch::Sender<()>, looked: &Ca
     }
 }
 
-/// What is searched for tests that are not in the journal.
+/// Places to search for tests that are not in the journal.
 enum Due {
     All,
-    /// These projects; the empty name stands for the queues.
+    /// These projects. The empty name stands for the queues.
     Only(HashSet<String>),
 }
 

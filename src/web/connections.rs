@@ -36,11 +36,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
-    /// It is idle, or receives the head of a request.
+    /// Idle, or receiving the head of a request.
     Waiting,
-    /// It receives a body.
+    /// Receiving a body.
     Body,
-    /// Its request is processed.
+    /// Processing a request.
     Working,
 }
 

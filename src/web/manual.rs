@@ -77,7 +77,7 @@ async fn ask(service: &Service, user: &Name, requests: Vec<Submission>) -> Resul
         match duplicate {
             None => new.push(request),
             Some(duplicate) => {
-                // Recorded so that its page can be shown, whoever made the request first.
+                // Recorded so that its page can be shown to any user who made the same request.
                 told.extend(duplicate.uuid.parse::<RequestId>().ok().map(|id| (id, request.clone())));
                 let (queue, package) = (&request.queue, request.request.package().as_str());
                 let state = duplicate.state.word();

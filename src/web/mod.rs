@@ -1,7 +1,7 @@
 //! The web service: accepts requests and deliveries of hooks, and keeps the statuses of pull requests up to date.
 //!
-//! It speaks plain HTTP, for a reverse proxy with TLS. All of its state is in the journal, the queue, the store and the
-//! site, so that it can be killed at any time.
+//! The service speaks plain HTTP, for a reverse proxy with TLS. All of its state is in the journal, the queue, the store
+//! and the site, so that it can be killed at any time.
 
 mod bearer;
 mod bodies;

@@ -83,14 +83,14 @@ struct Count {
     times: u32,
 }
 
-/// How to log a refusal.
+/// Extent of the log about a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Line {
-    /// With the full line.
+    /// A full line.
     Whole,
-    /// With a note that this is the last line about the sender for a while.
+    /// A line that says that it is the last one about the sender for a while.
     Last,
-    /// Not at all.
+    /// No line.
     None,
 }
 

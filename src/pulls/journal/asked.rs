@@ -27,9 +27,9 @@ pub struct AskedRequest {
     pub container: String,
     /// Prefix of the names of its result's files.
     pub prefix: String,
-    /// When it was made.
+    /// Time of the request.
     pub created: Timestamp,
-    /// When its result was last searched.
+    /// Time of the last search for its result.
     pub checked: Timestamp,
     /// Description of its outcome; empty before a result was found.
     pub outcome: String,
@@ -76,7 +76,7 @@ impl Journal {
         .await
     }
 
-    /// Deletes requests that are certainly not queued, which their user was told.
+    /// Deletes requests that are certainly not queued, as their user was informed.
     ///
     /// # Errors
     /// When the file cannot be written.

@@ -21,11 +21,11 @@ pub struct Delivered {
     pub id: String,
     /// Digest of its body. Address and id are not part of it, because they are not signed.
     pub digest: String,
-    /// What it requests.
+    /// The requested action.
     pub wish: Wish,
 }
 
-/// What a delivery requests.
+/// Action that a delivery requests.
 #[derive(Debug, Clone)]
 pub enum Wish {
     /// Tests of a commit.
@@ -40,7 +40,7 @@ pub enum Wish {
         project: Project,
         /// The number of the pull request.
         number: u64,
-        /// When it was closed, according to the forge.
+        /// Time when it was closed, according to the forge.
         changed: Timestamp,
         /// The contexts of the tests.
         contexts: Vec<String>,
@@ -67,12 +67,12 @@ impl Wish {
 /// Decision about a delivery.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Begun {
-    /// It is new. These tests are to be queued, without those whose commit is queued already or superseded.
+    /// The delivery is new. These of its tests are to be queued; the others are queued already, or superseded.
     New(Vec<PullTest>),
-    /// It was processed before.
+    /// The delivery was processed before.
     Done,
-    /// It, or another one that requests the same, was received before, and whether that is queued is unknown. Nothing
-    /// was recorded.
+    /// The delivery, or another one that requests the same, was received before and may not be queued. Nothing was
+    /// recorded.
     Unfinished,
     /// Another delivery had the same content: it is a replay.
     Repeated,
@@ -279,7 +279,7 @@ fn begin(transaction: &Transaction<'_>, delivery: &Delivered, now: Timestamp) ->
 /// Whether a test is to be queued.
 enum Standing {
     Wanted,
-    /// The same commit is queued or runs already, there is a newer commit, or the pull request is closed. That happens
+    /// The same commit is queued or runs already, there is a newer one, or the pull request is closed. That happens
     /// to pull requests that are reopened, to projects with two hooks, and to deliveries that are sent again after an
     /// outage.
     Needless,

@@ -103,7 +103,7 @@ pub struct Counts {
     pub stages: [u64; 4],
     /// Statuses that the forge has not accepted yet.
     pub unshown: u64,
-    /// Those that it has refused at least once.
+    /// Statuses among them that the forge has refused at least once.
     pub troubled: u64,
 }
 
