@@ -1,8 +1,8 @@
 //! Sites: queue, store, releases and workers that belong together. Each setting knows where it comes from.
 //!
 //! A site is a folder with the file `apt-ci.toml`, usually a git repository. It is the folder that the user names;
-//! otherwise the first one above the working directory, the user's own, or the machine's. A flag takes precedence over
-//! a variable, a variable over the file, and the file over the built-in default, which needs no server and no file.
+//! otherwise the first one from the working directory upwards, the user's own, or the machine's. A flag takes precedence
+//! over a variable, a variable over the file, and the file over the built-in default, which needs no server and no file.
 
 mod create;
 pub mod credentials;

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use super::SiteError;
 use super::error::shell_word;
 
-/// Maximum size of the file, in bytes. No password is longer.
+/// Maximum number of bytes that are read. No password is longer.
 const LIMIT: u64 = 4096;
 
 /// Reads the password: the file's text without the end of the line. A path inside the site at `root` must not lead out
