@@ -42,7 +42,10 @@ const RUN: [&str; 6] = [
 const NOT_RUN: [(&str, &str); 5] = [
     ("docs/guides/pull-requests.md", "GitHub answers; tests/pulls/ has the same commands against a server of its own"),
     ("docs/guides/site.md", "a person types secrets; tests/credentials.rs has the same commands"),
-    ("docs/guides/worker-host.md", "a host with systemd, and a worker under load; tests/control.rs and tests/explain.rs"),
+    (
+        "docs/guides/worker-host.md",
+        "a host with systemd, and a worker under load; tests/control.rs and tests/explain.rs",
+    ),
     ("docs/reference/rabbitmq.md", "the permissions are those of tests/support/rabbitmq.rs"),
     ("docs/reference/systemd.md", "a host with systemd"),
 ];
@@ -232,7 +235,8 @@ fn queues(_: &Services) -> Result<(), Failed> {
     let mut shown: Vec<String> = run(&site, &list.command).lines().map(|line| words(line, &site)).collect();
     shown.sort();
     let host = fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned();
-    let mut expected: Vec<String> = list.output.replace("host1", &host).lines().map(|line| words(line, &site)).collect();
+    let mut expected: Vec<String> =
+        list.output.replace("host1", &host).lines().map(|line| words(line, &site)).collect();
     expected.sort();
     assert_eq!(shown, expected);
     let id = site.json(&["running"])["systemd"].to_string();

@@ -1,4 +1,4 @@
-//! HTTP access to a forge's API: one client with the token, and the same timeouts and retries for both forges.
+//! Requests to a forge's API: when both forges' are repeated, and the client for GitLab's.
 
 use std::time::Duration;
 
@@ -27,9 +27,15 @@ pub(super) struct Api {
 
 /// A failed attempt.
 #[derive(Debug)]
-struct Failure {
+pub(super) struct Failure {
     error: ForgeError,
     is_connecting: bool,
+}
+
+impl From<ForgeError> for Failure {
+    fn from(error: ForgeError) -> Self {
+        Self { error, is_connecting: false }
+    }
 }
 
 impl ClassifyFailure for Failure {
@@ -39,6 +45,22 @@ impl ClassifyFailure for Failure {
         let is_soon = after.is_none_or(|after| after <= SHORT.max_delay);
         (self.error.is_passing() && is_soon).then_some(Transient { is_connecting: self.is_connecting, after })
     }
+}
+
+/// Makes attempts at a request until one succeeds or fails for good. Requests that would do something else a second time
+/// are made once. `what` names the request's subject in the log.
+pub(super) async fn repeated<T, F: Future<Output = Result<T, Failure>>>(
+    method: &Method,
+    what: &str,
+    attempt: impl Fn() -> F,
+) -> Result<T, ForgeError> {
+    // PATCH changes only settings of hooks here, and writes each of them whole.
+    let is_repeatable = [Method::GET, Method::PUT, Method::PATCH].contains(method);
+    let policy = if is_repeatable { SHORT } else { ONCE };
+    let log = |failure: &Failure, delay: Duration| {
+        tracing::debug!(%method, what, error = %failure.error, ?delay, "trying again");
+    };
+    retry(&policy, attempt, log).await.map_err(|failure| failure.error)
 }
 
 impl Api {
@@ -81,14 +103,7 @@ impl Api {
         body: Option<&(impl Serialize + ?Sized)>,
         what: &str,
     ) -> Result<(HeaderMap, String), ForgeError> {
-        // PATCH changes only settings of hooks here, and writes each of them whole.
-        let is_repeatable = matches!(method, Method::GET | Method::PUT | Method::PATCH);
-        let policy = if is_repeatable { SHORT } else { ONCE };
-        let attempt = || self.attempt(method.clone(), url.clone(), body, what);
-        let log = |failure: &Failure, delay: Duration| {
-            tracing::debug!(%method, what, error = %failure.error, ?delay, "trying again");
-        };
-        retry(&policy, attempt, log).await.map_err(|failure| failure.error)
+        repeated(&method, what, || self.attempt(method.clone(), url.clone(), body, what)).await
     }
 
     async fn attempt(
@@ -112,8 +127,7 @@ impl Api {
         if status.is_success() {
             return Ok((headers, text));
         }
-        let error = Answer::read(status, &headers).error(&self.address(), what, &text);
-        Err(Failure { error, is_connecting: false })
+        Err(Answer::read(status, &headers).error(&self.address(), what, &text).into())
     }
 }
 

@@ -1,23 +1,27 @@
 //! Client of GitHub's API, version 2022-11-28.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Method, Url};
+use octocrab::Octocrab;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::api::Api;
-use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
-use super::error::ForgeError;
+use super::api::{Failure, repeated};
+use super::error::{Answer, ForgeError};
 use super::event::GitHubPull;
 use super::remote::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::status::{State, Status};
 use super::{Commit, Project, PullRequest};
 use crate::server_url::ServerUrl;
 
-/// As many as GitHub gives in one page.
+/// Timeout for connecting, and for each read and write. A whole request may take twice as long.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Maximum number of entries per page that GitHub allows.
 const PAGE: usize = 100;
 /// Maximum number of pages that are read. No project has more hooks, and older pull requests are not needed.
 const PAGES: usize = 20;
@@ -28,7 +32,8 @@ const EVENTS: [&str; 2] = ["push", "pull_request"];
 
 /// A client of GitHub.
 pub struct GitHub {
-    api: Api,
+    client: Octocrab,
+    address: String,
 }
 
 #[derive(Deserialize)]
@@ -89,11 +94,20 @@ fn config(url: &str, secret: &SecretString) -> Value {
 
 impl GitHub {
     pub(super) fn new(api: &ServerUrl, token: Option<SecretString>) -> Result<Self, ForgeError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static(JSON));
-        headers.insert("x-github-api-version", HeaderValue::from_static("2022-11-28"));
-        let token = token.map(|token| (AUTHORIZATION, format!("Bearer {}", token.expose_secret()).into()));
-        Ok(Self { api: Api::new(api, headers, token)? })
+        let address = api.to_string();
+        let unusable = |error: octocrab::Error| unreachable(&address, &error);
+        let mut builder = Octocrab::builder()
+            .base_uri(address.as_str())
+            .map_err(unusable)?
+            .set_connect_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(PATIENCE))
+            .set_write_timeout(Some(PATIENCE))
+            .add_header(ACCEPT, JSON.to_owned())
+            .add_header(HeaderName::from_static("x-github-api-version"), "2022-11-28".to_owned());
+        if let Some(token) = token {
+            builder = builder.personal_token(token.expose_secret().to_owned());
+        }
+        Ok(Self { client: builder.build().map_err(unusable)?, address })
     }
 
     pub(super) async fn hooks(&self, project: &Project) -> Result<Vec<PresentHook>, ForgeError> {
@@ -248,16 +262,50 @@ impl GitHub {
         path: &str,
         body: Option<&(impl Serialize + ?Sized)>,
     ) -> Result<(HeaderMap, String), ForgeError> {
-        let url = Url::parse(&format!("{}{path}", self.api.address()));
-        let url = url.map_err(|error| self.unexpected(path, &error))?;
-        self.api.send(method, url, body, what(path)).await
+        repeated(&method, what(path), || self.attempt(&method, path, body)).await
+    }
+
+    /// Sends a request once. Of octocrab only the transport is used, not its typed calls: the types of this module require
+    /// only the fields that are needed, so that an answer of another version or server without the others is accepted.
+    async fn attempt(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&(impl Serialize + ?Sized)>,
+    ) -> Result<(HeaderMap, String), Failure> {
+        let unreachable = |error: octocrab::Error| Failure::from(unreachable(&self.address, &error));
+        let client = &self.client;
+        let exchange = async {
+            let response = match *method {
+                Method::GET => client._get(path).await,
+                Method::POST => client._post(path, body).await,
+                Method::PATCH => client._patch(path, body).await,
+                _ => client._delete(path, body).await,
+            };
+            let response = response.map_err(unreachable)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            Ok::<_, Failure>((status, headers, client.body_to_string(response).await.map_err(unreachable)?))
+        };
+        let late = || ForgeError::Unreachable {
+            address: self.address.clone(),
+            reason: format!("it has not answered for {} seconds", 2 * PATIENCE.as_secs()),
+        };
+        let (status, headers, text) = tokio::time::timeout(2 * PATIENCE, exchange).await.map_err(|_| late())??;
+        if status.is_success() {
+            return Ok((headers, text));
+        }
+        Err(Answer::read(status, &headers).error(&self.address, what(path), &text).into())
     }
 
     fn unexpected(&self, path: &str, error: &dyn std::fmt::Display) -> ForgeError {
-        ForgeError::Unexpected { address: self.api.address(), what: what(path).to_owned(), reason: error.to_string() }
+        ForgeError::Unexpected { address: self.address.clone(), what: what(path).to_owned(), reason: error.to_string() }
     }
 }
 
 fn what(path: &str) -> &str {
     path.split('?').next().unwrap_or(path).trim_start_matches('/')
+}
+
+fn unreachable(address: &str, error: &octocrab::Error) -> ForgeError {
+    ForgeError::Unreachable { address: address.to_owned(), reason: crate::http::innermost(error) }
 }

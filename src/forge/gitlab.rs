@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::api::Api;
-use super::client::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::error::ForgeError;
+use super::remote::{Delivered, PresentHook, ShownStatus, TokenFacts, newest};
 use super::status::{State, Status};
 use super::{Commit, Forge, Project, PullRequest};
 use crate::server_url::ServerUrl;

@@ -23,7 +23,8 @@ fn circles(uses: &Uses) -> Vec<Vec<String>> {
         modules.iter().map(|module| (*module, reached_from(module, uses))).collect();
     let mut circles: BTreeMap<Vec<&Name>, Vec<String>> = BTreeMap::new();
     for ((user, used), items) in uses {
-        let members: Vec<&Name> = reached[user].iter().filter(|other| reached[*other].contains(user)).copied().collect();
+        let members: Vec<&Name> =
+            reached[user].iter().filter(|other| reached[*other].contains(user)).copied().collect();
         if reached[used].contains(user) {
             let items: Vec<&str> = items.iter().map(String::as_str).collect();
             let line = format!("  {} uses {}: {}", user.join("::"), used.join("::"), items.join(", "));

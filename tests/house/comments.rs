@@ -6,7 +6,19 @@ const MAX_COLUMNS: usize = 120;
 
 /// First words that make a doc comment depend on what stands before it, or hide its subject.
 const UNCLEAR_BEGINNINGS: [&str; 14] = [
-    "The same", "As ", "It ", "Its ", "Those ", "These ", "They ", "That ", "Who ", "What ", "So many", "So often", "For so long",
+    "The same",
+    "As ",
+    "It ",
+    "Its ",
+    "Those ",
+    "These ",
+    "They ",
+    "That ",
+    "Who ",
+    "What ",
+    "So many",
+    "So often",
+    "For so long",
     "How it ",
 ];
 
@@ -24,7 +36,8 @@ const REPLACED_WORDS: [(&str, &str); 7] = [
 /// Returns the comment of a line, without its marker, if the line has nothing else.
 fn comment(line: &str) -> Option<(&str, bool)> {
     let line = line.trim_start();
-    let (is_doc, text) = match (line.strip_prefix("///").or_else(|| line.strip_prefix("//!")), line.strip_prefix("//")) {
+    let (is_doc, text) = match (line.strip_prefix("///").or_else(|| line.strip_prefix("//!")), line.strip_prefix("//"))
+    {
         (Some(text), _) => (true, text),
         (None, Some(text)) => (false, text),
         (None, None) => return None,

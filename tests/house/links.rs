@@ -84,8 +84,9 @@ fn every_link_leads_somewhere() {
             let folder = path.parent().expect("a folder");
             let file = if file.is_empty() { path.clone() } else { normal(&folder.join(file)) };
             let is_there = root().join(&file).exists();
-            let has_anchor =
-                anchor.is_none_or(|anchor| documents.get(&file).is_some_and(|text| anchors(text).contains(&anchor.to_owned())));
+            let has_anchor = anchor.is_none_or(|anchor| {
+                documents.get(&file).is_some_and(|text| anchors(text).contains(&anchor.to_owned()))
+            });
             if !is_there || !has_anchor {
                 broken.push(format!("{}: {target}", path.display()));
             }
@@ -103,11 +104,20 @@ fn the_book_lists_every_chapter_and_no_link_leaves_it() {
     for (path, text) in &documents {
         let Ok(chapter) = path.strip_prefix("docs") else { continue };
         if chapter != Path::new("SUMMARY.md") {
-            assert!(summary.contains(&format!("({})", chapter.display())), "SUMMARY.md does not list {}", chapter.display());
+            assert!(
+                summary.contains(&format!("({})", chapter.display())),
+                "SUMMARY.md does not list {}",
+                chapter.display()
+            );
         }
         for captures in link.captures_iter(&prose(text)).filter(|captures| !captures[1].contains("://")) {
             let target = normal(&path.parent().expect("a folder").join(&captures[1]));
-            assert!(target.starts_with("docs"), "{} links to {}, which the book does not have", path.display(), target.display());
+            assert!(
+                target.starts_with("docs"),
+                "{} links to {}, which the book does not have",
+                path.display(),
+                target.display()
+            );
         }
     }
 }
