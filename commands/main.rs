@@ -34,9 +34,12 @@ use clap::{Parser, Subcommand};
 use session::{GlobalArgs, Session};
 use ui::exit::ExitStatus;
 
+/// Version of the program, with the commit that it was built from if that is known. `build.rs` sets it.
+const VERSION: &str = env!("APT_CI_VERSION");
+
 /// Package-test CI for distributions: request autopkgtests, run them, and read their results
 #[derive(Parser)]
-#[command(name = "apt-ci", version, arg_required_else_help = true, after_help = ui::exit::HELP)]
+#[command(name = "apt-ci", version = VERSION, arg_required_else_help = true, after_help = ui::exit::HELP)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,

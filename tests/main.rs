@@ -35,6 +35,7 @@ mod support;
 mod terminal;
 mod transcripts;
 mod trust;
+mod version;
 mod waiting;
 
 use std::process::ExitCode;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         explain::trials,
         terminal::trials,
         transcripts::trials,
+        version::trials,
         trust::trials,
     ];
     let trials: Vec<Trial> = areas.into_iter().flat_map(|trials| trials(&services)).collect();
