@@ -8,6 +8,7 @@ use crate::ui::{self, exit::ExitStatus};
 
 /// Print shell completions
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci completions bash")]
 pub struct CompletionsArgs {
     /// Shell to print completions for
     shell: Shell,

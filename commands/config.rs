@@ -12,6 +12,7 @@ use crate::ui::table::{self, Cell, Column};
 
 /// Show each setting and its origin; passwords are hidden
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci config")]
 pub struct ConfigArgs {}
 
 pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {

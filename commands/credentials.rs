@@ -63,12 +63,16 @@ enum Command {
     /// List secrets (not their values)
     ///
     /// Piped output is tab-separated: kind, name, note, created, rotated, server, roles that need it.
+    #[command(after_help = "Example:\n  apt-ci credentials list")]
     List,
     /// Store a secret, or replace an existing one
+    #[command(after_help = "Example:\n  apt-ci credentials set queue host1 --for worker:host1")]
     Set(SetArgs),
     /// Replace an existing secret
+    #[command(after_help = "Example:\n  apt-ci credentials rotate api-key ann --generate")]
     Rotate(SetArgs),
     /// Bind unbound secrets to a server, or change the server or readers of a secret
+    #[command(after_help = "Example:\n  apt-ci credentials bind queue host1 --server amqps://mq.example.org")]
     Bind {
         /// Kind; without kind and name, all unbound secrets
         #[arg(requires = "name")]
@@ -82,6 +86,7 @@ enum Command {
         yes: bool,
     },
     /// Show the details of a secret
+    #[command(after_help = "Example:\n  apt-ci credentials show github-hook OWNER/REPO --reveal")]
     Show {
         #[command(flatten)]
         which: Which,
@@ -90,6 +95,7 @@ enum Command {
         reveal: bool,
     },
     /// Remove a secret; if it was committed, its encrypted form stays in git history
+    #[command(after_help = "Example:\n  apt-ci credentials remove queue host1")]
     Remove {
         #[command(flatten)]
         which: Which,
@@ -98,6 +104,7 @@ enum Command {
         yes: bool,
     },
     /// Import secrets from github-secrets.json or github-status-credentials.txt
+    #[command(after_help = "Example:\n  apt-ci credentials import github-secrets.json")]
     Import {
         /// File to import
         file: PathBuf,
@@ -107,6 +114,7 @@ enum Command {
         purpose: Purpose,
     },
     /// Write github-secrets.json or github-status-credentials.txt, readable only by you
+    #[command(after_help = "Example:\n  apt-ci credentials export github-secrets.json")]
     Export {
         /// File to write; must not exist yet
         file: PathBuf,
@@ -114,7 +122,7 @@ enum Command {
         form: Form,
     },
     /// Manage the SSH keys that can decrypt the secrets
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  apt-ci credentials recipients add ~/.ssh/id_ed25519.pub")]
     Recipients(Recipients),
 }
 
@@ -155,8 +163,12 @@ enum Recipients {
     /// List recipients and the secrets that they can decrypt
     ///
     /// Piped output is tab-separated: key, roles, secrets that it decrypts, whether you have confirmed it.
+    #[command(after_help = "Example:\n  apt-ci credentials recipients list")]
     List,
     /// Let a key decrypt the secrets that its roles need
+    #[command(
+        after_help = "Example:\n  apt-ci credentials recipients add ssh_host_ed25519_key.pub --role worker:host1"
+    )]
     Add {
         /// SSH key (ssh-ed25519 or ssh-rsa), or a file with one, such as ~/.ssh/id_ed25519.pub
         #[arg(value_name = "KEY|FILE", num_args = 1.., required = true)]
@@ -166,12 +178,14 @@ enum Recipients {
         roles: Vec<Role>,
     },
     /// Confirm recipients that were added in the site's files
+    #[command(after_help = "Example:\n  apt-ci credentials recipients confirm")]
     Confirm {
         /// Do not ask for confirmation
         #[arg(short, long)]
         yes: bool,
     },
     /// Remove a key and re-encrypt all secrets; rotate those that it could decrypt
+    #[command(after_help = "Example:\n  apt-ci credentials recipients remove ann@example")]
     Remove {
         /// Comment of the key, such as ann@example, or the key itself
         #[arg(value_name = "COMMENT|KEY")]

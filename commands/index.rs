@@ -82,6 +82,7 @@ enum Command {
     /// Write the database for proposed-migration and web pages, and its checksum
     ///
     /// It has the indexed results of the releases' public containers. The checksum is written to FILE.sha256.
+    #[command(after_help = "Example:\n  apt-ci index export /srv/www/autopkgtest.db")]
     Export {
         /// Output file (replaced atomically)
         #[arg(value_name = "FILE")]

@@ -9,6 +9,7 @@ use crate::ui::exit::ExitStatus;
 
 /// Create a site: a git repository with a commented configuration
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci init ~/ci-site")]
 pub struct InitArgs {
     /// Directory of the site; created if missing
     #[arg(default_value = ".")]

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod credentials;
 mod forge;
+mod help;
 mod index;
 mod init;
 mod log;
@@ -29,7 +30,7 @@ mod worker;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use session::{GlobalArgs, Session};
 use ui::exit::ExitStatus;
@@ -39,10 +40,27 @@ const VERSION: &str = env!("APT_CI_VERSION");
 
 /// Package-test CI for distributions: request autopkgtests, run them, and read their results
 #[derive(Parser)]
-#[command(name = "apt-ci", version = VERSION, arg_required_else_help = true, after_help = ui::exit::HELP)]
+#[command(
+    name = "apt-ci",
+    version = VERSION,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    after_help = ui::exit::HELP
+)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
+    /// Print version and commit
+    #[arg(
+        id = "version",
+        short = 'V',
+        long = "version",
+        action = clap::ArgAction::Version,
+        help_heading = "Global options",
+        hide_short_help = true
+    )]
+    _version: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
@@ -88,7 +106,8 @@ fn begin() -> ExitCode {
     if let Err(error) = ui::secret::refuse_private_keys(std::env::args_os()) {
         return ui::error::report(&error.into());
     }
-    let cli = Cli::parse();
+    let mut matches = help::command::<Cli>(std::env::args_os()).get_matches();
+    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
     let session = Session::new(cli.global);
     let runtime =
         match tokio::runtime::Builder::new_current_thread().thread_stack_size(BLOCKING_STACK).enable_all().build() {
@@ -131,10 +150,68 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{Command, CommandFactory};
+
+    use super::{Cli, help};
+
+    /// Calls `check` with each command that is not hidden, and with what is typed for it.
+    fn each(command: &Command, typed: &str, check: &mut impl FnMut(&str, &Command)) {
+        check(typed, command);
+        for subcommand in command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help") {
+            each(subcommand, &format!("{typed} {}", subcommand.get_name()), check);
+        }
+    }
+
+    fn built(mut command: Command) -> Command {
+        command.build();
+        command
+    }
 
     #[test]
     fn the_arguments_fit_together() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_summary_fits_a_small_terminal_and_has_an_example() {
+        for width in [80, 100] {
+            let mut failures = Vec::new();
+            each(&built(help::summary(Cli::command())), "apt-ci", &mut |typed, command| {
+                let shown = command.clone().term_width(width).render_help().to_string();
+                let last = shown.lines().last().unwrap_or_default();
+                // A usage is not wrapped, except by the terminal.
+                let rows: usize = shown.lines().map(|line| line.chars().count().div_ceil(width).max(1)).sum();
+                let is_complete = shown.contains("\nUsage: apt-ci")
+                    && shown.contains("\nExample")
+                    && last == format!("`{typed} --help` shows all options and examples.");
+                if rows > 24 || !is_complete {
+                    failures.push(format!("{typed} at {width}: {rows} rows\n{shown}"));
+                }
+            });
+            assert!(failures.is_empty(), "{}", failures.join("\n"));
+        }
+    }
+
+    #[test]
+    fn the_overview_names_every_command() {
+        let shown = built(help::summary(Cli::command())).render_help().to_string();
+        let is_named = |name: &str| shown.lines().any(|line| line.split([' ', ',']).any(|word| word == name));
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            assert!(is_named(command.get_name()), "{} is missing\n{shown}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn the_complete_help_hides_nothing_and_ends_with_the_global_options() {
+        each(&built(help::complete(Cli::command())), "apt-ci", &mut |typed, command| {
+            let shown = command.clone().term_width(100).render_help().to_string();
+            for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+                assert!(shown.contains(&format!("--{option}")), "{typed}: --{option}\n{shown}");
+            }
+            assert_eq!(shown.matches("\n      --json ").count(), 1, "{typed}: {shown}");
+            let heading = |line: &&str| line.ends_with("ptions:") && !line.starts_with(' ');
+            let last = shown.lines().rfind(heading);
+            assert_eq!(last, Some("Global options:"), "{typed}: {shown}");
+        });
     }
 }

@@ -8,6 +8,7 @@ use apt_ci::request::{SourcePackage, Text};
 use apt_ci::result::Outcome;
 use apt_ci::runs::{Question, Recorded, RecordedError, StoredRun};
 
+use crate::help::heading::QUEUEING;
 use crate::results::asking::{ask, outcome, releases};
 use crate::results::known::check_places;
 use crate::results::naming::{Where, find_run};
@@ -31,26 +32,33 @@ pub struct RetryArgs {
     #[arg(value_name = "RUN", required_unless_present_any = ["outcomes", "since"])]
     runs: Vec<String>,
     /// Retry all runs with this outcome (comma-separated for several)
-    #[arg(long = "outcome", value_name = "OUTCOME", conflicts_with = "runs", value_delimiter = ',', value_parser = outcome)]
+    #[arg(
+        long = "outcome",
+        value_name = "OUTCOME",
+        conflicts_with = "runs",
+        value_delimiter = ',',
+        value_parser = outcome,
+        help_heading = "Which runs"
+    )]
     outcomes: Vec<Outcome>,
     /// Retry all runs published since TIME, such as `2d`, `12h` or `2026-11-23`
-    #[arg(long, value_name = "TIME", conflicts_with = "runs")]
+    #[arg(long, value_name = "TIME", conflicts_with = "runs", help_heading = "Which runs")]
     since: Option<Since>,
     /// Only this package (with --outcome or --since)
-    #[arg(long, value_name = "PACKAGE", conflicts_with = "runs")]
+    #[arg(long, value_name = "PACKAGE", conflicts_with = "runs", help_heading = "Which runs")]
     package: Option<SourcePackage>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Which runs")]
     place: Where,
     /// Name recorded as the requester
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = QUEUEING, hide_short_help = true)]
     requester: Option<Text>,
     /// Print the requests in `run --batch` format instead of queueing them
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, help_heading = QUEUEING)]
     dry_run: bool,
     #[command(flatten)]
     submit: SubmitArgs,
     /// Do not ask for confirmation
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = QUEUEING)]
     yes: bool,
 }
 

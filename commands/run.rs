@@ -13,6 +13,7 @@ use apt_ci::request::{
 use apt_ci::site::Site;
 use tokio::io::AsyncReadExt;
 
+use crate::help::heading::{QUEUEING, SOURCES, WAITING, WHAT};
 use crate::published;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, submit};
@@ -41,72 +42,141 @@ pub struct RunArgs {
         long = "release",
         visible_alias = "series",
         value_name = "RELEASE",
-        required_unless_present_any = ["batch", "watch"]
+        required_unless_present_any = ["batch", "watch"],
+        help_heading = WHAT
     )]
     release: Option<Release>,
-    /// Architecture to test on (can be repeated) [default: all configured for the release]
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    /// Architecture to test on
+    #[arg(
+        short = 'a',
+        long = "arch",
+        visible_alias = "architecture",
+        value_name = "ARCH",
+        help_heading = WHAT,
+        long_help = "Architecture to test on (can be repeated) [default: all configured for the release]"
+    )]
     architectures: Vec<Architecture>,
-    /// Package version that triggers the test (repeat if several must migrate together)
+    /// Package version that triggers the test
     #[arg(
         long = "trigger",
         value_name = "SRC/VERSION",
-        required_unless_present_any = ["batch", "watch", "baseline", "ppas", "test_git", "build_git", "test_bzr"]
+        required_unless_present_any = ["batch", "watch", "baseline", "ppas", "test_git", "build_git", "test_bzr"],
+        help_heading = WHAT,
+        long_help = "Package version that triggers the test (repeat if several must migrate together)"
     )]
     triggers: Vec<Trigger>,
     /// Run a baseline: test the release as it is (trigger migration-reference/0)
-    #[arg(long, conflicts_with_all = ["triggers", "ppas", "all_proposed", "batch"])]
+    #[arg(
+        long,
+        conflicts_with_all = ["triggers", "ppas", "all_proposed", "batch"],
+        help_heading = WHAT,
+        hide_short_help = true
+    )]
     baseline: bool,
-    /// PPA to take packages from (can be repeated); PPAs with a token require --batch
-    #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]", conflicts_with = "batch")]
+    /// PPA to take packages from
+    #[arg(
+        long = "ppa",
+        value_name = "OWNER/NAME",
+        conflicts_with = "batch",
+        help_heading = SOURCES,
+        long_help = "PPA to take packages from, as OWNER/NAME[:FINGERPRINT] (can be repeated); PPAs with a token require --batch"
+    )]
     // Parsed by us: what clap refuses, it quotes.
     ppas: Vec<String>,
     /// Git branch to take the test from; packages come from the archive
-    #[arg(long, value_name = "URL[#BRANCH]", group = "source", conflicts_with = "batch")]
+    #[arg(
+        long,
+        value_name = "URL[#BRANCH]",
+        group = "source",
+        conflicts_with = "batch",
+        help_heading = SOURCES,
+        hide_short_help = true
+    )]
     test_git: Option<GitSource>,
     /// Git branch to build and test
-    #[arg(long, value_name = "URL[#BRANCH]", group = "source", conflicts_with = "batch")]
+    #[arg(
+        long,
+        value_name = "URL[#BRANCH]",
+        group = "source",
+        conflicts_with = "batch",
+        help_heading = SOURCES,
+        hide_short_help = true
+    )]
     build_git: Option<GitSource>,
     /// Bazaar branch to take the test from
-    #[arg(long, value_name = "URL", group = "source", conflicts_with = "batch")]
+    #[arg(
+        long,
+        value_name = "URL",
+        group = "source",
+        conflicts_with = "batch",
+        help_heading = SOURCES,
+        hide_short_help = true
+    )]
     test_bzr: Option<BzrSource>,
     /// Make the run private: only this user of the store may read its result
-    #[arg(long, value_name = "USER", conflicts_with = "batch")]
+    #[arg(long, value_name = "USER", conflicts_with = "batch", help_heading = "Private runs", hide_short_help = true)]
     swiftuser: Option<UserName>,
     /// Another user who may read a private result on web pages (can be repeated)
-    #[arg(long, value_name = "USER", conflicts_with = "batch")]
+    #[arg(long, value_name = "USER", conflicts_with = "batch", help_heading = "Private runs", hide_short_help = true)]
     readable_by: Vec<UserName>,
     /// Use the low-priority queue (same as --context huge)
-    #[arg(long, conflicts_with_all = ["context", "batch"])]
+    #[arg(long, conflicts_with_all = ["context", "batch"], help_heading = QUEUEING, hide_short_help = true)]
     bulk: bool,
     /// Queue context: distribution, huge, ppa or upstream [default: ppa with a PPA, upstream with a branch, else distribution]
-    #[arg(long, value_name = "CONTEXT", conflicts_with = "batch")]
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "batch", help_heading = QUEUEING, hide_short_help = true)]
     context: Option<Context>,
-    /// Environment variable for the test (can be repeated)
-    #[arg(long, value_name = "VAR=VALUE")]
+    /// Environment variable for the test
+    #[arg(
+        long,
+        value_name = "VAR=VALUE",
+        help_heading = WHAT,
+        long_help = "Environment variable for the test (can be repeated)"
+    )]
     env: Vec<EnvVar>,
-    /// Take all packages from the proposed pocket, not only the triggers
-    #[arg(long)]
+    /// Take all packages from the proposed pocket
+    #[arg(
+        long,
+        help_heading = SOURCES,
+        long_help = "Take all packages from the proposed pocket, not only the triggers"
+    )]
     all_proposed: bool,
     /// Run only this test of the package
-    #[arg(long, value_name = "TEST")]
+    #[arg(long, value_name = "TEST", help_heading = WHAT, hide_short_help = true)]
     testname: Option<TestName>,
     /// Name recorded as the requester
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = QUEUEING, hide_short_help = true)]
     requester: Option<Text>,
     #[command(flatten)]
     submit: SubmitArgs,
     /// Submit nothing; wait for these existing requests, as with --wait
-    #[arg(long, value_name = "REQUEST", num_args = 1.., conflicts_with_all = ["release", "triggers", "packages", "batch", "dry_run"])]
+    #[arg(
+        long,
+        value_name = "REQUEST",
+        num_args = 1..,
+        conflicts_with_all = ["release", "triggers", "packages", "batch", "dry_run"],
+        help_heading = WAITING,
+        hide_short_help = true
+    )]
     watch: Vec<RequestId>,
     /// Refuse triggers that are not published in the release, according to Launchpad
-    #[arg(long)]
+    #[arg(long, help_heading = QUEUEING, hide_short_help = true)]
     check: bool,
-    /// Print the requests in --batch format instead of queueing them
-    #[arg(short = 'n', long)]
+    /// Print the requests instead of queueing them
+    #[arg(
+        short = 'n',
+        long,
+        help_heading = QUEUEING,
+        long_help = "Print the requests in --batch format instead of queueing them"
+    )]
     dry_run: bool,
-    /// Read requests from FILE (`-` for standard input), one QUEUE:SRC {json} per line
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "architectures", "triggers", "env", "all_proposed", "testname", "packages"])]
+    /// Read requests from FILE (`-` for standard input)
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["release", "architectures", "triggers", "env", "all_proposed", "testname", "packages"],
+        help_heading = QUEUEING,
+        long_help = "Read requests from FILE (`-` for standard input), one QUEUE:SRC {json} per line"
+    )]
     batch: Option<PathBuf>,
     /// Source packages to test
     #[arg(value_name = "PACKAGE", required_unless_present_any = ["batch", "watch"])]

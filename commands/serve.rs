@@ -28,7 +28,8 @@ GET  /metrics            metrics for Prometheus
 It serves plain HTTP; TLS needs a reverse proxy. Its public URL is `url` in the section [web] of apt-ci.toml.
 SIGTERM or Ctrl-C: finish open requests, then exit. It can be killed at any time without losing anything.
 
-Example:
+Examples:
+  apt-ci serve --listen 127.0.0.1:8870
   curl -H 'Authorization: Bearer KEY' -d 'release=noble&arch=amd64&package=gzip&trigger=glibc/2.39-1' https://HOST/request.cgi")]
 pub struct ServeArgs {
     /// Address to listen on (port 0: a free one) [default: the site's, else 127.0.0.1:8870]

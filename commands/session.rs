@@ -19,22 +19,36 @@ use crate::ui::{ColorChoice, Ui, ask};
 #[derive(clap::Args)]
 pub struct GlobalArgs {
     /// Site directory [default: APT_CI_SITE, or searched upwards from here]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options", hide_short_help = true)]
     site: Option<PathBuf>,
     /// amqps://USER@HOST/VHOST or local:PATH [default: APT_CI_QUEUE, or the site's]
-    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options", hide_short_help = true)]
     queue: Option<String>,
     /// swift:, swift:URL or folder:PATH [default: APT_CI_STORE, or the site's]
-    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options", hide_short_help = true)]
     store: Option<String>,
     /// Print JSON, the stable format for programs
-    #[arg(long, global = true, help_heading = "Global options")]
+    #[arg(long, global = true, help_heading = "Global options", hide_short_help = true)]
     json: bool,
     /// Do not print notes or progress
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        help_heading = "Global options",
+        hide_short_help = true
+    )]
     quiet: bool,
     /// Increase verbosity (can be repeated)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = clap::ArgAction::Count,
+        help_heading = "Global options",
+        hide_short_help = true
+    )]
     verbose: u8,
     /// When to use colours: always, never, or auto (the default; honours NO_COLOR)
     #[arg(
@@ -45,9 +59,22 @@ pub struct GlobalArgs {
         hide_default_value = true,
         hide_possible_values = true,
         value_name = "WHEN",
-        help_heading = "Global options"
+        help_heading = "Global options",
+        hide_short_help = true
     )]
     color: ColorChoice,
+    /// Print help (-h: a summary)
+    // Not clap's own, which would be in a group of its own.
+    #[arg(
+        id = "help",
+        short = 'h',
+        long = "help",
+        global = true,
+        action = clap::ArgAction::Help,
+        help_heading = "Global options",
+        hide_short_help = true
+    )]
+    _help: Option<bool>,
 }
 
 /// A subcommand's view of the world.

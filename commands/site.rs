@@ -31,6 +31,7 @@ pub struct SiteArgs {
 #[derive(Subcommand)]
 enum Command {
     /// Trust a site, or list trusted sites
+    #[command(after_help = "Example:\n  apt-ci site trust ~/ci-site")]
     Trust {
         /// Site directory, or its apt-ci.toml [default: the site found from here]
         dir: Option<PathBuf>,
@@ -39,6 +40,7 @@ enum Command {
         list: bool,
     },
     /// Stop trusting a site
+    #[command(after_help = "Example:\n  apt-ci site untrust ~/ci-site")]
     Untrust {
         /// Site directory, or its apt-ci.toml [default: the site found from here]
         dir: Option<PathBuf>,

@@ -15,6 +15,7 @@ use apt_ci::submitted::Notes;
 use jiff::Timestamp;
 use serde_json::json;
 
+use crate::help::heading::{QUEUEING, WAITING};
 use crate::record::Record;
 use crate::session::Session;
 use crate::ui::error::{OperationFailed, Unable};
@@ -49,10 +50,14 @@ pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Re
 #[derive(clap::Args)]
 pub struct SubmitArgs {
     /// Submit even if an identical request is already queued or running
-    #[arg(long)]
+    #[arg(long, help_heading = QUEUEING, hide_short_help = true)]
     force: bool,
-    /// Wait for the tests and report the outcome; Ctrl-C stops waiting, not the tests
-    #[arg(long)]
+    /// Wait for the tests and report the outcome
+    #[arg(
+        long,
+        help_heading = WAITING,
+        long_help = "Wait for the tests and report the outcome; Ctrl-C stops waiting, not the tests"
+    )]
     wait: bool,
     /// The ids of requests that came with one: they may have been sent before.
     #[arg(skip)]

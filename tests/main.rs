@@ -28,6 +28,7 @@ mod requests;
 mod results;
 mod retry;
 mod running;
+mod shells;
 mod sites;
 mod store;
 mod storms;
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         explain::trials,
         terminal::trials,
         transcripts::trials,
+        shells::trials,
         version::trials,
         trust::trials,
     ];

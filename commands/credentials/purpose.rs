@@ -16,17 +16,39 @@ use crate::ui::ask;
 use crate::ui::error::BadInput;
 use crate::ui::unquoted::Unquoted;
 
+/// Heading of the options that say what a secret is for.
+const USE: &str = "Use of the secret";
+
 /// What a secret is for.
 #[derive(clap::Args)]
 pub struct Purpose {
-    /// The only server that may receive the secret [default: as before, or the site's queue, the Swift login, or the hook's forge]
-    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
+    /// The only server that may receive the secret
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = Unquoted::<ServerIdentity>::new(),
+        help_heading = USE,
+        long_help = "The only server that may receive the secret [default: as before, or the site's queue, the Swift login, \
+                     or the hook's forge]"
+    )]
     server: Option<ServerIdentity>,
     /// Web service that GitLab may send a hook's secret to [default: as before, or the site's]
-    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerIdentity>::new())]
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = Unquoted::<ServerIdentity>::new(),
+        help_heading = USE,
+        hide_short_help = true
+    )]
     pub service: Option<ServerIdentity>,
-    /// Role that needs it besides operators: web, worker, worker:HOST, or operator if nobody else needs it (can be repeated)
-    #[arg(long = "for", value_name = "ROLE")]
+    /// Role that needs it besides operators: web, worker, worker:HOST
+    #[arg(
+        long = "for",
+        value_name = "ROLE",
+        help_heading = USE,
+        long_help = "Role that needs it besides operators: web, worker, worker:HOST, or operator if nobody else needs it \
+                     (can be repeated)"
+    )]
     readers: Vec<Role>,
 }
 

@@ -28,14 +28,23 @@ const PING: Duration = Duration::from_secs(15);
 /// Between two looks for it.
 const LOOK: Duration = Duration::from_millis(300);
 
+/// Heading of the options about the forge itself.
+pub const FORGE: &str = "Hook and forge";
+
 /// The token for what an administrator of a project does, and the server that it is for.
 #[derive(clap::Args)]
 pub struct TokenFile {
     /// API URL of a server other than github.com/gitlab.com; only hooks there are used
-    #[arg(long, value_name = "URL", value_parser = Unquoted::<ServerUrl>::new())]
+    #[arg(
+        long,
+        value_name = "URL",
+        value_parser = Unquoted::<ServerUrl>::new(),
+        help_heading = FORGE,
+        hide_short_help = true
+    )]
     pub api_url: Option<ServerUrl>,
     /// Read the administrator's token from FILE [default: GITHUB_TOKEN or GITLAB_TOKEN, or a hidden prompt]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = FORGE, hide_short_help = true)]
     token_file: Option<PathBuf>,
 }
 

@@ -12,8 +12,9 @@ use apt_ci::site::Site;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use super::access::{self, TokenFile};
+use super::access::{self, FORGE, TokenFile};
 use super::{counterpart, secrets, token};
+use crate::help::heading::{SOURCES, WHAT};
 use crate::session::Session;
 use crate::ui::ask;
 use crate::ui::error::BadInput;
@@ -24,41 +25,65 @@ use crate::ui::unquoted::Unquoted;
 ///
 /// Generates a secret, declares the hook, creates it on the forge, and pings it. Prompts for missing values on a terminal.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github add-hook OWNER/REPO -s noble -a amd64")]
 pub struct AddArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,
     /// Release to test on
-    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    #[arg(
+        short = 's',
+        long = "release",
+        visible_alias = "series",
+        value_name = "RELEASE",
+        help_heading = WHAT
+    )]
     release: Option<Release>,
     /// Architecture to test on (can be repeated)
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    #[arg(
+        short = 'a',
+        long = "arch",
+        visible_alias = "architecture",
+        value_name = "ARCH",
+        help_heading = WHAT
+    )]
     architectures: Vec<Architecture>,
     /// Package name in results [default: the project's name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = WHAT)]
     package: Option<SourcePackage>,
     /// Branch to build and test; it must fetch the pull request itself [default: the pull request]
-    #[arg(long, value_name = "URL[#BRANCH]", value_parser = Unquoted::<GitSource>::new())]
+    #[arg(
+        long,
+        value_name = "URL[#BRANCH]",
+        value_parser = Unquoted::<GitSource>::new(),
+        help_heading = SOURCES,
+        hide_short_help = true
+    )]
     build_git: Option<GitSource>,
-    /// PPA to take packages from (can be repeated)
-    #[arg(long = "ppa", value_name = "OWNER/NAME[:FINGERPRINT]")]
+    /// PPA to take packages from
+    #[arg(
+        long = "ppa",
+        value_name = "OWNER/NAME",
+        help_heading = SOURCES,
+        long_help = "PPA to take packages from, as OWNER/NAME[:FINGERPRINT] (can be repeated)"
+    )]
     ppas: Vec<String>,
     /// Environment variable for the tests (can be repeated)
-    #[arg(long, value_name = "VAR=VALUE")]
+    #[arg(long, value_name = "VAR=VALUE", help_heading = WHAT)]
     env: Vec<EnvVar>,
     /// Variable that the hook's URL may set, such as CFLAGS=-O* (can be repeated)
-    #[arg(long, value_name = "VAR=PATTERN")]
+    #[arg(long, value_name = "VAR=PATTERN", help_heading = FORGE, hide_short_help = true)]
     env_allowed: Vec<EnvPattern>,
     /// Run only this test of the package
-    #[arg(long, value_name = "TEST")]
+    #[arg(long, value_name = "TEST", help_heading = WHAT, hide_short_help = true)]
     testname: Option<TestName>,
     /// Accept deliveries that are signed only with SHA-1
-    #[arg(long)]
+    #[arg(long, help_heading = FORGE, hide_short_help = true)]
     legacy: bool,
     /// Also store the token for statuses, from FILE or a hidden prompt
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "", help_heading = FORGE)]
     status_token: Option<PathBuf>,
     /// Print what the project's administrator must enter, instead of creating the hook
-    #[arg(long, conflicts_with = "token_file")]
+    #[arg(long, conflicts_with = "token_file", help_heading = FORGE)]
     manual: bool,
     #[command(flatten)]
     token: TokenFile,

@@ -20,6 +20,7 @@ use crate::ui::when;
 /// Without a token, shows only what is declared. Piped output is tab-separated: project, tests, state, last delivery,
 /// time, URL.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github list-hooks")]
 pub struct ListArgs {
     /// Only hooks of this project
     project: Option<Project>,

@@ -20,6 +20,7 @@ use crate::ui::exit::ExitStatus;
 /// Checks the queues, the running tests, the results and the forge itself; `apt-ci serve` does this continuously. Exits
 /// with 1 if something could not be checked, or a status could not be set.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github reconcile --days 7")]
 pub struct ReconcileArgs {
     /// Number of days to look back for pull requests
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3650))]

@@ -21,6 +21,7 @@ use crate::ui::exit::ExitStatus;
 ///
 /// Removes the hook from the forge, its declaration, and with the project's last hook its secret.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github remove-hook OWNER/REPO")]
 pub struct RemoveArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,

@@ -28,6 +28,7 @@ const TIMEOUTS: Timeouts = Timeouts { connect: TIMEOUT, answer: AnswerTimeout::W
 /// Asks the forge for the newest commit, and sends the service the event that the forge would send. Prints one line per
 /// request: queue, package, request id.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github retry OWNER/REPO#7")]
 pub struct RetryArgs {
     /// URL of the pull request, or OWNER/REPO#NUMBER
     #[arg(value_name = "PULL-REQUEST")]

@@ -24,6 +24,7 @@ use crate::ui::secret;
 /// Both secrets are valid until the service has received a delivery from each hook signed with the new one.
 /// An interrupted rotation is resumed.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github rotate-secret OWNER/REPO")]
 pub struct RotateArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,

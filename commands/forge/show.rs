@@ -28,6 +28,7 @@ const SINCE: SignedDuration = SignedDuration::from_hours(24 * 90);
 ///
 /// Piped output is tab-separated: context, status, description, place, request, link.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github status OWNER/REPO#7")]
 pub struct ShowArgs {
     /// URL of the pull request, or OWNER/REPO#NUMBER
     #[arg(value_name = "PULL-REQUEST")]

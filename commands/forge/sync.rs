@@ -23,6 +23,7 @@ use crate::ui::exit::ExitStatus;
 /// Creates missing hooks, fixes those that differ, and removes undeclared hooks that send to this service, including
 /// those of projects of which only a secret is left. Prints one line per change.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github sync --dry-run")]
 pub struct SyncArgs {
     /// Show what would be done
     #[arg(short = 'n', long)]

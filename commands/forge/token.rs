@@ -22,6 +22,7 @@ use crate::ui::unquoted::Unquoted;
 ///
 /// Reads the token from a hidden prompt, a file or standard input, and tests it before storing it.
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  apt-ci github set-token OWNER/REPO")]
 pub struct TokenArgs {
     /// OWNER/REPO, or GROUP/PROJECT
     project: Project,

@@ -43,8 +43,10 @@ pub struct DeadArgs {
 #[derive(Subcommand)]
 enum Command {
     /// Requeue dead letters that are valid requests; their attempt count is reset
+    #[command(after_help = "Example:\n  apt-ci queues dead requeue debci-noble-amd64 --match package=gzip")]
     Requeue(PickArgs),
     /// Remove dead letters after saving them to a file
+    #[command(after_help = "Example:\n  apt-ci queues dead drop debci-noble-amd64 --dry-run")]
     Drop(PickArgs),
 }
 

@@ -26,11 +26,14 @@ pub struct LengthsArgs {
     /// Refresh every two seconds until Ctrl-C
     #[arg(short, long)]
     watch: bool,
-    /// Estimate when each queue will be empty, from past durations and available slots (reads the store)
-    #[arg(long)]
+    /// Estimate when each queue will be empty (reads the store)
+    #[arg(
+        long,
+        long_help = "Estimate when each queue will be empty, from past durations and available slots (reads the store)"
+    )]
     estimate: bool,
     /// On a terminal, also show empty queues
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     all: bool,
 }
 

@@ -42,7 +42,7 @@ pub struct QueuesArgs {
     #[arg(value_name = "QUEUE", conflicts_with_all = ["watch", "estimate", "all"])]
     name: Option<QueueName>,
     /// Maximum number of requests to show in each state
-    #[arg(long, default_value_t = show::LIMIT, value_name = "N", requires = "name")]
+    #[arg(long, default_value_t = show::LIMIT, value_name = "N", requires = "name", hide_short_help = true)]
     limit: usize,
 }
 

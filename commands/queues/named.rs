@@ -86,7 +86,10 @@ pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow:
 #[derive(clap::Args)]
 #[command(after_help = "\
 Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`. Running tests and dead letters \
-are not affected.")]
+are not affected.
+
+Example:
+  apt-ci queues purge debci-huge-noble-amd64")]
 pub struct PurgeArgs {
     /// Queues to remove requests from
     #[arg(value_name = "QUEUE", required = true)]

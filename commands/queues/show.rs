@@ -24,7 +24,10 @@ Nothing is removed: every request keeps its place. RabbitMQ can list a queue onl
 find the queue empty for that moment (milliseconds for thousands of requests); the duration is reported afterwards. A quorum \
 queue that counts such deliveries against a delivery limit is not listed: its requests are only counted, the command that \
 changes this is printed, and the exit code is 1.
-Piped output is tab-separated: state, package, triggers, request, reason of a dead letter.")]
+Piped output is tab-separated: state, package, triggers, request, reason of a dead letter.
+
+Example:
+  apt-ci queues show debci-noble-amd64")]
 pub struct ShowArgs {
     /// Queue whose requests to show
     // Not called `queue`: that is the global option's name.

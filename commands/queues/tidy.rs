@@ -15,7 +15,10 @@ use crate::ui::exit::ExitStatus;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Duplicates have the same package and parameters (ignoring requester, submit time and id). The first request is kept.
-Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE --force`.")]
+Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE --force`.
+
+Example:
+  apt-ci queues dedupe --dry-run")]
 pub struct DedupeArgs {
     #[command(flatten)]
     common: TidyArgs,
@@ -25,7 +28,10 @@ pub struct DedupeArgs {
 #[derive(clap::Args)]
 #[command(after_help = "\
 Superseded: the same test is queued for a newer version of the same trigger or, for a pull request, for a newer commit.
-Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`.")]
+Removed requests are first saved to a file; restore them with `apt-ci run --batch FILE`.
+
+Example:
+  apt-ci queues supersede --dry-run")]
 pub struct SupersedeArgs {
     #[command(flatten)]
     common: TidyArgs,

@@ -12,6 +12,7 @@ use apt_ci::site::Site;
 use apt_ci::store::{Store, StoreError};
 use jiff::Timestamp;
 
+use crate::help::heading::RESULTS;
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::when::{self, Since};
@@ -22,30 +23,55 @@ const FRESH: Duration = Duration::from_secs(15);
 /// Which runs are meant.
 #[derive(clap::Args)]
 pub struct Conditions {
-    /// Only this release (can be repeated) [default: all releases of the site]
-    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    /// Only this release
+    #[arg(
+        short = 's',
+        long = "release",
+        visible_alias = "series",
+        value_name = "RELEASE",
+        help_heading = RESULTS,
+        long_help = "Only this release (can be repeated) [default: all releases of the site]"
+    )]
     pub releases: Vec<Release>,
     /// Only this architecture
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    #[arg(
+        short = 'a',
+        long = "arch",
+        visible_alias = "architecture",
+        value_name = "ARCH",
+        help_heading = RESULTS
+    )]
     pub architecture: Option<Architecture>,
     /// Only runs with this trigger, in the given or any version
-    #[arg(long, value_name = "SRC[/VERSION]")]
+    #[arg(long, value_name = "SRC[/VERSION]", help_heading = RESULTS, hide_short_help = true)]
     pub trigger: Option<TriggerPattern>,
     /// Only runs requested by NAME
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = RESULTS, hide_short_help = true)]
     pub requester: Option<String>,
-    /// Only runs with this outcome (comma-separated for several)
-    #[arg(long = "outcome", value_name = "OUTCOME", value_delimiter = ',', value_parser = outcome)]
+    /// Only runs with this outcome
+    #[arg(
+        long = "outcome",
+        value_name = "OUTCOME",
+        value_delimiter = ',',
+        value_parser = outcome,
+        help_heading = RESULTS,
+        long_help = "Only runs with this outcome (comma-separated for several)"
+    )]
     pub outcomes: Vec<Outcome>,
-    /// Only runs published since TIME, such as `2d`, `12h` or `2026-11-23`
-    #[arg(long, value_name = "TIME")]
+    /// Only runs published since TIME, such as `2d`
+    #[arg(
+        long,
+        value_name = "TIME",
+        help_heading = RESULTS,
+        long_help = "Only runs published since TIME, such as `2d`, `12h` or `2026-11-23`"
+    )]
     pub since: Option<Since>,
     /// Only runs published before TIME
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", help_heading = RESULTS, hide_short_help = true)]
     pub until: Option<Since>,
     /// Show runs with packages from this PPA instead
     // Checked later: what clap refuses, it repeats, and this may hold a token.
-    #[arg(long, value_name = "OWNER/NAME")]
+    #[arg(long, value_name = "OWNER/NAME", help_heading = RESULTS, hide_short_help = true)]
     pub ppa: Option<String>,
 }
 

@@ -45,11 +45,16 @@ pub struct ExpireArgs {
     certainty: Certainty,
 }
 
-/// Remove a release and all its results, including PPA and private results
+/// Remove a release and all its results
+///
+/// This includes results with PPAs and private results.
 #[derive(clap::Args)]
 #[command(after_help = "\
 For a release that is no longer supported. The command can be interrupted and run again.
-Piped output is tab-separated: container, runs, objects, bytes.")]
+Piped output is tab-separated: container, runs, objects, bytes.
+
+Example:
+  apt-ci results drop-release jammy --dry-run")]
 pub struct DropArgs {
     /// Release to remove
     release: Release,

@@ -19,7 +19,10 @@ use crate::ui::when::{self, Since};
 #[derive(clap::Args)]
 #[command(after_help = "\
 The versions are those of the tested package and of its triggers. Testbed failures are counted separately.
-Piped output is tab-separated: release, package, architecture, failure rate, passed, failed, testbed failures, version, time of the newest run.")]
+Piped output is tab-separated: release, package, architecture, failure rate, passed, failed, testbed failures, version, time of the newest run.
+
+Example:
+  apt-ci results flaky -s noble")]
 pub struct FlakyArgs {
     #[command(flatten)]
     place: Where,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::asking::{Conditions, ask};
 use super::known;
+use crate::help::heading::RESULTS;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
@@ -19,17 +20,35 @@ use crate::ui::when;
 #[derive(clap::Args)]
 pub struct ListArgs {
     /// Only this source package
+    #[arg(hide_short_help = true)]
     package: Option<SourcePackage>,
     #[command(flatten)]
     conditions: Conditions,
-    /// Only the latest result of each package, release and architecture
-    #[arg(long)]
+    /// Only the latest result of each test
+    #[arg(
+        long,
+        help_heading = RESULTS,
+        long_help = "Only the latest result of each package, release and architecture"
+    )]
     latest: bool,
-    /// Show a package's latest outcomes as a table of releases and architectures
-    #[arg(long, requires = "package", conflicts_with = "latest")]
+    /// Show a package's latest outcomes by release and architecture
+    #[arg(
+        long,
+        requires = "package",
+        conflicts_with = "latest",
+        help_heading = RESULTS,
+        hide_short_help = true
+    )]
     matrix: bool,
     /// Maximum number of results to show
-    #[arg(long, default_value_t = 20, value_name = "N", conflicts_with = "matrix")]
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_name = "N",
+        conflicts_with = "matrix",
+        help_heading = RESULTS,
+        hide_short_help = true
+    )]
     limit: usize,
 }
 

@@ -24,6 +24,7 @@ Uses the index (`apt-ci index`) when it is up to date, otherwise queries the sto
 Piped output is tab-separated: outcome, package, version, release, architecture, triggers, seconds, time, run.
 
 Examples:
+  apt-ci results gzip -s noble --latest
   apt-ci results -s noble --trigger glibc --outcome fail,tmpfail --since 2d
   apt-ci results gzip -s bookworm --store swift:https://HOST/v1/AUTH_x   public results"
 )]

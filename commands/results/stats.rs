@@ -25,7 +25,10 @@ const WIDEST: usize = 60;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Piped output is tab-separated: release, day, architecture, runs, pass, neutral, fail, tmpfail, error, denylisted, \
-tmpfail rate, then the median, 90th percentile and maximum duration in seconds.")]
+tmpfail rate, then the median, 90th percentile and maximum duration in seconds.
+
+Example:
+  apt-ci results stats -s noble --since 30d")]
 pub struct StatsArgs {
     #[command(flatten)]
     place: Where,

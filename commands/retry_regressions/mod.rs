@@ -12,11 +12,17 @@ use apt_ci::request::{SourcePackage, Text, Trigger};
 use apt_ci::site::Site;
 use serde_json::json;
 
+use crate::help::heading::QUEUEING;
 use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
+
+/// Heading of the options that choose tests.
+const WHICH: &str = "Which tests";
+/// Heading of the options that say how they are requested.
+const HOW: &str = "How to test";
 
 /// Maximum number of left out entries that are named.
 const NAMED: usize = 20;
@@ -39,72 +45,84 @@ Examples:
   apt-ci retry-regressions -s noble --excuses update_excuses.yaml.xz --state RUNNING --min-age 3 --urls")]
 pub struct RetryRegressionsArgs {
     /// Release [default: the only one with excuses]
-    #[arg(short = 's', long = "series", visible_alias = "release", value_name = "RELEASE")]
+    #[arg(
+        short = 's',
+        long = "series",
+        visible_alias = "release",
+        value_name = "RELEASE",
+        help_heading = WHICH
+    )]
     release: Option<Release>,
     /// Excuses: update_excuses.yaml[.xz], its URL, or `-` for standard input [default: the site's]
-    #[arg(long, value_name = "FILE|URL")]
+    #[arg(long, value_name = "FILE|URL", help_heading = WHICH, hide_short_help = true)]
     excuses: Option<String>,
     /// Only tests in these states [default: REGRESSION]
-    #[arg(long = "state", value_name = "STATE", num_args = 1..)]
+    #[arg(long = "state", value_name = "STATE", num_args = 1.., help_heading = WHICH)]
     states: Vec<State>,
     /// Only versions at least DAYS days old (unknown age is included)
-    #[arg(long, value_name = "DAYS", value_parser = days)]
+    #[arg(long, value_name = "DAYS", value_parser = days, help_heading = WHICH, hide_short_help = true)]
     min_age: Option<f64>,
     /// Only versions at most DAYS days old (unknown age is included)
-    #[arg(long, value_name = "DAYS", value_parser = days)]
+    #[arg(long, value_name = "DAYS", value_parser = days, help_heading = WHICH, hide_short_help = true)]
     max_age: Option<f64>,
     /// Only tests triggered by this package's new version
-    #[arg(long, value_name = "PACKAGE")]
+    #[arg(long, value_name = "PACKAGE", help_heading = WHICH)]
     blocks: Option<SourcePackage>,
     /// Only tests triggered by a package that waits for this package to migrate
-    #[arg(long, value_name = "PACKAGE")]
+    #[arg(long, value_name = "PACKAGE", help_heading = WHICH, hide_short_help = true)]
     blocked_by: Option<SourcePackage>,
     /// Only tests of this package (can be repeated)
-    #[arg(long = "test", visible_alias = "blocked-by-tests", value_name = "PACKAGE")]
+    #[arg(long = "test", visible_alias = "blocked-by-tests", value_name = "PACKAGE", help_heading = WHICH)]
     packages: Vec<SourcePackage>,
     /// Only this architecture (can be repeated)
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    #[arg(
+        short = 'a',
+        long = "arch",
+        visible_alias = "architecture",
+        value_name = "ARCH",
+        help_heading = WHICH
+    )]
     architectures: Vec<Architecture>,
     /// Only tests whose tested version is "unknown"
-    #[arg(long)]
+    #[arg(long, help_heading = WHICH, hide_short_help = true)]
     only_unknown: bool,
     /// Only tests whose log has a line that matches this regular expression
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", help_heading = WHICH, hide_short_help = true)]
     log_regex: Option<regex::bytes::Regex>,
     /// Only tests whose latest result is a testbed failure
-    #[arg(long)]
+    #[arg(long, help_heading = WHICH)]
     only_infra: bool,
     /// Only tests that both passed and failed
-    #[arg(long)]
+    #[arg(long, help_heading = WHICH)]
     only_flaky: bool,
     /// Test the release alone, for a new baseline
-    #[arg(long, conflicts_with = "all_proposed")]
+    #[arg(long, conflicts_with = "all_proposed", help_heading = HOW, hide_short_help = true)]
     no_proposed: bool,
     /// Take all packages from the proposed pocket, not only the triggers
-    #[arg(long)]
+    #[arg(long, help_heading = HOW, hide_short_help = true)]
     all_proposed: bool,
     /// Additional trigger for every test (can be repeated)
-    #[arg(long = "add-trigger", value_name = "SRC/VERSION")]
+    #[arg(long = "add-trigger", value_name = "SRC/VERSION", help_heading = HOW, hide_short_help = true)]
     further: Vec<Trigger>,
     /// Make one request per test and architecture, with all its triggers
-    #[arg(long)]
+    #[arg(long, help_heading = HOW, hide_short_help = true)]
     group: bool,
     /// Maximum number of requests
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = QUEUEING)]
     limit: Option<usize>,
     /// Name recorded as the requester
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = QUEUEING, hide_short_help = true)]
     requester: Option<Text>,
     /// Print request.cgi URLs instead of submitting requests
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with = "dry_run", help_heading = QUEUEING, hide_short_help = true)]
     urls: bool,
     /// Show what would be requested
-    #[arg(short = 'n', long)]
+    #[arg(short = 'n', long, help_heading = QUEUEING)]
     dry_run: bool,
     #[command(flatten)]
     submit: SubmitArgs,
     /// Do not ask for confirmation
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = QUEUEING)]
     yes: bool,
 }
 

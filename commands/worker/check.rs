@@ -14,7 +14,9 @@ use crate::session::Session;
 use crate::ui::error::hint;
 use crate::ui::exit::ExitStatus;
 
-/// Check worker.conf, the override files, this host's autopkgtest, the queue and the store
+/// Check the configuration, autopkgtest, the queue and the store
+///
+/// The configuration is worker.conf and the override files.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Prints each problem as FILE:LINE: MESSAGE, and exits with 1 if there is any.

@@ -8,11 +8,17 @@ use apt_ci::testbed::{ConfError, Configuration, Definition, Definitions};
 /// The testbed's configuration.
 #[derive(clap::Args)]
 pub struct ConfArgs {
-    /// Testbed configuration [default: the site's worker.conf; without it, tests run on this host with `null`]
-    #[arg(short, long = "config", value_name = "FILE")]
+    /// Testbed configuration [default: the site's worker.conf]
+    #[arg(
+        short,
+        long = "config",
+        value_name = "FILE",
+        help_heading = "Testbed",
+        long_help = "Testbed configuration [default: the site's worker.conf; without it, tests run on this host with `null`]"
+    )]
     config: Option<PathBuf>,
     /// Define $KEY for worker.conf (can be repeated)
-    #[arg(long = "variable", value_name = "KEY=VALUE")]
+    #[arg(long = "variable", value_name = "KEY=VALUE", help_heading = "Testbed", hide_short_help = true)]
     variables: Vec<Definition>,
 }
 

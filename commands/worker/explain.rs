@@ -11,13 +11,16 @@ use serde_json::json;
 
 use super::conf::ConfArgs;
 use super::work_folder;
+use crate::help::heading::{SOURCES, WHAT};
 use crate::results::known::{architectures, check};
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 
-/// Show the command line, time limits and container of a test, and where they come from
+/// Show how a test would be run, and what decides it
+///
+/// Shows the command line, time limits and container of a test, and where they come from.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Nothing is run, queued or looked up. UUID stands for the request id.
@@ -28,34 +31,58 @@ Examples:
   apt-ci worker explain --ppa owner/name --json gzip")]
 pub struct ExplainArgs {
     /// Release to test on [default: the only release served]
-    #[arg(short = 's', long = "release", visible_alias = "series", value_name = "RELEASE")]
+    #[arg(
+        short = 's',
+        long = "release",
+        visible_alias = "series",
+        value_name = "RELEASE",
+        help_heading = WHAT
+    )]
     release: Option<Release>,
     /// Architecture to test on [default: worker.conf's first, else this host's]
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    #[arg(
+        short = 'a',
+        long = "arch",
+        visible_alias = "architecture",
+        value_name = "ARCH",
+        help_heading = WHAT
+    )]
     architecture: Option<Architecture>,
     /// Package version that triggers the test (can be repeated)
-    #[arg(long = "trigger", value_name = "SRC/VERSION")]
+    #[arg(long = "trigger", value_name = "SRC/VERSION", help_heading = WHAT)]
     triggers: Vec<Trigger>,
     /// PPA to take packages from (can be repeated)
-    #[arg(long = "ppa", value_name = "OWNER/NAME", value_parser = public_ppa)]
+    #[arg(long = "ppa", value_name = "OWNER/NAME", value_parser = public_ppa, help_heading = SOURCES)]
     ppas: Vec<Ppa>,
     /// Environment variable for the test (can be repeated)
-    #[arg(long, value_name = "VAR=VALUE")]
+    #[arg(long, value_name = "VAR=VALUE", help_heading = WHAT, hide_short_help = true)]
     env: Vec<EnvVar>,
     /// Take all packages from the proposed pocket, not only the triggers
-    #[arg(long)]
+    #[arg(long, help_heading = SOURCES, hide_short_help = true)]
     all_proposed: bool,
     /// Run only this test of the package
-    #[arg(long, value_name = "TEST")]
+    #[arg(long, value_name = "TEST", help_heading = WHAT, hide_short_help = true)]
     testname: Option<TestName>,
     /// Git branch to take the test from; packages come from the archive
-    #[arg(long, value_name = "URL#BRANCH", conflicts_with_all = ["build_git", "test_bzr"])]
+    #[arg(
+        long,
+        value_name = "URL#BRANCH",
+        conflicts_with_all = ["build_git", "test_bzr"],
+        help_heading = SOURCES,
+        hide_short_help = true
+    )]
     test_git: Option<GitSource>,
     /// Git branch to build and test
-    #[arg(long, value_name = "URL#BRANCH", conflicts_with = "test_bzr")]
+    #[arg(
+        long,
+        value_name = "URL#BRANCH",
+        conflicts_with = "test_bzr",
+        help_heading = SOURCES,
+        hide_short_help = true
+    )]
     build_git: Option<GitSource>,
     /// Bazaar branch to take the test from; packages come from the archive
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = SOURCES, hide_short_help = true)]
     test_bzr: Option<BzrSource>,
     #[command(flatten)]
     conf: ConfArgs,

@@ -7,12 +7,17 @@ use super::live::{self, Found, Which};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 
-/// Make the workers on this host re-read worker.conf and the override files
+/// Make the workers on this host re-read their configuration
+///
+/// The configuration is worker.conf and the override files.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Running tests are not affected. Errors in the files are reported here and in the worker's status.
 Exits with 1 if there is an error, if no worker runs for this site on this host, \
-or if one does not answer.")]
+or if one does not answer.
+
+Example:
+  apt-ci worker reload")]
 pub struct ReloadArgs {
     #[command(flatten)]
     which: Which,

@@ -40,14 +40,20 @@ Examples:
 pub struct ServeArgs {
     #[command(flatten)]
     conf: ConfArgs,
-    /// Architecture to serve (can be repeated) [default: worker.conf's, else this host's]
-    #[arg(short = 'a', long = "arch", visible_alias = "architecture", value_name = "ARCH")]
+    /// Architecture to serve
+    #[arg(
+        short = 'a',
+        long = "arch",
+        visible_alias = "architecture",
+        value_name = "ARCH",
+        long_help = "Architecture to serve (can be repeated) [default: worker.conf's, else this host's]"
+    )]
     architectures: Vec<Architecture>,
     /// Number of tests to run in parallel [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     slots: Option<u16>,
     /// Worker name in results and messages [default: this host's]
-    #[arg(long, value_name = "NAME", value_parser = name)]
+    #[arg(long, value_name = "NAME", value_parser = name, hide_short_help = true)]
     name: Option<String>,
     /// Exit when the queues are empty
     #[arg(long, conflicts_with = "once")]

@@ -20,7 +20,10 @@ Piped output is tab-separated: process id, slot, state, package, release, archit
 seconds since the start of the test or until the end of the pause, request, \
 last line of the test's log or reason for the pause.
 
-Exits with 1 if no worker runs for this site on this host, or if one does not answer.")]
+Exits with 1 if no worker runs for this site on this host, or if one does not answer.
+
+Example:
+  apt-ci worker status --json")]
 pub struct StatusArgs {
     #[command(flatten)]
     which: Which,

@@ -11,7 +11,10 @@ use crate::ui::exit::ExitStatus;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Returns when the workers have confirmed the command; their tests may continue for hours.
-Exits with 1 if no worker runs for this site on this host, or if one does not answer.")]
+Exits with 1 if no worker runs for this site on this host, or if one does not answer.
+
+Example:
+  apt-ci worker stop --wait")]
 pub struct StopArgs {
     #[command(flatten)]
     which: Which,
