@@ -1,7 +1,7 @@
 # Two commands work on a fresh Debian machine that has a Rust toolchain: `make demo` and `make test`.
 # Everything else they need, they install themselves, with sudo only when not root.
 
-.PHONY: help demo test test-long test-platforms bench book completions install
+.PHONY: help demo test test-long test-platforms bench book install
 
 CARGO ?= cargo
 
@@ -13,7 +13,6 @@ help:
 	@echo 'make test-platforms  run the stories against the programs of newer Debian releases, in roots that it makes and keeps'
 	@echo 'make bench        measure worker, submission, queues, results and the web service against bare clients, side by side'
 	@echo 'make install      install the program, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
-	@echo 'make completions  regenerate completions/'
 
 demo:
 	scripts/install-packages demo
@@ -57,10 +56,3 @@ install:
 	install -D -m 644 templates/systemd/autopkgtest@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service
 	install -D -m 644 templates/systemd/apt-ci-serve.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apt-ci-serve.service
 	sed -i 's,/usr/local/bin/,$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apt-ci-serve.service
-
-completions:
-	$(CARGO) build --locked
-	mkdir -p completions
-	target/debug/apt-ci completions bash > completions/apt-ci.bash
-	target/debug/apt-ci completions zsh > completions/_apt-ci
-	target/debug/apt-ci completions fish > completions/apt-ci.fish

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod cancel;
+mod complete;
 mod completions;
 mod config;
 mod credentials;
@@ -88,6 +89,8 @@ enum Command {
     Config(config::ConfigArgs),
     Credentials(credentials::CredentialsArgs),
     Completions(completions::CompletionsArgs),
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::CompleteArgs),
 }
 
 /// Size of the stacks of threads that do what would hold up the others, in bytes. There may be many of them.
@@ -145,6 +148,7 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::Credentials(args) => credentials::run(args, session).await,
         Command::Config(args) => config::run(args, session),
         Command::Completions(args) => completions::run::<Cli>(args),
+        Command::Complete(args) => complete::run::<Cli>(&args, &session.environment),
     }
 }
 

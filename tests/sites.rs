@@ -128,7 +128,10 @@ fn completions(_: &Services) -> Result<(), Failed> {
     for (shell, file) in [("bash", "apt-ci.bash"), ("zsh", "_apt-ci"), ("fish", "apt-ci.fish")] {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/completions/").to_owned() + file;
         let checked_in = fs::read_to_string(&path)?;
-        assert!(site.ok(&["completions", shell]) == checked_in, "{path} is stale: run `make completions`");
+        assert!(
+            site.ok(&["completions", shell]) == checked_in,
+            "{path} is not what the program prints: build it again"
+        );
     }
     Ok(())
 }
