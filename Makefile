@@ -1,7 +1,7 @@
 # Two commands work on a fresh Debian machine that has a Rust toolchain: `make demo` and `make test`.
 # Everything else they need, they install themselves, with sudo only when not root.
 
-.PHONY: help demo test test-long test-platforms bench book install
+.PHONY: help demo test test-long test-platforms bench book man install
 
 CARGO ?= cargo
 
@@ -12,7 +12,8 @@ help:
 	@echo 'make book         build the documentation as a book in target/book (builds mdBook first)'
 	@echo 'make test-platforms  run the stories against the programs of newer Debian releases, in roots that it makes and keeps'
 	@echo 'make bench        measure worker, submission, queues, results and the web service against bare clients, side by side'
-	@echo 'make install      install the program, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
+	@echo 'make install      install the program, manual pages, completions and systemd units below /usr/local (PREFIX and DESTDIR are honoured)'
+	@echo 'make man          regenerate man/'
 
 demo:
 	scripts/install-packages demo
@@ -52,7 +53,15 @@ install:
 	install -D -m 644 completions/apt-ci.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/apt-ci
 	install -D -m 644 completions/_apt-ci $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_apt-ci
 	install -D -m 644 completions/apt-ci.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/apt-ci.fish
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -D -m 644 templates/systemd/autopkgtest-sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/apt-ci.conf
 	install -D -m 644 templates/systemd/autopkgtest@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service
 	install -D -m 644 templates/systemd/apt-ci-serve.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apt-ci-serve.service
 	sed -i 's,/usr/local/bin/,$(PREFIX)/bin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/autopkgtest@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/apt-ci-serve.service
+
+man:
+	$(CARGO) build --locked
+	mkdir -p man
+	rm -f man/*.1
+	target/debug/apt-ci man man

@@ -12,6 +12,7 @@ mod help;
 mod index;
 mod init;
 mod log;
+mod man;
 mod published;
 mod queues;
 mod record;
@@ -89,6 +90,8 @@ enum Command {
     Config(config::ConfigArgs),
     Credentials(credentials::CredentialsArgs),
     Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Man(man::ManArgs),
     #[command(name = "__complete", hide = true)]
     Complete(complete::CompleteArgs),
 }
@@ -148,6 +151,7 @@ async fn dispatch(command: Command, session: &Session) -> anyhow::Result<ExitSta
         Command::Credentials(args) => credentials::run(args, session).await,
         Command::Config(args) => config::run(args, session),
         Command::Completions(args) => completions::run::<Cli>(args),
+        Command::Man(args) => man::run::<Cli>(&args),
         Command::Complete(args) => complete::run::<Cli>(&args, &session.environment),
     }
 }

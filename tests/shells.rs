@@ -1,5 +1,6 @@
-//! Completions in real shells, and help on a small terminal.
+//! Completions in real shells, help on a small terminal, and the manual pages.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("zsh_completes_what_is_typed", zsh),
         ("fish_completes_what_is_typed", fish),
         ("a_summary_fits_a_small_terminal", summaries),
+        ("the_manual_pages_are_up_to_date", pages),
+        ("the_manual_pages_are_without_faults", faults),
     ];
     stories("shells", services, all)
 }
@@ -356,6 +359,50 @@ fn summaries(_: &Services) -> Result<(), Failed> {
     for text in ["Waiting:\n", "--readable-by <USER>", "Global options:\n", "--store <URL>", "--batch -"] {
         assert_eq!(complete.matches(text).count(), 1, "{text}: {complete}");
         assert!(!site.ok(&["run", "-h"]).contains(text), "{text}");
+    }
+    Ok(())
+}
+
+/// The files of a folder with their contents.
+fn files(folder: &Path) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(folder).expect("a folder").flatten();
+    let read = |path: PathBuf| fs::read_to_string(path).expect("a text");
+    entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), read(entry.path()))).collect()
+}
+
+fn manual() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("man")
+}
+
+fn pages(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let made = TempDir::new()?;
+    site.ok(&["man", made.path().to_str().expect("a path in UTF-8")]);
+    let (made, checked_in) = (files(made.path()), files(&manual()));
+    let names = |pages: &BTreeMap<String, String>| pages.keys().cloned().collect::<Vec<String>>();
+    assert_eq!(names(&made), names(&checked_in), "run `make man`");
+    for (name, text) in &made {
+        assert!(checked_in.get(name) == Some(text), "man/{name} is stale: run `make man`");
+    }
+    // One for each command that can be typed.
+    for name in ["apt-ci.1", "apt-ci-run.1", "apt-ci-queues-dead-requeue.1", "apt-ci-gitlab-add-hook.1"] {
+        assert!(made.contains_key(name), "{:?}", names(&made));
+    }
+    let run = &made["apt-ci-run.1"];
+    for text in [".SH SYNOPSIS", ".SH WAITING", ".SH EXAMPLES", ".SH \"SEE ALSO\""] {
+        assert!(run.contains(text), "{text}: {run}");
+    }
+    Ok(())
+}
+
+fn faults(_: &Services) -> Result<(), Failed> {
+    for name in files(&manual()).into_keys() {
+        let mut command = Command::new("man");
+        command.args(["--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z"]).arg(manual().join(&name));
+        command.env("LC_ALL", "C.UTF-8").env("MANROFFSEQ", "").env("MANWIDTH", "80").stdin(Stdio::null());
+        let finished = finish(command);
+        assert!(finished.status.success() && finished.err.is_empty(), "{name}: {}", finished.err);
+        assert!(!finished.out.is_empty(), "{name}");
     }
     Ok(())
 }
