@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use apt_ci::broker::{Broker, BrokerError, Choice, Failure, Pile, QueueState, QueueUrl, Rotation, Verdict, Wait};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::Request;
-use libtest_mimic::Trial;
 use tokio_util::sync::CancellationToken;
 
 pub use self::helper::become_helper;
 use self::helper::{Helper, Stage, eventually, requests, submit, take, take_package};
-use crate::support::Services;
+use crate::support::{Services, Trial};
 use crate::support::site::TestSite;
 
 /// Where a story happens.

@@ -6,14 +6,14 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use apt_ci::launchpad::{Launchpad, LaunchpadError, LaunchpadSettings, SigningKey};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 
 use crate::support::archive::{Archive, PACKAGE, VERSION};
 use crate::support::daemon::free_port;
 use crate::support::launchpad::{Away, KnownPpa, LaunchpadStandIn};
 use crate::support::site::{Finished, TestSite, finish};
 use crate::support::stand_in::StandIn;
-use crate::support::{Services, Story, block_on, stories};
+use crate::support::{Services, Story, Trial, block_on, stories};
 
 const KEY: &str = include_str!("../src/launchpad/test-keys/ed25519.asc");
 const KEY_IS: &str = "E190F6E7C9A80C54874DE47CB181550D2AD9CC98";

@@ -5,10 +5,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 
-use crate::support::Services;
+use crate::support::{Services, Trial};
 use crate::support::site::{PATIENCE, Running, TestSite, until, until_within};
 
 type Story = fn(TestSite) -> Result<(), Failed>;

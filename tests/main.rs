@@ -27,6 +27,7 @@ mod real;
 mod requests;
 mod results;
 mod retry;
+mod runner;
 mod running;
 mod shells;
 mod sites;
@@ -42,21 +43,24 @@ mod waiting;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use libtest_mimic::{Arguments, Trial};
-use support::Services;
+use libtest_mimic::Arguments;
+use support::{Services, Trial};
 
 fn main() -> ExitCode {
     rustls::crypto::ring::default_provider().install_default().expect("no other provider is installed");
-    if let Some(outcome) = broker::become_helper() {
+    if let Some(outcome) = broker::become_helper().or_else(runner::become_example) {
         return outcome;
     }
     let mut arguments = Arguments::from_args();
     // They wait for servers and testbeds most of the time.
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     arguments.test_threads.get_or_insert(2 * threads);
-    let services = Arc::new(Services::default());
-    // The slow ones first, so that they run beside the others.
-    let areas = [
+    support::runner::run(&arguments, trials)
+}
+
+/// Every story. The slow ones come first, so that the others run beside them.
+fn trials(services: &Arc<Services>) -> Vec<Trial> {
+    let rooms = [
         real::trials,
         proof::trials,
         privacy::trials,
@@ -91,10 +95,7 @@ fn main() -> ExitCode {
         shells::trials,
         version::trials,
         trust::trials,
+        runner::trials,
     ];
-    let trials: Vec<Trial> = areas.into_iter().flat_map(|trials| trials(&services)).collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    // The trials held the other handles; with this one the services stop.
-    drop(services);
-    conclusion.exit_code()
+    rooms.into_iter().flat_map(|trials| trials(services)).collect()
 }

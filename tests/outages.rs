@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 
 use crate::support::proxy::Proxy;
@@ -13,7 +13,7 @@ use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, finish, until};
 use crate::support::stand_in::StandIn;
 use crate::support::swift::{Auth, Swift};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::support::archive::{Archive, PACKAGE, VERSION};
@@ -10,7 +10,7 @@ use crate::support::daemon::free_port;
 use crate::support::launchpad::{Away, LaunchpadStandIn};
 use crate::support::site::{TestSite, without_seconds};
 use crate::support::testbed::RELEASE;
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use apt_ci::store::{Entry, Query};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ use crate::ppa::run_in;
 use crate::support::archive::{Archive, PACKAGE, VERSION};
 use crate::support::launchpad::LaunchpadStandIn;
 use crate::support::site::{TestSite, until, until_within};
-use crate::support::{Services, Story, block_on, stories};
+use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::ppa::run_in;
@@ -13,7 +13,7 @@ use crate::support::launchpad::LaunchpadStandIn;
 use crate::support::pocket::{Distribution, Form, POCKET, TESTED};
 use crate::support::site::TestSite;
 use crate::support::testbed::RELEASE;
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

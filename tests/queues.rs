@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use apt_ci::broker::{Broker, Verdict, Wait};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use nix::fcntl::{FcntlArg, fcntl};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::site::{Finished, TestSite, until};
-use crate::support::{Services, Story, block_on, stories};
+use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

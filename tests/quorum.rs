@@ -6,11 +6,11 @@ use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::support::site::{Finished, TestSite, until};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 /// More often than RabbitMQ's default delivery limit.
 const LOOKS: usize = 24;

@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use apt_ci::store::{Access, ObjectHeaders};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::support::site::{TestSite, until};
 use crate::support::stand_in::StandIn;
-use crate::support::{Services, Story, block_on, stories};
+use crate::support::{Services, Story, Trial, block_on, stories};
 use crate::terminal::typing;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {

@@ -5,12 +5,12 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use crate::support::site::{Finished, TestSite, until};
 use crate::support::stand_in::StandIn;
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::typing;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {

@@ -10,12 +10,12 @@ use apt_ci::broker::{Broker, RunningTest};
 use lapin::options::{BasicPublishOptions, ExchangeDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties, ExchangeKind};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::site::{Running, TestSite, until};
-use crate::support::{Services, Story, block_on, stories};
+use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

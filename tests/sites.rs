@@ -4,10 +4,10 @@ use std::fs;
 use std::process::Command;
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 
 use crate::support::site::{TestSite, finish};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -17,13 +17,12 @@ use apt_ci::request::Request;
 use apt_ci::result::Place as ResultPlace;
 use apt_ci::store::swift::SwiftSettings;
 use apt_ci::store::{Access, Entry, ObjectHeaders, Query, Store, StoreError, StoreUrl};
-use libtest_mimic::Trial;
 use tokio::io::AsyncReadExt;
 
 use crate::support::daemon::run;
 use crate::support::keystone::Keystone;
 use crate::support::swift::{Auth, PAGE, Swift, token_of};
-use crate::support::{Services, block_on};
+use crate::support::{Services, Trial, block_on};
 
 /// The stores that every test of the suite runs against.
 #[derive(Clone, Copy)]

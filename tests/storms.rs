@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use apt_ci::store::{Query, Store, StoreError};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{Running, TestSite, until};
 use crate::support::stand_in::StandIn;
 use crate::support::swift::{Auth, Swift};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[

@@ -1,9 +1,10 @@
 //! Traces made by hand: right ones are taken, and each wrong one is refused at the step that is wrong.
 
 use apt_ci::broker::ClaimStep;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 
 use super::replay::{read, replay};
+use crate::support::Trial;
 
 /// A request that is claimed, run, published and settled.
 const GOOD: &str = "a taken, a copied, a locked, a accepted, a held, a run-started, a renewed, a run-ended, a renewed, \

@@ -7,13 +7,13 @@ use std::process::Command;
 use std::sync::Arc;
 
 use apt_ci::forge::Forge;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::scene::{PROJECT, Scene, commit};
 use crate::credentials::with_input;
 use crate::support::site::TestSite;
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::answering;
 
 const BRANCH: &str = "https://git.example/thing.git";

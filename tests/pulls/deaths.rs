@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::thread;
 
 use apt_ci::forge::{Forge, signature};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::Value;
 
 use super::scene::{PROJECT, Scene, commit};
 use crate::support::forge::deliver::post;
 use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 const BRANCH: &str = "https://git.example/thing.git";
 

@@ -5,14 +5,14 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use apt_ci::forge::Forge;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::scene::Scene;
 use crate::support::forge::deliver::post;
 use crate::support::proxy::{Hold, Proxy};
 use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 /// The trigger of requests that do not get through.
 const HELD: &str = "held/1";

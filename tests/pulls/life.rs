@@ -3,14 +3,14 @@
 use std::sync::{Arc, PoisonError};
 
 use apt_ci::forge::Forge;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::scene::{PROJECT, Scene, commit};
 use crate::real::{HOST, NULL, project_on_the_web};
 use crate::support::forge::deliver::post;
 use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 /// A branch that nobody fetches: the stub tests it.
 const BRANCH: &str = "https://git.example/thing.git";

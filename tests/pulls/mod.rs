@@ -11,9 +11,8 @@ mod strangers;
 
 use std::sync::Arc;
 
-use libtest_mimic::Trial;
 
-use crate::support::Services;
+use crate::support::{Services, Trial};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let areas = [

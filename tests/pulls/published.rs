@@ -7,14 +7,14 @@ use std::sync::Arc;
 use apt_ci::forge::client::Client;
 use apt_ci::forge::status::{State, Status};
 use apt_ci::forge::{Forge, signature};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 
 use super::scene::Scene;
 use crate::support::examples::examples;
 use crate::support::forge::deliver::post;
 use crate::support::prism::Prism;
 use crate::support::site::TestSite;
-use crate::support::{Services, Story, block_on, stories};
+use crate::support::{Services, Story, Trial, block_on, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     const STORIES: [(&str, Story); 2] = [

@@ -4,13 +4,13 @@ use std::fs;
 use std::sync::Arc;
 
 use apt_ci::forge::{Forge, signature};
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
 use super::scene::{PROJECT, Scene, commit};
 use crate::support::forge::deliver::post;
 use crate::support::site::TestSite;
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 const BRANCH: &str = "https://git.example/thing.git";
 

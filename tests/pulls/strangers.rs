@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use apt_ci::forge::Forge;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::scene::{PROJECT, Scene, commit};
 use crate::support::forge::deliver::post;
 use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 const BRANCH: &str = "https://git.example/thing.git";
 

@@ -12,6 +12,7 @@ pub mod pocket;
 pub mod prism;
 pub mod proxy;
 pub mod rabbitmq;
+pub mod runner;
 pub mod site;
 pub mod stand_in;
 pub mod swift;
@@ -19,12 +20,12 @@ pub mod testbed;
 
 use std::sync::{Arc, OnceLock};
 
-use libtest_mimic::{Failed, Trial};
-
+use libtest_mimic::Failed;
 use tempfile::TempDir;
 
 use self::keystone::Keystone;
 use self::rabbitmq::RabbitMq;
+pub use self::runner::Trial;
 use self::site::TestSite;
 use self::swift::{Auth, Swift};
 use self::testbed::Testbed;
@@ -50,10 +51,15 @@ pub struct Services {
     keystone: OnceLock<Keystone>,
     folder: OnceLock<TempDir>,
     rabbitmq: OnceLock<RabbitMq>,
-    testbed: OnceLock<Testbed>,
+    testbed: Arc<OnceLock<Testbed>>,
 }
 
 impl Services {
+    /// Services of their own, in which no story has left anything. A testbed that is made already is used again: stories only read it.
+    pub fn fresh(&self) -> Self {
+        Self { testbed: Arc::clone(&self.testbed), ..Self::default() }
+    }
+
     /// The folder of this test run. It goes away at the end.
     pub fn folder(&self) -> &std::path::Path {
         self.folder.get_or_init(|| TempDir::new().expect("a temporary folder")).path()

@@ -1,13 +1,14 @@
 //! A private RabbitMQ: its own node, ports and folders, and its own epmd, so that nothing is shared with any other broker on
 //! this machine and nothing is left behind.
 
-use std::cell::OnceCell;
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -21,19 +22,16 @@ const STOP: Duration = Duration::from_secs(120);
 /// What every broker has, in a URL.
 const DEFAULT_VHOST: &str = "%2f";
 
-thread_local! {
-    /// The part of the shared broker that belongs to this thread.
-    static OWN_VHOST: OnceCell<String> = const { OnceCell::new() };
-    /// The same, where queues are quorum queues unless somebody asks for another type.
-    static OWN_QUORUM_VHOST: OnceCell<String> = const { OnceCell::new() };
-}
-
 /// A broker that runs until this value goes away.
 pub struct RabbitMq {
     folder: TempDir,
     /// Whether each thread of the tests, which runs one story at a time, has a virtual host of its own: what all clients of a virtual host
     /// share, such as the requests that wait out a delay, is then shared with no other story.
     is_shared: bool,
+    /// The virtual hosts of threads.
+    vhosts: Mutex<HashMap<ThreadId, String>>,
+    /// The same, where queues are quorum queues unless somebody asks for another type.
+    quorum_vhosts: Mutex<HashMap<ThreadId, String>>,
     port: u16,
     encrypted_port: u16,
     distribution_port: u16,
@@ -88,6 +86,8 @@ impl RabbitMq {
         let broker = Self {
             folder,
             is_shared,
+            vhosts: Mutex::default(),
+            quorum_vhosts: Mutex::default(),
             port,
             encrypted_port,
             distribution_port,
@@ -116,9 +116,7 @@ impl RabbitMq {
             self.limit_deliveries(&vhost, "^(debci-|apt-ci\\.)", 1_000_000);
             vhost
         };
-        // The virtual hosts of one broker are unknown to another.
-        let vhost = if self.is_shared { OWN_QUORUM_VHOST.with(|own| own.get_or_init(make).clone()) } else { make() };
-        self.url_in(&vhost)
+        self.url_in(&if self.is_shared { of_this_thread(&self.quorum_vhosts, make) } else { make() })
     }
 
     /// Makes a virtual host where queues are quorum queues unless somebody asks for another type.
@@ -205,7 +203,7 @@ impl RabbitMq {
         if !self.is_shared {
             return DEFAULT_VHOST.to_owned();
         }
-        OWN_VHOST.with(|own| own.get_or_init(|| self.empty_vhost()).clone())
+        of_this_thread(&self.vhosts, || self.empty_vhost())
     }
 
     fn controller(&self) -> Command {
@@ -339,11 +337,23 @@ impl RabbitMq {
 impl Drop for RabbitMq {
     fn drop(&mut self) {
         // What it stored goes away with it, so it need not tidy up.
-        if let Ok(Some(child)) = self.server.get_mut().map(Option::as_mut) {
+        if let Some(child) = self.server.get_mut().unwrap_or_else(PoisonError::into_inner) {
             end(child);
         }
         end(&mut self.epmd);
     }
+}
+
+/// The virtual host of this thread, which is made when it is asked for first.
+fn of_this_thread(vhosts: &Mutex<HashMap<ThreadId, String>>, make: impl FnOnce() -> String) -> String {
+    let (own, lock) = (std::thread::current().id(), || vhosts.lock().unwrap_or_else(PoisonError::into_inner));
+    let known = lock().get(&own).cloned();
+    // Others need not wait while it is made: only this thread makes it.
+    known.unwrap_or_else(|| {
+        let vhost = make();
+        lock().insert(own, vhost.clone());
+        vhost
+    })
 }
 
 /// Makes a certificate for localhost that nobody trusts who is not told to.
