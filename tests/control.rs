@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use crate::support::site::{PATIENCE, Running, TestSite, finish, until};
+use crate::support::site::{Running, TestSite, WAIT_TIMEOUT, finish, until};
 use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
@@ -409,7 +409,7 @@ const WATCHDOG: Duration = Duration::from_secs(24);
 
 /// Waits for a message that has this line.
 fn hears(manager: &UnixDatagram, line: &str) -> Result<(), Failed> {
-    manager.set_read_timeout(Some(PATIENCE))?;
+    manager.set_read_timeout(Some(WAIT_TIMEOUT))?;
     let mut buffer = [0; 4096];
     loop {
         let length = manager.recv(&mut buffer).map_err(|error| format!("{line} never came: {error}"))?;

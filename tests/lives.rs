@@ -9,7 +9,7 @@ use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 
 use crate::support::{Services, Trial};
-use crate::support::site::{PATIENCE, Running, TestSite, until, until_within};
+use crate::support::site::{Running, TestSite, WAIT_TIMEOUT, until, until_within};
 
 type Story = fn(TestSite) -> Result<(), Failed>;
 
@@ -305,8 +305,9 @@ fn under_fire(site: TestSite) -> Result<(), Failed> {
     let mut workers: Vec<Running> = (0..4).map(|_| site.start(&["worker"])).collect();
     let mut fire = 0;
     let (mut last_shot, mut done_then) = (Instant::now(), None);
-    let patience = PATIENCE + Duration::from_millis(500) * u32::try_from(count)?;
-    until_within(patience, "every request has its result", || {
+    // Workers are killed all the time, and each request may take half a second more for that.
+    let timeout = WAIT_TIMEOUT + Duration::from_millis(500) * u32::try_from(count)?;
+    until_within(timeout, "every request has its result", || {
         let done = site.finished().len();
         // Nobody gets on who is killed again and again before he could do anything: on a busy machine there are fewer shots.
         let progress = done_then.is_none_or(|then| done >= then + 4);

@@ -32,8 +32,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories("privacy", services, all)
 }
 
-/// An isolated test may take so long on a busy machine.
-const LONG: Duration = Duration::from_secs(600);
+/// Timeout for a test in an isolated testbed, which installs packages first.
+const TEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The private PPA, the token for it, and where the token was found.
 struct Hunt {
@@ -223,7 +223,7 @@ fn real_run(services: &Services) -> Result<(), Failed> {
     let mut worker = site.start(&["-vv", "worker", "--drain"]);
     let home = site.path().join("home");
     let mut holders = Vec::new();
-    until_within(LONG, "the testbed's login is there", || {
+    until_within(TEST_TIMEOUT, "the testbed's login is there", || {
         holders = hunt.holders(&home);
         !holders.is_empty() || !worker.is_running()
     });
@@ -234,7 +234,7 @@ fn real_run(services: &Services) -> Result<(), Failed> {
         assert!(mode(holder) == 0o600 && modes.contains(&0o700), "{}: {modes:?}", holder.display());
     }
     hunt.search_what_is_shown(&site);
-    until_within(LONG, "the worker ends", || !worker.is_running());
+    until_within(TEST_TIMEOUT, "the worker ends", || !worker.is_running());
     let finished = worker.wait();
     hunt.search("the worker's log", finished.err.as_bytes());
     hunt.found.extend(watch.end());

@@ -10,7 +10,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use apt_ci::environment::Environment;
 use apt_ci::request::Request;
@@ -21,6 +20,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::support::daemon::run;
 use crate::support::keystone::Keystone;
+use crate::support::site::until;
 use crate::support::swift::{Auth, PAGE, Swift, token_of};
 use crate::support::{Services, Trial, block_on};
 
@@ -417,10 +417,10 @@ fn private_readers(swift: &Swift) {
         ("*:ann,.rlistings,.r:.example.com,.r:*", vec![], "*:ann"),
     ] {
         write_acl(swift, &token, container, mistake);
-        wait_until("it is open", || stranger_reads().is_ok());
+        until("it is open", || stranger_reads().is_ok());
         ensure(&store, container, Access::Private(access));
         assert_eq!(acl(), left);
-        wait_until("it is closed", || matches!(stranger_reads(), Err(StoreError::Refused { .. })));
+        until("it is closed", || matches!(stranger_reads(), Err(StoreError::Refused { .. })));
     }
     let sneaky = block_on(store.ensure_container(container, &Access::Private(vec!["x,.r:*".into()])));
     assert!(matches!(sneaky, Err(StoreError::Refused { .. })), "{sneaky:?}");
@@ -460,7 +460,7 @@ fn private_result(services: &Services) {
     assert_eq!(for_bob.container, container);
     ensure(&store, container, for_bob.access);
     for reader in [&ann, &bob] {
-        wait_until("both read", || block_on(read(reader, container, &object)).is_ok());
+        until("both read", || block_on(read(reader, container, &object)).is_ok());
     }
     // A private archive alone lets nobody in.
     let nobody = private_place(r#"{"ppas": ["u:t@keystone/nobody"]}"#);
@@ -557,27 +557,19 @@ fn revoked_tokens(services: &Services) {
     services.keystone().revoke_tokens(&user_id);
     wait_until_refused(swift, &old);
     // Keystone counts in seconds: what it gives out in the second of the revocation is revoked too.
-    wait_until("a new token is good", || status(swift, &token_of(&variables)) == 204);
+    until("a new token is good", || status(swift, &token_of(&variables)) == 204);
     store_with_a_new_token(&store, "autopkgtest-revoked");
 }
 
 /// A server remembers for a moment that a token was good: asks until it no longer does.
 fn wait_until_refused(swift: &Swift, token: &str) {
-    wait_until("the old token is refused", || status(swift, token) == 401);
+    until("the old token is refused", || status(swift, token) == 401);
 }
 
 /// What the account answers to this token.
 fn status(swift: &Swift, token: &str) -> u16 {
     let request = reqwest::Client::new().head(swift.storage_url()).header("x-auth-token", token);
     block_on(request.send()).expect("an answer").status().as_u16()
-}
-
-fn wait_until(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !happened() {
-        assert!(Instant::now() < deadline, "not within two minutes: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 fn store_with_a_new_token(store: &Store, container: &str) {

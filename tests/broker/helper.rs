@@ -14,6 +14,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::*;
+use crate::support::runner::note_wait;
+use crate::support::site::WAIT_TIMEOUT;
 
 /// Runs a story to its end.
 pub fn play(story: impl Future<Output = ()>) {
@@ -143,7 +145,7 @@ pub async fn submit(broker: &Broker, queue: &QueueName, requests: &[Request]) {
 pub async fn take(slot: &mut Slot) -> Claim {
     let stop = CancellationToken::new();
     let claim = slot.claim(Wait::ForOne, &stop);
-    let claim = tokio::time::timeout(Duration::from_secs(60), claim).await.expect("a request within a minute");
+    let claim = tokio::time::timeout(WAIT_TIMEOUT, claim).await.expect("a request within a minute");
     claim.expect("a claim").expect("a request")
 }
 
@@ -157,17 +159,18 @@ pub async fn take_package(slot: &mut Slot) -> String {
 
 /// Waits for a condition that must come true.
 pub async fn eventually<T>(what: &str, condition: impl AsyncFnMut() -> Option<T>) -> T {
-    eventually_within(Duration::from_secs(60), what, condition).await
+    eventually_within(WAIT_TIMEOUT, what, condition).await
 }
 
 /// Waits for a condition that may take longer to come true than others.
 pub async fn eventually_within<T>(limit: Duration, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + limit;
+    let begin = Instant::now();
     loop {
         if let Some(value) = condition().await {
+            note_wait(begin.elapsed(), what);
             return value;
         }
-        assert!(Instant::now() < deadline, "it never came true that {what}");
+        assert!(begin.elapsed() < limit, "it did not come true within {limit:?} that {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -210,7 +213,7 @@ impl Helper {
         let (lines, news) = &*self.output;
         let lines = lines.lock().expect("the lines");
         let missing = |lines: &mut Vec<String>| !lines.iter().any(|line| line == expected);
-        let (lines, timeout) = news.wait_timeout_while(lines, Duration::from_secs(60), missing).expect("the lines");
+        let (lines, timeout) = news.wait_timeout_while(lines, WAIT_TIMEOUT, missing).expect("the lines");
         assert!(!timeout.timed_out(), "no line {expected:?} came, but {lines:?}");
     }
 

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+/// Timeout for the start of a service. It takes seconds on an idle machine; several services may start at a time.
+pub const START_TIMEOUT: Duration = Duration::from_secs(120);
+
 /// Kills the process group `$0` as soon as the other end of its standard input is gone: also when the tests themselves are
 /// killed and can stop nothing any more.
 const WATCHER: &str = r#"cat >/dev/null; kill -KILL "-$0""#;
@@ -49,12 +52,12 @@ impl Daemon {
         Self { name: name.to_owned(), child, watcher, log }
     }
 
-    /// Waits until `ready` says so. Panics with the program's last words if it ends, or after five minutes.
+    /// Waits until `ready` says so. Panics with the program's last words if it ends, or after [`START_TIMEOUT`].
     pub fn wait_until(&mut self, ready: impl Fn() -> bool) {
         let begin = Instant::now();
         while !ready() {
             let ended = self.child.try_wait().expect("our own child");
-            if ended.is_some() || begin.elapsed() > Duration::from_secs(300) {
+            if ended.is_some() || begin.elapsed() > START_TIMEOUT {
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(30).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();

@@ -13,11 +13,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::daemon::free_port;
+use super::daemon::{START_TIMEOUT, free_port};
 
-/// Starting takes 6 to 15 seconds on an idle machine.
-const START: Duration = Duration::from_secs(300);
-const STOP: Duration = Duration::from_secs(120);
+/// Timeout for the end of a broker that tidies up.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What every broker has, in a URL.
 const DEFAULT_VHOST: &str = "%2f";
@@ -266,7 +265,7 @@ impl RabbitMq {
             .spawn()
             .expect("rabbitmq-server");
         let child = server.insert(child);
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + START_TIMEOUT;
         while !answers(self.port) {
             if let Some(status) = child.try_wait().expect("the server's state") {
                 panic!("the broker ended with {status}:\n{}", self.logs());
@@ -282,7 +281,7 @@ impl RabbitMq {
             return;
         };
         signal(&child, nix::sys::signal::Signal::SIGTERM);
-        let deadline = Instant::now() + STOP;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while child.try_wait().expect("the server's state").is_none() {
             if Instant::now() > deadline {
                 end(&mut child);

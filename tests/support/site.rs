@@ -15,12 +15,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use super::runner::note_wait;
 use super::testbed;
 
 const STUB: &str = include_str!("stub/autopkgtest");
 
-/// How long a test waits for what must come. Generous: the machine may be busy.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+/// Timeout for what must come. No story waits this long, also when the machine is busy. What takes longer by its nature says so with
+/// [`until_within`].
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Holds the logs of a site's programs against the model of the claim protocol. Returns the number of steps, or what is not allowed.
 pub type LogCheck = fn(&[String]) -> Result<usize, String>;
@@ -494,9 +496,15 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub fn wait(&mut self) -> Finished {
-        let deadline = Instant::now() + PATIENCE;
-        until("the program ends", || {
-            assert!(Instant::now() < deadline, "still running: {}", self.stderr());
+        self.wait_within(WAIT_TIMEOUT)
+    }
+
+    /// Waits for the end of a program that has much to do.
+    #[track_caller]
+    pub fn wait_within(&mut self, timeout: Duration) -> Finished {
+        let begin = Instant::now();
+        until_within(timeout + Duration::from_secs(1), "the program ends", || {
+            assert!(begin.elapsed() < timeout, "still running after {timeout:?}: {}", self.stderr());
             self.child.try_wait().expect("a child of ours").is_some()
         });
         let status = self.child.wait().expect("a child of ours");
@@ -524,23 +532,23 @@ impl Drop for Running {
     }
 }
 
-/// Waits until the condition holds, looking often; fails the test when it does not come true.
+/// Waits until the condition holds, looking often; fails the test when it does not come true within [`WAIT_TIMEOUT`].
 #[track_caller]
 pub fn until(what: &str, condition: impl FnMut() -> bool) {
-    until_within(PATIENCE, what, condition);
+    until_within(WAIT_TIMEOUT, what, condition);
 }
 
-/// The same with another patience, for what is known to take long.
+/// The same with another timeout, for what is known to take long.
 #[track_caller]
-pub fn until_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + patience;
+pub fn until_within(timeout: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
     loop {
-        let begin = Instant::now();
+        let look = Instant::now();
         if condition() {
-            return;
+            return note_wait(begin.elapsed(), what);
         }
-        assert!(Instant::now() < deadline, "never came true: {what}");
+        assert!(begin.elapsed() < timeout, "did not come true within {timeout:?}: {what}");
         // Looking costs what the others on this machine would need: at most half of the time is spent with it.
-        std::thread::sleep(begin.elapsed().max(Duration::from_millis(5)));
+        std::thread::sleep(look.elapsed().max(Duration::from_millis(5)));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{MutexGuard, PoisonError};
 use apt_ci::forge::{Forge, signature};
 use serde_json::{Value, json};
 
-use super::{Hook, PATIENCE, Sent, Shared, State};
+use super::{ANSWER_TIMEOUT, Hook, Sent, Shared, State};
 
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -53,7 +53,7 @@ impl Shared {
 pub fn post(url: &str, headers: &str, body: &str) -> Option<(u16, String)> {
     let (host, path) = url.strip_prefix("http://")?.split_once('/')?;
     let mut stream = TcpStream::connect(host).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT)).ok()?;
     let length = body.len();
     let head = format!(
         "POST /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"

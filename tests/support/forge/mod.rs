@@ -15,8 +15,8 @@ use super::stand_in::{Exchange, StandIn};
 
 /// How many statuses GitHub takes for a commit and context.
 const STATUSES: usize = 1000;
-/// How long a receiver may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout for a receiver's answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The stand-in. It stops when it is dropped.
 pub struct ForgeStandIn {
@@ -289,7 +289,7 @@ impl ForgeStandIn {
     /// Waits until a context of a commit comes to a state, and gives that status.
     #[track_caller]
     pub fn wait_for(&self, project: &str, sha: &str, context: &str, state: &str) -> Status {
-        let end = Instant::now() + super::site::PATIENCE;
+        let end = Instant::now() + super::site::WAIT_TIMEOUT;
         let mut guard = self.shared.lock();
         loop {
             let found = guard.projects[project]
