@@ -15,7 +15,6 @@ use nix::sys::signal::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::proxy::Proxy;
-use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, Trial, block_on, stories};
 
@@ -175,13 +174,12 @@ fn nested_headers(services: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn quiet_log(_: &Services) -> Result<(), Failed> {
-    // A broker of its own: queues that other stories have left may expire between two looks, and be missing then.
-    let broker = RabbitMq::start("");
-    let quorum = broker.quorum_url();
-    let vhost = quorum.rsplit('/').next().expect("a virtual host").to_owned();
-    for (vhost, url) in [("/", broker.url()), (&vhost, quorum)] {
+fn quiet_log(services: &Services) -> Result<(), Failed> {
+    // A broker of its own, whose log is short.
+    let broker = services.private_rabbitmq();
+    for url in [broker.url(), broker.quorum_url()] {
         let site = TestSite::on(&url, "folder:results", Vec::new());
+        let vhost = site.vhost();
         let look = || {
             site.ok(&["queues"]);
             site.ok(&["queues", "dead"]);
@@ -208,7 +206,7 @@ fn quiet_log(_: &Services) -> Result<(), Failed> {
         site.ok(&["worker", "--drain"]);
         // The broker writes its log late, but in order.
         site.run(&["queues", "debci-nowhere-amd64"]);
-        let complaints = || broker.complaints(vhost);
+        let complaints = || broker.complaints(&vhost);
         until("the last line is written", || complaints().iter().any(|line| line.contains("'debci-nowhere-amd64'")));
         // The first look of all asks for each of the site's queues, and makes it. A quorum queue is found out once.
         let queues = complaints().into_iter().map(|line| line.split("queue '").nth(1).unwrap_or(&line).to_owned());
@@ -223,8 +221,8 @@ fn quiet_log(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn alarm(_: &Services) -> Result<(), Failed> {
-    let broker = RabbitMq::start("");
+fn alarm(services: &Services) -> Result<(), Failed> {
+    let broker = services.private_rabbitmq();
     let site = TestSite::on(&broker.url(), "folder:results", Vec::new());
     let queue = site.queue_name();
     let gate = site.path().join("gate");
@@ -271,8 +269,8 @@ fn alarm(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn alarm_before_copies(_: &Services) -> Result<(), Failed> {
-    let rabbitmq = Arc::new(RabbitMq::start(""));
+fn alarm_before_copies(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = Arc::new(services.private_rabbitmq());
     let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
     let (name, huge) = (site.queue_name(), format!("debci-huge-{}-amd64", site.release));
     let [queue, to]: [QueueName; 2] = [name.parse()?, huge.parse()?];

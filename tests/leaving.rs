@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 
-use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{Finished, Running, TestSite, until};
 use crate::support::stand_in::StandIn;
 use crate::support::{Services, Story, Trial, stories};
@@ -50,8 +49,8 @@ fn leaves_soon(worker: &mut Running, signals: usize) -> Finished {
     finished
 }
 
-fn broker_away(_: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+fn broker_away(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = services.private_rabbitmq();
     let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());
     let id = held_request(&site);
     let mut worker = site.start(&["worker"]);

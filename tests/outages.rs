@@ -9,7 +9,6 @@ use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 
 use crate::support::proxy::Proxy;
-use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, finish, until};
 use crate::support::stand_in::StandIn;
 use crate::support::swift::{Auth, Swift};
@@ -41,7 +40,7 @@ fn held_request(site: &TestSite) -> String {
 }
 
 fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+    let rabbitmq = services.private_rabbitmq();
     let swift = services.swift();
     let site = TestSite::on(&rabbitmq.url(), "swift:", swift.environment()).replayed(crate::model::replay_logs);
     let id = held_request(&site);

@@ -71,7 +71,7 @@ fn starts(site: &TestSite, package: &str) -> usize {
 }
 
 fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+    let rabbitmq = services.private_rabbitmq();
     let site =
         TestSite::on(&rabbitmq.url(), "swift:", services.swift().environment()).replayed(crate::model::replay_logs);
     let (mut worker, mut ids) = four_running(&site);
@@ -92,8 +92,8 @@ fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn rabbitmq_freezes(_: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+fn rabbitmq_freezes(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = services.private_rabbitmq();
     let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()).replayed(crate::model::replay_logs);
     let (mut worker, ids) = four_running(&site);
     let frozen = rabbitmq.freeze();
@@ -114,8 +114,8 @@ fn rabbitmq_freezes(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn queues_change(_: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+fn queues_change(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = services.private_rabbitmq();
     let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()).replayed(crate::model::replay_logs);
     let release = &site.release;
     site.worker_options(&format!("releases = {release}\n"));

@@ -10,6 +10,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, Exchange
 use nix::sys::signal::Signal;
 
 use super::*;
+use crate::support::broker_pool::PrivateRabbitMq;
 use crate::support::daemon::free_port;
 use crate::support::proxy::Proxy;
 use crate::support::rabbitmq::RabbitMq;
@@ -53,22 +54,23 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         an_encrypted_connection_is_made_only_to_a_broker_that_is_trusted,
     ];
     for (name, story) in [
-        ("a_crash_of_the_broker_during_a_submission", restart_during_submission as fn()),
-        ("a_restart_of_the_broker_while_requests_are_delayed", || {
-            restart_during_delay(RabbitMq::stop, false, RabbitMq::url);
+        ("a_crash_of_the_broker_during_a_submission", restart_during_submission as fn(PrivateRabbitMq)),
+        ("a_restart_of_the_broker_while_requests_are_delayed", |broker| {
+            restart_during_delay(broker, RabbitMq::stop, false, RabbitMq::url);
         }),
-        ("a_crash_of_the_broker_while_requests_are_delayed", || {
-            restart_during_delay(RabbitMq::kill, true, RabbitMq::url);
+        ("a_crash_of_the_broker_while_requests_are_delayed", |broker| {
+            restart_during_delay(broker, RabbitMq::kill, true, RabbitMq::url);
         }),
-        ("a_restart_of_the_broker_while_requests_of_quorum_queues_are_delayed", || {
-            restart_during_delay(RabbitMq::stop, false, RabbitMq::quorum_url);
+        ("a_restart_of_the_broker_while_requests_of_quorum_queues_are_delayed", |broker| {
+            restart_during_delay(broker, RabbitMq::stop, false, RabbitMq::quorum_url);
         }),
         ("a_restart_of_the_broker_after_the_worker_of_a_quorum_queue_has_died", restart_after_death),
-        ("a_restart_of_the_broker_while_requests_are_held", || restart_during_claim(RabbitMq::stop)),
-        ("a_crash_of_the_broker_while_requests_are_held", || restart_during_claim(RabbitMq::kill)),
+        ("a_restart_of_the_broker_while_requests_are_held", |broker| restart_during_claim(broker, RabbitMq::stop)),
+        ("a_crash_of_the_broker_while_requests_are_held", |broker| restart_during_claim(broker, RabbitMq::kill)),
     ] {
+        let own = Arc::clone(services);
         trials.push(Trial::test(format!("broker::rabbitmq::{name}"), move || {
-            story();
+            story(own.private_rabbitmq());
             Ok(())
         }));
     }
@@ -525,9 +527,9 @@ async fn an_encrypted_connection_is_made_only_to_a_broker_that_is_trusted(servic
     holder.wait_for_line("held");
 }
 
-fn restart_during_submission() {
+fn restart_during_submission(service: PrivateRabbitMq) {
     const REQUESTS: usize = 8000;
-    let service = Arc::new(RabbitMq::start(""));
+    let service = Arc::new(service);
     helper::play(async {
         let stage = Stage::at(service.url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
@@ -557,9 +559,9 @@ fn restart_during_submission() {
     });
 }
 
-fn restart_during_delay(end: fn(&RabbitMq), crash: bool, url: fn(&RabbitMq) -> String) {
+fn restart_during_delay(service: PrivateRabbitMq, end: fn(&RabbitMq), crash: bool, url: fn(&RabbitMq) -> String) {
     const REQUESTS: usize = 20;
-    let service = Arc::new(RabbitMq::start(""));
+    let service = Arc::new(service);
     helper::play(async {
         let stage = Stage::at(url(&service), 0);
         let (broker, queue) = stage.broker_with_queue().await;
@@ -598,9 +600,9 @@ fn restart_during_delay(end: fn(&RabbitMq), crash: bool, url: fn(&RabbitMq) -> S
 }
 
 /// What dead workers held goes back while the broker starts, when the queue that it goes to may have no leader yet.
-fn restart_after_death() {
+fn restart_after_death(service: PrivateRabbitMq) {
     const REQUESTS: usize = 20;
-    let service = Arc::new(RabbitMq::start(""));
+    let service = Arc::new(service);
     helper::play(async {
         let stage = Stage::at(service.quorum_url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
@@ -631,8 +633,8 @@ fn restart_after_death() {
     });
 }
 
-fn restart_during_claim(end: fn(&RabbitMq)) {
-    let service = Arc::new(RabbitMq::start(""));
+fn restart_during_claim(service: PrivateRabbitMq, end: fn(&RabbitMq)) {
+    let service = Arc::new(service);
     helper::play(async {
         let stage = Stage::at(service.url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;

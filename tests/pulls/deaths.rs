@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::scene::{PROJECT, Scene, commit};
 use crate::support::forge::deliver::post;
-use crate::support::rabbitmq::RabbitMq;
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, Trial, stories};
 
@@ -47,8 +46,8 @@ fn ready(scene: &Scene) {
     assert!(scene.set_token("status").status.success());
 }
 
-fn before_confirming(_: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+fn before_confirming(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = services.private_rabbitmq();
     let mut scene = Scene::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
     ready(&scene);
     let (sha, context) = (commit('a'), scene.context("thing"));
@@ -195,8 +194,8 @@ fn while_rotating(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn no_queue(_: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+fn no_queue(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = services.private_rabbitmq();
     let scene = Scene::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
     ready(&scene);
     rabbitmq.remember_queues();
@@ -226,8 +225,8 @@ fn no_queue(_: &Services) -> Result<(), Failed> {
     Ok(())
 }
 
-fn no_memory(_: &Services) -> Result<(), Failed> {
-    let rabbitmq = RabbitMq::start("");
+fn no_memory(services: &Services) -> Result<(), Failed> {
+    let rabbitmq = services.private_rabbitmq();
     let mut scene = Scene::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
     ready(&scene);
     rabbitmq.alarm(true);

@@ -1,6 +1,7 @@
 //! What the tests stand on: real services, started on demand and stopped with [`Services`].
 
 pub mod archive;
+pub mod broker_pool;
 pub mod daemon;
 pub mod examples;
 pub mod files;
@@ -23,6 +24,7 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::Failed;
 use tempfile::TempDir;
 
+use self::broker_pool::{BrokerPool, PrivateRabbitMq};
 use self::keystone::Keystone;
 use self::rabbitmq::RabbitMq;
 pub use self::runner::Trial;
@@ -51,6 +53,7 @@ pub struct Services {
     keystone: OnceLock<Keystone>,
     folder: OnceLock<TempDir>,
     rabbitmq: OnceLock<RabbitMq>,
+    private_brokers: Arc<BrokerPool>,
     testbed: Arc<OnceLock<Testbed>>,
 }
 
@@ -69,6 +72,11 @@ impl Services {
     /// shows that it survives that. Stories that run at the same time have virtual hosts of their own.
     pub fn rabbitmq(&self) -> &RabbitMq {
         self.rabbitmq.get_or_init(|| RabbitMq::start_shared("consumer_timeout = 20000"))
+    }
+
+    /// A RabbitMQ that the story has for itself, to stop, kill, freeze or block it. It holds nothing.
+    pub fn private_rabbitmq(&self) -> PrivateRabbitMq {
+        self.private_brokers.take()
     }
 
     /// A Swift whose users log in at its own proxy (tempauth).

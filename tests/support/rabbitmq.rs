@@ -7,6 +7,7 @@ use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
@@ -20,6 +21,17 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What every broker has, in a URL.
 const DEFAULT_VHOST: &str = "%2f";
+
+/// What [`RabbitMq::reset`] has the broker do, in Erlang. Policies and parameters go with their virtual hosts.
+const RESET: &str = r#"
+    Me = <<"tests">>, All = <<".*">>, New = <<"VHOST">>,
+    [rabbit_vhost:delete(Name, Me) || Name <- rabbit_vhost:list_names()],
+    Users = [proplists:get_value(user, User) || User <- rabbit_auth_backend_internal:list_users()],
+    [rabbit_auth_backend_internal:delete_user(User, Me) || User <- Users, User =/= <<"guest">>],
+    vm_memory_monitor:set_vm_memory_high_watermark(0.6),
+    rabbit_vhost:add(New, Me),
+    ok = rabbit_auth_backend_internal:set_permissions(<<"guest">>, New, All, All, All, Me).
+"#;
 
 /// A broker that runs until this value goes away.
 pub struct RabbitMq {
@@ -37,6 +49,10 @@ pub struct RabbitMq {
     epmd_port: u16,
     epmd: Child,
     server: Mutex<Option<Child>>,
+    /// Whether it was killed: what it has on its disk may be damaged.
+    was_killed: AtomicBool,
+    /// The virtual host of the story that has this broker for itself, as URLs have it.
+    private_vhost: Mutex<String>,
 }
 
 /// A broker that stands still.
@@ -93,6 +109,8 @@ impl RabbitMq {
             epmd_port,
             epmd,
             server: Mutex::new(None),
+            was_killed: AtomicBool::new(false),
+            private_vhost: Mutex::new(DEFAULT_VHOST.to_owned()),
         };
         broker.start_again();
         broker
@@ -200,7 +218,7 @@ impl RabbitMq {
     /// The virtual host of this thread, as URLs have it.
     fn vhost(&self) -> String {
         if !self.is_shared {
-            return DEFAULT_VHOST.to_owned();
+            return self.private_vhost.lock().unwrap_or_else(PoisonError::into_inner).clone();
         }
         of_this_thread(&self.vhosts, || self.empty_vhost())
     }
@@ -232,6 +250,19 @@ impl RabbitMq {
     /// The port that clients connect to.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether another story can have this broker for itself: it runs, and was never killed.
+    pub fn is_reusable(&self) -> bool {
+        self.server.lock().is_ok_and(|server| server.is_some()) && !self.was_killed.load(Ordering::SeqCst)
+    }
+
+    /// Removes what a story has left, and makes a virtual host for the next one. Clients that the story has left behind cannot come back:
+    /// theirs is gone. By one command, because each takes a second of processor time.
+    pub fn reset(&self) {
+        let vhost = format!("story-{}", uuid::Uuid::new_v4().simple());
+        self.control(&["eval", &RESET.replace("VHOST", &vhost)]);
+        *self.private_vhost.lock().unwrap_or_else(PoisonError::into_inner) = vhost;
     }
 
     /// Starts the stopped broker on what it has stored, and waits until it is ready.
@@ -311,6 +342,7 @@ impl RabbitMq {
 
     /// Kills the broker: what it has not written is lost.
     pub fn kill(&self) {
+        self.was_killed.store(true, Ordering::SeqCst);
         if let Some(mut child) = self.server.lock().expect("no test panics while it kills the broker").take() {
             end(&mut child);
         }
