@@ -59,15 +59,15 @@ fn large_headers(services: &Services) -> Result<(), Failed> {
     publish_with_headers(&site, "largest", 131_072 - 200);
     ids.extend((0..5).map(|number| site.request(&format!("after{number}"), &[])));
     let mut worker = site.start(&["worker"]);
-    until("all of them have results", || site.results().len() == 12);
+    until("all of them have results", || site.count_results() == 12);
     let finished = site.finished();
     assert!(ids.iter().all(|id| finished.contains(id)), "{finished:?}");
     assert_eq!(site.starts().len(), 12, "each ran once");
     // It waits now. A further one comes to a consumer, where the others were fetched.
-    until("the worker waits", || site.queue()["consumers"] == 1);
+    until("the worker waits", || site.sees(|queue| queue.consumers == 1));
     publish_with_headers(&site, "later", 40 * 1024);
-    until("it has a result", || site.results().len() == 13);
-    until("the worker waits again", || site.queue()["consumers"] == 1);
+    until("it has a result", || site.count_results() == 13);
+    until("the worker waits again", || site.sees(|queue| queue.consumers == 1));
     worker.signal(Signal::SIGTERM);
     let finished = worker.wait();
     assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
@@ -93,17 +93,16 @@ fn garbage(services: &Services) -> Result<(), Failed> {
     let gate = site.path().join("gate");
     let held = site.request("held", &[&format!("STUB_WAIT={}", gate.display())]);
     let mut worker = site.start(&["worker", "--slots", "2"]);
-    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.queue()["consumers"] == 1);
+    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.sees(|queue| queue.consumers == 1));
     proxy.garble();
     until("the loss is said", || worker.stderr().contains("announced again"));
     until("the claim is held again, and the other slot waits", || {
-        let queue = site.queue();
-        queue["claimed"] == 1 && queue["consumers"] == 1
+        site.sees(|queue| queue.claimed == 1 && queue.consumers == 1)
     });
     let next = site.request("next", &[]);
-    until("the next one has its result", || site.finished() == [next.clone()]);
+    until("the next one has its result", || site.has_results_of(&[&next]));
     std::fs::write(gate, "")?;
-    until("so has the first", || site.finished().contains(&held));
+    until("so has the first", || site.has_result_of(&held));
     assert_eq!(site.starts().len(), 2, "each ran once");
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
@@ -165,7 +164,7 @@ fn nested_headers(services: &Services) -> Result<(), Failed> {
     let after = site.request("after", &[]);
     assert!(site.ok(&["queues", &site.queue_name()]).contains("nested"));
     let mut worker = site.start(&["worker"]);
-    until("all have results", || site.results().len() == 3 || !worker.is_running());
+    until("all have results", || site.count_results() == 3 || !worker.is_running());
     assert!(worker.is_running(), "{}", worker.stderr());
     let finished = site.finished();
     assert!(finished.contains(&before) && finished.contains(&after), "{finished:?}");
@@ -199,7 +198,7 @@ fn quiet_log(services: &Services) -> Result<(), Failed> {
         look_into();
         look_into();
         let mut worker = site.start(&["worker"]);
-        until("all three have run", || site.results().len() == 3);
+        until("all three have run", || site.count_results() == 3);
         look_into();
         worker.signal(Signal::SIGTERM);
         worker.wait();
@@ -228,7 +227,7 @@ fn alarm(services: &Services) -> Result<(), Failed> {
     let gate = site.path().join("gate");
     let held = site.request("held", &[&format!("STUB_WAIT={}", gate.display())]);
     let mut worker = site.start(&["worker", "--slots", "2"]);
-    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.queue()["consumers"] == 1);
+    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.sees(|queue| queue.consumers == 1));
     broker.alarm(true);
 
     let refused = site.run(&["run", "-s", &site.release, "--trigger", "a/1", "gzip"]);
@@ -252,9 +251,9 @@ fn alarm(services: &Services) -> Result<(), Failed> {
 
     broker.alarm(false);
     let next = site.request("next", &[]);
-    until("the next one has its result", || site.finished() == [next.clone()]);
+    until("the next one has its result", || site.has_results_of(&[&next]));
     std::fs::write(gate, "")?;
-    until("so has the one that ran during the alarm", || site.finished().contains(&held));
+    until("so has the one that ran during the alarm", || site.has_result_of(&held));
     assert_eq!(site.starts().len(), 2, "each ran once, and nothing that was refused");
 
     // An idle worker that was asked something, and so published, is blocked: it ends all the same.
@@ -429,7 +428,7 @@ fn heard(services: &Services) -> Result<(), Failed> {
         until("it is said that no worker is there", || waiting.stderr().contains(&unserved));
         until("it is queued", || waiting.stderr().contains("is queued"));
         let _worker = site.start(&["worker"]);
-        until("it has its result", || site.results().len() == 1);
+        until("it has its result", || site.count_results() == 1);
         let begin = Instant::now();
         assert!(waiting.wait().status.success());
         // Looking from time to time takes up to ten seconds.
@@ -450,7 +449,7 @@ fn no_site(services: &Services) -> Result<(), Failed> {
     site.request("dpkg", &["STUB_EXIT=16"]);
     site.worker_options("retry_delay = 3600");
     let _worker = site.start(&["worker"]);
-    until("it is delayed", || site.queue()["delayed"] == 1);
+    until("it is delayed", || site.sees(|queue| queue.delayed == 1));
     std::fs::remove_file(site.path().join("apt-ci.toml"))?;
     let queue = ["--queue", site.addresses().0];
     let shown = site.run(&[&["queues"][..], &queue].concat());

@@ -242,7 +242,7 @@ fn cancel_one(services: &Services) -> Result<(), Failed> {
         assert_eq!(reason, format!("cancelled by {me} on {}", host.trim()));
         assert_eq!(dead[0]["message"]["parameters"]["uuid"], one.as_str());
         fs::write(gate(&site, "two"), "")?;
-        until("the other one is done", || site.finished() == [two.clone()]);
+        until("the other one is done", || site.has_results_of(&[&two]));
         site.ok(&["worker", "stop", "--wait"]);
         for worker in &mut workers {
             assert!(worker.wait().status.success());
@@ -258,7 +258,7 @@ fn requeue(_: &Services) -> Result<(), Failed> {
     site.ok(&["worker", "cancel", "--requeue", &id]);
     until("it is run again", || starts(&site, "gzip") == 2);
     fs::write(gate(&site, "gzip"), "")?;
-    until("its result is there", || site.finished() == [id.clone()]);
+    until("its result is there", || site.has_results_of(&[&id]));
     assert_eq!(site.queue()["dead"], 0);
     drop(worker);
     Ok(())
@@ -309,7 +309,7 @@ fn reload(_: &Services) -> Result<(), Failed> {
     assert_eq!(site.json(&["worker", "status"])[0]["faults"], serde_json::json!([]));
     site.request("later", &[]);
     fs::write(gate(&site, "first"), "")?;
-    until("both are done", || site.finished().len() == 2);
+    until("both are done", || site.count_results() == 2);
     assert_eq!(site.starts(), ["first"], "the test that ran was not disturbed");
     assert!(fs::read_to_string(second.join("runner/starts"))?.ends_with(" later\n"), "the next one is run the new way");
     drop(worker);
@@ -380,7 +380,7 @@ fn garbage(_: &Services) -> Result<(), Failed> {
     }
     // The test goes on meanwhile and is published, though no operator is served for a moment.
     fs::write(gate(&site, "gzip"), "")?;
-    until("the result is there", || site.finished() == [id.clone()]);
+    until("the result is there", || site.has_results_of(&[&id]));
     until("operators are served again", || site.run(&["worker", "status"]).status.success());
     assert_eq!(site.json(&["worker", "status"])[0]["told"], "serving");
     drop(clients);

@@ -124,7 +124,7 @@ fn all_cancel(services: &Services) -> Result<(), Failed> {
     until("the worker has heard the signal", || worker.stderr().contains("stopping"));
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
-    until("the requests are back", || site.queue()["ready"] == 3);
+    until("the requests are back", || site.sees(|queue| queue.ready == 3));
     fs::write(gate, "")?;
     site.ok(&["worker", "--drain", "--slots", "3"]);
     assert_eq!(site.finished(), ids);
@@ -227,11 +227,11 @@ fn other_worker(services: &Services) -> Result<(), Failed> {
     let conf = format!("[autopkgtest]\ncheckout_dir = {}\nretry_delay = 15\n[virt]\nargs = null\n", checkout.display());
     fs::write(site.path().join("broken.conf"), conf)?;
     let mut bad = site.start(&["worker", "-c", "broken.conf", "--name", "bad"]);
-    until("the bad worker waits", || site.queue()["consumers"] == 1);
+    until("the bad worker waits", || site.sees(|queue| queue.consumers == 1));
     let id = site.request("gzip", &[]);
-    until("it fails there", || site.queue()["delayed"] == 1);
+    until("it fails there", || site.sees(|queue| queue.delayed == 1));
     let mut good = site.start_elsewhere(&["worker", "--name", "good"]);
-    until("the request is done", || site.finished() == [id.clone()]);
+    until("the request is done", || site.has_results_of(&[&id]));
     let run = site.results().pop().expect("a result");
     assert_eq!(run["outcome"], "pass");
     let testinfo: Value = serde_json::from_str(&site.member(&run, "testinfo.json"))?;
@@ -269,7 +269,7 @@ fn pauses(_: &Services) -> Result<(), Failed> {
     // Whoever has mended it need not wait for the end of the pause.
     fs::rename(&away, &there)?;
     site.ok(&["worker", "reload"]);
-    until("the request is done", || site.finished() == [id.clone()]);
+    until("the request is done", || site.has_results_of(&[&id]));
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
     Ok(())
@@ -370,7 +370,7 @@ fn unwritable_log(_: &Services) -> Result<(), Failed> {
         command.env("HOME", site.path().join("home"));
         let mut worker = command.spawn()?;
         let id = site.request("gzip", &[]);
-        until("the test is done", || site.finished().contains(&id));
+        until("the test is done", || site.has_result_of(&id));
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(worker.id().try_into()?), Signal::SIGTERM)?;
         let mut ended = None;
         until("it ends", || {

@@ -82,7 +82,7 @@ fn store_silent(_: &Services) -> Result<(), Failed> {
     assert_eq!(site.queue()["ready"], 1, "the request is back");
     // The next worker asks the store whether it has the result already.
     let mut worker = site.start(&["worker"]);
-    until("it has the request", || site.queue()["claimed"] == 1);
+    until("it has the request", || site.sees(|queue| queue.claimed == 1));
     let finished = leaves_soon(&mut worker, 2);
     assert_eq!(finished.status.code(), Some(0), "{finished:#?}");
     site.configure("local:queue", "folder:results");

@@ -104,7 +104,7 @@ fn killed_worker(site: TestSite) -> Result<(), Failed> {
     let (id, gate) = held_request(&site, "slow");
     let first = worker_running(&site, "slow", 1);
     let second = site.start(&["worker"]);
-    until("both workers are seen", || site.queue()["claimed"] == 1 && site.queue()["consumers"] == 1);
+    until("both workers are seen", || site.sees(|queue| queue.claimed == 1 && queue.consumers == 1));
     assert_eq!(site.queue()["ready"], 0);
     let killed = Instant::now();
     first.kill();
@@ -112,8 +112,8 @@ fn killed_worker(site: TestSite) -> Result<(), Failed> {
     // Long before a server would miss the dead worker's heartbeats.
     assert!(killed.elapsed() < Duration::from_secs(20), "it took {:?}", killed.elapsed());
     fs::write(gate, "")?;
-    until("the result is there", || site.finished() == [id.clone()]);
-    until("nothing is left", || site.is_idle());
+    until("the result is there", || site.has_results_of(&[&id]));
+    until("nothing is left", || site.sees_nothing());
     assert_eq!(site.results().len(), 1, "exactly one result");
     second.kill();
     Ok(())
@@ -143,7 +143,7 @@ fn one_id(site: TestSite) -> Result<(), Failed> {
     until("the first one runs", || site.starts().len() == 1);
     site.submit(&line("a/2"));
     fs::write(&gate, "")?;
-    until("both have results", || site.results().len() == 2);
+    until("both have results", || site.count_results() == 2);
     // Once more, and somebody looks at the queue, so that the request is delivered again.
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
@@ -188,7 +188,7 @@ fn stops(site: TestSite) -> Result<(), Failed> {
     }
     // An idle worker has nothing to finish.
     let mut worker = site.start(&["worker"]);
-    until("the worker waits", || site.queue()["consumers"] == 1);
+    until("the worker waits", || site.sees(|queue| queue.consumers == 1));
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
     Ok(())
@@ -280,8 +280,9 @@ fn one_of_a_hundred(site: TestSite) -> Result<(), Failed> {
     site.ok(&["run", "--batch", file.to_str().expect("a path in UTF-8")]);
     let mut worker = site.start(&["worker", "--drain"]);
     until("the first test runs", || site.starts().len() == 1);
-    let sum = |key: &str| states().iter().map(|state| state[key].as_u64().expect("a number")).sum::<u64>();
     until("the other 99 are there for other workers", || {
+        let states = states();
+        let sum = |key: &str| states.iter().map(|state| state[key].as_u64().expect("a number")).sum::<u64>();
         assert!(sum("claimed") <= 1);
         (sum("ready"), sum("claimed")) == (99, 1)
     });
@@ -308,7 +309,7 @@ fn under_fire(site: TestSite) -> Result<(), Failed> {
     // Workers are killed all the time, and each request may take half a second more for that.
     let timeout = WAIT_TIMEOUT + Duration::from_millis(500) * u32::try_from(count)?;
     until_within(timeout, "every request has its result", || {
-        let done = site.finished().len();
+        let done = site.count_results();
         // Nobody gets on who is killed again and again before he could do anything: on a busy machine there are fewer shots.
         let progress = done_then.is_none_or(|then| done >= then + 4);
         if done < count && progress && last_shot.elapsed() > Duration::from_millis(500) {
@@ -320,7 +321,7 @@ fn under_fire(site: TestSite) -> Result<(), Failed> {
         done >= count
     });
     assert!(fire >= 3, "only {fire} workers were killed");
-    until("nothing is left", || site.is_idle());
+    until("nothing is left", || site.sees_nothing());
     assert_eq!(site.finished(), ids, "each request has one result, and none has two");
     assert_eq!(site.queue()["dead"], 0);
     Ok(())

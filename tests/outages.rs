@@ -48,17 +48,17 @@ fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
     until("the test starts", || site.starts().len() == 1);
     rabbitmq.stop();
     rabbitmq.start_again();
-    until("the worker has its claim again", || site.queue()["claimed"] == 1);
+    until("the worker has its claim again", || site.sees(|queue| queue.claimed == 1));
     fs::write(gate(&site), "")?;
-    until("the result is there", || site.finished() == [id.clone()]);
-    until("nothing is left", || site.is_idle());
+    until("the result is there", || site.has_results_of(&[&id]));
+    until("nothing is left", || site.sees_nothing());
     assert_eq!(site.starts().len(), 1, "the test ran once");
     assert_eq!(site.results().len(), 1);
     // The idle worker survives a restart as well.
     rabbitmq.stop();
     rabbitmq.start_again();
     let next = site.request("next", &[]);
-    until("the next request is run", || site.finished().contains(&next));
+    until("the next request is run", || site.has_result_of(&next));
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
     Ok(())
@@ -83,9 +83,9 @@ fn done_elsewhere(services: &Services) -> Result<(), Failed> {
     assert_eq!(site.finished(), std::slice::from_ref(&id));
     let first = site.results();
     proxy.mend();
-    until("the first worker has its claim again", || site.queue()["claimed"] == 1);
+    until("the first worker has its claim again", || site.sees(|queue| queue.claimed == 1));
     fs::write(gate(&site), "")?;
-    until("nothing is left", || site.is_idle());
+    until("nothing is left", || site.sees_nothing());
     cut_off.signal(Signal::SIGTERM);
     let finished = cut_off.wait();
     assert!(finished.err.contains("another worker has published"), "{}", finished.err);
@@ -105,7 +105,7 @@ fn swift_is_away(_: &Services) -> Result<(), Failed> {
     fs::write(gate(&site), "")?;
     until("the worker notices", || worker.stderr().contains("waits for the store"));
     swift.restart();
-    until("the result is there", || site.finished() == [id.clone()]);
+    until("the result is there", || site.has_results_of(&[&id]));
     assert_eq!(site.starts().len(), 1, "the test ran once");
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
@@ -277,7 +277,7 @@ fn large_artifact(_: &Services) -> Result<(), Failed> {
     let megabytes: u64 = 500;
     let mut worker = site.start(&["worker"]);
     let id = site.request("large", &[&format!("STUB_HOLE={}", megabytes << 10)]);
-    until("the result is there", || site.finished() == [id.clone()]);
+    until("the result is there", || site.has_results_of(&[&id]));
     let status = fs::read_to_string(format!("/proc/{}/status", worker.id()))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the highest resident memory");
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse()?;

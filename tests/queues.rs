@@ -152,7 +152,7 @@ fn same(services: &Services) -> Result<(), Failed> {
         ] {
             site.plant(&format!("gzip\n{body}"));
         }
-        until("all are there", || site.queue()["ready"] == 4);
+        until("all are there", || site.sees(|queue| queue.ready == 4));
         let gone = site.json(&["queues", "dedupe", "--yes"]);
         assert_eq!(gone.as_array().map(Vec::len), Some(1), "{gone}");
         assert_eq!(gone[0]["parameters"]["uuid"], "two", "{gone}");

@@ -175,7 +175,7 @@ fn cancel(services: &Services) -> Result<(), Failed> {
         let audited = format!("cancelled through the queue by {}", me());
         assert!(workers.iter().any(|worker| worker.stderr().contains(&audited)), "the worker's log says who");
         open(&site, "two");
-        until("the other one is done", || site.finished() == [two.clone()]);
+        until("the other one is done", || site.has_results_of(&[&two]));
         let gone = site.run(&["cancel", &one]);
         assert_eq!(gone.status.code(), Some(1), "{gone:#?}");
         assert!(gone.err.contains("no request") && gone.err.contains("hint: "), "{gone:#?}");
@@ -194,7 +194,7 @@ fn requeue(services: &Services) -> Result<(), Failed> {
         site.ok(&["cancel", "--requeue", &id]);
         until("it is run again", || site.starts().len() == 2);
         open(&site, "gzip");
-        until("it has its result", || site.finished() == [id.clone()]);
+        until("it has its result", || site.has_results_of(&[&id]));
         assert_eq!(dead(&site).len(), 0);
     }
     Ok(())
@@ -411,7 +411,7 @@ fn dying_holder(services: &Services) -> Result<(), Failed> {
     silent.kill();
     assert!(asking.join().expect("an answer") >= 1);
     // The dead one is not waited for.
-    until("its request is back", || site.queue()["claimed"] == 2 || site.queue()["ready"] == 1);
+    until("its request is back", || site.sees(|queue| queue.claimed == 2 || queue.ready == 1));
     quick_answer(&url, &site, 1);
     Ok(())
 }

@@ -81,11 +81,11 @@ fn rabbitmq_restarts(services: &Services) -> Result<(), Failed> {
     for stop in [RabbitMq::stop, RabbitMq::kill] {
         stop(&rabbitmq);
         rabbitmq.start_again();
-        until("the worker has its claims again", || site.queue()["claimed"] == 4);
+        until("the worker has its claims again", || site.sees(|queue| queue.claimed == 4));
     }
     fs::write(gate(&site), "")?;
-    until("all results are there", || site.finished() == ids);
-    until("nothing is left", || site.is_idle());
+    until("all results are there", || site.has_results_of(&ids));
+    until("nothing is left", || site.sees_nothing());
     assert_eq!(site.starts().len(), 5, "each test ran once: {:?}", site.starts());
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
@@ -107,7 +107,7 @@ fn rabbitmq_freezes(services: &Services) -> Result<(), Failed> {
     // Before it would notice by itself that nobody answers any more.
     assert!(begin.elapsed() < Duration::from_secs(28), "it took {:?}", begin.elapsed());
     drop(frozen);
-    until("the requests are back", || site.queue()["ready"] == 4);
+    until("the requests are back", || site.sees(|queue| queue.ready == 4));
     fs::write(gate(&site), "")?;
     site.ok(&["worker", "--drain", "--slots", "4"]);
     assert_eq!(site.finished(), ids);
@@ -120,7 +120,7 @@ fn queues_change(services: &Services) -> Result<(), Failed> {
     let release = &site.release;
     site.worker_options(&format!("releases = {release}\n"));
     let mut worker = site.start(&["worker", "--slots", "2"]);
-    until("both slots wait", || site.run(&["queues", "--json"]).status.success() && site.queue()["consumers"] == 2);
+    until("both slots wait", || site.sees(|queue| queue.consumers == 2));
     rabbitmq.stop();
     site.worker_options(&format!("releases = {release} {release}new\n"));
     site.ok(&["worker", "reload"]);
@@ -148,7 +148,7 @@ fn swift_is_away(_: &Services) -> Result<(), Failed> {
     until("all four wait for the store", || worker.stderr().matches("waits for the store").count() >= 4);
     assert!(slots(&site).iter().all(|slot| slot["phase"] == "publishing"));
     swift.restart();
-    until("the results are there", || site.finished() == ids);
+    until("the results are there", || site.has_results_of(&ids));
     assert_eq!(site.starts().len(), 4, "each test ran once");
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
@@ -162,13 +162,11 @@ fn killed(services: &Services) -> Result<(), Failed> {
         ids.extend(held_requests(&site, &PACKAGES[..3]));
         ids.sort();
         let worker = site.start(&["worker", "--slots", "3"]);
-        until("one is delayed", || site.queue()["delayed"] == 1);
+        until("one is delayed", || site.sees(|queue| queue.delayed == 1));
         until("three run", || site.starts().len() == 4);
         worker.kill();
         until("all are back, or come back", || {
-            let queue = site.queue();
-            queue["ready"].as_u64() >= Some(3)
-                && [&queue["ready"], &queue["delayed"]].iter().filter_map(|number| number.as_u64()).sum::<u64>() == 4
+            site.sees(|queue| queue.ready >= 3 && queue.ready + queue.delayed == 4)
         });
         fs::write(gate(&site), "")?;
         site.ok(&["worker", "--drain", "--slots", "3"]);
@@ -212,7 +210,7 @@ fn not_started(_: &Services) -> Result<(), Failed> {
     let stub = site.path().join("checkout/runner/autopkgtest");
     let mut worker = site.start(&["worker"]);
     let first = site.request("first", &[]);
-    until("the worker has found autopkgtest", || site.finished() == [first.clone()]);
+    until("the worker has found autopkgtest", || site.has_results_of(&[&first]));
     // As in the middle of an upgrade of this host.
     set_mode(&stub, 0o644)?;
     let id = site.request("second", &["STUB_FAILURES=2"]);
@@ -225,7 +223,7 @@ fn not_started(_: &Services) -> Result<(), Failed> {
     set_mode(&stub, 0o755)?;
     until("it is done", || {
         site.run(&["worker", "reload"]);
-        site.finished().contains(&id)
+        site.has_result_of(&id)
     });
     let run = site.results().into_iter().find(|run| run["uuid"] == id).expect("a result");
     assert_eq!(run["outcome"], "pass", "the host's failures are not counted among the testbed's: {run}");
@@ -240,7 +238,7 @@ fn unfinishable(_: &Services) -> Result<(), Failed> {
     site.worker_options("retry_delay = 0\n");
     site.request("first", &[]);
     let mut worker = site.start(&["worker"]);
-    until("the worker has found autopkgtest", || site.finished().len() == 1);
+    until("the worker has found autopkgtest", || site.count_results() == 1);
     // Tests cannot be started any more, but a worker's own probes can.
     let stub = site.path().join("checkout/runner/autopkgtest");
     let real = stub.with_extension("real");
@@ -254,7 +252,7 @@ fn unfinishable(_: &Services) -> Result<(), Failed> {
     site.request("second", &[]);
     until("it is given up", || {
         site.run(&["worker", "reload"]);
-        site.queue()["dead"] == 1
+        site.sees(|queue| queue.dead == 1)
     });
     let letter = &site.json(&["queues", &site.queue_name()])["dead"][0];
     let reason = letter["reason"].as_str().expect("a reason");
@@ -305,11 +303,11 @@ fn polling_reader(services: &Services) -> Result<(), Failed> {
         let mut stays = site.start(&["worker", "--slots", "4"]);
         let mut killed = site.start_elsewhere(&["worker", "--slots", "4"]);
         for results in [10, 20, 30] {
-            until("some results are there", || site.results().len() >= results);
+            until("some results are there", || site.count_results() >= results);
             killed.kill();
             killed = site.start_elsewhere(&["worker", "--slots", "4"]);
         }
-        until("all are there", || site.results().len() >= 60 && site.is_idle());
+        until("all are there", || site.count_results() >= 60 && site.sees_nothing());
         for worker in [&mut stays, &mut killed] {
             worker.signal(Signal::SIGTERM);
             assert_eq!(worker.wait().status.code(), Some(0));
@@ -337,7 +335,7 @@ fn stuck_leftover(_: &Services) -> Result<(), Failed> {
     assert!(Command::new("touch").args(["-d", "1 hour ago"]).arg(&leftover).status()?.success());
     let id = site.request("gzip", &[]);
     let mut worker = site.start(&["worker"]);
-    until("the request is done", || site.finished() == [id.clone()]);
+    until("the request is done", || site.has_results_of(&[&id]));
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
     Ok(())
@@ -358,7 +356,7 @@ fn cancelled_early(_: &Services) -> Result<(), Failed> {
     until("it has the request", || slots(&site).iter().any(|slot| slot["uuid"] == ids[0].as_str()));
     let finished = site.run(&["worker", "cancel", "--wait", &ids[0]]);
     assert!(finished.status.success(), "{finished:#?}");
-    until("it is a dead letter", || site.queue()["dead"] == 1);
+    until("it is a dead letter", || site.sees(|queue| queue.dead == 1));
     assert!(site.is_idle());
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.wait().status.code(), Some(0));
@@ -391,7 +389,7 @@ fn only_one(_: &Services) -> Result<(), Failed> {
         // What fails goes back; this is the request that it serves.
         site.request(package, &[]);
         site.ok(&["worker", "--once"]);
-        until("the weak one is back", || site.queue()["ready"] == 1);
+        until("the weak one is back", || site.sees(|queue| queue.ready == 1));
     }
     assert_eq!(site.starts(), ["weak", "other", "weak", "another"]);
     site.request("last", &[]);

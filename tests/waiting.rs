@@ -114,7 +114,7 @@ fn taken_away(services: &Services) -> Result<(), Failed> {
         let out = site.path().join("out");
         let mut command = site.command(&asking(&site, &["--env", &wait, "one", "two"]));
         let mut waiting = command.stdout(File::create(&out)?).spawn()?;
-        until("both are queued", || site.queue()["ready"] == 2);
+        until("both are queued", || site.sees(|queue| queue.ready == 2));
         site.ok(&["queues", "remove", &site.queue_name(), "--match", "package=two", "--yes"]);
         let _worker = site.start(&["worker"]);
         until("the other one runs", || !site.starts().is_empty());

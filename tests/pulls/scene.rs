@@ -154,7 +154,7 @@ impl Scene {
     /// Waits until so many requests wait: who looks into a queue of RabbitMQ takes them for a moment.
     #[track_caller]
     pub fn wait_for_waiting(&self, count: u64) {
-        until("so many requests wait", || self.waiting() == count);
+        until("so many requests wait", || self.site.sees_in(&self.queue(), |queue| queue.ready == count));
     }
 
     /// The context of a package's test.

@@ -11,6 +11,7 @@ pub mod keystone;
 pub mod launchpad;
 pub mod pocket;
 pub mod prism;
+pub mod probe;
 pub mod proxy;
 pub mod rabbitmq;
 pub mod runner;

@@ -6,8 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use apt_ci::broker::QueueState;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Confirmation, Connection, ConnectionProperties};
@@ -15,6 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use super::probe::Probe;
 use super::runner::note_wait;
 use super::testbed;
 
@@ -23,6 +26,10 @@ const STUB: &str = include_str!("stub/autopkgtest");
 /// Timeout for what must come. No story waits this long, also when the machine is busy. What takes longer by its nature says so with
 /// [`until_within`].
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Pauses between two looks of [`until`]: short at first, and longer when it takes long.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Holds the logs of a site's programs against the model of the claim protocol. Returns the number of steps, or what is not allowed.
 pub type LogCheck = fn(&[String]) -> Result<usize, String>;
@@ -37,6 +44,7 @@ pub struct TestSite {
     user: Option<(u32, u32)>,
     /// Whether workers log the steps of their claims, which are replayed at the end.
     log_check: Option<LogCheck>,
+    probe: OnceLock<Probe>,
     /// The site's release. Every site has one of its own, so that tests can share a broker and a store.
     pub release: String,
 }
@@ -83,6 +91,7 @@ impl TestSite {
             store: store.to_owned(),
             user: None,
             log_check: None,
+            probe: OnceLock::new(),
             release,
         };
         let stub = site.path().join("checkout/runner");
@@ -452,7 +461,45 @@ impl TestSite {
         list.iter().find(|state| state["queue"] == self.queue_name()).cloned().unwrap_or_default()
     }
 
+    /// Whether the site's queue is as the condition says. This and the following look through the library, for [`until`]: to start the
+    /// program each time costs what other stories need. `false` while the queue does not exist, or its server does not answer.
+    pub fn sees(&self, condition: impl FnOnce(&QueueState) -> bool) -> bool {
+        self.sees_in(&self.queue_name(), condition)
+    }
+
+    /// Whether a queue is as the condition says.
+    pub fn sees_in(&self, queue: &str, condition: impl FnOnce(&QueueState) -> bool) -> bool {
+        self.probe().queue(queue).is_some_and(|state| condition(&state))
+    }
+
     /// Whether the site's queue is empty and nothing of it runs.
+    pub fn sees_nothing(&self) -> bool {
+        self.sees(|queue| queue.ready == 0 && queue.claimed == 0)
+    }
+
+    /// Whether these requests have one result each, and no others have any.
+    pub fn has_results_of(&self, ids: &[impl AsRef<str>]) -> bool {
+        let mut ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+        ids.sort_unstable();
+        self.probe().results(&self.release).is_some_and(|finished| finished == ids)
+    }
+
+    /// Whether this request has a result.
+    pub fn has_result_of(&self, id: &str) -> bool {
+        self.probe().results(&self.release).is_some_and(|finished| finished.iter().any(|one| one == id))
+    }
+
+    /// Number of results of the site's release.
+    pub fn count_results(&self) -> usize {
+        self.probe().results(&self.release).map_or(0, |finished| finished.len())
+    }
+
+    fn probe(&self) -> &Probe {
+        assert!(self.user.is_none(), "the files of an ordinary user's site are that user's alone");
+        self.probe.get_or_init(|| Probe::new(self.path(), &self.queue, &self.store, &self.variables))
+    }
+
+    /// Whether the site's queue is empty and nothing of it runs, as the program tells.
     #[track_caller]
     pub fn is_idle(&self) -> bool {
         let queue = self.queue();
@@ -542,13 +589,15 @@ pub fn until(what: &str, condition: impl FnMut() -> bool) {
 #[track_caller]
 pub fn until_within(timeout: Duration, what: &str, mut condition: impl FnMut() -> bool) {
     let begin = Instant::now();
+    let mut pause = SHORTEST_PAUSE;
     loop {
         let look = Instant::now();
         if condition() {
             return note_wait(begin.elapsed(), what);
         }
         assert!(begin.elapsed() < timeout, "did not come true within {timeout:?}: {what}");
-        // Looking costs what the others on this machine would need: at most half of the time is spent with it.
-        std::thread::sleep(look.elapsed().max(Duration::from_millis(5)));
+        // Looking costs what the others on this machine need: at most a third of the time is spent with it.
+        std::thread::sleep(pause.max(2 * look.elapsed()));
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }
 }
