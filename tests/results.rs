@@ -18,7 +18,11 @@ use crate::terminal::typing;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
-        ("every_condition_chooses_and_the_index_answers_as_the_store_does", conditions),
+        ("every_condition_chooses_and_the_index_answers_as_a_folder_does", |_| conditions(TestSite::local())),
+        ("every_condition_chooses_and_the_index_answers_as_swift_does", |services| conditions(services.site())),
+        ("every_condition_chooses_and_the_index_answers_as_swift_with_keystone_does", |services| {
+            conditions(TestSite::on("local:queue", "swift:", services.swift_keystone().environment()))
+        }),
         ("everything_about_a_run_is_told", shown),
         ("the_log_of_a_single_test_is_shown", sections),
         ("artifacts_are_unpacked_to_a_folder", artifacts),
@@ -76,55 +80,52 @@ fn packages(out: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn conditions(services: &Services) -> Result<(), Failed> {
-    let keystone = TestSite::on("local:queue", "swift:", services.swift_keystone().environment());
-    for site in both(services).into_iter().chain([keystone]) {
-        history(&site);
-        /// Options, and the outcomes and packages that come out.
-        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
-        let cases: &[Case<'_>] = &[
-            (&["gzip"], &[("pass", "gzip"), ("fail", "gzip"), ("pass", "gzip")]),
-            (&["gzip", "--latest"], &[("pass", "gzip")]),
-            // A package that failed before its latest run passed is not one that fails.
-            (&["gzip", "--latest", "--outcome", "fail"], &[]),
-            (&["--trigger", "glibc"], &[("tmpfail", "tar"), ("pass", "gzip"), ("fail", "gzip"), ("pass", "gzip")]),
-            (&["--trigger", "glibc/2", "--outcome", "fail,tmpfail"], &[("tmpfail", "tar"), ("fail", "gzip")]),
-            (&["--requester", "jane"], &[("pass", "gzip")]),
-            (&["--latest"], &[("tmpfail", "tar"), ("pass", "gzip")]),
-            (&["--outcome", "neutral", "--since", "1h"], &[("neutral", "tar")]),
-            (&["--until", "1h"], &[]),
-            (&["-a", "arm64"], &[]),
-            (&["--ppa", "me/tools"], &[]),
-        ];
-        for index in [false, true] {
-            if index {
-                site.ok(&["index"]);
-            }
-            for (options, expected) in cases {
-                let found = packages(&site.ok(&[&["results", "--limit", "100"], *options].concat()));
-                let expected: Vec<(String, String)> =
-                    expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-                assert_eq!(found, expected, "{options:?}, index: {index}");
-            }
-            let matrix = site.ok(&["results", "gzip", "--matrix"]);
-            assert!(matrix.starts_with(&format!("{}\tamd64\tpass\t1.0-1\t", site.release)), "{matrix}");
-            let flaky = site.json(&["results", "flaky"]);
-            assert_eq!((&flaky[0]["package"], &flaky[0]["rate"]), (&json!("gzip"), &json!(0.5)), "{flaky}");
-            assert_eq!(flaky.as_array().map(Vec::len), Some(1));
-            let days = site.json(&["results", "stats"]);
-            let runs: u64 = days.as_array().expect("days").iter().map(|day| day["runs"].as_u64().expect("runs")).sum();
-            assert_eq!(runs, 5, "{days}");
-            assert!(site.ok(&["results", "stats", "--plot"]).contains("5 runs, 1 failed, testbed 20.0 %"));
+fn conditions(site: TestSite) -> Result<(), Failed> {
+    history(&site);
+    /// Options, and the outcomes and packages that come out.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+    let cases: &[Case<'_>] = &[
+        (&["gzip"], &[("pass", "gzip"), ("fail", "gzip"), ("pass", "gzip")]),
+        (&["gzip", "--latest"], &[("pass", "gzip")]),
+        // A package that failed before its latest run passed is not one that fails.
+        (&["gzip", "--latest", "--outcome", "fail"], &[]),
+        (&["--trigger", "glibc"], &[("tmpfail", "tar"), ("pass", "gzip"), ("fail", "gzip"), ("pass", "gzip")]),
+        (&["--trigger", "glibc/2", "--outcome", "fail,tmpfail"], &[("tmpfail", "tar"), ("fail", "gzip")]),
+        (&["--requester", "jane"], &[("pass", "gzip")]),
+        (&["--latest"], &[("tmpfail", "tar"), ("pass", "gzip")]),
+        (&["--outcome", "neutral", "--since", "1h"], &[("neutral", "tar")]),
+        (&["--until", "1h"], &[]),
+        (&["-a", "arm64"], &[]),
+        (&["--ppa", "me/tools"], &[]),
+    ];
+    for index in [false, true] {
+        if index {
+            site.ok(&["index"]);
         }
-        // A newer result than the index has is shown all the same.
-        ask(&site, "dpkg", "glibc/3", &[]);
-        work(&site);
-        until("the index is not believed any more", || site.ok(&["results", "dpkg"]).lines().count() == 1);
-        for wrong in
-            [&["results", "--outcome", "bad"][..], &["results", "--trigger", "a b"], &["results", "--since", "soon"]]
-        {
-            assert_eq!(site.run(wrong).status.code(), Some(2), "{wrong:?}");
+        for (options, expected) in cases {
+            let found = packages(&site.ok(&[&["results", "--limit", "100"], *options].concat()));
+            let expected: Vec<(String, String)> =
+                expected.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            assert_eq!(found, expected, "{options:?}, index: {index}");
         }
+        let matrix = site.ok(&["results", "gzip", "--matrix"]);
+        assert!(matrix.starts_with(&format!("{}\tamd64\tpass\t1.0-1\t", site.release)), "{matrix}");
+        let flaky = site.json(&["results", "flaky"]);
+        assert_eq!((&flaky[0]["package"], &flaky[0]["rate"]), (&json!("gzip"), &json!(0.5)), "{flaky}");
+        assert_eq!(flaky.as_array().map(Vec::len), Some(1));
+        let days = site.json(&["results", "stats"]);
+        let runs: u64 = days.as_array().expect("days").iter().map(|day| day["runs"].as_u64().expect("runs")).sum();
+        assert_eq!(runs, 5, "{days}");
+        assert!(site.ok(&["results", "stats", "--plot"]).contains("5 runs, 1 failed, testbed 20.0 %"));
+    }
+    // A newer result than the index has is shown all the same.
+    ask(&site, "dpkg", "glibc/3", &[]);
+    work(&site);
+    until("the index is not believed any more", || site.ok(&["results", "dpkg"]).lines().count() == 1);
+    for wrong in
+        [&["results", "--outcome", "bad"][..], &["results", "--trigger", "a b"], &["results", "--since", "soon"]]
+    {
+        assert_eq!(site.run(wrong).status.code(), Some(2), "{wrong:?}");
     }
     Ok(())
 }

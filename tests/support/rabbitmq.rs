@@ -22,15 +22,19 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// What every broker has, in a URL.
 const DEFAULT_VHOST: &str = "%2f";
 
-/// What [`RabbitMq::reset`] has the broker do, in Erlang. Policies and parameters go with their virtual hosts.
+/// Makes a virtual host that guest may use, in Erlang.
+const MAKE_VHOST: &str = r#"
+    rabbit_vhost:add(<<"VHOST">>, <<"tests">>),
+    ok = rabbit_auth_backend_internal:set_permissions(
+        <<"guest">>, <<"VHOST">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
+"#;
+
+/// Removes what stories have made and set, in Erlang. Policies and parameters go with their virtual hosts.
 const RESET: &str = r#"
-    Me = <<"tests">>, All = <<".*">>, New = <<"VHOST">>,
-    [rabbit_vhost:delete(Name, Me) || Name <- rabbit_vhost:list_names()],
+    [rabbit_vhost:delete(Vhost, <<"tests">>) || Vhost <- rabbit_vhost:list_names()],
     Users = [proplists:get_value(user, User) || User <- rabbit_auth_backend_internal:list_users()],
-    [rabbit_auth_backend_internal:delete_user(User, Me) || User <- Users, User =/= <<"guest">>],
+    [rabbit_auth_backend_internal:delete_user(Name, <<"tests">>) || Name <- Users, Name =/= <<"guest">>],
     vm_memory_monitor:set_vm_memory_high_watermark(0.6),
-    rabbit_vhost:add(New, Me),
-    ok = rabbit_auth_backend_internal:set_permissions(<<"guest">>, New, All, All, All, Me).
 "#;
 
 /// A broker that runs until this value goes away.
@@ -138,18 +142,21 @@ impl RabbitMq {
 
     /// Makes a virtual host where queues are quorum queues unless somebody asks for another type.
     pub fn quorum_vhost(&self) -> String {
-        self.make_vhost("quorum", &["--default-queue-type", "quorum"])
+        let name = format!("quorum-{}", uuid::Uuid::new_v4().simple());
+        self.control(&["add_vhost", &name, "--default-queue-type", "quorum"]);
+        self.control(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]);
+        name
     }
 
     /// Makes a virtual host that no other story uses. It holds nothing that they have left.
     pub fn empty_vhost(&self) -> String {
-        self.make_vhost("story", &[])
+        self.make_vhost_after("")
     }
 
-    fn make_vhost(&self, purpose: &str, options: &[&str]) -> String {
-        let name = format!("{purpose}-{}", uuid::Uuid::new_v4().simple());
-        self.control(&[&["add_vhost", &name], options].concat());
-        self.control(&["set_permissions", "-p", &name, "guest", ".*", ".*", ".*"]);
+    /// Has the broker evaluate this Erlang expression and make a virtual host: one command, because each takes a second of processor time.
+    fn make_vhost_after(&self, expression: &str) -> String {
+        let name = format!("story-{}", uuid::Uuid::new_v4().simple());
+        self.control(&["eval", &format!("{expression}{}", MAKE_VHOST.replace("VHOST", &name))]);
         name
     }
 
@@ -258,10 +265,9 @@ impl RabbitMq {
     }
 
     /// Removes what a story has left, and makes a virtual host for the next one. Clients that the story has left behind cannot come back:
-    /// theirs is gone. By one command, because each takes a second of processor time.
+    /// theirs is gone.
     pub fn reset(&self) {
-        let vhost = format!("story-{}", uuid::Uuid::new_v4().simple());
-        self.control(&["eval", &RESET.replace("VHOST", &vhost)]);
+        let vhost = self.make_vhost_after(RESET);
         *self.private_vhost.lock().unwrap_or_else(PoisonError::into_inner) = vhost;
     }
 

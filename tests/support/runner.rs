@@ -47,6 +47,11 @@ impl Trial {
         Self { name: name.into(), run: Box::new(run) }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The story for libtest-mimic. How it ends is added to the attempts.
     fn recorded(self, attempts: &Attempts) -> libtest_mimic::Trial {
         let attempts = Arc::clone(attempts);
