@@ -6,15 +6,13 @@
 mod broker;
 mod connections;
 mod control;
+mod crash_recovery;
 mod credentials;
 mod explain;
 mod fleet;
 mod foreign;
 mod launchpad;
-mod leaving;
-mod lives;
 mod model;
-mod outages;
 mod parsers;
 mod ppa;
 mod privacy;
@@ -32,7 +30,6 @@ mod running;
 mod shells;
 mod sites;
 mod store;
-mod storms;
 mod support;
 mod terminal;
 mod transcripts;
@@ -76,16 +73,13 @@ fn trials(services: &Arc<Services>) -> Vec<Trial> {
         pulls::trials,
         broker::trials,
         connections::trials,
-        outages::trials,
-        storms::trials,
-        leaving::trials,
+        crash_recovery::trials,
         fleet::trials,
         real::trials,
         proof::trials,
         privacy::trials,
         ppa::trials,
         control::trials,
-        lives::trials,
         model::trials,
         parsers::trials,
         store::trials,

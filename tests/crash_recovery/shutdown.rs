@@ -1,13 +1,14 @@
-//! A worker that is told to leave on a bad day: it leaves soon, and what it held is done by the next one, once.
+//! A worker that is told to stop on a bad day: it stops soon, and what it held is done by the next one, once.
 
 use std::fs;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
+use serde_json::json;
 
+use super::{gate, held_request};
 use crate::support::site::{Finished, Running, TestSite, until};
 use crate::support::stand_in::StandIn;
 use crate::support::{Services, Story, Trial, stories};
@@ -17,20 +18,13 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("while_the_queue_server_is_away", broker_away),
         ("while_the_store_does_not_answer", store_silent),
         ("while_a_test_does_not_want_to_end", stubborn_test),
+        ("a_cancelled_test_stays_cancelled_when_its_worker_leaves", cancelled_late),
     ];
-    stories("leaving", services, all)
+    stories("crash_recovery::shutdown", services, all)
 }
 
 /// Longer than the worker may take to leave, and shorter than any server's or test's own patience.
 const SOON: Duration = Duration::from_secs(28);
-
-fn gate(site: &TestSite) -> PathBuf {
-    site.path().join("gate")
-}
-
-fn held_request(site: &TestSite) -> String {
-    site.request("held", &[&format!("STUB_WAIT={}", gate(site).display())])
-}
 
 /// Whether the request's result is ready to be published.
 fn is_bundled(site: &TestSite, id: &str) -> bool {
@@ -106,5 +100,23 @@ fn stubborn_test(_: &Services) -> Result<(), Failed> {
     fs::write(gate(&site), "")?;
     site.ok(&["worker", "--drain"]);
     assert_eq!(site.finished(), [id]);
+    Ok(())
+}
+
+fn cancelled_late(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let pids = site.path().join("pids");
+    let id = site.request("stubborn", &[&format!("STUB_HANG={}", pids.display())]);
+    let mut worker = site.start(&["worker"]);
+    until("the test runs", || pids.exists());
+    for heard in ["stopping", "cancelling"] {
+        worker.signal(Signal::SIGTERM);
+        until("the worker has heard the signal", || worker.stderr().contains(heard));
+    }
+    // The test has some time to end by itself. In this time somebody cancels it, and is told that it is cancelled.
+    let answer = site.json(&["worker", "cancel", &id]);
+    assert_eq!(answer[0]["cancelled"], true, "{answer}");
+    assert_eq!(worker.wait().status.code(), Some(0));
+    assert_eq!((&site.queue()["ready"], &site.queue()["dead"]), (&json!(0), &json!(1)), "{}", worker.stderr());
     Ok(())
 }
