@@ -23,8 +23,8 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
                 let own = Arc::clone(services);
                 let name = concat!("broker::rabbitmq::", stringify!($story));
                 trials.push(Trial::test(name, move || {
-                    helper::play(async {
-                        let stage = Stage::set(&own, Backend::RabbitMq);
+                    fixture::play(async {
+                        let stage = BrokerFixture::set(&own, Backend::RabbitMq);
                         $story(&own, &stage).await;
                     });
                     Ok(())
@@ -89,7 +89,7 @@ async fn publish(channel: &Channel, queue: &QueueName, body: &[u8], properties: 
     channel.basic_publish("".into(), queue, BasicPublishOptions::default(), body, properties).await.unwrap();
 }
 
-async fn a_long_claim_outlives_the_brokers_patience(_: &Services, stage: &Stage) {
+async fn a_long_claim_outlives_the_brokers_patience(_: &Services, stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     submit(&broker, &queue, &requests("p", 1)).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_long_claim_outlives_the_brokers_patience(_: &Services, stage: &Stage)
     stage.is_empty(&broker, &queue).await;
 }
 
-async fn a_holder_that_is_slow_is_counted(_: &Services, stage: &Stage) {
+async fn a_holder_that_is_slow_is_counted(_: &Services, stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     submit(&broker, &queue, &requests("p", 1)).await;
     let holder = Helper::start(&["hold-claim", &stage.address(), &queue.to_string()]);
@@ -133,7 +133,7 @@ async fn a_holder_that_is_slow_is_counted(_: &Services, stage: &Stage) {
     .await;
 }
 
-async fn delayed_requests_in_other_hands_are_not_taken_for_gone(_: &Services, stage: &Stage) {
+async fn delayed_requests_in_other_hands_are_not_taken_for_gone(_: &Services, stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     submit(&broker, &queue, &requests("p", 1)).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
@@ -161,7 +161,7 @@ async fn delayed_requests_in_other_hands_are_not_taken_for_gone(_: &Services, st
     stage.has_one_delayed(&broker, &queue).await;
 }
 
-async fn a_copy_of_a_running_request_is_never_run(_: &Services, stage: &Stage) {
+async fn a_copy_of_a_running_request_is_never_run(_: &Services, stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     let twice = requests("p", 1);
     submit(&broker, &queue, &twice).await;
@@ -185,7 +185,7 @@ async fn a_copy_of_a_running_request_is_never_run(_: &Services, stage: &Stage) {
     assert_eq!(take_package(&mut far).await, "p0");
 }
 
-async fn a_lock_that_nobody_answers_for_makes_nobody_drop_a_request(_: &Services, stage: &Stage) {
+async fn a_lock_that_nobody_answers_for_makes_nobody_drop_a_request(_: &Services, stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     let sent = requests("p", 1);
     // The lock of a worker that has just died is there a little longer than its claim.
@@ -237,7 +237,7 @@ fn header(name: &str, value: &str) -> FieldTable {
     headers
 }
 
-async fn who_answers_for_others_hides_no_request_and_fills_no_memory(_: &Services, stage: &Stage) {
+async fn who_answers_for_others_hides_no_request_and_fills_no_memory(_: &Services, stage: &BrokerFixture) {
     const LARGE: usize = 100_000;
     let (broker, queue) = stage.broker_with_queue().await;
     let sent = requests("p", 1);
@@ -289,7 +289,7 @@ async fn who_answers_for_others_hides_no_request_and_fills_no_memory(_: &Service
     stage.is_empty(&broker, &queue).await;
 }
 
-async fn a_message_that_is_no_request_is_handed_out_with_the_reason(_: &Services, stage: &Stage) {
+async fn a_message_that_is_no_request_is_handed_out_with_the_reason(_: &Services, stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     let (_connection, channel) = stranger(&stage.address()).await;
     for body in [b"%%% nonsense".as_slice(), b"\xff\xfe", b"", b"gzip {\"triggers\": 7}"] {
@@ -304,7 +304,7 @@ async fn a_message_that_is_no_request_is_handed_out_with_the_reason(_: &Services
     stage.is_empty(&broker, &queue).await;
 }
 
-async fn a_request_of_another_client_gets_an_id_and_keeps_its_headers(_: &Services, stage: &Stage) {
+async fn a_request_of_another_client_gets_an_id_and_keeps_its_headers(_: &Services, stage: &BrokerFixture) {
     let (broker, queue) = stage.broker_with_queue().await;
     let (_connection, channel) = stranger(&stage.address()).await;
     let mut headers = FieldTable::default();
@@ -325,13 +325,13 @@ async fn a_request_of_another_client_gets_an_id_and_keeps_its_headers(_: &Servic
 
 /// A worker whose way to the broker can be cut, with a claim.
 async fn worker_behind(proxy: &Proxy, services: &Services, queue: &QueueName) -> (Broker, Claim) {
-    let broker = helper::connect(&services.rabbitmq().url_at(proxy.port())).await;
+    let broker = fixture::connect(&services.rabbitmq().url_at(proxy.port())).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
     let claim = take(&mut slot).await;
     (broker, claim)
 }
 
-async fn a_claim_survives_a_short_outage(services: &Services, stage: &Stage) {
+async fn a_claim_survives_a_short_outage(services: &Services, stage: &BrokerFixture) {
     let (outside, queue) = stage.broker_with_queue().await;
     let sent = requests("p", 1);
     submit(&outside, &queue, &sent).await;
@@ -357,7 +357,7 @@ async fn a_claim_survives_a_short_outage(services: &Services, stage: &Stage) {
     stage.is_empty(&outside, &queue).await;
 }
 
-async fn a_claim_that_another_worker_has_taken_is_lost(services: &Services, stage: &Stage) {
+async fn a_claim_that_another_worker_has_taken_is_lost(services: &Services, stage: &BrokerFixture) {
     let (outside, queue) = stage.broker_with_queue().await;
     let sent = requests("p", 1);
     submit(&outside, &queue, &sent).await;
@@ -377,10 +377,10 @@ async fn a_claim_that_another_worker_has_taken_is_lost(services: &Services, stag
     stage.is_empty(&outside, &queue).await;
 }
 
-async fn a_waiting_slot_survives_an_outage(services: &Services, stage: &Stage) {
+async fn a_waiting_slot_survives_an_outage(services: &Services, stage: &BrokerFixture) {
     let (outside, queue) = stage.broker_with_queue().await;
     let proxy = Proxy::to(services.rabbitmq().port()).await;
-    let broker = helper::connect(&services.rabbitmq().url_at(proxy.port())).await;
+    let broker = fixture::connect(&services.rabbitmq().url_at(proxy.port())).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
     let waiting = tokio::spawn(async move { take_package(&mut slot).await });
     stage.waits(&outside, std::slice::from_ref(&queue)).await;
@@ -391,7 +391,7 @@ async fn a_waiting_slot_survives_an_outage(services: &Services, stage: &Stage) {
     stage.is_empty(&outside, &queue).await;
 }
 
-async fn a_slot_survives_the_deletion_of_its_queue(_: &Services, stage: &Stage) {
+async fn a_slot_survives_the_deletion_of_its_queue(_: &Services, stage: &BrokerFixture) {
     let broker = stage.broker().await;
     let queues = stage.queues(3);
     let mut slot = broker.slot(queues.clone()).await.unwrap();
@@ -405,11 +405,11 @@ async fn a_slot_survives_the_deletion_of_its_queue(_: &Services, stage: &Stage) 
 }
 
 /// A connection with few channel numbers: a worker uses up the usual 2047 within an hour.
-async fn short_of_numbers(stage: &Stage) -> Broker {
-    helper::connect(&format!("{}?channel_max=30", stage.address())).await
+async fn short_of_numbers(stage: &BrokerFixture) -> Broker {
+    fixture::connect(&format!("{}?channel_max=30", stage.address())).await
 }
 
-async fn a_worker_may_serve_longer_than_its_connection_has_channel_numbers(_: &Services, stage: &Stage) {
+async fn a_worker_may_serve_longer_than_its_connection_has_channel_numbers(_: &Services, stage: &BrokerFixture) {
     let broker = short_of_numbers(stage).await;
     // The broker closes a channel for each of these that does not exist yet.
     let queues = stage.queues(4);
@@ -421,7 +421,7 @@ async fn a_worker_may_serve_longer_than_its_connection_has_channel_numbers(_: &S
     stage.is_empty(&broker, &queues[0]).await;
 }
 
-async fn a_worker_goes_on_when_all_channel_numbers_are_used_up(_: &Services, stage: &Stage) {
+async fn a_worker_goes_on_when_all_channel_numbers_are_used_up(_: &Services, stage: &BrokerFixture) {
     let (outside, queue) = stage.broker_with_queue().await;
     let broker = short_of_numbers(stage).await;
     let mut slot = broker.slot(vec![queue.clone()]).await.unwrap();
@@ -439,7 +439,7 @@ async fn a_worker_goes_on_when_all_channel_numbers_are_used_up(_: &Services, sta
     stage.is_empty(&outside, &queue).await;
 }
 
-async fn listeners_hear_what_runs_and_what_has_ended(_: &Services, stage: &Stage) {
+async fn listeners_hear_what_runs_and_what_has_ended(_: &Services, stage: &BrokerFixture) {
     let (_connection, channel) = stranger(&stage.address()).await;
     let mut heard = Vec::new();
     for (exchange, durable) in [("teststatus.fanout", false), ("testcomplete.fanout", true)] {
@@ -462,9 +462,9 @@ async fn listeners_hear_what_runs_and_what_has_ended(_: &Services, stage: &Stage
     assert_eq!(*complete.properties.delivery_mode(), Some(2));
 }
 
-async fn an_announcement_does_not_wait_for_a_broker_that_is_away(services: &Services, _: &Stage) {
+async fn an_announcement_does_not_wait_for_a_broker_that_is_away(services: &Services, _: &BrokerFixture) {
     let proxy = Proxy::to(services.rabbitmq().port()).await;
-    let broker = helper::connect(&services.rabbitmq().url_at(proxy.port())).await;
+    let broker = fixture::connect(&services.rabbitmq().url_at(proxy.port())).await;
     broker.announce(Topic::TestStatus, b"{}").await.unwrap();
     proxy.cut();
     let asked = Instant::now();
@@ -476,7 +476,7 @@ async fn an_announcement_does_not_wait_for_a_broker_that_is_away(services: &Serv
     eventually("the next one goes through", async || broker.announce(Topic::TestStatus, b"{}").await.ok()).await;
 }
 
-async fn a_broker_that_does_not_answer_is_an_error_without_the_password(services: &Services, _: &Stage) {
+async fn a_broker_that_does_not_answer_is_an_error_without_the_password(services: &Services, _: &BrokerFixture) {
     // One refuses connections, two do not let us in, and one takes connections and stays silent.
     let closed = free_port();
     let port = services.rabbitmq().port();
@@ -501,7 +501,7 @@ async fn a_broker_that_does_not_answer_is_an_error_without_the_password(services
     assert!(error.to_string().contains("no answer within 8 seconds"), "{error}");
 }
 
-async fn a_closed_connection_gives_everything_back(_: &Services, stage: &Stage) {
+async fn a_closed_connection_gives_everything_back(_: &Services, stage: &BrokerFixture) {
     let (outside, queue) = stage.broker_with_queue().await;
     submit(&outside, &queue, &requests("p", 1)).await;
     let broker = stage.broker().await;
@@ -515,7 +515,7 @@ async fn a_closed_connection_gives_everything_back(_: &Services, stage: &Stage) 
     stage.is_empty(&outside, &queue).await;
 }
 
-async fn an_encrypted_connection_is_made_only_to_a_broker_that_is_trusted(services: &Services, stage: &Stage) {
+async fn an_encrypted_connection_is_made_only_to_a_broker_that_is_trusted(services: &Services, stage: &BrokerFixture) {
     let (outside, queue) = stage.broker_with_queue().await;
     submit(&outside, &queue, &requests("p", 1)).await;
     let url = services.rabbitmq().encrypted_url();
@@ -530,12 +530,12 @@ async fn an_encrypted_connection_is_made_only_to_a_broker_that_is_trusted(servic
 fn restart_during_submission(service: PrivateRabbitMq) {
     const REQUESTS: usize = 8000;
     let service = Arc::new(service);
-    helper::play(async {
-        let stage = Stage::at(service.url(), 0);
+    fixture::play(async {
+        let stage = BrokerFixture::at(service.url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
         service.remember_queues();
         let sent = requests("p", REQUESTS);
-        let submissions: Vec<_> = sent.iter().map(|request| helper::to(&queue, request.clone())).collect();
+        let submissions: Vec<_> = sent.iter().map(|request| fixture::to(&queue, request.clone())).collect();
         let (mut shown, mut restart) = (0, None);
         let mut progress = |count| {
             shown = count;
@@ -562,8 +562,8 @@ fn restart_during_submission(service: PrivateRabbitMq) {
 fn restart_during_delay(service: PrivateRabbitMq, end: fn(&RabbitMq), crash: bool, url: fn(&RabbitMq) -> String) {
     const REQUESTS: usize = 20;
     let service = Arc::new(service);
-    helper::play(async {
-        let stage = Stage::at(url(&service), 0);
+    fixture::play(async {
+        let stage = BrokerFixture::at(url(&service), 0);
         let (broker, queue) = stage.broker_with_queue().await;
         service.remember_queues();
         let sent = requests("p", REQUESTS);
@@ -603,8 +603,8 @@ fn restart_during_delay(service: PrivateRabbitMq, end: fn(&RabbitMq), crash: boo
 fn restart_after_death(service: PrivateRabbitMq) {
     const REQUESTS: usize = 20;
     let service = Arc::new(service);
-    helper::play(async {
-        let stage = Stage::at(service.quorum_url(), 0);
+    fixture::play(async {
+        let stage = BrokerFixture::at(service.quorum_url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
         submit(&broker, &queue, &requests("p", REQUESTS)).await;
         let worker = stage.broker().await;
@@ -635,8 +635,8 @@ fn restart_after_death(service: PrivateRabbitMq) {
 
 fn restart_during_claim(service: PrivateRabbitMq, end: fn(&RabbitMq)) {
     let service = Arc::new(service);
-    helper::play(async {
-        let stage = Stage::at(service.url(), 0);
+    fixture::play(async {
+        let stage = BrokerFixture::at(service.url(), 0);
         let (broker, queue) = stage.broker_with_queue().await;
         service.remember_queues();
         submit(&broker, &queue, &requests("p", 2)).await;

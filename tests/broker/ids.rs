@@ -5,13 +5,13 @@ use super::*;
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let own = Arc::clone(services);
     vec![Trial::test("broker::ids::requests_that_share_an_id_hold_up_no_slot", move || {
-        helper::play(requests_that_share_an_id_hold_up_no_slot(&own));
+        fixture::play(requests_that_share_an_id_hold_up_no_slot(&own));
         Ok(())
     })]
 }
 
 async fn requests_that_share_an_id_hold_up_no_slot(services: &Services) {
-    let stage = Stage::set(services, Backend::RabbitMq);
+    let stage = BrokerFixture::set(services, Backend::RabbitMq);
     let (broker, queue) = stage.broker_with_queue().await;
     let first = requests("p", 1).remove(0);
     let id = first.uuid().unwrap().clone();

@@ -17,7 +17,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
                 let own = Arc::clone(services);
                 let name = concat!("broker::types::", stringify!($story));
                 trials.push(Trial::test(name, move || {
-                    helper::play($story(&own));
+                    fixture::play($story(&own));
                     Ok(())
                 }));
             )*
@@ -44,7 +44,7 @@ fn quorum(limit: Option<i32>) -> FieldTable {
 }
 
 /// Declares a queue as somebody else does, after the former one of this name is deleted; the broker's refusal, if it refuses.
-async fn make(stage: &Stage, queue: &str, again: bool, arguments: FieldTable) -> Result<(), lapin::Error> {
+async fn make(stage: &BrokerFixture, queue: &str, again: bool, arguments: FieldTable) -> Result<(), lapin::Error> {
     let (connection, channel) = stranger(&stage.address()).await;
     if again {
         channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
@@ -56,7 +56,7 @@ async fn make(stage: &Stage, queue: &str, again: bool, arguments: FieldTable) ->
 }
 
 async fn looks_notice_that_a_queue_was_made_again_with_another_type(services: &Services) {
-    let stage = Stage::set(services, Backend::RabbitMq);
+    let stage = BrokerFixture::set(services, Backend::RabbitMq);
     let (broker, queue) = stage.broker_with_queue().await;
     let name = queue.to_string();
     services.rabbitmq().limit_deliveries(&stage.vhost(), &format!("^{name}"), 20);
@@ -84,7 +84,7 @@ async fn looks_notice_that_a_queue_was_made_again_with_another_type(services: &S
 
 /// Each look is made by a process of its own, as commands are. Users who may not configure a queue cannot try its policies out.
 async fn looks_stop_before_a_high_limit_is_near(services: &Services) {
-    let stage = Stage::apart(services);
+    let stage = BrokerFixture::apart(services);
     let (broker, queue) = stage.broker_with_queue().await;
     let (rabbitmq, name) = (services.rabbitmq(), queue.to_string());
     let watcher = rabbitmq.user_in(&stage.vhost(), &format!("watcher-{name}"), [r"^(apt-ci\..*|amq\..*)$", ".*", ".*"]);
@@ -95,7 +95,7 @@ async fn looks_stop_before_a_high_limit_is_near(services: &Services) {
         submit(&broker, &queue, &requests("p", 3)).await;
         let mut shown = 0;
         for _ in 0..limit + 10 {
-            let looker = helper::connect(address).await;
+            let looker = fixture::connect(address).await;
             let contents = looker.visible_contents(&queue, 10).await.unwrap();
             assert!(contents.hidden.is_some() || contents.ready.len() == 3, "after {shown} looks");
             shown += u32::from(contents.hidden.is_none());
@@ -109,7 +109,7 @@ async fn looks_stop_before_a_high_limit_is_near(services: &Services) {
             let notes = ("apt-ci.returns-needed".into(), "".into());
             let _held =
                 channel.basic_consume(notes.0, notes.1, Default::default(), FieldTable::default()).await.unwrap();
-            let looker = helper::connect(address).await;
+            let looker = fixture::connect(address).await;
             assert!(looker.visible_contents(&queue, 10).await.unwrap().hidden.is_some(), "the notes are held");
             looker.close().await;
             connection.close(200, "done".into()).await.unwrap();
@@ -120,7 +120,7 @@ async fn looks_stop_before_a_high_limit_is_near(services: &Services) {
 }
 
 async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: &Services) {
-    let stage = Stage::apart(services);
+    let stage = BrokerFixture::apart(services);
     let (broker, queue) = stage.broker_with_queue().await;
     let worker = stage.broker().await;
     submit(&broker, &queue, &requests("p", 1)).await;
@@ -140,7 +140,7 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
     };
     // One was claimed afterwards; the other one moves with its next renewal after a minute, in which the former type is believed.
     let limit = std::time::Duration::from_secs(150);
-    helper::eventually_within(limit, "both claims are in quorum queues", async || {
+    fixture::eventually_within(limit, "both claims are in quorum queues", async || {
         let filled = filled().await;
         (filled.len() == 2 && filled.iter().all(|(_, queue_type)| queue_type == "quorum")).then_some(())
     })
@@ -160,7 +160,7 @@ async fn workers_notice_that_a_queue_was_made_again_with_another_type(services: 
 }
 
 async fn a_look_makes_the_queue_of_dead_letters_as_a_worker_does(services: &Services) {
-    let stage = Stage::set(services, Backend::Quorum);
+    let stage = BrokerFixture::set(services, Backend::Quorum);
     let (broker, queue) = stage.broker_with_queue().await;
     broker.inspect(std::slice::from_ref(&queue)).await.unwrap();
     let dead = format!("apt-ci.dead.{queue}");
@@ -181,7 +181,7 @@ async fn a_look_makes_the_queue_of_dead_letters_as_a_worker_does(services: &Serv
 }
 
 async fn delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen(services: &Services) {
-    let stage = Stage::set(services, Backend::RabbitMq);
+    let stage = BrokerFixture::set(services, Backend::RabbitMq);
     let broker = stage.broker().await;
     let queues = stage.queues(2);
     make(&stage, &queues[1].to_string(), false, quorum(None)).await.unwrap();
@@ -198,7 +198,7 @@ async fn delayed_requests_of_a_quorum_queue_among_classic_ones_are_seen(services
 
 /// At a restart of the broker, classic queues hand over what has expired only once, and a quorum queue may not be ready for it.
 async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(services: &Services) {
-    let stage = Stage::apart(services);
+    let stage = BrokerFixture::apart(services);
     let operator = stage.broker().await;
     let queues = stage.queues(2);
     make(&stage, &queues[1].to_string(), false, quorum(None)).await.unwrap();
@@ -206,7 +206,7 @@ async fn what_a_worker_holds_of_queues_of_unknown_type_is_in_quorum_queues(servi
     // As in docs/reference/rabbitmq.md: a worker may not configure the request queues.
     let name = format!("worker-{}", queues[0]);
     let own = r"^(apt-ci\..*|amq\.(gen.*|default))$";
-    let worker = helper::connect(&services.rabbitmq().user_in(&stage.vhost(), &name, [own, own, ".*"])).await;
+    let worker = fixture::connect(&services.rabbitmq().user_in(&stage.vhost(), &name, [own, own, ".*"])).await;
     for queue in &queues {
         submit(&operator, queue, &requests("p", 2)).await;
         let mut slot = worker.slot(vec![queue.clone()]).await.unwrap();
