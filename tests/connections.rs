@@ -93,7 +93,9 @@ fn garbage(services: &Services) -> Result<(), Failed> {
     let gate = site.path().join("gate");
     let held = site.request("held", &[&format!("STUB_WAIT={}", gate.display())]);
     let mut worker = site.start(&["worker", "--slots", "2"]);
-    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.sees(|queue| queue.consumers == 1));
+    until("the test runs, and the other slot waits", || {
+        site.starts().len() == 1 && site.sees(|queue| queue.consumers == 1)
+    });
     proxy.garble();
     until("the loss is said", || worker.stderr().contains("announced again"));
     until("the claim is held again, and the other slot waits", || {
@@ -227,7 +229,9 @@ fn alarm(services: &Services) -> Result<(), Failed> {
     let gate = site.path().join("gate");
     let held = site.request("held", &[&format!("STUB_WAIT={}", gate.display())]);
     let mut worker = site.start(&["worker", "--slots", "2"]);
-    until("the test runs, and the other slot waits", || site.starts().len() == 1 && site.sees(|queue| queue.consumers == 1));
+    until("the test runs, and the other slot waits", || {
+        site.starts().len() == 1 && site.sees(|queue| queue.consumers == 1)
+    });
     broker.alarm(true);
 
     let refused = site.run(&["run", "-s", &site.release, "--trigger", "a/1", "gzip"]);

@@ -27,7 +27,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories("explain", services, all)
 }
 
-/// A site whose virt server is a stand-in that is never started, with these lists of packages.
+/// A site whose virt server is a fake that is never started, with these lists of packages.
 fn site(virt: &str, lists: &[(&str, &str)]) -> TestSite {
     let site = TestSite::local();
     let programs = site.path().join("checkout/virt");

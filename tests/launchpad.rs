@@ -1,4 +1,4 @@
-//! PPAs' signing keys from a stand-in of Launchpad, and apt's own judgement of an archive that is signed with one.
+//! PPAs' signing keys from a fake Launchpad, and apt's own judgement of an archive that is signed with one.
 
 use std::fs;
 use std::path::Path;
@@ -10,9 +10,9 @@ use libtest_mimic::Failed;
 
 use crate::support::archive::{Archive, PACKAGE, VERSION};
 use crate::support::daemon::free_port;
+use crate::support::fake_server::FakeServer;
 use crate::support::launchpad::{Away, KnownPpa, LaunchpadStandIn};
 use crate::support::site::{Finished, TestSite, finish};
-use crate::support::stand_in::StandIn;
 use crate::support::{Services, Story, Trial, block_on, stories};
 
 const KEY: &str = include_str!("../src/launchpad/test-keys/ed25519.asc");
@@ -52,14 +52,14 @@ fn ask(settings: LaunchpadSettings, expected: Option<&str>) -> Result<SigningKey
     block_on(launchpad.signing_key("owner", "name", expected.as_ref()))
 }
 
-fn ask_at(stand_in: &LaunchpadStandIn, expected: Option<&str>) -> Result<SigningKey, LaunchpadError> {
-    ask(stand_in.settings("http://127.0.0.1:9"), expected)
+fn ask_at(fake_server: &LaunchpadStandIn, expected: Option<&str>) -> Result<SigningKey, LaunchpadError> {
+    ask(fake_server.settings("http://127.0.0.1:9"), expected)
 }
 
 /// The same, which must fail: what is said, and whether it may pass.
 #[track_caller]
-fn refusal(stand_in: &LaunchpadStandIn, expected: Option<&str>) -> (String, bool) {
-    let error = ask_at(stand_in, expected).expect_err("no key");
+fn refusal(fake_server: &LaunchpadStandIn, expected: Option<&str>) -> (String, bool) {
+    let error = ask_at(fake_server, expected).expect_err("no key");
     (error.to_string(), error.is_temporary())
 }
 
@@ -208,7 +208,7 @@ fn garbage(_: &Services) -> Result<(), Failed> {
     let (said, _) = refusal(&launchpad, None);
     assert!(said.ends_with("the fingerprint in its answer is none"), "{said}");
 
-    let page = StandIn::start(|exchange| exchange.answer("200 OK", "", "<html>log in to the network first</html>"));
+    let page = FakeServer::start(|exchange| exchange.answer("200 OK", "", "<html>log in to the network first</html>"));
     let mut settings = launchpad.settings("http://127.0.0.1:9");
     settings.api = page.url().parse()?;
     let error = ask(settings, None).expect_err("a page is no archive");
@@ -217,7 +217,7 @@ fn garbage(_: &Services) -> Result<(), Failed> {
 }
 
 fn endless(_: &Services) -> Result<(), Failed> {
-    let flood = StandIn::start(|exchange| {
+    let flood = FakeServer::start(|exchange| {
         // No length: it goes on until the line is closed.
         let spaces = " ".repeat(3 * 1024 * 1024);
         exchange.answer_raw(&format!("HTTP/1.1 200 OK\r\n\r\n{spaces}"));
@@ -237,7 +237,7 @@ fn moved(_: &Services) -> Result<(), Failed> {
     let api = launchpad.api();
     let asked = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&asked);
-    let old = StandIn::start(move |exchange| {
+    let old = FakeServer::start(move |exchange| {
         *counted.lock().expect("a number") += 1;
         let to = match exchange.target.strip_prefix("/old") {
             Some(rest) => format!("{api}{rest}"),
@@ -260,7 +260,7 @@ fn moved(_: &Services) -> Result<(), Failed> {
 fn older_api(_: &Services) -> Result<(), Failed> {
     let launchpad = LaunchpadStandIn::start();
     launchpad.add_key(KEY_IS, KEY);
-    let older = StandIn::start(|exchange| {
+    let older = FakeServer::start(|exchange| {
         let archive = format!("{{\"signing_key_fingerprint\": \"{KEY_IS}\"}}");
         match exchange.target.contains("ws.op=") {
             false => exchange.answer("200 OK", "", &archive),
@@ -306,10 +306,10 @@ fn apt(folder: &Path, url: &str, key: &SigningKey, arguments: &[&str]) -> Finish
 fn apt_accepts(_: &Services) -> Result<(), Failed> {
     let archive = Archive::start();
     archive.publish("owner/name");
-    let stand_in = LaunchpadStandIn::start();
-    stand_in.add("owner/name", archive.fingerprint(), archive.key());
-    stand_in.add("owner/other", KEY_IS, KEY);
-    let launchpad = Launchpad::new(stand_in.settings(&archive.url()))?;
+    let fake_server = LaunchpadStandIn::start();
+    fake_server.add("owner/name", archive.fingerprint(), archive.key());
+    fake_server.add("owner/other", KEY_IS, KEY);
+    let launchpad = Launchpad::new(fake_server.settings(&archive.url()))?;
     let url = launchpad.archive_url("owner", "name", false);
     let folder = tempfile::tempdir()?;
 
@@ -330,9 +330,9 @@ fn apt_accepts(_: &Services) -> Result<(), Failed> {
 fn apt_logs_in(_: &Services) -> Result<(), Failed> {
     let archive = Archive::start();
     archive.publish_private("owner/name", "me", "hunter2");
-    let stand_in = LaunchpadStandIn::start();
-    stand_in.add_private("owner/name", archive.fingerprint(), archive.key());
-    let launchpad = Launchpad::new(stand_in.settings(&archive.url()))?;
+    let fake_server = LaunchpadStandIn::start();
+    fake_server.add_private("owner/name", archive.fingerprint(), archive.key());
+    let launchpad = Launchpad::new(fake_server.settings(&archive.url()))?;
     let url = launchpad.archive_url("owner", "name", true);
     let expected = archive.fingerprint().parse()?;
     let key = block_on(launchpad.signing_key("owner", "name", Some(&expected)))?;
@@ -358,12 +358,12 @@ fn apt_logs_in(_: &Services) -> Result<(), Failed> {
 fn token_stays(_: &Services) -> Result<(), Failed> {
     let given = Arc::new(Mutex::new(Vec::new()));
     let (here, there) = (Arc::clone(&given), Arc::clone(&given));
-    let other = StandIn::start(move |exchange| {
+    let other = FakeServer::start(move |exchange| {
         there.lock().expect("a list").push(("other", exchange.header("authorization").is_some()));
         exchange.answer("200 OK", "", "");
     });
     let to = other.url();
-    let archive = StandIn::start(move |exchange| {
+    let archive = FakeServer::start(move |exchange| {
         here.lock().expect("a list").push(("archive", exchange.header("authorization").is_some()));
         let headers = format!("Location: {to}{}\r\n", exchange.target);
         exchange.answer("302 Found", &headers, "");
@@ -375,7 +375,7 @@ fn token_stays(_: &Services) -> Result<(), Failed> {
 }
 
 fn site(_: &Services) -> Result<(), Failed> {
-    let stand_in = LaunchpadStandIn::start();
+    let fake_server = LaunchpadStandIn::start();
     let site = TestSite::local();
     let told = |site: &TestSite, wanted: &str| {
         let settings = site.json(&["config"]);
@@ -385,10 +385,10 @@ fn site(_: &Services) -> Result<(), Failed> {
     };
     assert_eq!(told(&site, "launchpad.api"), ["https://api.launchpad.net/devel", "default"]);
     let file = site.path().join("apt-ci.toml");
-    let text = fs::read_to_string(&file)? + &stand_in.section("http://127.0.0.1:9");
+    let text = fs::read_to_string(&file)? + &fake_server.section("http://127.0.0.1:9");
     fs::write(&file, &text)?;
     let line = text.lines().position(|line| line.starts_with("api = ")).expect("its line") + 1;
-    assert_eq!(told(&site, "launchpad.api"), [stand_in.api(), format!("{}:{line}", file.display())]);
+    assert_eq!(told(&site, "launchpad.api"), [fake_server.api(), format!("{}:{line}", file.display())]);
     assert_eq!(told(&site, "launchpad.private-archive")[0], "http://127.0.0.1:9");
     fs::write(&file, text.replacen("api = \"http:", "api = \"gopher:", 1))?;
     let refused = site.run(&["config"]);

@@ -9,8 +9,7 @@ mod control;
 mod crash_recovery;
 mod credentials;
 mod explain;
-mod fleet;
-mod foreign;
+mod interop;
 mod launchpad;
 mod model;
 mod parsers;
@@ -20,7 +19,6 @@ mod proof;
 mod pulls;
 mod queues;
 mod quorum;
-mod reading;
 mod real;
 mod requests;
 mod results;
@@ -29,6 +27,7 @@ mod runner;
 mod running;
 mod shells;
 mod sites;
+mod soak;
 mod store;
 mod support;
 mod terminal;
@@ -58,7 +57,7 @@ fn main() -> ExitCode {
 /// The stories that begin first, because they take longest. The first one makes the testbed, for which others would only wait.
 const FIRST: [&str; 8] = [
     "real::gzip_in_an_isolated_testbed",
-    "fleet::a_test_that_never_ends_is_ended_with_its_children",
+    "soak::a_test_that_never_ends_is_ended_with_its_children",
     "broker::rabbitmq::a_long_claim_outlives_the_brokers_patience",
     "connections::an_alarm_is_named_and_stops_neither_looking_nor_removing",
     "model::the_promises_are_kept",
@@ -74,7 +73,7 @@ fn trials(services: &Arc<Services>) -> Vec<Trial> {
         broker::trials,
         connections::trials,
         crash_recovery::trials,
-        fleet::trials,
+        soak::trials,
         real::trials,
         proof::trials,
         privacy::trials,
@@ -83,7 +82,7 @@ fn trials(services: &Arc<Services>) -> Vec<Trial> {
         model::trials,
         parsers::trials,
         store::trials,
-        foreign::trials,
+        interop::trials,
         launchpad::trials,
         requests::trials,
         queues::trials,
@@ -92,7 +91,6 @@ fn trials(services: &Arc<Services>) -> Vec<Trial> {
         results::trials,
         waiting::trials,
         running::trials,
-        reading::trials,
         sites::trials,
         credentials::trials,
         explain::trials,

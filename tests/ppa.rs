@@ -1,4 +1,4 @@
-//! Requests with PPAs, through the whole program: a stand-in of Launchpad, and archives that are signed with a fresh key.
+//! Requests with PPAs, through the whole program: a fake Launchpad, and archives that are signed with a fresh key.
 
 use std::sync::Arc;
 
@@ -126,12 +126,12 @@ fn log_in_folder(site: &TestSite, run: &Value) -> String {
 fn away(_: &Services) -> Result<(), Failed> {
     let archive = Archive::start();
     archive.publish("owner/name");
-    let stand_in = || {
+    let fake_server = || {
         let launchpad = LaunchpadStandIn::start();
         launchpad.add("owner/name", archive.fingerprint(), archive.key());
         launchpad
     };
-    let (silent, well) = (stand_in(), stand_in());
+    let (silent, well) = (fake_server(), fake_server());
     silent.away(Away::Everything);
     let nowhere = format!("http://127.0.0.1:{}", free_port());
     std::thread::scope(|scope| {

@@ -17,7 +17,7 @@ use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::foreign::Listener;
+use crate::interop::Listener;
 use crate::ppa::run_in;
 use crate::support::archive::{Archive, PACKAGE, VERSION};
 use crate::support::launchpad::LaunchpadStandIn;

@@ -1,4 +1,6 @@
-//! Asking the store: from the index and straight.
+//! Asking the store: from the index and straight; and what readers and programs get ([`readers`]).
+
+mod readers;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,8 +13,8 @@ use apt_ci::store::{Access, ObjectHeaders};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
+use crate::support::fake_server::FakeServer;
 use crate::support::site::{TestSite, until};
-use crate::support::stand_in::StandIn;
 use crate::support::{Services, Story, Trial, block_on, stories};
 use crate::terminal::typing;
 
@@ -38,7 +40,9 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_release_is_dropped_after_its_name_was_typed", dropped),
         ("versions_are_compared_as_dpkg_compares_them", versions),
     ];
-    stories("results", services, all)
+    let mut trials = stories("results", services, all);
+    trials.extend(readers::trials(services));
+    trials
 }
 
 /// A site on each kind of store.
@@ -342,7 +346,7 @@ fn failing(_: &Services) -> Result<(), Failed> {
     let is_slow = Arc::clone(&slow);
     let site = TestSite::local();
     let release = site.release.clone();
-    let server = StandIn::start(move |exchange| {
+    let server = FakeServer::start(move |exchange| {
         let marker =
             exchange.target.split('&').find_map(|part| part.strip_prefix("marker=")).unwrap_or_default().to_owned();
         let row = |package: &str| {

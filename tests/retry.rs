@@ -8,8 +8,8 @@ use std::sync::Arc;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
+use crate::support::fake_server::FakeServer;
 use crate::support::site::{Finished, TestSite, until};
-use crate::support::stand_in::StandIn;
 use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::typing;
 
@@ -180,7 +180,7 @@ fn places(_: &Services) -> Result<(), Failed> {
     fs::write(site.path().join("excuses.yaml"), &text)?;
     assert!(Command::new("xz").arg("-k").arg(site.path().join("excuses.yaml")).status()?.success());
     let packed = fs::read(site.path().join("excuses.yaml.xz"))?;
-    let server = StandIn::start(move |exchange| match exchange.target.as_str() {
+    let server = FakeServer::start(move |exchange| match exchange.target.as_str() {
         "/excuses.yaml.xz" => exchange.answer_bytes("200 OK", "", &packed),
         _ => exchange.answer("404 Not Found", "", "nothing"),
     });
@@ -269,7 +269,7 @@ fn many(_: &Services) -> Result<(), Failed> {
 
 fn by_log(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
-    let server = StandIn::start(|exchange| match exchange.target.as_str() {
+    let server = FakeServer::start(|exchange| match exchange.target.as_str() {
         "/1" => exchange.answer("200 OK", "", "first\nE: Unable to fetch\nlast\n"),
         "/2" => exchange.answer_bytes("200 OK", "", &gzip(b"first\nE: Unable to fetch\n")),
         "/3" => exchange.answer("200 OK", "", "AssertionError\n"),

@@ -69,7 +69,10 @@ fn flaky(_: &Services) -> Result<(), Failed> {
         assert!(list.contains(said), "{said}: {list}");
     }
     assert!(list.contains("test panicked at tests/runner.rs:") && list.contains("only the first time"), "{list}");
-    assert!(finished.out.contains("0 passed; 2 failed") && finished.out.contains("2 passed; 0 failed"), "{finished:#?}");
+    assert!(
+        finished.out.contains("0 passed; 2 failed") && finished.out.contains("2 passed; 0 failed"),
+        "{finished:#?}"
+    );
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use std::fs;
 
 use apt_ci::forge::Forge;
 use support::daemon::free_port;
-use support::forge::ForgeStandIn;
+use support::forge::FakeForge;
 use support::rabbitmq::RabbitMq;
 use support::site::{Running, TestSite, until};
 
@@ -33,7 +33,7 @@ const SECRET: &str = "the secret of the hook";
 /// A running service with a hook.
 struct Scene {
     site: TestSite,
-    forge: ForgeStandIn,
+    forge: FakeForge,
     service: Running,
     port: u16,
 }
@@ -48,7 +48,7 @@ fn main() {
 
 impl Scene {
     fn new(rabbitmq: &RabbitMq) -> Self {
-        let forge = ForgeStandIn::start(Forge::GitHub);
+        let forge = FakeForge::start(Forge::GitHub);
         forge.project(PROJECT);
         forge.token("status", &["repo:status"]);
         let site = TestSite::on(&rabbitmq.url(), "folder:results", Vec::new());

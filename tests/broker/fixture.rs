@@ -27,7 +27,7 @@ pub struct BrokerFixture {
 }
 
 impl BrokerFixture {
-    /// A stage at the shared RabbitMQ, or in a folder of its own.
+    /// A fixture at the shared RabbitMQ, or in a folder of its own.
     pub fn set(services: &Services, backend: Backend) -> Self {
         static STORIES: AtomicU32 = AtomicU32::new(0);
         let story = STORIES.fetch_add(1, Ordering::Relaxed);
@@ -39,13 +39,13 @@ impl BrokerFixture {
         Self { keeps_places: !matches!(backend, Backend::Quorum), ..Self::at(address, story) }
     }
 
-    /// A stage at the shared RabbitMQ, in a virtual host that holds nothing of other stories.
+    /// A fixture at the shared RabbitMQ, in a virtual host that holds nothing of other stories.
     pub fn apart(services: &Services) -> Self {
         let stage = Self::set(services, Backend::RabbitMq);
         Self { address: services.rabbitmq().url_in(&services.rabbitmq().empty_vhost()), ..stage }
     }
 
-    /// A stage at this address.
+    /// A fixture at this address.
     pub fn at(address: String, story: u32) -> Self {
         Self { address, keeps_places: true, story, next: AtomicU32::new(0) }
     }
@@ -54,7 +54,7 @@ impl BrokerFixture {
         self.address.clone()
     }
 
-    /// The virtual host of this stage at RabbitMQ.
+    /// The virtual host of this fixture at RabbitMQ.
     pub fn vhost(&self) -> String {
         let (_, vhost) = self.address.rsplit_once('/').expect("an URL with a virtual host");
         if vhost == "%2f" { "/".to_owned() } else { vhost.to_owned() }

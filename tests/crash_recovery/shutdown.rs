@@ -9,8 +9,8 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::{gate, held_request};
+use crate::support::fake_server::FakeServer;
 use crate::support::site::{Finished, Running, TestSite, until};
-use crate::support::stand_in::StandIn;
 use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
@@ -63,7 +63,7 @@ fn broker_away(services: &Services) -> Result<(), Failed> {
 }
 
 fn store_silent(_: &Services) -> Result<(), Failed> {
-    let silent = StandIn::silent();
+    let silent = FakeServer::silent();
     let account = format!("{}/v1/AUTH_x", silent.url());
     let token = [("OS_AUTH_TOKEN", "token"), ("OS_STORAGE_URL", &account)];
     let token = token.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

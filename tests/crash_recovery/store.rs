@@ -8,8 +8,8 @@ use libtest_mimic::Failed;
 use nix::sys::signal::Signal;
 
 use super::{four_running, gate, held_request, held_requests, slots};
+use crate::support::fake_server::FakeServer;
 use crate::support::site::{TestSite, until};
-use crate::support::stand_in::StandIn;
 use crate::support::swift::{Auth, Swift};
 use crate::support::{Services, Story, Trial, stories};
 
@@ -105,7 +105,7 @@ fn removed_result(_: &Services) -> Result<(), Failed> {
 
 fn store_refuses(_: &Services) -> Result<(), Failed> {
     // It lets its user in, and then refuses to keep anything.
-    let refusing = StandIn::start(|exchange| match exchange.target.contains("autopkgtest-") {
+    let refusing = FakeServer::start(|exchange| match exchange.target.contains("autopkgtest-") {
         true => exchange.answer("403 Forbidden", "", ""),
         false => exchange.answer("200 OK", "Content-Type: application/json\r\n", "[]"),
     });
@@ -133,7 +133,7 @@ fn store_refuses(_: &Services) -> Result<(), Failed> {
 }
 
 fn cancelled_early(_: &Services) -> Result<(), Failed> {
-    let silent = StandIn::silent();
+    let silent = FakeServer::silent();
     let account = format!("{}/v1/AUTH_x", silent.url());
     let token = [("OS_AUTH_TOKEN", "token"), ("OS_STORAGE_URL", &account)];
     let token = token.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

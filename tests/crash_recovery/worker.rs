@@ -356,9 +356,7 @@ fn killed(services: &Services) -> Result<(), Failed> {
         until("one is delayed", || site.sees(|queue| queue.delayed == 1));
         until("three run", || site.starts().len() == 4);
         worker.kill();
-        until("all are back, or come back", || {
-            site.sees(|queue| queue.ready >= 3 && queue.ready + queue.delayed == 4)
-        });
+        until("all are back, or come back", || site.sees(|queue| queue.ready >= 3 && queue.ready + queue.delayed == 4));
         fs::write(gate(&site), "")?;
         site.ok(&["worker", "--drain", "--slots", "3"]);
         assert_eq!(site.finished(), ids);

@@ -10,7 +10,7 @@ use apt_ci::forge::Forge;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::scene::{PROJECT, Scene, commit};
+use super::fixture::{PROJECT, PullFixture, commit};
 use crate::credentials::with_input;
 use crate::support::site::TestSite;
 use crate::support::{Services, Story, Trial, stories};
@@ -35,7 +35,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 
 fn added(_: &Services) -> Result<(), Failed> {
     for kind in [Forge::GitHub, Forge::GitLab] {
-        let scene = Scene::new(kind, TestSite::local());
+        let scene = PullFixture::new(kind, TestSite::local());
         let git = |arguments: &[&str]| {
             let output = Command::new("git").arg("-C").arg(scene.site.path()).args(arguments).output().expect("git");
             String::from_utf8_lossy(&output.stdout).into_owned()
@@ -92,7 +92,7 @@ fn added(_: &Services) -> Result<(), Failed> {
 }
 
 fn by_hand(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let release = scene.site.release.clone();
     let printed = scene.command(&["add-hook", PROJECT, "-s", &release, "--ppa", "me/x", "--manual"]);
     assert!(printed.status.success(), "{printed:#?}");
@@ -113,14 +113,15 @@ fn by_hand(_: &Services) -> Result<(), Failed> {
 }
 
 fn wrong(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let release = scene.site.release.clone();
     let api = scene.forge.api();
     fs::write(scene.site.path().join("weak-token"), "status")?;
     fs::write(scene.site.path().join("bad-token"), "nobody's")?;
     fs::write(scene.site.path().join("two-lines"), "nobody's\ntoken")?;
-    let add =
-        |scene: &Scene, further: &[&str]| scene.command(&[&["add-hook", PROJECT, "--api-url", &api], further].concat());
+    let add = |scene: &PullFixture, further: &[&str]| {
+        scene.command(&[&["add-hook", PROJECT, "--api-url", &api], further].concat())
+    };
     let admin = ["--token-file", "admin-token"];
     for (arguments, code, text) in [
         (vec!["-s", "noble", "--token-file", "admin-token"], 2, "unknown release noble; known: "),
@@ -193,7 +194,7 @@ fn wrong(_: &Services) -> Result<(), Failed> {
 }
 
 fn asked(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let release = scene.site.release.clone();
     let api = scene.forge.api();
     let arguments = ["github", "add-hook", PROJECT, "-s", &release, "--build-git", BRANCH, "--api-url", &api];
@@ -218,9 +219,9 @@ fn asked(_: &Services) -> Result<(), Failed> {
 
 fn synced(_: &Services) -> Result<(), Failed> {
     for kind in [Forge::GitHub, Forge::GitLab] {
-        let mut scene = Scene::new(kind, TestSite::local());
+        let mut scene = PullFixture::new(kind, TestSite::local());
         scene.add_hook("thing", &["--build-git", BRANCH]);
-        let steps = |scene: &Scene, arguments: &[&str]| {
+        let steps = |scene: &PullFixture, arguments: &[&str]| {
             let shown = scene.admin(&[&["sync"], arguments].concat());
             let words = shown.out.lines().filter_map(|line| line.split_whitespace().next());
             words.map(str::to_owned).collect::<Vec<_>>()
@@ -280,7 +281,7 @@ fn synced(_: &Services) -> Result<(), Failed> {
 
 fn retried(_: &Services) -> Result<(), Failed> {
     for kind in [Forge::GitHub, Forge::GitLab] {
-        let scene = Scene::new(kind, TestSite::local());
+        let scene = PullFixture::new(kind, TestSite::local());
         scene.add_hook("thing", &["--build-git", BRANCH]);
         assert!(scene.set_token("status").status.success());
         let sha = commit('a');
@@ -344,7 +345,7 @@ fn retried(_: &Services) -> Result<(), Failed> {
 }
 
 fn tokens(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     scene.forge.token("mighty", &["repo", "admin:org"]);
     scene.forge.token("weak", &["gist"]);
@@ -384,7 +385,7 @@ fn tokens(_: &Services) -> Result<(), Failed> {
 }
 
 fn interrupted(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let git = |arguments: &[&str]| {
         let output = Command::new("git").arg("-C").arg(scene.site.path()).args(arguments).output().expect("git");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -460,7 +461,7 @@ fn interrupted(_: &Services) -> Result<(), Failed> {
 }
 
 fn secrets(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let file = scene.site.path().join("github-secrets.json");
     let import = |text: &str| {
         fs::write(&file, text).expect("a file");

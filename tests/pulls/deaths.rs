@@ -8,7 +8,7 @@ use apt_ci::forge::{Forge, signature};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::scene::{PROJECT, Scene, commit};
+use super::fixture::{PROJECT, PullFixture, commit};
 use crate::support::forge::deliver::post;
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, Trial, stories};
@@ -31,24 +31,24 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 }
 
 /// The journal, as another program reads it.
-fn journal(scene: &Scene) -> rusqlite::Connection {
+fn journal(scene: &PullFixture) -> rusqlite::Connection {
     let file = scene.site.path().join("home/.local/state/apt-ci/pulls/journal.sqlite");
     rusqlite::Connection::open(file).expect("the journal")
 }
 
-fn count(scene: &Scene, condition: &str) -> i64 {
+fn count(scene: &PullFixture, condition: &str) -> i64 {
     let sql = format!("SELECT count(*) FROM test WHERE {condition}");
     journal(scene).query_row(&sql, [], |row| row.get(0)).expect("a number")
 }
 
-fn ready(scene: &Scene) {
+fn ready(scene: &PullFixture) {
     scene.add_hook("thing", &["--build-git", BRANCH]);
     assert!(scene.set_token("status").status.success());
 }
 
 fn before_confirming(services: &Services) -> Result<(), Failed> {
     let rabbitmq = services.private_rabbitmq();
-    let mut scene = Scene::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
     ready(&scene);
     let (sha, context) = (commit('a'), scene.context("thing"));
     let frozen = rabbitmq.freeze();
@@ -81,7 +81,7 @@ fn before_confirming(services: &Services) -> Result<(), Failed> {
 }
 
 fn before_showing(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     ready(&scene);
     let (sha, context) = (commit('a'), scene.context("thing"));
     scene.forge.open(PROJECT, 7, &sha);
@@ -99,10 +99,10 @@ fn before_showing(_: &Services) -> Result<(), Failed> {
 }
 
 fn lost_disk(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     ready(&scene);
     let context = scene.context("thing");
-    let lose = |scene: &mut Scene| {
+    let lose = |scene: &mut PullFixture| {
         scene.kill_service();
         fs::remove_dir_all(scene.site.path().join("home/.local/state/apt-ci/pulls")).expect("the journal");
     };
@@ -139,7 +139,7 @@ fn lost_disk(_: &Services) -> Result<(), Failed> {
 }
 
 fn taken_out(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     ready(&scene);
     let context = scene.context("thing");
     scene.forge.open(PROJECT, 7, &commit('a'));
@@ -153,10 +153,10 @@ fn taken_out(_: &Services) -> Result<(), Failed> {
 }
 
 fn while_rotating(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     let old = scene.forge.secrets(PROJECT)[0].clone();
-    let ping_with = |scene: &Scene, secret: &str| {
+    let ping_with = |scene: &PullFixture, secret: &str| {
         let body = format!("{{\"repository\": {{\"full_name\": \"{PROJECT}\"}}}}");
         let signature = signature::sign(&secret.to_owned().into(), body.as_bytes());
         let headers = format!("X-GitHub-Event: ping\r\nX-GitHub-Delivery: p\r\nX-Hub-Signature-256: {signature}\r\n");
@@ -196,7 +196,7 @@ fn while_rotating(_: &Services) -> Result<(), Failed> {
 
 fn no_queue(services: &Services) -> Result<(), Failed> {
     let rabbitmq = services.private_rabbitmq();
-    let scene = Scene::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
+    let scene = PullFixture::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
     ready(&scene);
     rabbitmq.remember_queues();
     rabbitmq.kill();
@@ -227,7 +227,7 @@ fn no_queue(services: &Services) -> Result<(), Failed> {
 
 fn no_memory(services: &Services) -> Result<(), Failed> {
     let rabbitmq = services.private_rabbitmq();
-    let mut scene = Scene::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::on(&rabbitmq.url(), "folder:results", Vec::new()));
     ready(&scene);
     rabbitmq.alarm(true);
     // The alarm is seen before anything is sent, so none of them is in doubt.
@@ -252,7 +252,7 @@ fn no_memory(services: &Services) -> Result<(), Failed> {
 }
 
 fn missing_queue(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     ready(&scene);
     let context = scene.context("thing");
     for (number, sha) in [(7, 'a'), (8, 'b')] {
@@ -277,7 +277,7 @@ fn missing_queue(_: &Services) -> Result<(), Failed> {
 
 fn queued_twice(services: &Services) -> Result<(), Failed> {
     for site in [TestSite::local(), services.site_with_folder()] {
-        let scene = Scene::new(Forge::GitHub, site);
+        let scene = PullFixture::new(Forge::GitHub, site);
         ready(&scene);
         let sha = commit('a');
         scene.forge.open(PROJECT, 7, &sha);

@@ -8,7 +8,7 @@ use apt_ci::forge::Forge;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::scene::Scene;
+use super::fixture::PullFixture;
 use crate::support::forge::deliver::post;
 use crate::support::proxy::{Hold, Proxy};
 use crate::support::site::{TestSite, until};
@@ -24,7 +24,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 
 /// A service whose way to the queue can be broken, and a user's key.
 struct Doubtful {
-    scene: Scene,
+    scene: PullFixture,
     proxy: Proxy,
     key: String,
     runtime: tokio::runtime::Runtime,
@@ -40,7 +40,7 @@ impl Doubtful {
         let port = |port: u16| format!(":{port}/");
         let url = broker.url_in(&vhost).replace(&port(broker.port()), &port(proxy.port()));
         let site = TestSite::on(&url, "folder:results", Vec::new());
-        let scene = Scene::new(Forge::GitHub, site);
+        let scene = PullFixture::new(Forge::GitHub, site);
         let key = scene.site.ok(&["credentials", "set", "api-key", "ann", "--generate"]).trim().to_owned();
         Self { scene, proxy, key, runtime }
     }

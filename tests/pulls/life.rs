@@ -6,7 +6,7 @@ use apt_ci::forge::Forge;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::scene::{PROJECT, Scene, commit};
+use super::fixture::{PROJECT, PullFixture, commit};
 use crate::real::{HOST, NULL, project_on_the_web};
 use crate::support::forge::deliver::post;
 use crate::support::site::{TestSite, until};
@@ -29,7 +29,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
 
 fn from_a_branch(services: &Services) -> Result<(), Failed> {
     let _alone = HOST.lock().unwrap_or_else(PoisonError::into_inner);
-    let scene = Scene::new(Forge::GitHub, services.site());
+    let scene = PullFixture::new(Forge::GitHub, services.site());
     scene.site.worker_conf(&format!("[autopkgtest]\nretry_delay = 1\n{NULL}"));
     let web = tempfile::tempdir()?;
     let (_project, _server, url) = project_on_the_web(web.path());
@@ -74,7 +74,7 @@ fn from_a_branch(services: &Services) -> Result<(), Failed> {
 }
 
 fn superseded(services: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, services.site_with_folder());
+    let scene = PullFixture::new(Forge::GitHub, services.site_with_folder());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     assert!(scene.set_token("status").status.success());
     let context = scene.context("thing");
@@ -116,7 +116,7 @@ fn superseded(services: &Services) -> Result<(), Failed> {
 }
 
 fn merge_requests(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitLab, TestSite::local());
+    let scene = PullFixture::new(Forge::GitLab, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH, "--env", "STUB_EXIT=8"]);
     scene.add_hook("bad", &["--build-git", BRANCH, "--env", "STUB_EXIT=4"]);
     scene.add_hook("ill", &["--build-git", BRANCH, "--env", "STUB_EXIT=16"]);
@@ -141,7 +141,7 @@ fn merge_requests(_: &Services) -> Result<(), Failed> {
 }
 
 fn other_forms(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     scene.add_hook("other", &["--build-git", BRANCH]);
     scene.forge.spoil_hooks(PROJECT, true, true);
@@ -161,7 +161,7 @@ fn other_forms(_: &Services) -> Result<(), Failed> {
 }
 
 fn broken_token(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.forge.project("you/good");
     scene.add_hook("thing", &["--build-git", BRANCH]);
     let (api, release) = (scene.forge.api(), scene.site.release.clone());
@@ -198,7 +198,7 @@ fn broken_token(_: &Services) -> Result<(), Failed> {
 fn keys(_: &Services) -> Result<(), Failed> {
     let site = TestSite::local();
     site.configure_with("local:queue", "folder:results", 1);
-    let scene = Scene::new(Forge::GitHub, site.with_pocket("proposed"));
+    let scene = PullFixture::new(Forge::GitHub, site.with_pocket("proposed"));
     let key = scene.site.ok(&["credentials", "set", "api-key", "ann", "--generate"]);
     let key = key.trim();
     let stored = std::fs::read_to_string(scene.site.path().join(".credentials/api-key/ann.json"))?;

@@ -3,14 +3,13 @@
 mod commands;
 mod deaths;
 mod doubt;
+mod fixture;
 mod life;
 mod published;
 mod refused;
-mod scene;
 mod strangers;
 
 use std::sync::Arc;
-
 
 use crate::support::{Services, Trial};
 

@@ -9,7 +9,7 @@ use apt_ci::forge::status::{State, Status};
 use apt_ci::forge::{Forge, signature};
 use libtest_mimic::Failed;
 
-use super::scene::Scene;
+use super::fixture::PullFixture;
 use crate::support::examples::examples;
 use crate::support::forge::deliver::post;
 use crate::support::prism::Prism;
@@ -59,7 +59,7 @@ fn calls(_: &Services) -> Result<(), Failed> {
 }
 
 fn deliveries(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let release = &scene.site.release;
     let mut hooks = String::new();
     for project in ["Codertocat/Hello-World", "octo-org/octo-repo", "Octocoders/Hello-World"] {

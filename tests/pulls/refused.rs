@@ -7,7 +7,7 @@ use apt_ci::forge::{Forge, signature};
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 
-use super::scene::{PROJECT, Scene, commit};
+use super::fixture::{PROJECT, PullFixture, commit};
 use crate::support::forge::deliver::post;
 use crate::support::site::TestSite;
 use crate::support::{Services, Story, Trial, stories};
@@ -46,7 +46,7 @@ fn deliver(address: &str, secret: &str, body: &str) -> (u16, String) {
 }
 
 fn alike(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH, "--env", "A=1"]);
     let secret = scene.forge.secrets(PROJECT)[0].clone();
     let address = scene.forge.hooks(PROJECT)[0].clone();
@@ -103,7 +103,7 @@ fn alike(_: &Services) -> Result<(), Failed> {
 }
 
 fn signed_but_wrong(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &[]);
     let secret = scene.forge.secrets(PROJECT)[0].clone();
     let address = scene.forge.hooks(PROJECT)[0].clone();
@@ -126,7 +126,7 @@ fn signed_but_wrong(_: &Services) -> Result<(), Failed> {
 }
 
 fn legacy(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     scene.site.ok(&["credentials", "list"]);
     let body = payload(PROJECT, "x").to_string();
@@ -145,7 +145,7 @@ fn legacy(_: &Services) -> Result<(), Failed> {
 }
 
 fn no_queue(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     assert!(scene.set_token("status").status.success());
     // Somebody wants an architecture that the site does not have.

@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use super::scene::{PROJECT, Scene, commit};
+use super::fixture::{PROJECT, PullFixture, commit};
 use crate::support::forge::deliver::post;
 use crate::support::site::{TestSite, until};
 use crate::support::{Services, Story, Trial, stories};
@@ -34,23 +34,23 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     stories("pulls", services, &STORIES)
 }
 
-fn key_of(scene: &Scene, user: &str) -> String {
+fn key_of(scene: &PullFixture, user: &str) -> String {
     scene.site.ok(&["credentials", "set", "api-key", user, "--generate"]).trim().to_owned()
 }
 
-fn ask(scene: &Scene, key: &str, parameters: &str) -> (u16, Value) {
+fn ask(scene: &PullFixture, key: &str, parameters: &str) -> (u16, Value) {
     ask_for(scene, "", key, parameters)
 }
 
 /// Asks as a server in front of the service does, with a header of its own.
-fn ask_for(scene: &Scene, header: &str, key: &str, parameters: &str) -> (u16, Value) {
+fn ask_for(scene: &PullFixture, header: &str, key: &str, parameters: &str) -> (u16, Value) {
     let headers = format!("{header}Authorization: Bearer {key}\r\nContent-Type: application/x-www-form-urlencoded\r\n");
     let (status, answer) = post(&scene.url("/request.cgi"), &headers, parameters).expect("an answer");
     (status, serde_json::from_str(&answer).expect("JSON"))
 }
 
 fn inside(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::with(Forge::GitHub, TestSite::local(), "");
+    let scene = PullFixture::with(Forge::GitHub, TestSite::local(), "");
     let server = TcpListener::bind("127.0.0.1:0")?;
     server.set_nonblocking(true)?;
     let port = server.local_addr()?.port();
@@ -102,7 +102,7 @@ fn is_open(stream: &TcpStream) -> bool {
 }
 
 fn crowd(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     let connect = || TcpStream::connect(("127.0.0.1", scene.port));
     let mut heads = Vec::new();
@@ -147,11 +147,11 @@ fn crowd(_: &Services) -> Result<(), Failed> {
 struct Piped(Child);
 
 impl Piped {
-    fn start(scene: &mut Scene) -> Self {
+    fn start(scene: &mut PullFixture) -> Self {
         Self::start_with(scene, Stdio::piped())
     }
 
-    fn start_with(scene: &mut Scene, log: Stdio) -> Self {
+    fn start_with(scene: &mut PullFixture, log: Stdio) -> Self {
         scene.kill_service();
         let mut command = scene.site.command(&["serve"]);
         let started = Self(command.stdout(Stdio::null()).stderr(log).spawn().expect("it starts"));
@@ -179,8 +179,8 @@ impl Drop for Piped {
 }
 
 fn unread_log(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
-    let refused = |scene: &Scene| {
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
+    let refused = |scene: &PullFixture| {
         let headers = "X-GitHub-Event: pull_request\r\nX-GitHub-Delivery: d\r\nX-Hub-Signature-256: sha256=00\r\n";
         post(&scene.url("/webhooks/github"), headers, "{}").expect("an answer").0
     };
@@ -223,7 +223,7 @@ fn unread_log(_: &Services) -> Result<(), Failed> {
 }
 
 fn wrong_keys(_: &Services) -> Result<(), Failed> {
-    let scene = Scene::new(Forge::GitHub, TestSite::local());
+    let scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let (key, release) = (key_of(&scene, "ann"), scene.site.release.clone());
     let good = format!("release={release}&package=gzip&trigger=glibc%2F2.39-1");
     let from = |number: u8| format!("X-Forwarded-For: 198.51.100.{number}\r\n");
@@ -256,7 +256,7 @@ fn wrong_keys(_: &Services) -> Result<(), Failed> {
 }
 
 fn damaged_journal(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     scene.add_hook("thing", &["--build-git", BRANCH]);
     assert!(scene.set_token("status").status.success());
     let context = scene.context("thing");
@@ -281,7 +281,7 @@ fn damaged_journal(_: &Services) -> Result<(), Failed> {
 }
 
 fn page(_: &Services) -> Result<(), Failed> {
-    let mut scene = Scene::new(Forge::GitHub, TestSite::local());
+    let mut scene = PullFixture::new(Forge::GitHub, TestSite::local());
     let (key, release) = (key_of(&scene, "ann"), scene.site.release.clone());
     let other = scene.site.request("gzip", &[]);
     let good = |package: &str| format!("release={release}&package={package}&trigger=trigger%2F1");

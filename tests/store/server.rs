@@ -12,7 +12,7 @@ use tokio::io::AsyncReadExt;
 
 use super::{names, put, text};
 use crate::support::daemon::free_port;
-use crate::support::stand_in::{Exchange, StandIn};
+use crate::support::fake_server::{Exchange, FakeServer};
 use crate::support::{Services, block_on};
 
 /// A test that takes what it needs.
@@ -107,7 +107,7 @@ fn never_answers(_: &Services) {
     }
 }
 
-fn open_anonymous(server: &StandIn) -> Store {
+fn open_anonymous(server: &FakeServer) -> Store {
     let url: StoreUrl = format!("swift:{}/v1/AUTH_x", server.url()).parse().unwrap();
     Store::open(&url, &SwiftSettings::default(), &Environment::default()).expect("complete settings")
 }
@@ -117,7 +117,7 @@ fn rewound(_: &Services) {
     let content = "0123456789abcdef".repeat(1 << 19);
     let (uploads, expected) = (Arc::new(Mutex::new(Vec::new())), content.clone());
     let arrived = Arc::clone(&uploads);
-    let server = StandIn::start(move |mut exchange: Exchange| {
+    let server = FakeServer::start(move |mut exchange: Exchange| {
         if exchange.method != "PUT" {
             return exchange.answer("204 No Content", "", "");
         }
@@ -154,7 +154,7 @@ fn rewound(_: &Services) {
 fn listing_breaks_off(_: &Services) {
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);
-    let server = StandIn::start(move |exchange: Exchange| {
+    let server = FakeServer::start(move |exchange: Exchange| {
         let row = |name: &str| format!("{{\"subdir\": \"{name}\"}}");
         if exchange.target.contains("marker=b") {
             return exchange.answer("204 No Content", "", "");
@@ -183,7 +183,7 @@ fn listing_damaged(_: &Services) {
     std::thread::scope(|scope| {
         for (page, reason) in damaged {
             scope.spawn(move || {
-                let server = StandIn::start(move |exchange: Exchange| exchange.answer("200 OK", "", page));
+                let server = FakeServer::start(move |exchange: Exchange| exchange.answer("200 OK", "", page));
                 let listed = block_on(open_anonymous(&server).list("c", &Query::default()));
                 let error = listed.expect_err("never a part");
                 assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
@@ -194,7 +194,7 @@ fn listing_damaged(_: &Services) {
 }
 
 fn cut_short(_: &Services) {
-    let server = StandIn::start(|exchange: Exchange| {
+    let server = FakeServer::start(|exchange: Exchange| {
         exchange.answer_raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly the beginning");
     });
     block_on(async {
@@ -211,7 +211,7 @@ fn single_flight(_: &Services) {
     let logins = Arc::new(AtomicUsize::new(0));
     let (counted, address) = (Arc::clone(&logins), Arc::new(Mutex::new(String::new())));
     let storage = Arc::clone(&address);
-    let server = StandIn::start(move |exchange: Exchange| {
+    let server = FakeServer::start(move |exchange: Exchange| {
         if exchange.target == "/auth/v1.0" {
             let nth = counted.fetch_add(1, Ordering::SeqCst) + 1;
             let storage = storage.lock().unwrap().clone();

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::stand_in::{Exchange, StandIn};
+use super::fake_server::{Exchange, FakeServer};
 
 /// What somebody asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Asked {
 
 /// A server of a folder's files. It stops when it is dropped.
 pub struct FileServer {
-    server: StandIn,
+    server: FakeServer,
     shared: Arc<Shared>,
 }
 
@@ -36,7 +36,7 @@ impl FileServer {
     pub fn start(root: &Path) -> Self {
         let shared = Arc::new(Shared { root: root.to_owned(), logins: Mutex::default(), log: Mutex::default() });
         let serving = Arc::clone(&shared);
-        Self { server: StandIn::start(move |exchange| serving.serve(exchange)), shared }
+        Self { server: FakeServer::start(move |exchange| serving.serve(exchange)), shared }
     }
 
     /// Its address, without a slash at the end.

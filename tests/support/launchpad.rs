@@ -1,4 +1,4 @@
-//! A stand-in of Launchpad's API and of its key server, with the PPAs that a test puts there.
+//! A fake of Launchpad's API and of its key server, with the PPAs that a test puts there.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use apt_ci::launchpad::LaunchpadSettings;
 use serde_json::json;
 
-use super::stand_in::{Exchange, StandIn};
+use super::fake_server::{Exchange, FakeServer};
 
 /// An archive as Launchpad knows it.
 #[derive(Debug, Clone)]
@@ -19,9 +19,9 @@ pub struct KnownPpa {
     pub public: bool,
 }
 
-/// The stand-in: API and key server on one port. It stops when it is dropped.
+/// The fake: API and key server on one port. It stops when it is dropped.
 pub struct LaunchpadStandIn {
-    server: StandIn,
+    server: FakeServer,
     state: Arc<Mutex<State>>,
 }
 
@@ -53,7 +53,7 @@ impl LaunchpadStandIn {
     pub fn start() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
-        let server = StandIn::start(move |exchange| {
+        let server = FakeServer::start(move |exchange| {
             let (status, headers, body) = locked(&shared).answer(&exchange);
             exchange.answer(status, &headers, &body);
         });

@@ -4,6 +4,7 @@ pub mod archive;
 pub mod broker_pool;
 pub mod daemon;
 pub mod examples;
+pub mod fake_server;
 pub mod files;
 pub mod forge;
 pub mod git;
@@ -16,7 +17,6 @@ pub mod proxy;
 pub mod rabbitmq;
 pub mod runner;
 pub mod site;
-pub mod stand_in;
 pub mod swift;
 pub mod testbed;
 

@@ -1,4 +1,4 @@
-//! What the stand-in sends.
+//! What a fake forge sends.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

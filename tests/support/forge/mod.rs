@@ -1,4 +1,4 @@
-//! A stand-in of GitHub or GitLab: projects with hooks, pull requests and statuses, and deliveries to whoever listens.
+//! A fake GitHub or GitLab: projects with hooks, pull requests and statuses, and deliveries to whoever listens.
 
 use std::collections::BTreeMap;
 pub mod deliver;
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use apt_ci::forge::Forge;
 use serde_json::{Value, json};
 
-use super::stand_in::{Exchange, StandIn};
+use super::fake_server::{Exchange, FakeServer};
 
 /// How many statuses GitHub takes for a commit and context.
 const STATUSES: usize = 1000;
 /// Timeout for a receiver's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The stand-in. It stops when it is dropped.
-pub struct ForgeStandIn {
+/// The fake forge. It stops when it is dropped.
+pub struct FakeForge {
     forge: Forge,
-    server: StandIn,
+    server: FakeServer,
     shared: Arc<Shared>,
 }
 
@@ -93,12 +93,12 @@ pub struct Sent {
     pub answer: String,
 }
 
-impl ForgeStandIn {
+impl FakeForge {
     /// Starts it on a free port. It knows nothing yet.
     pub fn start(forge: Forge) -> Self {
         let shared = Arc::new(Shared::default());
         let serving = Arc::clone(&shared);
-        let server = StandIn::start(move |exchange| answer(forge, &serving, exchange));
+        let server = FakeServer::start(move |exchange| answer(forge, &serving, exchange));
         let api = match forge {
             Forge::GitHub => server.url(),
             Forge::GitLab => format!("{}/api/v4", server.url()),

@@ -55,13 +55,13 @@ impl Exchange {
 }
 
 /// The server. It stops when it is dropped.
-pub struct StandIn {
+pub struct FakeServer {
     port: u16,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl StandIn {
+impl FakeServer {
     /// Starts it: every request goes to `serve`, each in a thread of its own.
     pub fn start(serve: impl Fn(Exchange) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -96,7 +96,7 @@ impl StandIn {
     }
 }
 
-impl Drop for StandIn {
+impl Drop for FakeServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));

@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::credentials::with_input;
 use crate::support::daemon::free_port;
-use crate::support::forge::ForgeStandIn;
+use crate::support::forge::FakeForge;
 use crate::support::site::{Finished, Running, TestSite, until};
 
 /// The project's name.
 pub const PROJECT: &str = "me/thing";
 
-/// git, except that branches of git.example, which is nowhere, and of the forge's stand-in are there.
+/// git, except that branches of git.example, which is nowhere, and of the fake forge are there.
 const GIT: &str = r#"#!/bin/sh
 for word; do
     case "$previous" in -C) folder=$word ;; esac
@@ -25,10 +25,10 @@ if [ -n "$is_nowhere" ]; then mkdir -p "$previous" && : > "$previous/.nowhere"; 
 PATH=${PATH#*:} exec git "$@"
 "#;
 
-/// The whole scene. The service is killed at its end.
-pub struct Scene {
+/// A site with its service, and a forge. The service is killed at its end.
+pub struct PullFixture {
     pub site: TestSite,
-    pub forge: ForgeStandIn,
+    pub forge: FakeForge,
     pub kind: Forge,
     pub port: u16,
     pub service: Option<Running>,
@@ -39,7 +39,7 @@ pub fn commit(digit: char) -> String {
     digit.to_string().repeat(40)
 }
 
-impl Scene {
+impl PullFixture {
     /// A site whose service runs, and a project without hooks. Branches of git.example and of this machine may be fetched.
     pub fn new(kind: Forge, site: TestSite) -> Self {
         Self::with(kind, site.with_program("git", GIT), "allowed-git-hosts = [\"git.example\", \"127.0.0.1\"]\n")
@@ -47,7 +47,7 @@ impl Scene {
 
     /// The same with these lines in the section `[web]` instead.
     pub fn with(kind: Forge, site: TestSite, lines: &str) -> Self {
-        let forge = ForgeStandIn::start(kind);
+        let forge = FakeForge::start(kind);
         forge.project(PROJECT);
         match kind {
             Forge::GitHub => {

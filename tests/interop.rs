@@ -17,7 +17,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("listeners_get_the_documented_messages", listen),
         ("listeners_learn_nothing_of_a_private_run", listen_to_private),
     ];
-    stories("foreign", services, all)
+    stories("interop", services, all)
 }
 
 const PUBLISH: &str = r#"

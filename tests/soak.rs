@@ -37,7 +37,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_clock_that_is_set_back_hides_no_result", clock_set_back),
         ("a_mixed_load_leaves_memory_and_files_as_they_were", mixed_load),
     ];
-    stories("fleet", services, all)
+    stories("soak", services, all)
 }
 
 /// What `worker status --json` tells, if a worker runs.

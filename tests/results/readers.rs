@@ -18,7 +18,7 @@ pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
         ("a_full_disk_for_the_output_is_an_error", full_output),
         ("a_reader_that_goes_away_is_none", reader_goes),
     ];
-    stories("reading", services, all)
+    stories("results", services, all)
 }
 
 fn mistyped(_: &Services) -> Result<(), Failed> {
