@@ -17,7 +17,7 @@ use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
-        ("eight_slots_serve_all_contexts_fairly_on_rabbitmq", |services| fair(&services.site())),
+        ("eight_slots_serve_all_contexts_fairly_on_rabbitmq", |services| fair(&services.site_with_folder())),
         ("eight_slots_serve_all_contexts_fairly_on_the_embedded_queue", |_| fair(&TestSite::local())),
         ("every_slot_finishes_its_test_when_the_worker_is_told_to_stop", all_finish),
         ("every_slot_gives_its_request_back_when_the_worker_is_told_to_cancel", all_cancel),

@@ -164,10 +164,10 @@ fn describe_flaky(failed: &[&Attempt], again: &[Attempt]) -> String {
         let _ = writeln!(flaky, "---- {} ----\nfirst, after {seconds:.1} s: {failure}", second.name);
         let _ = writeln!(flaky, "alone, after {:.1} s: {}\n", second.time.as_secs_f64(), outcome(second));
     }
-    match flaky.as_str() {
-        "" => flaky,
-        _ => format!("FLAKY: these stories failed, and passed when they were run again, alone:\n\n{flaky}"),
+    if flaky.is_empty() {
+        return flaky;
     }
+    format!("FLAKY: these stories failed, and passed when they were run again, alone:\n\n{flaky}")
 }
 
 fn outcome(attempt: &Attempt) -> &str {
