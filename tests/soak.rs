@@ -539,10 +539,10 @@ fn mixed_load(services: &Services) -> Result<(), Failed> {
         rounds += 1;
         // The queues are the site's only; one per context.
         until("this round is done", || {
-            let states = site.json(&["queues"]);
-            let states = states.as_array().expect("a list").clone();
-            let count = |key: &str| states.iter().filter_map(|state| state[key].as_u64()).sum::<u64>();
-            count("ready") + count("claimed") + count("delayed") == 0
+            CONTEXTS.iter().all(|context| {
+                let queue = format!("{context}{}-amd64", site.release);
+                site.sees_in(&queue, |queue| queue.ready + queue.claimed + queue.delayed == 0)
+            })
         });
         let (memory, files) = holdings(worker.id());
         samples.push((begin.elapsed().as_secs(), rounds * 25, memory, files));
