@@ -393,7 +393,7 @@ fn small_disk(_: &Services) -> Result<(), Failed> {
     // Far oftener than a testbed may fail, or a request kill its worker.
     until("it is tried again and again", || {
         site.run(&["worker", "reload"]);
-        assert_eq!(site.queue()["dead"], 0, "{}", worker.stderr());
+        assert!(!site.sees(|queue| queue.dead > 0), "{}", worker.stderr());
         starts(&site, "large") > 6
     });
     assert!(worker.stderr().contains("disk is full"), "{}", worker.stderr());
@@ -499,7 +499,7 @@ fn not_started(_: &Services) -> Result<(), Failed> {
     let failures = || slots(&site)[0]["infrastructure_failures"].as_u64().unwrap_or_default();
     until("it was tried oftener than a testbed may fail", || {
         site.run(&["worker", "reload"]);
-        assert!(site.finished().len() == 1, "{:?}", site.results());
+        assert!(site.count_results() <= 1, "{:?}", site.results());
         failures() > 3
     });
     set_mode(&stub, 0o755)?;
