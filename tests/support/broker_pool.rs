@@ -17,7 +17,7 @@ const MAX_BROKERS: usize = 3;
 #[derive(Default)]
 pub struct BrokerPool {
     state: Mutex<State>,
-    given_back: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -25,6 +25,9 @@ struct State {
     idle: Vec<RabbitMq>,
     /// Number of brokers, those included that stories have.
     count: usize,
+    /// Number of stories that have asked, and that have got a broker.
+    tickets: usize,
+    served: usize,
 }
 
 /// A broker that one story has for itself until this value goes away.
@@ -52,19 +55,19 @@ impl BrokerPool {
         private
     }
 
-    /// Waits until a broker is idle, which it returns, or until a further one may be started.
+    /// Waits until a broker is idle, which it returns, or until a further one may be started. Stories come in the order in which they ask.
     fn wait_for_turn(&self) -> Option<RabbitMq> {
         let mut state = self.lock();
-        loop {
-            if let Some(broker) = state.idle.pop() {
-                return Some(broker);
-            }
-            if state.count < MAX_BROKERS {
-                state.count += 1;
-                return None;
-            }
-            state = self.given_back.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let ticket = state.tickets;
+        state.tickets += 1;
+        while state.served < ticket || (state.idle.is_empty() && state.count == MAX_BROKERS) {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.served += 1;
+        self.changed.notify_all();
+        let idle = state.idle.pop();
+        state.count += usize::from(idle.is_none());
+        idle
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -88,6 +91,6 @@ impl Drop for PrivateRabbitMq {
             Some(broker) => state.idle.push(broker),
             None => state.count -= 1,
         }
-        self.pool.given_back.notify_one();
+        self.pool.changed.notify_all();
     }
 }
