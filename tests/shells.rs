@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use tempfile::TempDir;
 
 use crate::support::site::{TestSite, finish};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::on_terminal;
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {

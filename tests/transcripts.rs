@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use regex::Regex;
 
 use crate::support::site::{TestSite, until};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 use crate::terminal::{answering, on_terminal};
 
 /// Width of the terminals from which the documents' transcripts were copied.

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::Failed;
 use tempfile::TempDir;
 
 use crate::support::site::{TestSite, finish};
-use crate::support::{Services, Story, stories};
+use crate::support::{Services, Story, Trial, stories};
 
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
