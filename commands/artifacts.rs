@@ -1,4 +1,4 @@
-//! `apt-ci artifacts`: what a run left beside its log.
+//! `apt-ci artifacts`: the files that a run left beside its log.
 
 use std::path::PathBuf;
 
@@ -77,5 +77,7 @@ fn show(members: &[Member], session: &Session) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    table::print(&session.ui, &["PATH", "SIZE", "LEFT OUT"].map(Column::new), &rows)
+    const COLUMNS: [Column<'_>; 3] =
+        [Column::new("PATH").wrap(), Column::new("SIZE").right(), Column::new("LEFT OUT").wrap().least(16)];
+    table::print(&session.ui, &COLUMNS, &rows)
 }

@@ -1,4 +1,4 @@
-//! `apt-ci config`: what is configured, and where each value comes from.
+//! `apt-ci config`: the settings, and where each value comes from.
 
 use apt_ci::broker::QueueUrl;
 use apt_ci::site::{FoundBy, Origin, ShownSetting, Site, TrustStore};
@@ -8,6 +8,7 @@ use apt_ci::store::swift::CREDENTIAL_VARIABLES;
 use super::worker;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
+use crate::ui::plain::below;
 use crate::ui::table::{self, Cell, Column};
 
 /// Show each setting and its origin; passwords are hidden
@@ -23,7 +24,7 @@ pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         session.ui.warn(format!("{error}; other commands refuse to use it"));
         session.ui.note(error.hint().unwrap_or_default());
     }
-    // The keys of the file, between what is no key but decides as well.
+    // Keys of apt-ci.toml, and between them settings that are no keys.
     let mut shown: Vec<(String, String, String)> = vec![found_site(&site)];
     for ShownSetting { key, value, origin } in site.settings() {
         let follows = match key.as_str() {
@@ -47,10 +48,12 @@ pub fn run(_: ConfigArgs, session: &Session) -> anyhow::Result<ExitStatus> {
         session.ui.json(&list)?;
         return Ok(ExitStatus::Success);
     }
-    let rows: Vec<_> =
-        shown.iter().map(|(key, value, origin)| [key, value, origin].map(Cell::new).into_iter().collect()).collect();
-    // Nothing is cut: who asks for the settings wants to see all of them.
-    table::print(&session.ui, &["SETTING", "VALUE", "ORIGIN"].map(Column::new), &rows)?;
+    let origin = |origin: &String| Cell::new(below(origin, site.root.as_deref())).for_programs(origin);
+    let rows: Vec<Vec<Cell>> =
+        shown.iter().map(|(key, value, from)| vec![Cell::new(key), Cell::new(value), origin(from)]).collect();
+    const COLUMNS: [Column<'_>; 3] =
+        [Column::new("SETTING"), Column::new("VALUE").wrap().least(20), Column::new("ORIGIN").wrap().least(14)];
+    table::print(&session.ui, &COLUMNS, &rows)?;
     Ok(ExitStatus::Success)
 }
 
@@ -65,7 +68,7 @@ fn found_site(site: &Site) -> (String, String, String) {
     ("site".to_owned(), value, origin.to_owned())
 }
 
-/// A password that is written into the queue's URL, which is shown without it.
+/// Returns the line for a password within the queue's URL, which is shown without it.
 fn queue_password(site: &Site) -> Option<(String, String, String)> {
     match &site.queue.value {
         QueueUrl::Amqp(url) if url.has_password() => {
@@ -75,14 +78,14 @@ fn queue_password(site: &Site) -> Option<(String, String, String)> {
     }
 }
 
-/// What Swift is told about who we are: the names, never the values.
+/// Returns the line for the login at Swift: where it is configured, never its values.
 fn store_credentials(site: &Site, session: &Session) -> Option<(String, String, String)> {
     let StoreUrl::Swift(address) = &site.store.value else { return None };
     let environment = &session.environment;
     let of_cloud = |cloud: &str| format!("the cloud {cloud} of clouds.yaml");
     let variables: Vec<&str> =
         CREDENTIAL_VARIABLES.into_iter().filter(|name| environment.get(name).is_some()).collect();
-    // The order is that of the store itself.
+    // In the order in which the store looks for them.
     let (value, origin) = if let Some(cloud) = environment.get("OS_CLOUD").filter(|cloud| *cloud != "envvars") {
         (of_cloud(cloud), "OS_CLOUD")
     } else if !variables.is_empty() {

@@ -1,4 +1,4 @@
-//! `apt-ci credentials`: the site's secrets, and who can read them.
+//! `apt-ci credentials`: the site's secrets and their recipients.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ mod recipients;
 
 use self::purpose::{Around, Purpose};
 
-/// The shortest key of the web service: so long that nobody guesses it from its digest.
+/// Minimum length of a key of the web service, in characters, so that it cannot be guessed from its digest.
 const KEY_LENGTH: usize = 32;
 
 /// Manage the site's secrets: passwords, tokens and hook secrets
@@ -205,7 +205,7 @@ pub async fn run(args: CredentialsArgs, session: &Session) -> anyhow::Result<Exi
         Command::Show { which, reveal } => show(&which, reveal, &credentials, session)?,
         Command::Remove { which: Which { kind, name }, yes } => {
             let is_there = credentials.list()?.iter().any(|entry| entry.kind == kind && entry.name == name);
-            // One that is not there may have been removed without being committed: that is what is left to do.
+            // A missing secret may have been removed without a commit, which is then still to be made.
             if is_there && !yes {
                 ask::somebody_to_say_yes()?;
                 if !ask::confirm(format!("Remove the {kind} credential of {name}?")).await? {
@@ -256,22 +256,22 @@ fn list(credentials: &Credentials, session: &Session) -> anyhow::Result<()> {
         .collect();
     const COLUMNS: [Column<'_>; 7] = [
         Column::new("KIND"),
-        Column::new("NAME"),
-        Column::new("NOTE").cut(),
+        Column::new("NAME").wrap().least(20),
+        Column::new("NOTE").cut().spare(),
         Column::new("CREATED").spare(),
         Column::new("ROTATED").spare(),
-        Column::new("SERVER").cut(),
-        Column::new("FOR").cut(),
+        Column::new("SERVER").wrap().least(14),
+        Column::new("FOR").wrap().least(14),
     ];
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-/// Roles, as they are shown.
+/// Returns roles as they are shown.
 fn roles(roles: &BTreeSet<Role>) -> String {
     roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// Stores a secret, or another one of an entry that is there.
+/// Stores a secret, or replaces one.
 async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::Result<()> {
     let Around { site, credentials, session } = around;
     let SetArgs { which: Which { kind, name }, note, purpose, file, generate } = args;
@@ -301,7 +301,7 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
         return Err(BadInput { message, hint: None }.into());
     }
     let details = purpose.details(kind, &name, note, around)?;
-    // What can be wrong is found before the secret is typed.
+    // Errors are found before the secret is typed.
     session.confirm_recipients(credentials).await?;
     let planned = around.agreed(kind, &name, &details).await?;
     purpose.warn(around)?;
@@ -322,7 +322,7 @@ async fn set(args: SetArgs, is_rotation: bool, around: &Around<'_>) -> anyhow::R
         let message = format!("an API key must have at least {KEY_LENGTH} characters");
         return Err(BadInput { message, hint: Some("use --generate to create and print one".to_owned()) }.into());
     }
-    // Of a key nobody but its user needs more than its digest.
+    // Only the user of a key needs more than its digest.
     let stored = if kind == Kind::ApiKey { key_digest(form).into() } else { secret.clone() };
     let entry = credentials.set(kind, &name, &stored, &details, Timestamp::now())?;
     if session.ui.json {
@@ -380,7 +380,7 @@ fn show(which: &Which, reveal: bool, credentials: &Credentials, session: &Sessio
     Ok(())
 }
 
-/// Which kind of secrets a file of other programs holds.
+/// Returns the kind of secrets in a file of another program.
 fn form(file: &Path, form: &Form) -> anyhow::Result<Kind> {
     let by_ending = match file.extension().and_then(|extension| extension.to_str()) {
         Some("json") => Some(Kind::GithubHook),
@@ -432,7 +432,7 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     }
     let text = if kind == Kind::GithubHook { write_secrets(&secrets) } else { write_tokens(&secrets) };
     let unwritable = || format!("cannot write {}", file.display());
-    // A new file: an old one may be one that others can read.
+    // An existing file might be readable by others.
     let mut open = match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             let message = format!("{} already exists and might be readable by others", file.display());
@@ -443,7 +443,7 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
         other => other.with_context(unwritable)?,
     };
     if let Err(error) = open.write_all(text.as_bytes()).and_then(|()| open.sync_all()) {
-        // Half of it is worth nothing, and would be in the way.
+        // An incomplete file is useless, and would be in the way of the next export.
         let _ = std::fs::remove_file(file);
         return Err(error).with_context(unwritable);
     }
@@ -455,7 +455,7 @@ fn export(file: &Path, kind: &Form, credentials: &Credentials, session: &Session
     Ok(())
 }
 
-/// The commands that replace a secret: where a forge knows it, too, that has to be told. None for one that goes with another one's.
+/// Returns the commands that replace a secret, also at a forge that knows it. There may be none, if no hook uses it.
 fn rotations(entry: &Entry, hooks: &[Hook]) -> Vec<String> {
     let Entry { kind, name, .. } = entry;
     let forge = match kind {
@@ -467,7 +467,7 @@ fn rotations(entry: &Entry, hooks: &[Hook]) -> Vec<String> {
     if name.as_str().parse::<Project>().is_ok() {
         return vec![command(name.as_str())];
     }
-    // It came from github-secrets.json, under the name of a package; or it is one that takes another one's place.
+    // It has the name of a package, from github-secrets.json, or is the next secret of a rotation.
     let uses_it = |hook: &&Hook| hook.forge == forge && hook.package.as_str() == name.as_str();
     let projects: BTreeSet<&str> = hooks.iter().filter(uses_it).map(|hook| hook.project.as_str()).collect();
     projects.into_iter().map(command).collect()

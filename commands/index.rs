@@ -1,4 +1,4 @@
-//! `apt-ci index`: a copy of what the store's listings tell, which answers at once.
+//! `apt-ci index`: a local copy of the store's listings, for fast answers.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,23 +28,24 @@ use crate::ui::interrupt;
 use crate::ui::progress;
 use crate::ui::table::{self, Cell, Column};
 
-/// So many containers are listed at the same time.
+/// Maximum number of containers that are listed at the same time.
 const AT_A_TIME: usize = 4;
-/// So many damaged results are named.
+/// Maximum number of damaged results that are named.
 const NAMED: usize = 10;
-/// With `--follow`, so often everything is looked through: private runs are not announced.
+/// Interval between complete scans with `--follow`: private runs are not announced.
 const REFRESH_EVERY: Duration = Duration::from_secs(15 * 60);
-/// The same where nobody announces anything.
+/// Interval between complete scans with `--follow` where nothing is announced.
 const REFRESH_UNHEARD: Duration = Duration::from_secs(10);
-/// So often it is noted that nothing was missed: more often than an index without that note is believed.
+/// Interval between notes that nothing was missed. It is shorter than the time for which an index without a note is
+/// trusted.
 const NOTE_EVERY: Duration = Duration::from_secs(5);
-/// Number of announced results that are looked for at the same time.
+/// Maximum number of announced results that are looked up at the same time.
 const LOOKED_FOR: usize = 16;
-/// Maximum number of announcements that are heard before some of them are looked for.
+/// Maximum number of announcements that are received before some of them are looked up.
 const BURST: usize = 1000;
-/// Delay before everything is looked through when announced results were not found.
+/// Delay before a complete scan when announced results were not found.
 const REFRESH_AFTER_LOSS: Duration = Duration::from_secs(30);
-/// Delays after failures.
+/// Delays after failures. They double with each further failure.
 const TRY_AGAIN: RetryPolicy =
     RetryPolicy { first_delay: Duration::from_secs(5), max_delay: REFRESH_EVERY, has_jitter: false, ..retry::ENDLESS };
 
@@ -114,7 +115,7 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
             let message = error.to_string();
             return Err(Unable {
                 message,
-                hint: "nothing needs to be done: until the index is complete, results are read from the store",
+                hint: "nothing needs to be done: until the index is complete, results are read from the store".into(),
             }
             .into());
         }
@@ -141,9 +142,10 @@ pub async fn run(args: IndexArgs, session: &Session) -> anyhow::Result<ExitStatu
     }
 }
 
-/// Brings all containers up to date, and tells what has changed. Gives the names of those that it tells all of.
+/// Updates all containers, and reports what has changed. Returns the names of the updated ones.
 ///
-/// One that cannot be listed keeps nobody from the others; at the end that is an error.
+/// # Errors
+/// When a container cannot be listed, after all others are updated.
 async fn refresh(
     args: &IndexArgs,
     index: &Index,
@@ -153,7 +155,7 @@ async fn refresh(
     tells: bool,
 ) -> anyhow::Result<Vec<String>> {
     let mut containers = containers(args, store, site).await?;
-    // What is not in the store any more is forgotten.
+    // Containers that are no longer in the store are removed from the index.
     for known in index.containers()? {
         if is_meant(&known, &args.releases) && !containers.contains(&known) {
             containers.push(known);
@@ -171,7 +173,7 @@ async fn refresh(
         }
         bar.inc(step.objects);
     };
-    // Anew once, when it is asked for: who follows looks for what is new from then on.
+    // With --follow, only the first scan rebuilds.
     let refreshing = stream::iter(containers).map(|name| async {
         let refreshed = index.refresh(store, &name, args.rebuild && tells, &progress).await;
         (name, refreshed)
@@ -223,7 +225,14 @@ fn show(refreshed: &[(String, Refreshed)], session: &Session) -> anyhow::Result<
             vec![Cell::new(name), Cell::new(added), Cell::new(removed), Cell::new(fetched), Cell::new(damaged.len())]
         })
         .collect();
-    table::print(&session.ui, &["CONTAINER", "NEW", "REMOVED", "FETCHED", "DAMAGED"].map(Column::new), &rows)?;
+    const COLUMNS: [Column<'_>; 5] = [
+        Column::new("CONTAINER").wrap(),
+        Column::new("NEW").right(),
+        Column::new("REMOVED").right(),
+        Column::new("FETCHED").right(),
+        Column::new("DAMAGED").right(),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)?;
     match (refreshed.len(), changed.len()) {
         (0, _) => session.ui.note("The store has no containers with results for these releases."),
         (_, 0) => session.ui.note("The index was up to date."),
@@ -232,7 +241,7 @@ fn show(refreshed: &[(String, Refreshed)], session: &Session) -> anyhow::Result<
     Ok(())
 }
 
-/// The store's containers that are meant.
+/// Returns the store's containers of the chosen releases.
 async fn containers(args: &IndexArgs, store: &Store, site: &Site) -> anyhow::Result<Vec<String>> {
     match store.containers().await {
         Ok(mut all) => {
@@ -251,7 +260,7 @@ fn is_meant(name: &str, releases: &[Release]) -> bool {
     Place::of_container(name).is_some_and(|(release, _)| releases.is_empty() || releases.contains(&release))
 }
 
-/// Takes over what workers announce. What fails is told, and tried again.
+/// Indexes results as workers announce them. Failures are reported, and tried again.
 async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, session: &Session) {
     session.ui.note("Following new results; press Ctrl-C to stop.");
     let mut delays = TRY_AGAIN.delays();
@@ -263,13 +272,13 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
         let outcome = match listening.await {
             Ok(listener) => {
                 delays = TRY_AGAIN.delays();
-                // What was announced before somebody listened.
+                // Results may have been announced before this process listened.
                 match refresh(args, index, store, site, session, false).await {
                     Ok(containers) => heed(listener, &containers, index, store).await,
                     Err(error) => Err(error),
                 }
             }
-            // The store can be looked through all the same.
+            // The store can be scanned without announcements.
             Err(error) => refresh(args, index, store, site, session, false).await.and(Err(error)),
         };
         if let Err(error) = outcome {
@@ -280,7 +289,7 @@ async fn follow(args: &IndexArgs, index: &Index, store: &Store, site: &Site, ses
     }
 }
 
-/// Listens until it is time to look through everything again. `containers`: those that the index tells all of.
+/// Listens until it is time for the next complete scan. `containers` are those that the index has completely.
 async fn heed(mut listener: Listener, containers: &[String], index: &Index, store: &Store) -> anyhow::Result<()> {
     let time = if listener.hears() { REFRESH_EVERY } else { REFRESH_UNHEARD };
     let mut end = Instant::now() + time;
@@ -290,7 +299,7 @@ async fn heed(mut listener: Listener, containers: &[String], index: &Index, stor
         let wake = announced.next_due().map_or(note, |due| due.min(note)).min(end);
         if let Some(message) = listener.next(wake).await? {
             announced.add(message, Instant::now());
-            // What has come with it already, so that the newest of a burst is looked for first.
+            // Received together, so that the newest of a burst is looked up first.
             for _ in 0..BURST {
                 let Some(message) = listener.next(Instant::now()).await? else { break };
                 announced.add(message, Instant::now());

@@ -1,4 +1,4 @@
-//! `apt-ci init`: a new site.
+//! `apt-ci init`: creates a site.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub struct InitArgs {
 
 pub fn run(args: InitArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let created = apt_ci::site::create(&std::path::absolute(&args.dir)?)?;
-    // What was just made here is no stranger's.
+    // Its files were just written by this user.
     if let Err(error) = TrustStore::of_user(&session.environment).trust_new(&created.root) {
         session.ui.warn(format!("created the site, but cannot trust it ({error}); name it with --site"));
     }

@@ -12,7 +12,7 @@ use crate::ui::error::{NotFound, Unable};
 use crate::ui::exit::ExitStatus;
 use crate::ui::pager;
 
-/// Longest log that goes into a JSON document, in bytes: that is in memory as a whole.
+/// Maximum size of a log in a JSON document, in bytes: the document is in memory as a whole.
 const JSON_LIMIT: u64 = 64 << 20;
 
 /// Show the log of a run, or of a package's latest run
@@ -80,7 +80,7 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
         reading.with_context(|| format!("cannot read the log of {}", run.object("")))?;
         if log.len() as u64 > JSON_LIMIT {
             let message = format!("the log of {} is too long for --json: over {} MiB", run.id, JSON_LIMIT >> 20);
-            return Err(Unable { message, hint: "leave out --json to stream the log" }.into());
+            return Err(Unable { message, hint: "leave out --json to stream the log".into() }.into());
         }
         let mut document = serde_json::to_value(&run)?;
         document["log"] = String::from_utf8_lossy(&log).into();
@@ -91,8 +91,8 @@ pub async fn run(args: LogArgs, session: &Session) -> anyhow::Result<ExitStatus>
     Ok(ExitStatus::Success)
 }
 
-/// The sections of the tests that are meant; `None` when none has failed. The result tells which failed, so that the log is shown while it
-/// arrives.
+/// Returns the sections of the chosen tests, or `None` if no test failed. The result names the failed tests, so that
+/// the log can be shown while it arrives.
 async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Result<Option<ObjectReader>> {
     let details = match run.details(store).await {
         Err(StoreError::NotFound(_)) => Details::default(),
@@ -102,7 +102,7 @@ async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Res
         details.tests.iter().filter(|test| test.failed()).map(|test| test.name.clone()).collect()
     } else {
         let missing = args.tests.iter().find(|name| details.tests.iter().all(|test| test.name != **name));
-        // An old result may not tell its tests; its log does.
+        // An old result may not list its tests, but its log has them.
         if let Some(missing) = missing
             && !details.tests.is_empty()
         {
@@ -119,7 +119,7 @@ async fn sections(args: &LogArgs, run: &StoredRun, store: &Store) -> anyhow::Res
     }
     let names = wanted.join(", ");
     let mut text = run.sections(store, move |test| wanted.iter().any(|name| name == test)).await?;
-    // What was skipped has no section.
+    // A skipped test has no section.
     let mut first = vec![0; 4096];
     let length = text.read(&mut first).await.with_context(|| format!("cannot read the log of {}", run.object("")))?;
     if length == 0 {

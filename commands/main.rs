@@ -16,6 +16,7 @@ mod man;
 mod published;
 mod queues;
 mod record;
+mod request_ref;
 mod results;
 mod retry;
 mod retry_regressions;
@@ -112,8 +113,10 @@ fn begin() -> ExitCode {
     if let Err(error) = ui::secret::refuse_private_keys(std::env::args_os()) {
         return ui::error::report(&error.into());
     }
-    let mut matches = help::command::<Cli>(std::env::args_os()).get_matches();
-    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
+    let words = || std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let command = help::command::<Cli>(std::env::args_os());
+    let parsed = command.clone().try_get_matches().and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    let cli = parsed.unwrap_or_else(|error| ui::usage::clearer(error, &command, words()).exit());
     let session = Session::new(cli.global);
     let runtime =
         match tokio::runtime::Builder::new_current_thread().thread_stack_size(BLOCKING_STACK).enable_all().build() {

@@ -1,4 +1,4 @@
-//! `--check`: whether the triggers exist before tests are asked for because of them.
+//! `--check`: refuses triggers that are not published.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,8 @@ use crate::ui::error::{BadInput, Unable};
 
 const UNCHECKED: &str = "leave out --check to request the test anyway";
 
-/// Refuses a trigger that is not published in its release. With a PPA the trigger may be there, where is not looked.
+/// Refuses a trigger that is not published in its release. Triggers of requests with a PPA are not checked: they may be
+/// in the PPA.
 pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -> anyhow::Result<()> {
     let mut wanted: BTreeSet<(&Release, &Trigger)> = BTreeSet::new();
     let mut has_ppas = false;
@@ -30,7 +31,7 @@ pub async fn check(submissions: &[Submission], session: &Session, site: &Site) -
         session.ui.note("Triggers of requests with a PPA are not checked, because the PPA may contain them.");
     }
     session.use_one_tls_provider();
-    let unable = |error: LaunchpadError| Unable { message: error.to_string(), hint: UNCHECKED };
+    let unable = |error: LaunchpadError| Unable { message: error.to_string(), hint: UNCHECKED.into() };
     let launchpad = Launchpad::new(site.launchpad.clone()).map_err(unable)?;
     for (release, trigger) in wanted {
         let published = launchpad.published(trigger.package(), release).await.map_err(unable)?;

@@ -1,4 +1,5 @@
-//! What is taken out of queues is written down before, one file per call of the program, so that `apt-ci run --batch` puts it back.
+//! Files of requests that are removed from queues, written before the removal, so that `apt-ci run --batch` restores
+//! them.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,10 +16,11 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::json;
 
-/// A file of requests below the site's state folder, made with its first line. For its owner alone: it may hold tokens.
+/// A file of requests in the site's state folder, one for each call of the program. Only its owner can read it: it may
+/// hold tokens.
 ///
-/// A marker beside it, which its writer has locked, says that the writer has not ended. One that nobody has locked was left by a process
-/// that was killed.
+/// The file is created with its first line. A marker beside it says that its writer has not finished, and is locked
+/// while the writer lives. A marker without a lock was left by a process that was killed.
 #[derive(Clone)]
 pub struct Record {
     requests: PathBuf,
@@ -27,7 +29,7 @@ pub struct Record {
     lock: Arc<Mutex<Option<File>>>,
 }
 
-/// The suffix of markers.
+/// Extension of markers.
 const OPEN: &str = "open";
 
 /// A record whose writer was killed.
@@ -37,7 +39,7 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Records in this folder of the state folder, oldest first.
+    /// Returns the unfinished records in this folder of the state folder, oldest first.
     pub fn all(site: &Site, folder: &str) -> Vec<Self> {
         let entries = std::fs::read_dir(site.state_dir.join(folder)).into_iter().flatten().flatten();
         let markers = entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == OPEN));
@@ -50,7 +52,7 @@ impl Unfinished {
         left
     }
 
-    /// One line for whoever calls the program again.
+    /// Returns one line about the record, for the next call of the program.
     pub fn said(&self) -> String {
         let file = self.requests.display();
         format!(
@@ -59,15 +61,15 @@ impl Unfinished {
         )
     }
 
-    /// Removes the marker: it was said, and somebody has gone on.
+    /// Removes the marker, once the user was told about the record.
     pub fn forget(self) {
-        // Said once more, at worst.
+        // At worst, the user is told again.
         let _ = std::fs::remove_file(self.marker);
     }
 }
 
 impl Record {
-    /// A record in this folder of the state folder, named after the time.
+    /// Returns a record in this folder of the state folder, named after the time.
     pub fn of_now(site: &Site, folder: &str) -> Self {
         let time = Timestamp::now().strftime("%Y%m%d-%H%M%S");
         let stem = site.state_dir.join(folder).join(format!("{time}-{}", std::process::id()));
@@ -79,7 +81,7 @@ impl Record {
         }
     }
 
-    /// Everything is done: nobody has to be told of this record any more.
+    /// Marks the record as finished, so that the next call does not mention it.
     pub fn finish(&self) {
         if self.lock.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
             let _ = std::fs::remove_file(&self.marker);
@@ -97,24 +99,25 @@ impl Record {
             DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
             let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.marker);
             let file = open.map_err(failed)?;
-            // It is new, and locked by nobody else.
+            // A new file cannot be locked by another process.
             let _ = file.try_lock();
             *lock = Some(file);
         }
         Ok(())
     }
 
-    /// The file that `apt-ci run --batch` reads.
+    /// Returns the file that `apt-ci run --batch` reads.
     pub fn path(&self) -> &Path {
         &self.requests
     }
 
-    /// The file of messages that were no requests: lines of JSON, each with the queue and the message in Base64.
+    /// Returns the file of messages that were no requests: lines of JSON, each with the queue and the message in
+    /// Base64.
     pub fn others(&self) -> &Path {
         &self.others
     }
 
-    /// Writes messages of a queue down; they are on the disk when this returns.
+    /// Writes messages of a queue. They are on the disk when this returns.
     pub fn add(&self, queue: &QueueName, bodies: &[&[u8]]) -> io::Result<()> {
         let (mut requests, mut others) = (String::new(), String::new());
         for body in bodies {

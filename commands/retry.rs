@@ -1,4 +1,4 @@
-//! `apt-ci retry`: the same request again, from a result.
+//! `apt-ci retry`: requests the tests of earlier runs again.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use apt_ci::runs::{Question, Recorded, RecordedError, StoredRun};
 use crate::help::heading::QUEUEING;
 use crate::results::asking::{ask, outcome, releases};
 use crate::results::known::check_places;
-use crate::results::naming::{Where, find_run};
+use crate::results::naming::{Where, run_or_latest};
 use crate::session::Session;
 use crate::submit::{SubmitArgs, is_wanted, submit};
 use crate::ui::error::Unable;
@@ -79,11 +79,11 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
         if runs.is_empty() {
             check_places(&args.place.release, args.place.architecture.as_ref(), &site)?;
         }
-        // The oldest waits the longest.
+        // The oldest run has waited the longest.
         runs.reverse();
     } else {
         for text in &args.runs {
-            let run = find_run(text, &args.place, &site, &store).await?;
+            let run = run_or_latest(text, &args.place, session, &site, &store).await?;
             if !runs.contains(&run) {
                 runs.push(run);
             }
@@ -100,7 +100,7 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
             Err(RecordedError::Store(error)) => {
                 return Err(error).with_context(|| format!("cannot read the result of {name}"));
             }
-            // One of many that cannot be retried keeps nobody from the others.
+            // A run that cannot be retried does not stop the others.
             Err(error) if args.runs.is_empty() => {
                 session.ui.warn(format!("skipped {name}: {error}"));
                 continue;
@@ -108,10 +108,10 @@ pub async fn run(args: RetryArgs, session: &Session) -> anyhow::Result<ExitStatu
             Err(error) => {
                 let message = format!("cannot retry {name}: {error}");
                 let hint = "request the test with `apt-ci run` instead";
-                return Err(Unable { message, hint }.into());
+                return Err(Unable { message, hint: hint.into() }.into());
             }
         };
-        // The runs of one request, such as those of a former retry, ask for one test.
+        // Several runs of the same request are retried once.
         if !seen.insert(format!("{queue}:{}", request.to_wire())) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! `apt-ci run`: puts test requests into the queues.
+//! `apt-ci run`: submits test requests.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -196,10 +196,10 @@ pub async fn run(mut args: RunArgs, session: &Session) -> anyhow::Result<ExitSta
     if args.check {
         published::check(&submissions, session, &site).await?;
     }
-    // What came with an id may have been sent before: the undo files of removed requests, and those of interrupted submissions.
+    // Requests with ids may have been submitted before: they come from undo files and interrupted submissions.
     args.submit.sent_before = submissions.iter().filter_map(|one| one.request.uuid().cloned()).collect();
     if dry_run {
-        // Without id and time: each submission of these lines is a request of its own.
+        // Without id and time, so that each submission of these lines is a new request.
         for submission in &submissions {
             session.ui.data(submission.to_line())?;
         }
@@ -213,7 +213,7 @@ pub async fn run(mut args: RunArgs, session: &Session) -> anyhow::Result<ExitSta
     submit(submissions, &args.submit, session, &site).await
 }
 
-/// One request per package and architecture.
+/// Returns one request for each package and architecture.
 fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
     let release = args.release.clone().context("no release given")?;
     let architectures = match (&args.architectures, site.architectures(&release)) {
@@ -246,7 +246,7 @@ fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
     for package in &args.packages {
         for architecture in &architectures {
             let queue = QueueName::new(context, release.clone(), architecture.clone());
-            // The same package or architecture named twice is a slip, not a wish for two runs.
+            // A package or architecture that is named twice is a mistake, not a request for two runs.
             if seen.insert((package.clone(), queue.clone())) {
                 let request = Request::new(package.clone(), parameters.clone())?;
                 submissions.push(Submission { queue, request });
@@ -256,9 +256,9 @@ fn requests(args: &RunArgs, site: &Site) -> anyhow::Result<Vec<Submission>> {
     Ok(submissions)
 }
 
-/// A PPA that everybody may see on a command line.
+/// Parses a PPA. Refuses one with a token, because every user of the machine can see command lines.
 pub fn public_ppa(text: &str) -> anyhow::Result<Ppa> {
-    // Not parsed before: what is wrong with it is not quoted either.
+    // Checked before it is parsed, because errors of the parser quote the text.
     if text.contains('@') {
         let message =
             "a PPA's token must not be given on the command line, where every user of this machine can see it"

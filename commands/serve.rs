@@ -45,7 +45,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     for hook in &hooks {
         let known = site.architectures(&hook.release).unwrap_or_default();
         if let Some(other) = hook.architectures.iter().find(|one| !known.contains(one)) {
-            // The others need not wait until that is right.
+            // The other hooks work without it.
             session.ui.log_warning(format!(
                 "the hook of {} asks for {} on {other}, which is not in [releases] of apt-ci.toml: it cannot be queued",
                 hook.project, hook.release
@@ -66,7 +66,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
             format!("http://{address}").parse()?
         }
     };
-    // Its reader may not read yet.
+    // Through the log, which does not block when nothing reads it.
     session.ui.log_note(format!("Listening on http://{address} for {url}."));
     let parts = Parts { site, hooks, url, broker, store, journal, keyring: Keyring::new(credentials) };
     web::serve(listener, parts, stop).await;

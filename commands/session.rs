@@ -1,4 +1,4 @@
-//! What every subcommand starts from: the global options, the environment, and the site that they lead to.
+//! The session of a subcommand: the global options, the environment, and the site that they lead to.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,9 +77,9 @@ pub struct GlobalArgs {
     _help: Option<bool>,
 }
 
-/// A subcommand's view of the world.
+/// Global options, environment and output of this call of the program.
 pub struct Session {
-    /// How to speak to the user.
+    /// Output to the user.
     pub ui: Ui,
     /// The environment, read once.
     pub environment: Environment,
@@ -97,12 +97,13 @@ impl Session {
         Self { ui, environment, global }
     }
 
-    /// The site that the options, the environment and the working directory lead to. One that was only found has to be trusted.
+    /// Returns the site that the options, the environment and the working directory lead to. A site that was only found
+    /// has to be trusted.
     pub fn site(&self) -> anyhow::Result<Site> {
         self.lookup(Site::find)
     }
 
-    /// The same site, trusted or not: to show its settings, and for nothing else.
+    /// Returns that site whether it is trusted or not, only to show its settings.
     pub fn inspected_site(&self) -> anyhow::Result<Site> {
         self.lookup(Site::inspect)
     }
@@ -118,19 +119,19 @@ impl Session {
         })?)
     }
 
-    /// Prepares for servers that are neither queue nor store.
+    /// Prepares TLS for servers other than queue and store.
     pub fn use_one_tls_provider(&self) {
         use_one_tls_provider();
     }
 
-    /// A connection to the site's queue.
+    /// Connects to the site's queue.
     pub async fn broker(&self, site: &Site) -> anyhow::Result<Broker> {
         use_one_tls_provider();
         Ok(Broker::connect(&self.queue_url(site)?).await?)
     }
 
-    /// The queue to connect to, with its password: the file's that the site names, or else the one of its user among the site's credentials,
-    /// if that is for this server.
+    /// Returns the address of the queue with its password: from the file that the site names, or else from the site's
+    /// credentials, if that password is for this server.
     fn queue_url(&self, site: &Site) -> anyhow::Result<QueueUrl> {
         let url = site.queue_url()?;
         let QueueUrl::Amqp(amqp) = &url else { return Ok(url) };
@@ -140,13 +141,13 @@ impl Session {
         match self.credentials(site)?.get_for(Kind::Queue, &user, amqp.server()) {
             Ok(Some(password)) => Ok(site.queue_url_with(amqp, &password)?),
             Ok(None) => Ok(url),
-            // A queue that somebody names is told no password of the site's own.
+            // A queue that the user names gets no password of the site.
             Err(CredentialsError::OtherServer { .. }) if !is_sites_own => Ok(url),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The site's credentials, as this user can open them.
+    /// Returns the site's credentials, as far as this user can decrypt them.
     pub fn credentials(&self, site: &Site) -> anyhow::Result<Credentials> {
         let files = match self.environment.get("APT_CI_IDENTITY") {
             Some(file) => vec![PathBuf::from(file)],
@@ -161,23 +162,22 @@ impl Session {
         Ok(Credentials::of(site, keys, TrustStore::of_user(&self.environment))?)
     }
 
-    /// The site's credentials for a command that encrypts some: every recipient is confirmed.
+    /// Returns the site's credentials for a command that encrypts some, once every recipient is confirmed.
     pub async fn credentials_to_change(&self, site: &Site) -> anyhow::Result<Credentials> {
         let credentials = self.credentials(site)?;
         self.confirm_recipients(&credentials).await?;
         Ok(credentials)
     }
 
-    /// Names the recipients that this user has not confirmed, such as those that came with a pulled commit, and asks for each of them
-    /// to be confirmed.
+    /// Asks the user to confirm recipients that are not confirmed yet, such as those of a pulled commit.
     ///
     /// # Errors
-    /// When there are some, and nobody can be asked, or the answer is no.
+    /// When there are some and the user cannot be asked, or declines.
     pub async fn confirm_recipients(&self, credentials: &Credentials) -> anyhow::Result<()> {
         self.confirm(credentials, credentials.unconfirmed()?).await
     }
 
-    /// The same for all but one, which is being added.
+    /// Asks the user to confirm recipients other than the one that is being added.
     pub async fn confirm_others(&self, credentials: &Credentials, added: &Recipient) -> anyhow::Result<()> {
         let mut missing = credentials.unconfirmed()?;
         missing.retain(|recipient| !recipient.is_same(added));
@@ -212,7 +212,7 @@ impl Session {
         Ok(())
     }
 
-    /// The site's store.
+    /// Opens the site's store.
     pub fn store(&self, site: &Site) -> anyhow::Result<Store> {
         use_one_tls_provider();
         if let StoreUrl::Folder(folder) = &site.store.value
@@ -235,7 +235,7 @@ impl Session {
 }
 
 impl Session {
-    /// The password of the user that logs in at Swift, among the site's credentials, if nothing else has it.
+    /// Returns the password for Swift from the site's credentials, if the login has no secret yet.
     fn swift_password(&self, site: &Site) -> anyhow::Result<Option<SecretString>> {
         let Some(login) = swift::login(&site.swift, &self.environment)?.filter(|login| !login.has_secret) else {
             return Ok(None);
@@ -245,13 +245,14 @@ impl Session {
     }
 }
 
-/// AMQP and HTTP share one TLS library; it wants its cryptography chosen once for the process.
+/// Chooses the cryptography of the TLS library that AMQP and HTTP share, once for the process.
 fn use_one_tls_provider() {
-    // The second call finds the first one's choice, which is the same.
+    // Further calls fail, and change nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// The state of queues that the site has. Those of its [releases] are its own to make; without any, what this host would use is only looked at.
+/// Returns the states of the site's queues. Queues of its [releases] may be created for that; without [releases], none
+/// is.
 pub async fn inspect(broker: &Broker, queues: &[QueueName], site: &Site) -> Result<Vec<QueueState>, BrokerError> {
     broker.inspect_site(queues, site.releases.origin != Origin::Default).await
 }

@@ -1,4 +1,4 @@
-//! `apt-ci site`: which sites are trusted.
+//! `apt-ci site`: trusted sites.
 
 use std::path::{Path, PathBuf};
 
@@ -81,11 +81,11 @@ pub fn run(args: SiteArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Success)
 }
 
-/// The folder that is meant: absolute.
+/// Returns the absolute path of the site's folder.
 fn folder(given: Option<PathBuf>, session: &Session) -> anyhow::Result<PathBuf> {
     if let Some(dir) = given {
         let dir = std::path::absolute(&dir).with_context(|| format!("cannot find {}", dir.display()))?;
-        // --site takes the file as well.
+        // As with --site, the file stands for its folder.
         let is_file = dir.file_name().is_some_and(|name| name == SITE_FILE) && !dir.is_dir();
         return Ok(dir.parent().filter(|_| is_file).map_or_else(|| dir.clone(), Path::to_owned));
     }
@@ -104,5 +104,5 @@ fn list(sites: &[TrustedSite], session: &Session) -> anyhow::Result<()> {
     }
     let rows: Vec<Vec<Cell>> =
         sites.iter().map(|site| vec![Cell::new(site.path.display()), Cell::new(site.owner)]).collect();
-    table::print(&session.ui, &[Column::new("SITE"), Column::new("OWNER")], &rows)
+    table::print(&session.ui, &[Column::new("SITE").wrap(), Column::new("OWNER")], &rows)
 }

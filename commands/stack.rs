@@ -1,27 +1,26 @@
-//! Room for what is nested deeply.
+//! Large stacks, for deeply nested headers of messages.
 //!
-//! The headers of a message at RabbitMQ may hold tables within tables, as deep as a frame is large: more than 18,000 levels. The
-//! client library reads them recursively, in a thread of its own, and whoever drops such a message does so recursively, too. With
-//! the usual stack, one message of another program would end every process that receives it.
+//! The headers of a message at RabbitMQ may hold tables within tables, as deep as a frame is large: more than 18,000
+//! levels. The client library reads them recursively, in a thread of its own, and dropping such a message is recursive,
+//! too. With the usual stack, one message of another program would end every process that receives it.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::thread::Builder;
 
-/// Size of the stacks, in bytes. Only what is used of one takes memory.
+/// Size of the stacks, in bytes. Only the used part of a stack takes memory.
 const STACK: usize = 256 << 20;
-/// The variable with the size of the stacks of threads that do not ask for one, such as the library's. It is read when the first
-/// thread starts.
+/// Variable with the default stack size of threads, such as the library's. It is read when the first thread starts.
 const VARIABLE: &str = "RUST_MIN_STACK";
 
-/// Starts this program once more, in the same process, with large stacks for its threads. Returns when they are large already, or
-/// when that cannot be done: then only such messages are a danger.
+/// Executes this program again in the same process, with large stacks for its threads. Returns if they are large
+/// already, or if that is not possible: then only such messages are a danger.
 pub fn enlarge() {
     let size = std::env::var(VARIABLE).ok().and_then(|size| size.parse::<usize>().ok());
     if size.is_some_and(|size| size >= STACK) {
         return;
     }
-    // By its path: started as /proc/self/exe, it would be called "exe" in lists of processes.
+    // By its path: as /proc/self/exe, it would be called "exe" in lists of processes.
     let Ok(path) = std::env::current_exe() else { return };
     let mut arguments = std::env::args_os();
     let mut program = Command::new(path);
@@ -29,11 +28,11 @@ pub fn enlarge() {
         program.arg0(name);
     }
     let error = program.args(arguments).env(VARIABLE, STACK.to_string()).exec();
-    // Nobody listens yet: logging is not set up, and the command itself is not in danger.
+    // Logging is not set up yet, and the command itself is not in danger.
     drop(error);
 }
 
-/// Runs the work in a thread with a large stack: the first thread's size is not ours to choose.
+/// Runs the work in a thread with a large stack, because the stack size of the first thread cannot be chosen.
 ///
 /// # Errors
 /// When no thread can be started.

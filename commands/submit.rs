@@ -1,4 +1,4 @@
-//! Queueing requests and telling which: what every command that asks for tests ends with.
+//! Submission of requests, for every command that requests tests.
 
 use std::collections::{BTreeSet, HashSet};
 use std::iter::repeat_with;
@@ -18,22 +18,28 @@ use serde_json::json;
 use crate::help::heading::{QUEUEING, WAITING};
 use crate::record::Record;
 use crate::session::Session;
-use crate::ui::error::{OperationFailed, Unable};
+use crate::ui::error::Unable;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
-use crate::ui::{ask, progress, table, when};
+use crate::ui::short_id::ShortIds;
+use crate::ui::table::{self, Cell, Column};
+use crate::ui::{ask, progress, when};
 use crate::wait::wait;
 
-/// More requests than this are not sent without being asked for again, by commands whose arguments do not tell how many they will be.
+/// Maximum number of requests that are submitted without confirmation, by commands whose arguments do not tell the
+/// number.
 const UNASKED: usize = 20;
 
-/// So many requests are named that are there already.
+/// Columns of a table of queued requests.
+pub const QUEUED: [Column<'_>; 3] = [Column::new("QUEUE"), Column::new("PACKAGE").wrap(), Column::new("REQUEST")];
+
+/// Maximum number of duplicates that are named.
 const TOLD: usize = 20;
 
-/// Whether so many requests are wanted: few always are.
+/// Asks the user to confirm a large number of requests. Returns whether to submit them.
 ///
 /// # Errors
-/// When somebody would have to be asked, and nobody is there.
+/// When the user would have to be asked, and cannot be.
 pub async fn is_wanted(count: usize, yes: bool, session: &Session) -> anyhow::Result<bool> {
     if count <= UNASKED || yes {
         return Ok(true);
@@ -65,14 +71,14 @@ pub struct SubmitArgs {
 }
 
 impl SubmitArgs {
-    /// Whether something was asked for that only who queues by himself can do.
+    /// Whether an option needs access to the queue.
     pub fn needs_queue(&self) -> bool {
         self.force || self.wait
     }
 }
 
-/// Queues the requests, which have their ids, and prints a line for each that is queued for certain. Those that wait or run already are
-/// not sent again: a person is told which they are.
+/// Submits requests, which have their ids, and prints a line for each that is confirmed. Requests that are already
+/// queued or running are not submitted again, but named.
 pub async fn submit(
     submissions: Vec<Submission>,
     args: &SubmitArgs,
@@ -85,16 +91,16 @@ pub async fn submit(
             hint: Some(error.hint()),
         })?;
     }
-    // What is wrong with the store is told before anything is queued.
+    // Errors of the store are reported before anything is queued.
     let store = args.wait.then(|| session.store(site)).transpose()?;
     let broker = session.broker(site).await?;
-    // The queues that the site configures are its own to make; any other has to be there.
+    // The site's own queues are created; any other has to exist.
     let known = site.queues();
     let wanted: BTreeSet<&QueueName> = submissions.iter().map(|submission| &submission.queue).collect();
     let ours: Vec<QueueName> = known.iter().filter(|queue| wanted.contains(queue)).cloned().collect();
     if broker.existing(&ours).await?.len() < ours.len() {
         broker.declare(&ours).await?;
-        // The others as well: whoever looks at the site's queues meets none that is missing, about which RabbitMQ would complain.
+        // All of them, because RabbitMQ logs an error for each query of a queue that does not exist.
         if let Err(error) = broker.declare(&known).await {
             tracing::debug!("not all queues of the site could be made: {error}");
         }
@@ -107,7 +113,7 @@ pub async fn submit(
         duplicates(&submissions, &broker, &notes, session, site).await?
     };
     if args.force {
-        // Not the same request once more, but another one for the same test: an id stands for one request.
+        // Another request for the same test is wanted, not the same request again: an id stands for one request.
         for (found, Submission { request, .. }) in duplicates.iter_mut().zip(&submissions) {
             let is_itself = |id: &RequestId| found.as_ref().is_some_and(|found| found.uuid == id.as_str());
             if !request.uuid().is_some_and(|id| args.sent_before.contains(id) && is_itself(id)) {
@@ -123,7 +129,7 @@ pub async fn submit(
         }
     }
 
-    // Nor is anything queued that cannot be waited for.
+    // Found before anything is queued: a request that cannot be waited for.
     let waited_for = if args.wait { waited_for(&already)? } else { Vec::new() };
 
     let bar = progress::bar(&session.ui, new.len(), "queueing");
@@ -134,7 +140,7 @@ pub async fn submit(
     };
     let result = tokio::select! {
         result = broker.submit_again(&new, &args.sent_before, &known, &mut count) => result.map_err(anyhow::Error::from),
-        // Who stops in the middle must learn what is queued.
+        // The user has to learn what is queued.
         _ = interrupt::ctrl_c() => Err(anyhow!("interrupted")),
     };
     bar.finish_and_clear();
@@ -162,7 +168,8 @@ pub async fn submit(
     Ok(ExitStatus::Success)
 }
 
-/// The error of a submission that ended in the middle. The requests whose fate is unknown are written down, with their ids.
+/// Returns the error of an incomplete submission. Requests that may be queued or not are saved to a file, with their
+/// ids.
 fn unconfirmed(
     error: anyhow::Error,
     new: &[Submission],
@@ -172,7 +179,7 @@ fn unconfirmed(
 ) -> anyhow::Error {
     let is_unknown = match error.downcast_ref::<BrokerError>() {
         Some(BrokerError::Unconfirmed { .. }) => true,
-        // What else goes wrong at the broker does so before anything is sent.
+        // All other errors of the broker occur before anything is sent.
         Some(_) => false,
         None => true,
     };
@@ -195,22 +202,23 @@ fn unconfirmed(
     let file = record.path().display();
     let force = if args.force { "--force " } else { "" };
     match written {
-        Ok(()) => OperationFailed {
+        Ok(()) => Unable {
             message,
             hint: format!(
                 "run `apt-ci run {force}--batch {file}` to submit the unconfirmed requests again; they keep their \
                  ids, so none is run twice"
-            ),
+            )
+            .into(),
         },
-        Err(failure) => OperationFailed {
+        Err(failure) => Unable {
             message: format!("{message}; cannot record the unconfirmed requests: {failure}"),
-            hint: "run `apt-ci queues QUEUE` to see which of them are queued".to_owned(),
+            hint: "run `apt-ci queues QUEUE` to see which of them are queued".into(),
         },
     }
     .into()
 }
 
-/// What is waited for: each request once.
+/// Returns the requests to wait for, each once.
 fn followed(new: &[Submission], already: Vec<Followed>) -> Vec<Followed> {
     let new = new.iter().filter_map(|Submission { queue, request }| {
         let id = request.uuid()?.clone();
@@ -220,10 +228,10 @@ fn followed(new: &[Submission], already: Vec<Followed>) -> Vec<Followed> {
     new.chain(already).filter(|one| seen.insert(one.uuid.clone())).collect()
 }
 
-/// Those that are there already, to wait for them.
+/// Returns the duplicates, to wait for them.
 ///
 /// # Errors
-/// When one was queued by a program that gives no ids: its result could not be told from others.
+/// When one was queued without an id, so that its result could not be told from others.
 fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<Followed>, Unable> {
     let one = |(Submission { queue, request }, duplicate): &(Submission, Duplicate)| {
         let id = duplicate.uuid.parse().map_err(|_| Unable {
@@ -231,18 +239,19 @@ fn waited_for(already: &[(Submission, Duplicate)]) -> Result<Vec<Followed>, Unab
                 "{} in {queue} is already queued, but without an id; cannot wait for it",
                 request.package()
             ),
-            hint: "use --force to request the test once more; the queued request gets an id when a worker takes it",
+            hint: "use --force to request the test once more; the queued request gets an id when a worker takes it"
+                .into(),
         })?;
         Ok(Followed::new(id, request, queue))
     };
     already.iter().map(one).collect()
 }
 
-/// Notes what was queued where it cannot be seen, for whoever asks for the same.
+/// Notes requests in queues that cannot be listed, so that later calls recognize duplicates of them.
 async fn note(queued: &[Submission], notes: &Notes, broker: &Broker) {
     let mut hidden = Vec::new();
     for submission in queued {
-        // What cannot be learnt is asked for once more, at worst.
+        // At worst, a duplicate is queued later.
         if broker.may_be_opaque(&submission.queue).await.unwrap_or(false) {
             hidden.push(submission.clone());
         }
@@ -252,7 +261,7 @@ async fn note(queued: &[Submission], notes: &Notes, broker: &Broker) {
     }
 }
 
-/// The requests that are there already.
+/// Returns the duplicate of each request, if any.
 async fn duplicates(
     submissions: &[Submission],
     broker: &Broker,
@@ -261,7 +270,7 @@ async fn duplicates(
     site: &Site,
 ) -> anyhow::Result<Vec<Option<Duplicate>>> {
     match duplicates::find(submissions, broker, notes).await {
-        // Who may only send need not be able to look.
+        // A user may have only the right to submit.
         Err(error @ (BrokerError::Refused { .. } | BrokerError::Denied { .. })) => {
             session.ui.warn(format!("cannot check whether the requests are already queued: {error}"));
             Ok(Vec::new())
@@ -288,16 +297,17 @@ fn show(queued: &[Submission], already: &[(Submission, Duplicate)], session: &Se
         let old = already.iter().map(|(submission, old)| one(submission, &old.uuid, old.state.word()));
         return session.ui.json(&new.chain(old).collect::<Vec<_>>());
     }
-    let rows: Vec<_> = queued
+    let ids = ShortIds::of(queued.iter().filter_map(|one| one.request.uuid()).map(RequestId::as_str));
+    let rows: Vec<Vec<Cell>> = queued
         .iter()
         .map(|Submission { queue, request }| {
-            vec![table::Cell::new(queue), table::Cell::new(request.package()), table::Cell::new(id(request))]
+            vec![Cell::new(queue), Cell::new(request.package()), ids.cell(&id(request))]
         })
         .collect();
-    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(table::Column::new), &rows)
+    table::print(&session.ui, &QUEUED, &rows)
 }
 
-/// Tells a person what was there already.
+/// Names the duplicates.
 fn tell(already: &[(Submission, Duplicate)], session: &Session) {
     if session.ui.json {
         return;
@@ -314,7 +324,7 @@ fn tell(already: &[(Submission, Duplicate)], session: &Session) {
     }
 }
 
-/// In words: `is already running for 3m 20s on host1 as …`.
+/// Returns a duplicate in words: `is already running for 3m 20s on host1 as …`.
 fn said(duplicate: &Duplicate, now: Timestamp) -> String {
     let Duplicate { uuid, state } = duplicate;
     match state {

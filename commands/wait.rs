@@ -1,4 +1,4 @@
-//! Watching requests until their tests have ended: `--wait`, and `apt-ci run --watch`.
+//! Waiting for tests: `--wait` and `apt-ci run --watch`.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -9,35 +9,38 @@ use apt_ci::follow::{Change, Followed, Follower, Stage};
 use apt_ci::release::{Context, QueueName};
 use apt_ci::request::{Request, RequestId};
 use apt_ci::result::Outcome;
-use apt_ci::runs;
+use apt_ci::runs::{self, StoredRun};
 use apt_ci::site::Site;
 use apt_ci::store::Store;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::request_ref::{self, Candidate};
 use crate::session::{Session, inspect};
-use crate::ui::error::NotFound;
+use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::plain::plain;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
-/// Between two looks.
+/// Interval between polls.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// After how many looks it is asked whether a worker serves the queues.
+/// Number of polls before the first check whether workers serve the queues.
 const FIRST_ASK: u32 = 3;
-/// So many looks lie between that and asking again.
+/// Number of polls between such checks.
 const ASK_WHO_SERVES_EVERY: u32 = 30;
-/// So many looks may fail in a row: servers are started again.
+/// Maximum number of polls that may fail in a row, so that servers can be restarted.
 const FAILURES: u32 = 60;
-/// So often a request is looked for.
+/// Maximum number of attempts to find a request.
 const LOOKS: u32 = 4;
-/// So many requests have a line each on a terminal; more are counted.
+/// Maximum number of requests with a line each on a terminal; more are only counted.
 const LINES: usize = 15;
+/// Length of a run's id, in characters.
+const RUN_ID_LENGTH: usize = 22;
 
-/// Follows the requests to their ends, and tells how they ended.
+/// Waits until all tests have ended, and reports how they ended.
 pub async fn wait(
     mut followed: Vec<Followed>,
     broker: &Broker,
@@ -48,7 +51,7 @@ pub async fn wait(
     let view = View::new(&followed, session);
     let mut failures = 0;
     let mut unserved = Unserved::default();
-    // One for all looks: it keeps what comes between two of them.
+    // One for all polls, so that Ctrl-C between two of them is not missed.
     let mut ctrl_c = pin!(interrupt::ctrl_c());
     loop {
         let looked = tokio::select! {
@@ -92,7 +95,7 @@ pub async fn wait(
     Ok(verdict(&followed))
 }
 
-/// Tells which queues nobody serves, each once.
+/// Warns about queues without a worker, once for each.
 #[derive(Default)]
 struct Unserved {
     looks: u32,
@@ -114,24 +117,26 @@ impl Unserved {
     }
 }
 
-/// Watches again what an earlier call has asked for.
-pub async fn watch(ids: &[RequestId], session: &Session) -> anyhow::Result<ExitStatus> {
+/// Waits for requests of earlier calls, each named by its id or the beginning of it.
+pub async fn watch(texts: &[RequestId], session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
     let store = session.store(&site)?;
     let broker = session.broker(&site).await?;
-    let mut followed = Vec::new();
-    let mut seen = HashSet::new();
-    for id in ids.iter().filter(|id| seen.insert(*id)) {
-        // It may be between two hands when it is looked for.
+    let mut followed: Vec<Followed> = Vec::new();
+    for text in texts {
+        // A request that is changing hands may be missed once.
         let mut looks = 1;
-        loop {
-            match find(id, &broker, &store, &site).await {
+        let found = loop {
+            match find(text.as_str(), &broker, &store, &site).await {
                 Err(error) if error.is::<NotFound>() && looks < LOOKS => {
                     looks += 1;
                     tokio::time::sleep(LOOK_EVERY / 4).await;
                 }
-                found => break followed.push(found?),
+                found => break found?,
             }
+        };
+        if followed.iter().all(|known| known.uuid != found.uuid) {
+            followed.push(found);
         }
     }
     let status = wait(followed, &broker, &store, session).await?;
@@ -139,52 +144,78 @@ pub async fn watch(ids: &[RequestId], session: &Session) -> anyhow::Result<ExitS
     Ok(status)
 }
 
-async fn find(id: &RequestId, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<Followed> {
+/// Finds a request where it is now: with a worker, in a queue, or among the results.
+async fn find(text: &str, broker: &Broker, store: &Store, site: &Site) -> anyhow::Result<Followed> {
     let here = |body: &[u8], queue: &QueueName| {
-        let request = Request::parse(body).ok().filter(|request| request.uuid() == Some(id))?;
-        Some(Followed::found(id.clone(), &request, queue))
+        let request = Request::parse(body).ok()?;
+        let id = request.uuid().filter(|id| id.as_str().starts_with(text))?.clone();
+        Some(Followed::found(id, &request, queue))
     };
-    for test in broker.running().await? {
-        if let Some(found) = here(&test.body, &test.queue) {
-            return Ok(found);
-        }
+    let is_exact = |found: &Followed| found.uuid.as_str() == text;
+    let mut found: Vec<Followed> =
+        broker.running().await?.iter().filter_map(|test| here(&test.body, &test.queue)).collect();
+    // A running test that is named by its whole id is found without listing queues.
+    if let Some(exact) = found.iter().position(is_exact) {
+        return Ok(found.swap_remove(exact));
     }
     let mut opaque = None;
     for state in inspect(broker, &site.queues(), site).await? {
         if state.ready + state.delayed + state.claimed + state.dead > 0 {
             let contents = match broker.visible_contents(&state.queue, usize::MAX).await {
-                // Somebody deleted it meanwhile.
+                // The queue was deleted meanwhile.
                 Err(BrokerError::NoSuchQueue { .. }) => continue,
                 other => other?,
             };
             opaque = opaque.or(contents.hidden);
             let dead = contents.dead.iter().map(|letter| &letter.body);
-            let mut bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed).chain(dead);
-            if let Some(found) = bodies.find_map(|body| here(body, &state.queue)) {
-                return Ok(found);
+            let bodies = contents.ready.iter().chain(&contents.delayed).chain(&contents.claimed).chain(dead);
+            found.extend(bodies.filter_map(|body| here(body, &state.queue)));
+            if let Some(exact) = found.iter().position(is_exact) {
+                return Ok(found.swap_remove(exact));
             }
         }
     }
-    for release in site.releases.value.keys() {
-        let runs = runs::of_release(store, release, None).await?;
-        if let Some(run) = runs.into_iter().rev().find(|run| run.summary.uuid.as_deref() == Some(id.as_str())) {
-            let architecture = run.path.architecture.clone();
-            let queue = QueueName::new(Context::Distribution, release.clone(), architecture);
-            let request = Request::new(run.path.package.clone(), Default::default())?;
-            let mut found = Followed::new(id.clone(), &request, &queue);
-            found.stage = Stage::done(run, store).await?;
-            return Ok(found);
-        }
+    if let Some(place) = place_of(text, found.iter().map(|one| one.uuid.as_str()))? {
+        return Ok(found.swap_remove(place));
+    }
+    if let Some(found) = finished(text, store, site).await? {
+        return Ok(found);
     }
     if let Some(opaque) = opaque {
         let message =
-            format!("request {id} is not running, has no result, and may be in a queue that cannot be listed");
+            format!("request {text} is not running, has no result, and may be in a queue that cannot be listed");
         return Err(anyhow::Error::from(BrokerError::Opaque(Box::new(opaque))).context(message));
     }
-    let message = format!("no request {id} is queued or running, and the site's releases have no result for it");
+    let message = format!("no request {text} is queued or running, and the site's releases have no result for it");
     let hint = "run `apt-ci running` to list running tests, `apt-ci queues QUEUE` for queued requests, \
                 `apt-ci results` for results";
     Err(NotFound { message, hint }.into())
+}
+
+/// Finds a request among the results of the site's releases.
+async fn finished(text: &str, store: &Store, site: &Site) -> anyhow::Result<Option<Followed>> {
+    let mut found: Vec<(RequestId, StoredRun)> = Vec::new();
+    for release in site.releases.value.keys() {
+        // Newest first: of a request with several runs, the last one counts.
+        for run in runs::of_release(store, release, None).await?.into_iter().rev() {
+            let id = run.summary.uuid.as_deref().filter(|id| id.starts_with(text)).map(str::parse::<RequestId>);
+            if let Some(Ok(id)) = id {
+                found.push((id, run));
+            }
+        }
+    }
+    let Some(place) = place_of(text, found.iter().map(|(id, _)| id.as_str()))? else { return Ok(None) };
+    let (id, run) = found.swap_remove(place);
+    let queue = QueueName::new(Context::Distribution, run.path.release.clone(), run.path.architecture.clone());
+    let request = Request::new(run.path.package.clone(), Default::default())?;
+    let mut followed = Followed::new(id, &request, &queue);
+    followed.stage = Stage::done(run, store).await?;
+    Ok(Some(followed))
+}
+
+/// Returns the place of the id that a text names.
+fn place_of<'a>(text: &str, ids: impl Iterator<Item = &'a str>) -> Result<Option<usize>, BadInput> {
+    request_ref::find(text, ids.map(|id| Candidate { id, package: None }))
 }
 
 fn interrupted(followed: &[Followed], view: View, session: &Session) -> anyhow::Result<ExitStatus> {
@@ -193,19 +224,19 @@ fn interrupted(followed: &[Followed], view: View, session: &Session) -> anyhow::
     Ok(ExitStatus::Interrupted)
 }
 
-/// The ids of those that have not come to their end.
+/// Returns the ids of requests whose tests have not ended.
 fn open(followed: &[Followed]) -> String {
     let open = followed.iter().filter(|one| !one.stage.is_end()).map(|one| one.uuid.as_str());
     open.collect::<Vec<_>>().join(" ")
 }
 
-/// What is seen meanwhile.
+/// Display of the progress.
 enum View {
     /// A line for each request.
     Lines(MultiProgress, Vec<ProgressBar>),
-    /// One line for all.
+    /// One line for all requests.
     Summary(ProgressBar),
-    /// A remark whenever one goes on.
+    /// A note whenever a request enters another stage.
     Remarks,
     /// An event per line.
     Events,
@@ -260,7 +291,7 @@ impl View {
         match self {
             Self::Lines(all, lines) => {
                 lines.iter().for_each(ProgressBar::finish_and_clear);
-                // It cannot be cleared on a terminal that is gone.
+                // The terminal may be gone.
                 let _ = all.clear();
             }
             Self::Summary(line) => line.finish_and_clear(),
@@ -270,14 +301,14 @@ impl View {
 }
 
 fn moving(line: ProgressBar) -> ProgressBar {
-    // A template that does not parse is a fault of this file; a plain line still tells the progress.
+    // Without a valid template, a plain line still shows the progress.
     let style =
         ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     line.enable_steady_tick(Duration::from_millis(200));
     line.with_style(style)
 }
 
-/// One line of JSON: where the request is now.
+/// Returns the current stage of a request as a line of JSON.
 fn event(one: &Followed) -> Value {
     let mut event = json!(one.stage);
     event["time"] = json!(Timestamp::now());
@@ -337,13 +368,14 @@ fn results(followed: &[Followed], session: &Session) -> anyhow::Result<()> {
             vec![outcome, Cell::new(&one.package), Cell::new(version), Cell::new(&one.queue), duration, Cell::new(run)]
         })
         .collect();
-    const COLUMNS: [Column; 6] = [
+    const COLUMNS: [Column<'_>; 6] = [
         Column::new("OUTCOME"),
-        Column::new("PACKAGE"),
+        Column::new("PACKAGE").wrap(),
         Column::new("VERSION").cut(),
         Column::new("QUEUE").spare(),
         Column::new("DURATION").spare(),
-        Column::new("RUN"),
+        // The id of a run is never broken; the reason of a dead letter is.
+        Column::new("RUN").wrap().least(RUN_ID_LENGTH),
     ];
     table::print(&session.ui, &COLUMNS, &rows)?;
     for one in followed.iter().filter(|one| matches!(&one.stage, Stage::Done { missing_test: Some(_), .. })) {
@@ -352,10 +384,10 @@ fn results(followed: &[Followed], session: &Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a script wants to know.
+/// Returns the exit status for all requests together.
 fn verdict(followed: &[Followed]) -> ExitStatus {
     let outcome = |one: &Followed| match &one.stage {
-        // The test that was asked for came to no verdict.
+        // A run without the requested test is inconclusive.
         Stage::Done { run, missing_test: None } => Some(run.outcome()),
         _ => None,
     };

@@ -380,8 +380,11 @@ fn retry_run(_: &Services) -> Result<(), Failed> {
     let missing = site.run(&["retry", "20200101_000000_00000@"]);
     assert_eq!(missing.status.code(), Some(1), "{missing:#?}");
     assert!(missing.err.contains("has no run") && missing.err.contains("apt-ci results"), "{}", missing.err);
-    let package = site.run(&["retry", "gzip"]);
-    assert_eq!(package.status.code(), Some(2), "which of its runs is not clear: {package:#?}");
+    // A package's name means its latest run.
+    assert!(site.ok(&["retry", "gzip"]).contains("\tgzip\t"));
+    assert_eq!(only(&site, &site.queue_name()).0, "gzip");
+    let missing = site.run(&["retry", "no-such-package"]);
+    assert!(missing.status.code() == Some(1) && missing.err.contains("has no results for package"), "{missing:#?}");
     assert_eq!(site.run(&["retry"]).status.code(), Some(2));
     Ok(())
 }

@@ -172,8 +172,11 @@ fn cancel(services: &Services) -> Result<(), Failed> {
         assert_eq!(dead.len(), 1, "{dead:?}");
         assert_eq!(dead[0]["reason"], format!("cancelled by {}", me()));
         assert_eq!(dead[0]["message"]["parameters"]["uuid"], one.as_str());
+        let logs = workers.iter().map(|worker| worker.stderr()).collect::<String>();
+        let told: Vec<&str> = logs.lines().filter(|line| line.contains(" by ") && line.contains("cancelled")).collect();
         let audited = format!("cancelled through the queue by {}", me());
-        assert!(workers.iter().any(|worker| worker.stderr().contains(&audited)), "the worker's log says who");
+        assert!(told.len() == 1 && told[0].contains(&audited), "the worker's log says once who: {told:?}");
+        assert!(told[0].contains("package=one"), "and what: {told:?}");
         open(&site, "two");
         until("the other one is done", || site.has_results_of(&[&two]));
         let gone = site.run(&["cancel", &one]);
@@ -208,6 +211,8 @@ fn matching(services: &Services) -> Result<(), Failed> {
         let waiting = site.request("gzip", &[]);
         site.request("dpkg", &[]);
         let criterion = ["cancel", "--match", "package=gzip"];
+        let nothing = site.run(&["cancel", "--match", "package=tar"]);
+        assert!(nothing.status.success() && nothing.err.contains("No requests match"), "{nothing:#?}");
         let nobody = site.run(&criterion);
         assert_eq!(nobody.status.code(), Some(2), "{nobody:#?}");
         assert!(nobody.err.contains("cannot ask for confirmation"), "{nobody:#?}");
@@ -278,7 +283,8 @@ fn meaning(_: &Services) -> Result<(), Failed> {
     assert_eq!(unclear.status.code(), Some(2), "{unclear:#?}");
     assert_eq!(site.run(&["cancel"]).status.code(), Some(2));
     assert_eq!(site.run(&["running", "-f"]).status.code(), Some(2));
-    site.ok(&["cancel", "aa-2"]);
+    // A package's name is enough when only one request is of it.
+    site.ok(&["cancel", "dpkg"]);
     until("one has ended", || lines(&site).len() == 1);
     open(&site, "gzip");
     Ok(())

@@ -15,6 +15,8 @@ use crate::support::{Services, Story, Trial, stories};
 pub fn trials(services: &Arc<Services>) -> Vec<Trial> {
     let all: &[(&str, Story)] = &[
         ("a_table_fits_the_terminal", table_fits),
+        ("tables_fit_80_columns", tables_fit),
+        ("a_confirmation_shows_all_that_it_asks_about", confirmation),
         ("a_person_can_follow_a_worker", worker_log),
         ("a_log_goes_through_the_pager", pager),
         ("help_is_short_and_shows_how", help),
@@ -29,7 +31,11 @@ pub fn on_terminal(site: &TestSite, columns: usize, variables: &[(&str, &str)], 
 
 /// The same with a person who types this.
 pub fn typing(site: &TestSite, typed: &str, arguments: &[&str]) -> Finished {
-    let script = terminal(site, 100, &[("NO_COLOR", "1")], arguments);
+    typing_on(site, 100, typed, arguments)
+}
+
+fn typing_on(site: &TestSite, columns: usize, typed: &str, arguments: &[&str]) -> Finished {
+    let script = terminal(site, columns, &[("NO_COLOR", "1")], arguments);
     let mut command = Command::new("timeout");
     // Who waits for another answer than the typed one would wait for ever.
     command.arg("240").arg(script.get_program()).args(script.get_args()).env_clear().current_dir(site.path());
@@ -116,6 +122,71 @@ fn table_fits(_: &Services) -> Result<(), Failed> {
     assert!(narrow.out.contains(&run) && narrow.out.contains("\u{1b}[32mpass"), "{}", narrow.out);
     // A pipe gets everything.
     assert!(site.ok(&["results"]).contains("long-name-8/8.0-1\t"), "nothing is cut in a pipe");
+    Ok(())
+}
+
+/// A name that leaves little room for anything else.
+const LONG_NAME: &str = "golang-github-azure-azure-sdk-for-go-sdk-dev";
+
+fn tables_fit(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let (release, queue) = (site.release.as_str(), site.queue_name());
+    let trigger = format!("--trigger={LONG_NAME}/1:20230401.0~git20230402.abcdef0-1ubuntu1~bpo12+1");
+    let fits = |arguments: &[&str], there: &[&str]| {
+        let shown = on_terminal(&site, 80, &[("NO_COLOR", "1")], arguments);
+        for line in shown.out.lines() {
+            assert!(line.chars().count() <= 80 && line == line.trim_end(), "{arguments:?}: {line:?}\n{}", shown.out);
+        }
+        for text in there {
+            assert!(shown.out.contains(text), "{arguments:?}: {text}\n{}", shown.out);
+        }
+    };
+    for exit in ["STUB_EXIT=0", "STUB_EXIT=4"] {
+        fits(&["run", "-s", release, &trigger, "--env", exit, LONG_NAME], &["PACKAGE", "REQUEST"]);
+        site.ok(&["worker", "--drain", "-q"]);
+    }
+    fits(&["run", "-s", release, &trigger, "--env", "STUB_EXIT=12", LONG_NAME], &[]);
+    fits(&["queues"], &[&queue, "READY"]);
+    fits(&["queues", &queue], &["ready", "REQUEST"]);
+    fits(&["queues", "remove", &queue, "--match", "package=*", "--dry-run"], &[&queue, "Would remove 1 request"]);
+    site.ok(&["queues", "purge", &queue, "--yes"]);
+    site.plant(&format!("no request {}", "{".repeat(80)));
+    site.ok(&["worker", "--drain", "-q"]);
+    fits(&["queues", "dead"], &[&queue, "no requ"]);
+    fits(&["results"], &["OUTCOME", "RUN", "pass"]);
+    fits(&["results", "--matrix", LONG_NAME], &["AMD64"]);
+    fits(&["results", "flaky"], &["TESTBED", "50 %"]);
+    fits(&["results", "stats"], &["TMPFAIL"]);
+    fits(&["results", "stats", "--plot"], &["█ passed or neutral", "2 runs"]);
+    fits(&["results", "expire", "-s", release, "--older-than", "2020-01-01", "--dry-run"], &["Nothing to remove"]);
+    fits(&["results", "drop-release", release, "--dry-run"], &["CONTAINER", "2 runs"]);
+    let runs = site.results();
+    let runs: Vec<&str> = runs.iter().filter_map(|run| run["run"].as_str()).collect();
+    fits(&["results", "diff", runs[1], runs[0]], &[]);
+    fits(&["artifacts", runs[0], "--list"], &[]);
+    fits(&["index"], &["CONTAINER"]);
+    fits(&["config"], &["SETTING", "apt-ci.toml:"]);
+    Ok(())
+}
+
+fn confirmation(_: &Services) -> Result<(), Failed> {
+    let site = TestSite::local();
+    let triggers = ["linux-hwe/6.8.0-45.45~22.04", "gzip/1.12-1ubuntu3", "libreoffice/4:24.2.5-0ubun"];
+    let options: Vec<String> = triggers.iter().map(|trigger| format!("--trigger={trigger}")).collect();
+    let request = [&["run", "-s", &site.release][..], &[&options[0], &options[1], &options[2], "gzip"]].concat();
+    site.ok(&request);
+    let queue = site.queue_name();
+    for command in [&["queues", "purge", &queue][..], &["cancel", "--match", "package=gzip"]] {
+        let shown = typing_on(&site, 80, "n", command);
+        assert_eq!(shown.status.code(), Some(1), "{shown:#?}");
+        assert!(shown.out.contains("Nothing was changed"), "{}", shown.out);
+        for text in triggers.iter().chain(&["gzip", queue.as_str()]) {
+            assert!(shown.out.contains(text), "{command:?}: {text}\n{}", shown.out);
+        }
+    }
+    let agreed = typing_on(&site, 80, "y", &["cancel", "--match", "package=gzip"]);
+    assert!(agreed.status.success() && agreed.out.contains("Remove 1 queued request?"), "{agreed:#?}");
+    assert_eq!(site.queue()["ready"], 0);
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! `apt-ci cancel`: ends tests, wherever they run, and takes requests out of their queues.
+//! `apt-ci cancel`: cancels running tests on any host, and removes requests from their queues.
 
 mod queued;
 
@@ -9,24 +9,28 @@ use apt_ci::broker::{Broker, BrokerError, Cancel, Cancelled, Opaque};
 use apt_ci::release::QueueName;
 use apt_ci::request::{Criterion, Request};
 use apt_ci::site::Site;
+use apt_ci::status::PRIVATE_PACKAGE;
 use nix::unistd::{User, geteuid};
 use serde_json::json;
 use tokio::time::sleep;
 
 use crate::record::Record;
+use crate::request_ref::{self, Candidate};
 use crate::session::Session;
 use crate::ui::ask;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
+use crate::ui::short_id::ShortIds;
+use crate::ui::table::{self, Cell, Column};
 use crate::ui::unquoted::Unquoted;
 use queued::Queued;
 
-/// A request may be between two hands when it is looked for: so often one looks again.
+/// Maximum number of attempts to find a request, which may be missed while it changes hands.
 const LOOKS: usize = 4;
-/// So many requests are shown to a person who is asked about them.
+/// Maximum number of requests that are shown in a confirmation.
 const SHOWN: usize = 20;
-/// Between two such looks.
+/// Interval between these attempts.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Cancel running tests on any host, or remove requests from their queues
@@ -65,6 +69,7 @@ pub struct CancelArgs {
 struct Found {
     uuid: String,
     name: String,
+    queue: QueueName,
     request: Request,
     place: Place,
 }
@@ -76,13 +81,13 @@ enum Place {
     Queued(Box<Queued>),
 }
 
-/// What became of it.
+/// Outcome for a request.
 #[derive(Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Outcome {
     Cancelled,
     Removed,
-    /// It is where `--requeue` would bring it.
+    /// The request is in its queue, where `--requeue` would put it.
     Waiting,
     TooLate,
     NotFound,
@@ -92,11 +97,8 @@ enum Outcome {
 
 pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStatus> {
     let site = session.site()?;
-    if !args.criteria.is_empty() && !args.yes && !args.dry_run {
-        ask::somebody()?;
-    }
     let broker = session.broker(&site).await?;
-    // All of them are looked up before the first is touched.
+    // All requests are looked up before the first is changed.
     let meant = if args.criteria.is_empty() {
         look_up(&args.requests, &broker, &site).await?
     } else {
@@ -149,13 +151,13 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     if session.ui.json {
         session.ui.json(&answers)?;
     }
-    // What was done before something failed is told in any case.
+    // Returned after the report of what was done before the failure.
     cancelled?;
     broker.close().await;
     Ok(exit)
 }
 
-/// What would be done.
+/// Returns what would be done, in words.
 fn plan(place: &Place, said: &str, requeue: bool) -> String {
     match (place, requeue) {
         (Place::Running, false) => {
@@ -176,8 +178,8 @@ struct Canceller<'a> {
 }
 
 impl Canceller<'_> {
-    /// Cancels all of them, each where it is now: a worker may have taken it since it was looked for, or given it back. Tells what became
-    /// of each, also when something fails.
+    /// Cancels requests, each where it is now: a worker may have taken it meanwhile, or given it back. Adds the outcome
+    /// of each to `ended`, also before a failure.
     async fn cancel(&self, mut meant: Vec<Found>, ended: &mut Vec<(Found, Outcome)>) -> anyhow::Result<()> {
         for look in 1.. {
             let (removed, mut failure) = self.remove(&meant).await;
@@ -187,7 +189,7 @@ impl Canceller<'_> {
                     Place::Queued(_) if self.requeue => Some(Outcome::Waiting),
                     Place::Queued(_) => removed.contains(&found.uuid).then_some(Outcome::Removed),
                     Place::Running if failure.is_some() => None,
-                    // What is out of its queue already is told all the same.
+                    // The outcomes of the others are reported nevertheless.
                     Place::Running => self.end(&found).await.unwrap_or_else(|error| {
                         failure = Some(error);
                         None
@@ -219,7 +221,8 @@ impl Canceller<'_> {
         Ok(())
     }
 
-    /// Takes those that wait out of their queues. Gives the ids of those that are out, and what failed after that.
+    /// Removes queued requests from their queues. Returns the ids of the removed ones, and the failure after that, if
+    /// any.
     async fn remove(&self, meant: &[Found]) -> (HashSet<String>, Option<anyhow::Error>) {
         if self.requeue {
             return (HashSet::new(), None);
@@ -232,7 +235,7 @@ impl Canceller<'_> {
         (removed.iter().map(ToString::to_string).collect(), outcome.err())
     }
 
-    /// Has its worker end it. `None` when no worker has it any more.
+    /// Tells its worker to cancel a test. Returns `None` if no worker has the request any longer.
     async fn end(&self, found: &Found) -> anyhow::Result<Option<Outcome>> {
         let wish = Cancel { uuid: found.uuid.clone(), by: self.by.clone(), requeue: self.requeue };
         Ok(match self.broker.cancel(&wish).await? {
@@ -243,7 +246,7 @@ impl Canceller<'_> {
     }
 }
 
-/// The requests that match; `None` when somebody is asked and says no.
+/// Returns the requests that match, or `None` if the user declines.
 async fn matching(
     args: &CancelArgs,
     broker: &Broker,
@@ -261,14 +264,12 @@ async fn matching(
     if meant.is_empty() {
         session.ui.note("No requests match.");
     } else if !args.dry_run && !args.yes {
-        for found in meant.iter().take(SHOWN) {
-            session.ui.note(plan(&found.place, &format!("{} ({})", found.name, found.uuid), args.requeue));
-        }
+        ask::somebody()?;
+        show(&meant[..meant.len().min(SHOWN)], session)?;
         if meant.len() > SHOWN {
             session.ui.note(format!("… and {} more", meant.len() - SHOWN));
         }
-        let requests = if meant.len() == 1 { "request" } else { "requests" };
-        if !ask::confirm(format!("Cancel {} {requests}?", meant.len())).await? {
+        if !ask::confirm(question(&meant, args.requeue)).await? {
             session.ui.note("Nothing was changed.");
             return Ok(None);
         }
@@ -276,9 +277,49 @@ async fn matching(
     Ok(Some(meant))
 }
 
-/// The requests that the texts mean, each once.
+/// Shows the requests that the user has to confirm. Nothing of them is cut.
+fn show(meant: &[Found], session: &Session) -> anyhow::Result<()> {
+    const COLUMNS: [Column<'_>; 5] = [
+        Column::new("STATE"),
+        Column::new("QUEUE"),
+        Column::new("PACKAGE").wrap(),
+        Column::new("TRIGGERS").wrap().least(12),
+        Column::new("REQUEST"),
+    ];
+    if session.ui.json {
+        return Ok(());
+    }
+    let ids = ShortIds::of(meant.iter().map(|found| found.uuid.as_str()));
+    let row = |found: &Found| {
+        let Found { uuid, queue, request, place, .. } = found;
+        let state = if matches!(place, Place::Running) { "running" } else { "queued" };
+        let triggers: Vec<String> = match request.is_private() {
+            true => Vec::new(),
+            false => request.parameters().triggers.iter().map(ToString::to_string).collect(),
+        };
+        let package = found.package().unwrap_or(PRIVATE_PACKAGE);
+        vec![Cell::new(state), Cell::new(queue), Cell::new(package), Cell::new(triggers.join(" ")), ids.cell(uuid)]
+    };
+    table::print(&session.ui, &COLUMNS, &meant.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Returns the question of the confirmation.
+fn question(meant: &[Found], requeue: bool) -> String {
+    let running = meant.iter().filter(|found| matches!(found.place, Place::Running)).count();
+    let count = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (tests, requests) = (count(running, "running test"), count(meant.len() - running, "queued request"));
+    match (running, meant.len() - running, requeue) {
+        (0, _, true) => format!("Leave {requests} in the queue?"),
+        (_, _, true) => format!("Cancel {tests} and put the requests back into their queues?"),
+        (_, 0, false) => format!("Cancel {tests}?"),
+        (0, _, false) => format!("Remove {requests}?"),
+        _ => format!("Cancel {tests} and remove {requests}?"),
+    }
+}
+
+/// Returns the requests that the texts name, each once.
 async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Result<Vec<Found>> {
-    // Who names running tests by their whole ids disturbs no queue.
+    // Running tests that are named by their whole ids are found without listing queues.
     let mut seen = running(broker).await?;
     for look in 1.. {
         if texts.iter().any(|text| seen.requests.iter().all(|found| found.uuid != *text)) {
@@ -288,7 +329,7 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
         let mut chosen: Vec<usize> = Vec::new();
         let mut missing = None;
         for text in texts {
-            match one(text, all)? {
+            match request_ref::find(text, all.iter().map(Found::candidate))? {
                 Some(index) if chosen.contains(&index) => {}
                 Some(index) => chosen.push(index),
                 None => missing = Some(text),
@@ -316,12 +357,12 @@ async fn look_up(texts: &[String], broker: &Broker, site: &Site) -> anyhow::Resu
     Ok(Vec::new())
 }
 
-/// What is seen of the requests, each once.
+/// All running and queued requests that can be seen, each once.
 struct Seen {
     requests: Vec<Found>,
-    /// Why not all of what waits is seen.
+    /// Reason why some queued requests cannot be seen.
     opaque: Option<Opaque>,
-    /// The alarm of the broker that keeps workers from telling what runs.
+    /// Alarm of the broker that keeps workers from reporting running tests.
     blocked: Option<BrokerError>,
 }
 
@@ -334,7 +375,7 @@ async fn running(broker: &Broker) -> anyhow::Result<Seen> {
     Ok(Seen { requests, opaque: None, blocked })
 }
 
-/// What runs and what is seen to wait.
+/// Returns all running and queued requests that can be seen.
 async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Seen> {
     let mut seen = running(broker).await?;
     let mut ids: HashSet<String> = seen.requests.iter().map(|found| found.uuid.clone()).collect();
@@ -342,7 +383,7 @@ async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Seen> {
     seen.opaque = opaque;
     for queued in queued {
         let (request, queue) = (queued.request.clone(), queued.queue.clone());
-        // One that went back in between was seen twice.
+        // A request that went back in between was seen twice.
         if let Some(found) = found(&request, &queue, Place::Queued(Box::new(queued)))
             && ids.insert(found.uuid.clone())
         {
@@ -352,30 +393,25 @@ async fn everything(broker: &Broker, site: &Site) -> anyhow::Result<Seen> {
     Ok(seen)
 }
 
-/// A request as it is spoken of. An id tells nothing; of a private run no more is shown.
+/// Returns a request as it is shown, without the package if it is private. Requests without an id are left out.
 fn found(request: &Request, queue: &QueueName, place: Place) -> Option<Found> {
     let name = if request.is_private() { "a private package" } else { request.package().as_str() };
     let (uuid, name) = (request.uuid()?.to_string(), format!("{name} in {queue}"));
-    Some(Found { uuid, name, request: request.clone(), place })
+    Some(Found { uuid, name, queue: queue.clone(), request: request.clone(), place })
 }
 
-/// The place of the one request that the text means.
-fn one(text: &str, all: &[Found]) -> anyhow::Result<Option<usize>> {
-    if let Some(exact) = all.iter().position(|found| found.uuid == text) {
-        return Ok(Some(exact));
+impl Found {
+    /// Returns the package, unless the request is private.
+    fn package(&self) -> Option<&str> {
+        (!self.request.is_private()).then(|| self.request.package().as_str())
     }
-    let begins = |(_, found): &(usize, &Found)| !text.is_empty() && found.uuid.starts_with(text);
-    let meant: Vec<(usize, &Found)> = all.iter().enumerate().filter(begins).collect();
-    if meant.len() > 1 {
-        let ids: Vec<&str> = meant.iter().take(10).map(|(_, found)| found.uuid.as_str()).collect();
-        let more = if meant.len() > ids.len() { ", and others" } else { "" };
-        let message = format!("{text} is ambiguous: several requests have ids that begin with it");
-        return Err(BadInput { message, hint: Some(format!("give a full id: {}{more}", ids.join(", "))) }.into());
+
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { id: &self.uuid, package: self.package() }
     }
-    Ok(meant.first().map(|(index, _)| *index))
 }
 
-/// `USER on HOST`, as the reason of a dead letter names who made it one.
+/// Returns `USER on HOST`, for the reason of a dead letter.
 fn asker() -> String {
     let user = geteuid();
     let name = User::from_uid(user).ok().flatten().map(|user| user.name);

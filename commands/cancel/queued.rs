@@ -1,4 +1,4 @@
-//! Requests that wait, and how they are taken out of their queues.
+//! Queued requests, and their removal from the queues.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,8 @@ pub struct Queued {
     pile: Pile,
 }
 
-/// All requests that can be seen to wait in the site's queues, or to wait out a delay; and why others cannot, of the first such queue.
+/// Returns the ready and delayed requests of the site's queues, and why others cannot be seen, for the first such
+/// queue.
 pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, Option<Opaque>)> {
     let mut found = Vec::new();
     let mut opaque = None;
@@ -29,7 +30,7 @@ pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, O
         }
         let queue = state.queue;
         let contents = match broker.visible_contents(&queue, usize::MAX).await {
-            // Somebody deleted it meanwhile.
+            // The queue was deleted meanwhile.
             Err(BrokerError::NoSuchQueue { .. }) => continue,
             other => other?,
         };
@@ -43,8 +44,8 @@ pub async fn all(broker: &Broker, site: &Site) -> anyhow::Result<(Vec<Queued>, O
     Ok((found, opaque))
 }
 
-/// Takes requests out of their queues, once they are written down: a queue is looked through once for all of its requests. Gives the
-/// ids of what was taken, also when something fails after that; the others are not there any more.
+/// Removes requests from their queues after saving them. Each queue is searched once for all of its requests. Returns
+/// the ids of the removed requests, also before a failure; the others are no longer there.
 pub async fn take_out(
     broker: &Broker,
     queued: &[&Queued],
@@ -56,7 +57,7 @@ pub async fn take_out(
         if *pile == Pile::Delayed {
             wanted.entry((queue, false)).or_default().extend(id.clone());
         }
-        // One whose delay ends meanwhile is found among those that are ready: these come second.
+        // A delay may end meanwhile, so ready requests come second.
         wanted.entry((queue, true)).or_default().extend(id);
     }
     let mut taken = HashSet::new();
@@ -69,7 +70,7 @@ pub async fn take_out(
                 let id = Request::parse(&message.body).ok().and_then(|request| request.uuid().cloned());
                 if let Some(id) = id.filter(|id| ids.contains(id)) {
                     places.push(place);
-                    // A copy of it goes as well, but would be put back as a second request.
+                    // Copies are removed, too, but not saved: they would be restored as further requests.
                     if here.insert(id) {
                         bodies.push(message.body.as_slice());
                     }
@@ -81,7 +82,7 @@ pub async fn take_out(
         };
         let pile = if is_ready { Pile::Ready } else { Pile::Delayed };
         match broker.take_out(queue, pile, None, Box::new(choice)).await {
-            // Somebody deleted it meanwhile.
+            // The queue was deleted meanwhile.
             Ok(_) | Err(BrokerError::NoSuchQueue { .. }) => {
                 taken.extend(std::mem::take(&mut *found.lock().unwrap_or_else(PoisonError::into_inner)));
             }

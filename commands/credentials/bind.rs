@@ -1,4 +1,4 @@
-//! `apt-ci credentials bind`: what stored secrets are for.
+//! `apt-ci credentials bind`: binds stored secrets to their purposes.
 
 use apt_ci::site::credentials::{CredentialsError, Entry, Kind, Name, Opened};
 use jiff::Timestamp;
@@ -8,7 +8,8 @@ use super::{known, roles};
 use crate::ui::ask;
 use crate::ui::exit::ExitStatus;
 
-/// Binds one secret, or all that are not bound. Each is named with its purpose before. What cannot be bound keeps none of the others back.
+/// Binds one secret, or all unbound ones, after naming each with its purpose. A secret that cannot be bound does not
+/// stop the others.
 pub async fn bind(
     one: Option<(Kind, Name)>,
     purpose: &Purpose,
@@ -76,7 +77,7 @@ pub async fn bind(
     Ok(if unclear.is_empty() && unopened == 0 { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
-/// An entry with its purpose.
+/// Returns an entry and its purpose in words.
 fn shown(entry: &Entry) -> String {
     let Entry { kind, name, server, service, .. } = entry;
     let server = server.as_ref().map_or("no server".to_owned(), ToString::to_string);

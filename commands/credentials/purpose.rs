@@ -1,4 +1,4 @@
-//! What a secret is for: what the flags say, or else the site.
+//! The purpose of a secret: from the flags, or else from the site.
 
 use std::collections::BTreeSet;
 
@@ -53,7 +53,7 @@ pub struct Purpose {
 }
 
 impl Purpose {
-    /// What is said, and what the site says about a secret that is new.
+    /// Returns the purpose from the flags, with the site's defaults for a new secret.
     pub fn details(
         &self,
         kind: Kind,
@@ -81,7 +81,7 @@ impl Purpose {
         Ok(Details { note, server: self.server.clone(), usual, service: self.service.clone(), usual_service, readers })
     }
 
-    /// Warns of what is said and cannot work yet.
+    /// Warns about flags that have no effect yet.
     pub fn warn(&self, around: &Around<'_>) -> anyhow::Result<()> {
         let Around { site, credentials, session } = around;
         let is_plain = |server: &&ServerIdentity| !server.is_private() && site.plain_text.value != PlainText::Allow;
@@ -108,7 +108,7 @@ impl Purpose {
     }
 }
 
-/// What these commands work with.
+/// The site, its credentials, and the session, for all of these commands.
 pub struct Around<'a> {
     pub site: &'a Site,
     pub credentials: &'a Credentials,
@@ -116,7 +116,7 @@ pub struct Around<'a> {
 }
 
 impl Around<'_> {
-    /// What would be stored. A purpose that this user has neither said nor confirmed is named, and asked for.
+    /// Returns what would be stored. The user has to confirm a purpose that was neither given nor confirmed before.
     pub async fn agreed(&self, kind: Kind, name: &Name, details: &Details) -> anyhow::Result<Entry> {
         let planned = self.credentials.planned(kind, name, details, Timestamp::now())?;
         if let Err(unagreed) = planned.check() {
@@ -132,12 +132,12 @@ impl Around<'_> {
         Ok(planned.entry)
     }
 
-    /// Whether a stored secret says for itself which server it is for.
+    /// Whether a stored secret names its own server.
     fn is_bound(&self, kind: Kind, name: &Name) -> bool {
         self.credentials.get(kind, name).ok().flatten().as_ref().is_some_and(Opened::is_bound)
     }
 
-    /// The server that the site's settings lead to.
+    /// Returns the server that follows from the site's settings.
     fn usual_server(&self, kind: Kind, name: &Name) -> anyhow::Result<Option<ServerIdentity>> {
         let forge = match kind {
             Kind::Queue => {
@@ -146,7 +146,7 @@ impl Around<'_> {
                     QueueUrl::Local(_) => None,
                 });
             }
-            // Without a login in the environment, --server says it.
+            // Without a login in the environment, --server has to name it.
             Kind::Swift => {
                 let login = swift::login(&self.site.swift, &self.session.environment).ok().flatten();
                 return Ok(login.map(|login| login.server));
@@ -164,7 +164,7 @@ impl Around<'_> {
         match (servers.next(), servers.next()) {
             (None, _) => Ok(Some(forge.api().server())),
             (Some(one), None) => Ok(Some(one)),
-            // Which of them is not for us to choose.
+            // The user has to choose one of them.
             (Some(_), Some(_)) => Ok(None),
         }
     }

@@ -1,4 +1,4 @@
-//! `apt-ci credentials recipients`: whose keys open the secrets.
+//! `apt-ci credentials recipients`: the keys that decrypt the secrets.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub async fn run(
         Recipients::Add { key, roles } => add(&key, roles, site, credentials, session).await?,
         Recipients::Confirm { yes } => return confirm(yes, credentials, session).await,
         Recipients::Remove { name } => {
-            // What can be wrong is found before anything is changed.
+            // Errors are found before anything is changed.
             let hooks = site.hooks()?;
             let (removed, known) = credentials.remove_recipient(&name)?;
             session.ui.note(format!("{removed} can no longer decrypt new secrets."));
@@ -73,12 +73,16 @@ fn list(recipients: &[KnownRecipient], session: &Session) -> anyhow::Result<()> 
         session.ui.note("No recipients: secrets are stored unencrypted, readable only by their owner.");
     }
     let rows = recipients.iter().flat_map(|one| rows(one, session.ui.terminal)).collect::<Vec<_>>();
-    const COLUMNS: [Column<'_>; 4] =
-        [Column::new("KEY").cut(), Column::new("ROLES").cut(), Column::new("OPENS").cut(), Column::new("CONFIRMED")];
+    const COLUMNS: [Column<'_>; 4] = [
+        Column::new("KEY").wrap().least(14),
+        Column::new("ROLES").wrap(),
+        Column::new("OPENS").wrap().least(20),
+        Column::new("CONFIRMED"),
+    ];
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-/// A recipient's row; on a terminal, a line for each secret, so that none of them is cut away.
+/// Returns the rows of a recipient: on a terminal one for each secret, otherwise one.
 fn rows(KnownRecipient { recipient, opens, is_confirmed }: &KnownRecipient, is_terminal: bool) -> Vec<Vec<Cell>> {
     let opens = named(opens);
     let mut lines = if is_terminal { opens } else { vec![opens.join(", ")] }.into_iter();
@@ -113,16 +117,16 @@ async fn add(
     let known = credentials.recipients()?.into_iter().find(|known| known.is_same(&recipient));
     let recipient = match known {
         _ if !given.is_empty() => recipient.with_roles(given.into_iter().collect()),
-        // A line with roles, as in the list of recipients.
+        // The key came with roles, as in the list of recipients.
         _ if recipient.roles().is_some() => recipient,
         Some(known) => {
-            // A commit can have changed the roles that it keeps.
+            // A commit may have changed the roles that the key keeps.
             session.confirm_recipients(credentials).await?;
             recipient.as_known(&known)
         }
         None => recipient.with_roles([Role::Operator].into()),
     };
-    // What can be wrong is found before anything is changed.
+    // Errors are found before anything is changed.
     let hooks = site.hooks()?;
     session.confirm_others(credentials, &recipient).await?;
     let shown = recipient.to_string();

@@ -1,4 +1,4 @@
-//! What these commands have in common: the site's hooks, its secrets, and a way to the forge.
+//! Access to the site's hooks, its secrets, and the forge, for all of these commands.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -23,9 +23,9 @@ use crate::ui::error::{BadInput, NotFound};
 use crate::ui::unquoted::Unquoted;
 use crate::ui::{ask, secret};
 
-/// How long a ping may take to come through.
+/// Timeout for the delivery of a ping.
 const PING: Duration = Duration::from_secs(15);
-/// Between two looks for it.
+/// Interval between polls for that delivery.
 const LOOK: Duration = Duration::from_millis(300);
 
 /// Heading of the options about the forge itself.
@@ -49,7 +49,7 @@ pub struct TokenFile {
 }
 
 impl TokenFile {
-    /// The token for this server, if one is given: by file or variable.
+    /// Returns the token for this server, if one is given in a file or a variable.
     pub fn given(&self, forge: Forge, api: &ServerUrl, session: &Session) -> anyhow::Result<Option<SecretString>> {
         if let Some(file) = &self.token_file {
             let text = secret::read_text(file)?;
@@ -60,13 +60,13 @@ impl TokenFile {
             return Ok(Some(token.to_owned().into()));
         }
         let given = session.environment.get(variable(forge)).map(str::trim).filter(|token| !token.is_empty());
-        // The variable is of the best-known server, unless the command itself names another one: hooks.toml, which came with the site, does
-        // not say where it goes.
+        // The variable is for the best-known server, unless the command line names another one: hooks.toml, which comes
+        // with the site, does not decide where it is sent.
         let is_named = self.api_url.as_ref().map_or_else(|| *api == forge.api(), |named| named == api);
         Ok(given.filter(|_| is_named).map(|token| token.to_owned().into()))
     }
 
-    /// The token, which is asked for when it is not given.
+    /// Returns the token. Asks the user if none is given.
     pub async fn needed(&self, forge: Forge, api: &ServerUrl, session: &Session) -> anyhow::Result<SecretString> {
         if let Some(token) = self.given(forge, api, session)? {
             return Ok(token);
@@ -119,7 +119,7 @@ impl Chosen {
     }
 }
 
-/// Where the forge is to send to.
+/// Returns the address of the site's web service, to which forges send.
 pub fn service(site: &Site) -> Result<ServerUrl, BadInput> {
     let url = site.web_url.as_ref().map(|setting| setting.value.clone());
     url.ok_or_else(|| BadInput {
@@ -128,12 +128,12 @@ pub fn service(site: &Site) -> Result<ServerUrl, BadInput> {
     })
 }
 
-/// The hooks of a forge.
+/// Returns the declared hooks of a forge.
 pub fn hooks_of(forge: Forge, site: &Site) -> anyhow::Result<Vec<Hook>> {
     Ok(site.hooks()?.into_iter().filter(|hook| hook.forge == forge).collect())
 }
 
-/// The hooks of a project: at least one.
+/// Returns the chosen hooks of a project, at least one.
 pub fn hooks_of_project(
     forge: Forge,
     project: &Project,
@@ -150,7 +150,7 @@ pub fn hooks_of_project(
     Ok(hooks)
 }
 
-/// The error of who names a hook that is not declared.
+/// Returns the error for a hook that is not declared.
 pub fn no_such_hook(forge: Forge, project: &Project) -> NotFound {
     let message = format!("no matching hook of {project} is declared");
     let hint = match forge {
@@ -160,7 +160,7 @@ pub fn no_such_hook(forge: Forge, project: &Project) -> NotFound {
     NotFound { message, hint }
 }
 
-/// The hooks of a pull request's project: at least one, and at the server that its address names.
+/// Returns the chosen hooks of a pull request's project, at least one, at the server that its address names.
 pub fn hooks_of_pull(
     forge: Forge,
     pull: &PullName,
@@ -180,7 +180,7 @@ pub fn hooks_of_pull(
     Ok(hooks)
 }
 
-/// Those at the server that is named, or at the only one: a token for one is not told to another.
+/// Returns the hooks at the named server, or at the only one: a token for one server is not sent to another.
 pub fn at_one_server(mut hooks: Vec<Hook>, token: &TokenFile) -> Result<Vec<Hook>, BadInput> {
     if let Some(api) = &token.api_url {
         hooks.retain(|hook| hook.api == *api);
@@ -195,7 +195,7 @@ pub fn at_one_server(mut hooks: Vec<Hook>, token: &TokenFile) -> Result<Vec<Hook
     Err(BadInput { message, hint: Some("choose one with --api-url; each server has its own token".to_owned()) })
 }
 
-/// The error of who names no server, where no declared hook does: a token for one server is not told to another.
+/// Returns the error for a project whose server is unknown, so that no token can be sent.
 pub fn no_server(project: &Project) -> BadInput {
     BadInput {
         message: format!("no hook names the server of {project} any longer"),
@@ -203,17 +203,17 @@ pub fn no_server(project: &Project) -> BadInput {
     }
 }
 
-/// A way to a hook's server.
+/// Returns a client for a hook's server.
 pub fn client(hook: &Hook, token: Option<SecretString>) -> Result<Client, ForgeError> {
     Client::new(hook.forge, &hook.api, token)
 }
 
-/// The site's credentials together with what commands read of them.
+/// Returns the keyring of the site's credentials.
 pub fn keyring(session: &Session, site: &Site) -> anyhow::Result<Keyring> {
     Ok(Keyring::new(session.credentials(site)?))
 }
 
-/// Pings a hook, and waits until its last delivery is another one than before.
+/// Pings a hook, and waits for its next delivery. Returns `None` if there was none in time.
 pub async fn ping(client: &Client, project: &Project, id: u64) -> Result<Option<Delivered>, ForgeError> {
     let before = client.last_delivery(project, id).await?.map(|delivered| delivered.id);
     client.ping(project, id).await?;
@@ -227,7 +227,7 @@ pub async fn ping(client: &Client, project: &Project, id: u64) -> Result<Option<
     }
 }
 
-/// Says how a ping went. Gives whether it was taken.
+/// Reports the outcome of a ping. Returns whether the service accepted it without trouble.
 pub fn tell_ping(delivered: Option<&Delivered>, forge: Forge, session: &Session) -> bool {
     let title = forge.title();
     match delivered {

@@ -113,7 +113,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
         );
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
-    // Everything that can be wrong is found before anything is changed.
+    // Errors are found before anything is changed.
     let token = if args.manual { None } else { Some(args.token.needed(forge, &hook.api, session).await?) };
     let client = access::client(&hook, token)?;
     let present = if args.manual {
@@ -127,7 +127,7 @@ pub async fn run(forge: Forge, args: AddArgs, session: &Session) -> anyhow::Resu
     };
 
     let secret = secrets::made(&hook, &service, &declared, &credentials)?;
-    // First what takes deliveries, then what sends them.
+    // The service has to accept deliveries before the forge sends them.
     site.declare_hook(&hook)?;
     if let Some(status_token) = status_token {
         token::store(forge, &hook.api, &hook.project, &status_token, &credentials)?;
@@ -206,7 +206,7 @@ fn missing(error: ForgeError, forge: Forge) -> anyhow::Error {
     }
 }
 
-/// The hook that the arguments, and who is asked, describe.
+/// Returns the hook that the arguments and the user's answers describe.
 async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook> {
     if forge == Forge::GitHub && args.project.as_str().matches('/').count() != 1 {
         return Err(
@@ -281,7 +281,7 @@ async fn hook(forge: Forge, args: &AddArgs, site: &Site) -> anyhow::Result<Hook>
     }
 }
 
-/// Each once: naming one twice is a slip.
+/// Returns each value once: a repeated one is a mistake.
 fn once<T: PartialEq + Clone>(given: &[T]) -> Vec<T> {
     let mut all: Vec<T> = Vec::with_capacity(given.len());
     for one in given {
@@ -292,14 +292,14 @@ fn once<T: PartialEq + Clone>(given: &[T]) -> Vec<T> {
     all
 }
 
-/// The project as its other hooks spell it: its secret has that name.
+/// Returns the project as its other hooks spell it, because its secret has that name.
 fn spelled(forge: Forge, api: &ServerUrl, project: &Project, site: &Site) -> anyhow::Result<Project> {
     let declared = access::hooks_of(forge, site)?;
     let known = declared.into_iter().find(|hook| hook.api == *api && hook.project.is(project.as_str()));
     Ok(known.map_or_else(|| project.clone(), |hook| hook.project))
 }
 
-/// What an administrator enters by hand.
+/// Prints what an administrator enters by hand.
 fn manual(hook: &Hook, url: &str, secret: &SecretString, session: &Session) -> anyhow::Result<ExitStatus> {
     let secret = secret.expose_secret();
     if session.ui.json {

@@ -1,4 +1,4 @@
-//! Which hooks at a forge stand for a declared one.
+//! Hooks at a forge that correspond to declared ones.
 
 use apt_ci::forge::Forge;
 use apt_ci::forge::hook::Hook;
@@ -9,16 +9,16 @@ use apt_ci::server_url::ServerUrl;
 
 /// A declared hook's counterpart at the forge.
 pub struct Counterpart<'p> {
-    /// The hooks that send what it asks for: at best one with its own address. Others that work may share the architectures.
+    /// Hooks that send its deliveries: usually one with its own address, or several that share its architectures.
     pub hooks: Vec<&'p PresentHook>,
-    /// How it differs from what was made there, if it does.
+    /// Difference from the declaration, if any.
     pub drift: Option<&'static str>,
-    /// The address that the first one is to have.
+    /// Address that the first hook should have.
     pub url: String,
 }
 
 impl Counterpart<'_> {
-    /// The hooks, each with the address that it is to have.
+    /// Returns the hooks, each with the address that it should have.
     pub fn addresses(&self) -> impl Iterator<Item = (&PresentHook, &str)> {
         let own = std::iter::once(self.url.as_str());
         let others = self.hooks.iter().skip(1).map(|hook| hook.url.as_str());
@@ -26,7 +26,7 @@ impl Counterpart<'_> {
     }
 }
 
-/// Finds a hook's counterpart among those that are present.
+/// Finds a hook's counterpart among the hooks at the forge.
 pub fn find<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook]) -> Option<Counterpart<'p>> {
     let url = hook.payload_url(service);
     let mut hooks: Vec<&PresentHook> = present.iter().filter(|present| accepts(hook, service, &present.url)).collect();
@@ -43,7 +43,7 @@ pub fn find<'p>(hook: &Hook, service: &ServerUrl, present: &'p [PresentHook]) ->
     Some(Counterpart { hooks, drift, url: if is_whole { first.url.clone() } else { url } })
 }
 
-/// What keeps a hook from sending what it was made for.
+/// Returns why a hook at the forge does not work as intended, if so.
 fn fault(present: &PresentHook) -> Option<&'static str> {
     match present {
         present if !present.active => Some("inactive"),
@@ -53,7 +53,7 @@ fn fault(present: &PresentHook) -> Option<&'static str> {
     }
 }
 
-/// What sends to this service and asks for nothing that is declared.
+/// Returns hooks at the forge that send to this service, but are not declared.
 pub fn strays(forge: Forge, hooks: &[&Hook], service: &ServerUrl, present: Vec<PresentHook>) -> Vec<PresentHook> {
     let is_stray =
         |url: &str| asked_at(url, forge, service).is_some() && !hooks.iter().any(|hook| accepts(hook, service, url));
@@ -65,7 +65,7 @@ pub fn accepts(hook: &Hook, service: &ServerUrl, url: &str) -> bool {
     asked_at(url, hook.forge, service).flatten().is_some_and(|query| hook.asked(&query).is_some())
 }
 
-/// What an address asks this service for; none for an address elsewhere. What it asks for may be nothing that can be understood.
+/// Returns the query of an address of this service: `None` for an address elsewhere, `Some(None)` for an invalid query.
 fn asked_at(url: &str, forge: Forge, service: &ServerUrl) -> Option<Option<Query>> {
     let below = url.strip_prefix(&format!("{service}/"))?;
     let (page, query) = below.split_once('?').unwrap_or((below, ""));

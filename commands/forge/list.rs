@@ -112,11 +112,11 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
         session.ui.note(format!("No hooks{of} are declared; run `apt-ci {forge} add-hook` to add one."));
     }
     const COLUMNS: [Column<'_>; 6] = [
-        Column::new("PROJECT"),
-        Column::new("TESTS"),
-        Column::new("STATE"),
-        Column::new("LAST DELIVERY"),
-        Column::new("WHEN"),
+        Column::new("PROJECT").wrap().least(14),
+        Column::new("TESTS").wrap().least(14),
+        Column::new("STATE").wrap(),
+        Column::new("LAST DELIVERY").wrap().least(12),
+        Column::new("WHEN").spare(),
         Column::new("ADDRESS").spare(),
     ];
     let now = Timestamp::now();
@@ -125,7 +125,7 @@ pub async fn run(forge: Forge, args: ListArgs, session: &Session) -> anyhow::Res
     Ok(exit)
 }
 
-/// The last delivery of a hook: of several that share its tests, the one that is wrong.
+/// Returns the last delivery of a hook: of several hooks that share its tests, a failed one.
 async fn last(client: &Client, project: &Project, found: &Counterpart<'_>) -> Result<Option<Delivered>, ForgeError> {
     let mut first = None;
     for hook in &found.hooks {
@@ -154,7 +154,7 @@ fn row(line: &Line, now: Timestamp) -> Vec<Cell> {
     ]
 }
 
-/// In words, what is wrong with a hook, if anything is.
+/// Returns the state of a hook in words.
 fn state(found: Option<Option<&Counterpart<'_>>>, last: Option<&Delivered>) -> String {
     let Some(found) = found else { return "declared".to_owned() };
     let Some(found) = found else { return "missing".to_owned() };

@@ -1,4 +1,4 @@
-//! `apt-ci github reconcile`: closes statuses that are pending for nothing.
+//! `apt-ci github reconcile`: closes pending statuses whose tests have ended.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
         Err(error @ JournalError::Busy(_)) => {
             let hint = "if `apt-ci serve` is running here, it updates statuses by itself (see its log); otherwise, wait for the \
                  other `reconcile`";
-            return Err(Unable { message: error.to_string(), hint }.into());
+            return Err(Unable { message: error.to_string(), hint: hint.into() }.into());
         }
         other => other?,
     };
@@ -48,7 +48,7 @@ pub async fn run(forge: Forge, args: ReconcileArgs, session: &Session) -> anyhow
     let since = now - SignedDuration::from_hours(24 * i64::from(args.days));
     let mut exit = ExitStatus::Success;
     journal.hurry().await?;
-    // What is written down first: it may not be queued, and then the forge shows nothing of it.
+    // Requests in the journal come first: they may not be queued, and then the forge does not show them.
     let mut could_not = |what: &str, failure: &dyn std::fmt::Display| {
         session.ui.warn(format!("{what}: {failure}"));
         exit = ExitStatus::Failure;

@@ -87,14 +87,14 @@ pub async fn run(forge: Forge, args: RemoveArgs, session: &Session) -> anyhow::R
     Ok(ExitStatus::Success)
 }
 
-/// The names of a project's secrets, of which no hook is left.
+/// Returns the names of the secrets of a project without hooks.
 fn secrets(project: &Project, hooks: &[Hook], declared: &[Hook]) -> Vec<String> {
     let mut names = secrets::own_packages(hooks, declared);
     names.extend([project.to_string(), next_name(project)]);
     names
 }
 
-/// Does what an earlier call has left, which died, or could not commit; or what is left to do after the declaration was taken out by hand.
+/// Finishes an earlier call that was interrupted or could not commit, or the removal of a declaration by hand.
 async fn rest(
     forge: Forge,
     args: &RemoveArgs,
@@ -109,7 +109,7 @@ async fn rest(
         .committed_hooks()?
         .into_iter()
         .partition(|hook| is_meant(hook) && args.chosen.means(hook) && !all.contains(hook));
-    // Other changes of the file are somebody else's, who commits them.
+    // Other changes of the file are left to whoever made them.
     let is_uncommitted = !gone.is_empty() && others == all;
     let project = gone.first().map_or(&args.project, |hook| &hook.project);
     let mut names = Vec::new();
@@ -137,7 +137,7 @@ async fn rest(
         let service = access::service(site)?;
         let declared: Vec<&Hook> = declared.iter().filter(|hook| is_meant(hook)).collect();
         let mut left = strays(forge, &declared, &service, client.hooks(project).await.map_err(later)?);
-        // Others may be somebody else's, whose change of the site has not come here yet.
+        // Others may be declared by a change of the site that has not arrived here yet.
         left.retain(|present| {
             gone.is_empty() || gone.iter().any(|hook| counterpart::accepts(hook, &service, &present.url))
         });
@@ -167,11 +167,11 @@ async fn rest(
 fn later(error: ForgeError) -> Unable {
     Unable {
         message: error.to_string(),
-        hint: "run this again when the forge is reachable, or use --manual to leave the forge unchanged",
+        hint: "run this again when the forge is reachable, or use --manual to leave the forge unchanged".into(),
     }
 }
 
-/// That a hook is not there any more is what is wanted.
+/// Treats a hook that is already gone as removed.
 fn removed(outcome: Result<(), ForgeError>) -> Result<(), ForgeError> {
     match outcome {
         Err(ForgeError::NotFound { .. }) => Ok(()),

@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use super::access::{self, Chosen, TokenFile};
 use super::secrets;
 use crate::session::Session;
-use crate::submit::{SubmitArgs, submit};
+use crate::submit::{QUEUED, SubmitArgs, submit};
 use crate::ui::error::{BadInput, Unable};
 use crate::ui::exit::ExitStatus;
-use crate::ui::table::{self, Cell, Column};
+use crate::ui::short_id::ShortIds;
+use crate::ui::table::{self, Cell};
 
 /// Timeout for the service's answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -81,42 +82,52 @@ pub async fn run(forge: Forge, args: RetryArgs, session: &Session) -> anyhow::Re
             "set its https:// address in apt-ci.toml, or use --direct to queue the requests without it".to_owned();
         return Err(BadInput { message, hint: Some(hint) }.into());
     }
-    let mut rows = Vec::new();
     let mut answers = Vec::new();
     for hook in &hooks {
         let secret = secrets::of(hook, &service, credentials)?.ok_or_else(|| Unable {
             message: format!("no secret for {}", hook.project),
             hint: "run `apt-ci credentials list` to list the credentials, or `apt-ci github sync` (or \
-                 gitlab) to create a secret and set it at the forge",
+                 gitlab) to create a secret and set it at the forge"
+                .into(),
         })?;
         let answer = match deliver(hook, &hook.payload_url(&service), &pull, &secret).await {
             Ok(answer) => answer,
             Err(error) => {
-                // What is queued already is told in any case.
+                // Requests that are already queued are reported in any case.
                 if !answers.is_empty() {
-                    show(rows, &answers, session)?;
+                    show(&answers, session)?;
                 }
                 return Err(error);
             }
         };
-        for request in answer.get("requests").and_then(Value::as_array).into_iter().flatten() {
-            let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-            rows.push(["queue", "package", "uuid"].map(|key| Cell::new(text(key))).into());
-        }
         answers.push(answer);
     }
-    if rows.is_empty() {
+    if requests(&answers).next().is_none() {
         session.ui.note("Nothing was queued: this commit is already queued.");
     }
-    show(rows, &answers, session)?;
+    show(&answers, session)?;
     Ok(ExitStatus::Success)
 }
 
-fn show(rows: Vec<Vec<Cell>>, answers: &[Value], session: &Session) -> anyhow::Result<()> {
+/// Returns the requests that the service names in its answers.
+fn requests(answers: &[Value]) -> impl Iterator<Item = &Value> {
+    answers.iter().filter_map(|answer| answer.get("requests")?.as_array()).flatten()
+}
+
+fn show(answers: &[Value], session: &Session) -> anyhow::Result<()> {
     if session.ui.json {
         return session.ui.json(&answers);
     }
-    table::print(&session.ui, &["QUEUE", "PACKAGE", "REQUEST"].map(Column::new), &rows)
+    let text = |request: &Value, key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let ids: Vec<String> = requests(answers).map(|request| text(request, "uuid")).collect();
+    let short = ShortIds::of(ids.iter().map(String::as_str));
+    let rows: Vec<Vec<Cell>> = requests(answers)
+        .zip(&ids)
+        .map(|(request, id)| {
+            vec![Cell::new(text(request, "queue")), Cell::new(text(request, "package")), short.cell(id)]
+        })
+        .collect();
+    table::print(&session.ui, &QUEUED, &rows)
 }
 
 fn narrowed(hook: Hook, chosen: &Chosen) -> Hook {
@@ -125,11 +136,11 @@ fn narrowed(hook: Hook, chosen: &Chosen) -> Hook {
     hook
 }
 
-/// Sends the service a signed event.
+/// Sends the service a signed event. Returns its answer.
 async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretString) -> anyhow::Result<Value> {
     let id = uuid::Uuid::new_v4().to_string();
     let body = payload(hook, pull, &id).to_string();
-    // A secret goes to nobody whom the service may point to.
+    // The secret does not follow redirects.
     let client = client_builder(&TIMEOUTS, reqwest::redirect::Policy::none()).build()?;
     let request = client.post(url).header("content-type", "application/json");
     let request = match hook.forge {
@@ -144,7 +155,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
     };
     let response = request.body(body).send().await.map_err(|error| Unable {
         message: format!("cannot reach the service at {}: {}", host(url), TIMEOUTS.reason(error)),
-        hint: "check that `apt-ci serve` is running there, or use --direct to queue the requests without it",
+        hint: "check that `apt-ci serve` is running there, or use --direct to queue the requests without it".into(),
     })?;
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
@@ -155,7 +166,7 @@ async fn deliver(hook: &Hook, url: &str, pull: &PullRequest, secret: &SecretStri
     let reason = answer.get("error").and_then(Value::as_str).unwrap_or("no reason given").to_owned();
     Err(Unable {
         message: format!("the service at {} answered {}: {reason}", host(url), status.as_u16()),
-        hint: "see its log for details, or use --direct to queue the requests without it",
+        hint: "see its log for details, or use --direct to queue the requests without it".into(),
     }
     .into())
 }
@@ -164,7 +175,8 @@ fn host(url: &str) -> &str {
     url.split("/request.cgi").next().and_then(|url| url.split("/webhooks/").next()).unwrap_or(url)
 }
 
-/// What the forge would send, as far as it is read; and something that is never the same twice.
+/// Returns what the service reads of the event that the forge would send, and a nonce, so that no two events are the
+/// same.
 fn payload(hook: &Hook, pull: &PullRequest, nonce: &str) -> Value {
     match hook.forge {
         Forge::GitHub => json!({

@@ -1,4 +1,4 @@
-//! `apt-ci github rotate-secret`: another secret, without a delivery that is refused meanwhile.
+//! `apt-ci github rotate-secret`: replaces a secret, without a refused delivery meanwhile.
 
 use apt_ci::forge::client::Client;
 use apt_ci::forge::hook::Hook;
@@ -59,7 +59,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         && credentials.get(hook_kind(forge), &next_name(&first.project).parse::<Name>()?)?.is_none()
     {
         let message = format!("no new secret for {} has been created yet", first.project);
-        return Err(Unable { message, hint: "run it with --manual alone first to create and print one" }.into());
+        return Err(Unable { message, hint: "run it with --manual alone first to create and print one".into() }.into());
     }
     let next = next_secret(first, &service, &credentials, session)?;
     let Some(client) = client else {
@@ -80,7 +80,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     let mut seen_everywhere = true;
     for hook in &hooks {
         let Some(found) = counterpart::find(hook, &service, &present) else {
-            // Nothing there signs with the old one.
+            // No hook there signs with the old secret.
             session.ui.warn(format!(
                 "{} does not exist at {}; run `apt-ci {forge} sync` to create it",
                 hook.title(),
@@ -97,7 +97,8 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
         return Err(Unable {
             message: "the service has not received a delivery with the new secret yet; both secrets stay valid"
                 .to_owned(),
-            hint: "give the service the current site and run this again, or use --force to remove the old secret now",
+            hint: "give the service the current site and run this again, or use --force to remove the old secret now"
+                .into(),
         }
         .into());
     }
@@ -105,7 +106,7 @@ pub async fn run(forge: Forge, args: RotateArgs, session: &Session) -> anyhow::R
     Ok(ExitStatus::Success)
 }
 
-/// The new secret: the one of an earlier call that did not come to its end, or another one.
+/// Returns the new secret: that of an interrupted rotation, or a random one.
 fn next_secret(
     hook: &Hook,
     service: &ServerUrl,
@@ -113,7 +114,7 @@ fn next_secret(
     session: &Session,
 ) -> anyhow::Result<SecretString> {
     let (kind, name) = (hook_kind(hook.forge), next_name(&hook.project).parse::<Name>()?);
-    // What the last step would refuse is found before the forge is asked to change anything.
+    // Errors of the last step are found before the forge is changed.
     let own = hook.project.as_str().parse::<Name>()?;
     credentials.planned(kind, &own, &secrets::details(hook, service), Timestamp::now())?.check()?;
     if let Some(secret) = secrets::kept(name.as_str(), hook, service, credentials)? {
@@ -127,7 +128,7 @@ fn next_secret(
     Ok(secret)
 }
 
-/// Whether the service has taken a delivery that was signed with the new secret.
+/// Pings a hook. Returns whether the service has accepted the delivery as signed with the new secret.
 async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> anyhow::Result<bool> {
     let delivered = access::ping(client, &hook.project, id).await?;
     let is_new = |delivered: &Delivered| {
@@ -141,7 +142,7 @@ async fn is_seen(client: &Client, hook: &Hook, id: u64, session: &Session) -> an
     Ok(delivered.as_ref().is_some_and(is_new))
 }
 
-/// The new secret becomes the only one. If this process dies in between, both are the same one.
+/// Makes the new secret the only one. If this process dies in between, both are the same.
 fn finish(
     hooks: &[Hook],
     next: &SecretString,
@@ -153,7 +154,7 @@ fn finish(
     let Some(first @ Hook { forge, project, .. }) = hooks.first() else { return Ok(()) };
     let details = secrets::details(first, service);
     credentials.set(hook_kind(*forge), &project.as_str().parse::<Name>()?, next, &details, Timestamp::now())?;
-    // The old one may have been under the name of the results, and would come back without the new one.
+    // The old secret may have had the package's name, under which it would be found again.
     let mut old = secrets::own_packages(hooks, &access::hooks_of(*forge, site)?);
     old.push(next_name(project));
     secrets::forget(&old, *forge, credentials)?;

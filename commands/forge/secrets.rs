@@ -1,8 +1,10 @@
-//! The secrets of hooks: a project's hooks have one, under its name; or each the one under the name of its results, as they came from
-//! `github-secrets.json`. The project's comes first.
+//! Secrets of hooks.
 //!
-//! All of them are for a forge that sends them, or what they sign, to the `service` of the site. A commit can have changed its address, so
-//! a secret that is sent there is given out only if it is bound to it.
+//! The hooks of a project share one secret, under the project's name; or each has one under the name of its package,
+//! from `github-secrets.json`. The project's secret comes first.
+//!
+//! The forge sends a secret, or what it signs, to the site's web service. A commit may have changed that address, so a
+//! secret is used only if it is bound to it.
 
 use apt_ci::forge::Forge;
 use apt_ci::forge::hook::Hook;
@@ -15,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::ui::error::Unable;
 use crate::ui::secret;
 
-/// The secret that a hook has.
+/// Returns the secret of a hook.
 pub fn of(hook: &Hook, service: &ServerUrl, credentials: &Credentials) -> anyhow::Result<Option<SecretString>> {
     for name in [hook.project.as_str(), hook.package.as_str()] {
         if let Some(secret) = named(name, hook, service, credentials)? {
@@ -36,7 +38,7 @@ fn named(
     Ok(found.filter(|secret| !secret.expose_secret().is_empty()))
 }
 
-/// The secret under a name, for the hook's forge to have: it is committed if a process that died has not done so.
+/// Returns the secret with this name for the hook's forge. Commits it if an interrupted process has not done so.
 pub fn kept(
     name: &str,
     hook: &Hook,
@@ -50,10 +52,11 @@ pub fn kept(
     Ok(found)
 }
 
-/// The secret that a hook is to have: its own, or a new one, which is stored. It becomes the project's; what the project's other hooks sign
-/// with stays good.
+/// Returns the secret that a hook should have: its own, or a new one, which is stored under the project's name. The
+/// secrets of the project's other hooks stay valid.
 ///
-/// One under the name of its results is not taken if another project has it: who knows a project's secret is not to sign for another one.
+/// A secret under the package's name is not used if another project has a hook with that name: whoever knows one
+/// project's secret must not be able to sign for another project.
 pub fn made(
     hook: &Hook,
     service: &ServerUrl,
@@ -76,7 +79,7 @@ pub fn made(
             others.push(secret);
         }
     }
-    // A rotation that is going on gives all of them this one.
+    // A rotation in progress gives all of them this secret.
     if others.len() > 1
         && let Some(next) = kept(next_name(project).as_str(), hook, service, credentials)?
     {
@@ -86,7 +89,7 @@ pub fn made(
         let message = format!("the hooks of {project} have different secrets");
         return Err(Unable {
             message,
-            hint: "run `apt-ci github rotate-secret` (or gitlab) to give all of them the same secret",
+            hint: "run `apt-ci github rotate-secret` (or gitlab) to give all of them the same secret".into(),
         }
         .into());
     }
@@ -96,12 +99,12 @@ pub fn made(
     Ok(secret)
 }
 
-/// What a new secret of a hook is bound to.
+/// Returns the servers that a new secret of a hook is bound to.
 pub fn details(hook: &Hook, service: &ServerUrl) -> Details {
     Details { service: Some(service.server()), ..Details::for_server(hook.api.server()) }
 }
 
-/// Takes away secrets under these names.
+/// Removes the secrets with these names.
 pub fn forget(names: &[String], forge: Forge, credentials: &Credentials) -> anyhow::Result<()> {
     for name in names {
         match credentials.remove(hook_kind(forge), &name.parse::<Name>()?) {
@@ -112,7 +115,8 @@ pub fn forget(names: &[String], forge: Forge, credentials: &Credentials) -> anyh
     Ok(())
 }
 
-/// The package names of a project's hooks that are no other project's: a secret under such a name is the project's alone.
+/// Returns the package names of hooks that no other project uses: a secret with such a name belongs to the hooks'
+/// project alone.
 pub fn own_packages(hooks: &[Hook], declared: &[Hook]) -> Vec<String> {
     let is_shared = |hook: &&Hook| {
         let project = hook.project.as_str();

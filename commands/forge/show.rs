@@ -19,9 +19,10 @@ use serde_json::json;
 use super::access::{self, Chosen, TokenFile};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
+use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 
-/// Results that are older are not looked at.
+/// Maximum age of results that are searched.
 const SINCE: SignedDuration = SignedDuration::from_hours(24 * 90);
 
 /// Show the tests of a pull request: status on the forge, request and result
@@ -82,7 +83,7 @@ pub async fn run(forge: Forge, args: ShowArgs, session: &Session) -> anyhow::Res
     show(&pull.commit.to_string(), &lines, session)
 }
 
-/// Finds out where the newest request of this commit is.
+/// Finds the newest request of this commit.
 async fn look(
     line: &mut Line,
     queue: &QueueName,
@@ -146,6 +147,7 @@ fn show(commit: &str, lines: &BTreeMap<String, Line>, session: &Session) -> anyh
         return session.ui.json(&document).map(|()| ExitStatus::Success);
     }
     session.ui.note(format!("Commit {commit}"));
+    let ids = ShortIds::of(lines.values().filter_map(|line| line.uuid.as_ref()).map(RequestId::as_str));
     let rows: Vec<Vec<Cell>> = lines
         .iter()
         .map(|(context, line)| {
@@ -160,17 +162,18 @@ fn show(commit: &str, lines: &BTreeMap<String, Line>, session: &Session) -> anyh
                 Cell::new(state),
                 Cell::new(description),
                 Cell::new(&line.place),
-                Cell::new(line.uuid.as_ref().map(RequestId::as_str).unwrap_or_default()),
+                ids.cell(line.uuid.as_ref().map(RequestId::as_str).unwrap_or_default()),
                 Cell::new(link),
             ]
         })
         .collect();
     const COLUMNS: [Column<'_>; 6] = [
-        Column::new("CONTEXT"),
+        Column::new("CONTEXT").wrap().least(16),
         Column::new("STATUS"),
-        Column::new("DESCRIPTION").spare(),
-        Column::new("PLACE"),
-        Column::new("REQUEST").spare(),
+        Column::new("DESCRIPTION").cut().spare(),
+        // The id of a run is never broken.
+        Column::new("PLACE").wrap().least(22),
+        Column::new("REQUEST"),
         Column::new("LINK").spare(),
     ];
     table::print(&session.ui, &COLUMNS, &rows)?;

@@ -1,4 +1,4 @@
-//! `apt-ci github sync`: makes the forge agree with the site.
+//! `apt-ci github sync`: makes the hooks at the forge match the site.
 
 use anyhow::Context as _;
 use apt_ci::forge::client::Client;
@@ -35,7 +35,7 @@ pub struct SyncArgs {
     token: TokenFile,
 }
 
-/// One thing to do.
+/// A change of a hook at the forge.
 struct Step<'a> {
     project: &'a Project,
     url: String,
@@ -92,7 +92,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
                     for (present, url) in found.addresses() {
                         let last = client.last_delivery(project, present.id).await?;
                         let is_refused = last.is_some_and(|last| last.status == Some(403));
-                        // Of the first one all that is wrong with the counterpart is mended.
+                        // The change of the first hook fixes everything that is wrong with the counterpart.
                         if let Some(why) = drift.take().or_else(|| is_refused.then_some("refused")) {
                             let what = What::Mend(hook, present.id, why);
                             steps.push(Step { project, url: url.to_owned(), what });
@@ -113,7 +113,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
                 url: stray.url,
                 what: What::Remove(stray.id),
             })),
-            // It may be at another server, or be gone.
+            // The project may be at another server, or be gone.
             Err(ForgeError::NotFound { .. }) => {}
             Err(error) => {
                 session.ui.warn(format!("cannot check {project}, of which only a secret is left: {error}"));
@@ -148,7 +148,7 @@ pub async fn run(forge: Forge, args: SyncArgs, session: &Session) -> anyhow::Res
     Ok(if all_taken { exit } else { ExitStatus::Failure })
 }
 
-/// Does a step. Gives whether the service takes what the hook sends then.
+/// Makes a change. Returns whether the service accepts the hook's deliveries afterwards.
 async fn take(
     step: &Step<'_>,
     client: &Client,
@@ -172,12 +172,12 @@ async fn take(
             return Ok(true);
         }
     };
-    // GitLab lets a hook that it has switched off send again when something of it was taken.
+    // GitLab enables a disabled hook again when one of its deliveries was accepted.
     let delivered = access::ping(client, project, id).await?;
     Ok(access::tell_ping(delivered.as_ref(), forge, session))
 }
 
-/// The projects that have a secret, and no hook any more: their last one may have been taken out of the file by hand.
+/// Returns the projects with a secret, but without a hook: the last one may have been removed from the file by hand.
 fn forgotten(forge: Forge, declared: &[Hook], credentials: &Credentials) -> anyhow::Result<Vec<Project>> {
     let of_kind = credentials.list()?.into_iter().filter(|entry| entry.kind == hook_kind(forge));
     let mut projects: Vec<Project> = of_kind.filter_map(|entry| entry.name.as_str().parse().ok()).collect();

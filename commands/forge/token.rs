@@ -1,4 +1,4 @@
-//! `apt-ci github set-token`: the token that statuses are set with.
+//! `apt-ci github set-token`: stores the token that sets statuses.
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,7 @@ pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Re
     if of_project.is_none() {
         session.ui.warn(format!("no hook of {} is declared yet", args.project));
     }
-    // The name that the hook has, whatever capitals were typed.
+    // The name as the hook spells it, whatever case was typed.
     let project = of_project.map_or(&args.project, |hook| &hook.project);
     let api = args.api_url.or_else(|| of_project.map(|hook| hook.api.clone())).unwrap_or_else(|| forge.api());
     let token = read(forge, &api, project, args.file.as_deref(), session).await?;
@@ -52,7 +52,7 @@ pub async fn run(forge: Forge, args: TokenArgs, session: &Session) -> anyhow::Re
     Ok(ExitStatus::Success)
 }
 
-/// Reads a token and tries it. Gives what is stored of it.
+/// Reads a token and tests it. Returns the form in which it is stored.
 pub async fn read(
     forge: Forge,
     api: &ServerUrl,
@@ -60,7 +60,7 @@ pub async fn read(
     file: Option<&Path>,
     session: &Session,
 ) -> anyhow::Result<SecretString> {
-    // An option without its value asks.
+    // An option without a value prompts for it.
     let file = file.filter(|file| !file.as_os_str().is_empty());
     let token = secret::read(file, &format!("Status token of {project}")).await?;
     let token: SecretString = token.expose_secret().trim().to_owned().into();
@@ -105,7 +105,7 @@ pub async fn read(
     })
 }
 
-/// Stores a token that was read, for this server alone.
+/// Stores a token, bound to this server.
 pub fn store(
     forge: Forge,
     api: &ServerUrl,

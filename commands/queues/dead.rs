@@ -1,8 +1,8 @@
-//! `apt-ci queues dead`: what is not run any more, and why; putting it back, or removing it.
+//! `apt-ci queues dead`: shows dead letters, puts them back, or removes them.
 
 use std::sync::Arc;
 
-use apt_ci::broker::{Message, Pile};
+use apt_ci::broker::{DeadLetter, Message, Pile};
 use apt_ci::release::QueueName;
 use apt_ci::request::Request;
 use apt_ci::site::Site;
@@ -10,7 +10,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::named::Meant;
-use super::show::{contents, document, request_cells};
+use super::show::{contents, document, request_cells, short_ids};
 use super::taking::{self, Destination, Errand, Named, Rule, TakingArgs};
 use crate::session::{Session, inspect};
 use crate::ui::exit::ExitStatus;
@@ -18,6 +18,15 @@ use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
 
 const DEAD: &[Pile] = &[Pile::Dead];
+
+const COLUMNS: [Column<'_>; 5] = [
+    Column::new("QUEUE"),
+    // A message that is no request is shown here, and can be long.
+    Column::new("PACKAGE").cut_late(),
+    Column::new("TRIGGERS").cut().spare(),
+    Column::new("REQUEST"),
+    Column::new("REASON").wrap().least(16),
+];
 
 /// Show dead letters and their reasons, requeue them, or remove them
 #[derive(clap::Args)]
@@ -68,9 +77,10 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
         Some(Command::Drop(pick)) => (pick, Destination::Record),
     };
     let everything = pick.meant.is_everything() && destination == Destination::Record;
+    let ids = pick.meant.ids();
     let meant = pick.meant.rule();
     let rule: Rule = match destination {
-        // What is no request would come back at once.
+        // A message that is no request would become a dead letter again at once.
         Destination::Origin => Arc::new(move |messages: &[Message]| {
             let mut places = meant(messages);
             places.retain(|place| messages.get(*place).is_some_and(|letter| Request::parse(&letter.body).is_ok()));
@@ -78,7 +88,7 @@ pub async fn run(args: DeadArgs, session: &Session, site: &Site) -> anyhow::Resu
         }),
         _ => meant,
     };
-    let errand = Errand { queues: Named::or_all(pick.queues, site), piles: DEAD, rule, everything, destination };
+    let errand = Errand { queues: Named::or_all(pick.queues, site), piles: DEAD, ids, rule, everything, destination };
     taking::run(errand, &pick.taking, session, site).await
 }
 
@@ -90,7 +100,7 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
     } else {
         queues
     };
-    let (mut rows, mut documents): (Vec<Vec<Cell>>, Vec<Value>) = (Vec::new(), Vec::new());
+    let mut letters: Vec<(QueueName, DeadLetter)> = Vec::new();
     let mut exit = ExitStatus::Success;
     for queue in queues {
         let contents = contents(&broker, &queue, usize::MAX, site).await?;
@@ -98,32 +108,33 @@ async fn list(queues: Vec<QueueName>, session: &Session, site: &Site) -> anyhow:
             session.ui.warn_lines(opaque_lines(&opaque));
             exit = ExitStatus::Failure;
         }
-        for letter in contents.dead {
-            let mut row = vec![Cell::new(&queue)];
-            row.extend(request_cells(&letter.body));
-            row.push(Cell::new(&letter.reason));
-            rows.push(row);
-            let mut one = document(&letter.body);
-            one["queue"] = json!(queue);
-            one["reason"] = json!(letter.reason);
-            documents.push(one);
-        }
+        letters.extend(contents.dead.into_iter().map(|letter| (queue.clone(), letter)));
     }
     broker.close().await;
     if session.ui.json {
+        let documents: Vec<Value> = letters
+            .iter()
+            .map(|(queue, letter)| {
+                let mut one = document(&letter.body);
+                one["queue"] = json!(queue);
+                one["reason"] = json!(letter.reason);
+                one
+            })
+            .collect();
         session.ui.json(&documents)?;
         return Ok(exit);
     }
-    if rows.is_empty() && exit == ExitStatus::Success {
+    if letters.is_empty() && exit == ExitStatus::Success {
         session.ui.note("No dead letters.");
     }
-    const COLUMNS: [Column; 5] = [
-        Column::new("QUEUE"),
-        Column::new("PACKAGE").cut(),
-        Column::new("TRIGGERS").cut().spare(),
-        Column::new("REQUEST").spare(),
-        Column::new("REASON").cut(),
-    ];
+    let ids = short_ids(letters.iter().map(|(_, letter)| letter.body.as_slice()));
+    let rows: Vec<Vec<Cell>> = letters
+        .iter()
+        .map(|(queue, letter)| {
+            let [package, triggers, id] = request_cells(&letter.body, &ids);
+            vec![Cell::new(queue), package, triggers, id, Cell::new(&letter.reason)]
+        })
+        .collect();
     table::print(&session.ui, &COLUMNS, &rows)?;
     Ok(exit)
 }

@@ -1,4 +1,4 @@
-//! When the queues will be worked off: from how long each package took the last time, and how many slots there are.
+//! Estimates of when queues will be empty, from the last duration of each package and the number of slots.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use apt_ci::runs;
 use apt_ci::store::Store;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-/// Of so many packages of a queue the last run is looked up; the others count as the average of those.
+/// Maximum number of packages of a queue whose last runs are looked up; the others count as their average.
 const PACKAGES: usize = 200;
-/// So many are looked up at the same time.
+/// Maximum number of lookups at the same time.
 const LOOKUPS: usize = 8;
 
-/// Where tests run: slots serve all contexts of a release and architecture.
+/// A release and architecture, of which slots serve all contexts.
 type Place = (Release, Architecture);
 
-/// When the last request of each queue will be done, from now on. A queue without any slot, or whose packages have never been tested, has
-/// no end that anybody could tell.
+/// Returns how long it takes until the last request of each queue is done. Queues without any slot, or whose packages
+/// have never been tested, are left out.
 pub async fn ends(
     states: &[QueueState],
     broker: &Broker,
@@ -34,7 +34,7 @@ pub async fn ends(
     let end = |(queue, seconds): (&QueueName, &Option<f64>)| {
         let place = (queue.release.clone(), queue.architecture.clone());
         let slots = *slots.get(&place).filter(|slots| **slots > 0)?;
-        // Slots turn to the queues in rotation, to bulk requests when nothing else waits.
+        // Slots serve the queues in rotation, and bulk requests when no others are queued.
         let others = work.iter().filter(|(other, _)| {
             let beside = other.release == queue.release && other.architecture == queue.architecture;
             beside && (other.context != Context::Huge || queue.context == Context::Huge)
@@ -50,7 +50,8 @@ fn waiting(state: &QueueState) -> u64 {
     state.ready + state.delayed + state.claimed
 }
 
-/// How many slots serve each place: those that wait do so at several of its queues, those that run are held up by one.
+/// Returns the number of slots that serve each place. Idle slots wait at several of its queues; busy ones are counted
+/// at one.
 fn slots(states: &[QueueState]) -> BTreeMap<Place, u64> {
     let mut slots: BTreeMap<Place, (u64, u64)> = BTreeMap::new();
     for state in states {
@@ -62,10 +63,10 @@ fn slots(states: &[QueueState]) -> BTreeMap<Place, u64> {
     slots.into_iter().map(|(place, (idle, busy))| (place, idle + busy)).collect()
 }
 
-/// How long all requests of a queue take one after the other, in seconds. Of what runs already, half is left.
+/// Returns how long all requests of a queue take one after the other, in seconds. Running tests count as half done.
 async fn seconds(queue: &QueueName, broker: &Broker, store: &Store) -> anyhow::Result<Option<f64>> {
     let contents = match broker.contents(queue, usize::MAX).await {
-        // Somebody has deleted it meanwhile.
+        // The queue was deleted meanwhile, or cannot be listed.
         Err(BrokerError::NoSuchQueue { .. } | BrokerError::Opaque(_)) => return Ok(None),
         other => other?,
     };

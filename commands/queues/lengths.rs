@@ -1,4 +1,4 @@
-//! `apt-ci queues` alone: how long the queues are.
+//! `apt-ci queues` without a subcommand: the lengths of the queues.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -18,7 +18,7 @@ use crate::ui::interrupt;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::{opaque_lines, when};
 
-/// Between two looks of `--watch`.
+/// Interval between refreshes with `--watch`.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args)]
@@ -37,7 +37,7 @@ pub struct LengthsArgs {
     all: bool,
 }
 
-/// The queues as they are now, and when each of them will be worked off.
+/// States of the queues, and estimates of when each will be empty.
 struct Look {
     states: Vec<QueueState>,
     ends: BTreeMap<QueueName, Duration>,
@@ -50,7 +50,7 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
         let message = format!("no releases are configured ({})", site.releases.origin);
         return Err(BadInput { message, hint: Some("add them to [releases] in apt-ci.toml".to_owned()) }.into());
     }
-    // One for all looks: it keeps what comes during them.
+    // One for all refreshes, so that Ctrl-C during one of them is not missed.
     let mut ctrl_c = pin!(interrupt::ctrl_c());
     loop {
         let look = tokio::select! {
@@ -72,7 +72,7 @@ pub async fn run(args: &LengthsArgs, session: &Session, site: &Site) -> anyhow::
     }
 }
 
-/// Who watches ends that so.
+/// Returns the exit status after Ctrl-C, which is the normal end of `--watch`.
 fn interrupted(args: &LengthsArgs) -> ExitStatus {
     if args.watch { ExitStatus::Success } else { ExitStatus::Interrupted }
 }
@@ -111,18 +111,18 @@ fn show(args: &LengthsArgs, look: &Look, session: &Session) -> anyhow::Result<()
             || !session.ui.terminal
             || state.ready + state.claimed + state.delayed + state.dead + state.consumers > 0
     });
-    // A program finds the same columns every time; a person is spared one that is seldom needed.
+    // Programs always get the same columns; people do not see one that is seldom needed.
     let some_delayed = busy.iter().any(|state| state.delayed > 0);
     let now = Timestamp::now();
     let rows: Vec<_> = busy.iter().map(|state| row(state, some_delayed, look.ends.get(&state.queue), now)).collect();
     let columns = [
         Column::new("QUEUE"),
-        Column::new("READY"),
-        Column::new("RUNNING"),
-        // A worker has one slot or several, each of which waits by itself.
-        Column::new("IDLE SLOTS").spare(),
-        Column::new("DEAD"),
-        Column::new("DELAYED"),
+        Column::new("READY").right(),
+        Column::new("RUNNING").right(),
+        // Each slot of a worker waits by itself.
+        Column::new("IDLE SLOTS").right().spare(),
+        Column::new("DEAD").right(),
+        Column::new("DELAYED").right(),
         Column::new("OLDEST").spare(),
         Column::new("DONE IN"),
     ];

@@ -1,4 +1,4 @@
-//! `apt-ci queues`: what waits, what runs, and what can never be run; and how requests are taken out.
+//! `apt-ci queues`: shows queues and their requests, and removes or moves requests.
 
 mod dead;
 mod estimate;
@@ -57,8 +57,8 @@ enum Command {
     Dead(dead::DeadArgs),
 }
 
-/// The queues that are meant when none is named: those of the site, or without [releases] of one, those of which the broker can tell.
-/// What cannot be seen is said.
+/// Returns the queues that are meant when none is named: those of the site, and without a site's [releases] also those
+/// that the broker reports. Warns if there may be others.
 async fn all(broker: &Broker, session: &Session, site: &Site) -> anyhow::Result<Vec<QueueName>> {
     let mut queues = site.queues();
     if site.releases.origin != Origin::Default {

@@ -1,4 +1,4 @@
-//! `apt-ci queues remove` and `purge`: what somebody names, or everything.
+//! `apt-ci queues remove` and `purge`: removes some or all queued requests.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::unquoted::Unquoted;
 
-/// What waits, a delay or a worker.
+/// Messages that wait for a worker, or for the end of a delay.
 pub const WAITING: &[Pile] = &[Pile::Delayed, Pile::Ready];
 
 /// Which requests are meant.
@@ -31,14 +31,19 @@ impl Meant {
         self.criteria.is_empty() && self.ids.is_empty()
     }
 
-    /// Whether a message is meant. What is no request is meant only when everything is.
+    /// Returns the given ids, each whole or its beginning.
+    pub fn ids(&self) -> Vec<RequestId> {
+        self.ids.clone()
+    }
+
+    /// Returns the rule that chooses messages, apart from their ids. Messages that are no requests are chosen only if
+    /// everything is.
     pub fn rule(self) -> Rule {
         Arc::new(move |messages: &[Message]| {
             let is_meant = |message: &Message| match Request::parse(&message.body) {
                 _ if self.is_everything() => true,
                 Err(_) => false,
-                Ok(request) if self.ids.is_empty() => self.criteria.iter().all(|criterion| criterion.matches(&request)),
-                Ok(request) => request.uuid().is_some_and(|id| self.ids.contains(id)),
+                Ok(request) => self.criteria.iter().all(|criterion| criterion.matches(&request)),
             };
             (0..messages.len()).filter(|place| messages.get(*place).is_some_and(is_meant)).collect()
         })
@@ -76,6 +81,7 @@ pub async fn remove(args: RemoveArgs, session: &Session, site: &Site) -> anyhow:
         queues: Named::ByUser(args.queues),
         piles: WAITING,
         everything: false,
+        ids: args.meant.ids(),
         rule: args.meant.rule(),
         destination: Destination::Record,
     };
@@ -103,6 +109,7 @@ pub async fn purge(args: PurgeArgs, session: &Session, site: &Site) -> anyhow::R
         queues: Named::ByUser(args.queues),
         piles: WAITING,
         everything: true,
+        ids: Vec::new(),
         rule: Meant::default().rule(),
         destination: Destination::Record,
     };

@@ -12,10 +12,20 @@ use serde_json::{Value, json};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
 use crate::ui::opaque_lines;
+use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 
-/// How many requests of a kind are shown unless somebody asks for more.
+/// Default maximum number of requests that are shown in each state.
 pub const LIMIT: usize = 1000;
+
+const COLUMNS: [Column<'_>; 5] = [
+    Column::new("STATE"),
+    // A message that is no request is shown here, and can be long.
+    Column::new("PACKAGE").cut_late(),
+    Column::new("TRIGGERS").cut().spare(),
+    Column::new("REQUEST"),
+    Column::new("REASON").wrap().least(16),
+];
 
 /// Show the requests of a queue
 #[derive(clap::Args)]
@@ -46,7 +56,7 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     let broker = session.broker(site).await?;
     let began = Instant::now();
     let contents = contents(&broker, queue, limit, site).await?;
-    // What cannot be shown can be counted.
+    // Requests that cannot be listed are counted.
     let state = match contents.hidden {
         Some(_) => broker.inspect(std::slice::from_ref(queue)).await?.pop(),
         None => None,
@@ -61,7 +71,7 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
         let (running, ready, delayed) = (list(claimed), list(ready), list(delayed));
         let mut document =
             json!({"queue": queue, "running": running, "ready": ready, "delayed": delayed, "dead": dead});
-        // Nobody takes what is not shown for what is not there.
+        // Null, so that a hidden list is not taken for an empty one.
         for (key, opaque) in [("ready", hidden), ("dead", hidden_dead)] {
             if opaque.is_some() {
                 document[key] = Value::Null;
@@ -71,22 +81,20 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
         return Ok(tell_hidden(&contents, state.as_ref(), session));
     }
     let states = [("running", &contents.claimed), ("ready", &contents.ready), ("delayed", &contents.delayed)];
-    let mut rows: Vec<Vec<Cell>> =
-        states.into_iter().flat_map(|(state, bodies)| bodies.iter().map(move |body| row(state, body, ""))).collect();
-    rows.extend(contents.dead.iter().map(|letter| row("dead", &letter.body, &letter.reason)));
+    let live = states.into_iter().flat_map(|(state, bodies)| bodies.iter().map(move |body| (state, body, "")));
+    let dead = contents.dead.iter().map(|letter| ("dead", &letter.body, letter.reason.as_str()));
+    let messages: Vec<(&str, &Vec<u8>, &str)> = live.chain(dead).collect();
+    let ids = short_ids(messages.iter().map(|(_, body, _)| body.as_slice()));
+    let row = |(state, body, reason): &(&str, &Vec<u8>, &str)| {
+        let [package, triggers, id] = request_cells(body, &ids);
+        vec![Cell::new(state), package, triggers, id, Cell::new(reason)]
+    };
+    let rows: Vec<Vec<Cell>> = messages.iter().map(row).collect();
     if rows.is_empty() && contents.hidden.is_none() && contents.hidden_dead.is_none() {
         session.ui.note(format!("{queue} is empty."));
         return Ok(ExitStatus::Success);
     }
-    let columns = [
-        Column::new("STATE"),
-        // A message that is no request is shown here, and can be long.
-        Column::new("PACKAGE").cut(),
-        Column::new("TRIGGERS").cut().spare(),
-        Column::new("REQUEST"),
-        Column::new("REASON").cut(),
-    ];
-    table::print(&session.ui, &columns, &rows)?;
+    table::print(&session.ui, &COLUMNS, &rows)?;
     let lists = [&contents.ready, &contents.claimed, &contents.delayed].map(Vec::len);
     let longest = lists.into_iter().chain([contents.dead.len()]).max();
     if longest >= Some(limit) {
@@ -100,7 +108,7 @@ pub async fn show(queue: &QueueName, limit: usize, session: &Session, site: &Sit
     Ok(tell_hidden(&contents, state.as_ref(), session))
 }
 
-/// Says what is not shown, and why.
+/// Reports what is not shown, and why. Returns the exit status.
 fn tell_hidden(contents: &QueueContents, state: Option<&QueueState>, session: &Session) -> ExitStatus {
     if let (Some(opaque), Some(state)) = (&contents.hidden, state) {
         session.ui.note(format!("{} more requests are waiting in {}.", state.ready, state.queue));
@@ -112,7 +120,7 @@ fn tell_hidden(contents: &QueueContents, state: Option<&QueueState>, session: &S
     if contents.hidden.is_some() || contents.hidden_dead.is_some() { ExitStatus::Failure } else { ExitStatus::Success }
 }
 
-/// What can be seen of a queue. One that does not exist is refused with the names of its neighbours.
+/// Returns what can be seen of a queue. The error for a queue that does not exist names similar ones.
 pub async fn contents(broker: &Broker, queue: &QueueName, limit: usize, site: &Site) -> anyhow::Result<QueueContents> {
     match broker.visible_contents(queue, limit).await {
         Err(BrokerError::NoSuchQueue { queue, .. }) => {
@@ -123,7 +131,7 @@ pub async fn contents(broker: &Broker, queue: &QueueName, limit: usize, site: &S
     }
 }
 
-/// A message for programs, without tokens. What is not a request is given as text.
+/// Returns a message for programs, without tokens. A message that is no request is given as text.
 pub fn document(body: &[u8]) -> Value {
     match Request::parse(body) {
         Err(_) => json!({"body": shown(body)}),
@@ -131,22 +139,24 @@ pub fn document(body: &[u8]) -> Value {
     }
 }
 
-fn row(state: &str, body: &[u8], reason: &str) -> Vec<Cell> {
-    let mut row = vec![Cell::new(state)];
-    row.extend(request_cells(body));
-    row.push(Cell::new(reason));
-    row
+/// Returns what shortens the ids of the requests among these messages.
+pub fn short_ids<'a>(bodies: impl IntoIterator<Item = &'a [u8]>) -> ShortIds {
+    let requests = bodies.into_iter().filter_map(|body| Request::parse(body).ok());
+    let ids: Vec<String> = requests.filter_map(|request| request.uuid().map(ToString::to_string)).collect();
+    ShortIds::of(ids.iter().map(String::as_str))
 }
 
-/// A message in three cells: package, triggers, and id. What is not a request is shown as the text that it is.
-pub fn request_cells(body: &[u8]) -> [Cell; 3] {
-    let cells = match Request::parse(body) {
+/// Returns a message in three cells: package, triggers, and id. A message that is no request is shown as text.
+pub fn request_cells(body: &[u8], ids: &ShortIds) -> [Cell; 3] {
+    match Request::parse(body) {
         Ok(request) => {
             let triggers: Vec<String> = request.parameters().triggers.iter().map(ToString::to_string).collect();
             let id = request.uuid().map(ToString::to_string).unwrap_or_default();
-            [request.package().to_string(), triggers.join(" "), id]
+            [Cell::new(request.package()), Cell::new(triggers.join(" ")), ids.cell(&id)]
         }
-        Err(_) => [shown(body).escape_debug().take(60).collect(), String::new(), String::new()],
-    };
-    cells.map(Cell::new)
+        Err(_) => {
+            let text: String = shown(body).escape_debug().take(60).collect();
+            [Cell::new(text), Cell::new(""), Cell::new("")]
+        }
+    }
 }

@@ -1,32 +1,44 @@
-//! Taking requests out of queues: looking, asking, writing down, taking, and telling.
+//! Removal of messages from queues: plan, confirm, save, remove, report.
 //!
-//! What is meant is chosen twice by the same rule: for the look, and again among what is there when it is taken, because workers go on
-//! meanwhile. So a request that a worker has taken in between is left to it.
+//! The same rule chooses messages twice: for the plan, and again among those that are there at the removal, because
+//! workers continue meanwhile. A request that a worker has taken in between stays with it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 use apt_ci::broker::{Broker, BrokerError, Message, Opaque, Pile, QueueContents};
 use apt_ci::release::QueueName;
-use apt_ci::request::Request;
+use apt_ci::request::{Request, RequestId};
 use apt_ci::site::Site;
 use apt_ci::submitted::Notes;
 use serde_json::{Value, json};
 
-use super::show::{contents, document, request_cells};
+use super::show::{contents, document, request_cells, short_ids};
 use crate::record::{Record, Unfinished};
+use crate::request_ref::{self, Candidate};
 use crate::session::{Session, inspect};
 use crate::ui::ask;
+use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
 use crate::ui::interrupt;
 use crate::ui::opaque_lines;
 use crate::ui::table::{self, Cell, Column};
 
-/// The folder of what was removed, in the site's state folder.
+/// Folder of removed requests, in the site's state folder.
 const REMOVED: &str = "removed";
 
-/// So many requests are shown to a person who is asked about them.
+/// Maximum number of requests that are shown in a confirmation.
 const SHOWN: usize = 20;
+
+/// Columns of removed requests. Nothing is cut, because confirmations show them.
+const COLUMNS: [Column<'_>; 5] = [
+    Column::new("QUEUE"),
+    Column::new("PACKAGE").wrap(),
+    Column::new("TRIGGERS").wrap().least(12),
+    Column::new("REQUEST"),
+    Column::new("REASON").wrap().least(12),
+];
 
 #[derive(clap::Args)]
 pub struct TakingArgs {
@@ -38,56 +50,87 @@ pub struct TakingArgs {
     pub yes: bool,
 }
 
-/// Chooses, among the messages of a pile in their order, the places of those that are meant.
+/// Returns the places of the messages that are meant, among the messages of a pile in their order.
 pub type Rule = Arc<dyn Fn(&[Message]) -> Vec<usize> + Send + Sync>;
 
-/// Where what is taken out goes.
+/// Destination of removed messages.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// Nowhere: it is written down.
+    /// A file.
     Record,
-    /// To the end of this queue.
+    /// The end of this queue.
     Queue(QueueName),
-    /// To the end of the queue that it came from.
+    /// The end of the queue that each message came from.
     Origin,
 }
 
-/// What is taken out, of which queues, and where to.
+/// A removal: of which messages, from which queues, to which destination.
 pub struct Errand {
-    /// The queues. One that does not exist is an error when somebody has named it.
+    /// The queues. A queue that does not exist is an error if the user has named it.
     pub queues: Named,
-    /// Those that wait out a delay first: one whose delay ends meanwhile is found among those that are ready.
+    /// Delayed messages come first: one whose delay ends meanwhile is then found among the ready ones.
     pub piles: &'static [Pile],
-    /// Whether the rule means every message, so that none has to be given back.
+    /// Whether the rule chooses every message, so that none has to be put back.
     pub everything: bool,
+    /// Only requests with these ids, each whole or its beginning; any request when there are none.
+    pub ids: Vec<RequestId>,
     pub rule: Rule,
     pub destination: Destination,
 }
 
-/// Queues, and whether somebody has named them.
+impl Errand {
+    /// Lets the rule choose only requests whose ids are meant.
+    fn narrow(&mut self, is_meant: impl Fn(&RequestId) -> bool + Send + Sync + 'static) {
+        let rule = Arc::clone(&self.rule);
+        self.rule = Arc::new(move |messages: &[Message]| {
+            let mut places = rule(messages);
+            places.retain(|place| messages.get(*place).and_then(id).is_some_and(|id| is_meant(&id)));
+            places
+        });
+    }
+}
+
+/// Returns the id of a request.
+fn id(message: &Message) -> Option<RequestId> {
+    Request::parse(&message.body).ok()?.uuid().cloned()
+}
+
+/// Returns the ids of the requests that the texts name, each by its id or the beginning of it.
+fn whole_ids(texts: &[RequestId], taken: &[Taken]) -> Result<HashSet<RequestId>, BadInput> {
+    let ids: Vec<RequestId> = taken.iter().filter_map(|taken| id(&taken.message)).collect();
+    let mut whole = HashSet::new();
+    for text in texts {
+        let candidates = ids.iter().map(|id| Candidate { id: id.as_str(), package: None });
+        let place = request_ref::find(text.as_str(), candidates)?;
+        whole.extend(place.and_then(|place| ids.get(place)).cloned());
+    }
+    Ok(whole)
+}
+
+/// Queues, and whether the user has named them.
 pub enum Named {
     ByUser(Vec<QueueName>),
     BySite(Vec<QueueName>),
 }
 
 impl Named {
-    /// The queues that are named, or else all of the site.
+    /// Returns the named queues, or else all of the site.
     pub fn or_all(queues: Vec<QueueName>, site: &Site) -> Self {
         if queues.is_empty() { Self::BySite(site.queues()) } else { Self::ByUser(queues) }
     }
 }
 
-/// A message that was, or would be, taken out.
+/// A message that was, or would be, removed.
 struct Taken {
     queue: QueueName,
     message: Message,
 }
 
-/// What would be taken out.
+/// Messages that would be removed.
 #[derive(Default)]
 struct Plan {
     messages: Vec<Taken>,
-    /// How many cannot be shown before they are taken out, and why.
+    /// Numbers of messages that cannot be shown before their removal, each with the reason.
     unseen: Vec<(u64, Opaque)>,
     queues: Vec<QueueName>,
 }
@@ -105,11 +148,8 @@ impl Plan {
     }
 }
 
-pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
+pub async fn run(mut errand: Errand, args: &TakingArgs, session: &Session, site: &Site) -> anyhow::Result<ExitStatus> {
     let asks = !args.dry_run && !args.yes;
-    if asks {
-        ask::somebody()?;
-    }
     let broker = session.broker(site).await?;
     if let Destination::Queue(to) = &errand.destination {
         must_exist(to, &broker, site).await?;
@@ -122,7 +162,18 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     for one in &unfinished {
         session.ui.note(one.said());
     }
-    let planned = plan(&errand, &broker, site).await?;
+    let beginnings = errand.ids.clone();
+    if !beginnings.is_empty() {
+        let given = beginnings.clone();
+        errand.narrow(move |id| given.iter().any(|beginning| id.as_str().starts_with(beginning.as_str())));
+    }
+    let mut planned = plan(&errand, &broker, site).await?;
+    if !beginnings.is_empty() {
+        let whole = whole_ids(&beginnings, &planned.messages)?;
+        planned.messages.retain(|taken| id(&taken.message).is_some_and(|id| whole.contains(&id)));
+        // A request that comes later with the same beginning is another one.
+        errand.narrow(move |id| whole.contains(id));
+    }
     if planned.count() == 0 {
         session.ui.note("No requests match.");
         report(&[], session)?;
@@ -139,6 +190,7 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
         return Ok(ExitStatus::Success);
     }
     if asks {
+        ask::somebody()?;
         show(&planned.messages[..planned.messages.len().min(SHOWN)], session, true)?;
         if planned.messages.len() > SHOWN {
             session.ui.note(format!("… and {} more", planned.messages.len() - SHOWN));
@@ -174,18 +226,18 @@ pub async fn run(errand: Errand, args: &TakingArgs, session: &Session, site: &Si
     if is_removal {
         Notes::of(&site.state_dir, &site.queue.value).forget(requests.iter().filter_map(Request::uuid));
     }
-    // Who was asked has seen them.
+    // A user who was asked has seen them.
     if !asks || session.ui.json {
         report(&taken, session)?;
     }
     session.ui.note(words.done(taken.len(), planned.count(), &record));
-    // Only now: a call that is killed before it has named its file leaves that to the next one.
+    // After the file is named: a killed call leaves that to the next one.
     record.finish();
     unfinished.into_iter().for_each(Unfinished::forget);
     Ok(ExitStatus::Success)
 }
 
-/// The queues that the site configures are its own to make; any other has to be there.
+/// Refuses a queue that does not exist, unless it is one of the site's own, which are created.
 async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> anyhow::Result<()> {
     if !site.queues().contains(queue) && broker.existing(std::slice::from_ref(queue)).await?.is_empty() {
         let nearest = broker.nearest(queue, &site.queues()).await?;
@@ -194,10 +246,10 @@ async fn must_exist(queue: &QueueName, broker: &Broker, site: &Site) -> anyhow::
     Ok(())
 }
 
-/// What would be taken out now.
+/// Returns what would be removed now.
 ///
 /// # Errors
-/// Those of the broker; and when something would have to be looked into that cannot be, before anything is changed.
+/// Those of the broker, and a queue that cannot be listed although only some of its messages are meant.
 async fn plan(errand: &Errand, broker: &Broker, site: &Site) -> anyhow::Result<Plan> {
     let mut planned = Plan::default();
     let queues = match &errand.queues {
@@ -235,7 +287,7 @@ async fn plan(errand: &Errand, broker: &Broker, site: &Site) -> anyhow::Result<P
     Ok(planned)
 }
 
-/// Why a pile cannot be seen.
+/// Returns why a pile cannot be seen, if so.
 fn hidden(contents: &QueueContents, pile: Pile) -> Option<&Opaque> {
     match pile {
         Pile::Ready => contents.hidden.as_ref(),
@@ -312,32 +364,24 @@ fn report(taken: &[Taken], session: &Session) -> anyhow::Result<()> {
     show(taken, session, false)
 }
 
-/// `asking`: for the person who is asked; otherwise the outcome, which is data.
+/// Shows messages: with `asking` for a confirmation, otherwise as the outcome, which is data.
 fn show(taken: &[Taken], session: &Session, asking: bool) -> anyhow::Result<()> {
     if asking && session.ui.json {
         return Ok(());
     }
+    let ids = short_ids(taken.iter().map(|taken| taken.message.body.as_slice()));
     let rows: Vec<Vec<Cell>> = taken
         .iter()
         .map(|Taken { queue, message }| {
-            let mut row = vec![Cell::new(queue)];
-            row.extend(request_cells(&message.body));
-            row.push(Cell::new(message.reason.as_deref().unwrap_or_default()));
-            row
+            let [package, triggers, id] = request_cells(&message.body, &ids);
+            let reason = message.reason.as_deref().unwrap_or_default();
+            vec![Cell::new(queue), package, triggers, id, Cell::new(reason)]
         })
         .collect();
-    const COLUMNS: [Column; 5] = [
-        Column::new("QUEUE"),
-        // A message that is no request is shown here, and can be long.
-        Column::new("PACKAGE").cut(),
-        Column::new("TRIGGERS").cut().spare(),
-        Column::new("REQUEST"),
-        Column::new("REASON").cut(),
-    ];
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-/// How it is said.
+/// Sentences about a removal.
 struct Words<'a> {
     destination: &'a Destination,
 }

@@ -1,4 +1,4 @@
-//! `apt-ci queues dedupe` and `supersede`: what need not be run.
+//! `apt-ci queues dedupe` and `supersede`: removes requests that need not be run.
 
 use std::sync::Arc;
 
@@ -67,9 +67,10 @@ async fn tidy(
     };
     let errand = Errand {
         queues: Named::or_all(args.queues, site),
-        // What waits out a delay has failed before, which the others have not.
+        // Delayed requests have failed before, unlike the others.
         piles: &[Pile::Ready],
         everything: false,
+        ids: Vec::new(),
         rule: Arc::new(rule),
         destination: Destination::Record,
     };

@@ -1,4 +1,4 @@
-//! `apt-ci queues move`: from one queue to another.
+//! `apt-ci queues move`: moves requests from one queue to another.
 
 use apt_ci::release::QueueName;
 use apt_ci::site::Site;
@@ -37,6 +37,7 @@ pub async fn run(args: MoveArgs, session: &Session, site: &Site) -> anyhow::Resu
         queues: Named::ByUser(vec![args.from]),
         piles: WAITING,
         everything: args.meant.is_everything(),
+        ids: args.meant.ids(),
         rule: args.meant.rule(),
         destination: Destination::Queue(args.to),
     };

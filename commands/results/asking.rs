@@ -1,4 +1,4 @@
-//! Where answers about runs come from: the index as long as it tells all, or else the store itself.
+//! Queries for runs, answered by the index if it is complete, or else by the store.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::when::{self, Since};
 
-/// For so long an index is believed without a question to the store. Who follows notes more often that nothing was missed.
+/// Time for which an index is trusted without a query of the store. `apt-ci index --follow` confirms it more often.
 const FRESH: Duration = Duration::from_secs(15);
 
 /// Which runs are meant.
@@ -76,7 +76,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// The question about a package, or about all.
+    /// Returns the query for a package, or for all.
     pub fn question(&self, package: Option<SourcePackage>, latest: bool, site: &Site) -> anyhow::Result<Question> {
         Ok(Question {
             origin: self.ppa.as_deref().map(ppa).transpose()?.unwrap_or_default(),
@@ -93,7 +93,7 @@ impl Conditions {
     }
 }
 
-/// An outcome by its word.
+/// Parses an outcome.
 pub fn outcome(text: &str) -> Result<Outcome, String> {
     let known = Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text);
     known.ok_or_else(|| format!("expected one of: {}", Outcome::ALL.map(Outcome::as_str).join(", ")))
@@ -108,7 +108,7 @@ fn ppa(text: &str) -> anyhow::Result<Origin> {
     Ok(Origin::ppa(ppa.owner(), ppa.name()))
 }
 
-/// The releases that are named, or else all of the site.
+/// Returns the named releases, or else all of the site.
 pub fn releases(named: &[Release], site: &Site) -> anyhow::Result<Vec<Release>> {
     let releases: Vec<Release> =
         if named.is_empty() { site.releases.value.keys().cloned().collect() } else { named.to_vec() };
@@ -120,7 +120,7 @@ pub fn releases(named: &[Release], site: &Site) -> anyhow::Result<Vec<Release>> 
     Ok(releases)
 }
 
-/// The runs that are meant, newest first, at most `limit`; and whether there are more.
+/// Returns the runs that match, newest first, at most `limit`, and whether there are more.
 pub async fn ask(
     question: &Question,
     limit: usize,
@@ -135,14 +135,15 @@ pub async fn ask(
     }
 }
 
-/// The runs that are meant, as the store itself tells.
+/// Returns the runs that match, from the store itself.
 async fn ask_store(question: &Question, limit: usize, store: &Store) -> anyhow::Result<(Vec<StoredRun>, bool)> {
     let mut runs = Vec::new();
     let (mut refused, mut read) = (None, 0);
     for release in &question.releases {
         for container in question.origin.containers(release) {
             match runs::in_container(store, &container, release, question, limit).await {
-                // A PPA's private container is there for few; and who has no credentials is refused a container that is not there.
+                // A PPA's private container is readable for few, and without credentials a missing container is
+                // refused, too.
                 Err(error @ StoreError::Refused { .. }) => refused = Some(error),
                 found => {
                     runs.extend(found?);
@@ -160,7 +161,7 @@ async fn ask_store(question: &Question, limit: usize, store: &Store) -> anyhow::
     Ok((runs, more))
 }
 
-/// The public runs of a release since a time, as the store itself tells.
+/// Returns the public runs of a release since a time, from the store itself.
 pub async fn since(
     release: &Release,
     architecture: Option<&Architecture>,
@@ -176,8 +177,8 @@ pub async fn since(
     Ok(ask_store(&question, usize::MAX, store).await?.0)
 }
 
-/// What the index answers, if it tells all that the store has of these releases. It is a copy: when it cannot be read, the store is asked
-/// as if there were none.
+/// Returns the answer of the index, if it has all results of these releases. An index that cannot be read is ignored
+/// with a warning, because it is only a copy.
 pub async fn from_index<T>(
     releases: &[Release],
     origin: &Origin,
@@ -190,7 +191,7 @@ pub async fn from_index<T>(
     match fresh.and_then(|index| index.as_ref().map(ask).transpose()) {
         Ok(answer) => answer,
         Err(error) => {
-            // A command may ask more than once.
+            // A command may query more than once.
             static TOLD: Once = Once::new();
             TOLD.call_once(|| session.ui.warn(format!("{error}; querying the store instead")));
             None
@@ -198,7 +199,7 @@ pub async fn from_index<T>(
     }
 }
 
-/// The index, if it tells all that the store has of these releases.
+/// Returns the index, if it has all results of these releases.
 async fn fresh_index(
     releases: &[Release],
     origin: &Origin,
@@ -211,10 +212,10 @@ async fn fresh_index(
     let mut oldest: Option<Timestamp> = None;
     for container in releases.iter().flat_map(|release| origin.containers(release)) {
         let Some(checked) = index.checked(&container)? else {
-            // Most PPAs have no private container; whether there is one now only the store knows.
+            // Most PPAs have no private container; only the store knows whether there is one now.
             match store.amount(&container).await {
                 Err(StoreError::NotFound(_)) => continue,
-                // So is a container that is not there to who has no credentials.
+                // Without credentials, a missing container is refused, too.
                 Ok(None) if releases.len() > 1 || *origin != Origin::Release => continue,
                 _ => return Ok(None),
             }

@@ -1,4 +1,4 @@
-//! `apt-ci results diff` and `blame`: what changed between two runs.
+//! `apt-ci results diff` and `blame`: differences between two runs.
 
 use apt_ci::compare::{Change, Comparison, Turn};
 use apt_ci::request::SourcePackage;
@@ -70,7 +70,7 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
         ..Question::default()
     };
     let (mut runs, _) = ask(&question, usize::MAX, session, site, &store).await?;
-    // A branch's tests break without the package's doing.
+    // Runs of branches say nothing about the package.
     runs.retain(|run| !run.is_branch());
     let mut places: Vec<String> =
         runs.iter().map(|run| format!("-s {} -a {}", run.path.release, run.path.architecture)).collect();
@@ -112,9 +112,9 @@ pub async fn blame(args: &BlameArgs, session: &Session, site: &Site) -> anyhow::
     }
 }
 
-/// What is known about a run that was the first to fail.
+/// Facts about the first failed run.
 struct Blamed {
-    /// How often the package has failed since it passed.
+    /// Number of failures since the last pass.
     failures: usize,
     verdict: Verdict,
 }
@@ -146,13 +146,13 @@ async fn tell(
             let (outcome, version) = (run.outcome(), plain(&run.summary.version));
             let path = &run.path;
             let age = when::ago(run.id.published(), now);
-            session.ui.data(format!(
-                "{word:<7} {} {}  {} {version} in {} on {}, {age}",
+            session.ui.prose(format!(
+                "{word:<7} {} {} {} {version} in {} on {}, {age}",
                 run.id, outcome, path.package, path.release, path.architecture
             ))?;
         }
         if let Some(Blamed { failures, verdict }) = blamed {
-            session.ui.data(format!("{}: {}.", verdict.meaning, verdict.reason))?;
+            session.ui.prose(format!("{}: {}.", verdict.meaning, plain(&verdict.reason)))?;
             let since = if *failures == 1 { "once".to_owned() } else { format!("{failures} times in a row") };
             session.ui.data(format!("It has failed {since} since it last passed."))?;
         }
@@ -208,6 +208,11 @@ async fn tell(
     if rows.is_empty() {
         session.ui.note("No differences: same triggers, same tests, same packages in the testbed.");
     }
-    let columns = [Column::new("WHAT"), Column::new("NAME"), Column::new("BEFORE").cut(), Column::new("AFTER").cut()];
-    table::print(&session.ui, &columns, &rows)
+    const COLUMNS: [Column<'_>; 4] = [
+        Column::new("WHAT"),
+        Column::new("NAME").wrap().least(16),
+        Column::new("BEFORE").wrap().least(14),
+        Column::new("AFTER").wrap().least(14),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
 }

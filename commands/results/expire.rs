@@ -1,4 +1,4 @@
-//! `apt-ci results expire` and `drop-release`: what nobody needs any more.
+//! `apt-ci results expire` and `drop-release`: removes results that are no longer needed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::Since;
 use crate::ui::{ask, progress};
 
-/// So many objects are removed before it is told how far it has come.
+/// Number of objects that are removed between two updates of the progress.
 const PIECE: usize = 1000;
 
 /// Remove old runs from the store
@@ -72,13 +72,13 @@ struct Certainty {
     confirm: Option<String>,
 }
 
-/// What is to be removed from a container.
+/// Objects to remove from a container.
 #[derive(Default)]
 struct Doomed {
     objects: Vec<String>,
     bytes: u64,
     runs: usize,
-    /// Whether nothing stays, so that the container goes as well.
+    /// Whether everything is removed, and the container as well.
     whole: bool,
 }
 
@@ -129,15 +129,19 @@ fn check(certainty: &Certainty, release: &Release) -> anyhow::Result<()> {
             let message = format!("--confirm {name} does not match the release {release}");
             Err(BadInput { message, hint: None }.into())
         }
-        None if !certainty.dry_run => ask::somebody().map_err(|BadInput { message, .. }| {
-            let hint = Some(format!("use --dry-run to see what would be removed, or --confirm {release} to remove it"));
-            BadInput { message, hint }.into()
-        }),
         _ => Ok(()),
     }
 }
 
-/// The release's containers, of all kinds.
+/// Refuses to continue if the user cannot be asked.
+fn somebody(release: &Release) -> Result<(), BadInput> {
+    ask::somebody().map_err(|BadInput { message, .. }| {
+        let hint = Some(format!("use --dry-run to see what would be removed, or --confirm {release} to remove it"));
+        BadInput { message, hint }
+    })
+}
+
+/// Returns the release's containers of all kinds.
 async fn containers(release: &Release, store: &Store) -> anyhow::Result<Vec<String>> {
     let mut names = store.containers().await?;
     names.retain(|name| Place::of_container(name).is_some_and(|(of, _)| of == *release));
@@ -156,7 +160,7 @@ async fn objects(container: &str, store: &Store) -> anyhow::Result<Vec<(String, 
     Ok(entries.into_iter().filter_map(object).collect())
 }
 
-/// What is old enough, and not among the newest.
+/// Returns the objects of runs that are old enough, and not among the newest.
 fn old(objects: Vec<(String, u64)>, before: Since, keep: usize) -> Doomed {
     let mut complete: BTreeMap<PackagePath, Vec<RunId>> = BTreeMap::new();
     for (path, id, file) in objects.iter().filter_map(|(name, _)| parse_object(name)) {
@@ -204,6 +208,7 @@ async fn remove(
         return Ok(ExitStatus::Success);
     }
     if certainty.confirm.is_none() {
+        somebody(release)?;
         if !session.ui.json {
             report(&doomed, session)?;
         }
@@ -235,7 +240,7 @@ async fn remove(
     Ok(ExitStatus::Success)
 }
 
-/// Removes an empty container. A store of several servers may believe for a while that something is in it.
+/// Removes an empty container. A store of several servers may report for a while that it is not empty.
 async fn remove_container(container: &str, session: &Session, store: &Store) {
     for _ in 0..5 {
         match store.delete_container(container).await {
@@ -267,6 +272,12 @@ fn report(doomed: &[(String, Doomed)], session: &Session) -> anyhow::Result<Exit
             ]
         })
         .collect();
-    table::print(&session.ui, &["CONTAINER", "RUNS", "OBJECTS", "SIZE"].map(Column::new), &rows)?;
+    const COLUMNS: [Column<'_>; 4] = [
+        Column::new("CONTAINER").wrap(),
+        Column::new("RUNS").right(),
+        Column::new("OBJECTS").right(),
+        Column::new("SIZE").right(),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)?;
     Ok(ExitStatus::Success)
 }

@@ -1,4 +1,4 @@
-//! `apt-ci results flaky`: tests that cannot make up their minds.
+//! `apt-ci results flaky`: tests that both passed and failed with the same versions.
 
 use apt_ci::index::{Index, IndexError};
 use apt_ci::release::Release;
@@ -91,18 +91,18 @@ pub async fn run(args: &FlakyArgs, session: &Session, site: &Site) -> anyhow::Re
     if rows.is_empty() {
         session.ui.note("No tests both passed and failed with the same versions.");
     }
-    let columns = [
+    const COLUMNS: [Column<'_>; 9] = [
         Column::new("RELEASE"),
-        Column::new("PACKAGE"),
+        Column::new("PACKAGE").wrap(),
         Column::new("ARCH"),
-        Column::new("FAILS"),
-        Column::new("PASSED").spare(),
-        Column::new("FAILED").spare(),
-        Column::new("TESTBED"),
+        Column::new("FAILS").right(),
+        Column::new("PASSED").right().spare(),
+        Column::new("FAILED").right().spare(),
+        Column::new("TESTBED").right(),
         Column::new("VERSION").cut(),
-        Column::new("LAST SEEN"),
+        Column::new("LAST SEEN").spare(),
     ];
-    table::print(&session.ui, &columns, &rows)?;
+    table::print(&session.ui, &COLUMNS, &rows)?;
     if all > found.len() {
         session.ui.note(format!("{} more exist; raise --limit to see them.", all - found.len()));
     }

@@ -5,19 +5,19 @@ use apt_ci::site::Site;
 
 use crate::ui::error::BadInput;
 
-/// Refuses a release that the site does not have when its name is much like one that it has.
+/// Refuses a release that the site does not have, if its name is similar to one that it has.
 pub fn check_release(release: &Release, site: &Site) -> Result<(), BadInput> {
     let known: Vec<&str> = site.releases.value.keys().map(Release::as_str).collect();
     check("release", release.as_str(), &known)
 }
 
-/// The same for an architecture of any of the site's releases.
+/// Refuses an architecture that no release of the site has, if its name is similar to one that it has.
 pub fn check_architecture(architecture: &Architecture, site: &Site) -> Result<(), BadInput> {
     let known: Vec<&str> = architectures(site).map(Architecture::as_str).collect();
     check("architecture", architecture.as_str(), &known)
 }
 
-/// The same for the places that a command names, once it has found nothing there.
+/// Refuses misspelt releases and architectures, for a command that has found nothing there.
 pub fn check_places<'a>(
     releases: impl IntoIterator<Item = &'a Release>,
     architecture: Option<&Architecture>,
@@ -29,12 +29,12 @@ pub fn check_places<'a>(
     architecture.map_or(Ok(()), |architecture| check_architecture(architecture, site))
 }
 
-/// The architectures of all releases of a site.
+/// Returns the architectures of all releases of a site.
 pub fn architectures(site: &Site) -> impl Iterator<Item = &Architecture> {
     site.releases.value.keys().filter_map(|release| site.architectures(release)).flatten()
 }
 
-/// Refuses a name that is not among the known ones, but so much like one of them that it is a typing error.
+/// Refuses a name that is unknown, but so similar to a known one that it is a typing error.
 pub fn check(what: &str, name: &str, known: &[&str]) -> Result<(), BadInput> {
     match nearest(name, known) {
         Some(nearest) if !known.contains(&name) => {
@@ -44,7 +44,7 @@ pub fn check(what: &str, name: &str, known: &[&str]) -> Result<(), BadInput> {
     }
 }
 
-/// The name that is most like this one, if any is much like it.
+/// Returns the most similar name, if it is similar enough.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let ranked = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known));
     let (distance, nearest) = ranked.min()?;

@@ -1,9 +1,9 @@
-//! `apt-ci results` alone: past runs, newest first, or the latest ones as a matrix.
+//! `apt-ci results` without a subcommand: past runs, newest first, or the latest ones as a matrix.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apt_ci::release::{Architecture, Release};
 use apt_ci::request::SourcePackage;
+use apt_ci::result::Outcome;
 use apt_ci::runs::{Question, StoredRun};
 use apt_ci::site::Site;
 use apt_ci::store::{Store, StoreUrl};
@@ -87,7 +87,7 @@ pub async fn run(args: ListArgs, session: &Session, site: &Site) -> anyhow::Resu
     Ok(ExitStatus::Success)
 }
 
-/// What was looked for in vain, and where.
+/// Returns what was not found, and where, in words.
 fn none(question: &Question, site: &Site, store: &Store) -> String {
     let of = question.package.as_ref().map(|package| format!(" of {package}")).unwrap_or_default();
     let releases: Vec<String> = question.releases.iter().map(ToString::to_string).collect();
@@ -125,11 +125,11 @@ fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    // The run's id stays: it is what `apt-ci log` takes, and it tells the time as well.
+    // The run's id always stays: `apt-ci log` takes it, and it contains the time.
     const COLUMNS: [Column<'_>; 9] = [
         Column::new("OUTCOME"),
-        Column::new("PACKAGE"),
-        Column::new("VERSION").cut(),
+        Column::new("PACKAGE").wrap(),
+        Column::new("VERSION").cut_late(),
         Column::new("RELEASE"),
         Column::new("ARCH"),
         Column::new("TRIGGERS").cut().spare(),
@@ -140,7 +140,7 @@ fn show(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-/// The triggers; for a person with a word when more of their pocket was used than they.
+/// Returns the triggers; for people with a remark if the whole pocket was used.
 fn triggers(run: &StoredRun) -> Cell {
     let triggers = run.summary.triggers.as_deref().unwrap_or_default().join(" ");
     if run.summary.fallback {
@@ -149,7 +149,8 @@ fn triggers(run: &StoredRun) -> Cell {
     Cell::new(triggers)
 }
 
-/// For a person a line per release and a column per architecture; for programs a line per run.
+/// Shows the latest outcomes: for people with a line per release and a column per architecture, or the other way round
+/// if the terminal is too narrow for that; for programs with a line per run.
 fn matrix(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
     if !session.ui.terminal {
         let row = |run: &StoredRun| {
@@ -168,23 +169,48 @@ fn matrix(runs: &[StoredRun], session: &Session) -> anyhow::Result<()> {
         rows.sort_by(|a, b| a.path.cmp(&b.path));
         return table::print(&session.ui, &columns, &rows.into_iter().map(row).collect::<Vec<_>>());
     }
-    let architectures: BTreeSet<&Architecture> = runs.iter().map(|run| &run.path.architecture).collect();
-    let mut latest: BTreeMap<&Release, BTreeMap<&Architecture, &StoredRun>> = BTreeMap::new();
+    let releases: BTreeSet<&str> = runs.iter().map(|run| run.path.release.as_str()).collect();
+    let architectures: BTreeSet<&str> = runs.iter().map(|run| run.path.architecture.as_str()).collect();
+    let mut latest: BTreeMap<(&str, &str), Outcome> = BTreeMap::new();
     for run in runs {
-        latest.entry(&run.path.release).or_default().entry(&run.path.architecture).or_insert(run);
+        latest.entry((run.path.release.as_str(), run.path.architecture.as_str())).or_insert_with(|| run.outcome());
     }
-    let headings: Vec<String> = architectures.iter().map(|architecture| architecture.as_str().to_uppercase()).collect();
-    let columns: Vec<Column<'_>> =
-        [Column::new("RELEASE")].into_iter().chain(headings.iter().map(|heading| Column::new(heading))).collect();
-    let rows: Vec<Vec<Cell>> = latest
-        .into_iter()
-        .map(|(release, of)| {
-            let cell = |architecture: &&Architecture| match of.get(architecture) {
-                None => Cell::new(""),
-                Some(run) => table::outcome(run.outcome()),
-            };
-            [Cell::new(release)].into_iter().chain(architectures.iter().map(cell)).collect()
-        })
-        .collect();
-    table::print(&session.ui, &columns, &rows)
+    let by_release = Matrix::new("RELEASE", &releases, &architectures, |release, one| latest.get(&(release, one)));
+    let by_architecture = Matrix::new("ARCH", &architectures, &releases, |one, release| latest.get(&(release, one)));
+    let is_too_wide = session.ui.width.is_some_and(|width| by_release.width() > width);
+    let is_wider = by_release.width() > by_architecture.width();
+    let matrix = if is_too_wide && is_wider { by_architecture } else { by_release };
+    table::print(&session.ui, &matrix.columns(), &matrix.rows)
+}
+
+/// Outcomes in lines and columns.
+struct Matrix {
+    headings: Vec<String>,
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Matrix {
+    fn new<'a>(
+        corner: &str,
+        lines: &BTreeSet<&'a str>,
+        columns: &BTreeSet<&'a str>,
+        at: impl Fn(&'a str, &'a str) -> Option<&'a Outcome>,
+    ) -> Self {
+        let headings = std::iter::once(corner).chain(columns.iter().copied()).map(str::to_uppercase).collect();
+        let cell =
+            |line: &'a str, column: &'a str| at(line, column).copied().map_or_else(|| Cell::new(""), table::outcome);
+        let row = |line: &'a str| {
+            let cells = columns.iter().map(|column| cell(line, column));
+            std::iter::once(Cell::new(line)).chain(cells).collect()
+        };
+        Self { headings, rows: lines.iter().copied().map(row).collect() }
+    }
+
+    fn columns(&self) -> Vec<Column<'_>> {
+        self.headings.iter().map(|heading| Column::new(heading)).collect()
+    }
+
+    fn width(&self) -> usize {
+        table::width(&self.columns(), &self.rows)
+    }
 }

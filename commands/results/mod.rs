@@ -1,4 +1,4 @@
-//! `apt-ci results`: what the store knows about past runs.
+//! `apt-ci results`: results of past runs.
 
 pub mod asking;
 mod changes;

@@ -1,4 +1,4 @@
-//! How people name a run: by its id, its path, its log's URL, or as a package's latest one.
+//! Runs as users name them: by id, path or log URL, or by the package for its latest run.
 
 use apt_ci::index::Index;
 use apt_ci::release::{Architecture, Release};
@@ -24,7 +24,7 @@ pub struct Where {
     pub architecture: Option<Architecture>,
 }
 
-/// The run that is meant: a run, or a package's latest.
+/// Returns the run that is named, or the latest run of the package that is named.
 pub async fn run_or_latest(
     text: &str,
     place: &Where,
@@ -45,45 +45,39 @@ pub async fn run_or_latest(
     };
     let (mut runs, _) = ask(&question, 1, session, site, store).await?;
     if runs.is_empty() {
-        // A package with nothing but damaged results and runs from branches: the newest of them is better than none.
+        // If a package has only damaged results and runs from branches, the newest of them is better than none.
         (runs, _) = ask(&Question { latest: false, ..question }, 1, session, site, store).await?;
     }
     runs.into_iter().next().ok_or_else(|| not_found(text, place, site, store))
 }
 
-/// Whether the text names a run, not a package. A run's id is often copied without its last character: a double click does not take it.
+/// Whether the text names a run, not a package. A run's id is often copied without its last character, which a double
+/// click leaves out.
 fn is_run(text: &str) -> bool {
     text.contains(['/', '@']) || format!("{text}@").parse::<RunId>().is_ok()
 }
 
-/// The run that a text names.
-pub async fn find_run(text: &str, place: &Where, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
-    if !is_run(text) {
-        let message =
-            format!("{text:?} is not a run; give a run id, a path RELEASE/ARCH/PREFIX/PACKAGE/RUN@ or a log URL");
-        return Err(
-            BadInput { message, hint: Some("run `apt-ci results` to list the available runs".to_owned()) }.into()
-        );
-    }
+/// Returns the run that a text names.
+async fn find_run(text: &str, place: &Where, site: &Site, store: &Store) -> anyhow::Result<StoredRun> {
     let meant = |run: &StoredRun| {
         place.release.as_ref().is_none_or(|release| run.path.release == *release)
             && place.architecture.as_ref().is_none_or(|architecture| run.path.architecture == *architecture)
     };
-    // An index knows at once where a run is. An old one is as good as any: a run does not change.
+    // An index finds a run at once. It may be old, because runs do not change.
     if let Ok(Some(index)) = Index::open(&Index::path(&site.cache_dir, store)) {
         let found = index.with_id(text).unwrap_or_default();
         if let Some(run) = only(text, found.into_iter().filter(meant).collect())? {
             return Ok(run);
         }
     }
-    // A path tells the release itself.
+    // A path contains the release.
     let releases =
         if text.contains('/') { place.release.as_slice().to_vec() } else { releases(place.release.as_slice(), site)? };
     let found = runs::find(store, &releases, text).await?;
     only(text, found.into_iter().filter(meant).collect())?.ok_or_else(|| not_found(text, place, site, store))
 }
 
-/// The one run that a text means, if there is any.
+/// Returns the only run that was found, if any.
 fn only(text: &str, mut found: Vec<StoredRun>) -> anyhow::Result<Option<StoredRun>> {
     if found.len() > 1 {
         let paths: Vec<String> = found.iter().take(5).map(|run| run.path.folder(&run.id)).collect();

@@ -1,4 +1,4 @@
-//! `apt-ci results show`: everything about one run.
+//! `apt-ci results show`: the details of one run.
 
 use apt_ci::result::layout::container;
 use apt_ci::result::{Outcome, Place, Proof, ProofVerdict};
@@ -19,7 +19,7 @@ use crate::ui::plain::plain;
 use crate::ui::table;
 use crate::ui::when;
 
-/// What is usual is learned from so many runs.
+/// Maximum number of earlier runs from which the usual duration is computed.
 const USUAL: usize = 20;
 
 /// Show the details of a run, or of a package's latest run
@@ -56,11 +56,11 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
         return Ok(ExitStatus::Success);
     }
     let details = run.details(&store).await?;
-    // A listing tells how it was stored, not what is left of it.
+    // A listing does not show whether the object is still intact.
     run.damaged |= details.damaged;
     let mut others = history(&run, session, site, &store).await?;
     if run.container != container(&run.path.release) {
-        // Whether it fails without the PPA is told by the release's own runs.
+        // The release's own runs show whether the test fails without the PPA.
         let origin = Origin::Release;
         let question = Question { origin, ..place_of(&run) };
         others.extend(ask(&question, usize::MAX, session, site, &store).await?.0);
@@ -141,7 +141,7 @@ pub async fn run(args: &ShowArgs, session: &Session, site: &Site) -> anyhow::Res
     Ok(ExitStatus::Success)
 }
 
-/// What the testbed had of what was asked for: the verdict, and a line for each item.
+/// Returns a proof in words: its verdict, and a line for each item.
 fn proof_lines(proof: &Proof) -> Vec<String> {
     let verdict = match (proof.verdict, proof.items.is_empty()) {
         (ProofVerdict::None, _) => "not proven: the result does not record the testbed's packages".to_owned(),
@@ -177,13 +177,13 @@ fn tests(details: &Details, session: &Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The package's runs at the same place, newest first.
+/// Returns the package's runs with the same origin, release and architecture, newest first.
 async fn history(run: &StoredRun, session: &Session, site: &Site, store: &Store) -> anyhow::Result<Vec<StoredRun>> {
     let question = Question { origin: Origin::of(run), ..place_of(run) };
     Ok(ask(&question, usize::MAX, session, site, store).await?.0)
 }
 
-/// The package's runs on the same release and architecture.
+/// Returns the query for the package's runs on the same release and architecture.
 fn place_of(run: &StoredRun) -> Question {
     Question {
         package: Some(run.path.package.clone()),
@@ -193,7 +193,8 @@ fn place_of(run: &StoredRun) -> Question {
     }
 }
 
-/// How long the package's tests take when they come to a result: the median of the last ones before this run.
+/// Returns the usual duration of the package's tests in seconds: the median of the last conclusive runs before this
+/// one.
 fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
     let before = others.iter().filter(|other| other.id < run.id && other.decision().is_some()).take(USUAL);
     let mut durations: Vec<u64> = before.map(|other| other.summary.duration).collect();
@@ -202,7 +203,7 @@ fn usual(run: &StoredRun, others: &[StoredRun]) -> Option<u64> {
 }
 
 async fn command(args: &ShowArgs, run: &StoredRun, site: &Site, store: &Store) -> anyhow::Result<String> {
-    let unable = |message: String| Unable { message, hint: "run `apt-ci log` to see the command of this run" };
+    let unable = |message: String| Unable { message, hint: "run `apt-ci log` to see the command of this run".into() };
     let recorded = match run.request(store).await {
         Err(RecordedError::Store(error)) => return Err(error.into()),
         Err(error) => return Err(unable(format!("cannot reproduce the run: {error}")).into()),

@@ -1,4 +1,4 @@
-//! `apt-ci results stats`: how many runs, how they ended, and how long they took.
+//! `apt-ci results stats`: numbers, outcomes and durations of runs.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::ui::exit::ExitStatus;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::{self, Since};
 
-/// The widest bar.
+/// Maximum width of a bar, in columns.
 const WIDEST: usize = 60;
 
 /// Count runs by release, architecture and day
@@ -105,62 +105,115 @@ fn show(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
         Column::new("RELEASE"),
         Column::new("DAY"),
         Column::new("ARCH"),
-        Column::new("RUNS"),
-        Column::new("PASS"),
-        Column::new("NEUTRAL"),
-        Column::new("FAIL"),
-        Column::new("TMPFAIL"),
-        Column::new("ERROR"),
-        Column::new("DENYLISTED").spare(),
-        Column::new("TMPFAIL %").spare(),
-        Column::new("MEDIAN").spare(),
-        Column::new("90 %").spare(),
-        Column::new("LONGEST").spare(),
+        Column::new("RUNS").right(),
+        Column::new("PASS").right(),
+        Column::new("NEUTRAL").right(),
+        Column::new("FAIL").right(),
+        Column::new("TMPFAIL").right(),
+        Column::new("ERROR").right(),
+        Column::new("DENYLISTED").right().spare(),
+        Column::new("TMPFAIL %").right().spare(),
+        Column::new("MEDIAN").right().spare(),
+        Column::new("90 %").right().spare(),
+        Column::new("LONGEST").right().spare(),
     ];
     table::print(&session.ui, &COLUMNS, &rows)
 }
 
-/// A bar for each day, of all architectures together.
+/// Parts of a bar: what each counts, its sign and its colour.
+const PARTS: [(&str, char, AnsiColor); 5] = [
+    ("passed or neutral", '█', AnsiColor::Green),
+    ("failed", '▓', AnsiColor::Red),
+    ("testbed failed", '▒', AnsiColor::Yellow),
+    ("error", '▞', AnsiColor::Magenta),
+    ("denylisted", '░', AnsiColor::BrightBlack),
+];
+
+/// Draws a bar for each day, of all architectures together.
 fn plot(all: &[(&Release, Vec<Day>)], session: &Session) -> anyhow::Result<()> {
-    for (release, days) in all {
-        let mut sums: BTreeMap<&str, [usize; 5]> = BTreeMap::new();
-        for day in days {
-            let sum = sums.entry(&day.day).or_default();
-            let parts = [
-                day.count(Outcome::Pass) + day.count(Outcome::Neutral),
-                day.count(Outcome::Fail),
-                day.count(Outcome::Tmpfail),
-                day.count(Outcome::Error),
-                day.count(Outcome::Denylisted),
-            ];
-            for (sum, part) in sum.iter_mut().zip(parts) {
-                *sum += part;
-            }
-        }
-        if sums.is_empty() {
-            continue;
-        }
-        let most = sums.values().map(|sum| sum.iter().sum::<usize>()).max().unwrap_or(1).max(1);
-        // The day, and the figures after the bar.
-        let room = session.ui.width.map_or(WIDEST, |width| width.saturating_sub(46).clamp(10, WIDEST));
-        session.ui.data(format!("{release}: passed █, failed ▓, testbed failed ▒, error ▞"))?;
-        for (day, sum) in sums {
-            let runs: usize = sum.iter().sum();
-            let styles =
-                [AnsiColor::Green, AnsiColor::Red, AnsiColor::Yellow, AnsiColor::Magenta, AnsiColor::BrightBlack];
-            let (mut bar, mut drawn, mut counted) = (String::new(), 0, 0);
-            for ((part, style), sign) in sum.iter().zip(styles).zip(['█', '▓', '▒', '▞', '░']) {
-                counted += part;
-                let end = (counted * room).div_ceil(most);
-                let style = style.on_default();
-                let piece: String = std::iter::repeat_n(sign, end - drawn).collect();
-                bar.push_str(&format!("{style}{piece}{style:#}"));
-                drawn = end;
-            }
-            let share = sum[2] as f64 * 100.0 / runs.max(1) as f64;
-            let fill = " ".repeat(room - drawn);
-            session.ui.data(format!("{day}  {bar}{fill}  {runs} runs, {} failed, testbed {share:.1} %", sum[1]))?;
+    for (release, days) in all.iter().filter(|(_, days)| !days.is_empty()) {
+        let width = session.ui.width.unwrap_or(usize::MAX);
+        for line in chart(release.as_str(), days, width) {
+            session.ui.data(line)?;
         }
     }
     Ok(())
+}
+
+/// Returns a legend and a line for each day, which fit a terminal of this width unless it is very narrow.
+fn chart(release: &str, days: &[Day], width: usize) -> Vec<String> {
+    let mut sums: BTreeMap<&str, [usize; PARTS.len()]> = BTreeMap::new();
+    for day in days {
+        let parts = [
+            day.count(Outcome::Pass) + day.count(Outcome::Neutral),
+            day.count(Outcome::Fail),
+            day.count(Outcome::Tmpfail),
+            day.count(Outcome::Error),
+            day.count(Outcome::Denylisted),
+        ];
+        for (sum, part) in sums.entry(&day.day).or_default().iter_mut().zip(parts) {
+            *sum += part;
+        }
+    }
+    let figures = |sum: &[usize; PARTS.len()]| {
+        let runs: usize = sum.iter().sum();
+        let share = sum[2] as f64 * 100.0 / runs.max(1) as f64;
+        format!("{runs} runs, {} failed, testbed {share:.1} %", sum[1])
+    };
+    let most = sums.values().map(|sum| sum.iter().sum::<usize>()).max().unwrap_or(1).max(1);
+    let longest = sums.values().map(|sum| figures(sum).len()).max().unwrap_or_default();
+    let of_day = sums.keys().map(|day| day.len()).max().unwrap_or_default();
+    // The day, the bar, and the figures, with two spaces between them.
+    let room = width.saturating_sub(of_day + longest + 4).clamp(10, WIDEST);
+    let part = |(name, sign, colour): (&str, char, AnsiColor)| {
+        let style = colour.on_default();
+        format!("{style}{sign}{style:#} {name}")
+    };
+    // Signs that do not occur need no explanation.
+    let occurs = |number: usize| sums.values().any(|sum| sum[number] > 0);
+    let legend: Vec<String> =
+        (0..PARTS.len()).filter(|number| occurs(*number)).map(|number| part(PARTS[number])).collect();
+    let mut lines = vec![format!("{release}: {}", legend.join(", "))];
+    for (day, sum) in &sums {
+        let (mut bar, mut drawn, mut counted) = (String::new(), 0, 0);
+        for (part, (_, sign, colour)) in sum.iter().zip(PARTS) {
+            counted += part;
+            let end = (counted * room).div_ceil(most);
+            let style = colour.on_default();
+            let piece: String = std::iter::repeat_n(sign, end - drawn).collect();
+            bar.push_str(&format!("{style}{piece}{style:#}"));
+            drawn = end;
+        }
+        let fill = " ".repeat(room - drawn);
+        lines.push(format!("{day}  {bar}{fill}  {}", figures(sum)));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    #[test]
+    fn a_chart_explains_its_signs_and_fits_80_columns() {
+        let day = |day: &str, outcomes: &[(Outcome, usize)]| Day {
+            day: day.to_owned(),
+            architecture: "amd64".parse().unwrap(),
+            runs: outcomes.iter().map(|(_, count)| count).sum(),
+            outcomes: outcomes.iter().copied().collect(),
+            median: 0,
+            percentile90: 0,
+            longest: 0,
+        };
+        let busy = [(Outcome::Pass, 12_345), (Outcome::Neutral, 5), (Outcome::Fail, 1234), (Outcome::Tmpfail, 999)];
+        let days = [day("2026-11-23", &busy), day("2026-11-24", &[(Outcome::Error, 1)])];
+        let lines: Vec<String> = chart("bookworm", &days, 80).iter().map(|line| strip_str(line).to_string()).collect();
+        assert_eq!(lines[0], "bookworm: █ passed or neutral, ▓ failed, ▒ testbed failed, ▞ error");
+        assert!(lines[1].ends_with("  14583 runs, 1234 failed, testbed 6.9 %"), "{}", lines[1]);
+        assert!(lines[2].starts_with("2026-11-24  ▞ ") && lines[2].ends_with("  1 runs, 0 failed, testbed 0.0 %"));
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
+        assert!(lines[1].contains("█▓") && lines[1].contains("▓▒"), "{}", lines[1]);
+    }
 }

@@ -1,4 +1,4 @@
-//! Conditions that the excuses themselves do not tell: what the store knows about a test, and what its log says.
+//! Conditions on results and logs, which the excuses do not contain.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use regex::bytes::Regex;
 
 use crate::session::Session;
 
-/// How many questions are asked at the same time.
+/// Maximum number of lookups at the same time.
 const AT_A_TIME: usize = 8;
 
-/// Keeps what earlier results in the store call a failure of the infrastructure, or a flaky test, or both.
+/// Keeps tests whose results in the store show a testbed failure (`infra`), a flaky test (`flaky`), or both.
 pub async fn keep(
     retries: Vec<Retry>,
     infra: bool,
@@ -44,7 +44,7 @@ pub async fn keep(
     Ok(retries.into_iter().filter(keeps).collect())
 }
 
-/// Keeps those whose log matches. What has no log cannot match; a log that cannot be read is an error.
+/// Keeps tests whose log matches. A test without a log does not match; a log that cannot be read is an error.
 pub async fn keep_by_log(retries: Vec<Retry>, pattern: &Regex, session: &Session) -> anyhow::Result<Vec<Retry>> {
     session.use_one_tls_provider();
     let looked = stream::iter(retries).map(|retry| async {

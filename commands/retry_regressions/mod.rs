@@ -1,4 +1,4 @@
-//! `apt-ci retry-regressions`: runs again what proposed-migration calls a regression.
+//! `apt-ci retry-regressions`: re-runs the tests that proposed-migration calls regressions.
 
 mod history;
 
@@ -24,7 +24,7 @@ const WHICH: &str = "Which tests";
 /// Heading of the options that say how they are requested.
 const HOW: &str = "How to test";
 
-/// Maximum number of left out entries that are named.
+/// Maximum number of skipped entries that are named.
 const NAMED: usize = 20;
 
 /// Re-run the tests that block packages from migrating
@@ -217,7 +217,7 @@ pub async fn run(args: RetryRegressionsArgs, session: &Session) -> anyhow::Resul
     }
 }
 
-/// The release that is meant.
+/// Returns the release that is meant.
 fn release(args: &RetryRegressionsArgs, site: &Site) -> anyhow::Result<Release> {
     if let Some(release) = &args.release {
         return Ok(release.clone());
@@ -239,7 +239,7 @@ fn release(args: &RetryRegressionsArgs, site: &Site) -> anyhow::Result<Release> 
     }
 }
 
-/// Opens the excuses. Gives their name as well.
+/// Opens the excuses. Returns their name as well.
 async fn open(
     args: &RetryRegressionsArgs,
     release: &Release,
@@ -302,11 +302,11 @@ fn show(retries: &[Retry], session: &Session) -> anyhow::Result<()> {
             ]
         })
         .collect();
-    const COLUMNS: [Column; 6] = [
-        Column::new("PACKAGE"),
-        Column::new("VERSION").cut(),
+    const COLUMNS: [Column<'_>; 6] = [
+        Column::new("PACKAGE").wrap(),
+        Column::new("VERSION").wrap().least(12),
         Column::new("ARCH"),
-        Column::new("TRIGGER").cut(),
+        Column::new("TRIGGER").wrap().least(16),
         Column::new("AGE").spare(),
         Column::new("STATE").spare(),
     ];

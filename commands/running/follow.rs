@@ -1,4 +1,4 @@
-//! `apt-ci running -f`: a test's log while it grows.
+//! `apt-ci running -f`: follows the log of a running test.
 
 use std::io::Write;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::ui::error::{BadInput, NotFound};
 use crate::ui::exit::ExitStatus;
 use crate::ui::plain::is_steering;
 
-/// How often one looks at the log: as often as its worker does.
+/// Interval between polls of the log, which is that of the worker.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
@@ -44,7 +44,7 @@ pub async fn run(args: &RunningArgs, broker: &Broker, site: &Site, session: &Ses
     }
 }
 
-/// The test a moment later. It is looked for twice: a request changes hands when its worker ends.
+/// Returns the test a moment later. It is searched twice, because a request changes hands when its worker ends.
 async fn again(uuid: &str, broker: &Broker) -> anyhow::Result<Option<RunningTest>> {
     for _ in 0..2 {
         sleep(LOOK_EVERY).await;
@@ -57,16 +57,19 @@ async fn again(uuid: &str, broker: &Broker) -> anyhow::Result<Option<RunningTest
     Ok(None)
 }
 
-/// The one running test that is meant.
+/// Returns the running test that is meant.
 fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<RunningTest> {
     let wanted = args.package.as_deref().unwrap_or_default();
     let now = Timestamp::now();
-    let mut meant: Vec<(Shown, RunningTest)> = tests
-        .into_iter()
-        .map(|test| (Shown::of(&test, now), test))
-        .filter(|(shown, _)| args.is_there(shown))
-        .filter(|(shown, _)| shown.package == wanted || (!wanted.is_empty() && shown.uuid.starts_with(wanted)))
-        .collect();
+    let there = tests.into_iter().map(|test| (Shown::of(&test, now), test)).filter(|(shown, _)| args.is_there(shown));
+    let is_meant = |(shown, _): &(Shown, RunningTest)| {
+        shown.package == wanted || (!wanted.is_empty() && shown.uuid.starts_with(wanted))
+    };
+    let mut meant: Vec<(Shown, RunningTest)> = there.filter(is_meant).collect();
+    // A whole id may be the beginning of another one.
+    if let Some(exact) = meant.iter().position(|(shown, _)| shown.uuid == wanted) {
+        return Ok(meant.swap_remove(exact).1);
+    }
     if meant.len() > 1 {
         let line = |(shown, _): &(Shown, RunningTest)| {
             format!("{} {} {} {}", shown.package, shown.release, shown.architecture, shown.uuid)
@@ -84,7 +87,7 @@ fn chosen(args: &RunningArgs, tests: Vec<RunningTest>) -> anyhow::Result<Running
     Ok(meant.pop().map(|(_, test)| test).ok_or_else(missing)?)
 }
 
-/// The log itself is data: whole, as the test wrote it, but for what would steer a terminal.
+/// Writes a part of the log as data, without what would steer a terminal.
 fn write(text: &str) -> anyhow::Result<()> {
     let clean: String = text.chars().filter(|c| !is_steering(*c) || matches!(c, '\n' | '\t')).collect();
     let mut out = anstream::stdout().lock();
@@ -103,7 +106,7 @@ async fn result(
     Ok(runs::with_uuid(&store, &Place::of(&request, &test.queue), &uuid).await?)
 }
 
-/// What became of the test.
+/// Reports how the test has ended.
 async fn ended(test: &RunningTest, uuid: &str, site: &Site, session: &Session) -> anyhow::Result<ExitStatus> {
     match result(test, uuid, site, session).await {
         Ok(Some(run)) => session.ui.note(format!(

@@ -75,7 +75,7 @@ fn size(test: &Shown, key: &[String; 4]) -> usize {
     size_of::<Shown>() + size_of::<[String; 4]>() + texts + parameters
 }
 
-/// Returns about how much memory a value takes: small ones in large numbers take much more than their text.
+/// Returns about how much memory a value takes: many small values take much more than their text.
 fn size_of_value(value: &Value) -> usize {
     let inside = match value {
         Value::String(text) => text.len(),

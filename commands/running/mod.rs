@@ -1,4 +1,4 @@
-//! `apt-ci running`: what runs now, wherever its worker is.
+//! `apt-ci running`: shows running tests on all hosts.
 
 mod follow;
 mod heard;
@@ -17,6 +17,7 @@ use self::heard::Heard;
 use crate::results::known::check_places;
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
+use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when;
 
@@ -50,13 +51,13 @@ pub struct RunningArgs {
     listen: Option<u64>,
 }
 
-/// A test as it is shown: nothing of a private one but that it is there.
+/// A running test as it is shown; of a private one without package, parameters and log.
 struct Shown {
     package: String,
     parameters: Map<String, Value>,
     release: String,
     architecture: String,
-    /// The worker and its slot, if it tells.
+    /// The worker and its slot, if known.
     worker: Option<(String, usize)>,
     seconds: Option<u64>,
     phase: String,
@@ -88,7 +89,7 @@ impl Shown {
         }
     }
 
-    /// As its worker tells the world.
+    /// Returns a test as its worker announces it.
     fn heard(status: TestStatus) -> Self {
         let uuid = status.params.get("uuid").and_then(Value::as_str).unwrap_or_default().to_owned();
         Self {
@@ -104,7 +105,7 @@ impl Shown {
         }
     }
 
-    /// What tells this test from others in messages to the world.
+    /// Returns what tells this test from others in announcements.
     fn key(&self) -> [String; 4] {
         [self.package.clone(), run_hash(&self.parameters), self.release.clone(), self.architecture.clone()]
     }
@@ -114,13 +115,13 @@ impl Shown {
     }
 }
 
-/// `key_value;` per parameter, sorted, as Ubuntu's web service tells the runs of a package apart.
+/// Returns `key_value;` for each parameter, sorted, by which Ubuntu's web service tells the runs of a package apart.
 fn run_hash(parameters: &Map<String, Value>) -> String {
     let sorted: BTreeMap<&String, &Value> = parameters.iter().collect();
     sorted.into_iter().map(|(key, value)| format!("{key}_{};", python(value, false))).collect()
 }
 
-/// A value as Python prints it: that is what is in the hash.
+/// Returns a value as Python prints it, for that hash.
 fn python(value: &Value, quoted: bool) -> String {
     match value {
         Value::String(text) if quoted => {
@@ -187,7 +188,7 @@ pub async fn run(args: RunningArgs, session: &Session) -> anyhow::Result<ExitSta
     Ok(ExitStatus::Success)
 }
 
-/// What runs: as the workers say it, and as the world is told of it.
+/// Returns the running tests, from the workers' answers and, with `--listen`, from announcements.
 async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow::Result<Vec<Shown>> {
     let mut heard = Heard::default();
     if let Some(seconds) = args.listen {
@@ -207,7 +208,7 @@ async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow:
     }
     let now = Timestamp::now();
     let mut tests: Vec<Shown> = broker.running().await?.iter().map(|test| Shown::of(test, now)).collect();
-    // Workers of ours tell the world as well.
+    // Workers that answer announce their tests as well.
     for test in &tests {
         heard.remove(&test.key());
     }
@@ -218,7 +219,7 @@ async fn look(args: &RunningArgs, broker: &Broker, session: &Session) -> anyhow:
     Ok(tests)
 }
 
-/// running.json.
+/// Returns the tests as Ubuntu's running.json.
 fn document(tests: &[Shown]) -> Value {
     let mut document = json!({});
     for test in tests {
@@ -230,7 +231,8 @@ fn document(tests: &[Shown]) -> Value {
 }
 
 fn show(tests: &[Shown], session: &Session) -> anyhow::Result<()> {
-    let rows: Vec<_> = tests
+    let ids = ShortIds::of(tests.iter().map(|test| test.uuid.as_str()));
+    let rows: Vec<Vec<Cell>> = tests
         .iter()
         .map(|test| {
             let (worker, slot) =
@@ -244,20 +246,20 @@ fn show(tests: &[Shown], session: &Session) -> anyhow::Result<()> {
                 Cell::new("").for_programs(slot),
                 Cell::new(test.seconds.map(when::duration).unwrap_or_default()).for_programs(seconds),
                 Cell::new(&test.phase),
-                Cell::new(test.uuid.get(..8).unwrap_or(&test.uuid)).for_programs(&test.uuid),
+                ids.cell(&test.uuid),
                 Cell::new(test.last_line()),
             ]
         })
         .collect();
-    const COLUMNS: [Column; 9] = [
-        Column::new("PACKAGE"),
+    const COLUMNS: [Column<'_>; 9] = [
+        Column::new("PACKAGE").wrap(),
         Column::new("RELEASE"),
         Column::new("ARCH"),
-        Column::new("WORKER").cut(),
+        Column::new("WORKER").cut_late().spare(),
         Column::new("SLOT"),
         Column::new("TIME"),
         Column::new("PHASE").spare(),
-        // The beginning of it is what `apt-ci cancel` wants.
+        // `apt-ci cancel` takes the beginning of an id.
         Column::new("REQUEST"),
         Column::new("LAST LINE").cut(),
     ];

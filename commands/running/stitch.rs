@@ -1,6 +1,6 @@
-//! A log from the pieces that are seen of it: each is its first lines, a divider, and its end.
+//! Joins the pieces of a growing log, each of which has its first lines, a divider, and its end.
 
-/// Stands for what a worker leaves out between the first lines and the end.
+/// Text that stands for what a worker leaves out between the first lines and the end.
 const DIVIDER: &str = "\n[...]\n";
 
 /// The log as far as it has been seen.
@@ -10,17 +10,18 @@ pub struct Stitcher {
     end: String,
 }
 
-/// What a further look at a log brings.
+/// New text in a further piece of a log.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// Whether something before it was never seen.
     pub gap: bool,
-    /// What is new.
+    /// The new text.
     pub text: &'a str,
 }
 
 impl Stitcher {
-    /// What is new in this look. Where lines repeat, the longest overlap counts: nothing is shown twice.
+    /// Returns what is new in this piece. Where lines repeat, the longest overlap counts, so that nothing is shown
+    /// twice.
     pub fn add<'a>(&mut self, look: &'a str) -> Piece<'a> {
         let (end, shortened) = match look.split_once(DIVIDER) {
             Some((_, end)) => (end, true),
@@ -31,7 +32,7 @@ impl Stitcher {
         } else {
             match overlap(&self.end, end) {
                 Some(length) => Piece { gap: false, text: end.get(length..).unwrap_or_default() },
-                // A whole log that does not go on from what was seen is another one: the test has begun anew.
+                // A whole log that does not continue what was seen is another one: the test has started again.
                 None => Piece { gap: shortened, text: end },
             }
         };
@@ -42,7 +43,7 @@ impl Stitcher {
     }
 }
 
-/// How much of the beginning of `new` is the end of `old`, from the start of one of its lines.
+/// Returns the length of the beginning of `new` that is the end of `old`, from the start of one of its lines.
 fn overlap(old: &str, new: &str) -> Option<usize> {
     let starts = std::iter::once(0).chain(old.match_indices('\n').map(|(at, _)| at + 1));
     starts.map(|at| &old[at..]).find(|rest| !rest.is_empty() && new.starts_with(rest)).map(str::len)

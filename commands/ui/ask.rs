@@ -1,4 +1,4 @@
-//! Asking a person before something is done that cannot be undone at once.
+//! Questions to the user, such as before something that cannot be undone.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -11,10 +11,10 @@ use super::error::BadInput;
 use super::interrupt;
 use super::plain::{plain, plain_lines};
 
-/// That somebody is there to be asked.
+/// Checks that the user can be asked.
 ///
 /// # Errors
-/// When nobody is.
+/// When standard input or standard error is not a terminal.
 pub fn somebody() -> Result<(), BadInput> {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         return Ok(());
@@ -23,20 +23,20 @@ pub fn somebody() -> Result<(), BadInput> {
     Err(BadInput { message, hint: Some("use --dry-run to see what would be done, or --yes to do it".to_owned()) })
 }
 
-/// That somebody is there to be asked, by a command that shows nothing before.
+/// Checks that the user can be asked, for commands without `--dry-run`.
 ///
 /// # Errors
-/// When nobody is.
+/// When standard input or standard error is not a terminal.
 pub fn somebody_to_say_yes() -> Result<(), BadInput> {
     somebody().map_err(|error| BadInput { hint: Some("use --yes to confirm".to_owned()), ..error })
 }
 
-/// Asks a question, to which `y` is yes. The question waits beside everything else: connections are kept meanwhile.
+/// Asks a question, to which `y` is yes. Other tasks continue meanwhile, so that connections are kept.
 pub async fn confirm(question: String) -> anyhow::Result<bool> {
     answer(move || dialoguer::Confirm::new().with_prompt(plain_lines(&question)).default(false).interact()).await
 }
 
-/// Asks for a name to be typed.
+/// Asks the user to type a name.
 pub async fn name(question: String) -> anyhow::Result<String> {
     answer(move || {
         dialoguer::Input::<String>::new().with_prompt(plain_lines(&question)).allow_empty(true).interact_text()
@@ -44,17 +44,17 @@ pub async fn name(question: String) -> anyhow::Result<String> {
     .await
 }
 
-/// Asks for a secret, which is not shown.
+/// Asks for a secret, without showing it.
 pub async fn secret(question: String) -> anyhow::Result<String> {
     answer(move || dialoguer::Password::new().with_prompt(plain_lines(&question)).allow_empty_password(true).interact())
         .await
 }
 
-/// Asks for the passphrase of a key; none when nobody can be asked. Everything else waits meanwhile: it is asked for before anything begins.
+/// Asks for the passphrase of a key, and blocks meanwhile. Returns `None` if the user cannot be asked.
 pub fn passphrase(file: &Path) -> Option<SecretString> {
     somebody().ok()?;
     let question = format!("Passphrase of {}", file.display());
-    // A runtime of its own: the one that calls cannot wait for a question from within.
+    // A runtime of its own, because the calling one cannot block on a future.
     let asking = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
         runtime.block_on(secret(question)).ok()
@@ -62,10 +62,10 @@ pub fn passphrase(file: &Path) -> Option<SecretString> {
     asking.join().ok().flatten().map(SecretString::from)
 }
 
-/// Asks for one of some names.
+/// Asks the user to choose one of these names.
 ///
 /// # Errors
-/// When nobody is there to choose: then `flag` is what names it.
+/// When the user cannot be asked; the hint then names `flag`.
 pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<String> {
     somebody_to_choose(question, flag)?;
     let (question, choices) = (plain(question).into_owned(), shown(names));
@@ -74,10 +74,10 @@ pub async fn one_of(question: &str, names: &[String], flag: &str) -> anyhow::Res
     names.get(place).cloned().context("no answer given")
 }
 
-/// Asks for some of several names: all of them are proposed.
+/// Asks the user to choose some of these names. All of them are preselected.
 ///
 /// # Errors
-/// When nobody is there to choose, or nothing is chosen: then `flag` is what names them.
+/// When the user cannot be asked, for which the hint names `flag`, or chooses nothing.
 pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Result<Vec<String>> {
     somebody_to_choose(question, flag)?;
     let (prompt, choices) = (plain(&format!("{question} (space toggles, return confirms)")).into_owned(), shown(names));
@@ -92,33 +92,32 @@ pub async fn some_of(question: &str, names: &[String], flag: &str) -> anyhow::Re
     Ok(chosen)
 }
 
-/// Names as a terminal may show them.
+/// Returns names without steering characters.
 fn shown(names: &[String]) -> Vec<String> {
     names.iter().map(|name| plain(name).into_owned()).collect()
 }
 
-/// Waits for a person's answer; other things go on meanwhile. Ctrl-C ends the program and leaves the terminal as it was: a question hides
-/// the cursor, or what is typed.
+/// Waits for the user's answer, while other tasks continue. Ctrl-C ends the program, and restores the terminal: a
+/// question hides the cursor, or what is typed.
 async fn answer<T: Send + 'static>(
     question: impl FnOnce() -> dialoguer::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {
     let before = termios::tcgetattr(std::io::stdin()).ok();
-    // A question that sees the key itself may end before the key is heard of elsewhere, where it must not end the program before the terminal
-    // is as it was.
+    // Ctrl-C must not end the program elsewhere before the terminal is restored here.
     let interrupt = interrupt::Waiting::begin();
     let asking = tokio::task::spawn_blocking(question);
     let answered = tokio::select! {
-        // Where the system does not tell of it, the question goes on.
+        // If the signal cannot be received, the question continues.
         Ok(()) = interrupt.pressed() => None,
         answered = asking => Some(answered?),
     };
     match answered {
-        // Some questions see the key themselves.
+        // Some questions read the key themselves.
         Some(Err(dialoguer::Error::IO(error))) if error.kind() == std::io::ErrorKind::Interrupted => {}
         Some(answered) => return answered.context("no answer given"),
         None => {}
     }
-    // What cannot be put right stays as it is.
+    // The program ends in any case.
     let _ = console::Term::stderr().show_cursor();
     if let Some(before) = before {
         let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, &before);

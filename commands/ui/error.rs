@@ -1,5 +1,6 @@
-//! One place turns every error into words, a hint and an exit code.
+//! Conversion of every error into a message, a hint and an exit code.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
@@ -20,47 +21,37 @@ use super::plain::plain_lines;
 const RED: Style = AnsiColor::Red.on_default().bold();
 const CYAN: Style = AnsiColor::Cyan.on_default();
 
-/// Bad input that only the commands can see, such as flags that do not fit the site.
+/// Invalid input that only commands can find, such as flags that do not fit the site.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct BadInput {
-    /// What is wrong.
+    /// Error message.
     pub message: String,
-    /// What to do.
+    /// Hint, in the imperative.
     pub hint: Option<String>,
 }
 
-/// What was asked for is not there.
+/// An object that does not exist.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct NotFound {
-    /// What was looked for, and where.
+    /// Error message, with the object and where it was searched.
     pub message: String,
-    /// Where to look instead.
+    /// Hint where to look instead.
     pub hint: &'static str,
 }
 
-/// What was asked for cannot be done here.
+/// An operation that is not possible here, or that ended in the middle.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Unable {
-    /// What, and why.
+    /// Error message: what is not possible, or what was done and what was not, and why.
     pub message: String,
-    /// What to do.
-    pub hint: &'static str,
+    /// Hint, in the imperative.
+    pub hint: Cow<'static, str>,
 }
 
-/// An operation that ended in the middle, with what to do about its rest.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct OperationFailed {
-    /// What is done, what may be done, and what ended it.
-    pub message: String,
-    /// What to do.
-    pub hint: String,
-}
-
-/// Prints the error with its causes and a hint, and gives the exit code.
+/// Prints an error with its causes and a hint. Returns the exit code.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitStatus::Success.into();
@@ -72,7 +63,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     status(error).into()
 }
 
-/// The error and its causes, each once: some errors already quote their cause.
+/// Returns an error and its causes, each once: some errors already quote their cause.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
@@ -126,7 +117,7 @@ fn status(error: &anyhow::Error) -> ExitStatus {
     if bad_input { ExitStatus::BadInput } else { ExitStatus::Failure }
 }
 
-/// What to do about the error.
+/// Returns the hint about an error, if any.
 pub fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         if let Some(bad) = cause.downcast_ref::<BadInput>() {
@@ -136,10 +127,7 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
             return Some(missing.hint.to_owned());
         }
         if let Some(unable) = cause.downcast_ref::<Unable>() {
-            return Some(unable.hint.to_owned());
-        }
-        if let Some(failed) = cause.downcast_ref::<OperationFailed>() {
-            return Some(failed.hint.clone());
+            return Some(unable.hint.clone().into_owned());
         }
         if let Some(error) = cause.downcast_ref::<SiteError>() {
             return error.hint();

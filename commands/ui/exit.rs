@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use apt_ci::exit_code::command;
 
-/// How the program ended.
+/// Exit status of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// It did what was asked.
+    /// The command did what was asked.
     Success,
-    /// It could not.
+    /// The command failed.
     Failure,
     /// Invalid input; nothing was changed. clap uses the same code.
     BadInput,
@@ -17,13 +17,13 @@ pub enum ExitStatus {
     TestFailed,
     /// A test that was waited for was inconclusive: an infrastructure failure, or its request was cancelled or removed.
     NoVerdict,
-    /// Ctrl-C ended the waiting, as a shell counts signals.
+    /// Ctrl-C ended the command. The code is 128 plus the signal's number, as in shells.
     Interrupted,
     /// A worker was told to restart (SIGHUP): its unit starts it again.
     Restart,
 }
 
-/// The codes, as `--help` shows them, after what a first reader wants to know.
+/// End of `apt-ci --help`: first steps, and the exit codes.
 pub const HELP: &str = "\
 By default, queue and results are in your data directory; a site (`apt-ci init`) can change that.
 

@@ -1,6 +1,6 @@
-//! Ctrl-C. Who waits for it ends as is right for what is being done; when nobody does, it ends the program, as it does everywhere.
+//! Ctrl-C. A task that waits for it decides what it means; if none does, it ends the program, as usual.
 //!
-//! Once the program has asked to be told of it, the system ends the program no more: from then on that is done here.
+//! Once the program has a handler for the signal, the system no longer ends it. From then on, this module does.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,33 +9,33 @@ use std::sync::{OnceLock, mpsc};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
-/// How many wait for it.
+/// Number of tasks that wait for Ctrl-C.
 static WAITING: AtomicUsize = AtomicUsize::new(0);
-/// How often it was pressed since the program listens.
+/// Number of times that Ctrl-C was pressed since there is a handler.
 static PRESSES: AtomicUsize = AtomicUsize::new(0);
-/// Tells those who wait.
+/// Notification of waiting tasks.
 static PRESSED: Notify = Notify::const_new();
 
-/// As long as one of these lives, Ctrl-C does not end the program by itself.
+/// A guard: as long as one exists, Ctrl-C does not end the program by itself.
 pub struct Waiting {
-    /// How often it had been pressed before.
+    /// Number of times that Ctrl-C was pressed before.
     before: usize,
 }
 
 impl Waiting {
-    /// Waits from now on, also while nobody polls. Until the program has asked to be told of Ctrl-C, it would end the program at once, with
-    /// the terminal as a question has left it: so this comes before the question.
+    /// Begins to wait, also while nothing polls. A question calls this first: without a handler, Ctrl-C would end the
+    /// program at once, with the terminal as the question has set it up.
     pub fn begin() -> Self {
         WAITING.fetch_add(1, Ordering::SeqCst);
-        // Whoever waits for it learns why that is not possible.
+        // `pressed` returns the error.
         let _ = listen();
         Self { before: PRESSES.load(Ordering::SeqCst) }
     }
 
-    /// Waits until it was pressed.
+    /// Waits until Ctrl-C was pressed.
     ///
     /// # Errors
-    /// When the system does not tell of it.
+    /// When the signal cannot be received.
     pub async fn pressed(&self) -> io::Result<()> {
         listen()?;
         let pressed = PRESSED.notified();
@@ -52,20 +52,20 @@ impl Drop for Waiting {
     }
 }
 
-/// Waits for Ctrl-C, from the first poll on; it may be pressed between two polls.
+/// Waits for Ctrl-C, from the first poll on, also between two polls.
 ///
 /// # Errors
-/// When the system does not tell of it.
+/// When the signal cannot be received.
 pub async fn ctrl_c() -> io::Result<()> {
     Waiting::begin().pressed().await
 }
 
-/// Has the program told of it, if it is not yet.
+/// Installs the handler, if there is none yet.
 fn listen() -> io::Result<()> {
     static BEGUN: OnceLock<Result<(), io::ErrorKind>> = OnceLock::new();
     let begun = BEGUN.get_or_init(|| {
         let (told, telling) = mpsc::channel();
-        // A thread of its own: the others may be busy.
+        // A thread of its own, because the others may be busy.
         std::thread::Builder::new()
             .name("interrupts".to_owned())
             .spawn(move || hear(&told))
@@ -75,9 +75,9 @@ fn listen() -> io::Result<()> {
     Ok((*begun)?)
 }
 
-/// Hears of Ctrl-C from when it has told so, as long as the program runs.
+/// Receives the signal as long as the program runs. Reports through `told` when it does, or why it cannot.
 fn hear(told: &mpsc::Sender<Result<(), io::ErrorKind>>) {
-    // Nobody listens any more only if the program ends.
+    // The receiver is gone only if the program ends.
     let tell = |outcome| {
         let _ = told.send(outcome);
     };

@@ -1,5 +1,5 @@
-//! The log in three shapes: short lines for a person at a terminal, all fields and exact times for a file, and entries with fields of
-//! their own for the journal, so that `journalctl PACKAGE=gzip` finds them.
+//! The log in three forms: short lines for people at a terminal, all fields and exact times for a file, and entries
+//! with fields of their own for the journal, so that `journalctl PACKAGE=gzip` finds them.
 
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal;
@@ -26,11 +26,11 @@ const DIM: Style = Style::new().dimmed();
 const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 
-/// Sends logs to standard error, or to the journal itself where standard error leads there. `journal` is the JOURNAL_STREAM of the
-/// environment.
+/// Sends logs to standard error, or to the journal itself if standard error is connected to it. `journal` is the
+/// JOURNAL_STREAM of the environment.
 pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
-    // What the worker does is its output; the other commands log only faults, unless asked. Libraries log as errors what is
-    // none here, such as a queue that does not exist yet.
+    // The worker's log is its output; other commands log only faults by default. Libraries are silent: they log errors
+    // that are none here, such as a queue that does not exist yet.
     let level = match (quiet, verbose) {
         (true, _) => "off,apt_ci=error",
         (false, 0) => "off,apt_ci=warn,apt_ci::worker=info,apt_ci::web=info,apt_ci::pulls=info",
@@ -53,7 +53,7 @@ pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
         .with_env_filter(EnvFilter::new(level))
         .with_ansi(anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never)
         .with_writer(log_writer::standard_error())
-        // What cannot be written is lost; the default would write about that to standard error, and panic.
+        // Lines that cannot be written are lost; the default would report that on standard error, and panic.
         .log_internal_errors(false);
     if std::io::stderr().is_terminal() && verbose < 2 {
         let fields = debug_fn(|to, field, value| write!(to, "{field}={}", format!("{value:?}").trim_matches('"')));
@@ -66,7 +66,7 @@ pub fn start(quiet: bool, verbose: u8, journal: Option<&str>) {
     }
 }
 
-/// The journal's own words for our levels: what happens every day is no `notice`.
+/// Returns the journal's priorities for the levels of the log. Everyday events are no `notice`.
 fn priorities() -> PriorityMappings {
     PriorityMappings {
         error: Priority::Error,
@@ -77,8 +77,8 @@ fn priorities() -> PriorityMappings {
     }
 }
 
-/// Whether standard error is the stream that JOURNAL_STREAM names. The variable is inherited by programs whose output was sent
-/// elsewhere: these write where they were told to.
+/// Whether standard error is the stream that JOURNAL_STREAM names. Programs inherit the variable even if their output
+/// is redirected.
 fn is_standard_error(journal: &str) -> bool {
     let stderr = std::io::stderr();
     nix::sys::stat::fstat(stderr.as_fd()).is_ok_and(|file| names(journal, file.st_dev, file.st_ino))
@@ -89,13 +89,14 @@ fn names(journal: &str, device: u64, inode: u64) -> bool {
     journal.split_once(':').is_some_and(|(one, other)| one.parse() == Ok(device) && other.parse() == Ok(inode))
 }
 
-/// `14:05:59 gzip starts queue=debci-bookworm-amd64`: the time of the day here, what happened, and what helps to place it.
+/// Format for people: `14:05:59 gzip starts queue=debci-bookworm-amd64`, with the local time, the event, and the most
+/// useful fields.
 struct ForPeople {
-    /// All fields, not only those that say something to a person who follows the work.
+    /// Whether all fields are shown, and not only the most useful ones.
     everything: bool,
 }
 
-/// What an event says.
+/// Contents of an event.
 #[derive(Default)]
 struct Said {
     message: String,
@@ -128,7 +129,7 @@ where
         let mut said = Said::default();
         event.record(&mut said);
         if self.everything {
-            // Which test it is about.
+            // The spans name the test.
             for span in context.event_scope().into_iter().flatten() {
                 if let Some(fields) = span.extensions().get::<FormattedFields<N>>() {
                     said.spans.push(fields.to_string());
@@ -153,9 +154,9 @@ fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -
     if let Some(package) = &said.package {
         line.push_str(&format!("{}: ", plain(package)));
     }
-    // Texts of other programs and servers are quoted in messages: they must not steer the terminal.
+    // Messages quote texts of other programs and servers, which must not steer the terminal.
     line.push_str(&plain(&said.message));
-    // A first attempt is the rule, and a request's id is long.
+    // Most attempts are the first, and a request's id is long.
     let told = |(name, value): &&(&str, String)| match *name {
         "queue" => true,
         "attempt" => value != "1",
@@ -163,7 +164,7 @@ fn line(said: Said, level: Level, time: &str, everything: bool, colours: bool) -
     };
     let mut fields = String::new();
     for (name, value) in said.fields.iter().filter(|field| everything || told(field)) {
-        // Writing to a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(fields, " {name}={}", plain(value));
     }
     for span in &said.spans {

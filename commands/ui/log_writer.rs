@@ -1,4 +1,4 @@
-//! Writes the log to standard error from a thread of its own, so that nobody waits for a log that is not read.
+//! Writes the log to standard error from a thread of its own, so that no task waits for a log that is not read.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Number of lines that wait for a reader. Of what comes beyond them, only the count is kept.
+/// Maximum number of lines that wait for a reader. Further lines are only counted.
 const MAX_WAITING: usize = 4096;
 
-/// Interval between attempts to queue something behind lines that are not read yet.
+/// Interval between attempts to queue a message while too many lines wait.
 const RETRY_DELAY: Duration = Duration::from_millis(5);
 
-/// How long the end of the program waits for its last lines to be read.
+/// Timeout for the last lines to be read at the end of the program.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 enum Message {
@@ -24,7 +24,7 @@ enum Message {
     Flush(SyncSender<()>),
 }
 
-/// Takes lines of the log. Never blocks, and never fails.
+/// A writer of lines to the log. It never blocks, and never fails.
 #[derive(Clone)]
 pub struct LogWriter {
     sender: SyncSender<Message>,
@@ -33,7 +33,7 @@ pub struct LogWriter {
 
 static STANDARD_ERROR: OnceLock<LogWriter> = OnceLock::new();
 
-/// The one writer to standard error.
+/// Returns the only writer to standard error.
 pub fn standard_error() -> LogWriter {
     STANDARD_ERROR.get_or_init(|| LogWriter::to(io::stderr())).clone()
 }
@@ -68,12 +68,12 @@ impl LogWriter {
         let _ = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
 
-    /// Queues the message, unless too many wait. A log without its thread counts as written.
+    /// Queues a message, unless too many wait. Returns whether it did; a log without its thread counts as written.
     fn send(&self, message: Message) -> bool {
         !matches!(self.sender.try_send(message), Err(TrySendError::Full(_)))
     }
 
-    /// Queues a line in the place of those that were lost, if any. Returns whether none is left to tell of.
+    /// Queues a line in the place of lost ones, if any. Returns whether no lost line remains to be reported.
     fn tell_what_is_missing(&self) -> bool {
         let missing = self.lost.swap(0, Ordering::Relaxed);
         let line = || format!("{missing} lines of the log are missing here: nobody read it\n").into_bytes();

@@ -1,4 +1,5 @@
-//! How the program speaks: data on standard output, everything else on standard error, each in a shape for people or programs.
+//! Output of the program: data on standard output, everything else on standard error, each in a form for people or
+//! programs.
 
 pub mod ask;
 pub mod error;
@@ -10,8 +11,10 @@ pub mod pager;
 pub mod plain;
 pub mod progress;
 pub mod secret;
+pub mod short_id;
 pub mod table;
 pub mod unquoted;
+pub mod usage;
 pub mod when;
 mod wrap;
 
@@ -30,20 +33,20 @@ pub enum ColorChoice {
     Never,
 }
 
-/// How to speak to the user of this process.
+/// Output to the user of this process.
 #[derive(Clone, Copy)]
 pub struct Ui {
-    /// Data goes out as JSON.
+    /// Whether data is printed as JSON.
     pub json: bool,
-    /// Standard output is a terminal.
+    /// Whether standard output is a terminal.
     pub terminal: bool,
-    /// How many columns that terminal has, if it tells.
+    /// Number of columns of that terminal, if known.
     pub width: Option<usize>,
     quiet: bool,
 }
 
 impl Ui {
-    /// Decides once about colours, quietness and logs. `journal` is the JOURNAL_STREAM of the environment.
+    /// Sets up colours, verbosity and the log. `journal` is the JOURNAL_STREAM of the environment.
     pub fn new(color: ColorChoice, json: bool, quiet: bool, verbose: u8, journal: Option<&str>) -> Self {
         match color {
             ColorChoice::Auto => {}
@@ -57,13 +60,15 @@ impl Ui {
         Self { json, quiet, terminal, width }
     }
 
-    /// Progress bars and other things that move: only where a person watches.
+    /// Whether progress bars and other moving things are shown: only on a terminal.
     pub fn moves(&self) -> bool {
         !self.quiet && !self.json && std::io::stderr().is_terminal()
     }
 
-    /// Data, on standard output. Of control characters in it, only colours and ends of lines reach a terminal. The end of a pipe's reader ends
-    /// us without noise.
+    /// Prints data on standard output. Of control characters, only colours and ends of lines reach a terminal.
+    ///
+    /// # Errors
+    /// When it cannot be written. A broken pipe ends the program without a message.
     pub fn data(&self, text: impl std::fmt::Display) -> std::io::Result<()> {
         let mut out = anstream::stdout().lock();
         if self.terminal {
@@ -72,25 +77,33 @@ impl Ui {
         writeln!(out, "{text}").map_err(unwritable)
     }
 
-    /// Data as one JSON document, on standard output.
+    /// Prints sentences on standard output, in lines that fit a terminal.
+    pub fn prose(&self, text: impl std::fmt::Display) -> std::io::Result<()> {
+        match self.width {
+            Some(width) => self.data(wrap::wrap(&text.to_string(), width)),
+            None => self.data(text),
+        }
+    }
+
+    /// Prints data as one JSON document on standard output.
     pub fn json(&self, value: &impl serde::Serialize) -> anyhow::Result<()> {
         let text = if self.terminal { serde_json::to_string_pretty(value)? } else { serde_json::to_string(value)? };
         Ok(self.data(plain::escaped(&text))?)
     }
 
-    /// Something that is wrong and does not keep the command from doing the rest, on standard error.
+    /// Prints a warning on standard error, in one line.
     pub fn warn(&self, text: impl std::fmt::Display) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
         say(format_args!("{style}warning:{style:#} {}", plain::plain(&text.to_string())));
     }
 
-    /// The same in several lines, where one of them is a command.
+    /// Prints a warning on standard error, in several lines, such as one with a command to copy.
     pub fn warn_lines(&self, text: impl std::fmt::Display) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
         say(format_args!("{style}warning:{style:#} {}", plain::plain_lines(&text.to_string())));
     }
 
-    /// A remark for a person, on standard error.
+    /// Prints a note for people on standard error, unless `--quiet` is given.
     pub fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
             say(format_args!("{}", plain::plain_lines(&text.to_string())));
@@ -98,15 +111,15 @@ impl Ui {
     }
 }
 
-/// What a service says of itself: nobody waits for a log that is not read.
+/// Messages of services, through the log, which never blocks.
 impl Ui {
-    /// The same as [`Ui::warn`], through the log.
+    /// Writes a warning to the log.
     pub fn log_warning(&self, text: impl std::fmt::Display) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
         log_line(&format!("{style}warning:{style:#} {}", plain::plain(&text.to_string())));
     }
 
-    /// The same as [`Ui::note`], through the log.
+    /// Writes a note to the log, unless `--quiet` is given.
     pub fn log_note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
             log_line(&plain::plain_lines(&text.to_string()));
@@ -114,12 +127,12 @@ impl Ui {
     }
 }
 
-/// Why a queue cannot be looked into, and on a line of its own what changes that: often a command that people copy.
+/// Returns why a queue cannot be listed, and on a line of its own the remedy, often a command to copy.
 pub fn opaque_lines(opaque: &Opaque) -> String {
     format!("{opaque}\n  {}", opaque.remedy())
 }
 
-/// A line on standard error, in its turn among those of the log.
+/// Writes a line to standard error, in order with those of the log.
 fn log_line(line: &str) {
     let has_colour = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     let line = if has_colour { line.to_owned() } else { anstream::adapter::strip_str(line).to_string() };
@@ -127,7 +140,7 @@ fn log_line(line: &str) {
     let _ = log_writer::standard_error().write_all(format!("{line}\n").as_bytes());
 }
 
-/// A message on standard error, in lines that fit a terminal. Where that cannot be written, nobody reads it, and the command goes on.
+/// Prints a message on standard error, in lines that fit a terminal. The command continues if it cannot be written.
 pub fn say(message: std::fmt::Arguments<'_>) {
     let mut text = message.to_string();
     if let Some((width, _)) = terminal_size::terminal_size_of(std::io::stderr()).filter(|(width, _)| width.0 > 0) {
@@ -136,7 +149,7 @@ pub fn say(message: std::fmt::Arguments<'_>) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// Says which of the many files of a command failed; the end of a pipe's reader stays recognisable.
+/// Adds to an error that it is about standard output. Its kind stays, so that a broken pipe is recognized.
 pub fn unwritable(error: std::io::Error) -> std::io::Error {
     std::io::Error::new(error.kind(), format!("cannot write to standard output: {error}"))
 }

@@ -1,4 +1,4 @@
-//! Long text goes through the user's pager on a terminal, without what would steer that, and straight out otherwise.
+//! Long text: on a terminal through the user's pager, without what would steer the terminal, and otherwise unchanged.
 
 use std::io;
 use std::process::Stdio;
@@ -12,13 +12,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::plain::TerminalFilter;
 use super::{Ui, unwritable};
 
-/// How much of the text is in memory at a time, in bytes.
+/// Maximum size of the part of a text that is in memory, in bytes.
 const WINDOW: usize = 64 << 10;
 
-/// Copies the text to the user: `APT_CI_PAGER`, `PAGER`, else `less`, which leaves short text on the screen and keeps colours.
+/// Shows a text with `APT_CI_PAGER`, `PAGER`, or else `less`, which leaves short text on the screen and keeps colours.
 pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead + Unpin)) -> anyhow::Result<()> {
     let wanted = environment.get("APT_CI_PAGER").or(environment.get("PAGER"));
-    // Small machines have no less; who asked for no pager in particular can do without one.
+    // Small machines have no less. A user who has not chosen a pager gets none there.
     let pager = wanted.unwrap_or(if is_installed("less", environment) { "less" } else { "cat" });
     if !ui.terminal {
         let mut out = tokio::io::stdout();
@@ -41,25 +41,26 @@ pub async fn show(ui: &Ui, environment: &Environment, text: &mut (impl AsyncRead
     if environment.get("LESS").is_none() {
         command.env("LESS", "FRX");
     }
-    // Ctrl-C is the pager's, to stop a search for example: ending here would leave it alone with the terminal.
+    // Ctrl-C is for the pager, for example to stop a search. If this program ended, both the shell and the pager would
+    // read the terminal.
     let _interrupts = signal(SignalKind::interrupt())?;
     let mut child = command.spawn()?;
     if let Some(mut input) = child.stdin.take() {
-        // A reader who quits the pager has seen enough.
+        // The user may quit the pager before the end of the text.
         match filtered(text, &mut input, colours).await {
             Err(Copying::Writing(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
             other => other.map_err(|error| error.into_error(|error| error))?,
         }
     }
     let status = child.wait().await?;
-    // The shell's way to say that there is no such program.
+    // The code of a shell for a program that does not exist.
     if status.code() == Some(127) {
         anyhow::bail!("cannot start the pager {pager:?}; set PAGER to another program, for example cat");
     }
     Ok(())
 }
 
-/// Why a text was not copied to its end.
+/// Failure of a copy: at the text, or at the output.
 enum Copying {
     Reading(io::Error),
     Writing(io::Error),
@@ -74,7 +75,7 @@ impl Copying {
     }
 }
 
-/// Copies a text without what would steer the terminal: a pager may pass it on.
+/// Copies a text without what would steer the terminal, which a pager may pass on.
 async fn filtered(
     text: &mut (impl AsyncRead + Unpin),
     out: &mut (impl AsyncWrite + Unpin),

@@ -1,12 +1,14 @@
-//! Text from elsewhere, made harmless for a terminal.
+//! Text from outside, made harmless for a terminal.
 //!
-//! A terminal obeys control sequences in whatever it shows: they can write its clipboard, its title, or over what was shown before. And
-//! characters that change the direction of text make it read as something that it is not. So all that goes to a terminal passes through
-//! here: texts become [`plain`], logs keep their colours ([`TerminalFilter`]), and JSON has such characters [`escaped`].
+//! A terminal obeys control sequences in the text that it shows: they can write its clipboard, its title, or over
+//! earlier text. And characters that change the direction of text make it look like another text. So all output to a
+//! terminal passes through here: texts become [`plain`], logs keep their colours ([`TerminalFilter`]), and JSON has
+//! such characters [`escaped`].
 
 use std::borrow::Cow;
+use std::path::Path;
 
-/// Longer parameters of a control sequence are no colour.
+/// Maximum length of a colour's parameters, in characters.
 const MAX_PARAMETERS: usize = 64;
 
 /// Whether a character steers a terminal, or changes the direction or the lines of the text around it.
@@ -45,13 +47,21 @@ pub fn escaped(json: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// Returns a text that may hold colours of ours, and nothing else that steers a terminal.
+/// Returns a text with its colours, and without anything else that steers a terminal.
 pub fn coloured(text: &str) -> String {
     let mut filter = TerminalFilter::new(true);
     let mut shown = String::new();
     filter.feed(text.as_bytes(), &mut shown);
     filter.finish(&mut shown);
     shown
+}
+
+/// Returns a text in which the paths of files below this folder are relative to it.
+pub fn below(text: &str, folder: Option<&Path>) -> String {
+    match folder {
+        Some(folder) if folder.parent().is_some() => text.replace(&format!("{}/", folder.display()), ""),
+        _ => text.to_owned(),
+    }
 }
 
 enum State {
@@ -69,23 +79,24 @@ enum State {
     },
 }
 
-/// Lets text and its colours through, piece by piece, and nothing else that steers a terminal.
+/// A filter that passes text and its colours, piece by piece, and nothing else that steers a terminal.
 pub struct TerminalFilter {
     colours: bool,
     state: State,
-    /// The bytes of a character that is not whole yet.
+    /// Bytes of an incomplete character.
     partial: Vec<u8>,
     /// Whether colours are on.
     is_coloured: bool,
 }
 
 impl TerminalFilter {
-    /// Without `colours`, those are left out as well.
+    /// Returns a filter, which without `colours` removes colours, too.
     pub fn new(colours: bool) -> Self {
         Self { colours, state: State::Text, partial: Vec::new(), is_coloured: false }
     }
 
-    /// Takes the next bytes and appends to `shown` what of them can be shown. Bytes that are not UTF-8 become replacement characters.
+    /// Filters the next bytes, and appends the result to `shown`. Bytes that are not UTF-8 become replacement
+    /// characters.
     pub fn feed(&mut self, bytes: &[u8], shown: &mut String) {
         let joined;
         let mut rest = if self.partial.is_empty() {
@@ -115,7 +126,7 @@ impl TerminalFilter {
         }
     }
 
-    /// Ends the text. Colours that are still on go off.
+    /// Ends the text, and switches colours off that are still on.
     pub fn finish(&mut self, shown: &mut String) {
         if !std::mem::take(&mut self.partial).is_empty() {
             self.take("\u{fffd}", shown);
@@ -251,6 +262,16 @@ mod tests {
         filter.feed(b"\xa9\xe2\x82", &mut shown);
         filter.finish(&mut shown);
         assert_eq!(shown, "a\u{fffd}2Jé\u{fffd}");
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_site() {
+        let site = Some(Path::new("/srv/ci"));
+        assert_eq!(below("/srv/ci/worker.conf:6", site), "worker.conf:6");
+        assert_eq!(below("default, /srv/ci/per-package/long_tests:2", site), "default, per-package/long_tests:2");
+        assert_eq!(below("/srv/ci-2/worker.conf:6", site), "/srv/ci-2/worker.conf:6");
+        assert_eq!(below("/etc/apt-ci/worker.conf:6", Some(Path::new("/"))), "/etc/apt-ci/worker.conf:6");
+        assert_eq!(below("/srv/ci/worker.conf:6", None), "/srv/ci/worker.conf:6");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Secrets that come in: from a hidden prompt, a file or standard input, never from an argument.
+//! Input of secrets: from a hidden prompt, a file or standard input, never from an argument.
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal, Read};
@@ -9,7 +9,7 @@ use secrecy::SecretString;
 
 use super::error::BadInput;
 
-/// More than any secret has, in bytes.
+/// Maximum size of a secret, in bytes.
 const LIMIT: u64 = 64 << 10;
 /// Maximum size of a file with secrets or keys, in bytes.
 const FILE_LIMIT: u64 = 4 << 20;
@@ -29,7 +29,7 @@ pub fn refuse_private_keys(arguments: impl IntoIterator<Item = OsString>) -> Res
     Err(BadInput { message: message.to_owned(), hint: Some(hint.to_owned()) })
 }
 
-/// A new one: 64 hexadecimal digits.
+/// Returns a new random secret of 64 hexadecimal digits.
 pub fn random() -> SecretString {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()).into()
 }

@@ -1,41 +1,94 @@
-//! A table in two shapes: aligned, coloured and cut to the width for a terminal; tab-separated and whole for a pipe.
+//! A table in two shapes: aligned, coloured and fitted to the width for a terminal; tab-separated and whole for a pipe.
+//!
+//! # Narrow terminals
+//! When a table is wider than the terminal, its columns give room in this order:
+//!
+//! 1. Columns that may be shortened ([`Column::cut`], then [`Column::cut_late`]) do so down to [`MIN_WIDTH`], the widest
+//!    one first.
+//! 2. Before that, columns that may be left out ([`Column::spare`]) go, from the last one on, until the others have
+//!    room.
+//! 3. Columns of which nothing may be lost ([`Column::wrap`]) continue on further lines.
+//!
+//! If that is not enough, lines stay too long, and nothing is lost.
+
+use std::cmp::Reverse;
 
 use anstyle::{AnsiColor, Style};
 use apt_ci::result::Outcome;
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use tabled::builder::Builder;
+use tabled::settings::object::Columns;
+use tabled::settings::peaker::Peaker;
+use tabled::settings::{Alignment, Color, Padding, Style as Borders, Width};
+use unicode_width::UnicodeWidthStr;
 
 use super::Ui;
 use super::plain::plain;
 
 const HEADING: Style = Style::new().bold();
+/// Number of spaces between two columns.
 const GAP: usize = 2;
-/// A column that gives room keeps this much: less tells nothing.
-const LEAST: usize = 8;
+/// Minimum width of a column that gives room: a shorter text means nothing.
+const MIN_WIDTH: usize = 8;
 
-/// A column: its heading, and what may happen to it where the terminal is too narrow.
+/// What happens to a column for which the terminal has too little room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Narrow {
+    Cut,
+    CutLate,
+    Wrap,
+    Keep,
+}
+
+/// A column: its heading, its alignment, and how it fits a narrow terminal.
 #[derive(Clone, Copy)]
 pub struct Column<'a> {
     heading: &'a str,
-    cut: bool,
-    spare: bool,
+    narrow: Narrow,
+    is_spare: bool,
+    is_right: bool,
+    least: usize,
 }
 
 impl<'a> Column<'a> {
-    /// A column that is always shown whole.
+    /// Returns a column that is always shown whole, on one line.
     pub const fn new(heading: &'a str) -> Self {
-        Self { heading, cut: false, spare: false }
+        Self { heading, narrow: Narrow::Keep, is_spare: false, is_right: false, least: MIN_WIDTH }
     }
 
-    /// Its texts may be shortened.
+    /// Lets its texts be shortened.
     #[must_use]
     pub const fn cut(self) -> Self {
-        Self { cut: true, ..self }
+        Self { narrow: Narrow::Cut, ..self }
     }
 
-    /// It may be left out, when shortening is not enough. The last such column goes first.
+    /// Lets its texts be shortened when those of all [`Column::cut`] columns are as short as they can be.
+    #[must_use]
+    pub const fn cut_late(self) -> Self {
+        Self { narrow: Narrow::CutLate, ..self }
+    }
+
+    /// Lets its texts continue on further lines, between words where they have any.
+    #[must_use]
+    pub const fn wrap(self) -> Self {
+        Self { narrow: Narrow::Wrap, ..self }
+    }
+
+    /// Sets the minimum width that is left when it gives room.
+    #[must_use]
+    pub const fn least(self, least: usize) -> Self {
+        Self { least, ..self }
+    }
+
+    /// Lets it be left out. The last such column goes first.
     #[must_use]
     pub const fn spare(self) -> Self {
-        Self { spare: true, ..self }
+        Self { is_spare: true, ..self }
+    }
+
+    /// Aligns it to the right, as numbers are.
+    #[must_use]
+    pub const fn right(self) -> Self {
+        Self { is_right: true, ..self }
     }
 }
 
@@ -47,31 +100,32 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// The same text for both. Control and direction characters become spaces: a text from elsewhere must not steer the terminal.
+    /// Returns a cell with the same text for both. Steering characters become spaces: a text from outside must not
+    /// steer the terminal.
     pub fn new(text: impl ToString) -> Self {
         let text = plain(&text.to_string()).into_owned();
         Self { person: text.clone(), program: text, style: Style::new() }
     }
 
-    /// Another text for programs, such as an exact time.
+    /// Sets another text for programs, such as an exact time.
     #[must_use]
     pub fn for_programs(self, text: impl ToString) -> Self {
         Self { program: text.to_string(), ..self }
     }
 
-    /// A colour.
+    /// Sets the colour.
     #[must_use]
     pub fn styled(self, style: Style) -> Self {
         Self { style, ..self }
     }
 }
 
-/// An outcome in its colour.
+/// Returns an outcome in its colour.
 pub fn outcome(outcome: Outcome) -> Cell {
     Cell::new(outcome).styled(outcome_style(outcome))
 }
 
-/// An outcome's colour.
+/// Returns the colour of an outcome.
 pub fn outcome_style(outcome: Outcome) -> Style {
     match outcome {
         Outcome::Pass => AnsiColor::Green.on_default(),
@@ -84,52 +138,92 @@ pub fn outcome_style(outcome: Outcome) -> Style {
 
 /// Prints the rows under their headings; programs get no headings.
 pub fn print(ui: &Ui, columns: &[Column<'_>], rows: &[Vec<Cell>]) -> anyhow::Result<()> {
-    if !ui.terminal {
-        let line = |row: &Vec<Cell>| row.iter().map(|cell| cell.program.as_str()).collect::<Vec<_>>().join("\t");
-        let lines: Vec<String> = rows.iter().map(line).collect();
-        // All at once: thousands of lines need not be thousands of writes.
-        if !lines.is_empty() {
-            ui.data(lines.join("\n"))?;
-        }
-        return Ok(());
-    }
     if rows.is_empty() {
         return Ok(());
     }
-    let widths: Vec<usize> = (0..columns.len()).map(|column| natural_width(column, columns, rows)).collect();
-    let widths = fit(columns, &widths, ui.width);
-    ui.data(line(&widths, columns.iter().map(|column| (column.heading, HEADING))))?;
+    let text = if ui.terminal { rendered(columns, rows, ui.width) } else { tab_separated(rows) };
+    // All at once: thousands of lines need not be thousands of writes.
+    Ok(ui.data(text)?)
+}
+
+/// Returns the number of columns of a terminal that the rows take when nothing gives room.
+pub fn width(columns: &[Column<'_>], rows: &[Vec<Cell>]) -> usize {
+    total(&natural_widths(columns, rows))
+}
+
+fn tab_separated(rows: &[Vec<Cell>]) -> String {
+    let line = |row: &Vec<Cell>| row.iter().map(|cell| cell.program.as_str()).collect::<Vec<_>>().join("\t");
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn rendered(columns: &[Column<'_>], rows: &[Vec<Cell>], screen: Option<usize>) -> String {
+    let shown = shown(columns, &natural_widths(columns, rows), screen);
+    let mut builder = Builder::with_capacity(rows.len() + 1, shown.len());
+    builder.push_record(shown.iter().map(|column| columns[*column].heading));
     for row in rows {
-        ui.data(line(&widths, row.iter().map(|cell| (cell.person.as_str(), cell.style))))?;
+        builder.push_record(shown.iter().map(|column| row.get(*column).map_or("", |cell| cell.person.as_str())));
     }
-    Ok(())
+    let mut table = builder.build();
+    table.with(Borders::empty()).with(Padding::new(0, GAP, 0, 0)).modify(Columns::last(), Padding::zero());
+    for (place, column) in shown.iter().enumerate() {
+        if columns[*column].is_right {
+            table.modify(Columns::one(place), Alignment::right());
+        }
+        table.modify((0, place), colour(HEADING));
+        for (line, row) in rows.iter().enumerate() {
+            if let Some(cell) = row.get(*column).filter(|cell| !cell.person.is_empty() && cell.style != Style::new()) {
+                table.modify((line + 1, place), colour(cell.style));
+            }
+        }
+    }
+    if let Some(screen) = screen {
+        let (cut, wrap) = (
+            WidthPriority::of(columns, &shown, |kind| kind < Narrow::Wrap),
+            WidthPriority::of(columns, &shown, |kind| kind == Narrow::Wrap),
+        );
+        table.with(Width::truncate(screen).suffix("…").priority(cut));
+        table.with(Width::wrap(screen).keep_words(true).priority(wrap));
+    }
+    let table = table.to_string();
+    // Spaces at the end of a line would wrap.
+    let lines: Vec<&str> = table.lines().map(str::trim_end).collect();
+    // Half of a double-width character is shown as a replacement character.
+    lines.join("\n").replace("\u{fffd}…", "… ")
 }
 
-/// How wide a column is by itself. One without any content takes no room.
-fn natural_width(column: usize, columns: &[Column<'_>], rows: &[Vec<Cell>]) -> usize {
-    match rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.person.width()).max() {
+fn colour(style: Style) -> Color {
+    Color::new(style.render().to_string(), style.render_reset().to_string())
+}
+
+/// Returns how wide each column is by itself. One without any content takes no room.
+fn natural_widths(columns: &[Column<'_>], rows: &[Vec<Cell>]) -> Vec<usize> {
+    let natural = |(index, column): (usize, &Column<'_>)| match rows
+        .iter()
+        .filter_map(|row| row.get(index))
+        .map(|cell| cell.person.width())
+        .max()
+    {
         None | Some(0) => 0,
-        Some(widest) => widest.max(columns[column].heading.width()),
-    }
+        Some(widest) => widest.max(column.heading.width()),
+    };
+    columns.iter().enumerate().map(natural).collect()
 }
 
-/// The widths that fit the terminal: 0 for what is left out. When nothing helps, the lines stay too long, and nothing is lost.
-fn fit(columns: &[Column<'_>], natural: &[usize], screen: Option<usize>) -> Vec<usize> {
+/// Returns the columns that are shown: those with content, without spare ones for which there is no room.
+fn shown(columns: &[Column<'_>], natural: &[usize], screen: Option<usize>) -> Vec<usize> {
     let mut widths = natural.to_vec();
-    let Some(screen) = screen else { return widths };
-    let least = |(column, width): (&Column<'_>, &usize)| if column.cut { (*width).min(LEAST) } else { *width };
-    for spare in (0..columns.len()).rev().filter(|index| columns[*index].spare) {
-        let least: Vec<usize> = columns.iter().zip(&widths).map(least).collect();
-        if total(&least) > screen {
+    for (column, width) in columns.iter().zip(&mut widths) {
+        if column.narrow < Narrow::Wrap {
+            *width = (*width).min(column.least);
+        }
+    }
+    let spare = (0..columns.len()).rev().filter(|index| columns[*index].is_spare);
+    for spare in spare {
+        if screen.is_some_and(|screen| total(&widths) > screen) {
             widths[spare] = 0;
         }
     }
-    while total(&widths) > screen {
-        let cuttable = (0..columns.len()).filter(|index| columns[*index].cut && widths[*index] > LEAST);
-        let Some(widest) = cuttable.max_by_key(|index| widths[*index]) else { break };
-        widths[widest] -= 1;
-    }
-    widths
+    (0..columns.len()).filter(|index| widths[*index] > 0).collect()
 }
 
 fn total(widths: &[usize]) -> usize {
@@ -137,85 +231,152 @@ fn total(widths: &[usize]) -> usize {
     shown.map(|width| width + GAP).sum::<usize>().saturating_sub(GAP)
 }
 
-/// One line, without spaces at its end: they would wrap.
-fn line<'a>(widths: &[usize], texts: impl Iterator<Item = (&'a str, Style)>) -> String {
-    let mut line = String::new();
-    let mut pending = 0;
-    for (width, (text, style)) in widths.iter().zip(texts).filter(|(width, _)| **width > 0) {
-        let text = cut(text, *width);
-        let taken = text.width();
-        if taken > 0 {
-            line.push_str(&" ".repeat(pending));
-            line.push_str(&format!("{style}{text}{style:#}"));
-            pending = 0;
-        }
-        pending += width - taken + GAP;
-    }
-    line
+/// A priority of columns: the one that gives room next is the widest of those that give it first.
+struct WidthPriority {
+    /// Turn of each column, and its minimum width with the gap after it; `None` for a column that never gives room.
+    columns: Vec<Option<(Narrow, usize)>>,
 }
 
-/// The text in at most `width` columns of the terminal.
-fn cut(text: &str, width: usize) -> String {
-    if text.width() <= width {
-        return text.to_owned();
+impl WidthPriority {
+    fn of(columns: &[Column<'_>], shown: &[usize], gives: impl Fn(Narrow) -> bool) -> Self {
+        let last = shown.len().saturating_sub(1);
+        let one = |(place, index): (usize, &usize)| {
+            let column = columns[*index];
+            let gap = if place == last { 0 } else { GAP };
+            gives(column.narrow).then_some((column.narrow, column.least + gap))
+        };
+        Self { columns: shown.iter().enumerate().map(one).collect() }
     }
-    let mut short = String::new();
-    let mut taken = 1;
-    for character in text.chars() {
-        taken += character.width().unwrap_or(0);
-        if taken > width {
-            break;
-        }
-        short.push(character);
+}
+
+impl Peaker for WidthPriority {
+    fn peak(&mut self, _: &[usize], widths: &[usize]) -> Option<usize> {
+        let open = self.columns.iter().zip(widths).enumerate().filter_map(|(place, (column, width))| {
+            let (narrow, _) = column.filter(|(_, least)| width > least)?;
+            Some((narrow, Reverse(*width), place))
+        });
+        open.min().map(|(.., place)| place)
     }
-    short.push('…');
-    short
 }
 
 #[cfg(test)]
 mod tests {
+    use anstream::adapter::strip_str;
+
     use super::*;
 
-    const COLUMNS: [Column; 4] = [
+    const COLUMNS: [Column<'_>; 4] = [
         Column::new("PACKAGE"),
-        Column::new("VERSION").cut(),
+        Column::new("VERSION").cut_late(),
         Column::new("TRIGGERS").cut().spare(),
         Column::new("WHEN").spare(),
     ];
 
-    #[test]
-    fn the_widest_text_gives_room_first_then_columns_go_from_the_last() {
-        let fit = |screen| fit(&COLUMNS, &[10, 12, 30, 9], Some(screen));
-        assert_eq!(fit(67), [10, 12, 30, 9]);
-        assert_eq!(fit(60), [10, 12, 23, 9]);
-        assert_eq!(fit(45), [10, 10, 10, 9]);
-        assert_eq!(fit(41), [10, 8, 8, 9]);
-        assert_eq!(fit(40), [10, 12, 14, 0]);
-        assert_eq!(fit(29), [10, 12, 0, 0]);
-        assert_eq!(fit(10), [10, 8, 0, 0], "the first column stays whole");
+    fn row(texts: &[&str]) -> Vec<Cell> {
+        texts.iter().map(Cell::new).collect()
+    }
+
+    /// The lines below the headings, without colours.
+    fn lines(columns: &[Column<'_>], rows: &[Vec<Cell>], screen: usize) -> Vec<String> {
+        let text = strip_str(&rendered(columns, rows, Some(screen))).to_string();
+        text.lines().skip(1).map(str::to_owned).collect()
     }
 
     #[test]
-    fn a_terminal_of_unknown_width_gets_everything() {
-        assert_eq!(fit(&COLUMNS, &[10, 12, 300, 9], None), [10, 12, 300, 9]);
+    fn columns_give_room_in_their_order() {
+        let rows = [row(&["pppppppppp", "vvvvvvvvvvvv", "tttttttttttttttttttttttttttttt", "wwwwwwwww"])];
+        for (screen, expected) in [
+            (67, "pppppppppp  vvvvvvvvvvvv  tttttttttttttttttttttttttttttt  wwwwwwwww"),
+            (60, "pppppppppp  vvvvvvvvvvvv  tttttttttttttttttttttt…  wwwwwwwww"),
+            (45, "pppppppppp  vvvvvvvvvvvv  ttttttt…  wwwwwwwww"),
+            (41, "pppppppppp  vvvvvvv…  ttttttt…  wwwwwwwww"),
+            (40, "pppppppppp  vvvvvvvvvvvv  ttttttttttttt…"),
+            (29, "pppppppppp  vvvvvvvvvvvv"),
+            // The first column stays whole.
+            (10, "pppppppppp  vvvvvvv…"),
+        ] {
+            assert_eq!(lines(&COLUMNS, &rows, screen), [expected], "{screen}");
+        }
+        let all = strip_str(&rendered(&COLUMNS, &rows, None)).to_string();
+        assert!(all.ends_with("tttttttttt  wwwwwwwww"), "a terminal of unknown width gets everything: {all}");
+    }
+
+    #[test]
+    fn nothing_of_a_wrapped_column_is_lost() {
+        let columns = [Column::new("QUEUE"), Column::new("TRIGGERS").wrap().least(12), Column::new("WHEN").spare()];
+        let rows =
+            [row(&["debci-noble-amd64", "glibc/2.39-1 gzip/1.12-1 r-base/4.3.3", "now"]), row(&["q", "a/1", "now"])];
+        assert_eq!(
+            lines(&columns, &rows, 40),
+            [
+                "debci-noble-amd64  glibc/2.39-1",
+                "                   gzip/1.12-1",
+                "                   r-base/4.3.3",
+                "q                  a/1"
+            ]
+        );
+        // A text without spaces is broken anywhere.
+        let rows = [row(&["debci-noble-amd64", "golang-github-azure-go-sdk", "now"])];
+        assert_eq!(
+            lines(&columns, &rows, 35),
+            ["debci-noble-amd64  golang-github-az", "                   ure-go-sdk"]
+        );
+    }
+
+    #[test]
+    fn shortened_columns_give_room_before_wrapped_ones() {
+        let columns = [Column::new("NAME").wrap(), Column::new("NOTE").cut()];
+        let rows = [row(&["a-name-of-20-letters", "a note that is rather long"])];
+        assert_eq!(lines(&columns, &rows, 36), ["a-name-of-20-letters  a note that i…"]);
+        assert_eq!(lines(&columns, &rows, 26), ["a-name-of-20-let  a note …", "ters"]);
     }
 
     #[test]
     fn lines_end_with_their_last_text() {
-        let plain = |text| (text, Style::new());
-        assert_eq!(line(&[3, 8, 0, 4], ["a", "123456789", "gone", ""].map(plain).into_iter()), "a    1234567…");
-        assert_eq!(line(&[3, 0, 0, 4], ["a", "", "", "now"].map(plain).into_iter()), "a    now");
+        let rows = [row(&["a", "", "gone", ""]), row(&["a", "", "", "now"])];
+        assert_eq!(lines(&COLUMNS, &rows, 80), ["a        gone", "a                  now"]);
+        let dimmed = vec![vec![Cell::new("a").styled(AnsiColor::Red.on_default()), Cell::new("b")], row(&["abc", ""])];
+        for line in rendered(&COLUMNS, &dimmed, Some(80)).lines() {
+            assert_eq!(strip_str(line).to_string().trim_end().len(), strip_str(line).to_string().len(), "{line:?}");
+        }
     }
 
     #[test]
-    fn wide_letters_count_as_wide() {
-        assert_eq!(cut("日本語テスト", 7), "日本語…");
-        assert_eq!(cut("日本語テスト", 6), "日本…");
-        assert_eq!(cut("plain", 5), "plain");
+    fn numbers_stand_at_the_right() {
+        let columns = [Column::new("QUEUE"), Column::new("READY").right(), Column::new("DEAD").right()];
+        let rows = [row(&["q1", "1234567", "0"]), row(&["q2", "5", "12"])];
+        let text = strip_str(&rendered(&columns, &rows, Some(80))).to_string();
+        assert_eq!(text, "QUEUE    READY  DEAD\nq1     1234567     0\nq2           5    12");
     }
 
     #[test]
-    fn what_others_wrote_cannot_steer_the_terminal() {
+    fn colours_take_no_room() {
+        let cell = |text: &str| Cell::new(text).styled(AnsiColor::Red.on_default().bold());
+        let rows =
+            [vec![cell("pppppppppp"), cell("vvvvvvvvvvvv"), cell("tttttttttttttttttttttttttttttt"), cell("wwwwwwwww")]];
+        assert_eq!(lines(&COLUMNS, &rows, 45), ["pppppppppp  vvvvvvvvvvvv  ttttttt…  wwwwwwwww"]);
+        let text = rendered(&COLUMNS, &rows, Some(45));
+        assert!(text.starts_with("\u{1b}[1mPACKAGE\u{1b}[0m"), "{text:?}");
+        assert!(text.contains("ttttttt…\u{1b}[0m"), "{text:?}");
+    }
+
+    #[test]
+    fn double_width_characters_count_twice() {
+        let columns = [Column::new("A").cut(), Column::new("B")];
+        let shown = |screen: usize| lines(&columns, &[row(&["日本語テスト", "b"])], screen);
+        assert_eq!(shown(15), ["日本語テスト  b"]);
+        assert_eq!(shown(14), ["日本語テス…  b"]);
+        assert_eq!(shown(13), ["日本語テ…   b"]);
+    }
+
+    #[test]
+    fn programs_get_everything_between_tabs() {
+        let rows = [vec![Cell::new("a").for_programs("exact"), Cell::new("")], row(&["日本語", "x\ty"])];
+        assert_eq!(tab_separated(&rows), "exact\t\n日本語\tx y");
+    }
+
+    #[test]
+    fn texts_from_outside_cannot_steer_the_terminal() {
         assert_eq!(Cell::new("1.0\u{1b}[2J\n\t\u{202e}\u{9b}").person, "1.0 [2J    ");
     }
 }

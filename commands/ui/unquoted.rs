@@ -1,4 +1,4 @@
-//! Arguments that may hold a password by mistake: what is wrong with them is told without them.
+//! Arguments that may hold a password by mistake, so that errors do not quote them.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, Command, Error};
 
-/// Parses a value; the error does not quote it.
+/// A parser of a value whose errors do not quote it.
 pub struct Unquoted<T>(PhantomData<fn() -> T>);
 
 impl<T> Unquoted<T> {

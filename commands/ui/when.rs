@@ -1,10 +1,10 @@
-//! Times and durations as people say them.
+//! Times and durations in the words of people.
 
 use std::str::FromStr;
 
 use jiff::{Span, Timestamp, Zoned};
 
-/// A time that somebody gave as a time, or as how long ago it is. Months and minutes are not mixed up: a bare `m` is refused.
+/// A time that the user gave as a time or as an age. A bare `m` is refused, because it could mean months or minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Since(pub Timestamp);
 
@@ -32,7 +32,7 @@ impl FromStr for Since {
     }
 }
 
-/// How long ago, in the largest unit that fits: `3 minutes ago`.
+/// Returns how long ago a time is, in the largest unit that fits: `3 minutes ago`.
 pub fn ago(then: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second() - then.as_second();
     if seconds < 5 {
@@ -48,7 +48,7 @@ pub fn ago(then: Timestamp, now: Timestamp) -> String {
     format!("{count} {unit}{plural} ago")
 }
 
-/// A duration in seconds as `1h 02m`, `3m 20s` or `12s`.
+/// Returns a duration in seconds as `1h 02m`, `3m 20s` or `12s`.
 pub fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),

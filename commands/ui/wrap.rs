@@ -2,8 +2,8 @@
 
 use unicode_width::UnicodeWidthStr;
 
-/// Breaks lines between words, never within one: a terminal would break them anywhere. A command in backquotes stays in one piece, so that it
-/// can be copied. What is wider than the terminal has a line of its own.
+/// Breaks lines between words, never within one, as a terminal would do. A command in backquotes stays in one piece, so
+/// that it can be copied. A word that is wider than the terminal has a line of its own.
 pub fn wrap(text: &str, width: usize) -> String {
     text.split('\n').map(|line| wrap_line(line, width)).collect::<Vec<_>>().join("\n")
 }
@@ -27,9 +27,9 @@ fn wrap_line(line: &str, width: usize) -> String {
     wrapped
 }
 
-/// Splits at spaces that are not within backquotes. Several spaces give empty words, so that they stay.
+/// Splits a line at spaces that are not within backquotes. Several spaces give empty words, so that they stay.
 fn words(line: &str) -> Vec<&str> {
-    // One without its partner quotes nothing.
+    // A backquote without a partner quotes nothing.
     let quotes = line.matches('`').count() / 2 * 2;
     let (mut words, mut start, mut seen) = (Vec::new(), 0, 0);
     for (at, character) in line.char_indices() {
@@ -46,7 +46,7 @@ fn words(line: &str) -> Vec<&str> {
     words
 }
 
-/// How many columns a word takes: colours, which are ours, take none.
+/// Returns the number of columns of a word. Colours take none.
 fn shown_width(word: &str) -> usize {
     let mut parts = word.split('\x1b');
     let plain = parts.next().map_or(0, UnicodeWidthStr::width);

@@ -1,7 +1,8 @@
-//! `apt-ci worker cancel`: ends tests that run.
+//! `apt-ci worker cancel`: cancels running tests on this host.
 
 use std::time::Duration;
 
+use apt_ci::status::PRIVATE_PACKAGE;
 use apt_ci::worker::board::State;
 use apt_ci::worker::control::client::LiveWorker;
 use apt_ci::worker::control::{Command, Reply};
@@ -10,11 +11,12 @@ use tokio::time::sleep;
 
 use super::live::{self, Found, Which};
 use super::stop;
+use crate::request_ref::{self, Candidate};
 use crate::session::Session;
-use crate::ui::error::{BadInput, NotFound};
+use crate::ui::error::NotFound;
 use crate::ui::exit::ExitStatus;
 
-/// How often one looks whether a test has ended.
+/// Interval between polls for the end of a test.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Cancel running tests on this host
@@ -44,7 +46,7 @@ pub struct CancelArgs {
     wait: bool,
 }
 
-/// A test that is meant.
+/// A test that is to be cancelled.
 struct Meant<'a> {
     worker: &'a LiveWorker,
     uuid: String,
@@ -56,7 +58,7 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     if args.all {
         return stop::tell(&found, &Command::CancelAll, args.wait, exit, session).await;
     }
-    // All of them are looked up before the first is ended.
+    // All tests are looked up before the first is cancelled.
     let meant = args.requests.iter().map(|text| meant(text, &found)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut answers = Vec::new();
     let mut ending = Vec::new();
@@ -94,33 +96,28 @@ pub async fn run(args: CancelArgs, session: &Session) -> anyhow::Result<ExitStat
     Ok(exit)
 }
 
-/// The one running test that the text means.
+/// Returns the running test that a text names.
 fn meant<'a>(text: &str, found: &'a [Found]) -> anyhow::Result<Meant<'a>> {
-    let mut tests: Vec<Meant<'a>> = Vec::new();
+    let mut tests: Vec<(Meant<'a>, &str)> = Vec::new();
     for Found { worker, status } in found {
         for slot in &status.slots {
             let State::Running(test) = &slot.state else { continue };
             let Some(uuid) = test.uuid.clone() else { continue };
-            if uuid == text {
-                return Ok(Meant { worker, uuid });
-            }
-            if !text.is_empty() && uuid.starts_with(text) {
-                tests.push(Meant { worker, uuid });
-            }
+            tests.push((Meant { worker, uuid }, &test.package));
         }
     }
-    if tests.len() > 1 {
-        let ids: Vec<&str> = tests.iter().map(|test| test.uuid.as_str()).collect();
-        let message = format!("{text} is ambiguous: several running tests have ids that begin with it");
-        return Err(BadInput { message, hint: Some(format!("give a full id: {}", ids.join(", "))) }.into());
-    }
+    let candidates = tests.iter().map(|(test, package)| Candidate {
+        id: &test.uuid,
+        package: Some(*package).filter(|package| *package != PRIVATE_PACKAGE),
+    });
     let message = || format!("no test of request {text} is running on this host for this site");
     let hint = "run `apt-ci worker status` to list running tests, `apt-ci queues QUEUE` to list queued requests";
-    tests.pop().ok_or_else(|| NotFound { message: message(), hint }.into())
+    let place = request_ref::find(text, candidates)?.ok_or_else(|| NotFound { message: message(), hint })?;
+    Ok(tests.swap_remove(place).0)
 }
 
 async fn still_runs(test: &Meant<'_>) -> bool {
-    // One that does not answer has ended, or cannot be asked: neither is waited for.
+    // A worker that does not answer has ended, or cannot be asked; it is not waited for.
     let Ok(Reply::Status(status)) = test.worker.ask(&Command::Status).await else { return false };
     let running = |state: &State| matches!(state, State::Running(running) if running.uuid.as_ref() == Some(&test.uuid));
     status.slots.iter().any(|slot| running(&slot.state))

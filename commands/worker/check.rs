@@ -1,4 +1,4 @@
-//! `apt-ci worker check`: what is wrong with worker.conf, the override files and this host.
+//! `apt-ci worker check`: finds faults in worker.conf, the override files and this host.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub struct CheckArgs {
     conf: ConfArgs,
 }
 
-/// A fault: where it is, and what.
+/// A fault, with its place and a hint.
 struct Fault {
     file: Option<String>,
     line: Option<usize>,
@@ -49,7 +49,7 @@ pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatu
     let defined = args.conf.definitions();
     let mut faults: Vec<Fault> =
         file.map(|file| lint(file, &defined)).unwrap_or_default().into_iter().map(Fault::from).collect();
-    // What can be read of a faulty file is enough to look for what it names.
+    // A faulty file may still name programs, which are looked for.
     let conf = file.map_or_else(|| Some(WorkerConf::null()), |file| WorkerConf::examine(file, &defined).0);
     let found = match &conf {
         Some(conf) => host(conf, session, &mut faults).await,
@@ -83,7 +83,7 @@ pub async fn run(args: CheckArgs, session: &Session) -> anyhow::Result<ExitStatu
     Ok(if faults.is_empty() { ExitStatus::Success } else { ExitStatus::Failure })
 }
 
-/// Looks whether the store lets this host in.
+/// Checks whether the store can be used.
 async fn store(session: &Session, site: &Site) -> Option<Fault> {
     let message = match session.store(site) {
         Err(error) => error.to_string(),
@@ -96,7 +96,7 @@ async fn store(session: &Session, site: &Site) -> Option<Fault> {
     Some(Fault { file: None, line: None, message, hint: Some(hint) })
 }
 
-/// Connects to the queue as a worker does. What is wrong there would be noticed only when the worker starts.
+/// Connects to the queue as a worker does. Otherwise, faults would be noticed only when the worker starts.
 async fn queue(session: &Session, site: &Site) -> Option<Fault> {
     let checked = async { Ok::<(), anyhow::Error>(session.broker(site).await?.check_rights().await?) };
     let error = checked.await.err()?;
@@ -107,7 +107,7 @@ async fn queue(session: &Session, site: &Site) -> Option<Fault> {
     Some(Fault { file, line, message: format!("{error:#}"), hint: hint(&error) })
 }
 
-/// Looks for the programs that a test needs. Gives autopkgtest's path.
+/// Looks for the programs that a test needs. Returns the path of autopkgtest.
 async fn host(conf: &WorkerConf, session: &Session, faults: &mut Vec<Fault>) -> Option<String> {
     let (found, mut missing) = Autopkgtest::look(conf, session.environment.get("PATH"));
     let probed = match found {

@@ -1,4 +1,4 @@
-//! Which worker.conf counts, for every subcommand that reads it.
+//! Options for the testbed's configuration, for every subcommand that reads it.
 
 use std::path::{Path, PathBuf};
 
@@ -23,12 +23,12 @@ pub struct ConfArgs {
 }
 
 impl ConfArgs {
-    /// The file, if there is one.
+    /// Returns the path of worker.conf, if there is one.
     pub fn file<'a>(&'a self, site: &'a Site) -> Option<&'a Path> {
         self.config.as_deref().or(site.worker_conf.as_ref().map(|setting| setting.value.as_path()))
     }
 
-    /// The first of these options that is on the command line.
+    /// Returns the first of these options that is on the command line.
     pub fn first_given(&self) -> Option<&'static str> {
         match self {
             Self { config: Some(_), .. } => Some("--config"),
@@ -37,12 +37,12 @@ impl ConfArgs {
         }
     }
 
-    /// The operator's variables.
+    /// Returns the variables from the command line.
     pub fn definitions(&self) -> Definitions {
         self.variables.iter().cloned().collect()
     }
 
-    /// Reads the file, if there is one.
+    /// Reads worker.conf, or returns the default if there is none.
     pub fn load(&self, site: &Site) -> Result<Configuration, ConfError> {
         match self.file(site) {
             Some(file) => Configuration::load(file, self.definitions()),

@@ -1,4 +1,6 @@
-//! `apt-ci worker explain`: what a worker would do with a request, and why.
+//! `apt-ci worker explain`: shows what a worker would do with a request, and why.
+
+use std::path::Path;
 
 use apt_ci::release::{Architecture, Context, QueueName, Release};
 use apt_ci::request::{
@@ -16,6 +18,7 @@ use crate::results::known::{architectures, check};
 use crate::session::Session;
 use crate::ui::error::BadInput;
 use crate::ui::exit::ExitStatus;
+use crate::ui::plain::below;
 use crate::ui::table::{self, Cell, Column};
 
 /// Show how a test would be run, and what decides it
@@ -91,7 +94,7 @@ pub struct ExplainArgs {
     package: SourcePackage,
 }
 
-/// A PPA whose token is not needed here, and would be seen by everybody on this host.
+/// Parses a PPA. Refuses one with a token, which is not needed here, and which every user of this host could see.
 fn public_ppa(text: &str) -> Result<Ppa, String> {
     let ppa: Ppa = text.parse().map_err(|error: apt_ci::request::InvalidRequest| error.rule)?;
     match ppa.login() {
@@ -152,12 +155,13 @@ pub async fn run(args: ExplainArgs, session: &Session) -> anyhow::Result<ExitSta
         return show_json(&plan.ok(), &facts, never_run.is_some(), session);
     }
     let command = plan.as_ref().ok().map(|plan| plan.command.to_string());
+    let root = site.root.as_deref();
     if !session.ui.terminal {
-        // A program gets the command first, in the same three columns.
+        // Programs get the command first, in the same three columns.
         facts.splice(0..0, command.map(|command| fact("command", command, Vec::new())));
-        show(&facts, session)?;
+        show(&facts, root, session)?;
     } else {
-        show(&facts, session)?;
+        show(&facts, root, session)?;
         if let Some(command) = command {
             session.ui.data("")?;
             session.ui.data(command)?;
@@ -170,7 +174,7 @@ fn fact(what: &str, value: impl Into<String>, origins: Vec<Origin>) -> Decision 
     Decision { what: what.to_owned(), value: value.into(), origins }
 }
 
-/// The release and architecture that are meant, in the queue of the request's kind.
+/// Returns the queue of the chosen release and architecture.
 fn queue(args: &ExplainArgs, settings: &Settings, site: &Site) -> Result<QueueName, BadInput> {
     let release = match (&args.release, settings.conf.releases()) {
         (Some(given), served) => {
@@ -229,7 +233,7 @@ fn request(args: ExplainArgs) -> anyhow::Result<Request> {
     Ok(Request::new(args.package, parameters)?)
 }
 
-/// Where the result would be stored.
+/// Returns the container in which the result would be stored.
 fn container(request: &Request, queue: &QueueName) -> Decision {
     let by_ppa = (!request.parameters().ppas.is_empty()).then_some(Origin::Request("ppas"));
     fact("container", Place::of(request, queue).container, [Origin::Queue].into_iter().chain(by_ppa).collect())
@@ -240,13 +244,22 @@ fn origins(decision: &Decision) -> String {
     names.join(", ")
 }
 
-fn show(facts: &[Decision], session: &Session) -> anyhow::Result<()> {
-    let rows: Vec<_> = facts
+fn show(facts: &[Decision], root: Option<&Path>, session: &Session) -> anyhow::Result<()> {
+    let rows: Vec<Vec<Cell>> = facts
         .iter()
-        .map(|decision| vec![Cell::new(&decision.what), Cell::new(&decision.value), Cell::new(origins(decision))])
+        .map(|decision| {
+            let origins = origins(decision);
+            let by = Cell::new(below(&origins, root)).for_programs(&origins);
+            vec![Cell::new(&decision.what), Cell::new(&decision.value), by]
+        })
         .collect();
-    // The whole of a long value is in the command line.
-    table::print(&session.ui, &[Column::new("WHAT"), Column::new("VALUE").cut(), Column::new("DECIDED BY")], &rows)
+    const COLUMNS: [Column<'_>; 3] = [
+        Column::new("WHAT"),
+        // The whole of a long value is in the command line.
+        Column::new("VALUE").cut().least(16),
+        Column::new("DECIDED BY").wrap().least(20),
+    ];
+    table::print(&session.ui, &COLUMNS, &rows)
 }
 
 fn show_json(

@@ -1,4 +1,4 @@
-//! The workers of this host that serve the site: what `status`, `stop`, `reload` and `cancel` speak to.
+//! The site's workers on this host, for `status`, `stop`, `reload` and `cancel`.
 
 use std::path::PathBuf;
 
@@ -19,21 +19,22 @@ pub struct Which {
     pids: Vec<u32>,
 }
 
-/// A worker that answered, and what it does.
+/// A worker that answered, and its status.
 pub struct Found {
     pub worker: LiveWorker,
     pub status: WorkerStatus,
 }
 
-/// The site's folder as workers tell it; the way that leads there does not matter.
+/// Returns the site's folder as workers report it, without symbolic links.
 pub fn site_folder(site: &Site) -> Option<PathBuf> {
     site.root.as_ref().map(|root| std::fs::canonicalize(root).unwrap_or_else(|_| root.clone()))
 }
 
-/// The workers that are meant, with what they do. A worker that does not answer is reported, and makes the exit code a failure.
+/// Returns the chosen workers with their status. A worker that does not answer is reported, and makes the exit status a
+/// failure.
 ///
 /// # Errors
-/// When none runs, or none with a given process id.
+/// When no worker is running, or none with a given process id.
 pub async fn find(which: &Which, site: &Site, session: &Session) -> anyhow::Result<(Vec<Found>, ExitStatus)> {
     let folder = site_folder(site);
     let mut found = Vec::new();
@@ -81,13 +82,13 @@ fn none(message: String) -> anyhow::Error {
     NotFound { message, hint }.into()
 }
 
-/// Reports what a worker did instead of what it was asked for.
+/// Reports the failure of a worker. Returns the exit status.
 pub fn failed(session: &Session, error: ControlError) -> ExitStatus {
     session.ui.warn(error);
     ExitStatus::Failure
 }
 
-/// What a worker did instead of giving the reply that belongs to the command.
+/// Returns the error of a worker that did not send the expected reply.
 pub fn unexpected(worker: &LiveWorker, answer: Result<Reply, ControlError>) -> ControlError {
     let reason = "sent an unexpected answer".to_owned();
     answer.err().unwrap_or(ControlError::Worker { pid: worker.pid, reason })

@@ -1,4 +1,4 @@
-//! `apt-ci worker`: runs the tests that wait in the queues, and steers the workers of this host.
+//! `apt-ci worker`: runs queued tests, and controls the workers on this host.
 
 mod cancel;
 mod check;
@@ -38,7 +38,7 @@ enum Command {
 }
 
 impl Command {
-    /// As it is typed.
+    /// Returns the name of the subcommand.
     fn name(&self) -> &'static str {
         match self {
             Self::Explain(_) => "explain",

@@ -1,4 +1,4 @@
-//! `apt-ci worker` without a subcommand: runs the tests that wait in the queues.
+//! `apt-ci worker` without a subcommand: runs queued tests.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::session::Session;
 use crate::ui::error::{BadInput, Unable};
 use crate::ui::exit::ExitStatus;
 
-/// What `apt-ci worker --help` ends with.
+/// End of `apt-ci worker --help`.
 pub const HELP: &str = "\
 SIGTERM or Ctrl-C: finish running tests, then exit with 0. SIGHUP: finish running tests, then exit with 10.
 A second signal stops the tests and returns their requests to the queues. A third signal exits at once.
@@ -64,7 +64,7 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// The first of these options that is on the command line.
+    /// Returns the first of these options that is on the command line.
     pub fn first_given(&self) -> Option<&'static str> {
         let Self { conf, architectures, slots, name, drain, once } = self;
         let given = [
@@ -118,7 +118,7 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
     let reload = Arc::clone(&orders);
     let steering = Steering { cancels: cancels.clone(), reload: Arc::new(move || reload.reload()) };
     let socket = ControlSocket::open(&control::folder(&site.state_dir), board.clone(), steering);
-    // A worker that cannot be steered serves as well as any other; signals reach it.
+    // A worker without a control socket serves as any other, and signals reach it.
     let _socket = socket.inspect_err(
         |error| tracing::warn!(target: "apt_ci::worker", "`apt-ci worker status` will not see this worker: {error}"),
     );
@@ -179,29 +179,29 @@ pub async fn run(args: ServeArgs, session: &Session) -> anyhow::Result<ExitStatu
             let message =
                 format!("this worker took itself out of service after repeated failures; the last one: {reason}");
             let hint = "run `apt-ci worker check` to check this host and its configuration";
-            Err(Unable { message, hint }.into())
+            Err(Unable { message, hint: hint.into() }.into())
         }
     }
 }
 
-/// One slot is the rule, and not worth a word.
+/// Returns the number of slots in words, or nothing for the default of one.
 fn in_slots(slots: u16) -> String {
     if slots == 1 { String::new() } else { format!(" in {slots} slots") }
 }
 
-/// Where tests run, and where results wait until they are stored.
+/// Returns the folder in which tests run, and results wait until they are stored.
 pub fn work_folder(site: &Site) -> PathBuf {
     site.state_dir.join("work")
 }
 
-/// What is served when worker.conf does not say it all.
+/// Architectures and releases to serve where worker.conf does not name them.
 struct Served {
     architectures: Vec<Architecture>,
     releases: std::collections::BTreeMap<Release, Vec<Architecture>>,
 }
 
 impl Served {
-    /// The queues of every context, release and architecture that a worker with this worker.conf serves.
+    /// Returns the queues of every context, release and architecture that a worker with this worker.conf serves.
     fn queues(&self, conf: &WorkerConf) -> Result<Vec<QueueName>, String> {
         let of_host: Vec<Architecture>;
         let architectures = match (self.architectures.as_slice(), conf.architectures()) {

@@ -1,4 +1,4 @@
-//! `apt-ci worker status`: what the workers of this host do.
+//! `apt-ci worker status`: shows what the workers on this host are doing.
 
 use anstyle::{AnsiColor, Style};
 use apt_ci::worker::board::{Phase, SlotStatus, State, Told, WorkerStatus};
@@ -6,11 +6,26 @@ use apt_ci::worker::board::{Phase, SlotStatus, State, Told, WorkerStatus};
 use super::live::{self, Which};
 use crate::session::Session;
 use crate::ui::exit::ExitStatus;
+use crate::ui::short_id::ShortIds;
 use crate::ui::table::{self, Cell, Column};
 use crate::ui::when::duration;
 
-/// How much of a request's id tells it from others; `cancel` understands it.
-const SHORT_ID: usize = 8;
+/// Columns on a terminal. Piped output has no column for the phase.
+const COLUMNS: [Column<'_>; 10] = [
+    Column::new("PID"),
+    Column::new("SLOT"),
+    Column::new("STATE"),
+    Column::new("PACKAGE").cut_late(),
+    Column::new("RELEASE").spare(),
+    Column::new("ARCH").spare(),
+    Column::new("TIME"),
+    Column::new("PHASE").spare(),
+    Column::new("REQUEST"),
+    Column::new("LAST LINE").cut().spare(),
+];
+
+/// Place of the phase among the columns.
+const PHASE: usize = 7;
 
 /// Show what the workers on this host are doing
 #[derive(clap::Args)]
@@ -43,19 +58,10 @@ pub async fn run(args: StatusArgs, session: &Session) -> anyhow::Result<ExitStat
         session.ui.json(&workers)?;
         return Ok(exit);
     }
-    let rows: Vec<_> = workers.iter().flat_map(|worker| worker.slots.iter().map(|slot| row(worker, slot))).collect();
-    let columns = [
-        Column::new("PID"),
-        Column::new("SLOT"),
-        Column::new("STATE"),
-        Column::new("PACKAGE").cut(),
-        Column::new("RELEASE").spare(),
-        Column::new("ARCH").spare(),
-        Column::new("TIME"),
-        Column::new("REQUEST"),
-        Column::new("LAST LINE").cut().spare(),
-    ];
-    table::print(&session.ui, &columns, &rows)?;
+    let all = workers.iter().flat_map(|worker| worker.slots.iter().map(move |slot| (worker, slot)));
+    let ids = ShortIds::of(all.clone().filter_map(|(_, slot)| id(slot)));
+    let rows: Vec<Vec<Cell>> = all.map(|(worker, slot)| row(worker, slot, &ids, session.ui.terminal)).collect();
+    table::print(&session.ui, &COLUMNS, &rows)?;
     for worker in &workers {
         match worker.told {
             Told::Serving => {}
@@ -73,22 +79,29 @@ pub async fn run(args: StatusArgs, session: &Session) -> anyhow::Result<ExitStat
     Ok(exit)
 }
 
-fn row(worker: &WorkerStatus, slot: &SlotStatus) -> Vec<Cell> {
+/// Returns the id of the request whose test runs in the slot.
+fn id(slot: &SlotStatus) -> Option<&str> {
+    match &slot.state {
+        State::Running(test) => test.uuid.as_deref(),
+        _ => None,
+    }
+}
+
+fn row(worker: &WorkerStatus, slot: &SlotStatus, ids: &ShortIds, with_phase: bool) -> Vec<Cell> {
     let empty = || Cell::new("");
     let time = |seconds: u64| Cell::new(duration(seconds)).for_programs(seconds);
     let mut cells = vec![Cell::new(worker.pid), Cell::new(slot.slot)];
     cells.extend(match &slot.state {
         State::Running(test) => {
-            let id = test.uuid.as_deref().unwrap_or_default();
-            let short: String = id.chars().take(SHORT_ID).collect();
             let line = test.log_line.as_deref().unwrap_or_default();
             [
-                Cell::new(phase(test.phase)).for_programs("running").styled(AnsiColor::Green.on_default()),
+                Cell::new("running").styled(AnsiColor::Green.on_default()),
                 Cell::new(&test.package),
                 Cell::new(&test.release),
                 Cell::new(&test.architecture),
                 time(test.seconds),
-                Cell::new(short).for_programs(id),
+                Cell::new(phase(test.phase)),
+                ids.cell(id(slot).unwrap_or_default()),
                 Cell::new(line),
             ]
         }
@@ -105,6 +118,7 @@ fn row(worker: &WorkerStatus, slot: &SlotStatus) -> Vec<Cell> {
                 empty(),
                 Cell::new(format!("{} left", duration(pause.seconds_left))).for_programs(pause.seconds_left),
                 empty(),
+                empty(),
                 Cell::new(format!("{times}{reason}")),
             ]
         }
@@ -115,13 +129,17 @@ fn row(worker: &WorkerStatus, slot: &SlotStatus) -> Vec<Cell> {
                 State::Probing => "probing",
                 _ => "waiting",
             };
-            [Cell::new(word).styled(Style::new().dimmed()), empty(), empty(), empty(), empty(), empty(), empty()]
+            let word = Cell::new(word).styled(Style::new().dimmed());
+            [word, empty(), empty(), empty(), empty(), empty(), empty(), empty()]
         }
     });
+    if !with_phase {
+        cells.remove(PHASE);
+    }
     cells
 }
 
-/// What a person calls the phase of a test.
+/// Returns the name of a phase.
 fn phase(phase: Phase) -> &'static str {
     match phase {
         Phase::Preparing => "preparing",

@@ -1,4 +1,4 @@
-//! `apt-ci worker stop`: lets workers finish their tests and end.
+//! `apt-ci worker stop`: stops workers after their running tests.
 
 use apt_ci::worker::control::{Command, Reply};
 use serde_json::json;
@@ -32,7 +32,7 @@ pub async fn run(args: StopArgs, session: &Session) -> anyhow::Result<ExitStatus
     tell(&found, &Command::Stop { restart: args.restart }, args.wait, exit, session).await
 }
 
-/// Tells workers to end, and says what they answered.
+/// Tells workers to stop, and reports their answers.
 pub async fn tell(
     workers: &[Found],
     command: &Command,

@@ -1,22 +1,22 @@
-//! Whether the store can be used, before a test is run for it in vain.
+//! A check of the store, before a test is run whose result could not be stored.
 
 use std::time::Duration;
 
 use apt_ci::store::{Store, StoreError};
 use tokio::time::timeout;
 
-/// How long the store may take to answer.
+/// Timeout for an answer of the store.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// What is wrong with the store.
+/// A fault of the store.
 pub enum Fault {
-    /// It refuses us, or cannot be used as it is configured.
+    /// The store refuses access, or cannot be used as it is configured.
     Wrong(StoreError),
-    /// It is away, and may come back.
+    /// The store is unreachable.
     Away(String),
 }
 
-/// Asks the store for its containers, as its user. `None` when it answers.
+/// Lists the store's containers to find a fault. Returns `None` if the store answers.
 pub async fn fault(store: &Store) -> Option<Fault> {
     match timeout(CHECK_TIMEOUT, store.containers()).await {
         Ok(Ok(_)) => None,
@@ -29,7 +29,8 @@ pub async fn fault(store: &Store) -> Option<Fault> {
     }
 }
 
-/// Refuses to start with a store that does not let us in. One that is away is waited for after each test.
+/// Refuses to start with a store that refuses access. An unreachable one is only warned about: results are kept until
+/// it answers.
 pub async fn refuse_wrong(store: &Store) -> Result<(), StoreError> {
     match fault(store).await {
         Some(Fault::Wrong(error)) => Err(error),

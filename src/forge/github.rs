@@ -256,6 +256,10 @@ impl GitHub {
         self.send(method, path, body).await.map(drop)
     }
 
+    /// Sends a request, and returns the headers and the text of a successful answer.
+    ///
+    /// octocrab's typed calls are not used: a new hook would have fields that GitHub's description of the API refuses, and
+    /// the scopes of a token are in a header, which its answers leave out.
     async fn send(
         &self,
         method: Method,

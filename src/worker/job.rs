@@ -395,12 +395,12 @@ impl Job<'_> {
         let (worker, slot) = (self.context.worker.name.clone(), self.context.board.number());
         let phase = Phase::Preparing.name().to_owned();
         let news = News { worker, slot, since: jiff::Timestamp::now(), phase, logtail };
-        let (cancels, id) = (self.context.worker.cancels.clone(), id.clone());
+        let (cancels, id, package) = (self.context.worker.cancels.clone(), id.clone(), request.package().clone());
         Contact::new(id.clone().as_str(), news, move |wish| {
             let withdrawal = Withdrawal { by: wish.by.clone(), requeue: wish.requeue };
             let found = cancels.cancel(&id, &withdrawal);
             if found {
-                tracing::warn!(uuid = %id, "cancelled through the queue by {}", withdrawal.by);
+                tracing::warn!(package = %package, uuid = %id, "cancelled through the queue by {}", withdrawal.by);
             }
             found
         })
@@ -432,7 +432,8 @@ impl Job<'_> {
     }
 
     async fn withdraw(&self, claim: Claim, withdrawal: Withdrawal) -> Result<JobEnd, BrokerError> {
-        tracing::warn!(queue = %claim.queue, "cancelled by {}", withdrawal.by);
+        // Operators have read it when the command came.
+        tracing::debug!(queue = %claim.queue, "cancelled by {}", withdrawal.by);
         self.settle(claim, withdrawal.verdict(), JobEnd::GivenBack).await
     }
 

@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::socket::{Folder, name};
 use super::{Command, ControlError, Reloaded, Reply, Steering, Withdrawal};
 use crate::request::RequestId;
-use crate::worker::board::{Board, State, Told};
+use crate::worker::board::{Board, RunningTest, State, Told};
 
 /// Maximum number of clients that are served at once; others wait. All of them are processes of the worker's user, or
 /// of root.
@@ -167,12 +167,15 @@ fn obey(command: Command, board: &Board, steering: &Steering, asker: String, rel
         }
         Command::Cancel { uuid, requeue } => {
             let withdrawal = Withdrawal { by: asker, requeue };
+            // It may be gone once it is cancelled.
+            let test = running(board).into_iter().find(|test| test.uuid.as_ref() == Some(&uuid));
             let found = uuid.parse::<RequestId>().is_ok_and(|id| steering.cancels.cancel(&id, &withdrawal));
             if found {
-                tracing::warn!(uuid, "cancelled by {}", withdrawal.by);
+                let package = test.as_ref().map(|test| test.package.as_str());
+                tracing::warn!(package, uuid, "cancelled by {}", withdrawal.by);
                 return Reply::Cancelled { uuid, requeue };
             }
-            let too_late = running(board).iter().any(|id| id.as_ref() == Some(&uuid));
+            let too_late = running(board).iter().any(|test| test.uuid.as_ref() == Some(&uuid));
             Reply::NotCancelled { uuid, too_late }
         }
         Command::Reload => Reply::Reloaded(reloaded),
@@ -183,10 +186,10 @@ fn stopping(board: &Board) -> Reply {
     Reply::Stopping { told: Told::by(board.stop()), running: running(board).len() }
 }
 
-/// Returns the ids of the requests that slots hold.
-fn running(board: &Board) -> Vec<Option<String>> {
+/// Returns the tests that have a slot.
+fn running(board: &Board) -> Vec<RunningTest> {
     let slots = board.status().slots.into_iter();
-    slots.filter_map(|slot| if let State::Running(test) = slot.state { Some(test.uuid) } else { None }).collect()
+    slots.filter_map(|slot| if let State::Running(test) = slot.state { Some(test) } else { None }).collect()
 }
 
 async fn reload(steering: &Steering) -> Reloaded {
